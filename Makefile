@@ -1,0 +1,48 @@
+# Every target sets up .venv itself, once, from nothing but Python 3.11 or newer and the registries.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LEDGER := $(BIN)/claimledger
+CASE := fixtures/overseas-service-stations
+
+.PHONY: demo test lint bench fixtures clean
+.DEFAULT_GOAL := demo
+
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "claimledger needs Python 3.11 or newer; say make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.ready ## The main job on the worked case: the contested-claims report, the audit of a figure
+	$(LEDGER) report -o demo-report.html
+	$(LEDGER) disputes
+	$(LEDGER) audit "54 stations"
+	@echo; echo "The report is in demo-report.html; open it in a browser."
+
+test: lint ## The whole check: lint, types, import layers, tests
+	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=
+	$(BIN)/python -m coverage report --skip-covered --sort=cover | tail -n 30
+	$(BIN)/python -m coverage report --fail-under=90 --format=total \
+	  --include='src/claimledger/records/*,src/claimledger/ledger/*,src/claimledger/disputes/*'
+
+lint: $(VENV)/.ready-dev ## Lint, format, types and import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready-dev ## Speed, as ratios against a floor in the same run
+	$(BIN)/python -m bench
+
+fixtures: $(VENV)/.ready ## Rebuild ledger.db from fixtures/
+	$(BIN)/python fixtures/build.py
+
+clean:
+	rm -rf $(VENV) demo-report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

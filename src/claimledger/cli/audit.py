@@ -1,0 +1,122 @@
+"""``audit``: where a figure came from."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from claimledger.cli.output import answer, cut, say
+from claimledger.cli.session import Command, Session, UsageMistake, complete_key
+from claimledger.publish.formats import AUDIT
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Held, Ledger
+
+
+@click.command(cls=Command)
+@click.argument("what", required=False, metavar='[KEY|"54 stations"]', shell_complete=complete_key)
+@click.option("--figure", metavar="NUMBER", help="The claims that hold this number.")
+@click.option("--format", "form", type=click.Choice(list(AUDIT)), help="[text]")
+@click.option("-o", "--output", metavar="FILE", help="Where to write.  [standard output]")
+@click.pass_context
+def audit(
+    ctx: click.Context, what: str | None, figure: str | None, form: str | None, output: str | None
+) -> None:
+    """Go back from a claim to whoever first said it, and show what was said against it."""
+    from claimledger.publish.audit import audit as made
+    from claimledger.publish.files import writing_whole
+    from claimledger.publish.formats import writer
+
+    session = ctx.obj
+    assert isinstance(session, Session)
+    if (what is None) == (figure is None):
+        raise UsageMistake('audit needs a claim\'s key, words like "54 stations", or --figure 54')
+    form = form or ("json" if session.json else "text")
+    with session.reading() as ledger:
+        key = _meant(session, ledger, what, figure)
+        if key is None:
+            ctx.exit(1)
+        text = writer("audit", form)(made(ledger, str(key), session.known, session.day)).encode()
+    if output in (None, "-"):
+        sys.stdout.buffer.write(text)
+        return
+    with writing_whole(str(output)) as stream:
+        stream.write(text)
+    click.echo(f"Wrote {output}", err=True)
+
+
+def _meant(session: Session, ledger: Ledger, what: str | None, figure: str | None) -> str | None:
+    """Return the key of the claim that is meant, or ask, or say what is nearest."""
+    from claimledger.publish.audit import candidates, figure_asked, with_value
+
+    known = session.known
+    if what is not None:
+        resolved = ledger.resolve("claim", [what], known).get(what, what)
+        if ledger.get_all("claim", [resolved], known):
+            return resolved
+        found = candidates(ledger, what, known)
+    else:
+        found = with_value(ledger, figure_asked(str(figure)), known)
+    if not found:
+        _nearest(session, ledger, what, figure)
+        return None
+    return _chosen(session, ledger, found)
+
+
+def _nearest(session: Session, ledger: Ledger, what: str | None, figure: str | None) -> None:
+    from claimledger.errors import NotFound
+    from claimledger.records.number_words import find_values
+
+    asked = str(figure if what is None else what)
+    values = [v.low if v.low is not None else v.high for v in find_values(asked)]
+    if not values or values[0] is None:
+        raise NotFound("claim", asked, ledger.near_keys(asked, "claim"))
+    near = ledger.nearest_figures(float(values[0]), session.known)
+    if session.json:
+        answer({"asked": asked, "matches": [], "nearest": [_option(held) for held in near]})
+        return
+    say(f"No claim holds the figure {asked}." + (" Nearest are:" if near else ""))
+    for held in near:
+        say(_told(held), indent=2, hang=2)
+
+
+def _chosen(session: Session, ledger: Ledger, found: list[Held]) -> str | None:
+    """Return the first claim of the one assertion that matches; let a person choose among several."""
+    answers = session.answers(ledger, [held.key for held in found])
+    known = answers.graph.known_by
+    by_assertion: dict[str, Held] = {}
+    in_view = [held for held in found if held.key in known]
+    for held in sorted(in_view, key=lambda one: (known[one.key], one.key)):
+        by_assertion.setdefault(answers.assertions.of[held.key], held)
+    options = [held for held in in_view if held in by_assertion.values()]
+    if not options:
+        say("What matches was not known yet at that time.")
+        return None
+    if len(options) == 1:
+        return options[0].key
+    if session.json:
+        answer({"matches": [_option(held) for held in options], "nearest": []})
+        return None
+    say("Several assertions match:")
+    for place, held in enumerate(options, 1):
+        say(f"{place:>3}  {_told(held)}", hang=5)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        say("Name the one you mean: `claimledger audit KEY`.")
+        return None
+    number: int = click.prompt("Which", type=click.IntRange(1, len(options)))
+    return options[number - 1].key
+
+
+def _told(held: Held) -> str:
+    from claimledger.publish.words import figures
+    from claimledger.records.claim import Claim
+
+    record = held.record
+    said = figures(record) if isinstance(record, Claim) and record.figures else ""
+    return f"{held.key}: {cut(record.named, 120)}" + (f" ({said})" if said else "")
+
+
+def _option(held: Held) -> dict[str, object]:
+    return {"key": held.key, "statement": held.record.named}

@@ -1,0 +1,219 @@
+"""``amend``, ``withdraw``, ``redact``, ``history``: changes in the open."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from claimledger.cli.output import answer, count, cut, say
+from claimledger.cli.session import (
+    Command,
+    Session,
+    UsageMistake,
+    by_option,
+    complete_key,
+    reason_option,
+    recorder,
+)
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Change, Held, Ledger
+
+kind_option = click.option("--kind", metavar="KIND", help="Which kind, where two share the key.")
+
+
+def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -> Held:
+    """Return the one record with a key; two kinds with one key ask for ``--kind``."""
+    from claimledger.errors import NotFound
+
+    if kind is not None:
+        from claimledger.records.kinds import KINDS
+
+        if kind not in KINDS:
+            raise UsageMistake(f"--kind is one of {', '.join(KINDS)}")
+        return ledger.get(kind, key, known)
+    found = ledger.with_key(key, known)
+    if len(found) > 1:
+        kinds = " or ".join(one.kind for one in found)
+        raise UsageMistake(f"{key} is the key of several records: say --kind {kinds}")
+    if found:
+        return found[0]
+    for event in ledger.history(key):
+        if event.action == "withdraw" and event.replaced_by:
+            return ledger.get(event.kind, key, known)
+    raise NotFound("record", key, ledger.near_keys(key))
+
+
+@click.command(cls=Command)
+@click.argument("key", shell_complete=complete_key)
+@click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="May be repeated.")
+@click.option("--if-entry", type=int, metavar="N", help="Refuse if the record is not of entry N.")
+@reason_option
+@kind_option
+@by_option
+@click.pass_obj
+def amend(
+    session: Session,
+    key: str,
+    changes: tuple[str, ...],
+    if_entry: int | None,
+    reason: str,
+    kind: str | None,
+    by: str | None,
+) -> None:
+    """Correct a record. An empty value empties the field; lists and objects are JSON."""
+    from claimledger.intake.options import field_named, new_value
+    from claimledger.records.kinds import KINDS, fields_of
+
+    if not changes:
+        raise UsageMistake("amend needs --set FIELD=VALUE")
+    who = recorder(by)
+    with session.writing() as ledger:
+        held = only(ledger, key, kind)
+        fields = {field.name: field for field in fields_of(KINDS[held.kind])}
+        given: dict[str, Any] = {}
+        for change in changes:
+            name, equals, text = change.partition("=")
+            if not equals:
+                raise UsageMistake(f"--set {change!r} is not FIELD=VALUE")
+            name = field_named(held.kind, name.strip())
+            given[name] = new_value(fields[name], text)
+        done = ledger.amend(
+            held.kind, held.key, given, by=who, reason=reason, replaces=if_entry or held.entry
+        )
+    _told(session, done, who, "Amended")
+
+
+def _told(session: Session, done: Change, who: str, verb: str) -> None:
+    if session.json:
+        answer(
+            {
+                "kind": done.kind,
+                "key": done.key,
+                "entry": done.entry,
+                "recorded_by": who,
+                "changes": [
+                    {"field": f, "old": old, "new": new} for f, old, new in done.difference
+                ],
+                "also": [{"kind": kind, "key": key} for kind, key in done.also],
+            }
+        )
+        return
+    say(f"{verb} {done.kind} {done.key} with entry {done.entry}, as {who}.")
+    for field, old, new in done.difference:
+        say(f"{field}: {_shown(old)} -> {_shown(new)}", indent=2, hang=2)
+    for kind, key in done.also:
+        say(f"also {kind} {key}", indent=2)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "(empty)"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@click.command(cls=Command)
+@click.argument("key", shell_complete=complete_key)
+@click.option("--replaced-by", metavar="KEY", help="The record all references then resolve to.")
+@click.option("--cascade", is_flag=True, help="Withdraw all that points to it, too.")
+@reason_option
+@kind_option
+@by_option
+@click.pass_obj
+def withdraw(
+    session: Session,
+    key: str,
+    replaced_by: str | None,
+    cascade: bool,
+    reason: str,
+    kind: str | None,
+    by: str | None,
+) -> None:
+    """Withdraw a record that should not have been made. It stays in the log."""
+    if replaced_by and cascade:
+        raise UsageMistake(
+            "--replaced-by keeps what points to it, --cascade withdraws it: give one"
+        )
+    who = recorder(by)
+    with session.writing() as ledger:
+        held = only(ledger, key, kind)
+        done = ledger.withdraw(
+            held.kind, held.key, by=who, reason=reason, replaced_by=replaced_by, cascade=cascade
+        )
+    _told(session, done, who, "Withdrew")
+
+
+@click.command(cls=Command)
+@click.argument("key", shell_complete=complete_key)
+@reason_option
+@kind_option
+@by_option
+@click.pass_obj
+def redact(session: Session, key: str, reason: str, kind: str | None, by: str | None) -> None:
+    """Destroy the texts of a withdrawn record. The log's root stays what it was."""
+    from claimledger.errors import NotFound
+
+    who = recorder(by)
+    with session.writing() as ledger:
+        kinds = {event.kind for event in ledger.history(key)}
+        if not kinds:
+            raise NotFound("record", key, ledger.near_keys(key))
+        if kind is None and len(kinds) > 1:
+            raise UsageMistake(f"{key} is the key of several records: say --kind")
+        done = ledger.redact(kind or kinds.pop(), key, by=who, reason=reason)
+    if session.json:
+        emptied = list(done.emptied)
+        answer({"kind": done.kind, "key": done.key, "entry": done.entry, "emptied": emptied,
+                "elsewhere": list(done.elsewhere), "recorded_by": who})  # fmt: skip
+        return
+    say(f"Redacted {done.kind} {done.key} with entry {done.entry}, as {who}.")
+    say(
+        f"Emptied {count(len(done.emptied), 'entry', 'entries')}; the file was searched for its texts."
+    )
+    for text in done.elsewhere:
+        say(f"still there, in another record: {cut(text, 60)}", indent=2, hang=2)
+    say("Backups and copies of this file still hold them; redact there too.")
+
+
+@click.command(cls=Command)
+@click.argument("key", shell_complete=complete_key)
+@kind_option
+@click.pass_obj
+def history(session: Session, key: str, kind: str | None) -> None:
+    """Show every entry about a record: what changed, when, by whom and why."""
+    from claimledger.errors import NotFound
+
+    with session.reading() as ledger:
+        events = ledger.history(key, kind, session.known)
+        if not events:
+            raise NotFound("record", key, ledger.near_keys(key))
+    if session.json:
+        answer({"key": key, "entries": [_event(event) for event in events]})
+        return
+    for event in events:
+        who = f" by {event.recorded_by}" if event.recorded_by else ""
+        say(
+            f"{event.entry:>6}  {event.recorded_at[:19]}Z  {event.action} {event.kind}{who}", hang=8
+        )
+        for field, old, new in event.changes:
+            say(f"{field}: {_shown(old)} -> {_shown(new)}", indent=8, hang=2)
+        if event.replaced_by:
+            say(f"replaced by {event.replaced_by}", indent=8)
+        if event.reason:
+            say(f"reason: {event.reason}", indent=8, hang=2)
+
+
+def _event(event: Any) -> dict[str, Any]:
+    return {
+        "entry": event.entry,
+        "kind": event.kind,
+        "key": event.key,
+        "action": event.action,
+        "recorded_at": event.recorded_at,
+        "recorded_by": event.recorded_by,
+        "reason": event.reason,
+        "replaced_by": event.replaced_by,
+        "changes": [{"field": f, "old": old, "new": new} for f, old, new in event.changes],
+    }

@@ -1,0 +1,111 @@
+"""``import`` and ``export``: records in files."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from claimledger.cli.output import Progress, answer, count, say
+from claimledger.cli.session import Command, Session, UsageMistake, by_option, recorder
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+
+
+@click.command("import", cls=Command)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--check", is_flag=True, help="Check only; write nothing.")
+@click.option("--amend", is_flag=True, help="Amend records that differ from the ledger.")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the log.")
+@by_option
+@click.pass_obj
+def import_(
+    session: Session,
+    files: tuple[str, ...],
+    check: bool,
+    amend: bool,
+    reason: str | None,
+    by: str | None,
+) -> None:
+    """Take in case files, all or nothing. FILE is YAML, JSON or JSON Lines; - is standard input."""
+    from claimledger.intake.case_files import read_files
+
+    if amend and not reason:
+        raise UsageMistake("--amend needs a --reason: why the ledger's records change")
+    who = recorder(by)
+    with session.writing() as ledger:
+        incoming = _counted(read_files(files))
+        taken = ledger.take(incoming, by=who, amend=amend, reason=reason, check=check)
+    new = len(taken.written) - taken.amended
+    if session.json:
+        answer({"checked": check, "recorded": new, "amended": taken.amended,
+                "unchanged": taken.unchanged, "recorded_by": who})  # fmt: skip
+        return
+    parts = [count(new, "record")]
+    if taken.amended:
+        parts.append(f"{taken.amended:,} amended")
+    if taken.unchanged:
+        parts.append(f"{taken.unchanged:,} held already")
+    say(
+        ("Nothing is wrong; would record " if check else "Recorded ")
+        + ", ".join(parts)
+        + f", as {who}."
+    )
+
+
+def _counted(incoming: Iterator[Any]) -> Iterator[Any]:
+    progress = Progress("records read")
+    number = 0
+    for number, one in enumerate(incoming, 1):
+        if number % 5000 == 0:
+            progress(number, number + 1)
+        yield one
+    if number >= 5000:
+        progress(number, number)
+
+
+@click.command(cls=Command)
+@click.option("--log", is_flag=True, help="Write the log's entries instead of the current records.")
+@click.option("-o", "--output", metavar="FILE", help="Where to write.  [standard output]")
+@click.pass_obj
+def export(session: Session, log: bool, output: str | None) -> None:
+    """Write records as JSON Lines, in an order in which they can be imported again."""
+    from claimledger.publish.files import writing_whole
+
+    with session.reading() as ledger:
+        if log and session.known_at:
+            raise UsageMistake("--log writes the whole log; --known-at goes with the records")
+        lines = _log(ledger) if log else _records(ledger, session.known)
+        if output in (None, "-"):
+            _write(sys.stdout.buffer, lines)
+        else:
+            with writing_whole(str(output)) as stream:
+                _write(stream, lines)
+
+
+def _write(stream: BinaryIO, lines: Iterator[Any]) -> None:
+    for line in lines:
+        stream.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+
+
+def _records(ledger: Ledger, known: int | None) -> Iterator[Any]:
+    from claimledger.records.kinds import KINDS
+
+    for kind in KINDS:
+        for held in ledger.records(kind, known):
+            yield {"kind": kind, **held.record.as_json()}
+
+
+def _log(ledger: Ledger) -> Iterator[Any]:
+    for entry in ledger.entries():
+        yield {
+            "number": entry.number,
+            "header": entry.header.decode(),
+            "payload": None if entry.payload is None else entry.payload.decode(),
+            "salt": None if entry.salt is None else base64.b64encode(entry.salt).decode(),
+        }

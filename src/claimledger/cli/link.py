@@ -1,0 +1,197 @@
+"""``link``, ``cite``, ``review``: how claims stand to each other, and where they were read."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from claimledger.cli.output import answer, say
+from claimledger.cli.session import (
+    Command,
+    Session,
+    UsageMistake,
+    by_option,
+    complete_key,
+    recorder,
+)
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+
+
+def _citation(
+    source: str, via: tuple[str, ...], locator: str | None, quote: str | None
+) -> dict[str, Any]:
+    given = {"source": source, "via": list(via), "locator": locator, "quote": quote}
+    return {name: held for name, held in given.items() if held}
+
+
+@click.command(cls=Command)
+@click.argument("type", metavar="TYPE")
+@click.argument("from_", metavar="FROM", shell_complete=complete_key)
+@click.argument("to", metavar="TO", shell_complete=complete_key)
+@click.option("--reason", metavar="TEXT", help="Why.")
+@click.option(
+    "--basis", type=click.Choice(["stated", "judged"]), help="[stated with --source, else judged]"
+)
+@click.option(
+    "--source", metavar="KEY", shell_complete=complete_key, help="The source that states it."
+)
+@click.option("--via", multiple=True, metavar="KEY", help="Through which source it was read.")
+@click.option("--locator", metavar="TEXT", help="The place in what was read.")
+@click.option("--quote", metavar="TEXT", help="The words of what was read.")
+@click.option("--part", metavar="MEASURE", help="The measure concerned, when not the whole claim.")
+@click.option("--key", metavar="KEY", help="A key of your own for the link.")
+@click.option("--note", metavar="TEXT")
+@by_option
+@click.pass_obj
+def link(session: Session, /, type: str, from_: str, to: str, by: str | None, **given: Any) -> None:
+    """Say how the claim FROM stands to the claim TO (or, for undercuts, to a source).
+
+    TYPE is contradicts, undercuts, answers, corroborates, supports, repeats, derives_from, updates or
+    retracts.
+    """
+    from claimledger.records.check import record_of
+
+    who = recorder(by)
+    with session.writing() as ledger:
+        fields = {
+            "type": type,
+            "from": from_,
+            "to": _target(ledger, to),
+            "part": given["part"],
+            "reason": given["reason"],
+            "key": given["key"],
+            "note": given["note"],
+            "basis": given["basis"] or ("stated" if given["source"] else "judged"),
+        }
+        if given["source"]:
+            fields["citations"] = [
+                _citation(given["source"], given["via"], given["locator"], given["quote"])
+            ]
+        elif given["via"] or given["locator"] or given["quote"]:
+            raise UsageMistake("--via, --locator and --quote go with --source")
+        record = record_of(
+            "link", {name: held for name, held in fields.items() if held is not None}
+        )
+        odd = _odd(ledger, type, from_, to)
+        keys = ledger.record(record, by=who)
+    if session.json:
+        answer({"kind": "link", "written": keys, "recorded_by": who, "warnings": odd})
+        return
+    for line in odd:
+        click.echo(f"Warning: {line}", err=True)
+    if keys:
+        say(f"Recorded link {keys[0]}: {from_} {type} {to}, as {who}.")
+    else:
+        say("The ledger holds this link already; nothing was written.")
+
+
+def _target(ledger: Ledger, to: str) -> Any:
+    """Return the target: a claim's key, or a source where only a source has the key."""
+    key = to.removeprefix("source:")
+    if key != to:
+        return {"source": key}
+    if ledger.get_all("claim", [to]) or ledger.resolve("claim", [to]):
+        return to
+    if ledger.get_all("source", [to]) or ledger.resolve("source", [to]):
+        return {"source": to}
+    return to
+
+
+def _odd(ledger: Ledger, type: str, from_: str, to: str) -> list[str]:
+    """Return what is odd about a link and possible all the same."""
+    from claimledger.records.claim import Claim
+
+    held = ledger.get_all("claim", [from_, to])
+    one, other = (held[key].record if key in held else None for key in (from_, to))
+    found = []
+    if isinstance(one, Claim) and isinstance(other, Claim):
+        late, early = one.asserted, other.asserted
+        follows = type in ("repeats", "derives_from", "updates")
+        ends = (late.latest, early.earliest) if follows and late and early else (None, None)
+        if ends[0] is not None and ends[1] is not None and ends[0] < ends[1]:
+            found.append(f"{from_} was surely asserted ({late}) before {to} ({early})")
+        if type == "contradicts" and one.subject != other.subject:
+            found.append(f"{from_} and {to} are about different subjects")
+        if type == "corroborates" and set(one.claimant) & set(other.claimant):
+            found.append(f"{from_} and {to} have a claimant in common: one voice, not two")
+    return found
+
+
+@click.command(cls=Command)
+@click.argument("key", shell_complete=complete_key)
+@click.argument("source", shell_complete=complete_key)
+@click.option("--locator", metavar="TEXT", help="The place in what was read: p. 12.")
+@click.option("--quote", metavar="TEXT", help="The words of what was read, verbatim.")
+@click.option("--via", multiple=True, metavar="KEY", help="Through which source it was read.")
+@click.option("--capture", metavar="KEY", help="The kept copy.")
+@click.option("--grounds", metavar="WORD", help="How the claimant knows, as read there.")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the log.  [read in SOURCE]")
+@by_option
+@click.pass_obj
+def cite(session: Session, /, key: str, source: str, by: str | None, **given: Any) -> None:
+    """Add a citation to a claim: what was second-hand has now been read."""
+    from typing import get_args
+
+    from claimledger.records.claim import Claim, Grounds
+
+    who = recorder(by)
+    with session.writing() as ledger:
+        held = ledger.get("claim", key)
+        claim = held.record
+        assert isinstance(claim, Claim)
+        citation = _citation(source, given["via"], given["locator"], given["quote"])
+        if given["capture"]:
+            citation["capture"] = given["capture"]
+        grounds = given["grounds"]
+        asking = not given["via"] and claim.grounds is None and grounds is None
+        if asking and sys.stdin.isatty() and sys.stdout.isatty() and not session.json:
+            known = ", ".join(get_args(Grounds))
+            say(f"How does the claimant know? One of {known}; empty if not asked.")
+            grounds = click.prompt("Grounds", default="", show_default=False) or None
+        changes: dict[str, Any] = {"citations": [*claim.as_json()["citations"], citation]}
+        if grounds:
+            changes["grounds"] = grounds
+        reason = given["reason"] or f"read in {source}"
+        done = ledger.amend("claim", held.key, changes, by=who, reason=reason, replaces=held.entry)
+    if session.json:
+        answer({"kind": "claim", "key": done.key, "entry": done.entry, "recorded_by": who})
+        return
+    say(f"Cited {source} for {done.key} with entry {done.entry}, as {who}.")
+    if asking and not grounds:
+        mend = f'claimledger amend {done.key} --set grounds=... --reason "..."'
+        say(f"How they know is not recorded yet: {mend}", hang=2)
+
+
+@click.command(cls=Command)
+@click.argument("claim", shell_complete=complete_key)
+@click.option(
+    "--reviewer", metavar="KEY", shell_complete=complete_key, help="The party that rated it."
+)
+@click.option("--rating", metavar="TEXT", required=True, help="The rating, in its own words.")
+@click.option("--reviewed", metavar="DATE", help="When it was published.")
+@click.option("--scale", metavar="TEXT", help="The scale the rating is on.")
+@click.option("--summary", metavar="TEXT", help="What the review found.")
+@click.option("--url", metavar="URL", help="Where it was published.")
+@click.option("--key", metavar="KEY", help="A key of your own for the review.")
+@click.option("--note", metavar="TEXT")
+@by_option
+@click.pass_obj
+def review(session: Session, /, claim: str, by: str | None, **given: Any) -> None:
+    """Record a fact-checker's published rating of a claim."""
+    from claimledger.records.check import record_of
+
+    who = recorder(by)
+    fields = {name: held for name, held in given.items() if held is not None}
+    record = record_of("review", {"claim": claim, **fields})
+    with session.writing() as ledger:
+        keys = ledger.record(record, by=who)
+    if session.json:
+        answer({"kind": "review", "written": keys, "recorded_by": who})
+    elif keys:
+        say(f"Recorded review {keys[0]} of {claim}, as {who}.")
+    else:
+        say("The ledger holds this review already; nothing was written.")

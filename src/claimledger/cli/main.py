@@ -1,0 +1,140 @@
+"""The entry point: commands by name, loaded when called, and the one place that tells an error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+
+import click
+
+from claimledger import __version__
+from claimledger.cli.session import SHARED, Session, UsageMistake
+from claimledger.errors import ClaimledgerError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("init:init", "Make a new, empty ledger."),
+    "record": ("record:record", "Record a claim, at a prompt or wholly by options."),
+    "party": ("parties:party", "Add, list or show parties: who can assert."),
+    "source": ("parties:source", "Add, list or show sources: works in which claims are seen."),
+    "subject": ("parties:subject", "Add, list or show subjects: what claims are about."),
+    "link": ("link:link", "Say how one claim stands to another, or to a source."),
+    "cite": ("link:cite", "Add a citation to a claim: it has now been read there."),
+    "review": ("link:review", "Record a published rating of a claim."),
+    "list": ("find:list_", "List claims by claimant, source, subject, standing, figure, date."),
+    "search": ("find:search", "Find records by their words, in any script."),
+    "show": ("find:show", "Show everything about one record, with its standing and why."),
+    "amend": ("change:amend", "Correct a record; the log keeps what was before."),
+    "withdraw": ("change:withdraw", "Withdraw a record that should not have been made."),
+    "redact": ("change:redact", "Destroy the texts of a withdrawn record, for good."),
+    "history": ("change:history", "Show every entry about a record: what, when, who, why."),
+    "import": ("files:import_", "Take in case files: YAML, JSON or JSON Lines."),
+    "export": ("files:export", "Write records (or the log) as JSON Lines."),
+    "disputes": ("answers:disputes", "What is disputed, by whom, through what, since when."),
+    "origins": ("answers:origins", "How many independent voices there are behind a claim."),
+    "standings": ("answers:standings", "Every claim with its standing, origins, acceptability."),
+    "report": ("report:report", "Export the contested-claims report."),
+    "audit": ("audit:audit", "Where a figure came from, back to whoever first said it."),
+    "verify": ("proof:verify", "Prove the ledger: every digest, the tree, every view."),
+    "rebuild": ("proof:rebuild", "Make the views anew from the log."),
+    "schema": ("about:schema", "Print the JSON Schema of a kind of record."),
+    "stats": ("about:stats", "Count records by kind, standing, source, claimant, year."),
+}
+"""Every command: the module and name of its function, and its line in the help."""
+
+
+class Commands(click.Group):
+    """The commands by name, each imported when it is called."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the commands in the order of a day's work."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(f"claimledger.cli.{module}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve a command, naming the nearest ones for a mistyped one."""
+        name = args[0] if args else ""
+        if name not in COMMANDS and not name.startswith("-"):
+            near = get_close_matches(name, COMMANDS, n=3, cutoff=0.5)
+            hint = f" Did you mean {' or '.join(near)}?" if near else " `--help` lists them."
+            ctx.fail(f"There is no command {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    params=SHARED(),
+)
+@click.version_option(__version__, prog_name="claimledger")
+@click.pass_context
+def cli(ctx: click.Context, /, **shared: object) -> None:
+    """Who says so, since when, who says otherwise, and is it one voice or many?
+
+    claimledger keeps every assertion as a dated claim tied to a source, a claimant and a subject, and
+    never changes any of it silently. It does not say what is true.
+    """
+    ctx.obj = Session()
+    ctx.obj.update(shared)
+
+
+def main() -> None:
+    """Run the command line; end with status 0 (done), 1 (refused or found wrong), 2 (wrong usage)."""
+    for stream in (sys.stdout, sys.stderr):
+        # Whatever the terminal's encoding, an odd character must not end the program.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = cli.main(prog_name="claimledger", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as ending:
+        status = ending.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt, EOFError):
+        click.echo("\nStopped; nothing was written.", err=True)
+        status = 1
+    except UsageMistake as error:
+        click.echo(f"claimledger: {error}", err=True)
+        status = 2
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except ClaimledgerError as error:
+        _tell(error)
+        status = 1
+    except BrokenPipeError:
+        # The reader of a pipe has gone; let Python not complain when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:
+        click.echo(f"claimledger: {error.strerror or error}: {error.filename or ''}", err=True)
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _tell(error: ClaimledgerError) -> None:
+    from claimledger.cli.output import printable
+
+    if "--json" in sys.argv[1:]:
+        click.echo(json.dumps(error.as_json(), ensure_ascii=False, indent=2), err=True)
+        return
+    lines = str(error).splitlines() or [type(error).__name__]
+    click.echo(
+        "\n".join(["claimledger: " + printable(lines[0]), *map(printable, lines[1:])]), err=True
+    )

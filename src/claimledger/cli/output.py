@@ -1,0 +1,147 @@
+"""How answers are printed: escaped, wrapped to the width, without colour or boxes in a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import click
+
+from claimledger.records.text import visible
+
+_WIDEST = 100
+_PIPE = 80
+
+
+def printable(text: str) -> str:
+    """Return a text as a terminal may show it: control and direction characters written out."""
+    return visible(text)
+
+
+def width() -> int:
+    """Return the columns to fill: those of the terminal, at most 100; 80 in a pipe."""
+    if not sys.stdout.isatty():
+        return _PIPE
+    return max(40, min(shutil.get_terminal_size((_PIPE, 24)).columns, _WIDEST))
+
+
+def coloured() -> bool:
+    """Whether to use colour: only on a terminal, never with ``NO_COLOR``."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def say(text: str = "", indent: int = 0, hang: int = 0) -> None:
+    """Print a paragraph, escaped and wrapped; lines after the first hang in by ``hang`` more."""
+    for line in wrapped(printable(text), width(), indent, hang):
+        click.echo(line)
+
+
+def answer(value: Any) -> None:
+    """Print an answer as one JSON object."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.as_json() if hasattr(value, "as_json") else str(value)
+
+
+def cells(text: str) -> int:
+    """Return how many columns a text takes: wide signs take two, marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+        for sign in text
+    )
+
+
+def wrapped(text: str, columns: int, indent: int = 0, hang: int = 0) -> Iterator[str]:
+    """Yield a text's lines, none wider than ``columns`` unless a single sign is."""
+    lead, line, used = " " * indent, "", 0
+    room = columns - indent
+    for word in _breakable(text, max(8, room - hang)):
+        size = cells(word.rstrip())
+        if line and used + size > room:
+            yield (lead + line).rstrip()
+            lead, line, used = " " * (indent + hang), "", 0
+            room = columns - indent - hang
+        line += word
+        used += cells(word)
+    yield (lead + line).rstrip()
+
+
+def _breakable(text: str, room: int) -> Iterator[str]:
+    """Yield pieces after which a line may break: words, and signs of scripts without spaces."""
+    word, size = "", 0
+    for sign in text:
+        wide = unicodedata.east_asian_width(sign) in "WF" if sign > "\u02ff" else False
+        if word and (wide or size >= room):
+            yield word
+            word, size = "", 0
+        word += sign
+        size += 2 if wide else 1
+        if sign == " " or wide:
+            yield word
+            word, size = "", 0
+    if word:
+        yield word
+
+
+def cut(text: str, columns: int) -> str:
+    """Return a text escaped and cut to so many columns."""
+    shown = printable(text)
+    if cells(shown) <= columns:
+        return shown
+    kept, used = "", 1
+    for sign in shown:
+        used += cells(sign)
+        if used > columns:
+            break
+        kept += sign
+    return kept.rstrip() + "…"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, stretch: int) -> None:
+    """Print rows in columns; the column ``stretch`` takes what room is left and is cut to it."""
+    listed = [[printable(cell) for cell in row] for row in rows]
+    widths = [
+        max([cells(heading), *(cells(row[place]) for row in listed)])
+        for place, heading in enumerate(headings)
+    ]
+    others = sum(w for place, w in enumerate(widths) if place != stretch) + 2 * (len(widths) - 1)
+    widths[stretch] = max(12, min(widths[stretch], width() - others))
+    for place, row in enumerate([list(headings), *listed]):
+        line = "  ".join(
+            (shown := cut(cell, widths[at])) + " " * (widths[at] - cells(shown))
+            for at, cell in enumerate(row)
+        ).rstrip()
+        click.echo(click.style(line, bold=True) if place == 0 and coloured() else line)
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: ``1 claim``, ``1,200 claims``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def origins(at_least: int, at_most: int) -> str:
+    """Return a range of origins as it is printed: ``1..2``."""
+    return f"{at_least}..{at_most}"
+
+
+class Progress:
+    """Shows how far long work has come, on a terminal only."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, done: int, of: int) -> None:
+        """Show that so many are done."""
+        if self._shown:
+            end = "\n" if done >= of else ""
+            click.echo(f"\r{self._label}: {done:,} of {of:,}{end}", nl=False, err=True)

@@ -1,0 +1,339 @@
+"""``record``: a claim, at a prompt or wholly by options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from claimledger.cli.output import answer, cut, say
+from claimledger.cli.session import (
+    Command,
+    Session,
+    UsageMistake,
+    by_option,
+    complete_key,
+    recorder,
+)
+
+if TYPE_CHECKING:
+    from claimledger.intake.dialogue import Draft, DraftFile
+    from claimledger.ledger import Ledger
+
+
+@click.command(cls=Command)
+@click.option("--statement", metavar="TEXT", help="What is asserted, in neutral words.")
+@click.option(
+    "--claimant", multiple=True, metavar="KEY", shell_complete=complete_key, help="Who asserts it."
+)
+@click.option("--subject", metavar="KEY", shell_complete=complete_key, help="What it is about.")
+@click.option("--source", metavar="KEY", shell_complete=complete_key, help="Where it was seen.")
+@click.option("--via", multiple=True, metavar="KEY", help="Through which source it was read.")
+@click.option("--locator", metavar="TEXT", help="The place in what was read: p. 12.")
+@click.option("--quote", metavar="TEXT", help="The words of what was read.")
+@click.option("--asserted", metavar="DATE", help="When the claimant said it.")
+@click.option("--about", metavar="DATE", help="The time it speaks of.")
+@click.option(
+    "--figure", "figures", multiple=True, metavar="MEASURE=VALUE", help='"reports=over 1,800"'
+)
+@click.option("--grounds", metavar="WORD", help="How the claimant knows.")
+@click.option(
+    "--scope", multiple=True, metavar="NAME=TEXT", help="What it is limited to: place=NLD."
+)
+@click.option("--language", metavar="TAG", help="The language it was said in.")
+@click.option("--key", metavar="KEY", help="A key of your own for the claim.")
+@click.option("--note", metavar="TEXT")
+@by_option
+@click.pass_obj
+def record(session: Session, /, by: str | None, **given: Any) -> None:
+    """Record a claim. Without options it asks; ten keystrokes beyond the text will do."""
+    who = recorder(by)
+    with session.writing() as ledger:
+        if any(given.values()):
+            _by_options(session, ledger, given, who)
+            return
+        if not sys.stdin.isatty() and session.json:
+            raise UsageMistake("record asks its questions at a prompt; with --json give options")
+        _Dialogue(session, ledger, who).run()
+
+
+def _by_options(session: Session, ledger: Ledger, given: dict[str, Any], who: str) -> None:
+    from claimledger.intake.options import figure, pairs
+    from claimledger.records.check import record_of
+
+    citation = {
+        name: held
+        for name in ("source", "via", "locator", "quote")
+        if (held := list(given[name]) if name == "via" else given[name])
+    }
+    fields = {
+        name: given[name]
+        for name in "key statement subject asserted about grounds language note".split()
+        if given[name] is not None
+    }
+    fields["claimant"] = list(given["claimant"])
+    if given["scope"]:
+        fields["scope"] = pairs("scope", given["scope"])
+    if given["figures"]:
+        fields["figures"] = [figure(one) for one in given["figures"]]
+    if citation:
+        fields["citations"] = [citation]
+    keys = ledger.record(record_of("claim", fields), by=who)
+    if session.json:
+        answer({"kind": "claim", "written": keys, "recorded_by": who})
+    elif keys:
+        say(f"Recorded claim {keys[0]}, as {who}.")
+    else:
+        say("The ledger holds this claim already; nothing was written.")
+
+
+class _Dialogue:
+    """One run of questions. Every answer is kept in the draft as soon as it is given."""
+
+    def __init__(self, session: Session, ledger: Ledger, who: str) -> None:
+        from claimledger.intake.dialogue import Draft, DraftFile, last_used
+
+        self._session = session
+        self._ledger = ledger
+        self._who = who
+        self._draft: Draft = Draft()
+        self._file: DraftFile = DraftFile(session.path)
+        self._last = last_used(ledger)
+
+    def run(self) -> None:
+        """Ask, show the whole record, write it if wanted."""
+        self._take_up()
+        try:
+            for name, question in self._questions():
+                if name not in self._draft.fields:
+                    question()
+                    self._file.save(self._draft)
+            self._finish()
+        except (click.exceptions.Abort, KeyboardInterrupt, EOFError):
+            click.echo()
+            if self._draft.fields and self._file.save(self._draft):
+                say("Stopped; nothing was written. `claimledger record` takes it up again.")
+            else:
+                say("Stopped; nothing was written.")
+            raise click.exceptions.Exit(1) from None
+
+    def _take_up(self) -> None:
+        kept = self._file.load()
+        if kept is None or not kept.fields:
+            return
+        say(f"A claim was begun: {cut(str(kept.fields.get('statement', '')), 60)}", hang=2)
+        if click.confirm("Take it up again?", default=True):
+            self._draft = kept
+        else:
+            self._file.discard()
+
+    def _questions(self) -> list[tuple[str, Callable[[], None]]]:
+        return [
+            ("statement", self._statement),
+            ("figures", self._figures),
+            ("claimant", lambda: self._pick("party", "claimant", "Who says so")),
+            ("subject", lambda: self._pick("subject", "subject", "About what")),
+            ("citations", self._citation),
+            ("asserted", self._asserted),
+            ("about", self._about),
+            ("grounds", self._grounds),
+        ]
+
+    def _ask(self, label: str, default: str = "") -> str:
+        shown: str = click.prompt(label, default=default, show_default=bool(default))
+        return shown.strip()
+
+    def _statement(self) -> None:
+        from claimledger.intake.dialogue import most_like
+
+        while not (statement := self._ask("Statement (what is asserted, in neutral words)")):
+            say("A claim needs a statement.")
+        self._draft.fields["statement"] = statement
+        like = list(most_like(self._ledger, statement))
+        if like:
+            say("Most like it are:")
+        for held in like:
+            say(f"{held.key}: {cut(held.record.named, 100)}", indent=2, hang=2)
+
+    def _figures(self) -> None:
+        from claimledger.intake.dialogue import proposed_figures
+
+        found = proposed_figures(self._draft.fields["statement"])
+        proposed = "; ".join(f"{one.measure}={one.value}" for one in found)
+        while True:
+            text = self._ask("Figures (measure=value; - for none)", proposed)
+            if text in ("", "-"):
+                self._draft.fields["figures"] = []
+                return
+            if self._accept("figures", [part for part in text.split(";") if part.strip()]):
+                return
+
+    def _accept(self, name: str, parts: list[str]) -> bool:
+        from pydantic import ValidationError
+
+        from claimledger.errors import ClaimledgerError
+        from claimledger.intake.options import figure
+        from claimledger.records.figure import Figure
+
+        try:
+            figures = [figure(part) for part in parts]
+            for one in figures:
+                Figure.model_validate(one)
+        except ClaimledgerError as error:
+            say(str(error).splitlines()[0], indent=2, hang=2)
+            return False
+        except ValidationError as error:
+            say(error.errors()[0]["msg"], indent=2, hang=2)
+            return False
+        self._draft.fields[name] = figures
+        return True
+
+    def _pick(self, kind: str, name: str, label: str) -> None:
+        key = self._picked(kind, label, self._last.get(name, ""))
+        self._draft.fields[name] = [key] if name == "claimant" else key
+
+    def _picked(self, kind: str, label: str, default: str) -> str:
+        """Return the key of a record found by a few letters, or made on the spot."""
+        from claimledger.intake.dialogue import matches
+
+        while True:
+            typed = self._ask(f"{label} (a few letters; + NAME makes a new {kind})", default)
+            if not typed:
+                continue
+            if typed == default:
+                return default
+            if typed.startswith("+"):
+                made = self._make(kind, typed[1:].strip())
+                if made:
+                    return made
+                continue
+            begun = [one for one in self._draft.made if one["kind"] == kind and one["key"] == typed]
+            if begun:
+                return typed
+            found = matches(self._ledger, kind, typed)
+            if not found:
+                if click.confirm(f"No {kind} like {typed!r}. Make it?", default=True):
+                    made = self._make(kind, typed)
+                    if made:
+                        return made
+                continue
+            if len(found) == 1 or found[0].key == typed:
+                say(f"{found[0].key}: {cut(found[0].record.named, 70)}", indent=2)
+                return found[0].key
+            for place, held in enumerate(found, 1):
+                say(f"{place}  {held.key}: {cut(held.record.named, 66)}", indent=2, hang=3)
+            number: int = click.prompt(
+                "Which (0 for none of them)", default=1, type=click.IntRange(0, len(found))
+            )
+            if number:
+                return found[number - 1].key
+
+    def _make(self, kind: str, name: str) -> str | None:
+        from claimledger.errors import BadInput
+        from claimledger.intake.dialogue import free_key
+        from claimledger.records.check import record_from
+        from claimledger.records.kinds import KINDS
+
+        if not name:
+            name = self._ask(f"Name of the new {kind}")
+        key = free_key(self._ledger, kind, name) or ""
+        while not key or self._ledger.history(key, kind):
+            key = self._ask(f"A key for it (a-z, 0-9, hyphens; not {key or 'empty'})")
+        fields = {"kind": kind, "key": key, KINDS[kind].label_field: name}
+        try:
+            record_from(fields)
+        except BadInput as error:
+            say(str(error.problems[0]), indent=2, hang=2)
+            return None
+        self._draft.made.append(fields)
+        say(f"New {kind} {key}: {name}", indent=2)
+        return key
+
+    def _citation(self) -> None:
+        source = self._picked("source", "Seen in", self._last.get("source", ""))
+        citation: dict[str, Any] = {"source": source}
+        via = self._ask("Read there yourself? Enter for yes, else the source it was read through")
+        if via and via.lower() not in ("y", "yes"):
+            citation["via"] = [self._picked("source", "Read through", via)]
+        locator = self._ask("Where in it (p. 12; empty if nowhere in particular)")
+        if locator:
+            citation["locator"] = locator
+        self._draft.fields["citations"] = [citation]
+
+    def _date(self, name: str, label: str, default: str) -> None:
+        from claimledger.errors import Unreadable
+        from claimledger.records.dates import Date
+
+        while True:
+            typed = self._ask(label, default)
+            if typed in ("", "-"):
+                self._draft.fields[name] = None
+                return
+            try:
+                date = Date.of(typed)
+            except Unreadable as error:
+                say(str(error), indent=2, hang=2)
+                default = ""
+                continue
+            if date.edtf != typed:
+                say(f"read as {date.edtf}", indent=2)
+            self._draft.fields[name] = date.edtf
+            return
+
+    def _asserted(self) -> None:
+        self._date("asserted", "When did they say it (any words; empty if unknown)", "")
+
+    def _about(self) -> None:
+        from claimledger.intake.dialogue import proposed_dates
+
+        dates = proposed_dates(self._draft.fields["statement"])
+        proposed = dates[0].edtf if dates else ""
+        self._date("about", "Which time does it speak of (- for none)", proposed)
+
+    def _grounds(self) -> None:
+        from claimledger.records.check import nearest
+        from claimledger.records.claim import Grounds
+
+        if all("via" in citation for citation in self._draft.fields["citations"]):
+            self._draft.fields["grounds"] = None
+            return
+        known = list(get_args(Grounds))
+        while True:
+            typed = self._ask(f"How do they know ({', '.join(known)}; empty if not asked)")
+            near = [word for word in known if typed and word.startswith(typed)] or nearest(
+                typed, known
+            )
+            if not typed or near:
+                self._draft.fields["grounds"] = near[0] if typed else None
+                return
+
+    def _finish(self) -> None:
+        from claimledger.records.check import record_from, record_of
+
+        fields = {name: held for name, held in self._draft.fields.items() if held}
+        made = [record_from(one) for one in self._draft.made]
+        claim = record_of("claim", fields)
+        say()
+        say("This will be recorded:")
+        for one in (*made, claim):
+            for name, held in one.as_json().items():
+                say(f"{one.kind} {name}: {_plain(held)}", indent=2, hang=4)
+        if not click.confirm(f"Write it, as {self._who}?", default=True):
+            raise click.exceptions.Abort
+        keys = self._ledger.record(*made, claim, by=self._who)
+        self._file.discard()
+        say(
+            f"Recorded claim {keys[-1]}, as {self._who}."
+            if keys
+            else "The ledger holds it already."
+        )
+
+
+def _plain(held: Any) -> str:
+    if isinstance(held, list):
+        return "; ".join(_plain(one) for one in held)
+    if isinstance(held, dict):
+        return ", ".join(f"{name} {_plain(one)}" for name, one in held.items())
+    return str(held)

@@ -1,0 +1,57 @@
+"""``report``: the contested-claims report."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from claimledger.cli.session import Command, Session, complete_key
+from claimledger.publish.formats import REPORT
+
+
+@click.command(cls=Command)
+@click.option(
+    "--format", "form", type=click.Choice(list(REPORT)), help="[markdown, or by -o's name]"
+)
+@click.option("-o", "--output", metavar="FILE", help="Where to write.  [standard output]")
+@click.option(
+    "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
+)
+@click.option(
+    "--since", metavar="TIME", help="Tell corrections since then (entry, timestamp or day)."
+)
+@click.pass_obj
+def report(
+    session: Session, form: str | None, output: str | None, subject: str | None, since: str | None
+) -> None:
+    """Export the contested-claims report. The same ledger gives the same bytes."""
+    from claimledger.publish.files import writing_whole
+    from claimledger.publish.formats import writer
+    from claimledger.publish.report import report as made
+
+    form = form or ("json" if session.json else _form_of(output))
+    with session.reading() as ledger:
+        value = made(
+            ledger,
+            known_at=session.known,
+            as_of=session.day,
+            subject=subject,
+            since=ledger.entry_at(since) if since else None,
+            since_said=since or "",
+        )
+    text = writer("report", form)(value).encode()
+    if output in (None, "-"):
+        sys.stdout.buffer.write(text)
+    else:
+        with writing_whole(str(output)) as stream:
+            stream.write(text)
+        click.echo(f"Wrote {output}: {value.summary[0]}", err=True)
+
+
+def _form_of(output: str | None) -> str:
+    endings = {".html": "html", ".htm": "html", ".json": "json", ".csv": "csv"}
+    for ending, form in endings.items():
+        if output and output.lower().endswith(ending):
+            return form
+    return "markdown"

@@ -1,0 +1,173 @@
+"""What every command shares: which ledger, which clocks, whose name, and how to answer.
+
+The shared options may stand before the command or behind it; those behind win.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from claimledger.errors import ClaimledgerError
+
+if TYPE_CHECKING:
+    from claimledger.disputes.standing import Answers
+    from claimledger.ledger import Ledger
+
+
+class UsageMistake(ClaimledgerError):
+    """A command called in a way that cannot mean anything; ends with status 2."""
+
+
+def SHARED() -> list[click.Parameter]:  # made anew for each command
+    """Return the options that every command takes."""
+    return [
+        click.Option(["--ledger"], metavar="PATH", help="The ledger's file.  [./ledger.db]"),
+        click.Option(["--json"], is_flag=True, default=None, help="Answer with one JSON object."),
+        click.Option(
+            ["--as-of"],
+            metavar="DATE",
+            help="Only what had been asserted by then (the world's clock).",
+        ),
+        click.Option(
+            ["--known-at"],
+            metavar="TIME",
+            help="Only what the ledger held then: an entry number, a timestamp, a day.",
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command that takes the shared options too."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.params += SHARED()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Hand the shared options to the session, then run."""
+        session = ctx.find_object(Session)
+        assert session is not None
+        names = ("ledger", "json", "as_of", "known_at")
+        session.update({name: ctx.params.pop(name) for name in names})
+        return super().invoke(ctx)
+
+
+class Session:
+    """One call of the program."""
+
+    def __init__(self) -> None:
+        self.json = False
+        self.as_of: str | None = None
+        self.known_at: str | None = None
+        self._ledger: str | None = None
+        self.known: int | None = None
+        """The entry that ``--known-at`` means, once a ledger is open."""
+
+    def update(self, given: dict[str, Any]) -> None:
+        """Take what was given; what was not leaves things as they are."""
+        self._ledger = given.get("ledger") or self._ledger
+        self.json = bool(given.get("json")) or self.json
+        self.as_of = given.get("as_of") or self.as_of
+        self.known_at = given.get("known_at") or self.known_at
+
+    @property
+    def path(self) -> str:
+        """The ledger's file: ``--ledger``, else ``CLAIMLEDGER_DB``, else ``./ledger.db``."""
+        return self._ledger or os.environ.get("CLAIMLEDGER_DB") or "ledger.db"
+
+    @contextmanager
+    def reading(self) -> Iterator[Ledger]:
+        """Open the ledger for reading, at one moment."""
+        from claimledger.ledger import Ledger
+
+        with Ledger.open(self.path) as ledger, ledger.reading():
+            self.known = ledger.entry_at(self.known_at) if self.known_at else None
+            yield ledger
+
+    @contextmanager
+    def writing(self) -> Iterator[Ledger]:
+        """Open the ledger for writing."""
+        from claimledger.ledger import Ledger
+
+        if self.as_of or self.known_at:
+            raise UsageMistake("--as-of and --known-at are for questions; a write is made now")
+        with Ledger.open(self.path, writable=True) as ledger:
+            yield ledger
+
+    @property
+    def day(self) -> int | None:
+        """The last day of ``--as-of``, as an ordinal."""
+        if not self.as_of:
+            return None
+        from claimledger.errors import Unreadable
+        from claimledger.records.dates import Date
+
+        try:
+            day = Date.of(self.as_of).latest
+        except Unreadable as error:
+            raise Unreadable(f"--as-of {self.as_of!r} {error}") from None
+        if day is None:
+            raise Unreadable(f"--as-of {self.as_of!r} has no last day")
+        return day
+
+    def answers(self, ledger: Ledger, keys: list[str] | None = None) -> Answers:
+        """Return the answers about some claims, or about all, at both clocks."""
+        from claimledger.disputes.graph import graph_of
+        from claimledger.disputes.standing import Answers
+
+        whole = keys is None
+        cut = ledger.whole(self.known) if whole else ledger.neighbourhood(keys or (), self.known)
+        return Answers(graph_of(cut, self.day))
+
+
+def recorder(by: str | None) -> str:
+    """Return whose name a write bears: --by, CLAIMLEDGER_BY, git's user or the login name."""
+    return by or os.environ.get("CLAIMLEDGER_BY", "").strip() or _git_user() or _login()
+
+
+def _git_user() -> str:
+    try:
+        asked = subprocess.run(
+            ["git", "config", "user.name"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.strip()
+
+
+def _login() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise UsageMistake("whose name should this bear? give --by or set CLAIMLEDGER_BY") from None
+
+
+by_option = click.option(
+    "--by", metavar="NAME", help="Who records it.  [CLAIMLEDGER_BY, git, login]"
+)
+reason_option = click.option(
+    "--reason", metavar="TEXT", required=True, help="Why; kept in the log."
+)
+
+
+def complete_key(ctx: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Complete a key from the ledger."""
+    from claimledger.ledger import Ledger
+
+    session = ctx.find_object(Session) or Session()
+    try:
+        with Ledger.open(session.path) as ledger:
+            kinds = ("claim", "source", "party", "subject", "link")
+            return [key for kind in kinds for key in ledger.keys(kind) if key.startswith(begun)][
+                :200
+            ]
+    except ClaimledgerError:
+        return []

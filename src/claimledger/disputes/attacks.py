@@ -1,0 +1,143 @@
+"""Attacks: who speaks against a claim, through what, and what falls with it.
+
+A claim is attacked by what contradicts it or its assertion, by what undercuts it, by what undercuts a
+source that speaks for its claimant, and through what it rests on. An attacker counts while it is
+neither retracted nor superseded; then it is shown as past.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from claimledger.disputes.assertions import Assertions
+from claimledger.disputes.graph import Graph
+from claimledger.disputes.needs import Need, Needs
+from claimledger.disputes.revisions import Revisions
+from claimledger.ledger.reading.neighbourhood import CutLink
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """One attack: by which claim, through which link, aimed at what."""
+
+    attacker: str
+    link: CutLink
+    at: str
+    """The claim it is aimed at: the one asked about, or another of its assertion or loop."""
+
+    source: str | None = None
+    """The source undercut, where the attack is on a source."""
+
+    own_sources: int = 0
+    """How many of the claim's sources speak for it, where the attack is on one of them."""
+
+
+@dataclass(frozen=True)
+class Attacks:
+    """Who attacks what, now and in the past."""
+
+    current: Mapping[str, tuple[Attack, ...]]
+    past: Mapping[str, tuple[Attack, ...]]
+    through: Mapping[str, tuple[Need, ...]]
+    """From each claim contested through what it rests on to the needs that fell."""
+
+    questioned: Mapping[str, tuple[CutLink, ...]]
+    """From each claim whose attribution is questioned to the critics of a source it cites that does
+    not speak for its claimant."""
+
+    def on(self, key: str) -> tuple[Attack, ...]:
+        """Return the attacks on a claim that count."""
+        return self.current.get(key, ())
+
+    def contested(self, key: str) -> bool:
+        """Whether a claim is under attack, itself or through what it rests on."""
+        return key in self.current or key in self.through
+
+
+def attacks(graph: Graph, asserted: Assertions, rests: Needs, revised: Revisions) -> Attacks:
+    """Return the attacks in a graph."""
+    own = {key: listed for key in graph.claims if (listed := list(_own(graph, asserted, key)))}
+    found: dict[str, list[Attack]] = {key: list(listed) for key, listed in own.items()}
+    for loop in set(rests.loops.values()):
+        inside = set(loop)
+        outside = [a for member in loop for a in own.get(member, ()) if a.attacker not in inside]
+        for member in loop if outside else ():
+            held = found.setdefault(member, [])
+            held += [attack for attack in outside if attack not in held]
+    current = _kept(found, revised, True)
+    past = _kept(found, revised, False)
+    questioned = {
+        key: critics
+        for key in graph.claims
+        if (critics := tuple(_questioning(graph, revised, key)))
+    }
+    through = _through(graph, rests, revised, set(current))
+    return Attacks(current, past, through, questioned)
+
+
+def _kept(
+    found: Mapping[str, list[Attack]], revised: Revisions, counting: bool
+) -> dict[str, tuple[Attack, ...]]:
+    kept = {
+        key: tuple(attack for attack in listed if revised.counts(attack.attacker) is counting)
+        for key, listed in found.items()
+    }
+    return {key: listed for key, listed in kept.items() if listed}
+
+
+def _own(graph: Graph, asserted: Assertions, key: str) -> Iterator[Attack]:
+    """Yield the attacks on a claim itself, on its assertion, and on its own sources."""
+    for attacker, link in graph.opposed(key):
+        yield Attack(attacker, link, key)
+    for member in asserted.members[asserted.of[key]]:
+        if member != key:
+            for attacker, link in graph.opposed(member):
+                if not asserted.same(attacker, key):
+                    yield Attack(attacker, link, member)
+    for link in graph.to("undercuts", key):
+        yield Attack(link.from_, link, key)
+    claim = graph.claims[key]
+    criticised = [source for source in claim.sources if graph.critics(source)]
+    if criticised:
+        speaking = graph.own_sources(claim)
+        for source in criticised:
+            for link in graph.critics(source) if source in speaking else ():
+                if link.from_ != key:
+                    yield Attack(link.from_, link, key, source, len(speaking))
+
+
+def _questioning(graph: Graph, revised: Revisions, key: str) -> Iterator[CutLink]:
+    claim = graph.claims[key]
+    for source in claim.sources:
+        critics = graph.critics(source)
+        if critics and not graph.speaks_for(source, claim):
+            for link in critics:
+                if link.from_ != key and revised.counts(link.from_):
+                    yield link
+
+
+def _through(
+    graph: Graph, rests: Needs, revised: Revisions, contested: set[str]
+) -> dict[str, tuple[Need, ...]]:
+    """Let attacks and retractions reach what rests on them alone."""
+    users: dict[str, list[str]] = defaultdict(list)
+    for key in graph.claims:
+        for need in rests.of(key):
+            for alternative in need.alternatives:
+                users[alternative].append(key)
+    fallen = contested | revised.retracted.keys()
+    through: dict[str, tuple[Need, ...]] = {}
+    queue = deque(fallen)
+    while queue:
+        for key in users.get(queue.popleft(), ()):
+            down = tuple(
+                need for need in rests.of(key) if all(one in fallen for one in need.alternatives)
+            )
+            if down:
+                through[key] = down
+                if key not in fallen:
+                    fallen.add(key)
+                    queue.append(key)
+    return through

@@ -1,0 +1,77 @@
+"""From what was typed as options to a record's fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from claimledger.errors import BadInput, Problem, Refused
+from claimledger.records.check import nearest, shown
+from claimledger.records.kinds import KINDS, Field, fields_of
+
+
+def fields_from_options(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record's fields from options by field name; what was not given is left out."""
+    found: dict[str, Any] = {}
+    for field in fields_of(KINDS[kind]):
+        value = given.get(field.name)
+        if value is None or value == ():
+            continue
+        found[field.name] = pairs(field.name, value) if field.form == "map" else value
+        if isinstance(value, tuple) and field.form != "map":
+            found[field.name] = list(value)
+    return found
+
+
+def pairs(field: str, given: Iterable[str]) -> dict[str, str]:
+    """Return ``name=text`` options as an object."""
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals:
+            raise BadInput([Problem("is not name=text", field, shown(one), "place=NLD, say")])
+        found[name.strip()] = text.strip()
+    return found
+
+
+def figure(given: str) -> dict[str, str]:
+    """Return a figure from ``measure=value``: ``stations=54``, ``reports=over 1,800``."""
+    measure, equals, value = given.partition("=")
+    if not equals or not measure.strip() or not value.strip():
+        right = 'measure=value: stations=54, "reports=over 1,800"'
+        raise BadInput([Problem("is not measure=value", "figure", shown(given), right)])
+    return {"measure": measure.strip(), "value": value.strip()}
+
+
+def field_named(kind: str, name: str) -> str:
+    """Return a field's name, or raise :class:`Refused` with the nearest ones."""
+    names = [field.name for field in fields_of(KINDS[kind])]
+    if name not in names or name == "key":
+        near = nearest(name, names)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names[1:])}"
+        raise Refused(f"a {kind} has no field {name!r} to amend; {hint}")
+    return name
+
+
+def new_value(field: Field, given: str) -> Any:
+    """Return what ``--set field=...`` means: JSON for lists and objects, text for all else.
+
+    Empty means unknown. A list of texts may also be given with commas.
+    """
+    text = given.strip()
+    if not text:
+        return None
+    if text[0] in "[{":
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise BadInput([Problem(f"is no JSON: {error}", field.name, shown(text))]) from None
+    if field.form == "texts":
+        return [part.strip() for part in text.split(",")] if field.points_to else [text]
+    if field.form == "map":
+        return pairs(field.name, [part for part in text.split(",") if part.strip()])
+    if field.form == "parts":
+        right = 'a list in JSON: [{"measure": "stations", "value": "54"}]'
+        raise BadInput([Problem("needs JSON", field.name, shown(text), right)])
+    return text

@@ -1,0 +1,27 @@
+"""The ledger: an append-only log, the views projected from it, and one door to both.
+
+The log is the ledger; tables and search index can be rebuilt from it. Everything outside this
+folder goes through :class:`~claimledger.ledger.ledger.Ledger`.
+"""
+
+from claimledger.ledger.ledger import Head, Ledger
+from claimledger.ledger.reading.history import Event
+from claimledger.ledger.reading.records import Held, Referrer
+from claimledger.ledger.reading.search import Match
+from claimledger.ledger.verify import Verdict
+from claimledger.ledger.writing.changing import Change
+from claimledger.ledger.writing.taking import Faulty, Given, Taken
+
+__all__ = [
+    "Change",
+    "Event",
+    "Faulty",
+    "Given",
+    "Head",
+    "Held",
+    "Ledger",
+    "Match",
+    "Referrer",
+    "Taken",
+    "Verdict",
+]

@@ -1,0 +1,301 @@
+"""The one door: everything outside ``ledger/`` goes through :class:`Ledger`, which only delegates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from claimledger.errors import StoreError
+from claimledger.ledger import log, tree
+from claimledger.ledger import verify as verification
+from claimledger.ledger.log import Entry
+from claimledger.ledger.reading import clocks, history, neighbourhood, search
+from claimledger.ledger.reading import records as reading
+from claimledger.ledger.reading.clocks import Known
+from claimledger.ledger.reading.history import Event
+from claimledger.ledger.reading.neighbourhood import Cut
+from claimledger.ledger.reading.records import Held, Referrer
+from claimledger.ledger.reading.search import Match
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.sqlite import SqliteStore
+from claimledger.ledger.tables import ENTRY
+from claimledger.ledger.verify import Progress, Verdict
+from claimledger.ledger.writing import changing
+from claimledger.ledger.writing.append import Appender, Clock, Salts, stored_hashes
+from claimledger.ledger.writing.changing import Change
+from claimledger.ledger.writing.taking import Faulty, Given, Taken, take
+from claimledger.records.base import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far the log goes: its size and the root of its tree."""
+
+    size: int
+    root: bytes
+
+
+class Ledger:
+    """An open ledger. Records go in as values and come out as values.
+
+    Open one for reading or for writing, use it as a context manager, and close it. Reading never
+    changes the file. Every write is one transaction: whole or absent, log and views together.
+    """
+
+    def __init__(self, store: Store, *, clock: Clock = log.now, salts: Salts = os.urandom) -> None:
+        self._store = store
+        self._clock = clock
+        self._salts = salts
+
+    @classmethod
+    def create(cls, path: str | Path, *, clock: Clock = log.now, salts: Salts = os.urandom) -> Self:
+        """Make a new ledger; raise :class:`StoreError` where the file exists."""
+        return cls(SqliteStore.new(Path(path)), clock=clock, salts=salts)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        writable: bool = False,
+        clock: Clock = log.now,
+        salts: Salts = os.urandom,
+    ) -> Self:
+        """Open a ledger; raise :class:`StoreError` where the file is none that can be used so."""
+        store = SqliteStore.open(Path(path), writable=writable)
+        return cls(store, clock=clock, salts=salts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._store.close()
+
+    # Writing
+
+    def take(
+        self,
+        incoming: Iterable[Given | Faulty],
+        *,
+        by: str,
+        amend: bool = False,
+        reason: str | None = None,
+        check: bool = False,
+    ) -> Taken:
+        """Take records in, all or nothing; raise :class:`BadInput` with every problem found."""
+        return take(
+            self._store,
+            incoming,
+            lambda: self._appender(by),
+            amend=amend,
+            reason=reason,
+            check=check,
+        )
+
+    def record(self, *records: Record, by: str) -> list[str]:
+        """Record values; return the keys of those that were written."""
+        taken = self.take([Given(record) for record in records], by=by)
+        return [key for _, key, _ in taken.written]
+
+    def amend(
+        self,
+        kind: str,
+        key: str,
+        changes: Mapping[str, Any],
+        *,
+        by: str,
+        reason: str,
+        replaces: int | None = None,
+    ) -> Change:
+        """Write a new version of a record; ``None`` empties a field."""
+        with self._store.writing():
+            appender = self._appender(by)
+            return changing.amend(self._store, appender, kind, key, changes, reason, replaces)
+
+    def withdraw(
+        self,
+        kind: str,
+        key: str,
+        *,
+        by: str,
+        reason: str,
+        replaced_by: str | None = None,
+        cascade: bool = False,
+    ) -> Change:
+        """Withdraw a record; refused while others point to it without a way out."""
+        with self._store.writing():
+            return changing.withdraw(
+                self._store,
+                self._appender(by),
+                kind,
+                key,
+                reason,
+                replaced_by=replaced_by,
+                cascade=cascade,
+            )
+
+    def redact(self, kind: str, key: str, *, by: str, reason: str) -> Change:
+        """Destroy the texts of a withdrawn record; return which of them stand elsewhere still."""
+        with self._store.writing():
+            change = changing.redact(self._store, self._appender(by), kind, key, reason)
+        self._store.scrub()
+        sought = {text: _as_stored(text) for text in change.elsewhere}
+        found = set(self._store.stray_bytes([form for forms in sought.values() for form in forms]))
+        left = tuple(text for text, forms in sought.items() if found.intersection(forms))
+        return Change(kind, key, change.entry, emptied=change.emptied, elsewhere=left)
+
+    def rebuild(self, progress: Progress = verification.unseen) -> int:
+        """Make every view anew from the log; return the number of entries."""
+        return verification.rebuild(self._store, progress)
+
+    def _appender(self, by: str) -> Appender:
+        if not by.strip():
+            raise StoreError("a write needs a name: who records it")
+        return Appender(self._store, by, self._clock, self._salts)
+
+    # Reading
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Hold one consistent view of the ledger for several reads."""
+        return self._store.reading()
+
+    def head(self, known_at: Known = None) -> Head:
+        """Return the size and root of the log, as it stood at an entry."""
+        size = clocks.size(self._store) if known_at is None else known_at
+        return Head(size, tree.root(size, stored_hashes(self._store)))
+
+    def entry_at(self, when: str) -> int:
+        """Return the last entry of a time; raise :class:`Unreadable` where it is none."""
+        return clocks.entry_at(self._store, when)
+
+    def get(self, kind: str, key: str, known_at: Known = None) -> Held:
+        """Return a record, replaced keys resolved; raise :class:`NotFound` with the nearest."""
+        return reading.one(self._store, kind, key, known_at)
+
+    def get_all(self, kind: str, keys: Iterable[str], known_at: Known = None) -> dict[str, Held]:
+        """Return the records of a kind with these keys that stood then, by key."""
+        return reading.held(self._store, kind, keys, known_at)
+
+    def with_key(self, key: str, known_at: Known = None) -> list[Held]:
+        """Return the records with a key, one a kind at most; claims first."""
+        return reading.with_key(self._store, key, known_at)
+
+    def near_keys(self, key: str, kind: str | None = None) -> list[str]:
+        """Return the keys most like a mistyped one."""
+        return reading.near_keys(self._store, key, kind)
+
+    def keys(self, kind: str, known_at: Known = None) -> list[str]:
+        """Return the keys of a kind's records, in the order they were first recorded."""
+        return reading.keys_of(self._store, kind, known_at)
+
+    def records(self, kind: str, known_at: Known = None) -> Iterator[Held]:
+        """Yield every record of a kind that stood then."""
+        return reading.of_kind(self._store, kind, known_at)
+
+    def resolve(self, kind: str, keys: Iterable[str], known_at: Known = None) -> dict[str, str]:
+        """Return what keys resolve to, for those that were replaced."""
+        return reading.replacements(self._store, kind, keys, known_at)
+
+    def referrers(
+        self, kind: str, keys: Iterable[str], known_at: Known = None
+    ) -> dict[str, list[Referrer]]:
+        """Return which records point to each of these."""
+        return reading.referrers(self._store, kind, keys, known_at)
+
+    def at_entries(self, entries: Iterable[int]) -> dict[int, Held]:
+        """Return the record versions that came with these entries."""
+        return reading.at_entries(self._store, entries)
+
+    def with_figure(self, low: float, high: float, known_at: Known = None) -> list[Held]:
+        """Return the claims with a figure that has a bound in this range."""
+        entries = reading.with_figure(self._store, low, high, known_at)
+        found = reading.at_entries(self._store, entries)
+        return [found[entry] for entry in entries]
+
+    def nearest_figures(self, value: float, known_at: Known = None) -> list[Held]:
+        """Return the claims whose figures lie nearest to a value, nearest first."""
+        entries = reading.nearest_figures(self._store, value, known_at)
+        found = reading.at_entries(self._store, entries)
+        return [found[entry] for entry in entries]
+
+    def claims_about(self, subjects: Iterable[str], known_at: Known = None) -> list[Held]:
+        """Return the claims about these subjects, newest first."""
+        entries = reading.claims_about(self._store, subjects, known_at)
+        found = reading.at_entries(self._store, entries)
+        return [found[entry] for entry in entries]
+
+    def narrower(self, subject: str, known_at: Known = None) -> list[str]:
+        """Return a subject and all subjects under it, near and far."""
+        found, ask = [subject], [subject]
+        while ask:
+            under = reading.referrers(self._store, "subject", ask, known_at)
+            ask = [
+                one.key
+                for listed in under.values()
+                for one in listed
+                if one.kind == "subject" and one.key not in found
+            ]
+            found += ask
+        return found
+
+    def history(self, key: str, kind: str | None = None, known_at: Known = None) -> list[Event]:
+        """Return every entry about the records with a key, oldest first."""
+        return history.history(self._store, key, kind, known_at)
+
+    def changes_since(self, entry: int, known_at: Known = None) -> list[Event]:
+        """Return the amendments, withdrawals and redactions after an entry."""
+        return history.changes_since(self._store, entry, known_at)
+
+    def search(
+        self, query: str, *, kinds: Sequence[str] = (), known_at: Known = None, most: int = 20
+    ) -> list[Match]:
+        """Return the records that hold the words of a query, best first."""
+        return search.search(self._store, query, kinds=kinds, known_at=known_at, most=most)
+
+    def neighbourhood(self, keys: Iterable[str], known_at: Known = None) -> Cut:
+        """Return the part of the ledger that answers about these claims depend on."""
+        return neighbourhood.neighbourhood(self._store, keys, known_at)
+
+    def whole(self, known_at: Known = None) -> Cut:
+        """Return the whole ledger as the dispute graph takes it."""
+        return neighbourhood.whole(self._store, known_at)
+
+    def counts(self, known_at: Known = None) -> dict[str, int]:
+        """Return how many records of each kind stood."""
+        return reading.counts(self._store, known_at)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every line of the log, in order."""
+        count = clocks.size(self._store)
+        for first in range(1, count + 1, 1000):
+            for number, header, payload, salt, nodes in self._store.raw(ENTRY, first, first + 999):
+                held = None if payload is None else payload.encode()
+                yield Entry(number, header.encode(), held, salt, nodes)
+
+    def verify(self, progress: Progress = verification.unseen) -> Verdict:
+        """Check every digest, the tree, and every view against the log."""
+        return verification.verify(self._store, progress)
+
+
+def _as_stored(text: str) -> list[bytes]:
+    """Return the ways a text can stand in a ledger's file."""
+    from claimledger.ledger.canonical import canonical
+    from claimledger.ledger.words import words_of
+
+    words = " ".join(words_of(text))
+    forms = [text.encode(), canonical(text)[1:-1]]
+    return [*forms, words.encode()] if len(words) >= 8 else forms

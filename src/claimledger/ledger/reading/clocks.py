@@ -1,0 +1,68 @@
+"""The ledger's clock: which rows stood at an entry, and which entry was the last at a time."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time
+
+from sqlalchemy import ColumnElement, Table, and_, func, or_, select
+
+from claimledger.errors import Unreadable
+from claimledger.ledger.log import timestamp
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.tables import ENTRY, HISTORY
+from claimledger.records.dates import Date, day_text
+
+Known = int | None
+"""The last entry that counts; ``None`` is the newest."""
+
+
+def standing_at(table: Table, known_at: Known) -> ColumnElement[bool]:
+    """Return the condition that a row stood when the ledger held so many entries."""
+    if known_at is None:
+        return table.c.until.is_(None)
+    ended = or_(table.c.until.is_(None), table.c.until > known_at)
+    return and_(table.c.entry <= known_at, ended)
+
+
+def size(store: Store) -> int:
+    """Return the number of entries in the log."""
+    return store.connection.execute(select(func.max(ENTRY.c.number))).scalar() or 0
+
+
+def entry_at(store: Store, when: str) -> int:
+    """Return the last entry of a time: an entry number, a timestamp, or a day in any words.
+
+    A day means its end. Raises :class:`Unreadable` for what is none of them.
+    """
+    text = when.strip()
+    if re.fullmatch(r"[0-9]{1,3}|[0-9]{5,15}|#[0-9]{1,15}", text):
+        return min(int(text.lstrip("#")), size(store))
+    moment = _moment(text)
+    low, high = 0, size(store)
+    while low < high:  # recorded_at never goes back, so the log is sorted by it
+        middle = (low + high + 1) // 2
+        found = store.connection.execute(
+            select(HISTORY.c.recorded_at).where(HISTORY.c.entry == middle)
+        ).scalar()
+        low, high = (middle, high) if found is None or found <= moment else (low, middle - 1)
+    return low
+
+
+def _moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text) if "T" in text or ":" in text else None
+    except ValueError:
+        moment = None
+    if moment is not None:
+        return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    try:
+        day = Date.of(text).latest
+        if day is None or not 1 <= day < 3_652_059:
+            raise Unreadable("has no last day")
+        return timestamp(datetime.combine(datetime.fromisoformat(day_text(day)), time.max, UTC))
+    except Unreadable as error:
+        raise Unreadable(
+            f"{text!r} {error}. A ledger time is an entry number (#12), a timestamp "
+            "(2022-10-31T12:00:00Z) or a day"
+        ) from None

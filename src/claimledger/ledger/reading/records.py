@@ -1,0 +1,238 @@
+"""Records by key and by what they point to, as they stood at an entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, func, select
+
+from claimledger.errors import NotFound
+from claimledger.ledger.log import Payload
+from claimledger.ledger.reading.clocks import Known, standing_at
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.tables import ENTRY, HISTORY, MIRRORS, POINTER
+from claimledger.records.base import Record
+from claimledger.records.check import nearest
+from claimledger.records.kinds import KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A record as the ledger holds it: with the entry its version came with."""
+
+    record: Record
+    entry: int
+    recorded_at: str
+    recorded_by: str
+
+    @property
+    def kind(self) -> str:
+        """The record's kind."""
+        return self.record.kind
+
+    @property
+    def key(self) -> str:
+        """The record's key."""
+        return self.record.key or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """A record that points to another, and through which field."""
+
+    kind: str
+    key: str
+    field: str
+    entry: int
+
+
+def held(store: Store, kind: str, keys: Iterable[str], known_at: Known = None) -> dict[str, Held]:
+    """Return the records of a kind with these keys, those that stood then, by key."""
+    wanted = list(dict.fromkeys(keys))
+    query = _versions().where(HISTORY.c.kind == kind, _live(known_at))
+    rows = store.rows_by(query, HISTORY.c.key, wanted)
+    return {found.key: found for found in map(_held, rows)}
+
+
+def with_key(store: Store, key: str, known_at: Known = None) -> list[Held]:
+    """Return the records with this key, one a kind at most."""
+    query = _versions().where(HISTORY.c.key == key, _live(known_at))
+    order = {kind: place for place, kind in enumerate(("claim", *KINDS))}
+    return sorted(map(_held, store.rows(query)), key=lambda found: order[found.kind])
+
+
+def of_kind(store: Store, kind: str, known_at: Known = None) -> Iterator[Held]:
+    """Yield every record of a kind, in the order they were first recorded."""
+    query = _versions().where(HISTORY.c.kind == kind, _live(known_at)).order_by(HISTORY.c.entry)
+    for row in store.connection.execute(query):
+        yield _held(row)
+
+
+def at_entries(store: Store, entries: Iterable[int]) -> dict[int, Held]:
+    """Return the record versions that came with these entries."""
+    rows = store.rows_by(_versions(), HISTORY.c.entry, entries)
+    return {found.entry: found for found in map(_held, rows)}
+
+
+def keys_of(store: Store, kind: str, known_at: Known = None) -> list[str]:
+    """Return the keys of a kind's records, in the order they were first recorded."""
+    query = select(HISTORY.c.key).where(HISTORY.c.kind == kind, _live(known_at))
+    return [key for (key,) in store.rows(query.order_by(HISTORY.c.entry))]
+
+
+def replacements(
+    store: Store, kind: str, keys: Iterable[str], known_at: Known = None
+) -> dict[str, str]:
+    """Return what withdrawn keys now resolve to, for those of the keys that were replaced."""
+    found: dict[str, str] = {}
+    ask = set(keys)
+    query = select(HISTORY.c.key, HISTORY.c.replaced_by, HISTORY.c.entry).where(
+        HISTORY.c.kind == kind, HISTORY.c.replaced_by.is_not(None)
+    )
+    if known_at is not None:
+        # Before a record was withdrawn it stood for itself. A redaction keeps the replacement but
+        # not the withdrawal's own row, so its place is taken from the redaction's.
+        query = query.where(HISTORY.c.entry <= known_at)
+    while ask:
+        step = {key: by for key, by, _ in store.rows_by(query, HISTORY.c.key, sorted(ask))}
+        found |= step
+        ask = {by for by in step.values() if by not in found}
+    return {key: _end(key, found) for key in found}
+
+
+def _end(key: str, found: dict[str, str]) -> str:
+    while key in found:
+        key = found[key]
+    return key
+
+
+def replaced_by(
+    store: Store, kind: str, keys: Iterable[str], known_at: Known = None
+) -> dict[str, str]:
+    """Return the withdrawn keys that resolve to one of these, each with what it resolves to."""
+    found: dict[str, str] = {}
+    ask = {key: key for key in keys}
+    query = select(HISTORY.c.key, HISTORY.c.replaced_by).where(HISTORY.c.kind == kind)
+    if known_at is not None:
+        query = query.where(HISTORY.c.entry <= known_at)
+    while ask:
+        rows = store.rows_by(query, HISTORY.c.replaced_by, sorted(ask))
+        step = {key: ask[by] for key, by in rows if key not in found}
+        found |= step
+        ask = step
+    return found
+
+
+def referrers(
+    store: Store, kind: str, keys: Iterable[str], known_at: Known = None
+) -> dict[str, list[Referrer]]:
+    """Return which records point to each of these, replaced keys included, in order of entry."""
+    wanted = {key: key for key in keys}
+    wanted |= replaced_by(store, kind, wanted, known_at)
+    found: dict[str, list[Referrer]] = {key: [] for key in wanted.values()}
+    joined = POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry)
+    query = (
+        select(POINTER.c.key, HISTORY.c.kind, HISTORY.c.key, POINTER.c.field, POINTER.c.entry)
+        .select_from(joined)
+        .where(POINTER.c.kind == kind, standing_at(POINTER, known_at))
+    )
+    for target, by_kind, by_key, field, entry in store.rows_by(
+        query, POINTER.c.key, sorted(wanted)
+    ):
+        found[wanted[target]].append(Referrer(by_kind, by_key, field, entry))
+    for listed in found.values():
+        listed.sort(key=lambda one: (one.entry, one.field))
+    return found
+
+
+def one(store: Store, kind: str, key: str, known_at: Known = None) -> Held:
+    """Return a record by kind and key, replaced keys resolved; raise :class:`NotFound`."""
+    found = held(store, kind, [key], known_at).get(key)
+    if found is None:
+        resolved = replacements(store, kind, [key], known_at).get(key)
+        found = held(store, kind, [resolved], known_at).get(resolved) if resolved else None
+    if found is None:
+        raise NotFound(kind, key, near_keys(store, key, kind, known_at))
+    return found
+
+
+def near_keys(store: Store, key: str, kind: str | None = None, known_at: Known = None) -> list[str]:
+    """Return the keys most like a mistyped one: those that begin alike, then by likeness."""
+    query = select(HISTORY.c.key).distinct().where(_live(known_at))
+    if kind is not None:
+        query = query.where(HISTORY.c.kind == kind)
+    head = key[:2]
+    alike = query.where(HISTORY.c.key >= head, HISTORY.c.key < head + "\U0010ffff").limit(5000)
+    candidates = {found for (found,) in store.rows(alike)}
+    near = nearest(key, sorted(candidates))
+    if not near:
+        near = nearest(key, [found for (found,) in store.rows(query.limit(20000))])
+    return near
+
+
+def with_figure(
+    store: Store, low: float, high: float, known_at: Known = None, most: int = 500
+) -> list[int]:
+    """Return the entries of claims with a figure that has a bound in this range."""
+    table = MIRRORS["claim_figure"]
+    found: dict[int, None] = {}
+    for column in (table.c.low_sort, table.c.high_sort):
+        query = select(table.c.entry).where(column.between(low, high), standing_at(table, known_at))
+        found |= dict.fromkeys(row.entry for row in store.rows(query.order_by(column).limit(most)))
+    return list(found)
+
+
+def nearest_figures(store: Store, value: float, known_at: Known = None, most: int = 5) -> list[int]:
+    """Return the entries of the claims whose figures lie nearest to a value, nearest first."""
+    table = MIRRORS["claim_figure"]
+    found: list[tuple[float, int]] = []
+    for column in (table.c.low_sort, table.c.high_sort):
+        query = select(table.c.entry, column).where(standing_at(table, known_at))
+        below = query.where(column <= value).order_by(column.desc()).limit(most)
+        above = query.where(column > value).order_by(column).limit(most)
+        found += [(abs(row[1] - value), row.entry) for q in (below, above) for row in store.rows(q)]
+    return list(dict.fromkeys(entry for _, entry in sorted(found)))[:most]
+
+
+def claims_about(
+    store: Store, subjects: Iterable[str], known_at: Known = None, most: int = 2000
+) -> list[int]:
+    """Return the entries of the claims about these subjects, newest first."""
+    query = (
+        select(POINTER.c.entry)
+        .where(
+            POINTER.c.kind == "subject",
+            POINTER.c.field == "subject",
+            standing_at(POINTER, known_at),
+        )
+        .order_by(POINTER.c.entry.desc())
+        .limit(most)
+    )
+    return [row.entry for row in store.rows_by(query, POINTER.c.key, subjects)]
+
+
+def counts(store: Store, known_at: Known = None) -> dict[str, int]:
+    """Return how many records of each kind stood."""
+    query = select(HISTORY.c.kind, func.count()).where(_live(known_at)).group_by(HISTORY.c.kind)
+    found = dict(tuple(row) for row in store.rows(query))
+    return {kind: found.get(kind, 0) for kind in KINDS}
+
+
+def _live(known_at: Known) -> Any:
+    return and_(HISTORY.c.action.in_(("record", "amend")), standing_at(HISTORY, known_at))
+
+
+def _versions() -> Any:
+    columns = (HISTORY.c.entry, HISTORY.c.recorded_at, ENTRY.c.payload)
+    return select(*columns).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
+
+
+def _held(row: Any) -> Held:
+    payload = Payload.decode(row.payload)
+    return Held(_record(payload), row.entry, row.recorded_at, payload.recorded_by)
+
+
+def _record(payload: Payload) -> Record:
+    return KINDS[payload.kind].model_validate({"key": payload.key, **(payload.record or {})})

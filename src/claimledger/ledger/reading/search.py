@@ -1,0 +1,113 @@
+"""Full-text search in any script: which records hold the words, best first, with the match marked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from claimledger.ledger.reading import records as reading
+from claimledger.ledger.reading.clocks import Known
+from claimledger.ledger.reading.records import Held
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.words import places_of, words_of
+
+_RANKED = 1000
+"""Matches that are ranked: the newest so many. Ranking more would not change what a person reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A record that matches, its score, and the text with the places that match."""
+
+    held: Held
+    score: float
+    text: str
+    marks: tuple[tuple[int, int], ...]
+
+
+def phrases_of(query: str) -> list[list[str]]:
+    """Return a query's phrases: words in quotes together, each other word alone, runs of signs as one.
+
+    The last word, where it is not quoted, also matches as the beginning of a longer one.
+    """
+    found: list[list[str]] = []
+    for quoted, bare in re.findall(r'"([^"]*)"|([^\s"]+)', query):
+        words = words_of(quoted or bare)
+        if words:
+            found.append(words)
+    if found and not query.rstrip().endswith('"'):
+        found[-1] = [*found[-1][:-1], found[-1][-1] + "*"]
+    return found
+
+
+def search(
+    store: Store,
+    query: str,
+    *,
+    kinds: Sequence[str] = (),
+    known_at: Known = None,
+    most: int = 20,
+) -> list[Match]:
+    """Return the records that hold every phrase of a query, best first."""
+    phrases = phrases_of(query)
+    if not phrases:
+        return []
+    entries = list(store.matching(phrases, _RANKED))
+    found = reading.at_entries(store, entries)
+    live = _live_entries(store, entries, known_at)
+    matches = [
+        match
+        for entry, held in found.items()
+        if entry in live and (not kinds or held.kind in kinds)
+        for match in [_match(held, phrases)]
+    ]
+    matches.sort(key=lambda match: (-match.score, match.held.entry))
+    return matches[:most]
+
+
+def _live_entries(store: Store, entries: Sequence[int], known_at: Known) -> set[int]:
+    from sqlalchemy import select
+
+    from claimledger.ledger.reading.clocks import standing_at
+    from claimledger.ledger.tables import HISTORY
+
+    query = select(HISTORY.c.entry).where(standing_at(HISTORY, known_at))
+    return {row.entry for row in store.rows_by(query, HISTORY.c.entry, entries)}
+
+
+def _match(held: Held, phrases: Sequence[Sequence[str]]) -> Match:
+    best: tuple[float, str, tuple[tuple[int, int], ...]] = (-1.0, held.record.named, ())
+    for text in _texts(held):
+        marks = tuple(sorted(marks_in(text, phrases)))
+        whole = len(words_of(text)) or 1
+        matched = len({text[start:end].casefold() for start, end in marks})
+        # Many of the query's words, in a short text, near its beginning.
+        score = 0.0
+        if marks:
+            score = matched + len(marks) / whole + 1 / (2 + marks[0][0])
+        if score > best[0]:
+            best = (score, text, marks)
+    return Match(held, *best)
+
+
+def _texts(held: Held) -> Iterator[str]:
+    for name in held.record.searched:
+        value = getattr(held.record, name)
+        if isinstance(value, str):
+            yield value
+        elif value:
+            yield from value
+
+
+def marks_in(text: str, phrases: Sequence[Sequence[str]]) -> Iterator[tuple[int, int]]:
+    """Yield where the phrases stand in a text, as character ranges."""
+    places = list(places_of(text))
+    for phrase in phrases:
+        words = [word.rstrip("*") for word in phrase]
+        open_end = phrase[-1].endswith("*")
+        for start in range(len(places) - len(words) + 1):
+            here = [place.word for place in places[start : start + len(words)]]
+            begins = here[:-1] == words[:-1] and here[-1].startswith(words[-1])
+            if begins and (open_end or here[-1] == words[-1]):
+                yield places[start].start, places[start + len(words) - 1].end

@@ -1,0 +1,96 @@
+"""What a ledger asks of the place it is kept in. Nothing outside this folder knows which it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.sql import Select
+
+
+class Store(ABC):
+    """An open ledger's tables, for reading or for writing."""
+
+    connection: Connection
+    writable: bool
+
+    @abstractmethod
+    def create(self) -> None:
+        """Make the tables of an empty ledger."""
+
+    @abstractmethod
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the write lock for one transaction: whole at the end, absent after any error."""
+        yield
+
+    @abstractmethod
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold one consistent view of the ledger for several reads."""
+        yield
+
+    @abstractmethod
+    def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows in the order of the table's columns."""
+
+    @abstractmethod
+    def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Add records' words to the full-text index."""
+
+    @abstractmethod
+    def forget_words(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Take records' words out of the full-text index, so that no trace is left."""
+
+    @abstractmethod
+    def matching(self, phrases: Sequence[Sequence[str]], most: int) -> Iterator[int]:
+        """Yield the entries whose words hold every phrase, newest first, at most so many."""
+
+    @abstractmethod
+    def empty_views(self) -> None:
+        """Remove every row of every view."""
+
+    @abstractmethod
+    def scrub(self) -> None:
+        """Leave nothing of deleted texts in the store's files. Not inside a transaction."""
+
+    @abstractmethod
+    def damage(self) -> Iterator[tuple[str, str]]:
+        """Yield what is physically or structurally wrong: the table or object, and what."""
+
+    @abstractmethod
+    def stray_bytes(self, texts: Sequence[bytes]) -> list[bytes]:
+        """Return those of the texts that still stand anywhere in the store's files."""
+
+    @abstractmethod
+    def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
+        """Return whole rows of a table, as the driver gives them, by entry (and position)."""
+
+    @abstractmethod
+    def every(self, table: Table) -> Iterator[tuple[Any, ...]]:
+        """Yield whole rows of a table in any order, as the driver gives them."""
+
+    @abstractmethod
+    def search_damage(self) -> Iterator[tuple[str, str]]:
+        """Yield what differs between the full-text index and the words it is made from."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the store."""
+
+    def rows(self, query: Select[Any]) -> Sequence[Any]:
+        """Return a query's rows."""
+        return self.connection.execute(query).all()
+
+    def rows_by(
+        self, query: Select[Any], column: Any, values: Iterable[Any], size: int = 500
+    ) -> Iterator[Any]:
+        """Yield a query's rows for which a column is one of the values, asking in batches."""
+        wanted = list(values)
+        for start in range(0, len(wanted), size):
+            yield from self.connection.execute(
+                query.where(column.in_(wanted[start : start + size]))
+            )

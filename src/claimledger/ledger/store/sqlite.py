@@ -1,0 +1,437 @@
+"""A ledger in one SQLite file.
+
+At rest the file has a rollback journal, so that a reader in a read-only folder needs nothing beside
+it. While a writer is open the journal is a write-ahead log, so that readers go on reading. The
+triggers make the log append-only in the store itself: they refuse DELETE, any UPDATE but the emptying
+of a payload that the newest entry redacts, and any INSERT but that of the next number (without which
+``INSERT OR REPLACE`` would overwrite an entry unseen).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Table, create_engine, event
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from claimledger.errors import StoreError
+from claimledger.ledger.log import FORMAT
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.tables import ENTRY, VIEWS
+
+APPLICATION_ID = 0x434C6467
+"""``CLdg`` in the file's header: tells a ledger from any other SQLite file."""
+
+LAYOUT = FORMAT * 100 + 1
+"""The file's ``user_version``: the log's format and the layout of the views."""
+
+_TRIGGERS = {
+    "entry_is_next": """
+CREATE TRIGGER entry_is_next BEFORE INSERT ON entry
+WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM entry)
+BEGIN SELECT RAISE(ABORT, 'the log is append-only: an entry takes the next number'); END""",
+    "entry_stays": """
+CREATE TRIGGER entry_stays BEFORE DELETE ON entry
+BEGIN SELECT RAISE(ABORT, 'the log is append-only: no entry is deleted'); END""",
+    "entry_is_only_redacted": """
+CREATE TRIGGER entry_is_only_redacted BEFORE UPDATE ON entry
+WHEN NOT (
+  NEW.number IS OLD.number AND NEW.header IS OLD.header AND NEW.nodes IS OLD.nodes
+  AND NEW.payload IS NULL AND NEW.salt IS NULL
+  AND EXISTS (
+    SELECT 1 FROM entry AS newest, json_each(newest.payload, '$.entries') AS listed
+    WHERE newest.number = (SELECT max(number) FROM entry)
+    AND json_extract(newest.payload, '$.action') = 'redact' AND listed.value = OLD.number
+  )
+)
+BEGIN SELECT RAISE(ABORT, 'the log is append-only: only a redaction empties a payload'); END""",
+}
+# The words are folded before they come here; the ascii tokenizer takes them as they are.
+_SEARCH = (
+    "CREATE VIRTUAL TABLE search USING fts5("
+    "words, content='search_words', content_rowid='entry', tokenize='ascii')"
+)
+
+_WAIT_SECONDS = 60.0
+_GENTLE = (0.0002, 0.002)  # seconds: SQLite's own waiting grows and starves writers
+
+
+class SqliteStore(Store):
+    """A ledger in one file, or in memory."""
+
+    def __init__(self, driver: sqlite3.Connection, path: Path | None, *, writable: bool) -> None:
+        self.driver = driver
+        self.path = path
+        self.writable = writable
+        self._engine = create_engine(
+            "sqlite://",
+            creator=lambda: driver,
+            poolclass=StaticPool,
+            isolation_level="AUTOCOMMIT",
+            _initialize=False,  # the driver is known; asking it again costs a start
+        )
+        event.listen(self._engine, "handle_error", self._in_own_words)
+        self.connection: Connection = self._engine.connect()
+
+    def _in_own_words(self, context: ExceptionContext) -> None:
+        """Let an error of a single statement be told like those of a transaction."""
+        if isinstance(context.original_exception, sqlite3.Error):
+            with _named(self.path):
+                raise context.original_exception
+
+    @classmethod
+    def new(cls, path: Path) -> SqliteStore:
+        """Make a new file, which must not exist; it is a ledger once its transaction ends."""
+        try:
+            with path.open("xb"):
+                pass
+        except FileExistsError:
+            raise StoreError(f"{path} exists; a new ledger needs a new file") from None
+        except OSError as error:
+            raise StoreError(f"{path} cannot be made: {error.strerror}") from None
+        store = cls(_connect(path, "rw"), path, writable=True)
+        try:
+            store._prepare_writing()
+            store.create()
+        except BaseException:
+            store.close()
+            path.unlink(missing_ok=True)
+            raise
+        return store
+
+    @classmethod
+    def open(cls, path: Path, *, writable: bool = False) -> SqliteStore:
+        """Open a ledger; raise :class:`StoreError` where the file is none that can be used so."""
+        if not path.exists():
+            raise StoreError(f"{path} does not exist; `claimledger init` makes a new ledger")
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder; a ledger is one file")
+        driver = _connect(path, "rw" if writable else "ro")
+        try:
+            _check_identity(driver, path)
+            store = cls(driver, path, writable=writable)
+            if writable:
+                store._prepare_writing()
+        except BaseException:
+            driver.close()
+            raise
+        return store
+
+    @classmethod
+    def in_memory(cls) -> SqliteStore:
+        """Make an empty ledger in memory: what a ledger should look like, for comparison."""
+        store = cls(sqlite3.connect(":memory:", isolation_level=None), None, writable=True)
+        store.create()
+        return store
+
+    def _prepare_writing(self) -> None:
+        run = self.driver.execute
+        run("PRAGMA secure_delete = ON")
+        run("PRAGMA synchronous = FULL")
+        with suppress(sqlite3.OperationalError):  # a reader is inside: the old journal serves too
+            run("PRAGMA journal_mode = WAL")
+        run("PRAGMA cache_size = -65536")
+
+    def create(self) -> None:
+        """Make the tables of an empty ledger, in one transaction."""
+        with self.writing():
+            for statement in _schema():
+                self.driver.execute(statement)
+            self.driver.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.driver.execute(f"PRAGMA user_version = {LAYOUT}")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the write lock for one transaction."""
+        if self.driver.in_transaction:
+            yield
+            return
+        with _named(self.path):
+            self._begin()
+            try:
+                yield
+                self._commit()
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self.driver.execute("ROLLBACK")
+                raise
+
+    def _begin(self) -> None:
+        end = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                self.driver.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > end:
+                    raise
+                time.sleep(random.uniform(*_GENTLE))
+
+    def _commit(self) -> None:
+        end = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                self.driver.execute("COMMIT")
+                return
+            except sqlite3.OperationalError as error:
+                # With a rollback journal a reader inside delays the commit; it stays whole meanwhile.
+                if not _is_busy(error) or time.monotonic() > end:
+                    raise
+                time.sleep(random.uniform(*_GENTLE))
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold one consistent view of the ledger for several reads."""
+        if self.driver.in_transaction:
+            yield
+            return
+        with _named(self.path):
+            self.driver.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self.driver.in_transaction:
+                    self.driver.execute("COMMIT")
+
+    def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows in the order of the table's columns."""
+        if rows:
+            self.driver.executemany(_insertion(table), rows)
+
+    def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Add records' words to the full-text index."""
+        self.driver.executemany("INSERT INTO search (rowid, words) VALUES (?, ?)", rows)
+
+    def forget_words(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Take words out of the index and merge it whole, which drops what was taken out."""
+        self.driver.executemany(
+            "INSERT INTO search (search, rowid, words) VALUES ('delete', ?, ?)", rows
+        )
+        self.driver.execute("INSERT INTO search (search) VALUES ('optimize')")
+
+    def matching(self, phrases: Sequence[Sequence[str]], most: int) -> Iterator[int]:
+        """Yield the entries whose words hold every phrase, newest first; a last ``*`` is a prefix."""
+        query = " AND ".join(_phrase(words) for words in phrases)
+        found = self.driver.execute(
+            "SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?",
+            (query, most),
+        )
+        for (entry,) in found:
+            yield entry
+
+    def empty_views(self) -> None:
+        """Remove every row of every view, and make the views anew as this program has them."""
+        shadow = re.compile(r"search_(data|idx|content|docsize|config)")
+        found = self.driver.execute("SELECT type, name FROM sqlite_master").fetchall()
+        for kind, name in sorted(found, key=lambda row: row[1] != "search"):
+            if kind == "table" and name != "entry" and not shadow.fullmatch(name):
+                self.driver.execute(f"DROP TABLE IF EXISTS {_quoted(name)}")
+            elif kind in ("trigger", "view"):
+                self.driver.execute(f"DROP {kind} IF EXISTS {_quoted(name)}")
+        for statement in _schema():
+            if not statement.startswith("CREATE TABLE entry "):
+                self.driver.execute(statement)
+
+    def scrub(self) -> None:
+        """Rewrite the file without its free pages, and empty the write-ahead log."""
+        with _named(self.path):
+            self.driver.execute("VACUUM")
+            self.driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def stray_bytes(self, texts: Sequence[bytes]) -> list[bytes]:
+        """Return those of the texts that still stand anywhere in the ledger's files."""
+        if self.path is None:
+            return []
+        files = [self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-journal"))]
+        return [text for text in texts if any(_holds(file, text) for file in files)]
+
+    def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
+        """Return whole rows of a table by entry, both ends included."""
+        return self.driver.execute(_by_entry(table), (first, last)).fetchall()
+
+    def every(self, table: Table) -> Iterator[tuple[Any, ...]]:
+        """Yield whole rows of a table in any order."""
+        yield from self.driver.execute(f"SELECT * FROM {_quoted(table.name)}")  # noqa: S608
+
+    def damage(self) -> Iterator[tuple[str, str]]:
+        """Yield what is physically or structurally wrong with the file."""
+        expected, found = _objects(), {}
+        for name, sql in self.driver.execute("SELECT name, sql FROM sqlite_master"):
+            found[name] = sql
+        for name in sorted(expected.keys() - found.keys()):
+            yield name, "is missing from the file"
+        for name in sorted(found.keys() - expected.keys()):
+            yield name, "is in the file and should not be"
+        for name in sorted(expected.keys() & found.keys()):
+            if expected[name] != found[name]:
+                yield name, "is defined differently than this program defines it"
+        (layout,) = self.driver.execute("PRAGMA user_version").fetchone()
+        if layout != LAYOUT:
+            yield "file", f"has the layout number {layout} where it should have {LAYOUT}"
+        for (line,) in self.driver.execute("PRAGMA integrity_check(20)"):
+            if line != "ok":
+                yield "file", str(line)
+
+    def search_damage(self) -> Iterator[tuple[str, str]]:
+        """Yield what differs between the full-text index and the words it is made from.
+
+        FTS5 compares them itself, but only on a connection that may write: it is done on a copy of
+        the pages in memory, so that reading never changes the file.
+        """
+        target = self.driver
+        copy: sqlite3.Connection | None = None
+        try:
+            if not self.writable:
+                copy = sqlite3.connect("")
+                self.driver.backup(copy)
+                target = copy
+            target.execute("INSERT INTO search (search, rank) VALUES ('integrity-check', 1)")
+            options = target.execute("SELECT k, v FROM search_config").fetchall()
+            if options != [("version", 4)]:
+                yield "search_config", f"holds {options!r}"
+        except sqlite3.DatabaseError as error:
+            yield "search", f"does not hold the words of search_words: {error}"
+        finally:
+            if copy is not None:
+                copy.close()
+
+    def close(self) -> None:
+        """Close the file; the last writer leaves it with no journal beside it."""
+        self.connection.close()
+        if self.writable and self.path is not None:
+            with suppress(sqlite3.Error):
+                if self.driver.in_transaction:
+                    self.driver.execute("ROLLBACK")
+                self.driver.execute("PRAGMA busy_timeout = 0")
+                self.driver.execute("PRAGMA journal_mode = DELETE")
+        self.driver.close()
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    try:
+        return sqlite3.connect(
+            address, uri=True, isolation_level=None, timeout=30.0, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be opened: {error}") from None
+
+
+def _check_identity(driver: sqlite3.Connection, path: Path) -> None:
+    try:
+        (application,) = driver.execute("PRAGMA application_id").fetchone()
+        (layout,) = driver.execute("PRAGMA user_version").fetchone()
+        driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.Error as error:
+        leftover = [end for end in ("-journal", "-wal") if Path(f"{path}{end}").exists()]
+        if leftover and not isinstance(error, sqlite3.NotSupportedError):
+            raise StoreError(
+                f"{path} cannot be read: beside it lies {path.name}{leftover[0]}, left by a write "
+                f"that was cut off ({error}). Open it once where it may be written "
+                "(`claimledger stats` in a writable folder): what was complete is kept, the rest undone"
+            ) from None
+        if "not a database" in str(error):
+            raise StoreError(f"{path} is not a ledger (no SQLite file)") from None
+        raise StoreError(f"{path} cannot be opened: {error}") from None
+    if application != APPLICATION_ID:
+        raise StoreError(f"{path} is not a ledger: a database of another program, left untouched")
+    if layout // 100 > FORMAT or layout > LAYOUT:
+        raise StoreError(
+            f"{path} was written by a newer claimledger (format {layout}, this one knows {LAYOUT}); "
+            "it is left untouched: use that version"
+        )
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+@contextmanager
+def _named(path: Path | None) -> Iterator[None]:
+    """Turn what SQLite reports into an error that says what happened and what was kept."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        code = error.sqlite_errorcode & 0xFF
+        what = {
+            sqlite3.SQLITE_FULL: "the disk is full; nothing was written",
+            sqlite3.SQLITE_READONLY: "the file or its folder is read-only; nothing was written",
+            sqlite3.SQLITE_BUSY: "another program holds the ledger; nothing was written, try again",
+            sqlite3.SQLITE_IOERR: f"reading or writing failed ({error}); nothing was written",
+            sqlite3.SQLITE_CANTOPEN: f"a file beside it cannot be opened ({error})",
+        }.get(code)
+        if what is None:
+            raise
+        raise StoreError(f"{path}: {what}") from None
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.IntegrityError):
+            raise
+        raise StoreError(f"{path} is damaged: {error}; `claimledger verify` says where") from None
+
+
+@lru_cache
+def _insertion(table: Table) -> str:
+    places = ", ".join("?" * len(table.columns))
+    return f"INSERT INTO {_quoted(table.name)} VALUES ({places})"  # noqa: S608  # our own table
+
+
+@lru_cache
+def _by_entry(table: Table) -> str:
+    order = ", ".join(column.name for column in table.primary_key.columns)
+    number = "number" if table is ENTRY else "entry"
+    where = f"WHERE {number} BETWEEN ? AND ? ORDER BY {order}"
+    return f"SELECT * FROM {_quoted(table.name)} {where}"  # noqa: S608  # our own table
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+@lru_cache
+def _schema() -> tuple[str, ...]:
+    """The statements that make a ledger's file, in order."""
+    to_sqlite = sqlite_dialect()
+    statements = []
+    for table in (ENTRY, *VIEWS.values()):
+        statements.append(str(CreateTable(table).compile(dialect=to_sqlite)).strip())
+        for index in sorted(table.indexes, key=lambda held: str(held.name)):
+            statements.append(str(CreateIndex(index).compile(dialect=to_sqlite)).strip())
+    return (*statements, _SEARCH, *(sql.strip() for sql in _TRIGGERS.values()))
+
+
+@lru_cache
+def _objects() -> dict[str, str | None]:
+    """What a ledger's file should hold: name and definition of every table, index and trigger."""
+    plain = sqlite3.connect(":memory:", isolation_level=None)
+    for statement in _schema():
+        plain.execute(statement)
+    return dict(plain.execute("SELECT name, sql FROM sqlite_master").fetchall())
+
+
+def _phrase(words: Sequence[str]) -> str:
+    prefix = "*" if words[-1].endswith("*") else ""
+    return '"' + " ".join(words).rstrip("*") + '"' + prefix
+
+
+def _holds(file: Path, text: bytes) -> bool:
+    if not file.exists():
+        return False
+    size, kept = 1 << 20, b""
+    with file.open("rb") as held:
+        while block := held.read(size):
+            if text in kept + block:
+                return True
+            kept = block[-len(text) :]
+    return False

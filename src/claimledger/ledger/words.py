@@ -1,0 +1,75 @@
+"""Search words: one way to cut any text into words, in any script, the same on every store.
+
+NFKD, marks off, case folded; letters and digits make words, each Han, Kana or Hangul sign is a word of
+its own; a word is cut at 64 characters. So ``hǎiwài`` and ``haiwai`` are one word, and 服务站 is found
+inside a run of signs as a phrase. The full-text index holds these words and adds nothing of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+LONGEST = 64
+
+_SIGNS = (
+    "\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3041-\u30ff\u3131-\u318e"
+    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_WORD = re.compile(rf"[{_SIGNS}]|[^\W_{_SIGNS}]+")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+
+
+def words_of(text: str) -> list[str]:
+    """Return the folded words of a text, in order."""
+    if text.isascii():
+        return [word[:LONGEST] for word in _ASCII_WORD.findall(text.lower())]
+    return [word[:LONGEST] for word in _WORD.findall(_fold(text))]
+
+
+def _fold(text: str) -> str:
+    bare = "".join(
+        sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign)
+    )
+    # Folding can bring marks back (ŉ, İ): a second pass takes them off.
+    again = unicodedata.normalize("NFKD", bare.casefold())
+    return "".join(sign for sign in again if not unicodedata.combining(sign))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A word in a text, with where it stands there."""
+
+    word: str
+    start: int
+    end: int
+
+
+def places_of(text: str) -> Iterator[Place]:
+    """Yield the words of a text with their places in the text as given, for marking a match."""
+    start = None
+    held = ""
+    for position, sign in enumerate(text):
+        folded = _folded_sign(sign)
+        if folded is None and start is not None and unicodedata.combining(sign):
+            continue  # a mark behind its letter belongs to the word and adds nothing to it
+        single = folded is not None and bool(re.fullmatch(rf"[{_SIGNS}]+", folded))
+        if start is not None and (folded is None or single):
+            yield Place(held[:LONGEST], start, position)
+            start, held = None, ""
+        if single and folded is not None:
+            yield from (Place(part, position, position + 1) for part in folded)
+        elif folded is not None:
+            start = position if start is None else start
+            held += folded
+    if start is not None:
+        yield Place(held[:LONGEST], start, len(text))
+
+
+@lru_cache(maxsize=4096)
+def _folded_sign(sign: str) -> str | None:
+    folded = "".join(_WORD.findall(_fold(sign)))
+    return folded or None

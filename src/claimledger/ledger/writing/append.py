@@ -1,0 +1,178 @@
+"""Appending: the only place that adds entries to the log and rows to the views.
+
+Entries are numbered, hashed into the tree and projected as they come, and go to the store in batches;
+all of it happens inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, update
+
+from claimledger.ledger import log, tree
+from claimledger.ledger.canonical import parse
+from claimledger.ledger.log import Payload
+from claimledger.ledger.projection import (
+    Json,
+    Rows,
+    content_digest,
+    number_in,
+    pointers,
+    project,
+)
+from claimledger.ledger.reading.clocks import size
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.tables import ENTRY, HISTORY, MIRRORS, POINTER, VIEWS, WORDS, part_tables
+
+Clock = Callable[[], datetime]
+Salts = Callable[[int], bytes]
+
+_BATCH = 4000
+
+
+class Appender:
+    """Adds entries within one transaction. ``flush`` before anything reads what was added."""
+
+    def __init__(
+        self, store: Store, by: str, clock: Clock = log.now, salts: Salts = os.urandom
+    ) -> None:
+        self._store = store
+        self._salts = salts
+        self.by = by
+        self.number = size(store)
+        self._frontier = tree.Frontier.read(self.number, stored_hashes(store))
+        self.recorded_at = max(log.timestamp(clock()), _last_moment(store, self.number))
+        self._entries: list[tuple[Any, ...]] = []
+        self._rows: Rows = defaultdict(list)
+        self._numbers: dict[str, int] = {}
+
+    def next_key(self, kind: str, letter: str) -> str:
+        """Give out the next number of a kind."""
+        self._numbers[kind] = self._last_number(kind) + 1
+        return f"{letter}{self._numbers[kind]}"
+
+    def _last_number(self, kind: str) -> int:
+        if kind not in self._numbers:
+            query = select(func.max(HISTORY.c.number)).where(
+                HISTORY.c.kind == kind, HISTORY.c.number.is_not(None)
+            )
+            self._numbers[kind] = self._store.connection.execute(query).scalar() or 0
+        return self._numbers[kind]
+
+    def taken(self, kind: str, number: int) -> None:
+        """Note that a number of a kind is in use, so that it is not given out."""
+        self._numbers[kind] = max(self._last_number(kind), number)
+
+    def append(self, payload: Payload) -> int:
+        """Add one entry and its rows; return its number."""
+        written = payload.encode()
+        salt = self._salts(log.SALT)
+        header = log.header_of(self.recorded_at, log.digest_of(salt, written))
+        self.number = number = self.number + 1
+        nodes = self._frontier.append(header)
+        self._entries.append((number, header.decode(), written.decode(), salt, nodes))
+        self._rows["history"].append(history_row(number, payload, self.recorded_at))
+        if payload.record is not None:
+            project(number, payload.kind, {"key": payload.key, **payload.record}, self._rows)
+        if len(self._entries) >= _BATCH:
+            self.flush()
+        return number
+
+    def flush(self) -> None:
+        """Hand everything added so far to the store."""
+        self._store.insert(ENTRY, self._entries)
+        self._entries.clear()
+        insert_rows(self._store, self._rows)
+
+    def end(self, kind: str, entry: int, record: Json, by: int) -> None:
+        """Let a version end with an entry: its rows say so from now on."""
+        self.flush()
+        end_version(self._store, kind, entry, record, by)
+
+
+def insert_rows(store: Store, rows: Rows) -> None:
+    """Insert projected rows, index their words, and empty ``rows``."""
+    for name, listed in rows.items():
+        store.insert(VIEWS[name], listed)
+    if rows.get("search_words"):
+        store.index_words(rows["search_words"])
+    rows.clear()
+
+
+def end_version(store: Store, kind: str, entry: int, record: Json, by: int) -> None:
+    """Write into the rows of a version the entry it ended with."""
+    for table in (HISTORY, MIRRORS[kind], *(MIRRORS[name] for name in part_tables(kind).values())):
+        store.connection.execute(update(table).where(table.c.entry == entry).values(until=by))
+    for to, key, field in pointers(kind, record):
+        store.connection.execute(
+            update(POINTER)
+            .where(
+                POINTER.c.kind == to,
+                POINTER.c.key == key,
+                POINTER.c.entry == entry,
+                POINTER.c.field == field,
+            )
+            .values(until=by)
+        )
+
+
+def remove_version(store: Store, kind: str, entry: int, record: Json) -> None:
+    """Take a version's rows out of every view but history."""
+    words = store.rows(select(WORDS.c.entry, WORDS.c.words).where(WORDS.c.entry == entry))
+    store.forget_words([(found.entry, found.words) for found in words])
+    mirrors = (MIRRORS[kind], *(MIRRORS[name] for name in part_tables(kind).values()), WORDS)
+    for table in mirrors:
+        store.connection.execute(table.delete().where(table.c.entry == entry))
+    for to, key, field in pointers(kind, record):
+        here = (POINTER.c.kind == to, POINTER.c.key == key)
+        there = (POINTER.c.entry == entry, POINTER.c.field == field)
+        store.connection.execute(POINTER.delete().where(*here, *there))
+
+
+def history_row(number: int, payload: Payload, recorded_at: str) -> tuple[Any, ...]:
+    """Return the row of history that an entry with a payload makes."""
+    numbered = number_in(payload.kind, payload.key)
+    content = None
+    if numbered is not None and payload.record is not None:
+        content = content_digest(payload.kind, payload.record)
+    said = (payload.recorded_by, payload.reason, payload.replaced_by)
+    what = (number, payload.kind, payload.key, payload.action)
+    return (*what, None, recorded_at, *said, numbered, content)
+
+
+def redacted_row(number: int, payload: Payload, recorded_at: str) -> tuple[Any, ...]:
+    """Return the row of history of an entry whose payload a redaction (``payload``) destroyed."""
+    numbered = number_in(payload.kind, payload.key)
+    # The last of them is the withdrawal: what references resolve to must outlive it.
+    replaced_by = payload.replaced_by if number == payload.entries[-1] else None
+    what = (number, payload.kind, payload.key, "redacted")
+    return (*what, None, recorded_at, None, None, replaced_by, numbered, None)
+
+
+def stored_hashes(store: Store) -> tree.Lookup:
+    """Return a look-up of the hashes of complete subtrees, from the entries that complete them."""
+    query = select(ENTRY.c.nodes).where(ENTRY.c.number == bindparam("number"))
+
+    def lookup(level: int, index: int) -> bytes:
+        number = (index + 1) << level
+        nodes: bytes = store.connection.execute(query, {"number": number}).scalar_one()
+        return nodes[level * tree.SIZE : (level + 1) * tree.SIZE]
+
+    return lookup
+
+
+def moment_of(header: bytes | str) -> str:
+    """Return the time in a header."""
+    return str(parse(header)["recorded_at"])
+
+
+def _last_moment(store: Store, number: int) -> str:
+    if not number:
+        return ""
+    header = store.connection.execute(select(ENTRY.c.header).where(ENTRY.c.number == number))
+    return moment_of(header.scalar_one())

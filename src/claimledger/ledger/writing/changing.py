@@ -1,0 +1,271 @@
+"""Changing what is recorded, in the open: amend, withdraw, redact. The log keeps what was before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+
+from claimledger.errors import BadInput, Conflict, NotFound, Problem, Refused
+from claimledger.ledger import admission
+from claimledger.ledger.difference import difference
+from claimledger.ledger.log import Payload
+from claimledger.ledger.projection import pointers
+from claimledger.ledger.reading import records as reading
+from claimledger.ledger.reading.records import Held, Referrer
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.tables import ENTRY, HISTORY
+from claimledger.ledger.writing.append import Appender, redacted_row, remove_version
+from claimledger.records.check import record_of
+from claimledger.records.kinds import KINDS
+from claimledger.records.link import Link
+
+_SHORTEST_SOUGHT = 8
+"""Characters: shorter texts stand everywhere by chance, so finding them again shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An amendment, a withdrawal or a redaction that was written."""
+
+    kind: str
+    key: str
+    entry: int
+    difference: tuple[tuple[str, Any, Any], ...] = ()
+    also: tuple[tuple[str, str], ...] = ()
+    """Records withdrawn along with it."""
+
+    emptied: tuple[int, ...] = ()
+    """Entries whose payloads a redaction destroyed."""
+
+    elsewhere: tuple[str, ...] = ()
+    """Texts of a redacted record that other entries hold too."""
+
+
+def amend(
+    store: Store,
+    appender: Appender,
+    kind: str,
+    key: str,
+    changes: Mapping[str, Any],
+    reason: str,
+    replaces: int | None = None,
+) -> Change:
+    """Write a new version of a record; ``None`` empties a field. Inside the caller's transaction.
+
+    ``replaces`` is the entry the caller saw: if another came since, :class:`Conflict` shows the
+    difference. Raises :class:`Refused` for a change that changes nothing or may not be.
+    """
+    held = _live(store, kind, key)
+    old = _fields(held)
+    if replaces is not None and replaces != held.entry:
+        seen = reading.at_entries(store, [replaces]).get(replaces)
+        raise Conflict(
+            f"{kind} {key} was amended meanwhile, by {held.recorded_by} with entry {held.entry}",
+            tuple(difference(_fields(seen) if seen else {}, old)),
+        )
+    given = {**old, **changes}
+    new_record = record_of(kind, {"key": key, **{n: v for n, v in given.items() if v is not None}})
+    new = new_record.as_json()
+    new.pop("key", None)
+    changed = tuple(difference(old, new))
+    if not changed:
+        raise Refused(f"{kind} {key} already reads so; nothing was written")
+    for name, before, after in changed:
+        if name in KINDS[kind].fixed:
+            raise Refused(
+                f"a {kind}'s {name} cannot be amended ({before!r} to {after!r}): withdraw {key} and "
+                "record another"
+            )
+    _check(store, kind, key, new, new_record)
+    payload = Payload(kind, key, "amend", appender.by, new, reason, held.entry)
+    entry = appender.append(payload)
+    appender.end(kind, held.entry, {"key": key, **old}, entry)
+    _check_revisions_of(store, kind, key)
+    return Change(kind, key, entry, changed)
+
+
+def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], record: Any) -> None:
+    place = f"{kind} {key}"
+    wanted = {
+        (to, target): Problem("", field, record=place)
+        for to, target, field in pointers(kind, new)
+        if (to, target) != (kind, key)
+    }
+    problems = [*admission.missing_references(store, wanted)]
+    problems += admission.rings_of_nesting(store, [record])
+    if problems:
+        raise BadInput(problems)
+
+
+def _check_revisions_of(store: Store, kind: str, key: str) -> None:
+    """A claim whose claimant changes must still be allowed what it takes back or renews."""
+    if kind != "claim":
+        return
+    pointing = reading.referrers(store, "claim", [key]).get(key, [])
+    links = reading.at_entries(store, {one.entry for one in pointing if one.kind == "link"})
+    found = [held.record for held in links.values() if isinstance(held.record, Link)]
+    problems = list(admission.faults_of_revisions(store, found))
+    if problems:
+        raise BadInput(problems)
+
+
+def withdraw(
+    store: Store,
+    appender: Appender,
+    kind: str,
+    key: str,
+    reason: str,
+    *,
+    replaced_by: str | None = None,
+    cascade: bool = False,
+) -> Change:
+    """Withdraw a record; refused while others point to it, unless they are told where to or go too."""
+    held = _live(store, kind, key)
+    if replaced_by is not None:
+        _check_replacement(store, kind, key, replaced_by)
+        return _end(appender, held, reason, replaced_by)
+    pointing = _others(reading.referrers(store, kind, [key]).get(key, []), kind, key)
+    if pointing and not cascade:
+        named = ", ".join(f"{one.kind} {one.key} ({one.field})" for one in pointing[:10])
+        more = f" and {len(pointing) - 10} more" if len(pointing) > 10 else ""
+        raise Refused(
+            f"{kind} {key} is pointed to by {named}{more}; withdraw it with --replaced-by another "
+            f"{kind}, or with --cascade together with all that points to it"
+        )
+    chain = _all_that_point(store, held) if cascade else [held]
+    ended = [_end(appender, one, reason, None) for one in chain]
+    also = tuple((change.kind, change.key) for change in ended[:-1])
+    return Change(kind, key, ended[-1].entry, also=also)
+
+
+def _others(pointing: list[Referrer], kind: str, key: str) -> list[Referrer]:
+    unique = {(one.kind, one.key): one for one in pointing if (one.kind, one.key) != (kind, key)}
+    return list(unique.values())
+
+
+def _check_replacement(store: Store, kind: str, key: str, replaced_by: str) -> None:
+    if replaced_by == key:
+        raise Refused(f"{kind} {key} cannot be replaced by itself")
+    _live(store, kind, replaced_by)
+    if kind != "claim":
+        return
+    pointing = reading.referrers(store, "claim", [key]).get(key, [])
+    links = reading.at_entries(store, {one.entry for one in pointing if one.kind == "link"})
+    between = [
+        held.key
+        for held in links.values()
+        if isinstance(held.record, Link)
+        and {held.record.from_, held.record.to.key} == {key, replaced_by}
+        and held.record.to.kind == "claim"
+    ]
+    if between:
+        raise Refused(
+            f"claim {key} is linked with {replaced_by} by {', '.join(between)}: one claim is not linked "
+            "with itself; withdraw the link first"
+        )
+
+
+def _all_that_point(store: Store, held: Held) -> list[Held]:
+    """Return a record and all that points to it, near and far, those that point first."""
+    order: list[Held] = []
+    seen = {(held.kind, held.key)}
+    level = [held]
+    while level:
+        order = [*level, *order]
+        entries: list[int] = []
+        for one in level:
+            for other in reading.referrers(store, one.kind, [one.key]).get(one.key, []):
+                if (other.kind, other.key) not in seen:
+                    seen.add((other.kind, other.key))
+                    entries.append(other.entry)
+        level = list(reading.at_entries(store, entries).values())
+    return order
+
+
+def _end(appender: Appender, held: Held, reason: str, replaced_by: str | None) -> Change:
+    payload = Payload(
+        held.kind,
+        held.key,
+        "withdraw",
+        appender.by,
+        reason=reason,
+        replaces=held.entry,
+        replaced_by=replaced_by,
+    )
+    entry = appender.append(payload)
+    appender.end(held.kind, held.entry, {"key": held.key, **_fields(held)}, entry)
+    return Change(held.kind, held.key, entry)
+
+
+def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -> Change:
+    """Destroy the payloads of all entries of a withdrawn record; its key and numbers stay."""
+    query = select(HISTORY).where(HISTORY.c.kind == kind, HISTORY.c.key == key)
+    rows = sorted(store.rows(query), key=lambda row: row.entry)
+    if not rows:
+        raise NotFound(kind, key, reading.near_keys(store, key, kind))
+    if rows[-1].action == "redact":
+        raise Refused(f"{kind} {key} is redacted already, by entry {rows[-1].entry}")
+    if rows[-1].action != "withdraw":
+        raise Refused(f"{kind} {key} stands; withdraw it first, then redact it")
+    numbers = [row.entry for row in rows]
+    appender.flush()
+    payloads = dict(store.rows_by(select(ENTRY.c.number, ENTRY.c.payload), ENTRY.c.number, numbers))
+    said = [Payload.decode(payloads[number]) for number in numbers]
+    payload = Payload(
+        kind,
+        key,
+        "redact",
+        appender.by,
+        reason=reason,
+        replaced_by=rows[-1].replaced_by,
+        entries=tuple(numbers),
+    )
+    entry = appender.append(payload)
+    appender.flush()
+    for number, one in zip(numbers, said, strict=True):
+        if one.record is not None:
+            remove_version(store, kind, number, {"key": key, **one.record})
+    emptied = ENTRY.c.number.in_(numbers)
+    store.connection.execute(update(ENTRY).where(emptied).values(payload=None, salt=None))
+    store.connection.execute(HISTORY.delete().where(HISTORY.c.entry.in_(numbers)))
+    blanks = [redacted_row(row.entry, payload, row.recorded_at) for row in rows]
+    store.insert(HISTORY, blanks)
+    sought = sorted({text for one in said for text in _texts((one.record, one.reason))})
+    return Change(kind, key, entry, emptied=tuple(numbers), elsewhere=tuple(sought))
+
+
+def _texts(value: object) -> Iterable[str]:
+    """Yield the texts of a payload that are long enough to be looked for."""
+    if isinstance(value, str):
+        if len(value) >= _SHORTEST_SOUGHT:
+            yield value
+    elif isinstance(value, dict):
+        for held in value.values():
+            yield from _texts(held)
+    elif isinstance(value, list | tuple):
+        for held in value:
+            yield from _texts(held)
+
+
+def _live(store: Store, kind: str, key: str) -> Held:
+    held = reading.held(store, kind, [key]).get(key)
+    if held is None:
+        ended = select(HISTORY.c.entry).where(
+            HISTORY.c.kind == kind,
+            HISTORY.c.key == key,
+            HISTORY.c.action.in_(("withdraw", "redact")),
+        )
+        rows = store.rows(ended)
+        if rows:
+            raise Refused(f"{kind} {key} was withdrawn with entry {min(r.entry for r in rows)}")
+        raise NotFound(kind, key, reading.near_keys(store, key, kind))
+    return held
+
+
+def _fields(held: Held) -> dict[str, Any]:
+    written = held.record.as_json()
+    written.pop("key", None)
+    return written

@@ -1,0 +1,320 @@
+"""Taking records in: one at a prompt or a million from files, all or nothing.
+
+Records come one after another and may point forward. Each is compared with what the ledger has held
+under its key (or, without one, with the same content): what it has held already, also in an earlier
+version or withdrawn, writes nothing; what differs from a live record is refused with the difference,
+unless amending was asked for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import select
+
+from claimledger.errors import BadInput, Problem
+from claimledger.ledger import admission
+from claimledger.ledger.canonical import canonical
+from claimledger.ledger.difference import difference, equal
+from claimledger.ledger.log import Payload
+from claimledger.ledger.projection import content_digest, number_in, pointers
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.tables import ENTRY, HISTORY
+from claimledger.ledger.writing.append import Appender
+from claimledger.records.base import Record
+from claimledger.records.check import shown
+from claimledger.records.kinds import KINDS
+from claimledger.records.link import Link
+
+MOST_PROBLEMS = 100
+_CHUNK = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A record as it came in, with its place."""
+
+    record: Record
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Faulty:
+    """Something that came in and is no record: its problems, and the key it would have had."""
+
+    problems: tuple[Problem, ...]
+    kind: str = ""
+    key: str = ""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What taking records in came to."""
+
+    written: list[tuple[str, str, int]] = field(default_factory=list)
+    """Kind, key and entry of each record written, in order."""
+
+    amended: int = 0
+    unchanged: int = 0
+
+
+class _Undone(Exception):
+    """Leaves a transaction that was only a check."""
+
+
+@dataclass(slots=True)
+class _Version:
+    entry: int
+    action: str
+    live: bool
+    record: dict[str, Any] | None
+
+
+def take(
+    store: Store,
+    incoming: Iterable[Given | Faulty],
+    appender_of: Any,
+    *,
+    amend: bool = False,
+    reason: str | None = None,
+    check: bool = False,
+) -> Taken:
+    """Take records in within one transaction; raise :class:`BadInput` with all problems found.
+
+    ``appender_of`` makes an :class:`Appender` for the transaction. With ``check`` everything is done
+    and undone again.
+    """
+    try:
+        with store.writing():
+            taking = _Taking(store, appender_of(), amend=amend, reason=reason)
+            source = iter(incoming)
+            while chunk := list(islice(source, _CHUNK)):
+                taking.chunk(chunk)
+            taking.finish()
+            if check:
+                raise _Undone
+    except _Undone:
+        pass
+    return taking.taken
+
+
+class _Taking:
+    """One transaction of taking in."""
+
+    def __init__(
+        self, store: Store, appender: Appender, *, amend: bool, reason: str | None
+    ) -> None:
+        self._store = store
+        self._appender = appender
+        self._amend = amend
+        self._reason = reason
+        self._was_empty = appender.number == 0
+        self._new: dict[tuple[str, str], tuple[bytes, str, int]] = {}
+        self._contents: set[bytes] = set()
+        self._wanted: dict[tuple[str, str], Problem] = {}
+        self._nesting: list[Record] = []
+        self._revisions: list[Link] = []
+        self.problems: list[Problem] = []
+        self.taken = Taken()
+
+    def chunk(self, chunk: list[Given | Faulty]) -> None:
+        """Take in some records."""
+        if len(self.problems) >= MOST_PROBLEMS:
+            return
+        given = [one for one in chunk if isinstance(one, Given)]
+        for one in chunk:
+            if isinstance(one, Faulty):
+                self.problems.extend(one.problems)
+                if one.key:
+                    self._new.setdefault((one.kind, one.key), (b"", "", 0))
+        for one in given:
+            number = number_in(one.record.kind, one.record.key or "")
+            if number:
+                self._appender.taken(one.record.kind, number)
+        rows = [_json(one.record) for one in given]
+        held = self._held(given)
+        contents = self._held_contents(given, rows)
+        for one, record in zip(given, rows, strict=True):
+            self._one(one, record, held, contents)
+        # What comes next asks the store, so it must know of these.
+        self._appender.flush()
+
+    def _one(
+        self,
+        given: Given,
+        record: dict[str, Any],
+        held: dict[tuple[str, str], list[_Version]],
+        contents: set[bytes],
+    ) -> None:
+        kind, key = given.record.kind, given.record.key
+        if key is None:
+            content = content_digest(kind, record)
+            if content in contents or content in self._contents:
+                self.taken.unchanged += 1
+                return
+            self._contents.add(content)
+            key = self._appender.next_key(kind, KINDS[kind].letter)
+        elif (kind, key) in self._new:
+            self._again(given, record, key)
+            return
+        elif versions := held.get((kind, key)):
+            self._known(given, record, versions)
+            return
+        self._write(given, key, record, None)
+
+    def _write(self, given: Given, key: str, record: dict[str, Any], replaces: int | None) -> None:
+        kind = given.record.kind
+        self._new[kind, key] = (canonical(record), given.file, given.line)
+        self._note(given, key, record)
+        if self.problems:
+            return
+        payload = Payload(
+            kind,
+            key,
+            "record" if replaces is None else "amend",
+            self._appender.by,
+            record,
+            self._reason if replaces is not None or self._reason else None,
+            replaces,
+        )
+        entry = self._appender.append(payload)
+        self.taken.written.append((kind, key, entry))
+
+    def _note(self, given: Given, key: str, record: dict[str, Any]) -> None:
+        """Remember what can only be checked when everything has come in."""
+        kind = given.record.kind
+        for to, target, field_name in pointers(kind, record):
+            if (to, target) not in self._new and (to, target) not in self._wanted:
+                self._wanted[to, target] = Problem(
+                    "", field_name, file=given.file, line=given.line, record=f"{kind} {key}"
+                )
+        if kind in admission.NESTING and admission.NESTING[kind] in record:
+            self._nesting.append(given.record.model_copy(update={"key": key}))
+        elif isinstance(given.record, Link) and given.record.type in admission.REVISIONS:
+            self._revisions.append(given.record)
+
+    def _again(self, given: Given, record: dict[str, Any], key: str) -> None:
+        """A key that came before in this very import."""
+        content, file, line = self._new[given.record.kind, key]
+        if not content or content == canonical(record):
+            self.taken.unchanged += 1
+            return
+        before = f"{file}:{line}" if file else "earlier"
+        self._problem(
+            given,
+            key,
+            f"duplicate key: another {given.record.kind} at {before} has it",
+            "give each its own key",
+        )
+
+    def _known(self, given: Given, record: dict[str, Any], versions: list[_Version]) -> None:
+        """A key the ledger holds or has held."""
+        key = given.record.key or ""
+        live = next((version for version in versions if version.live), None)
+        if any(version.action in ("redact", "redacted") for version in versions):
+            self._problem(given, key, "was redacted and is not taken again", "leave it out")
+            return
+        if any(equal(version.record, record) for version in versions):
+            self.taken.unchanged += 1
+            return
+        if live is None:
+            self._problem(
+                given, key, "was withdrawn; its key is not used again", "record it with a new key"
+            )
+            return
+        if self._amend:
+            self._amendment(given, key, record, live)
+            return
+        for name, old, new in difference(live.record or {}, record):
+            self._problem(
+                given,
+                key,
+                f"differs from the ledger: {name} is {shown(old)} there",
+                "import with --amend --reason, if the new one is right",
+                name,
+                shown(new),
+            )
+
+    def _amendment(self, given: Given, key: str, record: dict[str, Any], live: _Version) -> None:
+        for name in KINDS[given.record.kind].fixed:
+            if (live.record or {}).get(name) != record.get(name):
+                self._problem(
+                    given,
+                    key,
+                    f"`{name}` cannot be amended",
+                    "withdraw it and record another",
+                    name,
+                )
+                return
+        self._write(given, key, record, live.entry)
+        if not self.problems:
+            entry = self.taken.written[-1][2]
+            held = {"key": key, **(live.record or {})}
+            self._appender.end(given.record.kind, live.entry, held, entry)
+            self.taken.amended += 1
+
+    def _problem(
+        self, given: Given, key: str, message: str, expected: str, name: str = "", value: str = ""
+    ) -> None:
+        record = f"{given.record.kind} {key}"
+        self.problems.append(
+            Problem(message, name, value, expected, record, given.file, given.line)
+        )
+
+    def _held(self, given: list[Given]) -> dict[tuple[str, str], list[_Version]]:
+        """Return every version the ledger has of the keys that come in."""
+        if self._was_empty:
+            return {}
+        keys = [one.record.key for one in given if one.record.key]
+        known = [key for key in keys if key]
+        query = select(
+            HISTORY.c.entry, HISTORY.c.kind, HISTORY.c.key, HISTORY.c.action, HISTORY.c.until,
+            ENTRY.c.payload,
+        ).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)  # fmt: skip
+        found: dict[tuple[str, str], list[_Version]] = defaultdict(list)
+        for row in self._store.rows_by(query, HISTORY.c.key, known):
+            record = Payload.decode(row.payload).record if row.payload else None
+            live = row.until is None and row.action in ("record", "amend")
+            found[row.kind, row.key].append(_Version(row.entry, row.action, live, record))
+        return found
+
+    def _held_contents(self, given: list[Given], rows: list[dict[str, Any]]) -> set[bytes]:
+        if self._was_empty:
+            return set()
+        wanted = {
+            content_digest(one.record.kind, record)
+            for one, record in zip(given, rows, strict=True)
+            if one.record.key is None
+        }
+        query = select(HISTORY.c.content)
+        return {row[0] for row in self._store.rows_by(query, HISTORY.c.content, sorted(wanted))}
+
+    def finish(self) -> None:
+        """Check what needed everything to be there; raise :class:`BadInput` if anything is wrong."""
+        open_targets = {
+            target: problem for target, problem in self._wanted.items() if target not in self._new
+        }
+        self.problems.extend(admission.missing_references(self._store, open_targets))
+        if not self.problems:
+            self.problems.extend(admission.rings_of_nesting(self._store, self._nesting))
+            self.problems.extend(admission.faults_of_revisions(self._store, self._revisions))
+        if self.problems:
+            raise BadInput(list(_in_order(self.problems)))
+
+
+def _json(record: Record) -> dict[str, Any]:
+    written = record.as_json()
+    written.pop("key", None)
+    return written
+
+
+def _in_order(problems: list[Problem]) -> Iterator[Problem]:
+    shown_ones = sorted(problems[:MOST_PROBLEMS], key=lambda one: (one.file, one.line))
+    yield from shown_ones
+    if len(problems) > MOST_PROBLEMS:
+        yield Problem(f"and {len(problems) - MOST_PROBLEMS} more problems")

@@ -1,0 +1,381 @@
+"""The audit: where a figure came from, back to whoever first said it, and what was said against it.
+
+:func:`audit` makes the value; ``formats/`` gives it a face. No part of it loads the whole ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from claimledger.disputes.comparison import change, compare
+from claimledger.disputes.flags import FLAGS
+from claimledger.disputes.graph import graph_of
+from claimledger.disputes.lineage import Step, Weakness, lineage, weakest
+from claimledger.disputes.standing import Answers
+from claimledger.errors import Unreadable
+from claimledger.publish import words
+from claimledger.publish.names import Names
+from claimledger.records.claim import Claim
+from claimledger.records.link import Link
+from claimledger.records.number_words import Value, find_values, read_value
+from claimledger.records.review import Review
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Held, Ledger
+
+_MOST_OTHERS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of an audit: the claim or record it is about, and what it says."""
+
+    key: str
+    text: str
+    detail: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Return the line as an object."""
+        return {
+            "key": self.key,
+            "text": self.text,
+            **({"detail": self.detail} if self.detail else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One step of the way back."""
+
+    key: str
+    depth: int
+    when: str
+    who: str
+    said: str
+    rests: str
+    """How the claim below rests on this one, and what became of the figure."""
+
+    grounds: str
+    seen: tuple[str, ...]
+    flags: tuple[str, ...]
+    again: bool
+    ends: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the step as an object."""
+        return {name: getattr(self, name) for name in Way.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Everything an audit says about one claim."""
+
+    key: str
+    statement: str
+    figures: str
+    note: str
+    standing: str
+    answers: dict[str, str | int]
+    origins: str
+    roots: tuple[str, ...]
+    mergers: tuple[str, ...]
+    way: tuple[Way, ...]
+    trail_ends: tuple[Line, ...]
+    same: tuple[Line, ...]
+    repeated_by: tuple[Line, ...]
+    otherwise: tuple[Line, ...]
+    past: tuple[Line, ...]
+    replies: tuple[Line, ...]
+    supports: tuple[Line, ...]
+    critics: tuple[Line, ...]
+    other_counts: tuple[Line, ...]
+    reviews: tuple[Line, ...]
+    weakest: Weakness | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the audit as one object with stable names."""
+        plain = {name: getattr(self, name) for name in Audit.__slots__ if name not in _STRUCTURED}
+        lists = {name: [line.as_json() for line in getattr(self, name)] for name in _LISTS}
+        weak = self.weakest
+        step = None
+        if weak:
+            step = {"key": weak.claim, "why": weak.why, "detail": weak.detail, "mend": weak.mend}
+        return {
+            **{name: held for name, held in plain.items() if name != "answers"},
+            **self.answers,
+            "way": [step.as_json() for step in self.way],
+            **lists,
+            "weakest": step,
+        }
+
+
+_LISTS = (
+    "trail_ends same repeated_by otherwise past replies supports critics other_counts reviews"
+).split()
+_STRUCTURED = {*_LISTS, "way", "weakest"}
+
+
+def audit(ledger: Ledger, key: str, known_at: int | None = None, as_of: int | None = None) -> Audit:
+    """Return the audit of a claim."""
+    cut = ledger.neighbourhood([key], known_at)
+    answers = Answers(graph_of(cut, as_of))
+    if key not in answers.graph.claims:
+        raise Unreadable(f"the claim {key} was not known yet at that time")
+    return _Auditor(ledger, answers, Names(ledger, known_at), known_at).audit(key)
+
+
+class _Auditor:
+    """Gathers one audit."""
+
+    def __init__(
+        self, ledger: Ledger, answers: Answers, names: Names, known_at: int | None
+    ) -> None:
+        self.ledger = ledger
+        self.answers = answers
+        self.names = names
+        self.known_at = known_at
+
+    def audit(self, key: str) -> Audit:
+        answers, names = self.answers, self.names
+        steps = lineage(answers, key)
+        names.learn("claim", [step.claim for step in steps])
+        claim = names.claim(key)
+        found = answers.origins(key)
+        return Audit(
+            key=key,
+            statement=claim.statement,
+            figures=words.figures(claim),
+            note=claim.note or "",
+            standing=words.standing(answers, key),
+            answers=answers.as_json(key),
+            origins=words.origins(found),
+            roots=tuple(words.root(root, names) for root in found.roots),
+            mergers=tuple(words.merger(one, names) for one in (*found.same, *found.perhaps)),
+            way=tuple(self._way(step) for step in steps),
+            trail_ends=tuple(self._end(step) for step in steps if step.ends and not step.again),
+            same=tuple(self._same(key)),
+            repeated_by=tuple(self._repeaters(key)),
+            otherwise=tuple(self._otherwise(key)),
+            past=tuple(self._past(key)),
+            replies=tuple(self._linked(key, "answers")),
+            supports=tuple(self._linked(key, "supports")),
+            critics=tuple(self._critics(steps)),
+            other_counts=tuple(self._other_counts(key, claim)),
+            reviews=tuple(self._reviews(key)),
+            weakest=weakest(answers, steps),
+        )
+
+    def _way(self, step: Step) -> Way:
+        names, claim = self.names, self.names.claim(step.claim)
+        rests = ""
+        if step.below is not None:
+            verb = "repeats" if step.type == "repeats" else "derives from"
+            became = change(names.claim(step.below), claim)
+            figure = f"; figure {became}" if became else ""
+            rests = f"{step.below} {verb} this{figure} ({step.link})"
+        return Way(
+            step.claim,
+            step.depth,
+            words.when(claim, self.answers.graph.known_by[step.claim]),
+            names.claimants(claim),
+            words.figures(claim) or claim.statement,
+            rests,
+            words.GROUNDS[claim.grounds],
+            tuple(words.reading(citation, names) for citation in claim.citations),
+            tuple(str(flag) for flag in step.flags),
+            step.again,
+            step.ends,
+        )
+
+    def _end(self, step: Step) -> Line:
+        claim = self.names.claim(step.claim)
+        who = self.names.claimants(claim)
+        if claim.grounds is None:
+            return Line(step.claim, f"not known whether {who} counted or repeats")
+        if claim.grounds == "unstated":
+            return Line(step.claim, f"{who} does not say how they know")
+        return Line(step.claim, f"{who}; how they know: {words.GROUNDS[claim.grounds]}")
+
+    def _line(self, key: str, detail: str = "") -> Line:
+        claim = self.names.claim(key)
+        date = words.when(claim, self.answers.graph.known_by[key])
+        said = words.figures(claim) or claim.statement
+        return Line(key, f"{self.names.claimants(claim)}, {date}: {said}", detail)
+
+    def _same(self, key: str) -> Iterator[Line]:
+        members = self.answers.assertions.members[self.answers.assertions.of[key]]
+        repeating = self._all_repeaters(key)
+        above = {step.claim for step in lineage(self.answers, key)}
+        for member in members:
+            if member != key and member not in repeating and member not in above:
+                yield self._line(member)
+
+    def _all_repeaters(self, key: str) -> set[str]:
+        found: set[str] = set()
+        stack = [key]
+        while stack:
+            for link in self.answers.graph.to("repeats", stack.pop()):
+                if link.from_ not in found and link.from_ != key:
+                    found.add(link.from_)
+                    stack.append(link.from_)
+        return found
+
+    def _repeaters(self, key: str) -> Iterator[Line]:
+        known = self.answers.graph.known_by
+        for other in sorted(self._all_repeaters(key), key=lambda one: (known[one], one)):
+            became = change(self.names.claim(other), self.names.claim(key))
+            yield self._line(other, f"figure {became}" if became else "")
+
+    def _otherwise(self, key: str) -> Iterator[Line]:
+        for attack in self.answers.attacks.on(key):
+            if attack.source is None:
+                told = words.attack(attack, self.answers, self.names, key)
+                line = self._line(attack.attacker)
+                yield Line(line.key, line.text, told)
+        for need in self.answers.attacks.through.get(key, ()):
+            for other in need.alternatives:
+                yield self._line(other, "it rests on this, which is contested or retracted")
+
+    def _past(self, key: str) -> Iterator[Line]:
+        for attack in self.answers.attacks.past.get(key, ()):
+            why = self.answers.standing(attack.attacker)
+            yield self._line(attack.attacker, f"{attack.link.type}, past: the attacker is {why}")
+
+    def _linked(self, key: str, kind: str) -> Iterator[Line]:
+        """Yield the claims that answer or support this one; the graph leaves these links out."""
+        pointing = self.ledger.referrers("claim", [key], self.known_at).get(key, [])
+        entries = [one.entry for one in pointing if one.kind == "link" and one.field == "to"]
+        for held in self.ledger.at_entries(entries).values():
+            link = held.record
+            if isinstance(link, Link) and link.type == kind:
+                other = self.names.held("claim", link.from_)
+                if other and isinstance(other.record, Claim):
+                    who = self.names.claimants(other.record)
+                    yield Line(link.from_, f"{who}: {other.record.statement}", link.reason or "")
+
+    def _critics(self, steps: list[Step]) -> Iterator[Line]:
+        told: set[tuple[str, str]] = set()
+        for step in steps:
+            claim = self.answers.graph.claims[step.claim]
+            for source in claim.sources:
+                for link in self.answers.graph.critics(source):
+                    if (link.from_, source) in told or link.from_ == step.claim:
+                        continue
+                    told.add((link.from_, source))
+                    hits = any(a.link.key == link.key for a in self.answers.attacks.on(step.claim))
+                    detail = f"criticises {source}, on which {step.claim} stands"
+                    if not hits:
+                        detail = (
+                            f"criticises {source}, cited for {step.claim}; not its claimant's own"
+                        )
+                    yield self._line(link.from_, detail)
+
+    def _other_counts(self, key: str, claim: Claim) -> Iterator[Line]:
+        """Yield figures of other claims about the same subject, compared; the likest first."""
+        if not claim.figures:
+            return
+        apart = {key, *self._all_repeaters(key), *(s.claim for s in lineage(self.answers, key))}
+        apart |= {attack.attacker for attack in self.answers.attacks.on(key)}
+        updates = {link.from_ for link in self.answers.graph.to("updates", key)}
+        updates |= {link.to for link in self.answers.graph.from_("updates", key)}
+        order = list(_LIKENESS)
+        found = []
+        for held in self.ledger.claims_about([claim.subject], self.known_at):
+            other = held.record
+            if held.key in apart or not isinstance(other, Claim) or not other.figures:
+                continue
+            pairs = list(compare(claim, other, revision=held.key in updates))
+            likest = min(pairs, key=lambda pair: order.index(pair.relation))
+            found.append((order.index(likest.relation), held.key, other, likest.relation))
+        self.names.learn("party", [party for _, _, other, _ in found for party in other.claimant])
+        for _, other_key, other, relation in sorted(found, key=lambda one: one[:2])[:_MOST_OTHERS]:
+            who = self.names.claimants(other)
+            said = f"{who}, {other.asserted}" if other.asserted else who
+            yield Line(other_key, f"{words.figures(other)} ({said})", relation)
+
+    def _reviews(self, key: str) -> Iterator[Line]:
+        pointing = self.ledger.referrers("claim", [key], self.known_at).get(key, [])
+        entries = [one.entry for one in pointing if one.kind == "review"]
+        for held in self.ledger.at_entries(entries).values():
+            if isinstance(held.record, Review):
+                review = held.record
+                who = self.names.party(review.reviewer) if review.reviewer else "unnamed"
+                yield Line(held.key, f"{who}: {review.rating or 'no rating'}", review.summary or "")
+
+
+_LIKENESS = (
+    "conflicts",
+    "agrees",
+    "near",
+    "compatible",
+    "revision",
+    "different period",
+    "different vintage",
+    "different definition",
+    "different scope",
+    "different measure",
+)
+
+
+def candidates(ledger: Ledger, asked: str, known_at: int | None = None) -> list[Held]:
+    """Return the claims that a question such as ``54 stations`` may mean, best first."""
+    values = list(find_values(asked))
+    said = _without(asked, values)
+    matching: dict[str, Held] = {}
+    for value in values:
+        for held in with_value(ledger, value, known_at):
+            matching.setdefault(held.key, held)
+    if said:
+        found = ledger.search(said, kinds=("claim",), known_at=known_at, most=200)
+        by_words = {match.held.key: match.held for match in found}
+        in_measure = {key: held for key, held in matching.items() if _speaks_of(held.record, said)}
+        if values:
+            return list(
+                {**in_measure, **{k: matching[k] for k in by_words if k in matching}}.values()
+            )
+        return list(by_words.values())
+    return list(matching.values())
+
+
+def _without(asked: str, values: list[Value]) -> str:
+    for value in reversed(values):
+        asked = asked[: value.start] + " " + asked[value.end :]
+    return asked.strip()
+
+
+def _speaks_of(record: object, said: str) -> bool:
+    wanted = said.casefold().split()
+    if not isinstance(record, Claim):
+        return False
+    told = " ".join((record.statement, *(figure.measure for figure in record.figures))).casefold()
+    return all(word in told for word in wanted)
+
+
+def figure_asked(text: str) -> Value:
+    """Read a figure as it was asked for; raise :class:`Unreadable` where it is none."""
+    try:
+        return read_value(text)
+    except Unreadable as error:
+        raise Unreadable(f"--figure {text!r} {error}") from None
+
+
+def with_value(ledger: Ledger, value: Value, known_at: int | None = None) -> list[Held]:
+    """Return the claims that hold this very number as a bound of a figure."""
+    bounds = [bound for bound in (value.low, value.high) if bound is not None]
+    found: dict[str, Held] = {}
+    for bound in bounds:
+        near = abs(float(bound)) * 1e-12
+        for held in ledger.with_figure(float(bound) - near, float(bound) + near, known_at):
+            if isinstance(held.record, Claim) and _holds(held.record, bound):
+                found.setdefault(held.key, held)
+    return list(found.values())
+
+
+def _holds(claim: Claim, bound: Decimal) -> bool:
+    return any(bound in (figure.low, figure.high) for figure in claim.figures)
+
+
+__all__ = ["FLAGS", "Audit", "Line", "Way", "audit", "candidates", "figure_asked", "with_value"]

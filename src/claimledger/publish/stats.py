@@ -1,0 +1,32 @@
+"""Counts: what a ledger holds, by kind, standing, source, claimant and year."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from claimledger.disputes.standing import STANDINGS, Answers
+from claimledger.publish.names import Names
+from claimledger.records.dates import day_text
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+
+
+def stats(ledger: Ledger, answers: Answers, known_at: int | None = None) -> dict[str, Any]:
+    """Return counts by name, the most frequent first; a claim's year is when it was known by."""
+    claims = answers.graph.claims
+    names = Names(ledger, known_at)
+    standings = Counter(answers.standing(key) for key in claims)
+    sources = Counter(source for claim in claims.values() for source in claim.sources)
+    claimants = Counter(party for claim in claims.values() for party in claim.claimants)
+    names.learn("party", claimants)
+    years = Counter(day_text(answers.graph.known_by[key])[:-6] for key in claims)
+    return {
+        "entries": ledger.head(known_at).size,
+        "records": ledger.counts(known_at),
+        "standings": {name: standings[name] for name in STANDINGS},
+        "sources": dict(sources.most_common()),
+        "claimants": {f"{names.party(key)} [{key}]": n for key, n in claimants.most_common()},
+        "known_by_year": dict(sorted(years.items())),
+    }

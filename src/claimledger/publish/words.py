@@ -1,0 +1,152 @@
+"""The answers in words: one sentence each, the same in every command, page and file."""
+
+from __future__ import annotations
+
+from claimledger.disputes.attacks import Attack
+from claimledger.disputes.origins import Merger, Origins, Root
+from claimledger.disputes.standing import Answers
+from claimledger.publish.names import Names
+from claimledger.records.citation import Citation
+from claimledger.records.claim import Claim
+from claimledger.records.dates import day_text
+from claimledger.records.figure import Figure
+
+GROUNDS = {
+    None: "not checked",
+    "observed": "they observed it",
+    "documents": "from documents",
+    "testimony": "from testimony",
+    "analysis": "by analysis",
+    "own-act": "it is their own act",
+    "unstated": "they do not say",
+}
+
+
+def when(claim: Claim, known_by: int) -> str:
+    """Return when a claim was made, or the day by which it was known."""
+    if claim.asserted:
+        return str(claim.asserted)
+    return f"by {day_text(known_by)}"
+
+
+def figure(one: Figure) -> str:
+    """Return a figure with what it counts: ``54 stations``."""
+    base = f" {one.base}" if one.base else ""
+    scope = ", ".join(f"{name}: {text}" for name, text in one.scope.items())
+    return f"{one.words} {one.measure}{base}" + (f" ({scope})" if scope else "")
+
+
+def figures(claim: Claim) -> str:
+    """Return a claim's figures in a row."""
+    return "; ".join(figure(one) for one in claim.figures)
+
+
+def reading(citation: Citation, names: Names) -> str:
+    """Return where a claim was seen, and through what it was read."""
+    source = names.source(citation.source)
+    date = f"dated {source.published}" if source and source.published else "undated"
+    said = f"{citation.source}, {date}"
+    if citation.via:
+        said += "; read only via " + " via ".join(reversed(citation.via))
+    if citation.locator:
+        said += f", {citation.locator}"
+    return said
+
+
+def standing(answers: Answers, key: str) -> str:
+    """Return a claim's standing and the first reason for it."""
+    found = answers.origins(key)
+    origins = f"{found.at_least}..{found.at_most}"
+    name = answers.standing(key)
+    if name == "retracted":
+        return f"retracted; see {answers.revisions.retracted[key]}"
+    if name == "superseded":
+        by = answers.revisions.superseded[key]
+        against = "; also contested" if answers.attacks.contested(key) else ""
+        return f"superseded by {by}{against}"
+    if name == "contested":
+        return f"contested, {_contested(answers, key)}; origins {origins}"
+    if name == "corroborated":
+        return f"corroborated by independent origins ({origins}); no recorded claim disputes it"
+    if name == "single-origin":
+        voices = "one origin found" if found.at_most else "no origin stands"
+        return f"{voices} ({origins}); no recorded claim disputes it"
+    return (
+        f"several voices, independence not established ({origins}); no recorded claim disputes it"
+    )
+
+
+def _contested(answers: Answers, key: str) -> str:
+    listed = answers.attacks.on(key)
+    parts = []
+    direct = sorted({a.attacker for a in listed if a.source is None})
+    if direct:
+        parts.append("by " + ", ".join(direct))
+    sources = sorted({a.source for a in listed if a.source})
+    if sources:
+        parts.append("through a criticised source: " + ", ".join(sources))
+    through = [" or ".join(need.alternatives) for need in answers.attacks.through.get(key, ())]
+    if through:
+        parts.append("through what it rests on: " + ", ".join(through))
+    return "; ".join(parts)
+
+
+def attack(one: Attack, answers: Answers, names: Names, of: str) -> str:
+    """Return one attack as a sentence."""
+    who = names.claimants(names.claim(one.attacker))
+    basis = _basis(one.link.basis)
+    if one.source:
+        hit = len({a.source for a in answers.attacks.on(of) if a.source and a.at == one.at})
+        return (
+            f"its source {one.source} is criticised by {who} [{one.attacker}] "
+            f"({hit} of {one.own_sources} of its own sources; {basis}); "
+            f"{who} is not recorded as disputing this claim"
+        )
+    verb = "undercut" if one.link.type == "undercuts" else "contradicted"
+    aim = "" if one.at == of else f" through {one.at}, which says the same"
+    if one.at != of and not answers.assertions.same(one.at, of):
+        aim = f" through {one.at}, with which it forms a loop"
+    return f"{verb} by {who} [{one.attacker}]{aim} ({basis}, {one.link.key})"
+
+
+def _basis(basis: str) -> str:
+    words = {"stated": "stated by a source", "judged": "in this ledger's reading"}
+    return words.get(basis, "computed by a rule and accepted")
+
+
+def origins(found: Origins) -> str:
+    """Return a range of origins as a sentence."""
+    if not found.at_most:
+        return "no origin stands"
+    if found.at_least == found.at_most:
+        return f"{found.at_least} independent {'origin' if found.at_least == 1 else 'origins'}"
+    return f"between {found.at_least} and {found.at_most} independent origins"
+
+
+def merger(one: Merger, names: Names) -> str:
+    """Return why some roots count as one."""
+    which = ", ".join(one.roots)
+    party = one.shared if one.reason in ("claimant", "party above") else ""
+    shared = {
+        "claimant": f"{names.party(party)} speaks in each",
+        "upstream claim": f"each rests on {one.shared}",
+        "party above": f"those who speak belong to {names.party(party)}",
+        "source": f"each cites {one.shared}",
+        "publisher": f"one cites {one.shared}, which the other published",
+        "nameless": "who speaks is not named, so it may be the same people",
+    }[one.reason]
+    return f"{which}: {shared}"
+
+
+def root(one: Root, names: Names) -> str:
+    """Return a root: who first said it, and whether it is established that they know."""
+    claim = names.claim(one.name)
+    who = names.claimants(claim)
+    loop = f" (a loop with {', '.join(one.claims[1:])})" if len(one.claims) > 1 else ""
+    inputs = f", from {', '.join(one.inputs)}" if one.inputs else ""
+    lacks = {
+        "": "",
+        "grounds": "; how they know: " + GROUNDS[claim.grounds],
+        "own source": "; as reported by others, no source of their own is cited",
+    }[one.lacking]
+    return f"{one.name}: {who}{loop}{inputs}{lacks}"

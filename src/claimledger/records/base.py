@@ -1,0 +1,142 @@
+"""What every record shares: frozen, closed to unknown fields, empty where unknown.
+
+Field types carry markers that say what a table, a schema or a check needs to know: a key type
+:class:`~claimledger.records.keys.Points` to another kind, a ``Date`` is dated, a tuple of
+:class:`Part` has a table of its own. Nothing else spells a field again.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from claimledger.records.keys import Key
+from claimledger.records.text import Prose
+
+
+class Value(BaseModel):
+    """A frozen value with known fields only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields that are not empty, as plain JSON values, in the order declared."""
+        return {
+            name: json_value(held)
+            for name, attribute in self.json_names().items()
+            if (held := getattr(self, attribute)) is not None and held not in ((), {})
+        }
+
+    @classmethod
+    def json_names(cls) -> dict[str, str]:
+        """Return the name each field bears in files, with the attribute that holds it."""
+        names = cls.__dict__.get("_json_names")
+        if names is None:
+            names = {field.alias or name: name for name, field in cls.model_fields.items()}
+            type.__setattr__(cls, "_json_names", names)
+        return names
+
+
+class Part(Value):
+    """A part of a record that has a table of its own: a figure of a claim, a citation."""
+
+
+class Record(Value):
+    """A record: one of the ledger's words, with a key unique in its kind."""
+
+    kind: ClassVar[str]
+    letter: ClassVar[str]
+    label_field: ClassVar[str]
+    """The field that names the record to a person."""
+
+    searched: ClassVar[tuple[str, ...]]
+    """The fields whose words full-text search finds."""
+
+    fixed: ClassVar[tuple[str, ...]] = ()
+    """Fields no amendment may change."""
+
+    key: Annotated[Key | None, Field(description="what people type, cite and link to")] = None
+    note: Annotated[Prose | None, Field(description="anything the fields have no room for")] = None
+
+    @field_validator("key")
+    @classmethod
+    def _own_letter(cls, key: str | None) -> str | None:
+        if key is not None and key[0].isupper() and key[0] != cls.letter:
+            raise PydanticCustomError(
+                "key",
+                "has a number of another kind; a {kind} the ledger numbers begins with {letter}",
+                {"kind": cls.kind, "letter": cls.letter},
+            )
+        return key
+
+    @property
+    def named(self) -> str:
+        """What names the record to a person: its name, title, label, statement or type."""
+        return str(getattr(self, self.label_field) or self.key or "")
+
+
+def json_value(held: object) -> object:
+    """Return a field's value as plain JSON: strings, lists and objects of strings."""
+    if isinstance(held, str):
+        return held
+    if isinstance(held, tuple):
+        return [json_value(item) for item in held]
+    if isinstance(held, dict):
+        return dict(held)
+    if isinstance(held, Decimal):
+        return format(held, "f")  # without an exponent
+    return held.as_json()  # type: ignore[attr-defined]  # a date, a target, a part
+
+
+def _one_or_more(value: object) -> object:
+    return [value] if isinstance(value, str | dict) else value
+
+
+Listed = BeforeValidator(_one_or_more)
+"""Lets one value stand where a list is meant."""
+
+
+_NAME_IN_MAP = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
+
+
+def _plain_names(value: dict[str, str]) -> dict[str, str]:
+    for name in value:
+        if not _NAME_IN_MAP.fullmatch(name):
+            raise PydanticCustomError(
+                "names", "has the name {name}; names are a-z, 0-9, _ and -", {"name": repr(name)}
+            )
+    return value
+
+
+TextMap = Annotated[dict[str, Prose], AfterValidator(_plain_names)]
+"""Names of one's own choosing with texts: ``place: NLD``, ``doi: 10.1000/182``."""
+
+
+def _wikidata(text: str) -> str:
+    if not re.fullmatch(r"Q[1-9][0-9]{0,14}", text, re.ASCII):
+        raise PydanticCustomError("wikidata", "is no Wikidata item; it reads like Q42")
+    return text
+
+
+def _language(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}", text, re.ASCII):
+        raise PydanticCustomError(
+            "language", "is no BCP 47 language tag; it reads like nl or zh-CN"
+        )
+    return text
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*:[^\s\x00-\x1f\x7f]+", text, re.ASCII | re.IGNORECASE):
+        raise PydanticCustomError("url", "is no address; it reads like https://example.org/page")
+    return text
+
+
+WikidataItem = Annotated[str, AfterValidator(_wikidata)]
+Language = Annotated[str, AfterValidator(_language)]
+Address = Annotated[str, AfterValidator(_address)]
+"""A URL. Any scheme may be recorded; only http and https ever become a link in a page."""

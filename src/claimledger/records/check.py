@@ -1,0 +1,110 @@
+"""The one gate for records: plain JSON values go in, a record or every problem comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from claimledger.errors import BadInput, Problem
+from claimledger.records.base import Record
+from claimledger.records.kinds import KINDS
+from claimledger.records.text import visible
+
+_LONGEST_SHOWN = 60
+
+
+def record_from(given: Mapping[str, Any]) -> Record:
+    """Return the record that an object with its ``kind`` describes; raise :class:`BadInput`."""
+    kind = given.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        near = nearest(str(kind), KINDS) if kind is not None else []
+        hint = f"; did you mean {near[0]}?" if near else ""
+        what = "names no kind" if kind is None else "names an unknown kind"
+        problem = Problem(
+            what,
+            field="kind",
+            value="" if kind is None else shown(kind),
+            expected=f"one of {', '.join(KINDS)}{hint}",
+        )
+        raise BadInput([problem])
+    return record_of(kind, {name: held for name, held in given.items() if name != "kind"})
+
+
+def record_of(kind: str, fields: Mapping[str, Any]) -> Record:
+    """Return a record of this kind from its fields; raise :class:`BadInput` with every problem."""
+    model = KINDS[kind]
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        named = f"{kind} {fields['key']}" if isinstance(fields.get("key"), str) else kind
+        found = [_problem(details, model) for details in error.errors(include_url=False)]
+        raise BadInput([problem.at(record=visible(named)[:100]) for problem in found]) from None
+
+
+def nearest(word: str, known: Any) -> list[str]:
+    """Return the known words most like this one, best first, at most three."""
+    return get_close_matches(word, list(known), n=3, cutoff=0.6)
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it: quoted, escaped, cut short."""
+    text = value if isinstance(value, str) else repr(value)
+    cut = text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+    return f'"{visible(cut)}"' if isinstance(value, str) else visible(cut)
+
+
+_PLAIN_TYPES = {
+    "string_type": "must be text",
+    "string_unicode": "holds a lone surrogate, which is no Unicode character",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object of names and texts",
+    "model_type": "must be an object",
+    "string_too_short": "is empty; leave the field out where it is unknown",
+}
+
+
+def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
+    where = [str(step) for step in details["loc"]]
+    kind, context = details["type"], details.get("ctx", {})
+    field = ".".join(where)
+    value = "" if kind == "missing" else shown(details["input"])
+    if isinstance(details["input"], dict | list | BaseModel) and kind != "model_type":
+        value = ""
+    if kind == "missing":
+        return Problem("is missing", field=field, expected=f"give `{where[-1]}`")
+    if kind == "extra_forbidden":
+        names = _names_at(model, where[:-1])
+        near = nearest(where[-1], names)
+        expected = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+        return Problem("unknown field", field=visible(field), value=value, expected=expected)
+    if kind == "literal_error":
+        near = [word for word in nearest(str(details["input"]), _choices(context)) if word]
+        hint = f"; did you mean {near[0]}?" if near else ""
+        expected = f"one of {', '.join(_choices(context))}{hint}"
+        return Problem("unknown word", field=field, value=value, expected=expected)
+    if kind == "too_short":
+        return Problem("must hold one at least", field=field)
+    if kind == "string_too_long":
+        return Problem(
+            f"is longer than {context.get('max_length')} characters", field=field, value=value
+        )
+    return Problem(_PLAIN_TYPES.get(kind, details["msg"]), field=field, value=value)
+
+
+def _choices(context: Mapping[str, Any]) -> list[str]:
+    # pydantic gives the choices as one text: 'a', 'b' or 'c'
+    return [part for part in str(context.get("expected", "")).split("'") if part.strip(" ,or")]
+
+
+def _names_at(model: type[BaseModel], where: list[str]) -> list[str]:
+    from claimledger.records.kinds import fields_of
+
+    found: type[BaseModel] = model
+    for step in where:
+        parts = {field.name: field.part for field in fields_of(found)}
+        found = parts.get(step) or found
+    return [field.name for field in fields_of(found)]

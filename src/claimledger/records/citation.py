@@ -1,0 +1,33 @@
+"""Citation: where a claim or a link was seen."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from claimledger.records.base import Listed, Part
+from claimledger.records.keys import CaptureKey, SourceKey
+from claimledger.records.text import Prose
+
+
+class Citation(Part):
+    """Where it was seen: a source, and through which others it was read.
+
+    ``locator`` and ``quote`` are of the document actually read: the last ``via``, else ``source``.
+    """
+
+    source: Annotated[SourceKey, Field(description="the source it is cited from")]
+    via: Annotated[
+        tuple[SourceKey, ...],
+        Listed,
+        Field(description="when not read at first hand: the sources it was read through"),
+    ] = ()
+    locator: Annotated[Prose | None, Field(description="the place in what was read: p. 12")] = None
+    quote: Annotated[Prose | None, Field(description="the words of what was read, verbatim")] = None
+    capture: Annotated[CaptureKey | None, Field(description="the kept copy")] = None
+
+    @property
+    def read(self) -> str:
+        """The key of the source that was actually read."""
+        return self.via[-1] if self.via else self.source

@@ -1,0 +1,58 @@
+"""Claim: one assertion, by one claimant, in neutral words."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from claimledger.records.base import Language, Listed, Record, TextMap
+from claimledger.records.citation import Citation
+from claimledger.records.dates import Date
+from claimledger.records.figure import Figure
+from claimledger.records.keys import PartyKey, SubjectKey
+from claimledger.records.text import Prose
+
+Grounds = Literal["observed", "documents", "testimony", "analysis", "own-act", "unstated"]
+
+
+class Claim(Record):
+    """One assertion: who says it, of what, since when, how they know, and where it was seen."""
+
+    kind: ClassVar = "claim"
+    letter: ClassVar = "C"
+    label_field: ClassVar = "statement"
+    searched: ClassVar = ("statement",)
+
+    statement: Annotated[Prose, Field(description="what is asserted, in neutral words")]
+    claimant: Annotated[
+        tuple[PartyKey, ...],
+        Listed,
+        Field(min_length=1, description="who asserts it: a party, or several who speak together"),
+    ]
+    subject: Annotated[SubjectKey, Field(description="what it is about")]
+    asserted: Annotated[Date | None, Field(description="when the claimant said it")] = None
+    about: Annotated[Date | None, Field(description="the time it speaks of")] = None
+    grounds: Annotated[Grounds | None, Field(description="how the claimant knows")] = None
+    scope: Annotated[TextMap, Field(description="what it is limited to: place: NLD")] = {}
+    figures: Annotated[tuple[Figure, ...], Listed, Field(description="the numbers in it")] = ()
+    language: Annotated[Language | None, Field(description="the language it was said in")] = None
+    citations: Annotated[
+        tuple[Citation, ...], Listed, Field(min_length=1, description="where it was seen")
+    ]
+
+    @model_validator(mode="after")
+    def _grounds_were_read(self) -> Claim:
+        if self.grounds is not None and all(citation.via for citation in self.citations):
+            raise PydanticCustomError(
+                "grounds",
+                "has grounds {grounds} though every citation has a `via`: how they know is known "
+                "only from the claimant's own words; leave `grounds` out until they were read",
+                {"grounds": repr(self.grounds)},
+            )
+        return self
+
+    def scope_of(self, figure: Figure) -> dict[str, str]:
+        """Return what a figure of this claim is limited to: its own scope over the claim's."""
+        return {**self.scope, **figure.scope}

@@ -1,0 +1,151 @@
+"""Words that become EDTF: "October 2022", "circa 2016", "between April 2021 and July 2022".
+
+Single dates in words are read by python-dateutil, which takes what it is not told from a default.
+Here it is asked twice, with two defaults that differ in every part: what differs in the answers was
+not in the text. A text without a four-digit year, or whose numbers can be read two ways, is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from claimledger.errors import Unreadable
+
+_DASH = r"\s*[–—-]\s*"
+_QUALIFIED = [
+    (re.compile(r"(?:circa|c\.|ca\.?|around|about|approximately|approx\.?)\s*(.+)"), "~"),
+    (re.compile(r"(?:possibly|perhaps|probably|maybe)\s+(.+)"), "?"),
+]
+_INTERVALS = [
+    re.compile(r"between\s+(.+?)\s+and\s+(.+)"),
+    re.compile(r"from\s+(.+?)\s+(?:to|until|till|through)\s+(.+)"),
+    re.compile(r"(.+?)\s+(?:to|until|till|through)\s+(.+)"),
+    re.compile(r"(\d{4})" + _DASH + r"(\d{4})"),
+    re.compile(r"(.*[a-z].*?\d{4})\s*[–—]\s*(.*[a-z].*)"),
+]
+_SINCE = re.compile(r"(?:since|from)\s+(.+)|(\d{4})\s*[–—-]\s*\??")
+_UNTIL = re.compile(r"(?:until|till|up to|by|as of|as at)\s+(.+)")
+_STRICT = re.compile(r"(before|after)\s+(.+)")
+_PART = re.compile(r"(early|mid|late)(?:[\s-]+)(?:in\s+)?(.+)")
+_SEASON = re.compile(r"(?:the\s+)?(spring|summer|autumn|fall|winter)(?:\s+of)?,?\s+(\d{4})")
+_DECADE = re.compile(r"(?:the\s+)?(\d{3})0s")
+_CHINESE = re.compile(r"(\d{4})\s*年(?:\s*(\d{1,2})\s*月(?:\s*(\d{1,2})\s*[日号號])?)?")
+_NUMBERS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})")
+_SEASONS = {"spring": 21, "summer": 22, "autumn": 23, "fall": 23, "winter": 24}
+_YEAR_PARTS = {"early": ("01", "04"), "mid": ("05", "08"), "late": ("09", "12")}
+_MONTH_PARTS = {"early": ("01", "10"), "mid": ("11", "20"), "late": ("21", None)}
+
+
+def edtf_of_words(text: str) -> str:
+    """Return the EDTF that the words mean; raise :class:`Unreadable` with what would be right.
+
+    "early", "mid" and "late" mean thirds: of a year its months 1-4, 5-8, 9-12, of a month its days
+    1-10, 11-20 and 21 to the end.
+    """
+    words = re.sub(r"\s+", " ", text.strip().lower())
+    if not words:
+        raise Unreadable("is empty; leave the field out where the date is unknown")
+    for pattern, sign in _QUALIFIED:
+        if match := pattern.fullmatch(words):
+            return _qualified(match[1], sign)
+    if match := _STRICT.fullmatch(words):
+        other = "until" if match[1] == "before" else "since"
+        raise Unreadable(
+            f"{match[1]!r} leaves open whether {match[2]} itself is meant; "
+            f"write '{other} ...' with the first or last day that is"
+        )
+    for pattern in _INTERVALS:
+        if match := pattern.fullmatch(words):
+            return f"{_single(match[1])}/{_single(match[2])}"
+    if match := _SINCE.fullmatch(words):
+        return f"{_single(match[1] or match[2])}/.."
+    if match := _UNTIL.fullmatch(words):
+        return f"../{_single(match[1])}"
+    return _part(words)
+
+
+def _qualified(words: str, sign: str) -> str:
+    inner = _part(words)
+    if "/" in inner or inner[-1] in "?~%":
+        raise Unreadable("qualifies a span; write each end on its own: 2016~/2018~")
+    return inner + sign
+
+
+def _part(words: str) -> str:
+    if match := _PART.fullmatch(words):
+        inner = _single(match[2])
+        if re.fullmatch(r"\d{4}", inner):
+            first, last = _YEAR_PARTS[match[1]]
+            return f"{inner}-{first}/{inner}-{last}"
+        if re.fullmatch(r"\d{4}-\d\d", inner):
+            first, end = _MONTH_PARTS[match[1]]
+            return f"{inner}-{first}/{inner}-{end or _last_day(inner)}"
+        raise Unreadable(f"{match[1]!r} goes with a year or a month")
+    return _single(words)
+
+
+def _last_day(month: str) -> str:
+    from calendar import monthrange
+
+    return f"{monthrange(int(month[:4]) or 4, int(month[5:]))[1]:02}"
+
+
+def _single(words: str) -> str:
+    words = words.strip(" ,")
+    if re.fullmatch(r"-?\d{4}(-\d\d){0,2}[?~%]?|\d{3}x|\d\dxx", words):
+        return words.upper()
+    if match := _SEASON.fullmatch(words):
+        return f"{match[2]}-{_SEASONS[match[1]]}"
+    if match := _DECADE.fullmatch(words):
+        return f"{match[1]}X"
+    if match := _CHINESE.fullmatch(words):
+        return "-".join(part.zfill(2) for part in match.groups() if part)
+    if match := _NUMBERS.fullmatch(words):
+        return _numbers(match)
+    return _with_dateutil(words)
+
+
+def _numbers(match: re.Match[str]) -> str:
+    first, second, last = match[1], match[3], match[4]
+    if len(first) == 4 and len(last) <= 2:
+        return f"{first}-{int(second):02}-{int(last):02}"
+    if len(last) != 4 or len(first) > 2:
+        raise Unreadable("has no four-digit year; write 2022-10-12 or 12 October 2022")
+    day_first = f"{last}-{int(second):02}-{int(first):02}"
+    month_first = f"{last}-{int(first):02}-{int(second):02}"
+    if int(first) > 12:
+        return day_first
+    if int(second) > 12:
+        return month_first
+    if first == second:
+        return day_first
+    raise Unreadable(
+        f"can be read two ways: {day_first} (day first) or {month_first} (month first); write one"
+    )
+
+
+def _with_dateutil(words: str) -> str:
+    if not re.search(r"(?<!\d)\d{4}(?!\d)", words) or not re.search(r"[^\W\d_]{3}", words):
+        raise Unreadable(
+            "cannot be read as a date; name the month and a four-digit year "
+            "(12 October 2022) or write EDTF (2022-10-12, 2022-10, 2016/.., 2022~)"
+        )
+    from dateutil import parser
+
+    try:
+        one = parser.parse(words, default=datetime(2001, 1, 1))
+        other = parser.parse(words, default=datetime(2004, 2, 2, 1, 1, 1, 1))
+    except (ValueError, OverflowError, TypeError):
+        raise Unreadable(
+            "cannot be read as a date; write it as 12 October 2022 or 2022-10-12"
+        ) from None
+    if one.year != other.year or f"{one.year:04}" not in words:
+        raise Unreadable("names no year; a date needs one")
+    if one.hour == other.hour:
+        raise Unreadable("holds a time of day; a day is enough (2022-10-12)")
+    if one.month != other.month:
+        return f"{one.year:04}"
+    if one.day != other.day:
+        return f"{one.year:04}-{one.month:02}"
+    return f"{one.year:04}-{one.month:02}-{one.day:02}"

@@ -1,0 +1,180 @@
+"""Figure: a number in a claim, as an interval of exact decimals."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from claimledger.errors import Unreadable
+from claimledger.records.base import Part, TextMap
+from claimledger.records.number_words import read_value
+from claimledger.records.text import Name
+
+Qualifier = Literal["exact", "about", "over", "at least", "under", "at most", "between"]
+Nature = Literal["stock", "total", "flow"]
+
+_DECIMAL = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,60})?", re.ASCII)
+
+
+def _exact(value: object) -> Decimal:
+    if isinstance(value, Decimal):
+        value = format(value, "f")
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
+        value = str(value)
+    if isinstance(value, float):
+        raise PydanticCustomError("decimal", 'is a binary fraction; write it as text: "1.5"')
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+        raise PydanticCustomError(
+            "decimal", 'is no decimal; write digits and a point ("54", "1.5"), or use `value`'
+        )
+    return Decimal(value)
+
+
+Exact = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]{1,60}(\.[0-9]{1,60})?$"}),
+]
+"""An exact decimal, kept digit for digit; in files a string."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What a figure says, as a set of numbers: its bounds, and whether each belongs to it."""
+
+    low: Decimal | None
+    high: Decimal | None
+    low_open: bool = False
+    high_open: bool = False
+
+
+class Figure(Part):
+    """A number in a claim, as an interval.
+
+    ``over`` and ``under`` exclude their bound; ``at least`` and ``at most`` include it.
+    """
+
+    measure: Annotated[Name, Field(description="what is counted: stations")]
+    low: Annotated[Exact | None, Field(description="its lower bound")] = None
+    high: Annotated[Exact | None, Field(description="its upper bound")] = None
+    qualifier: Annotated[Qualifier, Field(description="how the bounds are meant")] = "exact"
+    unit: Annotated[Name | None, Field(description="its unit: %, km, USD 2022")] = None
+    nature: Annotated[
+        Nature | None,
+        Field(description="a count at a moment, all so far, or within a period"),
+    ] = None
+    scope: Annotated[TextMap, Field(description="what it is limited to, beside the claim's")] = {}
+    base: Annotated[Name | None, Field(description="its denominator: per 100,000 residents")] = None
+    method: Annotated[Name | None, Field(description="how it was counted")] = None
+    vintage: Annotated[Name | None, Field(description="which release: preliminary, 2022-10")] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _value_in_words(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "value" not in given:
+            return given
+        if "low" in given or "high" in given or "qualifier" in given:
+            raise PydanticCustomError("value", "has `value` and bounds; give one or the other")
+        given = dict(given)
+        written = given.pop("value")
+        if isinstance(written, int) and not isinstance(written, bool):
+            written = str(written)
+        if not isinstance(written, str):
+            raise PydanticCustomError("value", "has a `value` that is no text; write it in quotes")
+        try:
+            value = read_value(written)
+        except Unreadable as error:
+            raise PydanticCustomError(
+                "value",
+                "has a `value` ({written}) that {reason}",
+                {"written": written[:60], "reason": str(error)},
+            ) from None
+        bounds = {"low": value.low, "high": value.high}
+        given.update({name: bound for name, bound in bounds.items() if bound is not None})
+        given["qualifier"] = value.qualifier
+        if value.unit is not None:
+            given.setdefault("unit", value.unit)
+        return given
+
+    @model_validator(mode="after")
+    def _makes_an_interval(self) -> Figure:
+        low, high = self.low, self.high
+        if low is None and high is None:
+            raise PydanticCustomError("bounds", "has no bound; give `low`, `high` or `value`")
+        if low is not None and high is not None:
+            if low > high:
+                raise PydanticCustomError(
+                    "bounds",
+                    "has low {low} above high {high}; swap them",
+                    {"low": str(low), "high": str(high)},
+                )
+            if self.qualifier in ("over", "under") and low == high:
+                raise PydanticCustomError(
+                    "bounds",
+                    'is "{qualifier}" with both bounds at {low}, which holds no number; '
+                    "leave the other bound out",
+                    {"qualifier": self.qualifier, "low": str(low)},
+                )
+        needed = {"over": low, "at least": low, "under": high, "at most": high}
+        if self.qualifier in needed and needed[self.qualifier] is None:
+            raise PydanticCustomError(
+                "bounds",
+                'is "{qualifier}" without the bound it speaks of; give `{bound}`',
+                {
+                    "qualifier": self.qualifier,
+                    "bound": "low" if self.qualifier in ("over", "at least") else "high",
+                },
+            )
+        return self
+
+    @property
+    def interval(self) -> Interval:
+        """The numbers the figure allows; "about" spans half its last significant digit each way."""
+        return interval_of(self.low, self.high, self.qualifier)
+
+    @property
+    def words(self) -> str:
+        """The number as a reader would meet it: ``over 1,800``, ``1.2 to 1.5``, ``54``."""
+        low, high = _grouped(self.low), _grouped(self.high)
+        unit = ("" if self.unit == "%" else " ") + self.unit if self.unit else ""
+        qualified = "" if self.qualifier in ("exact", "between") else self.qualifier + " "
+        if low and high:
+            return qualified + (low if self.low == self.high else f"{low} to {high}") + unit
+        if qualified:
+            return qualified + (low or high) + unit
+        return (f"{low} or more" if low else f"{high} or fewer") + unit
+
+
+def interval_of(low: Decimal | None, high: Decimal | None, qualifier: str) -> Interval:
+    """Return the numbers that bounds with a qualifier allow."""
+    if qualifier == "about":
+        return Interval(
+            None if low is None else _WIDE.subtract(low, _half_step(low)),
+            None if high is None else _WIDE.add(high, _half_step(high)),
+        )
+    return Interval(low, high, qualifier == "over", qualifier == "under")
+
+
+def _grouped(number: Decimal | None) -> str:
+    return "" if number is None else f"{number:,f}"
+
+
+_WIDE = Context(prec=200)  # wider than any two bounds together: sums stay exact
+
+
+def _half_step(number: Decimal) -> Decimal:
+    """Half a unit of the last significant digit: 54 gives 0.5, 230,000 gives 5,000, 1.50 0.005.
+
+    Zeros before the point fill places; zeros behind it were written on purpose and count.
+    """
+    _, digits, exponent = number.as_tuple()
+    step = int(exponent)
+    if step == 0:
+        significant = "".join(map(str, digits)).rstrip("0")
+        step = len(digits) - len(significant) if significant else 0
+    return Decimal((0, (5,), step - 1))

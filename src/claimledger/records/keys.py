@@ -1,0 +1,65 @@
+"""Keys: what people type, cite and link to.
+
+A key is a lowercase slug the user chose, or its kind's capital letter and the next number. Slugs are
+``a-z``, ``0-9`` and hyphens, so the two never meet.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}", re.ASCII)
+_NUMBERED = re.compile(r"([A-Z])([1-9][0-9]{0,17})", re.ASCII)
+
+LONGEST = 100
+
+
+def is_key(text: str) -> bool:
+    """Whether the text has the form of a key, of whatever kind."""
+    return bool(_SLUG.fullmatch(text) or _NUMBERED.fullmatch(text))
+
+
+def number_of(key: str, letter: str) -> int:
+    """Return the number in a key such as ``C12`` of the kind with this letter, else 0."""
+    match = _NUMBERED.fullmatch(key)
+    return int(match.group(2)) if match and match.group(1) == letter else 0
+
+
+def slug(text: str) -> str:
+    """Return a slug made from the text's ASCII letters and digits; empty where it has none."""
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    return "-".join(words)[:60].strip("-")
+
+
+def _key(text: str) -> str:
+    if not is_key(text):
+        raise PydanticCustomError(
+            "key",
+            "is no key: a-z, 0-9 and hyphens, at most {longest} characters, or a letter and a "
+            "number the ledger gave{hint}",
+            {"longest": LONGEST, "hint": f"; {slug(text)!r} would do" if slug(text) else ""},
+        )
+    return text
+
+
+Key = Annotated[str, AfterValidator(_key)]
+"""A record's key, unique in its kind, never changed or used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Marks a field that holds the key of another record, and says of which kind."""
+
+    to: str
+
+
+PartyKey = Annotated[Key, Points("party")]
+SourceKey = Annotated[Key, Points("source")]
+SubjectKey = Annotated[Key, Points("subject")]
+ClaimKey = Annotated[Key, Points("claim")]
+CaptureKey = Annotated[Key, Points("capture")]

@@ -1,0 +1,129 @@
+"""KINDS, the one list of kinds, and what can be asked of a kind without knowing which it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from claimledger.records.base import Part, Record
+from claimledger.records.capture import Capture
+from claimledger.records.claim import Claim
+from claimledger.records.dates import Date
+from claimledger.records.keys import Points
+from claimledger.records.link import Link, Target
+from claimledger.records.party import Party
+from claimledger.records.review import Review
+from claimledger.records.source import Source
+from claimledger.records.subject import Subject
+
+KINDS: dict[str, type[Record]] = {
+    record.kind: record for record in (Party, Source, Subject, Claim, Capture, Link, Review)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a record, as its declaration says."""
+
+    name: str
+    """As it stands in files."""
+
+    attribute: str
+    required: bool
+    description: str
+    form: str
+    """``text``, ``date``, ``decimal``, ``target``, ``map``, ``texts`` or ``parts``."""
+
+    points_to: str | None
+    """The kind of record the field's keys belong to."""
+
+    part: type[Part] | None
+    choices: tuple[str, ...]
+
+
+@lru_cache
+def fields_of(model: type[BaseModel]) -> tuple[Field, ...]:
+    """Return a record's (or a part's) fields in the order of declaration, ``key`` first."""
+    found = [_field(name, info) for name, info in model.model_fields.items()]
+    return tuple(sorted(found, key=lambda f: (f.name != "key", f.name == "note")))
+
+
+def _field(attribute: str, info: FieldInfo) -> Field:
+    types = list(_types(info.annotation))
+    part = next((t for t in types if isinstance(t, type) and issubclass(t, Part)), None)
+    points = [m.to for m in (*info.metadata, *types) if isinstance(m, Points)]
+    is_tuple = any(t is tuple for t in types)
+    form = (
+        "parts"
+        if part
+        else "date"
+        if Date in types
+        else "target"
+        if Target in types
+        else "map"
+        if dict in types
+        else "texts"
+        if is_tuple
+        else "decimal"
+        if any(getattr(t, "__name__", "") == "Decimal" for t in types)
+        else "text"
+    )
+    return Field(
+        name=info.alias or attribute,
+        attribute=attribute,
+        required=info.is_required(),
+        description=info.description or "",
+        form=form,
+        points_to=points[0] if points else None,
+        part=part,
+        choices=tuple(c for t in types if get_origin(t) is Literal for c in get_args(t)),
+    )
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    """Yield an annotation and all it is made of, markers included."""
+    yield annotation
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return
+    if origin is not None:
+        yield origin
+    yield from getattr(annotation, "__metadata__", ())
+    for inner in get_args(annotation):
+        if not isinstance(inner, Points | str):
+            yield from _types(inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One record pointing to another: through which field, to which kind and key."""
+
+    field: str
+    kind: str
+    key: str
+
+
+def references_of(record: Record) -> tuple[Reference, ...]:
+    """Return every reference in a record, in the order of its fields and parts."""
+    return tuple(_references(record, ""))
+
+
+def _references(value: BaseModel, prefix: str) -> Iterator[Reference]:
+    for field in fields_of(type(value)):
+        held = getattr(value, field.attribute)
+        if held is None or held == ():
+            continue
+        name = prefix + field.name
+        if field.points_to:
+            for key in held if isinstance(held, tuple) else (held,):
+                yield Reference(name, field.points_to, key)
+        elif isinstance(held, Target):
+            yield Reference(name, held.kind, held.key)
+        elif field.part:
+            for part in held:
+                yield from _references(part, name + ".")

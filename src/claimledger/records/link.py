@@ -1,0 +1,212 @@
+"""Link: how a claim stands to another claim, or to a source. Nine types in five families."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from claimledger.records.base import Listed, Record
+from claimledger.records.citation import Citation
+from claimledger.records.keys import ClaimKey, is_key
+from claimledger.records.text import Name, Prose
+
+
+class Family(Enum):
+    """What a link is about: the claims' quarrel, or where one of them came from."""
+
+    DISPUTE = "dispute"
+    REPLY = "reply"
+    SUPPORT = "support"
+    PROVENANCE = "provenance"
+    REVISION = "revision"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A type of link: its family, what it means, the standards' term, how it reads."""
+
+    family: Family
+    meaning: str
+    standards: tuple[str, ...]
+    reads: str
+    reversed: str
+    symmetric: bool = False
+    to_source: bool = False
+
+
+RELATIONS: dict[str, Relation] = {
+    "contradicts": Relation(
+        Family.DISPUTE,
+        "both cannot hold; neither is thereby refuted",
+        ("cito:disputes",),
+        "contradicts",
+        "contradicted by",
+        symmetric=True,
+    ),
+    "undercuts": Relation(
+        Family.DISPUTE,
+        "attacks the grounds of the other (its method, source, translation), not its conclusion",
+        ("cito:critiques",),
+        "undercuts",
+        "undercut by",
+        to_source=True,
+    ),
+    "answers": Relation(
+        Family.REPLY,
+        "a reply, a denial, a rival account: both may hold; attacks nothing",
+        ("cito:repliesTo",),
+        "answers",
+        "answered by",
+    ),
+    "corroborates": Relation(
+        Family.SUPPORT,
+        "asserts the same",
+        ("cito:agreesWith",),
+        "corroborates",
+        "corroborated by",
+        symmetric=True,
+    ),
+    "supports": Relation(
+        Family.SUPPORT,
+        "gives grounds for the other without asserting it",
+        ("cito:supports",),
+        "supports",
+        "supported by",
+    ),
+    "repeats": Relation(
+        Family.PROVENANCE,
+        "passes the other on: reports, quotes, translates; adds no observation",
+        ("prov:wasQuotedFrom",),
+        "repeats",
+        "repeated by",
+    ),
+    "derives_from": Relation(
+        Family.PROVENANCE,
+        "computed or inferred from the other",
+        ("prov:wasDerivedFrom",),
+        "derives from",
+        "is an input of",
+    ),
+    "updates": Relation(
+        Family.REVISION,
+        "a newer statement of the same thing by the same claimant, which supersedes the other",
+        ("cito:updates", "prov:wasRevisionOf"),
+        "updates",
+        "updated by",
+    ),
+    "retracts": Relation(
+        Family.REVISION,
+        "the claimant takes the other back",
+        ("cito:retracts",),
+        "retracts",
+        "retracted by",
+    ),
+}
+"""The one list of link types."""
+
+LinkType = Literal[
+    "contradicts",
+    "undercuts",
+    "answers",
+    "corroborates",
+    "supports",
+    "repeats",
+    "derives_from",
+    "updates",
+    "retracts",
+]
+Basis = Literal["stated", "judged", "computed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a link points to: a claim, or (``undercuts`` only) a source."""
+
+    kind: str
+    key: str
+
+    def as_json(self) -> str | dict[str, str]:
+        """Return a claim's key, or ``{"source": KEY}``."""
+        return self.key if self.kind == "claim" else {self.kind: self.key}
+
+    @classmethod
+    def _validate(cls, value: object) -> Target:
+        if isinstance(value, Target):
+            return value
+        kind, key = "claim", value
+        if isinstance(value, dict) and len(value) == 1:
+            kind, key = next(iter(value.items()))
+        if kind not in ("claim", "source") or not isinstance(key, str) or not is_key(key):
+            raise PydanticCustomError(
+                "target", 'is no target; give a claim\'s key or {{"source": KEY}}'
+            )
+        return cls(kind, key)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls._validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(Target.as_json),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
+        source = {
+            "type": "object",
+            "properties": {"source": {"type": "string"}},
+            "required": ["source"],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [{"type": "string", "description": "a claim's key"}, source]}
+
+
+class Link(Record):
+    """How one claim stands to another claim, or to a source."""
+
+    kind: ClassVar = "link"
+    letter: ClassVar = "L"
+    label_field: ClassVar = "type"
+    searched: ClassVar = ("reason",)
+    fixed: ClassVar = ("type", "from", "to")
+
+    type: Annotated[LinkType, Field(description="how the first stands to the second")]
+    from_: Annotated[ClaimKey, Field(alias="from", description="the claim that stands so")]
+    to: Annotated[Target, Field(description="what it stands so to")]
+    part: Annotated[
+        Name | None, Field(description="the measure concerned, when not the whole claim")
+    ] = None
+    reason: Annotated[Prose | None, Field(description="why the link was made")] = None
+    basis: Annotated[
+        Basis, Field(description="stated by a source, judged by the recorder, or computed")
+    ] = "judged"
+    citations: Annotated[
+        tuple[Citation, ...], Listed, Field(description="where the link is stated")
+    ] = ()
+
+    @property
+    def relation(self) -> Relation:
+        """The link's type, with its family and its words."""
+        return RELATIONS[self.type]
+
+    @model_validator(mode="after")
+    def _ends_fit(self) -> Link:
+        if self.to.kind == "source" and not self.relation.to_source:
+            raise PydanticCustomError(
+                "ends",
+                "{type} a source, which only undercuts may; link to the claim made there",
+                {"type": self.type},
+            )
+        if self.to == Target("claim", self.from_):
+            raise PydanticCustomError(
+                "ends",
+                "links the claim {key} with itself; a correction of one's own record is an "
+                "amendment, a newer statement a claim of its own that `updates` it",
+                {"key": self.from_},
+            )
+        return self

@@ -1,0 +1,177 @@
+"""Numbers as people write them: "over 1,800", "some 230,000", "1.2–1.5 billion", "twenty-seven".
+
+:func:`read_value` turns one such text into bounds and a qualifier; :func:`find_values` finds them in a
+sentence. Both use one grammar. Thousands are marked by commas or (thin, no-break) spaces, the decimal
+mark is a point; a text that could be read otherwise is refused rather than guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from claimledger.errors import Unreadable
+
+FORMS = (
+    'write a number ("54", "1,800", "5.85 million", "twenty-seven"), a range ("1.2–1.5 billion") or '
+    'one with over, at least, about, at most, under ("over 1,800"); what is counted goes into measure'
+)
+
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNITS = {word: n for n, word in enumerate(_SMALL)} | {
+    word: 20 + 10 * n for n, word in enumerate(_TENS)
+}
+_SCALES = {
+    "hundred": 100,
+    "thousand": 1000,
+    "k": 1000,
+    "万": 10**4,
+    "million": 10**6,
+    "m": 10**6,
+    "mn": 10**6,
+    "亿": 10**8,
+    "billion": 10**9,
+    "bn": 10**9,
+    "trillion": 10**12,
+}
+_QUALIFIERS = {
+    "over": ("over", "more than", "above", "exceeding", "upwards of", ">"),
+    "at least": ("at least", "no fewer than", "no less than", "not less than", "≥", ">="),
+    "under": ("under", "less than", "fewer than", "below", "<"),
+    "at most": ("at most", "up to", "no more than", "not more than", "≤", "<="),
+    "about": (
+        *("about", "around", "approximately", "some", "roughly", "circa", "nearly", "almost"),
+        *("approx.", "ca.", "~", "约"),
+    ),
+    "exact": ("exactly", "precisely", "="),
+}
+_BY_PHRASE = {phrase: name for name, phrases in _QUALIFIERS.items() for phrase in phrases}
+
+_DIGITS = r"[-−]?(?:\d{1,3}(?:[,\u00a0\u2009\u202f ]\d{3})+|\d{1,30})(?:\.\d{1,30})?"
+_WORD = "(?:" + "|".join([*_TENS, *sorted(_SMALL, key=len, reverse=True)]) + ")"
+_BIG = r"(?:hundred|thousand|million|billion)"
+_WORDS = rf"{_WORD}(?:[\s-]+(?:{_WORD}|{_BIG}(?:\s+and(?=\s+{_WORD}))?))*"
+_SCALE = r"(?:\s*(?:hundred|thousand|million|billion|trillion|mn|bn|[km]|万|亿)(?![a-z]))"
+_NUMBER = rf"(?:{_DIGITS}{_SCALE}?|{_WORDS})"
+_PHRASES = "|".join(re.escape(phrase) for phrase in sorted(_BY_PHRASE, key=len, reverse=True))
+_PATTERN = re.compile(
+    rf"(?:(?P<phrase>{_PHRASES})\s*)?(?:between\s+)?(?P<low>{_NUMBER})"
+    rf"(?:\s*(?:–|—|-|to|and)\s*(?P<high>{_NUMBER}))?"
+    r"(?P<tail>\s+or\s+(?:more|fewer|less)|\+)?(?:\s*(?P<percent>%|percent\b|per cent\b))?",
+    re.IGNORECASE,
+)
+_LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number in a text, as an interval: bounds, qualifier, unit (only ``%``) and place."""
+
+    low: Decimal | None
+    high: Decimal | None
+    qualifier: str
+    unit: str | None
+    start: int = 0
+    end: int = 0
+
+
+def read_value(text: str) -> Value:
+    """Read a whole text as one value; raise :class:`Unreadable` where it is none."""
+    stripped = text.strip()
+    match = _PATTERN.fullmatch(stripped) if len(stripped) <= _LONGEST else None
+    value = _value(match) if match else None
+    if value is None:
+        raise Unreadable(f"is not understood as a number; {FORMS}")
+    return value
+
+
+def find_values(text: str) -> Iterator[Value]:
+    """Yield the values that stand in a text, with their places, in order."""
+    for match in _PATTERN.finditer(text):
+        before, after = text[: match.start()][-1:], text[match.end() :][:1]
+        if before.isalnum() or before in (".", "-") or (after.isalnum() and ord(after) < 0x2E80):
+            continue
+        value = _value(match)
+        if value is not None:
+            yield value
+
+
+def _value(match: re.Match[str]) -> Value | None:
+    low_text, high_text = match["low"], match["high"]
+    if high_text is not None:
+        low_text = _shared_scale(low_text, high_text)
+    low = _number(low_text)
+    high = _number(high_text) if high_text is not None else None
+    if low is None or (high_text is not None and high is None):
+        return None
+    unit = "%" if match["percent"] else None
+    qualifier = _BY_PHRASE.get((match["phrase"] or "").lower(), "")
+    tail = (match["tail"] or "").strip().lower()
+    if high is not None:
+        if tail or qualifier not in ("", "exact", "about") or low > high:
+            return None
+        return Value(
+            low, high, qualifier if qualifier == "about" else "between", unit, *match.span()
+        )
+    if tail:
+        if qualifier:
+            return None
+        qualifier = "at least" if tail in ("+", "or more") else "at most"
+    bounds = {
+        "over": (low, None),
+        "at least": (low, None),
+        "under": (None, low),
+        "at most": (None, low),
+    }.get(qualifier, (low, low))
+    return Value(*bounds, qualifier or "exact", unit, *match.span())
+
+
+def _shared_scale(low: str, high: str) -> str:
+    """Give "1.2" in "1.2–1.5 billion" the scale that stands once, behind the second number."""
+    scale = re.search(_SCALE + "$", high, re.IGNORECASE)
+    bare = re.fullmatch(_DIGITS, low)
+    return low + scale.group() if scale and bare else low
+
+
+def _number(text: str) -> Decimal | None:
+    text = text.strip().lower().replace("−", "-")
+    match = re.fullmatch(rf"({_DIGITS})\s*([^\d\s.,]*)", text)
+    if match:
+        digits = Decimal(re.sub(r"[,\u00a0\u2009\u202f ]", "", match[1]))
+        return scaled(digits, _SCALES[match[2]] if match[2] else 1)
+    return _spelled(re.split(r"[\s-]+", text))
+
+
+def _spelled(words: list[str]) -> Decimal | None:
+    total = group = 0
+    last = 1000
+    for word in words:
+        if word == "and":
+            continue
+        if word in _UNITS:
+            if _UNITS[word] >= last:
+                return None  # "five six" is two numbers, not one
+            group += _UNITS[word]
+            last = 10 if _UNITS[word] >= 20 else 0
+        elif word == "hundred":
+            group, last = (group or 1) * 100, 100
+        else:
+            total, group, last = total + (group or 1) * _SCALES[word], 0, 1000
+    return Decimal(total + group)
+
+
+def scaled(number: Decimal, factor: int) -> Decimal:
+    """Multiply exactly, without the rounding and the exponents of a decimal context."""
+    if factor == 1:
+        return number
+    sign, digits, exponent = number.as_tuple()
+    product = int("".join(map(str, digits))) * factor
+    exact = Decimal((sign, tuple(map(int, str(product))), int(exponent)))
+    plain = format(exact, "f")
+    return Decimal(plain.rstrip("0").rstrip(".") if "." in plain else plain)

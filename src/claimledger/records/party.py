@@ -1,0 +1,33 @@
+"""Party: who can assert."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from claimledger.records.base import Listed, Record, WikidataItem
+from claimledger.records.keys import PartyKey
+from claimledger.records.text import Name
+
+PartyType = Literal["person", "organisation", "government", "medium", "group", "unnamed"]
+
+NAMELESS: frozenset[str] = frozenset({"group", "unnamed"})
+"""Types of party that name nobody: two of them may be the same people."""
+
+
+class Party(Record):
+    """A person, organisation, government body, medium, group or unnamed person."""
+
+    kind: ClassVar = "party"
+    letter: ClassVar = "P"
+    label_field: ClassVar = "name"
+    searched: ClassVar = ("name", "aliases")
+
+    name: Annotated[Name, Field(description="the name as it is usually given")]
+    type: Annotated[PartyType | None, Field(description="what sort of party it is")] = None
+    aliases: Annotated[
+        tuple[Name, ...], Listed, Field(description="other names, in any language")
+    ] = ()
+    part_of: Annotated[PartyKey | None, Field(description="the party it belongs to")] = None
+    wikidata: Annotated[WikidataItem | None, Field(description="its Wikidata item")] = None

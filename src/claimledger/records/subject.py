@@ -1,0 +1,27 @@
+"""Subject: what claims are about. Subjects nest."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from claimledger.records.base import Listed, Record, WikidataItem
+from claimledger.records.keys import SubjectKey
+from claimledger.records.text import Name
+
+
+class Subject(Record):
+    """What claims are about."""
+
+    kind: ClassVar = "subject"
+    letter: ClassVar = "T"
+    label_field: ClassVar = "label"
+    searched: ClassVar = ("label", "aliases")
+
+    label: Annotated[Name, Field(description="its name")]
+    aliases: Annotated[
+        tuple[Name, ...], Listed, Field(description="other names, in any language")
+    ] = ()
+    broader: Annotated[SubjectKey | None, Field(description="the subject it is part of")] = None
+    wikidata: Annotated[WikidataItem | None, Field(description="its Wikidata item")] = None

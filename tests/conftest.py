@@ -1,0 +1,64 @@
+"""What every test may use: a real ledger in a folder of its own, and a way to call the program."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from claimledger.ledger import Ledger
+
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("steady")
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    with Ledger.create(path) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep drafts and names of the machine out of the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("CLAIMLEDGER_BY", "Tester")
+    monkeypatch.delenv("CLAIMLEDGER_DB", raising=False)
+
+
+Called = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Callable[..., Called]:
+    """Call the program in a folder of its own, as a user does."""
+
+    def called(*words: str | Path, text: str | None = None, cwd: Path | None = None) -> Called:
+        return subprocess.run(
+            [sys.executable, "-m", "claimledger", *map(str, words)],
+            input=text,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            cwd=cwd or tmp_path,
+            timeout=120,
+            check=False,
+        )
+
+    return called

@@ -1,0 +1,155 @@
+"""Dates: EDTF levels 0 and 1, words that become EDTF, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from edtf import parse_edtf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claimledger.errors import Unreadable
+from claimledger.records.dates import Date, day_text, ordinal
+
+
+def spanned(text: str) -> tuple[str, str, str]:
+    read = Date.of(text)
+    ends = [".." if day is None else day_text(day) for day in (read.earliest, read.latest)]
+    return read.edtf, ends[0], ends[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("2022", "2022-01-01", "2022-12-31"),
+        ("2022-10", "2022-10-01", "2022-10-31"),
+        ("2022-10-12", "2022-10-12", "2022-10-12"),
+        ("2022-10-12T15:00:00Z", "2022-10-12", "2022-10-12"),
+        ("2016/..", "2016-01-01", ".."),
+        ("../2022-10", "..", "2022-10-31"),
+        ("2016/", "2016-01-01", ".."),
+        ("2021-04/2022-07", "2021-04-01", "2022-07-31"),
+        ("2022~", "2022-01-01", "2022-12-31"),
+        ("2022-11?", "2022-11-01", "2022-11-30"),
+        ("2004-06%/2004-08", "2004-06-01", "2004-08-31"),
+        ("201X", "2010-01-01", "2019-12-31"),
+        ("20XX", "2000-01-01", "2099-12-31"),
+        ("2004-XX", "2004-01-01", "2004-12-31"),
+        ("1985-04-XX", "1985-04-01", "1985-04-30"),
+        ("2024-02", "2024-02-01", "2024-02-29"),
+        ("2022-22", "2022-01-01", "2022-12-31"),
+        ("2023-24", "2023-01-01", "2024-02-29"),
+        ("-0044", "-0044-01-01", "-0044-12-31"),
+        ("Y17000", "17000-01-01", "17000-12-31"),
+    ],
+)
+def test_edtf_keeps_its_text_and_knows_its_days(text: str, first: str, last: str) -> None:
+    assert spanned(text) == (text, first, last)
+
+
+@pytest.mark.parametrize(
+    ("words", "edtf"),
+    [
+        ("October 2022", "2022-10"),
+        ("circa 2016", "2016~"),
+        ("between April 2021 and July 2022", "2021-04/2022-07"),
+        ("late 2022", "2022-09/2022-12"),
+        ("early March 2023", "2023-03-01/2023-03-10"),
+        ("late October 2022", "2022-10-21/2022-10-31"),
+        ("12 Oct 2022", "2022-10-12"),
+        ("Oct. 12, 2022", "2022-10-12"),
+        ("12th of October 2022", "2022-10-12"),
+        ("2022年10月", "2022-10"),
+        ("2022年10月12日", "2022-10-12"),
+        ("since 2018", "2018/.."),
+        ("as of October 2022", "../2022-10"),
+        ("from May 2020 to June 2021", "2020-05/2021-06"),
+        ("2016–2018", "2016/2018"),
+        ("2016–?", "2016/.."),
+        ("summer 2022", "2022-22"),
+        ("the 2010s", "201X"),
+        ("possibly 2019", "2019?"),
+        ("31/12/2022", "2022-12-31"),
+        ("12/31/2022", "2022-12-31"),
+        ("05/05/2022", "2022-05-05"),
+        ("2022/10/12", "2022-10-12"),
+    ],
+)
+def test_words_become_edtf(words: str, edtf: str) -> None:
+    assert Date.of(words).edtf == edtf
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("03/04/2022", "2022-04-03 (day first) or 2022-03-04 (month first)"),
+        ("2022-13", "no month 13"),
+        ("2023-02-29", "ends on the 28th"),
+        ("2022/2021", "ends before it begins"),
+        ("October", "four-digit year"),
+        ("12 Oct 22", "four-digit year"),
+        ("10/10/22", "four-digit year"),
+        ("soon", "cannot be read"),
+        ("", "is empty"),
+        ("before 2016", "until"),
+        ("../..", "cannot be read"),
+        ("Febuary 2022", "cannot be read"),
+        ("30 February 2022", "cannot be read"),
+        ("12 Oct 2022 15:30", "time of day"),
+        ("2004-06~-11", "cannot be read"),
+        ("[1667,1668]", "cannot be read"),
+        ("x" * 5000, "5000 characters"),
+    ],
+)
+def test_what_is_no_date_is_refused_with_what_would_be(text: str, hint: str) -> None:
+    with pytest.raises(Unreadable) as refused:
+        Date.of(text)
+    assert hint in str(refused.value)
+
+
+@given(st.dates())
+def test_days_are_datetimes_ordinals(day: date) -> None:
+    assert ordinal(day.year, day.month, day.day) == day.toordinal()
+    assert day_text(day.toordinal()) == day.isoformat()
+
+
+@given(st.integers(-200_000, 200_000), st.integers(1, 12), st.integers(1, 28))
+def test_days_outside_datetimes_years_are_ordered_and_come_back(y: int, m: int, d: int) -> None:
+    day = ordinal(y, m, d)
+    text = day_text(day)
+    sign, rest = ("-", text[1:]) if text.startswith("-") else ("", text)
+    year, month, number = rest.split("-")
+    assert (int(sign + year), int(month), int(number)) == (y, m, d)
+    assert ordinal(y + 1, m, d) - day in (365, 366)
+
+
+_years = st.integers(1, 9999).map("{:04}".format)
+_months = st.builds("{:04}-{:02}".format, st.integers(1, 9999), st.integers(1, 12))
+_days = st.dates().map(str)
+_ends = st.builds("{}{}".format, _years | _months | _days, st.sampled_from(["", "?", "~", "%"]))
+
+
+@given(_ends)
+def test_the_edtf_library_reads_the_same_days(text: str) -> None:
+    peer = parse_edtf(text)
+    read = Date.of(text)
+    assert read.earliest is not None
+    assert read.latest is not None
+    assert day_text(read.earliest) == "{:04}-{:02}-{:02}".format(*peer.lower_strict()[:3])
+    assert day_text(read.latest) == "{:04}-{:02}-{:02}".format(*peer.upper_strict()[:3])
+
+
+@given(st.text(max_size=60))
+def test_no_text_does_more_than_be_read_or_refused(text: str) -> None:
+    try:
+        read = Date.of(text)
+    except Unreadable:
+        return
+    assert Date.of(read.edtf) == read
+
+
+def test_what_is_printed_is_kept_beside_what_is_read() -> None:
+    date_ = Date.of("2023-04-17", printed="2017-04-17")
+    assert str(date_) == "2023-04-17 (printed 2017-04-17)"
+    assert date_.as_json() == {"edtf": "2023-04-17", "printed": "2017-04-17"}

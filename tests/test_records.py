@@ -1,0 +1,145 @@
+"""Records: what each kind takes, and what it refuses with which words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claimledger.errors import BadInput
+from claimledger.records.check import record_from
+from claimledger.records.kinds import KINDS, fields_of, references_of
+from claimledger.records.link import RELATIONS, Family
+from claimledger.records.schema import schema_of
+from claimledger.records.text import same, visible
+
+CLAIM: dict[str, Any] = {
+    "kind": "claim", "key": "rfa-54", "statement": "54 stations", "claimant": "rfa",
+    "subject": "stations", "citations": [{"source": "page"}],
+}  # fmt: skip
+
+
+def problems(given: dict[str, Any]) -> str:
+    with pytest.raises(BadInput) as refused:
+        record_from(given)
+    return str(refused.value)
+
+
+def test_one_key_may_stand_where_a_list_is_meant() -> None:
+    claim = record_from({**CLAIM, "citations": {"source": "page", "via": "article"}})
+    assert claim.as_json()["claimant"] == ["rfa"]
+    assert claim.as_json()["citations"] == [{"source": "page", "via": ["article"]}]
+
+
+def test_references_are_found_in_fields_and_parts() -> None:
+    claim = record_from({**CLAIM, "citations": [{"source": "page", "via": ["article"]}]})
+    found = {(one.field, one.kind, one.key) for one in references_of(claim)}
+    assert ("claimant", "party", "rfa") in found
+    assert ("citations.via", "source", "article") in found
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ({"kind": "clam"}, "did you mean claim?"),
+        ({"kind": None}, "names no kind"),
+        ({"statemnt": "x"}, "did you mean statement?"),
+        ({"claimant": None}, "must be a list"),
+        ({"claimant": []}, "must hold one at least"),
+        ({"statement": ""}, "is empty"),
+        ({"statement": "a\x00b"}, "NUL"),
+        ({"statement": "a\ud800b"}, "surrogate"),
+        ({"grounds": "observd"}, "did you mean observed?"),
+        ({"asserted": "03/04/2022"}, "two ways"),
+        ({"subject": "Overseas Stations"}, "'overseas-stations' would do"),
+        ({"key": "S12"}, "begins with C"),
+        ({"citations": []}, "must hold one at least"),
+        (
+            {"citations": [{"source": "page", "via": ["a"]}], "grounds": "unstated"},
+            "every citation has a",
+        ),
+        ({"scope": {"Place": "NLD"}}, "names are a-z"),
+        ({"language": "Dutch!"}, "BCP 47"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_would_be_right(change: dict[str, Any], hint: str) -> None:
+    assert hint in problems({**CLAIM, **change})
+
+
+def test_every_problem_of_a_record_is_told() -> None:
+    told = problems({**CLAIM, "asserted": "soon", "grounds": "hearsay", "colour": "red"})
+    assert all(word in told for word in ("asserted", "grounds", "colour"))
+
+
+@pytest.mark.parametrize("name", ["a\u202eb", "a\nb", "a\x1bb", " a", "a\u2066b", "", "a\x85"])
+def test_names_refuse_what_can_make_one_look_like_another(name: str) -> None:
+    assert "name" in problems({"kind": "party", "name": name})
+
+
+def test_statements_keep_any_sign_and_show_it_written_out() -> None:
+    statement = "left \u202eright\x1b[31m\nnew"
+    claim = record_from({**CLAIM, "statement": statement})
+    assert claim.as_json()["statement"] == statement
+    assert visible(statement) == "left \\u202eright\\x1b[31m\\nnew"
+
+
+def test_texts_compare_in_nfc() -> None:
+    assert same("Café", "Cafe\u0301")
+    assert not same("Café", "Cafe")
+
+
+@pytest.mark.parametrize(
+    ("link", "hint"),
+    [
+        ({"type": "contradicts", "from": "a", "to": {"source": "s"}}, "only undercuts may"),
+        ({"type": "repeats", "from": "a", "to": "a"}, "with itself"),
+        ({"type": "rebuts", "from": "a", "to": "b"}, "unknown word"),
+        ({"type": "repeats", "from": "a", "to": {"party": "b"}}, "is no target"),
+        ({"type": "repeats", "from": "a"}, "is missing"),
+    ],
+)
+def test_links_that_cannot_be(link: dict[str, Any], hint: str) -> None:
+    assert hint in problems({"kind": "link", **link})
+
+
+def test_nine_link_types_in_five_families_each_with_its_standard() -> None:
+    assert len(RELATIONS) == 9
+    assert {relation.family for relation in RELATIONS.values()} == set(Family)
+    assert all(relation.standards for relation in RELATIONS.values())
+
+
+def test_every_kind_has_its_own_letter() -> None:
+    letters = {record.letter for record in KINDS.values()}
+    assert letters == set("PSTCKLR")
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_every_field_is_described_and_in_the_schema(kind: str) -> None:
+    schema = schema_of(kind)
+    for field in fields_of(KINDS[kind]):
+        assert field.description, field.name
+        assert field.name in schema["properties"]
+    assert schema["properties"]["kind"] == {"const": kind}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+names = st.sampled_from([f.name for kind in KINDS.values() for f in fields_of(kind)])
+
+
+@given(st.sampled_from(list(KINDS)), st.dictionaries(names, json_values, max_size=6))
+def test_any_object_is_a_record_or_told_why_not(kind: str, fields: dict[str, Any]) -> None:
+    try:
+        record = record_from({"kind": kind, **fields})
+    except BadInput as refused:
+        assert refused.problems
+        return
+    again = record_from({"kind": kind, **record.as_json()})
+    assert again == record

@@ -1,0 +1,99 @@
+"""Redaction: the text is gone from the file, and every proof of the rest stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from claimledger.errors import BadInput, Refused
+from claimledger.ledger import Given, Ledger
+from claimledger.records.check import record_from
+from small_cases import case, record
+
+SECRET = "zebrafish witness lives at Quokka Lane seventeen"
+WORDS = ["zebrafish", "quokka", "Quokka", "seventeen"]
+
+
+@pytest.fixture
+def redacted(path: Path, ledger: Ledger) -> Path:
+    drawn = case(
+        ["a: one", "b: two"], extra={"a": {"statement": SECRET, "note": f"again {SECRET}"}}
+    )
+    record(ledger, drawn)
+    for number in range(60):  # so that the index has segments, and pages are freed
+        record(
+            ledger, [{**drawn[-1], "key": f"more-{number}", "statement": f"filler {number} " * 30}]
+        )
+    ledger.amend("claim", "a", {"note": f"still {SECRET}"}, by="T", reason="r")
+    assert any(word.encode() in path.read_bytes() + wal(path) for word in WORDS)
+    ledger.withdraw("claim", "a", by="T", reason="asked for")
+    before = ledger.head()
+    change = ledger.redact("claim", "a", by="T", reason="right to be forgotten")
+    assert change.elsewhere == ()
+    assert ledger.head(before.size).root == before.root
+    ledger.close()
+    return path
+
+
+def wal(path: Path) -> bytes:
+    beside = Path(f"{path}-wal")
+    return beside.read_bytes() if beside.exists() else b""
+
+
+def test_no_byte_of_the_file_holds_the_text(redacted: Path) -> None:
+    held = redacted.read_bytes()
+    assert not [word for word in WORDS if word.encode() in held]
+    assert not list(redacted.parent.glob("ledger.db-*"))
+
+
+def test_verify_is_clean_and_the_rest_reads_on(redacted: Path) -> None:
+    with Ledger.open(redacted) as ledger:
+        assert ledger.verify().faults == ()
+        assert [held.key for held in ledger.with_key("b")] == ["b"]
+        assert not ledger.search("zebrafish")
+        assert not ledger.with_key("a", known_at=10)
+        actions = [event.action for event in ledger.history("a")]
+    assert actions == ["redacted", "redacted", "redacted", "redact"]
+
+
+def test_a_redacted_key_is_not_taken_again(redacted: Path) -> None:
+    again = {"kind": "claim", "key": "a", "statement": "x", "claimant": "one", "subject": "topic",
+             "citations": [{"source": "a-page"}]}  # fmt: skip
+    with (
+        Ledger.open(redacted, writable=True) as ledger,
+        pytest.raises(BadInput, match="was redacted"),
+    ):
+        ledger.take([Given(record_from(again))], by="T")
+
+
+def test_rebuilding_after_a_redaction_gives_the_same_views(redacted: Path) -> None:
+    with Ledger.open(redacted, writable=True) as ledger:
+        ledger.rebuild()
+        assert ledger.verify().faults == ()
+
+
+def test_only_what_was_withdrawn_can_be_redacted(ledger: Ledger) -> None:
+    record(ledger, case(["a: one"]))
+    with pytest.raises(Refused, match="withdraw it first"):
+        ledger.redact("claim", "a", by="T", reason="r")
+
+
+def test_what_others_hold_too_is_told(ledger: Ledger) -> None:
+    text = "the very same words stand elsewhere"
+    record(
+        ledger,
+        case(["a: one", "b: two"], extra={"a": {"statement": text}, "b": {"statement": text}}),
+    )
+    ledger.withdraw("claim", "a", by="T", reason="r")
+    assert ledger.redact("claim", "a", by="T", reason="r").elsewhere == (text,)
+
+
+def test_a_redacted_replacement_still_resolves(ledger: Ledger) -> None:
+    record(ledger, case(["a: one obs", "b: two", "c: three"], ["c repeats a"]))
+    ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="b")
+    ledger.redact("claim", "a", by="T", reason="r")
+    assert ledger.get("claim", "a").key == "b"
+    assert ledger.verify().faults == ()
+    ledger.rebuild()
+    assert ledger.get("claim", "a").key == "b"

@@ -1,0 +1,231 @@
+"""``verify`` names any single change behind the ledger's back: entry, table, row, column."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claimledger.errors import ClaimledgerError
+from claimledger.ledger import Ledger
+from claimledger.ledger.store.sqlite import SqliteStore
+from claimledger.ledger.tables import ENTRY, VIEWS
+from small_cases import case, record
+
+RICH: dict[str, dict[str, Any]] = {
+    "a": {
+        "asserted": {"edtf": "2022-10-12", "printed": "12/10/2012"}, "about": "2022", "note": "n",
+        "scope": {"place": "NLD"}, "language": "nl",
+        "figures": [{"measure": "stations", "value": "54", "unit": "x", "nature": "total", "scope": {"p": "q"},
+                     "base": "b", "method": "m", "vintage": "v"}],
+        "citations": [{"source": "a-page", "via": ["b-page"], "locator": "p. 1", "quote": "q",
+                       "capture": "copy"}, {"source": "a-page"}],
+    }
+}  # fmt: skip
+
+
+@pytest.fixture
+def damaged(path: Path, ledger: Ledger) -> Path:
+    """A ledger that has a row in every table, amended, withdrawn, redacted and replaced."""
+    parties = {
+        "one": {
+            "type": "person",
+            "aliases": ["uno"],
+            "part_of": "two",
+            "wikidata": "Q1",
+            "note": "n",
+        }
+    }
+    sources = {
+        "a-page": {
+            "publisher": "one", "type": "report", "authors": ["X"], "published": "2022", "accessed": "2022",
+            "removed": "2023", "language": "en", "url": "https://example.org/", "note": "n",
+            "archive_url": "https://example.org/a", "identifiers": {"doi": "10.1"},
+        }
+    }  # fmt: skip
+    drawn = case(
+        ["a: one obs", "b: two", "c: three", "d: four"],
+        ["a contradicts b", "b repeats c"],
+        parties=parties, sources=sources, extra=RICH,
+    )  # fmt: skip
+    drawn += [
+        {"kind": "capture", "key": "copy", "source": "b-page", "sha256": "ab" * 32, "captured_at": "2022",
+         "media_type": "text/html", "path": "copies/1", "note": "n"},
+        {"kind": "review", "key": "rev", "claim": "a", "reviewer": "two", "reviewed": "2023", "rating": "false",
+         "scale": "1-5", "summary": "s", "url": "https://example.org/r", "note": "n"},
+        {"kind": "claim", "statement": "without a key", "claimant": "two", "subject": "topic",
+         "citations": [{"source": "b-page"}]},
+        {"kind": "subject", "key": "narrow", "label": "narrow", "broader": "topic", "aliases": ["n"],
+         "wikidata": "Q2", "note": "n"},
+        {"kind": "link", "key": "full", "type": "undercuts", "from": "b", "to": {"source": "a-page"},
+         "part": "stations", "reason": "r", "basis": "stated", "note": "n",
+         "citations": [{"source": "b-page", "via": ["a-page"], "locator": "l", "quote": "q", "capture": "copy"}]},
+    ]  # fmt: skip
+    record(ledger, drawn)
+    ledger.amend("claim", "b", {"note": "amended"}, by="T", reason="why")
+    ledger.withdraw("claim", "d", by="T", reason="double", replaced_by="c")
+    ledger.redact("claim", "d", by="T", reason="asked for")
+    ledger.close()
+    with Ledger.open(path) as again:
+        assert again.verify().clean
+    return path
+
+
+TABLES = {ENTRY.name: ENTRY, **VIEWS}
+COLUMNS = [(name, column.name) for name, table in TABLES.items() for column in table.columns]
+
+
+def tamper(path: Path, *statements: str) -> None:
+    """Change the file as somebody would who means it: triggers off, changed, triggers on again."""
+    raw = sqlite3.connect(path)
+    triggers = raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        raw.execute(f"DROP TRIGGER {name}")
+    for statement in statements:
+        raw.execute(statement)
+    for _, sql in triggers:
+        raw.execute(sql)
+    raw.commit()
+    raw.close()
+
+
+def faults(path: Path) -> list[str]:
+    try:
+        with Ledger.open(path) as ledger:
+            verdict = ledger.verify()
+    except ClaimledgerError as error:
+        return [str(error)]
+    assert verdict.clean == (not verdict.faults)
+    return [str(fault) for fault in verdict.faults]
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[f"{t}.{c}" for t, c in COLUMNS])
+def test_any_column_of_any_table_changed_is_named(damaged: Path, table: str, column: str) -> None:
+    raw = sqlite3.connect(damaged)
+    key = "number" if table == "entry" else "entry"
+    held = raw.execute(
+        f'SELECT {key}, "{column}" FROM {table} ORDER BY "{column}" IS NULL, {key} LIMIT 1'
+    ).fetchone()
+    raw.close()
+    entry, value = held
+    changed: Any
+    if value is None:
+        changed = "'x'" if column not in ("until", "number") else "3"
+    elif isinstance(value, int | float):
+        changed = str(value + 1000)
+    elif isinstance(value, bytes):
+        changed = "x'" + value[::-1].hex() + "00'"
+    else:
+        changed = "'" + str(value).replace("'", "''") + "x'"
+    only = f" AND position = {value}" if column == "position" else ""
+    tamper(damaged, f'UPDATE {table} SET "{column}" = {changed} WHERE {key} = {entry}{only}')
+    told = faults(damaged)
+    assert told
+    assert any(table in fault or "is missing from the log" in fault for fault in told), told
+    if column not in ("entry", "number", "position", "kind", "key", "field"):
+        assert any(f"column {column}" in fault and f"entry {entry}" in fault for fault in told), (
+            told
+        )
+
+
+@pytest.mark.parametrize("table", list(TABLES))
+def test_a_missing_row_is_named(damaged: Path, table: str) -> None:
+    key = "number" if table == "entry" else "entry"
+    tamper(damaged, f"DELETE FROM {table} WHERE {key} = (SELECT min({key}) FROM {table})")
+    assert any(table in fault or "missing" in fault for fault in faults(damaged))
+
+
+@pytest.mark.parametrize("table", [name for name in TABLES if name != "entry"])
+def test_an_extra_row_is_named(damaged: Path, table: str) -> None:
+    raw = sqlite3.connect(damaged)
+    names = [row[1] for row in raw.execute(f"PRAGMA table_info({table})")]
+    raw.close()
+    columns = ", ".join("9999" if name == "entry" else f'"{name}"' for name in names)
+    tamper(damaged, f"INSERT INTO {table} SELECT {columns} FROM {table} LIMIT 1")
+    assert any(f"table {table}" in fault and "9999" in fault for fault in faults(damaged))
+
+
+def test_a_truncated_log_is_named(damaged: Path) -> None:
+    tamper(damaged, "DELETE FROM entry WHERE number = (SELECT max(number) FROM entry)")
+    assert any("beyond the log" in fault for fault in faults(damaged))
+
+
+def test_a_reordered_log_is_named(damaged: Path) -> None:
+    tamper(
+        damaged,
+        "UPDATE entry SET number = 1000 WHERE number = 2",
+        "UPDATE entry SET number = 2 WHERE number = 3",
+        "UPDATE entry SET number = 3 WHERE number = 1000",
+    )
+    assert any("entry 2" in fault or "entry 3" in fault for fault in faults(damaged))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DROP TRIGGER entry_stays",
+        "DROP TRIGGER entry_is_next",
+        "DROP TRIGGER entry_is_only_redacted",
+        "DROP INDEX history_key",
+        "CREATE TABLE more (x)",
+        "CREATE TRIGGER more AFTER INSERT ON claim BEGIN SELECT 1; END",
+        "ALTER TABLE claim ADD COLUMN more TEXT",
+        "DROP TABLE review",
+        "PRAGMA user_version = 100",
+    ],
+)
+def test_a_changed_table_index_or_trigger_is_named(damaged: Path, sql: str) -> None:
+    raw = sqlite3.connect(damaged, isolation_level=None)
+    raw.execute(sql)
+    raw.close()
+    assert faults(damaged)
+
+
+@pytest.mark.parametrize("table", ["search_data", "search_idx", "search_docsize", "search_config"])
+def test_a_changed_search_index_is_named(damaged: Path, table: str) -> None:
+    raw = sqlite3.connect(damaged, isolation_level=None)
+    raw.execute("PRAGMA writable_schema = ON")
+    names = [row[1] for row in raw.execute(f"PRAGMA table_info({table})")]
+    raw.execute(f"UPDATE {table} SET {names[-1]} = 17 WHERE rowid = (SELECT max(rowid) FROM {table})"
+                if table not in ("search_idx", "search_config")
+                else f"UPDATE {table} SET {names[-1]} = 17")  # fmt: skip
+    raw.close()
+    assert faults(damaged)
+
+
+def test_a_posting_moved_in_the_search_index_is_named(damaged: Path) -> None:
+    raw = sqlite3.connect(damaged, isolation_level=None)
+    entry, words = raw.execute(
+        "SELECT entry, words FROM search_words ORDER BY entry DESC"
+    ).fetchone()
+    raw.execute("INSERT INTO search (search, rowid, words) VALUES ('delete', ?, ?)", (entry, words))
+    raw.close()
+    assert any("search" in fault for fault in faults(damaged))
+
+
+def test_a_clean_ledger_says_what_was_redacted(damaged: Path) -> None:
+    with Ledger.open(damaged) as ledger:
+        verdict = ledger.verify()
+    (redaction,) = verdict.redactions
+    assert (redaction.kind, redaction.key) == ("claim", "d")
+
+
+def test_rebuilding_mends_every_view(damaged: Path) -> None:
+    tamper(
+        damaged, "UPDATE claim SET statement = 'forged'", "DELETE FROM history", "DELETE FROM reference",
+        "UPDATE search_words SET words = 'none'", "DROP INDEX history_key", "CREATE TABLE more (x)",
+    )  # fmt: skip
+    assert faults(damaged)
+    with Ledger.open(damaged, writable=True) as ledger:
+        root = ledger.head().root
+        ledger.rebuild()
+        assert ledger.verify().faults == ()
+        assert ledger.head().root == root
+
+
+def test_what_a_ledger_should_look_like_is_what_it_looks_like() -> None:
+    store = SqliteStore.in_memory()
+    assert list(store.damage()) == []
+    store.close()
