@@ -34,7 +34,7 @@ def project(entry: int, kind: str, record: Json, rows: Rows) -> None:
         for position, part in enumerate(record.get(field, ())):
             rows[table].append((entry, position, *cells(part), None))
     rows["reference"].extend(
-        [(to, key, entry, field, None) for to, key, field in pointers(kind, record)]
+        [(to, key, entry, field, None) for to, key, field in sorted(pointers(kind, record))]
     )
     words = search_words(kind, record)
     if words:

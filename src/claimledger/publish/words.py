@@ -82,13 +82,23 @@ def _contested(answers: Answers, key: str) -> str:
     direct = sorted({a.attacker for a in listed if a.source is None})
     if direct:
         parts.append("by " + ", ".join(direct))
-    sources = sorted({a.source for a in listed if a.source})
-    if sources:
-        parts.append("through a criticised source: " + ", ".join(sources))
+    for source in sorted({a.source for a in listed if a.source}):
+        critics = {p for a in listed if a.source == source for p in _voices(answers, a.attacker)}
+        who = ", ".join(sorted(critics))
+        parts.append(
+            f"its source {source} is criticised by {who}; {who} "
+            f"{'is' if len(critics) == 1 else 'are'} not recorded as disputing this claim"
+            if not direct
+            else f"through its source {source}, criticised by {who}"
+        )
     through = [" or ".join(need.alternatives) for need in answers.attacks.through.get(key, ())]
     if through:
         parts.append("through what it rests on: " + ", ".join(through))
     return "; ".join(parts)
+
+
+def _voices(answers: Answers, key: str) -> tuple[str, ...]:
+    return answers.graph.claims[key].claimants
 
 
 def attack(one: Attack, answers: Answers, names: Names, of: str) -> str:
