@@ -215,14 +215,8 @@ def _parsed_line(line: bytes, name: str, number: int) -> Any:
     except ValueError:
         text = _decoded(line, name, number)
         return parse_json(text, name, number).value
-    # orjson keeps the last of two equal names without a word. Members are counted against colons
-    # that follow a quote; a text can hold more of these, and only then is the line read slowly.
-    if isinstance(given, dict) and line.count(b'":') + line.count(b'" :') > _members(given):
+    # orjson keeps the last of two equal names without a word. Written again, such a line has fewer
+    # names; a line that only looks so (odd spaces, odd escapes) is read slowly, once more.
+    if line.count(b'":') + line.count(b'" :') != orjson.dumps(given).count(b'":'):
         return parse_json(_decoded(line, name, number), name, number).value
     return given
-
-
-def _members(value: Any) -> int:
-    if isinstance(value, dict):
-        return len(value) + sum(_members(v) for v in value.values() if isinstance(v, dict | list))
-    return sum(_members(item) for item in value if isinstance(item, dict | list))

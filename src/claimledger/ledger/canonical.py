@@ -7,11 +7,14 @@ here. Numbers are integers up to 2**53 - 1; decimals are strings.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
 
 LARGEST = 2**53 - 1
+
+_BEYOND_FFFF = re.compile(rb"[\xf0-\xf4]")  # the lead bytes of four-byte UTF-8
 
 
 def canonical(value: object) -> bytes:
@@ -19,7 +22,7 @@ def canonical(value: object) -> bytes:
     written = orjson.dumps(
         value, default=_refuse, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
     )
-    if any(lead in written for lead in (b"\xf0", b"\xf1", b"\xf2", b"\xf3", b"\xf4")):
+    if not written.isascii() and _BEYOND_FFFF.search(written):
         return orjson.dumps(_sorted(value), default=_refuse, option=orjson.OPT_STRICT_INTEGER)
     return written
 

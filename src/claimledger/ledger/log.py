@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+from orjson import Fragment
+
 from claimledger.errors import StoreError
 from claimledger.ledger.canonical import canonical, parse
 
@@ -42,8 +44,11 @@ class Payload:
     entries: tuple[int, ...] = ()
     """For a redaction: the numbers of the entries whose payloads it destroys."""
 
-    def encode(self) -> bytes:
-        """Return the payload's canonical JSON, without empty fields."""
+    def encode(self, record: bytes | None = None) -> bytes:
+        """Return the payload's canonical JSON, without empty fields.
+
+        ``record`` is the canonical JSON of the record, where the caller has it already.
+        """
         whole: dict[str, Any] = {
             "action": self.action,
             "key": self.key,
@@ -51,7 +56,7 @@ class Payload:
             "recorded_by": self.recorded_by,
         }
         if self.record is not None:
-            whole["record"] = self.record
+            whole["record"] = self.record if record is None else Fragment(record)
         if self.reason is not None:
             whole["reason"] = self.reason
         if self.replaces is not None:

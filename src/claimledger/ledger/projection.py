@@ -12,13 +12,12 @@ from hashlib import sha256
 from typing import Any
 
 from claimledger.ledger.canonical import canonical
-from claimledger.ledger.tables import part_tables
+from claimledger.ledger.tables import columns_of, part_tables
 from claimledger.ledger.words import words_of
 from claimledger.records.base import Part, Record
 from claimledger.records.dates import Date
 from claimledger.records.keys import number_of
 from claimledger.records.kinds import KINDS, fields_of
-from claimledger.records.kinds import Field as RecordField
 from claimledger.records.text import nfc
 
 Json = Mapping[str, Any]
@@ -29,23 +28,29 @@ Rows = dict[str, list[tuple[Any, ...]]]
 def project(entry: int, kind: str, record: Json, rows: Rows) -> None:
     """Add a record version's rows (but history) to ``rows``; ``record`` has its key."""
     shape = _shape(kind)
-    rows[kind].append((entry, *shape.cells(record), None))
+    found: set[Pointed] = set()
+    rows[kind].append((entry, *shape.cells(record, found), None))
     for field, table, cells in shape.parts:
-        for position, part in enumerate(record.get(field, ())):
-            rows[table].append((entry, position, *cells(part), None))
-    rows["reference"].extend(
-        [(to, key, entry, field, None) for to, key, field in sorted(pointers(kind, record))]
-    )
+        if field in record:
+            rows[table] += [
+                (entry, position, *cells(part, found), None)
+                for position, part in enumerate(record[field])
+            ]
+    # In order, so that the same log always gives the same file.
+    rows["reference"] += [(to, key, entry, field, None) for to, key, field in sorted(found)]
     words = search_words(kind, record)
     if words:
         rows["search_words"].append((entry, words))
 
 
-def pointers(kind: str, record: Json) -> set[tuple[str, str, str]]:
+def pointers(kind: str, record: Json) -> set[Pointed]:
     """Return what a record points to: kind, key and field of each reference."""
-    found: set[tuple[str, str, str]] = set()
-    for read in _shape(kind).pointers:
-        read(record, found)
+    shape = _shape(kind)
+    found: set[Pointed] = set()
+    shape.cells(record, found)
+    for field, _, cells in shape.parts:
+        for part in record.get(field, ()):
+            cells(part, found)
     return found
 
 
@@ -73,8 +78,10 @@ def number_in(kind: str, key: str) -> int | None:
     return number_of(key, KINDS[kind].letter) or None
 
 
-Cells = Callable[[Json], tuple[Any, ...]]
-Reader = Callable[[Json, set[tuple[str, str, str]]], None]
+Pointed = tuple[str, str, str]
+"""A reference: the kind and key it points to, and the field it stands in."""
+
+Fill = Callable[[Any], tuple[Any, ...]]
 
 
 class _Shape:
@@ -82,10 +89,12 @@ class _Shape:
 
     def __init__(self, model: type[Record]) -> None:
         tables = part_tables(model.kind)
-        fields = fields_of(model)
-        self.cells = _cells(model)
-        self.parts = [(f.name, tables[f.name], _cells(f.part)) for f in fields if f.part]
-        self.pointers = _pointers(fields, "")
+        self.cells = _Cells(model, "")
+        self.parts = [
+            (field.name, tables[field.name], _Cells(field.part, field.name + "."))
+            for field in fields_of(model)
+            if field.part
+        ]
 
 
 @lru_cache
@@ -93,95 +102,68 @@ def _shape(kind: str) -> _Shape:
     return _Shape(KINDS[kind])
 
 
-def _cells(model: type[Record] | type[Part]) -> Cells:
-    readers = [_cell(field) for field in fields_of(model) if field.form != "parts"]
+class _Cells:
+    """Makes the cells of a row, and finds what it points to, in one pass over what a record holds."""
 
-    def cells(record: Json) -> tuple[Any, ...]:
-        row: list[Any] = []
-        for read in readers:
-            read(record, row)
-        return tuple(row)
+    def __init__(self, model: type[Record] | type[Part], prefix: str) -> None:
+        self._places: dict[str, tuple[int, Fill | None, str | None, str]] = {}
+        width = 0
+        for field in fields_of(model):
+            if field.form != "parts":
+                fill = _FORMS.get(field.form)
+                to = "claim" if field.form == "target" else field.points_to
+                self._places[field.name] = (width, fill, to, prefix + field.name)
+                width += len(list(columns_of(field)))
+        self._blank: list[Any] = [None] * width
 
-    return cells
-
-
-def _cell(field: RecordField) -> Callable[[Json, list[Any]], None]:
-    name = field.name
-
-    def text(record: Json, row: list[Any]) -> None:
-        row.append(record.get(name))
-
-    def structure(record: Json, row: list[Any]) -> None:
-        held = record.get(name)
-        row.append(canonical(held).decode() if held else None)
-
-    def number(record: Json, row: list[Any]) -> None:
-        held = record.get(name)
-        row += (held, None if held is None else float(held))
-
-    def date(record: Json, row: list[Any]) -> None:
-        held = record.get(name)
-        if held is None:
-            row += (None, None, None, None)
-        elif isinstance(held, str):
-            read = Date.of(held)
-            row += (held, None, read.earliest, read.latest)
-        else:
-            read = Date.of(held["edtf"])
-            row += (held["edtf"], held["printed"], read.earliest, read.latest)
-
-    def target(record: Json, row: list[Any]) -> None:
-        held = record[name]
-        row += ("claim", held) if isinstance(held, str) else next(iter(held.items()))
-
-    forms = {
-        "texts": structure,
-        "map": structure,
-        "decimal": number,
-        "date": date,
-        "target": target,
-    }
-    return forms.get(field.form, text)
+    def __call__(self, record: Json, found: set[Pointed]) -> list[Any]:
+        """Return a record's cells in the order of the columns; add what it points to to ``found``."""
+        row = self._blank.copy()
+        places = self._places
+        for name, held in record.items():
+            if name not in places:
+                continue
+            place, fill, to, field = places[name]
+            if fill is None:
+                row[place] = held
+                if to is not None:
+                    found.add((to, held, field))
+                continue
+            filled = fill(held)
+            row[place : place + len(filled)] = filled
+            if to is not None:
+                if isinstance(held, list):
+                    found.update([(to, key, field) for key in held])
+                else:
+                    kind, key = filled
+                    found.add((kind, key, field))
+        return row
 
 
-def _pointers(fields: tuple[RecordField, ...], prefix: str) -> list[Reader]:
-    readers: list[Reader] = []
-    for field in fields:
-        if field.part:
-            inner = _pointers(fields_of(field.part), f"{field.name}.")
-            if inner:
-                readers.append(_in_parts(field.name, inner))
-        elif field.form == "target":
-            readers.append(_to_target(field.name))
-        elif field.points_to:
-            readers.append(_to_record(field.name, prefix + field.name, field.points_to))
-    return readers
+def _structure(held: Any) -> tuple[Any, ...]:
+    return (canonical(held).decode(),) if held else (None,)
 
 
-def _in_parts(name: str, readers: list[Reader]) -> Reader:
-    def read(record: Json, found: set[tuple[str, str, str]]) -> None:
-        for part in record.get(name, ()):
-            for reader in readers:
-                reader(part, found)
-
-    return read
+def _number(held: Any) -> tuple[Any, ...]:
+    return held, float(held)
 
 
-def _to_target(name: str) -> Reader:
-    def read(record: Json, found: set[tuple[str, str, str]]) -> None:
-        held = record[name]
-        kind, key = ("claim", held) if isinstance(held, str) else next(iter(held.items()))
-        found.add((kind, key, name))
+def _date(held: Any) -> tuple[Any, ...]:
+    if isinstance(held, str):
+        read = Date.of(held)
+        return held, None, read.earliest, read.latest
+    read = Date.of(held["edtf"])
+    return held["edtf"], held["printed"], read.earliest, read.latest
 
-    return read
+
+def _target(held: Any) -> tuple[Any, ...]:
+    return ("claim", held) if isinstance(held, str) else next(iter(held.items()))
 
 
-def _to_record(name: str, field: str, kind: str) -> Reader:
-    def read(record: Json, found: set[tuple[str, str, str]]) -> None:
-        held = record.get(name)
-        if isinstance(held, str):
-            found.add((kind, held, field))
-        elif held:
-            found.update((kind, key, field) for key in held)
-
-    return read
+_FORMS: dict[str, Fill] = {
+    "texts": _structure,
+    "map": _structure,
+    "decimal": _number,
+    "date": _date,
+    "target": _target,
+}

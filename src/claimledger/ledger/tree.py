@@ -38,7 +38,7 @@ class Frontier:
 
     def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
         self.size = size
-        self._peaks = list(peaks)
+        self.peaks = list(peaks)
 
     @classmethod
     def read(cls, size: int, lookup: Lookup) -> Frontier:
@@ -50,7 +50,7 @@ class Frontier:
         node = sha256(b"\x00" + leaf).digest()
         completed = node
         size = self.size
-        held = self._peaks
+        held = self.peaks
         while size & 1:
             node = sha256(b"\x01" + held.pop() + node).digest()
             completed += node
@@ -62,7 +62,7 @@ class Frontier:
     @property
     def root(self) -> bytes:
         """The root of the tree as it stands."""
-        return _joined(self._peaks)
+        return _joined(self.peaks)
 
 
 def peaks(size: int) -> Iterator[tuple[int, int]]:

@@ -6,10 +6,15 @@ a redaction destroyed) is collected on the way and compared at the end.
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
+import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Table, func, select
@@ -17,7 +22,7 @@ from sqlalchemy import Table, func, select
 from claimledger.errors import StoreError
 from claimledger.ledger import tree
 from claimledger.ledger.canonical import canonical, parse
-from claimledger.ledger.log import FORMAT, Payload, digest_of
+from claimledger.ledger.log import FORMAT, Payload, digest_of, header_of
 from claimledger.ledger.projection import Rows, project
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store
@@ -27,6 +32,7 @@ from claimledger.ledger.writing.append import (
     history_row,
     insert_rows,
     redacted_row,
+    stored_hashes,
 )
 
 _BATCH = 5000
@@ -86,99 +92,198 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class _Replay:
-    """What a pass over the log learns."""
+class _Learned:
+    """What a pass over a stretch of the log learns."""
 
+    faults: list[Fault] = field(default_factory=list)
     ended: dict[int, int] = field(default_factory=dict)
     """Entries of versions that ended, with the entry that ended them."""
 
-    live: dict[tuple[str, str], int] = field(default_factory=dict)
-    pointed: int = 0
     moments: dict[int, str] = field(default_factory=dict)
     """For emptied entries: their time, which only the header still has."""
 
     redactions: list[tuple[int, Payload]] = field(default_factory=list)
+    references: int = 0
+    """How many references there should be."""
+
+    sum: int = 0
+    """A sum over the references that does not depend on their order."""
+
+    peaks: list[bytes] = field(default_factory=list)
+    """The frontier of the tree behind the last entry."""
+
+    moments_span: tuple[str, str] = ("", "")
+    """The first and the last time in the stretch."""
 
 
 def verify(store: Store, progress: Progress = unseen) -> Verdict:
     """Check a whole ledger; return what it found, at most some two hundred faults."""
-    faults: list[Fault] = [Fault(name, what) for name, what in store.damage()]
-    if {fault.table for fault in faults} & {"entry", *VIEWS}:
-        # A table that is missing or of another shape cannot be compared row by row.
-        return Verdict(0, tree.EMPTY, tuple(faults), ())
-    count = size(store)
-    check = _LogCheck(store, faults)
-    for first in range(1, count + 1, _BATCH):
-        last = min(first + _BATCH - 1, count)
-        rows: Rows = defaultdict(list)
-        check.batch(first, last, rows)
-        for name, table in VIEWS.items():
-            if table not in (POINTER, HISTORY):
-                faults += _compared(table, rows[name], store.raw(table, first, last))
-        faults += _compared_history(rows["history"], store.raw(HISTORY, first, last), check.replay)
-        check.pointers(rows["reference"])
-        progress(last, count)
-        if len(faults) > _MOST:
-            break
-    else:
-        faults += check.end(count)
-        faults += _outside(store, count)
-        faults += [Fault(name, what) for name, what in store.search_damage()]
+    with _without_collecting():
+        faults: list[Fault] = [Fault(name, what) for name, what in store.shape_damage()]
+        if {fault.table for fault in faults} & {"entry", *VIEWS}:
+            # A table that is missing or of another shape cannot be compared row by row.
+            return Verdict(0, tree.EMPTY, tuple(faults), ())
+        count = size(store)
+        learned = _pass(store, count, progress)
+        faults += learned.faults
+        if len(faults) <= _MOST:
+            faults += _Closing(store, learned, count).faults()
+            faults += _outside(store, count)
+        top = tree.Frontier(count, learned.peaks).root
     redactions = tuple(
         Redaction(payload.kind, payload.key, entry, payload.entries)
-        for entry, payload in check.replay.redactions
+        for entry, payload in learned.redactions
     )
-    return Verdict(count, check.root, tuple(faults[:_MOST]), redactions)
+    return Verdict(count, top, tuple(faults[:_MOST]), redactions)
 
 
-class _LogCheck:
-    """Reads the log in order: recomputes digests and tree, and projects what the views should hold."""
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Stop the cycle collector, which finds nothing here and takes a third of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
-    def __init__(self, store: Store, faults: list[Fault]) -> None:
+
+def _pass(store: Store, count: int, progress: Progress) -> _Learned:
+    """Read the whole log and compare what it says with the views; on two cores where there are."""
+    other = store.reopening() if count >= _WORTH_TWO and (os.cpu_count() or 1) > 1 else None
+    if other is None or "fork" not in multiprocessing.get_all_start_methods():
+        learned = _Stretch(store, 1, count).check(progress)
+        learned.faults += _physical(store)
+        return learned
+    # The part with the physical checks takes the smaller share of the log.
+    middle = int(count * _FIRST_SHARE)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as second:
+        later = second.submit(_check_elsewhere, other, middle + 1, count)
+        learned = _Stretch(store, 1, middle).check(progress)
+        learned.faults += _physical(store)
+        return _joined(learned, later.result(), middle)
+
+
+_WORTH_TWO = 20_000
+_FIRST_SHARE = 0.42
+
+
+def _physical(store: Store) -> list[Fault]:
+    found = [*store.damage(), *store.search_damage()]
+    return [Fault(name, what) for name, what in found]
+
+
+def _check_elsewhere(opened: Callable[[], Store], first: int, last: int) -> _Learned:
+    gc.disable()
+    store = opened()
+    try:
+        with store.reading():
+            return _Stretch(store, first, last).check(unseen)
+    finally:
+        store.close()
+
+
+def _joined(one: _Learned, other: _Learned, middle: int) -> _Learned:
+    if one.moments_span[1] > other.moments_span[0]:
+        what = f"goes back in time, to {other.moments_span[0]} from {one.moments_span[1]}"
+        one.faults.append(Fault("entry", what, middle + 1, str(middle + 1), "header"))
+    one.faults += other.faults
+    one.ended |= other.ended
+    one.moments |= other.moments
+    one.redactions += other.redactions
+    one.references += other.references
+    one.sum += other.sum
+    one.peaks = other.peaks
+    return one
+
+
+class _Stretch:
+    """Reads a stretch of the log in order: recomputes digests and tree, projects, and compares."""
+
+    def __init__(self, store: Store, first: int, last: int) -> None:
         self._store = store
-        self._faults = faults
-        self._peaks: list[bytes] = []
+        self._first = first
+        self._last = last
         self._moment = ""
-        self._sum = 0
-        self.replay = _Replay()
-        self._number = 0
+        self._learned = _Learned()
+        # What was stored of the tree before this stretch is proved by whoever checks that.
+        before = tree.Frontier.read(first - 1, stored_hashes(store))
+        self._peaks = before.peaks
 
-    @property
-    def root(self) -> bytes:
-        """The root of the tree as recomputed."""
-        return tree.Frontier(self._number, self._peaks).root
+    def check(self, progress: Progress) -> _Learned:
+        """Check the stretch and return what was learned."""
+        learned = self._learned
+        for first in range(self._first, self._last + 1, _BATCH):
+            last = min(first + _BATCH - 1, self._last)
+            rows: Rows = defaultdict(list)
+            self._entries(first, last, rows)
+            for name, table in VIEWS.items():
+                if table is HISTORY:
+                    found = self._store.raw(table, first, last)
+                    if learned.moments:
+                        found = [row for row in found if row[0] not in learned.moments]
+                    learned.faults += _compared(table, rows[name], found)
+                elif table is not POINTER:
+                    held = self._store.raw(table, first, last)
+                    learned.faults += _compared(table, rows[name], held)
+            learned.references += len(rows["reference"])
+            learned.sum += sum([hash(row[:4]) for row in rows["reference"]])
+            progress(last, self._last)
+            if len(learned.faults) > _MOST:
+                break
+        learned.peaks = self._peaks
+        learned.moments_span = (learned.moments_span[0], self._moment)
+        return learned
 
-    def batch(self, first: int, last: int, rows: Rows) -> None:
+    def _entries(self, first: int, last: int, rows: Rows) -> None:
         """Check some entries and add to ``rows`` what they project to."""
         found = self._store.raw(ENTRY, first, last)
-        for number, row in zip_longest(range(first, last + 1), found):
-            if row is None or row[0] != number:
-                self._fault(number, "number", "is missing from the log")
-                raise StoreError(
-                    f"entry {number} is missing from the log: the rest cannot be proved "
-                    f"(found {row[0] if row else 'nothing'} in its place)"
-                )
+        if len(found) != last - first + 1:
+            held = {row[0] for row in found}
+            missing = next(number for number in range(first, last + 1) if number not in held)
+            raise StoreError(
+                f"entry {missing} is missing from the log (table entry, row {missing}, column "
+                "number): the rest cannot be proved"
+            )
+        for row in found:
             self._entry(row, rows)
 
     def _entry(self, row: tuple[Any, ...], rows: Rows) -> None:
-        number, header, payload, salt, _ = row
-        moment, digest = self._header(number, header)
-        self._tree(row, digest)
+        number, header, payload, salt, nodes = row
+        # As this program writes it, header and payload are proved by writing the header again.
+        try:
+            digest = sha256(salt + payload.encode()).hexdigest()
+            moment = header[-29:-2]
+            plain = header == header_of(moment, digest).decode() and moment >= self._moment
+        except (TypeError, AttributeError):
+            digest = moment = ""
+            plain = False
+        if not plain:
+            moment, digest = self._header(number, header)
+        self._moment = max(self._moment, moment)
+        if number == self._first:
+            self._learned.moments_span = (moment, "")
+        self._tree(number, header, nodes, plain=plain, row=row)
         if payload is None or salt is None:
-            self.replay.moments[number] = moment
+            self._learned.moments[number] = moment
             if payload is not None or salt is not None:
                 self._fault(number, "salt" if salt is None else "payload", "is missing")
             return
-        said = self._payload(number, payload, salt, digest)
+        said = self._payload(number, payload, salt, digest, plain=plain)
         if said is None:
             return
         rows["history"].append(history_row(number, said, moment))
         if said.record is not None:
             try:
-                project(number, said.kind, {"key": said.key, **said.record}, rows)
+                said.record["key"] = said.key
+                project(number, said.kind, said.record, rows)
             except Exception as error:
                 self._fault(number, "payload", f"does not describe a {said.kind}: {error!r}")
-        self._order(number, said)
+        if said.replaces is not None:
+            self._learned.ended[said.replaces] = number
+        if said.action == "redact":
+            self._learned.redactions.append((number, said))
 
     def _header(self, number: int, header: str) -> tuple[str, str]:
         try:
@@ -191,29 +296,25 @@ class _LogCheck:
             return "", ""
         if moment < self._moment:
             self._fault(number, "header", f"goes back in time, to {moment} from {self._moment}")
-        self._moment = max(self._moment, moment)
         return moment, digest
 
-    def _tree(self, row: tuple[Any, ...], digest: str) -> None:
-        number, header, payload, salt, nodes = row
-        self._number = number
-        expected = node = tree.leaf_hash(header.encode())
+    def _tree(
+        self, number: int, header: str, nodes: bytes, *, plain: bool, row: tuple[Any, ...]
+    ) -> None:
+        expected = node = sha256(b"\x00" + header.encode()).digest()
         left = number - 1
         while left & 1:
-            node = tree.node_hash(self._peaks.pop(), node)
+            node = sha256(b"\x01" + self._peaks.pop() + node).digest()
             expected += node
             left >>= 1
         if expected == nodes:
             self._peaks.append(node)
             return
-        # The leaf was changed, or what is stored of the tree. A leaf that still fits its payload and
-        # whose own hash is right speaks for the leaf.
-        fits = (
-            payload is not None and salt is not None and digest_of(salt, payload.encode()) == digest
-        )
+        # The leaf was changed, or what is stored of the tree. A leaf that still fits its payload, and
+        # whose time is the one in history, speaks for the leaf.
         if isinstance(nodes, bytes) and nodes[: tree.SIZE] == expected[: tree.SIZE]:
             self._fault(number, "nodes", "does not follow from the entries before it")
-        elif fits and self._moment_in_history(number) == self._moment:
+        elif (plain or row[2] is None) and self._moment_in_history(number) == self._moment:
             self._fault(number, "nodes", "is not the hash of its header")
         else:
             self._fault(number, "header", "was changed: the tree was built over another one")
@@ -225,15 +326,18 @@ class _LogCheck:
         query = select(HISTORY.c.recorded_at).where(HISTORY.c.entry == number)
         return self._store.connection.execute(query).scalar()
 
-    def _payload(self, number: int, payload: str, salt: bytes, digest: str) -> Payload | None:
-        matches = digest_of(salt, payload.encode()) == digest
+    def _payload(
+        self, number: int, payload: str, salt: bytes, digest: str, *, plain: bool
+    ) -> Payload | None:
         try:
             said = Payload.decode(payload)
+            if plain:
+                return said
             whole = said.encode().decode() == payload
-        except StoreError as error:
+        except (StoreError, AttributeError) as error:
             self._fault(number, "payload", str(error))
             return None
-        if not matches:
+        if digest_of(salt, payload.encode()) != digest:
             as_it_was = whole and self._agrees_with_views(number, said)
             column = "salt" if as_it_was else "payload"
             self._fault(number, column, "was changed: it does not give the digest in the header")
@@ -255,85 +359,87 @@ class _LogCheck:
             )
         )
 
-    def _order(self, number: int, said: Payload) -> None:
-        """Check that the entry follows from those before it."""
-        what = (said.kind, said.key)
-        live = self.replay.live
-        if said.action == "record":
-            if what in live:
-                self._fault(number, "payload", f"records {said.kind} {said.key} a second time")
-            live[what] = number
-        elif said.action in ("amend", "withdraw"):
-            if said.replaces is None or (what in live and live[what] != said.replaces):
-                self._fault(
-                    number, "payload", f"does not replace the entry before it ({live.get(what)})"
-                )
-            if said.replaces is not None:
-                self.replay.ended[said.replaces] = number
-            live[what] = number if said.action == "amend" else 0
-        else:
-            self.replay.redactions.append((number, said))
+    def _fault(self, number: int, column: str, what: str) -> None:
+        self._learned.faults.append(Fault("entry", what, number, row=str(number), column=column))
 
-    def pointers(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Add expected references to a sum that does not depend on their order."""
-        total = 0
-        count = 0
-        for row in rows:
-            total += hash(row[:4])
-            count += 1
-        self._sum += total
-        self.replay.pointed += count
 
-    def end(self, count: int) -> Iterator[Fault]:
-        """Yield the faults of what only the whole log tells."""
+class _Closing:
+    """Checks what only the whole log tells: order, ends of versions, redactions, references."""
+
+    def __init__(self, store: Store, learned: _Learned, count: int) -> None:
+        self._store = store
+        self._learned = learned
+        self._count = count
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield what is wrong."""
+        yield from self._order()
         yield from self._emptied()
-        ended = self.replay.ended
         for table in VIEWS.values():
-            if table is WORDS:
-                continue
-            number = list(table.columns).index(table.c.entry)
-            query = select(table).where(table.c.until.is_not(None))
-            actual: dict[int, set[int]] = defaultdict(set)
-            for row in self._store.rows(query):
-                actual[row[number]].add(row.until)
-                if {ended.get(row[number])} != {row.until}:
-                    expected = ended.get(row[number])
-                    yield _row_fault(
-                        table, tuple(row), "until", f"holds {row.until}, the log says {expected}"
-                    )
-            missing = [entry for entry in ended if entry not in actual]
-            stale = select(table).where(table.c.until.is_(None))
-            for row in self._store.rows_by(stale, table.c.entry, missing):
-                yield _row_fault(
-                    table, tuple(row), "until", f"is empty, the log says {ended[row[number]]}"
-                )
-        yield from self._compared_pointers(count)
+            if table is not WORDS:
+                yield from self._ends(table)
+        yield from self._references()
+
+    def _order(self) -> Iterator[Fault]:
+        """Check that no record is begun twice, and each change replaces the version before it."""
+        twice = (
+            select(HISTORY.c.kind, HISTORY.c.key, func.max(HISTORY.c.entry).label("entry"))
+            .where(HISTORY.c.action == "record")
+            .group_by(HISTORY.c.key, HISTORY.c.kind)
+            .having(func.count() > 1)
+        )
+        for row in self._store.rows(twice):
+            what = f"records {row.kind} {row.key} a second time"
+            yield Fault("entry", what, row.entry, row=str(row.entry), column="payload")
+        by = {by: replaced for replaced, by in self._learned.ended.items()}
+        changes = select(HISTORY.c.entry).where(HISTORY.c.action.in_(("amend", "withdraw")))
+        for (entry,) in self._store.rows(changes):
+            if entry not in by:
+                what = "does not say which version it replaces, or another replaces it too"
+                yield Fault("entry", what, entry, row=str(entry), column="payload")
+
+    def _ends(self, table: Table) -> Iterator[Fault]:
+        ended = self._learned.ended
+        place = list(table.columns).index(table.c.entry)
+        actual: set[int] = set()
+        for row in self._store.rows(select(table).where(table.c.until.is_not(None))):
+            actual.add(row[place])
+            if ended.get(row[place]) != row.until:
+                what = f"holds {row.until}, the log says {ended.get(row[place])}"
+                yield _row_fault(table, tuple(row), "until", what)
+        missing = [entry for entry in ended if entry not in actual]
+        for row in self._store.rows_by(
+            select(table).where(table.c.until.is_(None), *_not_redacted(table)),
+            table.c.entry,
+            missing,
+        ):
+            what = f"is empty, the log says {ended[row[place]]}"
+            yield _row_fault(table, tuple(row), "until", what)
 
     def _emptied(self) -> Iterator[Fault]:
         """Compare the rows of history that stand for redacted entries."""
-        listed: dict[int, tuple[int, Payload]] = {}
-        for entry, payload in self.replay.redactions:
+        listed: dict[int, Payload] = {}
+        for entry, payload in self._learned.redactions:
             for number in payload.entries:
-                listed[number] = (entry, payload)
-                if number not in self.replay.moments:
-                    yield Fault("entry", f"was redacted by entry {entry} and still reads", number)
-        for number, moment in self.replay.moments.items():
+                listed[number] = payload
+                if number not in self._learned.moments:
+                    what = f"was redacted by entry {entry} and still reads"
+                    yield Fault("entry", what, number, str(number), "payload")
+        for number, moment in self._learned.moments.items():
             found = self._store.raw(HISTORY, number, number)
             if number not in listed:
-                yield Fault("entry", "is empty and no entry redacts it", number, column="payload")
+                yield Fault(
+                    "entry", "is empty and no entry redacts it", number, str(number), "payload"
+                )
                 continue
-            expected = redacted_row(number, listed[number][1], moment)
-            yield from _compared(HISTORY, [expected], found)
+            yield from _compared(HISTORY, [redacted_row(number, listed[number], moment)], found)
 
-    def _compared_pointers(self, count: int) -> Iterator[Fault]:
-        total = number = 0
-        for row in self._store.every(POINTER):
-            total += hash(row[:4])
-            number += 1
-        if (total, number) == (self._sum, self.replay.pointed):
+    def _references(self) -> Iterator[Fault]:
+        actual = [row[:4] for row in self._store.every(POINTER)]
+        if (sum(map(hash, actual)), len(actual)) == (self._learned.sum, self._learned.references):
             return
         expected: set[tuple[Any, ...]] = set()
-        for first in range(1, count + 1, _BATCH):
+        for first in range(1, self._count + 1, _BATCH):
             rows: Rows = defaultdict(list)
             for row in self._store.raw(ENTRY, first, first + _BATCH - 1):
                 if row[2] is not None:
@@ -341,20 +447,22 @@ class _LogCheck:
                     if said.record is not None:
                         project(row[0], said.kind, {"key": said.key, **said.record}, rows)
             expected.update(row[:4] for row in rows["reference"])
-        actual = {row[:4] for row in self._store.every(POINTER)}
-        for extra in sorted(actual - expected, key=repr)[:10]:
+        for extra in sorted(set(actual) - expected, key=repr)[:10]:
             yield _row_fault(POINTER, (*extra, None), "key", "is in the table and not in the log")
-        for lost in sorted(expected - actual, key=repr)[:10]:
+        for lost in sorted(expected - set(actual), key=repr)[:10]:
             yield _row_fault(POINTER, (*lost, None), "key", "is in the log and not in the table")
 
-    def _fault(self, number: int, column: str, what: str) -> None:
-        self._faults.append(Fault("entry", what, number, row=str(number), column=column))
+
+def _not_redacted(table: Table) -> list[Any]:
+    return [HISTORY.c.action != "redacted"] if table is HISTORY else []
 
 
 def _compared(
     table: Table, expected: list[tuple[Any, ...]], actual: list[tuple[Any, ...]]
 ) -> Iterator[Fault]:
     """Yield where a table's rows differ from those the log gives, but for ``until``."""
+    if expected == actual:
+        return
     if table is not WORDS:
         until = _until(table)
         expected, actual = _but(until, expected), _but(until, actual)
@@ -377,14 +485,6 @@ def _compared(
                     yield _row_fault(
                         table, key, name, f"holds {here!r:.80}, the log says {there!r:.80}"
                     )
-
-
-def _compared_history(
-    expected: list[tuple[Any, ...]], actual: list[tuple[Any, ...]], replay: _Replay
-) -> Iterator[Fault]:
-    """Compare history, leaving redacted entries for the end."""
-    kept = [row for row in actual if row[0] not in replay.moments]
-    return _compared(HISTORY, expected, kept)
 
 
 def _until(table: Table) -> int:

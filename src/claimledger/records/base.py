@@ -25,19 +25,23 @@ class Value(BaseModel):
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields that are not empty, as plain JSON values, in the order declared."""
-        return {
-            name: json_value(held)
-            for name, attribute in self.json_names().items()
-            if (held := getattr(self, attribute)) is not None and held not in ((), {})
-        }
+        held = self.__dict__
+        found: dict[str, Any] = {}
+        for attribute, name in self._names():
+            value = held[attribute]
+            if value is None or value == () or value == {}:  # noqa: PLR1714  # the innermost loop
+                continue
+            found[name] = value if type(value) is str else json_value(value)
+        return found
 
     @classmethod
-    def json_names(cls) -> dict[str, str]:
-        """Return the name each field bears in files, with the attribute that holds it."""
-        names = cls.__dict__.get("_json_names")
+    def _names(cls) -> tuple[tuple[str, str], ...]:
+        """Return each field's attribute with the name it bears in files."""
+        names: tuple[tuple[str, str], ...] | None = cls.__dict__.get("_names_in_files")
         if names is None:
-            names = {field.alias or name: name for name, field in cls.model_fields.items()}
-            type.__setattr__(cls, "_json_names", names)
+            fields = cls.model_fields.items()
+            names = tuple((attribute, field.alias or attribute) for attribute, field in fields)
+            type.__setattr__(cls, "_names_in_files", names)
         return names
 
 

@@ -11,8 +11,9 @@ from pydantic_core import ErrorDetails
 
 from claimledger.errors import BadInput, Problem
 from claimledger.records.base import Record
+from claimledger.records.keys import KEY_PATTERN, why_no_key
 from claimledger.records.kinds import KINDS
-from claimledger.records.text import visible
+from claimledger.records.text import visible, why_unfit
 
 _LONGEST_SHOWN = 60
 
@@ -92,6 +93,10 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
         return Problem(
             f"is longer than {context.get('max_length')} characters", field=field, value=value
         )
+    if kind == "string_pattern_mismatch":
+        given = str(details["input"])
+        is_key = context.get("pattern") == KEY_PATTERN
+        return Problem(why_no_key(given) if is_key else why_unfit(given), field=field, value=value)
     return Problem(_PLAIN_TYPES.get(kind, details["msg"]), field=field, value=value)
 
 

@@ -35,7 +35,9 @@ class Claim(Record):
     asserted: Annotated[Date | None, Field(description="when the claimant said it")] = None
     about: Annotated[Date | None, Field(description="the time it speaks of")] = None
     grounds: Annotated[Grounds | None, Field(description="how the claimant knows")] = None
-    scope: Annotated[TextMap, Field(description="what it is limited to: place: NLD")] = {}
+    scope: Annotated[
+        TextMap, Field(default_factory=dict, description="what it is limited to: place: NLD")
+    ]
     figures: Annotated[tuple[Figure, ...], Listed, Field(description="the numbers in it")] = ()
     language: Annotated[Language | None, Field(description="the language it was said in")] = None
     citations: Annotated[

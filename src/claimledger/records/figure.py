@@ -68,7 +68,10 @@ class Figure(Part):
         Nature | None,
         Field(description="a count at a moment, all so far, or within a period"),
     ] = None
-    scope: Annotated[TextMap, Field(description="what it is limited to, beside the claim's")] = {}
+    scope: Annotated[
+        TextMap,
+        Field(default_factory=dict, description="what it is limited to, beside the claim's"),
+    ]
     base: Annotated[Name | None, Field(description="its denominator: per 100,000 residents")] = None
     method: Annotated[Name | None, Field(description="how it was counted")] = None
     vintage: Annotated[Name | None, Field(description="which release: preliminary, 2022-10")] = None

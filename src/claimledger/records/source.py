@@ -81,4 +81,6 @@ class Source(Record):
     language: Annotated[Language | None, Field(description="its language, in BCP 47")] = None
     url: Annotated[Address | None, Field(description="where it stands")] = None
     archive_url: Annotated[Address | None, Field(description="where a copy is kept")] = None
-    identifiers: Annotated[TextMap, Field(description="DOI, ISBN, ISSN and the like")] = {}
+    identifiers: Annotated[
+        TextMap, Field(default_factory=dict, description="DOI, ISBN, ISSN and the like")
+    ]

@@ -11,8 +11,7 @@ import re
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import StringConstraints
 
 _NUL = "\x00"
 _CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029"
@@ -42,27 +41,28 @@ def _escape(match: re.Match[str]) -> str:
     return short or (f"\\x{ord(sign):02x}" if ord(sign) < 256 else f"\\u{ord(sign):04x}")
 
 
-def _prose(text: str) -> str:
-    # A lone surrogate never gets here: pydantic refuses it as no valid Unicode.
-    if _NUL in text:
-        raise PydanticCustomError("text", "holds a NUL character, which no text may")
-    return text
-
-
-def _name(text: str) -> str:
+def why_unfit(text: str) -> str:
+    """Return what is wrong with a text that a pattern below refused."""
     found = _UNFIT_FOR_NAMES.search(text)
+    if _NUL in text:
+        return "holds a NUL character, which no text may"
     if found:
-        sign = visible(found.group())
-        raise PydanticCustomError(
-            "name", "holds the control or direction character {sign}; leave it out", {"sign": sign}
-        )
-    if text != text.strip():
-        raise PydanticCustomError("name", "begins or ends with white space; leave it out")
-    return text
+        return f"holds the control or direction character {visible(found.group())}; leave it out"
+    return "begins or ends with white space; leave it out"
 
 
-Prose = Annotated[str, StringConstraints(min_length=1), AfterValidator(_prose)]
+# A lone surrogate never gets as far as a pattern: pydantic refuses it as no valid Unicode. Patterns are
+# checked inside pydantic; Python functions would cost as much again as all else in a record.
+Prose = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
 """Running text: a statement, a quote, a note. Any character but NUL."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_name)]
+_FIT = f"[^{_CONTROL}{_BIDI}]".replace("\x00", r"\x00")
+_FIT_AT_END = rf"[^\s{_CONTROL}{_BIDI}]".replace("\x00", r"\x00")
+
+Name = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=1000, pattern=rf"^{_FIT_AT_END}(?:{_FIT}*{_FIT_AT_END})?$"
+    ),
+]
 """A name, label or title: one line, no control or direction characters."""

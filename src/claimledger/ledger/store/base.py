@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,8 +58,16 @@ class Store(ABC):
         """Leave nothing of deleted texts in the store's files. Not inside a transaction."""
 
     @abstractmethod
+    def reopening(self) -> Callable[[], Store] | None:
+        """Return what opens the same ledger for reading in another process, if that can be."""
+
+    @abstractmethod
+    def shape_damage(self) -> Iterator[tuple[str, str]]:
+        """Yield what is missing, of another shape, or too much: the table or object, and what."""
+
+    @abstractmethod
     def damage(self) -> Iterator[tuple[str, str]]:
-        """Yield what is physically or structurally wrong: the table or object, and what."""
+        """Yield what is physically wrong: where, and what."""
 
     @abstractmethod
     def stray_bytes(self, texts: Sequence[bytes]) -> list[bytes]:

@@ -13,9 +13,9 @@ import random
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -265,8 +265,12 @@ class SqliteStore(Store):
         """Yield whole rows of a table in any order."""
         yield from self.driver.execute(f"SELECT * FROM {_quoted(table.name)}")  # noqa: S608
 
-    def damage(self) -> Iterator[tuple[str, str]]:
-        """Yield what is physically or structurally wrong with the file."""
+    def reopening(self) -> Callable[[], Store] | None:
+        """Return what opens this file again for reading; nothing for one in memory."""
+        return None if self.path is None else partial(SqliteStore.open, self.path)
+
+    def shape_damage(self) -> Iterator[tuple[str, str]]:
+        """Yield the tables, indexes and triggers that are not as this program makes them."""
         expected, found = _objects(), {}
         for name, sql in self.driver.execute("SELECT name, sql FROM sqlite_master"):
             found[name] = sql
@@ -280,6 +284,9 @@ class SqliteStore(Store):
         (layout,) = self.driver.execute("PRAGMA user_version").fetchone()
         if layout != LAYOUT:
             yield "file", f"has the layout number {layout} where it should have {LAYOUT}"
+
+    def damage(self) -> Iterator[tuple[str, str]]:
+        """Yield what SQLite's own check of pages and indexes finds."""
         for (line,) in self.driver.execute("PRAGMA integrity_check(20)"):
             if line != "ok":
                 yield "file", str(line)

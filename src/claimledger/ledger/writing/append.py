@@ -68,9 +68,12 @@ class Appender:
         """Note that a number of a kind is in use, so that it is not given out."""
         self._numbers[kind] = max(self._last_number(kind), number)
 
-    def append(self, payload: Payload) -> int:
-        """Add one entry and its rows; return its number."""
-        written = payload.encode()
+    def append(self, payload: Payload, record: bytes | None = None) -> int:
+        """Add one entry and its rows; return its number.
+
+        ``record`` is the canonical JSON of the payload's record, where the caller has it already.
+        """
+        written = payload.encode(record)
         salt = self._salts(log.SALT)
         header = log.header_of(self.recorded_at, log.digest_of(salt, written))
         self.number = number = self.number + 1

@@ -8,11 +8,12 @@ unless amending was asked for.
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
@@ -34,8 +35,7 @@ MOST_PROBLEMS = 100
 _CHUNK = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """A record as it came in, with its place."""
 
     record: Record
@@ -89,6 +89,8 @@ def take(
     ``appender_of`` makes an :class:`Appender` for the transaction. With ``check`` everything is done
     and undone again.
     """
+    collecting = gc.isenabled()
+    gc.disable()  # nothing made here is part of a cycle, and looking for cycles costs a third
     try:
         with store.writing():
             taking = _Taking(store, appender_of(), amend=amend, reason=reason)
@@ -100,6 +102,9 @@ def take(
                 raise _Undone
     except _Undone:
         pass
+    finally:
+        if collecting:
+            gc.enable()
     return taking.taken
 
 
@@ -114,7 +119,7 @@ class _Taking:
         self._amend = amend
         self._reason = reason
         self._was_empty = appender.number == 0
-        self._new: dict[tuple[str, str], tuple[bytes, str, int]] = {}
+        self._new: dict[tuple[str, str], tuple[int, str, int]] = {}
         self._contents: set[bytes] = set()
         self._wanted: dict[tuple[str, str], Problem] = {}
         self._nesting: list[Record] = []
@@ -131,7 +136,7 @@ class _Taking:
             if isinstance(one, Faulty):
                 self.problems.extend(one.problems)
                 if one.key:
-                    self._new.setdefault((one.kind, one.key), (b"", "", 0))
+                    self._new.setdefault((one.kind, one.key), (0, "", 0))
         for one in given:
             number = number_in(one.record.kind, one.record.key or "")
             if number:
@@ -169,7 +174,8 @@ class _Taking:
 
     def _write(self, given: Given, key: str, record: dict[str, Any], replaces: int | None) -> None:
         kind = given.record.kind
-        self._new[kind, key] = (canonical(record), given.file, given.line)
+        written = canonical(record)
+        self._new[kind, key] = (hash(written), given.file, given.line)
         self._note(given, key, record)
         if self.problems:
             return
@@ -182,7 +188,7 @@ class _Taking:
             self._reason if replaces is not None or self._reason else None,
             replaces,
         )
-        entry = self._appender.append(payload)
+        entry = self._appender.append(payload, written)
         self.taken.written.append((kind, key, entry))
 
     def _note(self, given: Given, key: str, record: dict[str, Any]) -> None:
@@ -201,7 +207,7 @@ class _Taking:
     def _again(self, given: Given, record: dict[str, Any], key: str) -> None:
         """A key that came before in this very import."""
         content, file, line = self._new[given.record.kind, key]
-        if not content or content == canonical(record):
+        if not content or content == hash(canonical(record)):
             self.taken.unchanged += 1
             return
         before = f"{file}:{line}" if file else "earlier"
