@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from orjson import Fragment
 
@@ -25,8 +25,7 @@ SALT = 16
 """Bytes in a salt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """What an entry says: which record, what was done to it, by whom and why."""
 
     kind: str

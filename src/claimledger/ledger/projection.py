@@ -25,11 +25,11 @@ Rows = dict[str, list[tuple[Any, ...]]]
 """Rows by table, in the order of the table's columns."""
 
 
-def project(entry: int, kind: str, record: Json, rows: Rows) -> None:
-    """Add a record version's rows (but history) to ``rows``; ``record`` has its key."""
+def project(entry: int, kind: str, key: str, record: Json, rows: Rows) -> set[Pointed]:
+    """Add a record version's rows (but history) to ``rows``; return what it points to."""
     shape = _shape(kind)
     found: set[Pointed] = set()
-    rows[kind].append((entry, *shape.cells(record, found), None))
+    rows[kind].append((entry, key, *shape.cells(record, found), None))
     for field, table, cells in shape.parts:
         if field in record:
             rows[table] += [
@@ -37,10 +37,11 @@ def project(entry: int, kind: str, record: Json, rows: Rows) -> None:
                 for position, part in enumerate(record[field])
             ]
     # In order, so that the same log always gives the same file.
-    rows["reference"] += [(to, key, entry, field, None) for to, key, field in sorted(found)]
+    rows["reference"] += [(to, held, entry, field, None) for to, held, field in sorted(found)]
     words = search_words(kind, record)
     if words:
         rows["search_words"].append((entry, words))
+    return found
 
 
 def pointers(kind: str, record: Json) -> set[Pointed]:
@@ -75,7 +76,7 @@ def content_digest(kind: str, record: Json) -> bytes:
 
 def number_in(kind: str, key: str) -> int | None:
     """Return the number in a key the ledger gave out, ``None`` for a slug."""
-    return number_of(key, KINDS[kind].letter) or None
+    return number_of(key, KINDS[kind].letter) or None if key[0].isupper() else None
 
 
 Pointed = tuple[str, str, str]
@@ -109,7 +110,7 @@ class _Cells:
         self._places: dict[str, tuple[int, Fill | None, str | None, str]] = {}
         width = 0
         for field in fields_of(model):
-            if field.form != "parts":
+            if field.form != "parts" and field.name != "key":
                 fill = _FORMS.get(field.form)
                 to = "claim" if field.form == "target" else field.points_to
                 self._places[field.name] = (width, fill, to, prefix + field.name)

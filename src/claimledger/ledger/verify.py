@@ -276,8 +276,7 @@ class _Stretch:
         rows["history"].append(history_row(number, said, moment))
         if said.record is not None:
             try:
-                said.record["key"] = said.key
-                project(number, said.kind, said.record, rows)
+                project(number, said.kind, said.key, said.record, rows)
             except Exception as error:
                 self._fault(number, "payload", f"does not describe a {said.kind}: {error!r}")
         if said.replaces is not None:
@@ -349,7 +348,7 @@ class _Stretch:
         rows: Rows = defaultdict(list)
         rows["history"].append(history_row(number, said, self._moment))
         if said.record is not None:
-            project(number, said.kind, {"key": said.key, **said.record}, rows)
+            project(number, said.kind, said.key, said.record, rows)
         del rows["reference"]
         return not any(
             fault
@@ -445,7 +444,7 @@ class _Closing:
                 if row[2] is not None:
                     said = Payload.decode(row[2])
                     if said.record is not None:
-                        project(row[0], said.kind, {"key": said.key, **said.record}, rows)
+                        project(row[0], said.kind, said.key, said.record, rows)
             expected.update(row[:4] for row in rows["reference"])
         for extra in sorted(set(actual) - expected, key=repr)[:10]:
             yield _row_fault(POINTER, (*extra, None), "key", "is in the table and not in the log")
@@ -531,7 +530,7 @@ def rebuild(store: Store, progress: Progress = unseen) -> int:
                 said = Payload.decode(payload)
                 rows["history"].append(history_row(number, said, parse(header)["recorded_at"]))
                 if said.record is not None:
-                    project(number, said.kind, {"key": said.key, **said.record}, rows)
+                    project(number, said.kind, said.key, said.record, rows)
                 if said.replaces is not None:
                     ended.append((said, number))
                 if said.action == "redact":

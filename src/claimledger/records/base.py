@@ -29,9 +29,16 @@ class Value(BaseModel):
         found: dict[str, Any] = {}
         for attribute, name in self._names():
             value = held[attribute]
-            if value is None or value == () or value == {}:  # noqa: PLR1714  # the innermost loop
+            if value is None:
                 continue
-            found[name] = value if type(value) is str else json_value(value)
+            plain = type(value)
+            if plain is str:
+                found[name] = value
+            elif plain is tuple or plain is dict:
+                if value:
+                    found[name] = json_value(value)
+            else:
+                found[name] = json_value(value)
         return found
 
     @classmethod
@@ -83,17 +90,18 @@ class Record(Value):
         return str(getattr(self, self.label_field) or self.key or "")
 
 
-def json_value(held: object) -> object:
+def json_value(held: Any) -> Any:
     """Return a field's value as plain JSON: strings, lists and objects of strings."""
-    if isinstance(held, str):
+    plain = type(held)
+    if plain is str:
         return held
-    if isinstance(held, tuple):
-        return [json_value(item) for item in held]
-    if isinstance(held, dict):
-        return dict(held)
-    if isinstance(held, Decimal):
+    if plain is tuple:
+        return [one if type(one) is str else json_value(one) for one in held]
+    if plain is dict:
+        return held.copy()
+    if plain is Decimal:
         return format(held, "f")  # without an exponent
-    return held.as_json()  # type: ignore[attr-defined]  # a date, a target, a part
+    return held.as_json()  # a date, a target, a part
 
 
 def _one_or_more(value: object) -> object:

@@ -19,6 +19,7 @@ from claimledger.ledger.canonical import parse
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import (
     Json,
+    Pointed,
     Rows,
     content_digest,
     number_in,
@@ -32,7 +33,7 @@ from claimledger.ledger.tables import ENTRY, HISTORY, MIRRORS, POINTER, VIEWS, W
 Clock = Callable[[], datetime]
 Salts = Callable[[int], bytes]
 
-_BATCH = 4000
+_BATCH = 2000
 
 
 class Appender:
@@ -50,6 +51,8 @@ class Appender:
         self._entries: list[tuple[Any, ...]] = []
         self._rows: Rows = defaultdict(list)
         self._numbers: dict[str, int] = {}
+        self.pointed: set[Pointed] = set()
+        """What the record appended last points to."""
 
     def next_key(self, kind: str, letter: str) -> str:
         """Give out the next number of a kind."""
@@ -81,7 +84,7 @@ class Appender:
         self._entries.append((number, header.decode(), written.decode(), salt, nodes))
         self._rows["history"].append(history_row(number, payload, self.recorded_at))
         if payload.record is not None:
-            project(number, payload.kind, {"key": payload.key, **payload.record}, self._rows)
+            self.pointed = project(number, payload.kind, payload.key, payload.record, self._rows)
         if len(self._entries) >= _BATCH:
             self.flush()
         return number

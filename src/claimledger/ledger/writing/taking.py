@@ -22,7 +22,7 @@ from claimledger.ledger import admission
 from claimledger.ledger.canonical import canonical
 from claimledger.ledger.difference import difference, equal
 from claimledger.ledger.log import Payload
-from claimledger.ledger.projection import content_digest, number_in, pointers
+from claimledger.ledger.projection import Pointed, content_digest, number_in, pointers
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import ENTRY, HISTORY
 from claimledger.ledger.writing.append import Appender
@@ -32,7 +32,7 @@ from claimledger.records.kinds import KINDS
 from claimledger.records.link import Link
 
 MOST_PROBLEMS = 100
-_CHUNK = 2000
+_CHUNK = 1000
 
 
 class Given(NamedTuple):
@@ -138,9 +138,9 @@ class _Taking:
                 if one.key:
                     self._new.setdefault((one.kind, one.key), (0, "", 0))
         for one in given:
-            number = number_in(one.record.kind, one.record.key or "")
-            if number:
-                self._appender.taken(one.record.kind, number)
+            key = one.record.key
+            if key is not None and key[0].isupper():
+                self._appender.taken(one.record.kind, number_in(one.record.kind, key) or 0)
         rows = [_json(one.record) for one in given]
         held = self._held(given)
         contents = self._held_contents(given, rows)
@@ -176,8 +176,8 @@ class _Taking:
         kind = given.record.kind
         written = canonical(record)
         self._new[kind, key] = (hash(written), given.file, given.line)
-        self._note(given, key, record)
         if self.problems:
+            self._note(given, key, pointers(kind, record))
             return
         payload = Payload(
             kind,
@@ -185,22 +185,24 @@ class _Taking:
             "record" if replaces is None else "amend",
             self._appender.by,
             record,
-            self._reason if replaces is not None or self._reason else None,
+            self._reason,
             replaces,
         )
         entry = self._appender.append(payload, written)
+        self._note(given, key, self._appender.pointed)
         self.taken.written.append((kind, key, entry))
 
-    def _note(self, given: Given, key: str, record: dict[str, Any]) -> None:
+    def _note(self, given: Given, key: str, pointed: set[Pointed]) -> None:
         """Remember what can only be checked when everything has come in."""
         kind = given.record.kind
-        for to, target, field_name in pointers(kind, record):
+        for to, target, field_name in pointed:
             if (to, target) not in self._new and (to, target) not in self._wanted:
                 self._wanted[to, target] = Problem(
                     "", field_name, file=given.file, line=given.line, record=f"{kind} {key}"
                 )
-        if kind in admission.NESTING and admission.NESTING[kind] in record:
-            self._nesting.append(given.record.model_copy(update={"key": key}))
+        if kind in admission.NESTING:
+            if any(field_name == admission.NESTING[kind] for _, _, field_name in pointed):
+                self._nesting.append(given.record.model_copy(update={"key": key}))
         elif isinstance(given.record, Link) and given.record.type in admission.REVISIONS:
             self._revisions.append(given.record)
 
