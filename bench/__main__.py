@@ -70,9 +70,7 @@ def imports(folder: Path, claims: int) -> list[Measured]:
         own.append(timed(ours))
         raw.append(timed(lambda: floor.write(case, folder / "raw.db")))
     utils = timed(lambda: with_sqlite_utils(case, folder / "utils.db"))
-    tables = timed(
-        lambda: same_tables_with_sqlite_utils(folder / "raw.db", folder / "tables.db")
-    )
+    tables = timed(lambda: same_tables_with_sqlite_utils(folder / "raw.db", folder / "tables.db"))
     what = f"import {claims:,} claims, {claims * 2 // 5:,} links"
     return [
         Measured(what, min(own), "raw sqlite3 script, same rows", min(raw), 1.5),

@@ -138,8 +138,7 @@ names = st.sampled_from([f.name for kind in KINDS.values() for f in fields_of(ki
 def test_any_object_is_a_record_or_told_why_not(kind: str, fields: dict[str, Any]) -> None:
     try:
         record = record_from({"kind": kind, **fields})
-    except BadInput as refused:
-        assert refused.problems
-        return
+    except BadInput:
+        return  # that it says why is held above; here, that nothing else is ever raised
     again = record_from({"kind": kind, **record.as_json()})
     assert again == record

@@ -96,6 +96,7 @@ class _Builder:
                 self._fail(f"uses the alias *{event.anchor} before its anchor is complete", line)
             held, size = self._anchors[event.anchor]
             self._aliased += size
+            self._values += size  # so that an anchor around aliases weighs what they stand for
             if self._aliased > MOST_ALIASED:
                 self._fail("has aliases that multiply without bound; write the records out", line)
             self._put(held, line, None)
@@ -174,7 +175,8 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Parsed:
             text, object_pairs_hook=_once, parse_float=_refuse_number, parse_constant=_refuse_number
         )
     except json.JSONDecodeError as error:
-        what = "is cut off in the middle" if error.pos >= len(text.rstrip()) else "is no JSON"
+        ended = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        what = "is cut off in the middle" if ended else "is no JSON"
         line = first_line + error.lineno - 1
         raise BadInput([Problem(f"{what}: {error.msg}", file=file, line=line)]) from None
     except _Refused as error:

@@ -8,7 +8,8 @@ file's faults are all told at once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from sqlalchemy import select
 
@@ -18,6 +19,7 @@ from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import HISTORY, MIRRORS
 from claimledger.records.base import Record
 from claimledger.records.claim import Claim
+from claimledger.records.kinds import KINDS
 from claimledger.records.link import Link
 from claimledger.records.party import Party
 from claimledger.records.subject import Subject
@@ -29,8 +31,13 @@ NESTING = {"party": "part_of", "subject": "broader"}
 REVISIONS = ("updates", "retracts")
 
 
-def missing_references(store: Store, wanted: Mapping[Target, Problem]) -> Iterator[Problem]:
-    """Yield a problem for each target that no live record answers to."""
+def missing_references(
+    store: Store, wanted: Mapping[Target, list[Problem]], coming: Container[Target] = ()
+) -> Iterator[Problem]:
+    """Yield a problem for each place that points to what no live record answers to.
+
+    ``coming`` are the records that are about to be written.
+    """
     by_kind: dict[str, list[str]] = defaultdict(list)
     for kind, key in wanted:
         by_kind[kind].append(key)
@@ -40,7 +47,10 @@ def missing_references(store: Store, wanted: Mapping[Target, Problem]) -> Iterat
         replaced = reading.replacements(store, kind, absent)
         for key in absent:
             if key not in replaced:
-                yield _missing(store, kind, key, wanted[kind, key])
+                what = _missing(store, kind, key, coming)
+                for place in wanted[kind, key]:
+                    told = replace(what, field=place.field)
+                    yield told.at(file=place.file, line=place.line, record=place.record)
 
 
 def _live_keys(store: Store, kind: str, keys: Iterable[str]) -> set[str]:
@@ -50,21 +60,22 @@ def _live_keys(store: Store, kind: str, keys: Iterable[str]) -> set[str]:
     return {row.key for row in store.rows_by(query, HISTORY.c.key, keys)}
 
 
-def _missing(store: Store, kind: str, key: str, place: Problem) -> Problem:
+def _missing(store: Store, kind: str, key: str, coming: Container[Target]) -> Problem:
     others = select(HISTORY.c.kind, HISTORY.c.action, HISTORY.c.until).where(HISTORY.c.key == key)
     rows = store.rows(others)
+    actual = next((other for other in KINDS if (other, key) in coming), None) or next(
+        (row.kind for row in rows if row.until is None and row.action in ("record", "amend")), None
+    )
     if any(row.kind == kind for row in rows):
         message, expected = f"the {kind} {key} was withdrawn", "point to a record that stands"
-    elif any(row.until is None and row.action in ("record", "amend") for row in rows):
-        actual = next(row.kind for row in rows)
+    elif actual is not None:
         message, expected = f"is a {actual}, not a {kind}", f"give a {kind}'s key"
     else:
         near = reading.near_keys(store, key, kind)
         message = f"no {kind} with this key"
         hint = f"did you mean {near[0]}? " if near else ""
         expected = f"{hint}record the {kind} first, or in the same file".strip()
-    shown = Problem(message, place.field, key, expected)
-    return shown.at(file=place.file, line=place.line, record=place.record)
+    return Problem(message, value=key, expected=expected)
 
 
 def rings_of_nesting(store: Store, records: Iterable[Record]) -> Iterator[Problem]:

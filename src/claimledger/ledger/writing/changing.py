@@ -90,7 +90,7 @@ def amend(
 def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], record: Any) -> None:
     place = f"{kind} {key}"
     wanted = {
-        (to, target): Problem("", field, record=place)
+        (to, target): [Problem("", field, record=place)]
         for to, target, field in pointers(kind, new)
         if (to, target) != (kind, key)
     }

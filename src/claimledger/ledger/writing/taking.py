@@ -121,7 +121,7 @@ class _Taking:
         self._was_empty = appender.number == 0
         self._new: dict[tuple[str, str], tuple[int, str, int]] = {}
         self._contents: set[bytes] = set()
-        self._wanted: dict[tuple[str, str], Problem] = {}
+        self._wanted: dict[tuple[str, str], list[Problem]] = {}
         self._nesting: list[Record] = []
         self._revisions: list[Link] = []
         self.problems: list[Problem] = []
@@ -196,9 +196,13 @@ class _Taking:
         """Remember what can only be checked when everything has come in."""
         kind = given.record.kind
         for to, target, field_name in pointed:
-            if (to, target) not in self._new and (to, target) not in self._wanted:
-                self._wanted[to, target] = Problem(
-                    "", field_name, file=given.file, line=given.line, record=f"{kind} {key}"
+            if (to, target) in self._new:
+                continue
+            places = self._wanted.setdefault((to, target), [])
+            if len(places) < MOST_PROBLEMS:
+                record = f"{kind} {key}"
+                places.append(
+                    Problem("", field_name, file=given.file, line=given.line, record=record)
                 )
         if kind in admission.NESTING:
             if any(field_name == admission.NESTING[kind] for _, _, field_name in pointed):
@@ -304,10 +308,8 @@ class _Taking:
 
     def finish(self) -> None:
         """Check what needed everything to be there; raise :class:`BadInput` if anything is wrong."""
-        open_targets = {
-            target: problem for target, problem in self._wanted.items() if target not in self._new
-        }
-        self.problems.extend(admission.missing_references(self._store, open_targets))
+        missing = {what: places for what, places in self._wanted.items() if what not in self._new}
+        self.problems.extend(admission.missing_references(self._store, missing, self._new))
         if not self.problems:
             self.problems.extend(admission.rings_of_nesting(self._store, self._nesting))
             self.problems.extend(admission.faults_of_revisions(self._store, self._revisions))

@@ -1,0 +1,227 @@
+"""Case files: every problem told with file, line, field, value and what would be right; all or nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claimledger.errors import BadInput
+from claimledger.intake.case_files import read_files
+from claimledger.intake.places import parse_json, parse_yaml
+from claimledger.ledger import Ledger, Taken
+from small_cases import case
+
+GOOD = """
+defaults:
+  claim: {subject: topic, claimant: one}
+records:
+- {kind: claim, key: early, statement: no, asserted: 2022-10, citations: page}
+- {kind: party, key: one, name: One}
+- {kind: subject, key: topic, label: Topic}
+- {kind: source, key: page, title: 54}
+""".replace("citations: page", "citations: {source: page}")
+
+
+def take(ledger: Ledger, *files: Path, **how: Any) -> Taken:
+    return ledger.take(read_files([str(file) for file in files]), by="T", **how)
+
+
+def write(folder: Path, name: str, text: str | bytes) -> Path:
+    file = folder / name
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def refused(ledger: Ledger, *files: Path, **how: Any) -> list[str]:
+    with pytest.raises(BadInput) as error:
+        take(ledger, *files, **how)
+    assert ledger.head().size == 0
+    return [str(problem) for problem in error.value.problems]
+
+
+def test_yaml_texts_stay_texts_and_references_point_forward(ledger: Ledger, tmp_path: Path) -> None:
+    taken = take(ledger, write(tmp_path, "a.yaml", GOOD))
+    assert len(taken.written) == 4
+    assert ledger.get("claim", "early").record.as_json()["statement"] == "no"
+    assert ledger.get("claim", "early").record.as_json()["asserted"] == "2022-10"
+    assert ledger.get("source", "page").record.as_json()["title"] == "54"
+
+
+def test_references_across_files(ledger: Ledger, tmp_path: Path) -> None:
+    records = case(["a: one", "b: two"], ["a repeats b"])
+    first = write(tmp_path, "a.json", json.dumps(records[-3:]))
+    second = write(tmp_path, "b.jsonl", "\n".join(json.dumps(one) for one in records[:-3]))
+    assert len(take(ledger, first, second).written) == len(records)
+
+
+def test_the_three_forms_say_the_same(tmp_path: Path) -> None:
+    records = case(["a: one obs", "b: two"], ["a repeats b"])
+    roots = []
+    for name, text in {
+        "x.json": json.dumps({"records": records}, indent=1),
+        "x.jsonl": "\n".join(json.dumps(one) for one in records),
+        "x.yaml": json.dumps(records),
+    }.items():
+        with Ledger.create(tmp_path / f"{name}.db") as ledger:
+            take(ledger, write(tmp_path, name, text))
+            roots.append([held.record for held in ledger.records("claim")])
+    assert roots[0] == roots[1] == roots[2]
+
+
+def test_importing_again_or_an_older_version_writes_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    file = write(tmp_path, "a.yaml", GOOD)
+    take(ledger, file)
+    ledger.amend("claim", "early", {"note": "later"}, by="T", reason="r")
+    size = ledger.head().size
+    taken = take(ledger, file)
+    assert (taken.written, taken.unchanged, ledger.head().size) == ([], 4, size)
+
+
+def test_a_changed_record_is_refused_with_its_difference_or_amended(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    take(ledger, write(tmp_path, "a.yaml", GOOD))
+    changed = write(tmp_path, "b.yaml", GOOD.replace("statement: no", "statement: yes"))
+    with pytest.raises(BadInput, match=r'b.yaml:5.*statement is "no" there.*found: "yes".*--amend'):
+        take(ledger, changed)
+    taken = take(ledger, changed, amend=True, reason="it says yes")
+    assert (taken.amended, taken.unchanged) == (1, 3)
+    assert ledger.history("early")[-1].reason == "it says yes"
+    assert ledger.verify().faults == ()
+
+
+def test_checking_writes_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    taken = take(ledger, write(tmp_path, "a.yaml", GOOD), check=True)
+    assert len(taken.written) == 4
+    assert ledger.head().size == 0
+
+
+def test_every_error_is_told_with_its_place(ledger: Ledger, tmp_path: Path) -> None:
+    text = """
+- {kind: party, key: one, name: One}
+- {kind: partie, name: Two}
+- kind: claim
+  key: bad
+  statement: x
+  claimant: nobody
+  subject: one
+  asserted: 03/04/2022
+  grounds: hearsay
+  colour: red
+  citations:
+  - source: page
+    locatr: p. 1
+- {kind: party, key: one, name: Other}
+- just a text
+- {kind: claim, key: lost, statement: x, claimant: nobdy, subject: one, citations: {source: page}}
+- {kind: party, key: nobody, name: N}
+- {kind: source, key: page, title: P}
+"""
+    told = refused(ledger, write(tmp_path, "bad.yaml", text))
+    place = str(tmp_path / "bad.yaml")
+    expected = [
+        (3, "unknown kind", "did you mean party?"),
+        (9, "asserted", "two ways"),
+        (10, "grounds", "unknown word"),
+        (11, "colour", "unknown field"),
+        (14, "citations.0.locatr", "did you mean locator?"),
+        (15, "duplicate key", "bad.yaml:2"),
+        (16, "is no record", "just a text"),
+        (17, "claimant", "no party with this key"),
+        (17, "subject", "is a party, not a subject"),
+    ]
+    for line, *words in expected:
+        found = [
+            one
+            for one in told
+            if one.startswith(f"{place}:{line}:") and all(w in one for w in words)
+        ]
+        assert found, (line, words, told)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "hint"),
+    [
+        ("a.yaml", b"- {kind: party, name: caf\xe9}", "is not UTF-8"),
+        ("a.jsonl", b'{"kind": "party", "name": "caf\xe9"}\n', "is not UTF-8"),
+        ("a.json", '[{"kind": "party", "na', "cut off in the middle"),
+        ("a.jsonl", '{"kind": "party", "name": "A"}\n{"kind": "par', "a.jsonl:2: is cut off"),
+        ("a.yaml", "- {kind: party, name: [", "is no YAML"),
+        ("a.json", "[" * 100_000, "nested deeper than 40"),
+        ("a.yaml", "[" * 100_000, "nested"),
+        ("a.jsonl", '{"a":' * 100_000, "nested deeper than 40"),
+        ("a.json", '[{"kind": "party", "name": "A", "name": "B"}]', "gives 'name' twice"),
+        ("a.jsonl", '{"kind": "party", "name": "A", "name": "B"}', "gives 'name' twice"),
+        ("a.yaml", "- {kind: party, name: A, name: B}", "gives 'name' twice"),
+        ("a.json", '[{"kind": "claim", "figures": [{"measure": "m", "low": 1.5}]}]', "binary fraction"),
+        ("a.yaml", "records: []\nmore: 1", "has \"more\" beside its records"),
+        ("a.yaml", "hello", "holds no records"),
+        ("a.yaml", "", "holds no records"),
+        ("a.yaml", "- {kind: party, name: A}\n---\n- {kind: party, name: B}", "second document"),
+        ("a.yaml", "defaults: {colour: red}\nrecords: []", "defaults.colour"),
+        ("a.jsonl", '{"kind": "party", "name": "\\ud800"}', "surrogate"),
+        ("missing.yaml", None, "cannot be read"),
+    ],
+)  # fmt: skip
+def test_files_that_are_not_what_they_say(
+    ledger: Ledger, tmp_path: Path, name: str, text: Any, hint: str
+) -> None:
+    file = tmp_path / name
+    if text is not None:
+        write(tmp_path, name, text)
+    assert any(hint in told for told in refused(ledger, file)), hint
+
+
+def test_anchors_that_explode_are_refused(ledger: Ledger, tmp_path: Path) -> None:
+    bomb = "- &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"- &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(12)
+    )
+    assert "multiply without bound" in refused(ledger, write(tmp_path, "bomb.yaml", bomb))[0]
+
+
+def test_ordinary_anchors_work() -> None:
+    text = "- &c {source: page}\n- {citations: [*c, *c]}\n"
+    assert parse_yaml(text, "f").value[1]["citations"] == [{"source": "page"}] * 2
+
+
+def test_lines_of_json_parts_are_known() -> None:
+    text = '{\n "records": [\n  {"kind": "party",\n   "name": "A"}\n ]\n}'
+    parsed = parse_json(text, "f")
+    assert parsed.line(("records", 0, "name")) == 4
+    assert parsed.line(("records", 0)) == 3
+
+
+_SMALL_MEMORY = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (900 * 1024**2, 900 * 1024**2))
+from claimledger.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["huge.jsonl", "huge.json", "huge.yaml"])
+def test_a_gigabyte_of_one_line_needs_little_memory(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    with file.open("wb") as out:
+        out.write(b'{"kind": "party", "name": "')
+        out.truncate(1024**3)  # a sparse file: a gigabyte to read, nothing on the disk
+    ledger = tmp_path / "l.db"
+    Ledger.create(ledger).close()
+    done = subprocess.run(
+        [sys.executable, "-c", _SMALL_MEMORY, "--ledger", str(ledger), "import", str(file)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "MiB" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_statement_of_a_million_signs_is_taken(ledger: Ledger, tmp_path: Path) -> None:
+    record = {"kind": "party", "key": "one", "name": "One", "note": "é" * 1_000_000}
+    take(ledger, write(tmp_path, "a.jsonl", json.dumps(record)))
+    assert len(ledger.get("party", "one").record.as_json()["note"]) == 1_000_000

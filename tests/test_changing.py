@@ -1,0 +1,136 @@
+"""Amending, withdrawing, merging: what is allowed, what is refused, what stays readable."""
+
+from __future__ import annotations
+
+import pytest
+
+from claimledger.errors import BadInput, Conflict, NotFound, Refused
+from claimledger.ledger import Given, Ledger
+from claimledger.records.check import record_from
+from small_cases import answers_of, case, record, told
+
+
+def test_two_who_amend_one_record_the_second_is_shown_the_difference(ledger: Ledger) -> None:
+    record(ledger, case(["a: one"]))
+    seen = ledger.get("claim", "a").entry
+    ledger.amend("claim", "a", {"note": "first"}, by="Ann", reason="r")
+    with pytest.raises(Conflict) as refused:
+        ledger.amend("claim", "a", {"note": "second"}, by="Bea", reason="r", replaces=seen)
+    assert ("note", None, "first") in refused.value.difference
+    assert "Ann" in str(refused.value)
+    assert ledger.get("claim", "a").record.note == "first"
+
+
+def test_an_amendment_keeps_what_was_before(ledger: Ledger) -> None:
+    record(ledger, case(["a: one"]))
+    before = ledger.head().size
+    ledger.amend("claim", "a", {"statement": "said anew", "note": "n"}, by="Ann", reason="a slip")
+    (first, second) = ledger.history("a", "claim")
+    assert (second.recorded_by, second.reason) == ("Ann", "a slip")
+    assert ("statement", "a says so", "said anew") in second.changes
+    assert ledger.get("claim", "a", before).record.named == "a says so"
+    assert first.action == "record"
+
+
+def test_a_links_ends_cannot_be_amended(ledger: Ledger) -> None:
+    record(ledger, case(["a: one", "b: two", "c: three"], ["a repeats b"]))
+    with pytest.raises(Refused, match="withdraw l1 and record another"):
+        ledger.amend("link", "l1", {"to": "c"}, by="T", reason="r")
+
+
+def test_amending_is_checked_like_recording(ledger: Ledger) -> None:
+    record(ledger, case(["a: one"]))
+    for changes, hint in [
+        ({"claimant": ["nobody"]}, "no party with this key"),
+        ({"subject": "one"}, "is a party, not a subject"),
+        ({"grounds": "hearsay"}, "unknown word"),
+        ({"statement": None}, "is missing"),
+    ]:
+        with pytest.raises(BadInput, match=hint):
+            ledger.amend("claim", "a", changes, by="T", reason="r")
+    with pytest.raises(Refused, match="already reads so"):
+        ledger.amend("claim", "a", {"statement": "a says so"}, by="T", reason="r")
+    assert ledger.head().size == 4
+
+
+def test_a_withdrawal_names_what_points_to_the_record(ledger: Ledger) -> None:
+    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+    with pytest.raises(Refused, match=r"link l1 \(to\).*--replaced-by.*--cascade"):
+        ledger.withdraw("claim", "b", by="T", reason="r")
+    change = ledger.withdraw("claim", "b", by="T", reason="r", cascade=True)
+    assert change.also == (("link", "l1"),)
+    assert ledger.keys("claim") == ["a"]
+    assert ledger.verify().faults == ()
+
+
+def test_a_cascade_takes_all_that_points_near_and_far(ledger: Ledger) -> None:
+    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+    ledger.withdraw("party", "one", by="T", reason="r", cascade=True)
+    assert ledger.keys("claim") == ["b"]
+    assert ledger.keys("link") == []
+    assert ledger.verify().faults == ()
+
+
+def test_a_merged_record_answers_to_both_keys(ledger: Ledger) -> None:
+    record(ledger, case(["a: one", "b: two", "c: three"], ["c repeats a"]))
+    ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="b")
+    assert ledger.get("claim", "a").key == "b"
+    assert told(answers_of(ledger), "c").startswith("single-origin")
+    assert [one.key for one in ledger.referrers("claim", ["b"])["b"]] == ["l1"]
+    record(ledger, [{"kind": "link", "key": "late", "type": "supports", "from": "b", "to": "c"}])
+    with pytest.raises(Refused, match="was withdrawn"):
+        ledger.withdraw("claim", "a", by="T", reason="r")
+
+
+def test_merging_the_two_ends_of_a_link_is_refused(ledger: Ledger) -> None:
+    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+    with pytest.raises(Refused, match="withdraw the link first"):
+        ledger.withdraw("claim", "a", by="T", reason="r", replaced_by="b")
+
+
+def test_only_the_claimant_or_a_party_above_or_below_takes_back(ledger: Ledger) -> None:
+    parties = {"desk": {"part_of": "paper"}, "paper": {}, "rival": {}}
+    record(ledger, case(["a: desk", "b: paper", "c: rival"], ["b retracts a"], parties=parties))
+    with pytest.raises(BadInput, match="between rivals the link is `contradicts`"):
+        record(ledger, [{"kind": "link", "type": "retracts", "from": "c", "to": "a"}])
+    with pytest.raises(BadInput, match="contradicts` or `answers"):
+        record(ledger, [{"kind": "link", "type": "updates", "from": "c", "to": "a"}])
+
+
+@pytest.mark.parametrize("kind", ["updates", "retracts"])
+def test_a_ring_of_revisions_is_refused(ledger: Ledger, kind: str) -> None:
+    record(ledger, case(["a: one", "b: one", "c: one"], [f"a {kind} b", f"b {kind} c"]))
+    with pytest.raises(BadInput, match="a ring of"):
+        record(ledger, [{"kind": "link", "type": kind, "from": "c", "to": "a"}])
+
+
+def test_a_party_is_not_part_of_itself(ledger: Ledger) -> None:
+    record(ledger, case(["a: one", "b: two"], parties={"one": {"part_of": "two"}, "two": {}}))
+    with pytest.raises(BadInput, match="would be part of itself: two → one → two"):
+        ledger.amend("party", "two", {"part_of": "one"}, by="T", reason="r")
+
+
+def test_a_mistyped_key_gets_the_nearest(ledger: Ledger) -> None:
+    record(ledger, case(["safeguard-54: one"]))
+    with pytest.raises(NotFound) as missing:
+        ledger.get("claim", "safegaurd-54")
+    assert missing.value.nearest == ("safeguard-54",)
+
+
+def test_a_key_is_never_used_again(ledger: Ledger) -> None:
+    record(ledger, case(["a: one"]))
+    ledger.withdraw("claim", "a", by="T", reason="r")
+    again = {"kind": "claim", "key": "a", "statement": "another", "claimant": "one", "subject": "topic",
+             "citations": [{"source": "a-page"}]}  # fmt: skip
+    with pytest.raises(BadInput, match="its key is not used again"):
+        ledger.take([Given(record_from(again))], by="T")
+
+
+def test_numbers_are_given_out_and_never_again(ledger: Ledger) -> None:
+    record(ledger, case(["a: one"]))
+    plain = {"kind": "claim", "statement": "x", "claimant": "one", "subject": "topic",
+             "citations": [{"source": "a-page"}]}  # fmt: skip
+    assert ledger.record(record_from(plain), by="T") == ["C1"]
+    assert ledger.record(record_from(plain), by="T") == []
+    ledger.withdraw("claim", "C1", by="T", reason="r")
+    assert ledger.record(record_from({**plain, "statement": "y"}), by="T") == ["C2"]

@@ -1,0 +1,100 @@
+"""The two clocks: what the world had heard by a day, what the ledger held at an entry."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from claimledger.errors import Unreadable
+from claimledger.ledger import Ledger
+from claimledger.records.dates import Date, day_text
+from small_cases import answers_of, case, record, told
+
+
+def day(text: str) -> int:
+    found = Date.of(text).latest
+    assert found is not None
+    return found
+
+
+def test_known_by_is_the_earliest_sign_of_a_claim(ledger: Ledger) -> None:
+    sources = {
+        "dated": {"published": "2022-10", "accessed": "2022-11-05"},
+        "read": {"accessed": "2022-10-29"},
+        "silent": {},
+    }
+    extra = {"said": {"asserted": "2022-09"}}
+    drawn = case(
+        ["said: a @dated", "printed: b @dated", "seen: c @read", "told: d @silent", "lone: e @silent"],
+        ["seen repeats told"], sources=sources, extra=extra,
+    )  # fmt: skip
+    record(ledger, drawn)
+    known = {key: day_text(found) for key, found in answers_of(ledger).graph.known_by.items()}
+    today = datetime.now(UTC).date().isoformat()
+    assert known == {
+        "said": "2022-09-30", "printed": "2022-10-31", "seen": "2022-10-29", "told": "2022-10-29",
+        "lone": today,
+    }  # fmt: skip
+
+
+def test_as_of_a_day_only_what_was_known_and_what_it_rests_on(ledger: Ledger) -> None:
+    extra = {"early": {"asserted": "2022-10-01"}, "late": {"asserted": "2022-12-01"},
+             "input": {"asserted": "2023-01-01"}}  # fmt: skip
+    drawn = case(
+        ["early: a", "late: b", "input: c"],
+        ["late contradicts early", "early derives_from input"], extra=extra,
+    )  # fmt: skip
+    record(ledger, drawn)
+    before = answers_of(ledger, as_of=day("2022-10-31"))
+    assert set(before.graph.claims) == {"early", "input"}
+    assert told(before, "early").startswith("single-origin")
+    assert told(answers_of(ledger, as_of=day("2022-12-01")), "early").startswith("contested")
+
+
+def test_a_stated_link_enters_with_its_source(ledger: Ledger) -> None:
+    extra = {"a": {"asserted": "2022-01-01"}, "b": {"asserted": "2022-01-01"}}
+    sources = {"review": {"published": "2022-06-30"}}
+    drawn = case(["a: one", "b: two"], extra=extra, sources=sources)
+    drawn.append({"kind": "link", "key": "l", "type": "contradicts", "from": "a", "to": "b",
+                  "basis": "stated", "citations": [{"source": "review"}]})  # fmt: skip
+    record(ledger, drawn)
+    assert not answers_of(ledger, as_of=day("2022-06-29")).attacks.on("a")
+    assert answers_of(ledger, as_of=day("2022-06-30")).attacks.on("a")
+
+
+def test_any_answer_as_the_ledger_stood_then(ledger: Ledger) -> None:
+    record(ledger, case(["a: one obs", "b: two obs"], ["a corroborates b"]))
+    before = ledger.head().size
+    record(ledger, [{"kind": "link", "key": "l2", "type": "contradicts", "from": "a", "to": "b"}])
+    ledger.withdraw("link", "l1", by="T", reason="r")
+    assert told(answers_of(ledger, before), "a") == "corroborated 2..2 in"
+    assert told(answers_of(ledger), "a").startswith("contested")
+    assert not answers_of(ledger, 1).graph.claims
+    assert ledger.head(before).root != ledger.head().root
+
+
+def test_recorded_at_never_goes_back(path: Path) -> None:
+    moments = iter([datetime(2023, 1, 2, tzinfo=UTC), datetime(2023, 1, 1, tzinfo=UTC)])
+    with Ledger.create(path, clock=lambda: next(moments)) as ledger:
+        record(ledger, case(["a: one"]))
+        ledger.amend("claim", "a", {"note": "n"}, by="T", reason="r")
+        assert [event.recorded_at[:10] for event in ledger.history("a", "claim")] == [
+            "2023-01-02"
+        ] * 2
+        assert ledger.verify().clean
+
+
+def test_a_ledger_time_is_an_entry_a_timestamp_or_a_day(path: Path) -> None:
+    start = datetime(2023, 1, 1, 12, tzinfo=UTC)
+    times = iter(start + timedelta(days=n) for n in range(10))
+    with Ledger.create(path, clock=lambda: next(times)) as ledger:
+        for name in ("one", "two", "three"):
+            record(ledger, [{"kind": "party", "key": name, "name": name}])
+        found = [ledger.entry_at(when) for when in
+                 ("2", "#3", "99", "2022-12-31", "2023-01-01", "1 January 2023",
+                  "2023-01-02T11:59:59Z", "2023-01-02T12:00:00+00:00", "2024")]  # fmt: skip
+        assert found == [2, 3, 3, 0, 1, 1, 1, 2, 3]
+        with pytest.raises(Unreadable, match="entry number"):
+            ledger.entry_at("recently")

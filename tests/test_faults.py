@@ -1,0 +1,298 @@
+"""Nothing is lost: killed, out of disk, read-only, two at once; whole or absent each time."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from claimledger.errors import StoreError
+from claimledger.ledger import Ledger
+from small_cases import case, record
+
+
+def lines(number: int, start: int = 0) -> str:
+    """A case of some size as JSON Lines."""
+    base = [
+        {"kind": "party", "key": "p", "name": "P"},
+        {"kind": "source", "key": "s", "title": "S"},
+        {"kind": "subject", "key": "t", "label": "T"},
+    ]
+    claims = [
+        {"kind": "claim", "key": f"c-{n}", "statement": f"statement number {n} " * 5, "claimant": "p",
+         "subject": "t", "citations": [{"source": "s"}]}
+        for n in range(start, start + number)
+    ]  # fmt: skip
+    return "\n".join(json.dumps(one) for one in base + claims)
+
+
+def start(path: Path, *words: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "claimledger", "--ledger", str(path), *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_a_kill_at_any_moment_of_an_import_leaves_all_or_nothing(
+    path: Path, tmp_path: Path
+) -> None:
+    Ledger.create(path).close()
+    chance = random.Random(7)
+    landed = 0
+    for turn in range(8):
+        file = tmp_path / f"{turn}.jsonl"
+        file.write_text(lines(1500, start=turn * 1500))
+        with Ledger.open(path) as ledger:
+            before = ledger.head()
+        process = start(path, "import", str(file))
+        try:
+            process.wait(0.7 + chance.random() * 1.2)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
+        with Ledger.open(path) as ledger:
+            after = ledger.head()
+            assert ledger.verify().faults == ()
+            assert ledger.head(before.size).root == before.root
+        grown = after.size - before.size
+        assert grown in (0, 1500, 1503)
+        if process.returncode == 0:
+            assert grown
+        landed += bool(grown)
+    # The next command works without mending by hand.
+    with Ledger.open(path, writable=True) as ledger:
+        record(ledger, [{"kind": "party", "key": "after", "name": "After"}])
+        assert ledger.verify().clean
+
+
+def test_a_full_disk_writes_nothing_and_says_so(path: Path) -> None:
+    """SQLite's own page limit stands in for the disk: it fails at the same place, with the same code."""
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+        before = ledger.head()
+        driver = ledger._store.driver  # type: ignore[attr-defined]
+        pages = driver.execute("PRAGMA page_count").fetchone()[0]
+        driver.execute(f"PRAGMA max_page_count = {pages + 2}")
+        big = {"kind": "party", "key": "big", "name": "Big", "note": "x" * 500_000}
+        with pytest.raises(StoreError, match="disk is full; nothing was written"):
+            record(ledger, [big])
+        assert ledger.head() == before
+        driver.execute("PRAGMA max_page_count = 1000000")
+        record(ledger, [big])
+        assert ledger.verify().faults == ()
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/bin/mount").exists(), reason="needs to mount a tmpfs"
+)
+def test_a_really_full_disk(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        path = disk / "ledger.db"
+        Ledger.create(path).close()
+        file = tmp_path / "case.jsonl"
+        file.write_text(lines(3000))
+        process = start(path, "import", str(file))
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert b"disk is full" in told or b"failed" in told
+        assert b"Traceback" not in told
+        with Ledger.open(path) as ledger:
+            assert ledger.head().size == 0
+            assert ledger.verify().faults == ()
+    finally:
+        subprocess.run(["umount", str(disk)], check=False)
+
+
+def test_two_processes_writing_at_once_both_land(path: Path, tmp_path: Path) -> None:
+    Ledger.create(path).close()
+    files = []
+    for turn in range(4):
+        file = tmp_path / f"{turn}.jsonl"
+        file.write_text(lines(200, start=turn * 200))
+        files.append(file)
+    processes = [start(path, "import", str(file)) for file in files]
+    told = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, told
+    with Ledger.open(path) as ledger:
+        assert ledger.head().size == 803
+        assert ledger.verify().faults == ()
+    assert sorted(file.name for file in tmp_path.glob("ledger.db*")) == ["ledger.db"]
+
+
+def test_a_reader_reads_on_while_a_writer_is_inside(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+        with ledger._store.writing():
+            record(ledger, [{"kind": "party", "key": "half", "name": "Half"}])
+            with Ledger.open(path) as reader:
+                assert [held.key for held in reader.with_key("a")] == ["a"]
+                assert not reader.with_key("half")
+
+
+def test_reading_leaves_the_file_and_its_folder_as_they_were(path: Path, tmp_path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+    before = (path.read_bytes(), path.stat().st_mtime_ns, sorted(tmp_path.iterdir()))
+    for words in (
+        ["show", "a"],
+        ["verify"],
+        ["standings"],
+        ["report"],
+        ["search", "says"],
+        ["audit", "a"],
+    ):
+        process = start(path, *words)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 0, told
+    assert (path.read_bytes(), path.stat().st_mtime_ns, sorted(tmp_path.iterdir())) == before
+
+
+def as_a_plain_user(work: Callable[[], str]) -> str:
+    """Do something in a process without root's rights: for it, read-only means read-only."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            told = work()
+        except BaseException as error:  # the parent must hear of anything
+            told = f"{type(error).__name__}: {error}"
+        os.write(writing, told.encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as heard:
+        return heard.read().decode()
+
+
+def test_a_read_only_file_in_a_read_only_folder(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+    for above in [path.parent, *path.parents][:-2]:
+        above.chmod(above.stat().st_mode | 0o055)
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+
+    def work() -> str:
+        with Ledger.open(path) as ledger:
+            told = f"{ledger.verify().clean} {[held.key for held in ledger.with_key('a')]} "
+        try:
+            with Ledger.open(path, writable=True) as ledger:
+                record(ledger, [{"kind": "party", "key": "x", "name": "X"}])
+        except StoreError as error:
+            told += str(error)
+        return told
+
+    try:
+        told = as_a_plain_user(work)
+        assert told.startswith("True ['a']"), told
+        assert "read-only" in told
+        assert [file.name for file in path.parent.glob("ledger.db*")] == ["ledger.db"]
+    finally:
+        path.parent.chmod(0o755)
+
+
+def test_a_leftover_journal_in_a_read_only_folder_is_a_named_error(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+    killed_inside_a_write(path)
+    for above in [path.parent, *path.parents][:-2]:
+        above.chmod(above.stat().st_mode | 0o055)
+    Path(f"{path}-shm").unlink(missing_ok=True)
+    path.parent.chmod(0o555)
+
+    def work() -> str:
+        with Ledger.open(path) as ledger:
+            return f"opened {ledger.head().size}"
+
+    try:
+        told = as_a_plain_user(work)
+        assert "ledger.db-wal, left by a write that was cut off" in told
+    finally:
+        path.parent.chmod(0o755)
+
+
+def killed_inside_a_write(path: Path) -> None:
+    """Leave a ledger as a writer leaves it that is killed inside its second transaction."""
+    script = (
+        "import os, signal\nfrom claimledger.ledger import Ledger\n"
+        "from claimledger.records.party import Party\n"
+        f"ledger = Ledger.open({str(path)!r}, writable=True)\n"
+        "ledger.record(Party(key='kept', name='Kept'), by='T')\n"
+        "with ledger._store.writing():\n"
+        "    ledger.record(Party(key='lost', name='Lost'), by='T')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert Path(f"{path}-wal").exists()
+
+
+def test_a_leftover_journal_is_recovered_where_it_may_be_and_named_where_not(path: Path) -> None:
+    """A writer is killed inside its transaction: what was complete is kept, the rest undone."""
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+        size = ledger.head().size
+    killed_inside_a_write(path)
+    with Ledger.open(path) as ledger:
+        assert ledger.head().size == size + 1
+        assert [held.key for held in ledger.with_key("kept")] == ["kept"]
+        assert not ledger.with_key("lost")
+        assert ledger.verify().faults == ()
+
+
+def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path: Path) -> None:
+    text, other, newer = tmp_path / "text.db", tmp_path / "other.db", tmp_path / "newer.db"
+    text.write_text("not a database at all, but long enough to be looked at" * 20)
+    with sqlite3.connect(other) as raw:
+        raw.execute("CREATE TABLE t (x)")
+    raw.close()
+    Ledger.create(newer).close()
+    with sqlite3.connect(newer) as raw:
+        raw.execute("PRAGMA user_version = 99901")
+    raw.close()
+    for file, hint in (
+        (text, "not a ledger"),
+        (other, "another program"),
+        (newer, "newer claimledger"),
+    ):
+        before = file.read_bytes()
+        for writable in (False, True):
+            with pytest.raises(StoreError, match=hint):
+                Ledger.open(file, writable=writable)
+        assert file.read_bytes() == before
+    with pytest.raises(StoreError, match="does not exist"):
+        Ledger.open(tmp_path / "none.db")
+    with pytest.raises(StoreError, match="is a folder"):
+        Ledger.open(tmp_path)
+    with pytest.raises(StoreError, match="needs a new file"):
+        Ledger.create(newer)
+
+
+def test_waiting_for_the_lock_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claimledger.ledger.store.sqlite._WAIT_SECONDS", 0.2)
+    Ledger.create(path).close()
+    with Ledger.open(path, writable=True) as one, Ledger.open(path, writable=True) as other:
+        other._store.driver.execute("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]
+        with one._store.writing():
+            begun = time.monotonic()
+            with pytest.raises(StoreError, match="another program holds the ledger"):
+                record(other, [{"kind": "party", "key": "x", "name": "X"}])
+            assert time.monotonic() - begun < 30

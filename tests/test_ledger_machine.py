@@ -1,0 +1,174 @@
+"""A state machine drives a real ledger beside a plain model, and compares every answer at every clock."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from claimledger.errors import BadInput, Refused
+from claimledger.ledger import Given, Ledger
+from claimledger.records.check import record_from
+
+Model = dict[tuple[str, str], dict[str, Any]]
+texts = st.text(
+    st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=12
+)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """The model keeps, for each number of entries, what should stand then."""
+
+    claims = Bundle("claims")
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.ledger = Ledger.create(self.folder / "ledger.db")
+        self.now: Model = {}
+        self.then: list[Model] = [{}]
+        self.ever: list[dict[str, Any]] = []
+        self.number = 0
+        for one in (
+            {"kind": "party", "key": "p", "name": "P"},
+            {"kind": "source", "key": "s", "title": "S"},
+            {"kind": "subject", "key": "t", "label": "T"},
+        ):
+            self.write(one)
+
+    def write(self, given: dict[str, Any]) -> None:
+        self.ledger.take([Given(record_from(given))], by="M")
+        fields = {name: held for name, held in given.items() if name not in ("kind", "key")}
+        self.note({**self.now, (given["kind"], given["key"]): fields})
+        self.ever.append(given)
+
+    def note(self, model: Model) -> None:
+        self.now = model
+        self.then.append(model)
+
+    def claim(self, key: str, statement: str) -> dict[str, Any]:
+        return {"kind": "claim", "key": key, "statement": statement, "claimant": ["p"], "subject": "t",
+                "citations": [{"source": "s"}]}  # fmt: skip
+
+    @rule(target=claims, statement=texts)
+    def record(self, statement: str) -> str:
+        self.number += 1
+        key = f"c-{self.number}"
+        self.write(self.claim(key, statement))
+        return key
+
+    @rule(key=claims, statement=texts)
+    def amend(self, key: str, statement: str) -> None:
+        held = self.now.get(("claim", key))
+        if held is None or held["statement"] == statement:
+            try:
+                self.ledger.amend("claim", key, {"statement": statement}, by="M", reason="r")
+            except Refused:
+                return
+            same_in_nfc = held is not None
+            assert not same_in_nfc, "an amendment that changes nothing was taken"
+            return
+        try:
+            self.ledger.amend("claim", key, {"statement": statement}, by="M", reason="r")
+        except Refused:
+            import unicodedata
+
+            assert unicodedata.normalize("NFC", statement) == unicodedata.normalize(
+                "NFC", held["statement"]
+            )
+            return
+        self.note({**self.now, ("claim", key): {**held, "statement": statement}})
+        self.ever.append(self.claim(key, statement))
+
+    @rule(one=claims, other=claims, kind=st.sampled_from(["repeats", "contradicts", "updates"]))
+    def link(self, one: str, other: str, kind: str) -> None:
+        self.number += 1
+        key = f"l-{self.number}"
+        given = {
+            "kind": "link",
+            "key": key,
+            "type": kind,
+            "from": one,
+            "to": other,
+            "basis": "judged",
+        }
+        try:
+            self.write(given)
+        except BadInput:
+            gone = ("claim", one) not in self.now or ("claim", other) not in self.now
+            assert gone or one == other or (kind == "updates" and self.leads(other, one))
+
+    def leads(self, start: str, end: str) -> bool:
+        seen, stack = set(), [start]
+        while stack:
+            at = stack.pop()
+            if at == end:
+                return True
+            for (kind, _), held in self.now.items():
+                newer = kind == "link" and held["type"] == "updates" and held["from"] == at
+                if newer and held["to"] not in seen:
+                    seen.add(held["to"])
+                    stack.append(held["to"])
+        return False
+
+    @rule(key=claims)
+    def withdraw(self, key: str) -> None:
+        pointed = any(
+            kind == "link" and key in (h["from"], h["to"]) for (kind, _), h in self.now.items()
+        )
+        try:
+            self.ledger.withdraw("claim", key, by="M", reason="r")
+        except Refused:
+            assert pointed or ("claim", key) not in self.now
+            return
+        assert not pointed
+        self.note({what: held for what, held in self.now.items() if what != ("claim", key)})
+
+    @precondition(lambda self: self.ever)
+    @rule(data=st.data())
+    def import_again(self, data: st.DataObject) -> None:
+        """What the ledger has held, in any version or withdrawn, writes nothing."""
+        given = data.draw(st.sampled_from(self.ever))
+        taken = self.ledger.take([Given(record_from(given))], by="M")
+        assert (len(taken.written), taken.unchanged) == (0, 1)
+
+    @rule()
+    def reopen(self) -> None:
+        self.ledger.close()
+        self.ledger = Ledger.open(self.folder / "ledger.db", writable=True)
+
+    @rule()
+    def rebuild(self) -> None:
+        self.ledger.rebuild()
+
+    @invariant()
+    def every_clock_agrees(self) -> None:
+        assert self.ledger.head().size == len(self.then) - 1
+        for entries in {0, len(self.then) // 2, len(self.then) - 1}:
+            found = {}
+            for kind in ("party", "source", "subject", "claim", "link"):
+                for held in self.ledger.records(kind, entries):
+                    fields = held.record.as_json()
+                    found[kind, fields.pop("key")] = fields
+            assert found == self.then[entries]
+
+    def teardown(self) -> None:
+        assert self.ledger.verify().faults == ()
+        self.ledger.close()
+        shutil.rmtree(self.folder)
+
+
+LedgerMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20)
+TestLedger = LedgerMachine.TestCase
