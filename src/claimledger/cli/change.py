@@ -26,7 +26,7 @@ kind_option = click.option("--kind", metavar="KIND", help="Which kind, where two
 
 def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -> Held:
     """Return the one record with a key; two kinds with one key ask for ``--kind``."""
-    from claimledger.errors import NotFound
+    from claimledger.errors import NotFound, Refused
 
     if kind is not None:
         from claimledger.records.kinds import KINDS
@@ -40,9 +40,15 @@ def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -
         raise UsageMistake(f"{key} is the key of several records: say --kind {kinds}")
     if found:
         return found[0]
-    for event in ledger.history(key):
+    events = ledger.history(key)
+    for event in events:
         if event.action == "withdraw" and event.replaced_by:
             return ledger.get(event.kind, key, known)
+    if events:
+        last = events[-1]
+        if known is not None and events[0].entry > known:
+            raise Refused(f"{key} came with entry {events[0].entry}, after entry {known}")
+        raise Refused(f"{last.kind} {key} was withdrawn; `claimledger history {key}` says why")
     raise NotFound("record", key, ledger.near_keys(key))
 
 

@@ -26,7 +26,7 @@ def _lines(value: Audit) -> Iterator[str]:
         yield from _step(step)
     for line in value.trail_ends:
         yield from _wrap(f"TRAIL ENDS at {line.key}: {visible(line.text)}", 2, 2)
-    yield from _wrap(f"Independent origins: {value.origins}", 0, 2)
+    yield from _wrap(f"Origins: {value.origins}", 0, 2)
     for told in value.roots:
         yield from _wrap(visible(told), 2, 2)
     for told in value.mergers:

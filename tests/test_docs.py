@@ -1,0 +1,159 @@
+"""The documentation is run: every command in README and docs/ is executed and its output compared.
+
+``UPDATE_DOCS=1 pytest tests/test_docs.py`` writes the outputs and the tables of fields anew; read the
+difference before you commit it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from claimledger.cli.main import COMMANDS
+from claimledger.records.citation import Citation
+from claimledger.records.figure import Figure
+from claimledger.records.kinds import KINDS, fields_of
+from claimledger.records.link import RELATIONS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+UPDATING = bool(os.environ.get("UPDATE_DOCS"))
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^```(?:sh|bash|shell)\n", re.MULTILINE)
+
+
+def in_a_folder(folder: Path) -> dict[str, str]:
+    """Prepare a folder as a fresh clone looks to somebody who tries the documentation."""
+    shutil.copy(ROOT / "ledger.db", folder / "ledger.db")
+    shutil.copytree(ROOT / "fixtures", folder / "fixtures", ignore=shutil.ignore_patterns("__pycache__"))
+    program = folder / "bin" / "claimledger"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m claimledger "$@"\n')
+    program.chmod(0o755)
+    kept = {name: held for name, held in os.environ.items() if name.startswith(("LC_", "LANG"))}
+    path = f"{program.parent}:/usr/bin:/bin"
+    return {**kept, "PATH": path, "HOME": str(folder), "CLAIMLEDGER_BY": "Ann", "LC_ALL": "C.UTF-8"}
+
+
+def run(command: str, folder: Path, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True,
+        encoding="utf-8", timeout=120, check=False,
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+def steps(block: str) -> list[tuple[str, str]]:
+    """Return the commands of a block, each with the output that is to follow it."""
+    found: list[tuple[str, str]] = []
+    lines = block.splitlines(keepends=True)
+    while lines:
+        line = lines.pop(0)
+        assert line.startswith("$ "), f"a console block begins with a command, not {line!r}"
+        command = line[2:]
+        while command.endswith("\\\n"):
+            command += lines.pop(0)
+        heredoc = re.search(r"<<'?(\w+)'?\s*$", command)
+        if heredoc:
+            while not command.endswith(f"\n{heredoc[1]}\n"):
+                command += lines.pop(0)
+        output = ""
+        while lines and not lines[0].startswith("$ "):
+            output += lines.pop(0)
+        found.append((command, output))
+    return found
+
+
+def without_now(output: str) -> str:
+    """Return an output with the times of this very run left open."""
+    today = datetime.now(UTC).date().isoformat()
+    return re.sub(rf"{today}T[0-9:.]+Z|(?<=root )[0-9a-f]{{64}}", "…", output)
+
+
+def agree(expected: str, actual: str) -> bool:
+    """Whether an output is as told; a line ``...`` stands for any lines, ``…`` for any text."""
+    parts = re.escape(expected).replace(r"\.\.\.\n", "(?:.*\n)*?").replace("…", ".*?")
+    return re.fullmatch(parts, actual) is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_every_command_gives_the_output_that_is_told(page: Path, tmp_path: Path) -> None:
+    text = page.read_text("utf-8")
+    assert not SHELL.search(text), "shell commands stand in console blocks, so that they are run"
+    environment = in_a_folder(tmp_path)
+    for match in BLOCK.finditer(text):
+        told = ""
+        for command, expected in steps(match[1]):
+            actual = run(command, tmp_path, environment)
+            assert "Traceback" not in actual
+            if not UPDATING:
+                assert agree(expected, actual), f"{command}gives\n{actual}\nand not\n{expected}"
+            keep = agree(expected, actual) and expected
+            told += f"$ {command}{expected if keep else without_now(actual)}"
+        if UPDATING:
+            page.write_text(page.read_text("utf-8").replace(match[1], told), "utf-8")
+
+
+WORDS = {**KINDS, "figure": Figure, "citation": Citation}
+
+
+def field_table(word: str) -> str:
+    """Return the table of a word's fields."""
+    rows = ["| field | is | |", "|---|---|---|"]
+    for field in fields_of(WORDS[word]):
+        kind = {"texts": "list", "parts": f"list of [{field.name[:-1]}s]({field.name[:-1]}.md)",
+                "map": "names and texts", "date": "[date](../dates.md)", "decimal": "exact decimal",
+                "target": 'key of a claim, or `{"source": key}`'}.get(field.form, "text")  # fmt: skip
+        if field.points_to:
+            of = f"of a [{field.points_to}]({field.points_to}.md)"
+            kind = f"keys {of}" if field.form == "texts" else f"key {of}"
+        if field.choices:
+            kind = ", ".join(f"`{choice}`" for choice in field.choices)
+        need = "required" if field.required else ""
+        rows.append(f"| `{field.name}` | {field.description} | {kind}{'; ' + need if need else ''} |")
+    return "\n".join(rows)
+
+
+def relation_table() -> str:
+    rows = ["| family | type | meaning | standard |", "|---|---|---|---|"]
+    for name, one in RELATIONS.items():
+        standards = ", ".join(one.standards)
+        rows.append(f"| {one.family.value} | `{name}` | {one.meaning} | {standards} |")
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize("word", list(WORDS))
+def test_every_word_has_a_page_with_its_fields(word: str) -> None:
+    page = ROOT / "docs" / "words" / f"{word}.md"
+    text = page.read_text("utf-8")
+    tables = {"fields": field_table(word), "relations": relation_table()}
+    for name, table in tables.items():
+        marked = re.search(rf"<!-- {name} -->\n(.*?)<!-- end -->", text, re.DOTALL)
+        if name == "fields":
+            assert marked, f"{page.name} has no table of fields"
+        if marked and UPDATING:
+            text = text.replace(marked[0], f"<!-- {name} -->\n{table}\n<!-- end -->")
+            page.write_text(text, "utf-8")
+        elif marked:
+            assert marked[1].strip() == table
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_is_documented(command: str) -> None:
+    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "commands").glob("*.md"))
+    assert re.search(rf"^#+ .*`{command}`", pages, re.MULTILINE), f"{command} has no heading in docs/commands"
+    assert f"| `{command}` |" in (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8")):
+        if not target.startswith(("http:", "https:")):
+            assert (page.parent / target).exists(), target
