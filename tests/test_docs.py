@@ -32,7 +32,9 @@ SHELL = re.compile(r"^```(?:sh|bash|shell)\n", re.MULTILINE)
 def in_a_folder(folder: Path) -> dict[str, str]:
     """Prepare a folder as a fresh clone looks to somebody who tries the documentation."""
     shutil.copy(ROOT / "ledger.db", folder / "ledger.db")
-    shutil.copytree(ROOT / "fixtures", folder / "fixtures", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "fixtures", folder / "fixtures", ignore=shutil.ignore_patterns("__pycache__")
+    )
     program = folder / "bin" / "claimledger"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m claimledger "$@"\n')
@@ -117,7 +119,9 @@ def field_table(word: str) -> str:
         if field.choices:
             kind = ", ".join(f"`{choice}`" for choice in field.choices)
         need = "required" if field.required else ""
-        rows.append(f"| `{field.name}` | {field.description} | {kind}{'; ' + need if need else ''} |")
+        rows.append(
+            f"| `{field.name}` | {field.description} | {kind}{'; ' + need if need else ''} |"
+        )
     return "\n".join(rows)
 
 
@@ -148,7 +152,9 @@ def test_every_word_has_a_page_with_its_fields(word: str) -> None:
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_is_documented(command: str) -> None:
     pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "commands").glob("*.md"))
-    assert re.search(rf"^#+ .*`{command}`", pages, re.MULTILINE), f"{command} has no heading in docs/commands"
+    assert re.search(rf"^#+ .*`{command}`", pages, re.MULTILINE), (
+        f"{command} has no heading in docs/commands"
+    )
     assert f"| `{command}` |" in (ROOT / "README.md").read_text("utf-8")
 
 

@@ -42,6 +42,8 @@ def disputes(session: Session, subject: str | None) -> None:
             past = " (past)" if one.past else ""
             say(f"{one.type} {one.at}{past}, {one.basis} [{one.link}]: {one.attacker.who}: "
                 f"{cut(one.attacker.statement, 160)}  [{one.attacker.key}]", indent=4, hang=2)  # fmt: skip
+        if section.beside:
+            say("with it " + ", ".join(claim.key for claim in section.beside), indent=4, hang=2)
         if section.reached:
             say("reaches " + ", ".join(claim.key for claim in section.reached), indent=4, hang=2)
         for reply in section.replies:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -89,8 +88,10 @@ def export(session: Session, log: bool, output: str | None) -> None:
 
 
 def _write(stream: BinaryIO, lines: Iterator[Any]) -> None:
+    from claimledger.records.text import json_text
+
     for line in lines:
-        stream.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        stream.write(json_text(line, None).encode() + b"\n")
 
 
 def _records(ledger: Ledger, known: int | None) -> Iterator[Any]:

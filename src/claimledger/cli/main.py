@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from difflib import get_close_matches
@@ -129,12 +128,15 @@ def main() -> None:
 
 
 def _tell(error: ClaimledgerError) -> None:
-    from claimledger.cli.output import printable
+    from claimledger.cli.output import printable, width, wrapped
 
     if "--json" in sys.argv[1:]:
-        click.echo(json.dumps(error.as_json(), ensure_ascii=False, indent=2), err=True)
+        from claimledger.records.text import json_text
+
+        click.echo(json_text(error.as_json()), err=True)
         return
-    lines = str(error).splitlines() or [type(error).__name__]
-    click.echo(
-        "\n".join(["claimledger: " + printable(lines[0]), *map(printable, lines[1:])]), err=True
-    )
+    for number, line in enumerate(str(error).splitlines() or [type(error).__name__]):
+        shown = printable(line if number else "claimledger: " + line)
+        # In a pipe a problem stays on one line, for those who search it.
+        for part in wrapped(shown, width(), 0, 2) if sys.stderr.isatty() else [shown]:
+            click.echo(part, err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 
 import click
 
-from claimledger.records.text import visible
+from claimledger.records.text import json_text, visible
 
 _WIDEST = 100
 _PIPE = 80
@@ -43,11 +42,7 @@ def say(text: str = "", indent: int = 0, hang: int = 0) -> None:
 
 def answer(value: Any) -> None:
     """Print an answer as one JSON object."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
-
-
-def _plain(value: Any) -> Any:
-    return value.as_json() if hasattr(value, "as_json") else str(value)
+    click.echo(json_text(value))
 
 
 def cells(text: str) -> int:

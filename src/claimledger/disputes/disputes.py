@@ -33,6 +33,9 @@ class Dispute:
     past: tuple[CutLink, ...]
     """Links of attackers that were retracted or superseded."""
 
+    beside: tuple[str, ...]
+    """Claims that say the same as an attacker, and are contested with it."""
+
     reached: tuple[str, ...]
     """Claims contested only through these claims, because they rest on them."""
 
@@ -106,6 +109,7 @@ def _dispute(
         attackers,
         tuple(sorted(links, key=lambda link: link.entry)),
         tuple(sorted(past, key=lambda link: link.entry)),
+        _beside(answers, members, attackers),
         _reached(answers, members),
         (),
         _since(answers, links),
@@ -136,12 +140,22 @@ def _criticised(answers: Answers) -> list[Dispute]:
                     tuple(sorted({link.from_ for link in links})),
                     tuple(links),
                     tuple(past),
+                    (),
                     _reached(answers, claims),
                     tuple(sorted(questioned[source])),
                     min(graph.known_by[link.from_] for link in links),
                 )
             )
     return found
+
+
+def _beside(
+    answers: Answers, members: tuple[str, ...], attackers: tuple[str, ...]
+) -> tuple[str, ...]:
+    told = {*members, *attackers}
+    asserted = answers.assertions
+    same = {key for one in attackers for key in asserted.members[asserted.of[one]]}
+    return tuple(sorted(key for key in same - told if answers.attacks.contested(key)))
 
 
 def _since(answers: Answers, links: list[CutLink]) -> int:

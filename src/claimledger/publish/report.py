@@ -58,6 +58,7 @@ class Section:
     judged: int
     origins: str
     attackers_origins: str
+    beside: tuple[Said, ...]
     reached: tuple[Said, ...]
     questioned: tuple[Said, ...]
     replies: tuple[Reply, ...]
@@ -223,7 +224,7 @@ class _Reporter:
         past = (link.from_ for link in dispute.past)
         other_ends = (link.to for link in dispute.past if link.to_kind == "claim")
         return (
-            *dispute.claims, *dispute.attackers, *dispute.reached, *dispute.questioned,
+            *dispute.claims, *dispute.attackers, *dispute.beside, *dispute.reached, *dispute.questioned,
             *past, *other_ends,
         )  # fmt: skip
 
@@ -253,6 +254,7 @@ class _Reporter:
             judged=one.judged,
             origins="" if one.source else words.origins(answers.origins(one.head)),
             attackers_origins=words.origins(attackers_origins(answers, one)),
+            beside=tuple(self._said(key) for key in one.beside),
             reached=tuple(self._said(key) for key in one.reached),
             questioned=tuple(self._said(key) for key in one.questioned),
             replies=tuple(r for key in replied for r in self._claims.replies(key, "answers")),

@@ -7,6 +7,7 @@ they can make one name look like another; statements and quotes keep theirs and 
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from typing import Annotated
@@ -16,7 +17,11 @@ from pydantic import StringConstraints
 _NUL = "\x00"
 _CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _BIDI = "\u202a-\u202e\u2066-\u2069"
-_HIDDEN = re.compile(f"[{_CONTROL}{_BIDI}\u200b\u200e\u200f\u061c\ufeff\ufff9-\ufffb]")
+_MARKS = "\u200b\u200e\u200f\u061c\ufeff\ufff9-\ufffb"
+_HIDDEN = re.compile(f"[{_CONTROL}{_BIDI}{_MARKS}]")
+_HIDDEN_IN_JSON = re.compile(
+    f"[\x7f-\x9f{_HIDDEN.pattern[1:-1].replace(_CONTROL, '')}\u2028\u2029]"
+)
 _UNFIT_FOR_NAMES = re.compile(f"[{_CONTROL}{_BIDI}]")
 
 
@@ -39,6 +44,16 @@ def _escape(match: re.Match[str]) -> str:
     sign = match.group()
     short = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(sign)
     return short or (f"\\x{ord(sign):02x}" if ord(sign) < 256 else f"\\u{ord(sign):04x}")
+
+
+def json_text(value: object, indent: int | None = 2) -> str:
+    r"""Return a value as JSON, readable in any script, hidden characters as ``\u202e`` escapes.
+
+    The escapes mean the same to a program; a terminal does not obey them.
+    """
+    compact = (",", ":") if indent is None else None
+    written = json.dumps(value, ensure_ascii=False, indent=indent, separators=compact)
+    return _HIDDEN_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", written)
 
 
 def why_unfit(text: str) -> str:

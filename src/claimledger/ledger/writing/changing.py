@@ -19,6 +19,7 @@ from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import ENTRY, HISTORY
 from claimledger.ledger.writing.append import Appender, redacted_row, remove_version
 from claimledger.records.check import record_of
+from claimledger.records.keys import is_key
 from claimledger.records.kinds import KINDS
 from claimledger.records.link import Link
 
@@ -238,9 +239,9 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
 
 
 def _texts(value: object) -> Iterable[str]:
-    """Yield the texts of a payload that are long enough to be looked for."""
+    """Yield the texts of a payload that are long enough to be looked for; keys of others stay."""
     if isinstance(value, str):
-        if len(value) >= _SHORTEST_SOUGHT:
+        if len(value) >= _SHORTEST_SOUGHT and not is_key(value):
             yield value
     elif isinstance(value, dict):
         for held in value.values():

@@ -40,7 +40,7 @@ def _rows(section: Section) -> list[list[str]]:
         # A member of a contested assertion that nothing is aimed at is hit by all of them.
         for against in aimed or section.against:
             rows.append([*_head(section), *_claim(claim), *_against(against), ""])
-    for claim in section.reached:
+    for claim in (*section.beside, *section.reached):
         blank = [""] * 9
         rows.append([*_head(section), *_claim(claim), *blank, section.head])
     return rows

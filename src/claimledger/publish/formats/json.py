@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from claimledger.publish.audit import Audit
 from claimledger.publish.report import Report
+from claimledger.records.text import json_text
 
 
 def report(value: Report) -> str:
@@ -19,4 +18,4 @@ def audit(value: Audit) -> str:
 
 
 def _written(value: Report | Audit) -> str:
-    return json.dumps(value.as_json(), ensure_ascii=False, indent=2) + "\n"
+    return json_text(value.as_json()) + "\n"

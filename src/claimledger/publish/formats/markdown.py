@@ -68,6 +68,8 @@ def _section(section: Section) -> Iterator[str]:
     yield ""
     for against in section.against:
         yield from _against(against)
+    same = "Contested because they say the same as what contradicts it"
+    yield from _list(same, _short(section.beside))
     yield from _list("Contested because they rest on it", _short(section.reached))
     yield from _list("Attribution in question", _short(section.questioned))
     replies = [f"{safe(r.who)}: {safe(r.statement)} `[{r.key}]`" for r in section.replies]

@@ -1,0 +1,319 @@
+"""Commands as a user meets them: status, words, JSON, pipes; and what a start may cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claimledger.cli.main import COMMANDS
+from claimledger.ledger import Ledger
+from small_cases import case, record
+
+Call = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def filled(path: Path) -> Path:
+    extra = {"a": {"figures": [{"measure": "stations", "value": "54"}], "asserted": "2022-10-12"},
+             "c": {"figures": [{"measure": "stations", "value": "over 60"}]}}  # fmt: skip
+    with Ledger.create(path) as ledger:
+        record(
+            ledger,
+            case(["a: one obs", "b: two", "c: three", "d: four"],
+                 ["b repeats a", "c contradicts a", "d undercuts @b-page"], extra=extra),
+        )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_has_help(call: Call, command: str) -> None:
+    done = call(command, "--help")
+    assert done.returncode == 0
+    assert "Usage: claimledger" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+ANSWERS = [
+    ["show", "a"], ["list"], ["search", "says"], ["disputes"], ["origins", "a"], ["standings"], ["audit", "a"],
+    ["verify"], ["stats"], ["history", "a"], ["schema", "claim"], ["party", "list"], ["report"],
+    ["source", "show", "a-page"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ANSWERS, ids=[" ".join(words) for words in ANSWERS])
+def test_every_answer_is_one_json_object_wherever_the_option_stands(
+    call: Call, filled: Path, words: list[str]
+) -> None:
+    behind = call(*words, "--json")
+    before = call("--json", *words)
+    assert behind.returncode == before.returncode == 0, behind.stderr
+    assert isinstance(json.loads(behind.stdout), dict)
+    assert behind.stdout == before.stdout
+
+
+@pytest.mark.parametrize("words", ANSWERS, ids=[" ".join(words) for words in ANSWERS])
+def test_output_fits_a_pipe(call: Call, filled: Path, words: list[str]) -> None:
+    done = call(*words)
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert not re.search("[─━│┃┌└╭]", done.stdout)
+    if words[0] not in ("schema", "report"):
+        assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_standings_and_show_give_the_same_four(call: Call, filled: Path) -> None:
+    standings = json.loads(call("standings", "--json").stdout)
+    shown = json.loads(call("show", "a", "--json").stdout)
+    assert standings["a"] == {
+        "standing": "contested", "at_least": 1, "at_most": 1, "acceptability": "undecided"
+    }  # fmt: skip
+    assert {name: shown[name] for name in standings["a"]} == standings["a"]
+    assert standings["b"]["standing"] == "contested"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "hint"),
+    [
+        (["shwo", "a"], 2, "Did you mean show?"),
+        (["show"], 2, "Missing argument"),
+        (["show", "aa"], 1, "nearest: a"),
+        (["--ledger", "none.db", "show", "a"], 1, "does not exist"),
+        (["audit"], 2, "audit needs"),
+        (["audit", "--figure", "many"], 1, "is not understood as a number"),
+        (["audit", "--figure", "57"], 1, ""),
+        (["show", "a", "--as-of", "03/04/2022"], 1, "two ways"),
+        (["show", "a", "--known-at", "sometime"], 1, "entry number"),
+        (["record", "--statement", "x", "--known-at", "3"], 2, "a write is made now"),
+        (["import", "none.yaml"], 1, "cannot be read"),
+        (["import", "x.yaml", "--amend"], 2, "needs a --reason"),
+        (["link", "rebuts", "a", "b"], 1, "unknown word"),
+        (["link", "repeats", "a", "zz"], 1, "no claim with this key"),
+        (["list", "--standing", "fine"], 1, "unknown standing"),
+        (["schema", "clam"], 2, "did you mean claim?"),
+        (["withdraw", "a", "--reason", "r"], 1, "is pointed to by"),
+        (["amend", "a", "--set", "nonsense", "--reason", "r"], 2, "is not FIELD=VALUE"),
+        (["report", "-o", "no/such/folder/x.html"], 1, "No such file"),
+        (["init"], 1, "needs a new file"),
+    ],
+)
+def test_a_mistake_is_told_and_writes_nothing(
+    call: Call, filled: Path, words: list[str], status: int, hint: str
+) -> None:
+    with Ledger.open(filled) as ledger:
+        before = ledger.head()
+    done = call(*words)
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+    assert hint in done.stderr + done.stdout
+    with Ledger.open(filled) as ledger:
+        assert ledger.head() == before
+        assert ledger.verify().faults == ()
+
+
+def test_an_error_as_json_names_its_problems(call: Call, filled: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("- {kind: party}\n")
+    done = call("import", "bad.yaml", "--json")
+    told = json.loads(done.stderr)
+    assert told["problems"] == [
+        {"file": "bad.yaml", "line": 1, "record": "party", "field": "name", "message": "is missing",
+         "expected": "give `name`"}
+    ]  # fmt: skip
+
+
+def test_exported_records_and_log_come_back_the_same(
+    call: Call, filled: Path, tmp_path: Path
+) -> None:
+    assert call("export", "-o", "all.jsonl").returncode == 0
+    assert call("--ledger", "copy.db", "init").returncode == 0
+    assert call("--ledger", "copy.db", "import", "all.jsonl").returncode == 0
+    assert call("--ledger", "copy.db", "export").stdout == (tmp_path / "all.jsonl").read_text()
+    assert (
+        call("--ledger", "copy.db", "standings", "--json").stdout
+        == call("standings", "--json").stdout
+    )
+    log = [json.loads(line) for line in call("export", "--log").stdout.splitlines()]
+    assert [line["number"] for line in log] == list(range(1, len(log) + 1))
+
+
+def test_whose_name_a_write_bears(
+    call: Call, filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "as Bea." in call("party", "add", "P1", "--by", "Bea").stdout
+    assert "as Tester." in call("party", "add", "P2").stdout
+    monkeypatch.delenv("CLAIMLEDGER_BY")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "user.name")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "Git User")
+    assert "as Git User." in call("party", "add", "P3").stdout
+
+
+def test_a_closed_pipe_is_no_error_to_tell(filled: Path) -> None:
+    command = f"{sys.executable} -m claimledger --ledger {filled} export | head -c 1"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def imported_by(*words: str | Path) -> set[str]:
+    command = [sys.executable, "-X", "importtime", "-m", "claimledger", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if "|" in line}
+
+
+def test_help_imports_click_and_little_else() -> None:
+    assert not {"pydantic", "sqlalchemy", "sqlmodel", "networkx", "rich"} & imported_by("--help")
+
+
+@pytest.mark.parametrize(
+    "words", [["show", "a"], ["origins", "a"], ["history", "a"], ["audit", "a"]]
+)
+def test_commands_about_one_claim_import_neither_networkx_nor_rich(
+    filled: Path, words: list[str]
+) -> None:
+    found = imported_by("--ledger", filled, *words)
+    assert not {"networkx", "rich", "edtf", "yaml", "jinja2"} & found
+
+
+class Terminal:
+    """The program on a terminal of its own: type to it, read what it shows."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.shown = ""
+        self._read = 0
+        self._pid, self._screen = pty.fork()
+        if self._pid == 0:
+            os.chdir(folder)
+            os.environ["TERM"] = "dumb"
+            os.execv(sys.executable, [sys.executable, "-m", "claimledger", *words])
+
+    def until(self, what: str, seconds: float = 30) -> str:
+        """Read until something is shown."""
+        end = time.monotonic() + seconds
+        while what not in self.shown[self._read :]:
+            assert time.monotonic() < end, f"{what!r} is not shown:\n{self.shown}"
+            if select.select([self._screen], [], [], 0.2)[0]:
+                try:
+                    self.shown += os.read(self._screen, 4096).decode("utf-8", "replace")
+                except OSError:
+                    break
+        place = self.shown.find(what, self._read)
+        assert place >= 0, self.shown
+        told = self.shown[self._read : place]
+        self._read = place + len(what)
+        return told
+
+    def type(self, text: str) -> None:
+        """Type a line."""
+        os.write(self._screen, f"{text}\n".encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C, again if it fell between two reads of the line, until it has stopped."""
+        end = time.monotonic() + 30
+        while "Stopped" not in self.shown[self._read :] and time.monotonic() < end:
+            os.write(self._screen, b"\x03")
+            if select.select([self._screen], [], [], 1)[0]:
+                self.shown += os.read(self._screen, 4096).decode("utf-8", "replace")
+
+    def status(self) -> int:
+        """Return the exit status."""
+        while True:
+            try:
+                if not os.read(self._screen, 4096):
+                    break
+            except OSError:
+                break
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+
+def test_recording_at_the_prompt_in_a_few_keystrokes(filled: Path) -> None:
+    screen = Terminal(filled.parent, "record")
+    screen.until("Statement")
+    screen.type("In October 2022 there were some 60 stations.")
+    shown = screen.until("Figures")
+    assert "Most like it are" not in shown or "says so" in shown
+    screen.until("[stations=some 60]")
+    screen.type("")
+    screen.until("Who says so")
+    screen.type("thr")
+    screen.until("three")
+    screen.until("About what")
+    screen.type("")
+    screen.until("Seen in")
+    screen.type("c-p")
+    screen.until("Read there yourself")
+    screen.type("")
+    screen.until("Where in it")
+    screen.type("p. 4")
+    screen.until("When did they say it")
+    screen.type("12 Oct 2022")
+    screen.until("read as 2022-10-12")
+    screen.until("Which time")
+    screen.type("")
+    screen.until("How do they know")
+    screen.type("obs")
+    screen.until("This will be recorded")
+    screen.until("Write it")
+    screen.type("")
+    screen.until("Recorded claim C1")
+    assert screen.status() == 0
+    with Ledger.open(filled) as ledger:
+        held: dict[str, Any] = ledger.get("claim", "C1").record.as_json()
+        assert ledger.verify().faults == ()
+    assert held["claimant"] == ["three"]
+    assert held["about"] == "2022-10"
+    assert held["grounds"] == "observed"
+    assert held["figures"] == [
+        {"measure": "stations", "low": "60", "high": "60", "qualifier": "about"}
+    ]
+
+
+def test_an_interrupted_record_is_taken_up_again(filled: Path) -> None:
+    with Ledger.open(filled) as ledger:
+        size = ledger.head().size
+    screen = Terminal(filled.parent, "record")
+    screen.until("Statement")
+    screen.type("Nobody knows how many there are.")
+    screen.until("Figures")
+    screen.type("-")
+    screen.until("Who says so")
+    screen.interrupt()
+    screen.until("takes it up again")
+    assert screen.status() == 1
+    with Ledger.open(filled) as ledger:
+        assert ledger.head().size == size
+    screen = Terminal(filled.parent, "record")
+    screen.until("Take it up again?")
+    screen.type("")
+    screen.until("Who says so")
+    screen.type("+ The Evening Post")
+    screen.until("New party the-evening-post")
+    screen.interrupt()
+    screen.until("takes it up again")
+    assert screen.status() == 1
+
+
+def test_completion_offers_commands_and_keys(filled: Path) -> None:
+    def offered(words: str) -> str:
+        environment = {**os.environ, "_CLAIMLEDGER_COMPLETE": "bash_complete", "COMP_WORDS": words,
+                       "COMP_CWORD": str(len(words.split()) - 1)}  # fmt: skip
+        script = (
+            "import sys; sys.argv = ['claimledger']; from claimledger.cli.main import main; main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, cwd=filled.parent, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        return done.stdout
+
+    assert "standings" in offered("claimledger stand")
+    assert "a-page" in offered("claimledger show a-")
