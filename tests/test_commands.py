@@ -218,11 +218,14 @@ class Terminal:
 
     def interrupt(self) -> None:
         """Press Ctrl-C, again if it fell between two reads of the line, until it has stopped."""
-        end = time.monotonic() + 30
-        while "Stopped" not in self.shown[self._read :] and time.monotonic() < end:
+        for _ in range(10):
             os.write(self._screen, b"\x03")
-            if select.select([self._screen], [], [], 1)[0]:
-                self.shown += os.read(self._screen, 4096).decode("utf-8", "replace")
+            end = time.monotonic() + 3
+            while "Stopped" not in self.shown[self._read :] and time.monotonic() < end:
+                if select.select([self._screen], [], [], 0.1)[0]:
+                    self.shown += os.read(self._screen, 4096).decode("utf-8", "replace")
+            if "Stopped" in self.shown[self._read :]:
+                return
 
     def status(self) -> int:
         """Return the exit status."""

@@ -19,9 +19,7 @@ _CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _BIDI = "\u202a-\u202e\u2066-\u2069"
 _MARKS = "\u200b\u200e\u200f\u061c\ufeff\ufff9-\ufffb"
 _HIDDEN = re.compile(f"[{_CONTROL}{_BIDI}{_MARKS}]")
-_HIDDEN_IN_JSON = re.compile(
-    f"[\x7f-\x9f{_HIDDEN.pattern[1:-1].replace(_CONTROL, '')}\u2028\u2029]"
-)
+_HIDDEN_IN_JSON = re.compile(f"[\x7f-\x9f\u2028\u2029{_BIDI}{_MARKS}]")  # the rest JSON escapes
 _UNFIT_FOR_NAMES = re.compile(f"[{_CONTROL}{_BIDI}]")
 
 
