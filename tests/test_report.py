@@ -100,6 +100,8 @@ def test_no_text_of_a_record_does_anything(hostile: Ledger) -> None:
             links = [value or "" for a, value in seen.attributes if a == "href"]
             assert all(link.startswith(("#", "https:", "http:")) for link in links), name
             assert len(seen.ids) == len(set(seen.ids)), name
+            inside = {link[1:] for link in links if link.startswith("#")}
+            assert inside <= set(seen.ids), name
         if name.endswith(".markdown"):
             assert "<script" not in text
             assert "](javascript" not in text

@@ -19,7 +19,11 @@ from claimledger.records.text import visible
 
 def report(value: Report) -> str:
     """Return the report as a page."""
-    return _environment().get_template("report.html").render(report=value)
+    sections = (*value.disputes, *value.criticised)
+    full = {claim.key for section in sections for claim in section.claims}
+    full |= {against.attacker.key for section in sections for against in section.against}
+    # Claims that are only mentioned bear their anchor where they are mentioned first.
+    return _environment().get_template("report.html").render(report=value, full=full)
 
 
 def audit(value: Audit) -> str:
