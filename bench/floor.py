@@ -16,7 +16,7 @@ from pathlib import Path
 
 import orjson
 
-from claimledger.ledger.store.sqlite import _schema
+from claimledger.ledger.store.sqlite_schema import schema
 
 BATCH = 4000
 WORD = re.compile(r"[a-z0-9]+")
@@ -40,7 +40,7 @@ def write(source: Path, target: Path) -> None:
     db.execute("PRAGMA secure_delete = ON")
     db.execute("PRAGMA cache_size = -65536")
     db.execute("BEGIN IMMEDIATE")
-    for statement in _schema():
+    for statement in schema():
         db.execute(statement)
     places = {
         name: ", ".join("?" * len(db.execute(f"PRAGMA table_info({name})").fetchall()))

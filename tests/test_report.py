@@ -203,7 +203,7 @@ def test_the_audit_of_the_figure(worked: Ledger) -> None:
 
 def test_a_claim_contested_only_through_a_source_says_so(worked: Ledger) -> None:
     value = audit(worked, "sd-230000")
-    assert "daum is not recorded as disputing this claim" in value.standing
+    assert "Jeremy Daum is not recorded as disputing this claim" in value.standing
     assert {line.key for line in value.critics} == {
         "daum-mistranslation", "daum-yunnan", "daum-domestic-actions"
     }  # fmt: skip

@@ -12,8 +12,10 @@ from typing import Any, Self
 
 from claimledger.errors import StoreError
 from claimledger.ledger import log, tree
+from claimledger.ledger import rebuild as rebuilding
 from claimledger.ledger import verify as verification
 from claimledger.ledger.log import Entry
+from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.reading import clocks, history, neighbourhood, search
 from claimledger.ledger.reading import records as reading
 from claimledger.ledger.reading.clocks import Known
@@ -24,7 +26,7 @@ from claimledger.ledger.reading.search import Match
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.sqlite import SqliteStore
 from claimledger.ledger.tables import ENTRY
-from claimledger.ledger.verify import Progress, Verdict
+from claimledger.ledger.verify import Verdict
 from claimledger.ledger.writing import changing
 from claimledger.ledger.writing.append import Appender, Clock, Salts, stored_hashes
 from claimledger.ledger.writing.changing import Change
@@ -158,9 +160,9 @@ class Ledger:
         left = tuple(text for text, forms in sought.items() if found.intersection(forms))
         return Change(kind, key, change.entry, emptied=change.emptied, elsewhere=left)
 
-    def rebuild(self, progress: Progress = verification.unseen) -> int:
+    def rebuild(self, progress: Progress = unseen) -> int:
         """Make every view anew from the log; return the number of entries."""
-        return verification.rebuild(self._store, progress)
+        return rebuilding.rebuild(self._store, progress)
 
     def _appender(self, by: str) -> Appender:
         if not by.strip():
@@ -286,7 +288,7 @@ class Ledger:
                 held = None if payload is None else payload.encode()
                 yield Entry(number, header.encode(), held, salt, nodes)
 
-    def verify(self, progress: Progress = verification.unseen) -> Verdict:
+    def verify(self, progress: Progress = unseen) -> Verdict:
         """Check every digest, the tree, and every view against the log."""
         return verification.verify(self._store, progress)
 

@@ -149,7 +149,7 @@ class _Auditor:
             statement=claim.statement,
             figures=words.figures(claim),
             note=claim.note or "",
-            standing=words.standing(answers, key),
+            standing=words.standing(answers, key, names),
             answers=answers.as_json(key),
             origins=words.origins(found),
             roots=tuple(words.root(root, names) for root in found.roots),

@@ -118,7 +118,7 @@ class Claims:
             scope=", ".join(f"{name}: {text}" for name, text in claim.scope.items()),
             note=claim.note or "",
             standing=answers.standing(key),
-            why=words.standing(answers, key),
+            why=words.standing(answers, key, self._names),
             at_least=found.at_least,
             at_most=found.at_most,
             origins=words.origins(found),

@@ -53,7 +53,7 @@ def reading(citation: Citation, names: Names) -> str:
     return said
 
 
-def standing(answers: Answers, key: str) -> str:
+def standing(answers: Answers, key: str, names: Names | None = None) -> str:
     """Return a claim's standing and the first reason for it."""
     found = answers.origins(key)
     origins = f"{found.at_least}..{found.at_most}"
@@ -65,7 +65,7 @@ def standing(answers: Answers, key: str) -> str:
         against = "; also contested" if answers.attacks.contested(key) else ""
         return f"superseded by {by}{against}"
     if name == "contested":
-        return f"contested, {_contested(answers, key)}; origins {origins}"
+        return f"contested, {_contested(answers, key, names)}; origins {origins}"
     if name == "corroborated":
         return f"corroborated by independent origins ({origins}); no recorded claim disputes it"
     if name == "single-origin":
@@ -76,7 +76,7 @@ def standing(answers: Answers, key: str) -> str:
     )
 
 
-def _contested(answers: Answers, key: str) -> str:
+def _contested(answers: Answers, key: str, names: Names | None) -> str:
     listed = answers.attacks.on(key)
     parts = []
     direct = sorted({a.attacker for a in listed if a.source is None})
@@ -84,7 +84,7 @@ def _contested(answers: Answers, key: str) -> str:
         parts.append("by " + ", ".join(direct))
     for source in sorted({a.source for a in listed if a.source}):
         critics = {p for a in listed if a.source == source for p in _voices(answers, a.attacker)}
-        who = ", ".join(sorted(critics))
+        who = ", ".join(sorted(names.party(p) if names else p for p in critics))
         parts.append(
             f"its source {source} is criticised by {who}; {who} "
             f"{'is' if len(critics) == 1 else 'are'} not recorded as disputing this claim"

@@ -1,10 +1,7 @@
 """A ledger in one SQLite file.
 
 At rest the file has a rollback journal, so that a reader in a read-only folder needs nothing beside
-it. While a writer is open the journal is a write-ahead log, so that readers go on reading. The
-triggers make the log append-only in the store itself: they refuse DELETE, any UPDATE but the emptying
-of a payload that the newest entry redacts, and any INSERT but that of the next number (without which
-``INSERT OR REPLACE`` would overwrite an entry unseen).
+it. While a writer is open the journal is a write-ahead log, so that readers go on reading.
 """
 
 from __future__ import annotations
@@ -21,48 +18,14 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Table, create_engine, event
-from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import StaticPool
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from claimledger.errors import StoreError
 from claimledger.ledger.log import FORMAT
 from claimledger.ledger.store.base import Store
-from claimledger.ledger.tables import ENTRY, VIEWS
-
-APPLICATION_ID = 0x434C6467
-"""``CLdg`` in the file's header: tells a ledger from any other SQLite file."""
-
-LAYOUT = FORMAT * 100 + 1
-"""The file's ``user_version``: the log's format and the layout of the views."""
-
-_TRIGGERS = {
-    "entry_is_next": """
-CREATE TRIGGER entry_is_next BEFORE INSERT ON entry
-WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM entry)
-BEGIN SELECT RAISE(ABORT, 'the log is append-only: an entry takes the next number'); END""",
-    "entry_stays": """
-CREATE TRIGGER entry_stays BEFORE DELETE ON entry
-BEGIN SELECT RAISE(ABORT, 'the log is append-only: no entry is deleted'); END""",
-    "entry_is_only_redacted": """
-CREATE TRIGGER entry_is_only_redacted BEFORE UPDATE ON entry
-WHEN NOT (
-  NEW.number IS OLD.number AND NEW.header IS OLD.header AND NEW.nodes IS OLD.nodes
-  AND NEW.payload IS NULL AND NEW.salt IS NULL
-  AND EXISTS (
-    SELECT 1 FROM entry AS newest, json_each(newest.payload, '$.entries') AS listed
-    WHERE newest.number = (SELECT max(number) FROM entry)
-    AND json_extract(newest.payload, '$.action') = 'redact' AND listed.value = OLD.number
-  )
-)
-BEGIN SELECT RAISE(ABORT, 'the log is append-only: only a redaction empties a payload'); END""",
-}
-# The words are folded before they come here; the ascii tokenizer takes them as they are.
-_SEARCH = (
-    "CREATE VIRTUAL TABLE search USING fts5("
-    "words, content='search_words', content_rowid='entry', tokenize='ascii')"
-)
+from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, LAYOUT, objects, schema
+from claimledger.ledger.tables import ENTRY
 
 _WAIT_SECONDS = 60.0
 _GENTLE = (0.0002, 0.002)  # seconds: SQLite's own waiting grows and starves writers
@@ -147,7 +110,7 @@ class SqliteStore(Store):
     def create(self) -> None:
         """Make the tables of an empty ledger, in one transaction."""
         with self.writing():
-            for statement in _schema():
+            for statement in schema():
                 self.driver.execute(statement)
             self.driver.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self.driver.execute(f"PRAGMA user_version = {LAYOUT}")
@@ -240,7 +203,7 @@ class SqliteStore(Store):
                 self.driver.execute(f"DROP TABLE IF EXISTS {_quoted(name)}")
             elif kind in ("trigger", "view"):
                 self.driver.execute(f"DROP {kind} IF EXISTS {_quoted(name)}")
-        for statement in _schema():
+        for statement in schema():
             if not statement.startswith("CREATE TABLE entry "):
                 self.driver.execute(statement)
 
@@ -271,7 +234,7 @@ class SqliteStore(Store):
 
     def shape_damage(self) -> Iterator[tuple[str, str]]:
         """Yield the tables, indexes and triggers that are not as this program makes them."""
-        expected, found = _objects(), {}
+        expected, found = objects(), {}
         for name, sql in self.driver.execute("SELECT name, sql FROM sqlite_master"):
             found[name] = sql
         for name in sorted(expected.keys() - found.keys()):
@@ -404,27 +367,6 @@ def _by_entry(table: Table) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-@lru_cache
-def _schema() -> tuple[str, ...]:
-    """The statements that make a ledger's file, in order."""
-    to_sqlite = sqlite_dialect()
-    statements = []
-    for table in (ENTRY, *VIEWS.values()):
-        statements.append(str(CreateTable(table).compile(dialect=to_sqlite)).strip())
-        for index in sorted(table.indexes, key=lambda held: str(held.name)):
-            statements.append(str(CreateIndex(index).compile(dialect=to_sqlite)).strip())
-    return (*statements, _SEARCH, *(sql.strip() for sql in _TRIGGERS.values()))
-
-
-@lru_cache
-def _objects() -> dict[str, str | None]:
-    """What a ledger's file should hold: name and definition of every table, index and trigger."""
-    plain = sqlite3.connect(":memory:", isolation_level=None)
-    for statement in _schema():
-        plain.execute(statement)
-    return dict(plain.execute("SELECT name, sql FROM sqlite_master").fetchall())
 
 
 def _phrase(words: Sequence[str]) -> str:
