@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -194,6 +195,8 @@ class Terminal:
         if self._pid == 0:
             os.chdir(folder)
             os.environ["TERM"] = "dumb"
+            # A job in the background of a shell ignores Ctrl-C, and so would what it starts.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execv(sys.executable, [sys.executable, "-m", "claimledger", *words])
 
     def until(self, what: str, seconds: float = 30) -> str:

@@ -258,6 +258,50 @@ def test_a_leftover_journal_is_recovered_where_it_may_be_and_named_where_not(pat
         assert ledger.verify().faults == ()
 
 
+def hot_journal(path: Path) -> None:
+    """Leave a ledger as a writer leaves it that is killed inside a write with a rollback journal."""
+    script = (
+        "import os, signal, sqlite3\n"
+        f"raw = sqlite3.connect({str(path)!r}, isolation_level=None)\n"
+        "raw.execute('PRAGMA journal_mode = DELETE')\n"
+        "raw.execute('PRAGMA cache_size = 1')\n"
+        "raw.execute('BEGIN IMMEDIATE')\n"
+        "raw.execute('UPDATE claim SET statement = zeroblob(200000)')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert Path(f"{path}-journal").stat().st_size
+
+
+def test_a_write_cut_off_with_a_rollback_journal_is_undone_by_the_next_reader(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case([f"c{n}: one" for n in range(50)]))
+        before = ledger.head()
+    hot_journal(path)
+    with Ledger.open(path) as ledger:
+        assert ledger.head() == before
+        assert ledger.verify().faults == ()
+
+
+def test_a_rollback_journal_in_a_read_only_folder_is_a_named_error(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case([f"c{n}: one" for n in range(50)]))
+    hot_journal(path)
+    for above in [path.parent, *path.parents][:-2]:
+        above.chmod(above.stat().st_mode | 0o055)
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+
+    def work() -> str:
+        with Ledger.open(path) as ledger:
+            return f"opened {ledger.head().size}"
+
+    try:
+        assert "ledger.db-journal, left by a write that was cut off" in as_a_plain_user(work)
+    finally:
+        path.parent.chmod(0o755)
+
+
 def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path: Path) -> None:
     text, other, newer = tmp_path / "text.db", tmp_path / "other.db", tmp_path / "newer.db"
     text.write_text("not a database at all, but long enough to be looked at" * 20)

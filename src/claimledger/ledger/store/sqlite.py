@@ -81,6 +81,8 @@ class SqliteStore(Store):
             raise StoreError(f"{path} does not exist; `claimledger init` makes a new ledger")
         if path.is_dir():
             raise StoreError(f"{path} is a folder; a ledger is one file")
+        if not writable:
+            _recover(path)
         driver = _connect(path, "rw" if writable else "ro")
         try:
             _check_identity(driver, path)
@@ -297,6 +299,28 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be opened: {error}") from None
+
+
+def _recover(path: Path) -> None:
+    """Undo a write that was cut off with a rollback journal, which a read-only connection cannot.
+
+    It happens between two journals, while a writer opens or closes. Where the file or its folder may not
+    be written this fails, and the error is told by the one who then cannot read.
+    """
+    journal = Path(f"{path}-journal")
+    with suppress(OSError, StoreError, sqlite3.Error):
+        if journal.exists() and journal.stat().st_size and _is_ours(path):
+            driver = _connect(path, "rw")
+            try:
+                driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+            finally:
+                driver.close()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether the file's header says that it is a ledger, without asking SQLite to open it."""
+    with path.open("rb") as held:
+        return held.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def _check_identity(driver: sqlite3.Connection, path: Path) -> None:
