@@ -61,7 +61,7 @@ def case(
 
 def record(ledger: Ledger, records: Records, by: str = "Tester") -> None:
     """Record plain objects."""
-    ledger.take([Given(record_from(one)) for one in records], by=by)
+    ledger.take([Given.of(record_from(one)) for one in records], by=by)
 
 
 def answers_of(ledger: Ledger, known_at: int | None = None, as_of: int | None = None) -> Answers:

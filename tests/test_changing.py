@@ -123,7 +123,7 @@ def test_a_key_is_never_used_again(ledger: Ledger) -> None:
     again = {"kind": "claim", "key": "a", "statement": "another", "claimant": "one", "subject": "topic",
              "citations": [{"source": "a-page"}]}  # fmt: skip
     with pytest.raises(BadInput, match="its key is not used again"):
-        ledger.take([Given(record_from(again))], by="T")
+        ledger.take([Given.of(record_from(again))], by="T")
 
 
 def test_numbers_are_given_out_and_never_again(ledger: Ledger) -> None:

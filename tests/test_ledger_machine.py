@@ -49,7 +49,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.write(one)
 
     def write(self, given: dict[str, Any]) -> None:
-        self.ledger.take([Given(record_from(given))], by="M")
+        self.ledger.take([Given.of(record_from(given))], by="M")
         fields = {name: held for name, held in given.items() if name not in ("kind", "key")}
         self.note({**self.now, (given["kind"], given["key"]): fields})
         self.ever.append(given)
@@ -141,7 +141,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def import_again(self, data: st.DataObject) -> None:
         """What the ledger has held, in any version or withdrawn, writes nothing."""
         given = data.draw(st.sampled_from(self.ever))
-        taken = self.ledger.take([Given(record_from(given))], by="M")
+        taken = self.ledger.take([Given.of(record_from(given))], by="M")
         assert (len(taken.written), taken.unchanged) == (0, 1)
 
     @rule()

@@ -64,7 +64,7 @@ def test_a_redacted_key_is_not_taken_again(redacted: Path) -> None:
         Ledger.open(redacted, writable=True) as ledger,
         pytest.raises(BadInput, match="was redacted"),
     ):
-        ledger.take([Given(record_from(again))], by="T")
+        ledger.take([Given.of(record_from(again))], by="T")
 
 
 def test_rebuilding_after_a_redaction_gives_the_same_views(redacted: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from claimledger.errors import BadInput, Problem
+from claimledger.intake.ahead import ahead, worth_it
 from claimledger.intake.places import Parsed, parse_json, parse_yaml
 from claimledger.ledger import Faulty, Given
 from claimledger.records.check import record_from, shown
@@ -33,7 +34,16 @@ Incoming = Given | Faulty
 
 
 def read_files(paths: Iterable[str]) -> Iterator[Incoming]:
-    """Yield the records of files, and what is wrong with those that are none, in order."""
+    """Yield the records of files, and what is wrong with those that are none, in order.
+
+    Large files are read and checked ahead, in a process of their own, while the ledger writes.
+    """
+    listed = list(paths)
+    return ahead(read_in_turn, listed) if worth_it(listed) else read_in_turn(listed)
+
+
+def read_in_turn(paths: Iterable[str]) -> Iterator[Incoming]:
+    """Yield the records of files, in this process."""
     for path in paths:
         try:
             yield from _read(path)
@@ -159,7 +169,7 @@ def _record(
         )
     whole = _with_defaults(given, defaults)
     try:
-        return Given(record_from(whole), name, line)
+        return Given.of(record_from(whole), name, line)
     except BadInput as error:
         problems = tuple(
             problem.at(file=name, line=_line_of(parsed, path, problem.field))
@@ -203,7 +213,7 @@ def _lines(stream: BinaryIO, name: str, head: bytes) -> Iterator[Incoming]:
                 right = "a record is an object with its `kind`"
                 raise BadInput([Problem("is no record", value=shown(given), expected=right)])
             given = _with_defaults(given, defaults) if defaults else given
-            yield Given(record_from(given), name, number)
+            yield Given.of(record_from(given), name, number)
         except BadInput as error:
             problems = tuple(problem.at(file=name, line=number) for problem in error.problems)
             yield _faulty(problems, given if isinstance(given, dict) else {})

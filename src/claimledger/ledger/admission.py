@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -17,12 +18,8 @@ from claimledger.errors import Problem
 from claimledger.ledger.reading import records as reading
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import HISTORY, MIRRORS
-from claimledger.records.base import Record
 from claimledger.records.claim import Claim
 from claimledger.records.kinds import KINDS
-from claimledger.records.link import Link
-from claimledger.records.party import Party
-from claimledger.records.subject import Subject
 
 Target = tuple[str, str]
 """A record that is pointed to: kind and key."""
@@ -78,17 +75,22 @@ def _missing(store: Store, kind: str, key: str, coming: Container[Target]) -> Pr
     return Problem(message, value=key, expected=expected)
 
 
-def rings_of_nesting(store: Store, records: Iterable[Record]) -> Iterator[Problem]:
-    """Yield a problem for each record that would be part of itself."""
-    for kind, field in NESTING.items():
-        parents = {
-            record.key: parent
-            for record in records
-            if isinstance(record, Party | Subject)
-            and record.kind == kind
-            and (parent := getattr(record, field)) is not None
-        }
-        climbed = dict(parents)
+class Revision(NamedTuple):
+    """A link by which a claim renews or takes back another."""
+
+    type: str
+    from_: str
+    to: str
+
+
+def rings_of_nesting(store: Store, nested: Mapping[str, Mapping[str, str]]) -> Iterator[Problem]:
+    """Yield a problem for each record that would be part of itself.
+
+    ``nested`` gives by kind what each record is part of.
+    """
+    for kind, parents in nested.items():
+        field = NESTING[kind]
+        climbed: dict[str, str | None] = dict(parents)
         ask = set(parents.values()) - climbed.keys()
         table = MIRRORS[kind]
         query = select(table.c.key, table.c[field]).where(table.c.until.is_(None))
@@ -97,7 +99,7 @@ def rings_of_nesting(store: Store, records: Iterable[Record]) -> Iterator[Proble
             climbed |= step
             ask = {parent for parent in step.values() if parent and parent not in climbed}
         for start in parents:
-            ring = _ring_through(str(start), climbed)
+            ring = _ring_through(start, climbed)
             if ring:
                 yield Problem(
                     "would be part of itself: " + " → ".join(ring),
@@ -107,7 +109,7 @@ def rings_of_nesting(store: Store, records: Iterable[Record]) -> Iterator[Proble
                 )
 
 
-def _ring_through(start: str, parents: Mapping[str | None, str | None]) -> list[str]:
+def _ring_through(start: str, parents: Mapping[str, str | None]) -> list[str]:
     path, at = [start], parents.get(start)
     while at is not None and at != start and len(path) <= len(parents):
         path.append(at)
@@ -115,14 +117,14 @@ def _ring_through(start: str, parents: Mapping[str | None, str | None]) -> list[
     return [*path, start] if at == start else []
 
 
-def faults_of_revisions(store: Store, links: Iterable[Link]) -> Iterator[Problem]:
+def faults_of_revisions(store: Store, revisions: Iterable[Revision]) -> Iterator[Problem]:
     """Yield a problem for each revision by a stranger, and for each ring of revisions."""
-    revisions = [link for link in links if link.type in REVISIONS]
+    revisions = list(revisions)
     if not revisions:
         return
     yield from _strangers(store, revisions)
     for kind in REVISIONS:
-        new = [(link.from_, link.to.key) for link in revisions if link.type == kind]
+        new = [(link.from_, link.to) for link in revisions if link.type == kind]
         edges = _revisions_beyond(store, kind, new)
         ring = _ring_among(edges, {older for _, older in new})
         if ring:
@@ -133,8 +135,8 @@ def faults_of_revisions(store: Store, links: Iterable[Link]) -> Iterator[Problem
             )
 
 
-def _strangers(store: Store, links: list[Link]) -> Iterator[Problem]:
-    ends = {key for link in links for key in (link.from_, link.to.key)}
+def _strangers(store: Store, links: list[Revision]) -> Iterator[Problem]:
+    ends = {key for link in links for key in (link.from_, link.to)}
     held = reading.held(store, "claim", ends)
     resolved = reading.replacements(store, "claim", [key for key in ends if key not in held])
     held |= {
@@ -147,7 +149,7 @@ def _strangers(store: Store, links: list[Link]) -> Iterator[Problem]:
     }
     above = parties_above(store, {party for listed in claimants.values() for party in listed})
     for link in links:
-        new, old = claimants.get(link.from_, set()), claimants.get(link.to.key, set())
+        new, old = claimants.get(link.from_, set()), claimants.get(link.to, set())
         related = any(
             one == other or one in above[other] or other in above[one]
             for one in new
@@ -159,7 +161,7 @@ def _strangers(store: Store, links: list[Link]) -> Iterator[Problem]:
                 f"{', '.join(sorted(new))} cannot {link.type.rstrip('s')} what "
                 f"{', '.join(sorted(old))} said; only the claimant, or a party above or below it, can",
                 field="type",
-                record=f"link {link.type} {link.from_} {link.to.key}",
+                record=f"link {link.type} {link.from_} {link.to}",
                 expected=f"between rivals the link is `{right}`",
             )
 

@@ -110,7 +110,7 @@ class Ledger:
 
     def record(self, *records: Record, by: str) -> list[str]:
         """Record values; return the keys of those that were written."""
-        taken = self.take([Given(record) for record in records], by=by)
+        taken = self.take([Given.of(record) for record in records], by=by)
         return [key for _, key, _ in taken.written]
 
     def amend(

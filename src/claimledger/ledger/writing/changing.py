@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from claimledger.errors import BadInput, Conflict, NotFound, Problem, Refused
 from claimledger.ledger import admission
+from claimledger.ledger.admission import Revision
 from claimledger.ledger.difference import difference
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import pointers
@@ -80,7 +81,7 @@ def amend(
                 f"a {kind}'s {name} cannot be amended ({before!r} to {after!r}): withdraw {key} and "
                 "record another"
             )
-    _check(store, kind, key, new, new_record)
+    _check(store, kind, key, new)
     payload = Payload(kind, key, "amend", appender.by, new, reason, held.entry)
     entry = appender.append(payload)
     appender.end(kind, held.entry, {"key": key, **old}, entry)
@@ -88,7 +89,7 @@ def amend(
     return Change(kind, key, entry, changed)
 
 
-def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], record: Any) -> None:
+def _check(store: Store, kind: str, key: str, new: Mapping[str, Any]) -> None:
     place = f"{kind} {key}"
     wanted = {
         (to, target): [Problem("", field, record=place)]
@@ -96,7 +97,9 @@ def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], record: An
         if (to, target) != (kind, key)
     }
     problems = [*admission.missing_references(store, wanted)]
-    problems += admission.rings_of_nesting(store, [record])
+    parent = new.get(admission.NESTING.get(kind, ""))
+    if parent is not None:
+        problems += admission.rings_of_nesting(store, {kind: {key: parent}})
     if problems:
         raise BadInput(problems)
 
@@ -107,7 +110,11 @@ def _check_revisions_of(store: Store, kind: str, key: str) -> None:
         return
     pointing = reading.referrers(store, "claim", [key]).get(key, [])
     links = reading.at_entries(store, {one.entry for one in pointing if one.kind == "link"})
-    found = [held.record for held in links.values() if isinstance(held.record, Link)]
+    found = [
+        Revision(held.record.type, held.record.from_, held.record.to.key)
+        for held in links.values()
+        if isinstance(held.record, Link) and held.record.type in admission.REVISIONS
+    ]
     problems = list(admission.faults_of_revisions(store, found))
     if problems:
         raise BadInput(problems)

@@ -19,6 +19,7 @@ from sqlalchemy import select
 
 from claimledger.errors import BadInput, Problem
 from claimledger.ledger import admission
+from claimledger.ledger.admission import Revision
 from claimledger.ledger.canonical import canonical
 from claimledger.ledger.difference import difference, equal
 from claimledger.ledger.log import Payload
@@ -29,18 +30,26 @@ from claimledger.ledger.writing.append import Appender
 from claimledger.records.base import Record
 from claimledger.records.check import shown
 from claimledger.records.kinds import KINDS
-from claimledger.records.link import Link
 
 MOST_PROBLEMS = 100
 _CHUNK = 1000
 
 
 class Given(NamedTuple):
-    """A record as it came in, with its place."""
+    """A checked record as it came in: its plain fields, without ``kind`` and ``key``, and its place."""
 
-    record: Record
+    kind: str
+    key: str | None
+    fields: dict[str, Any]
     file: str = ""
     line: int = 0
+
+    @classmethod
+    def of(cls, record: Record, file: str = "", line: int = 0) -> Given:
+        """Return a record in the form in which it is taken in."""
+        fields = record.as_json()
+        key = fields.pop("key", None)
+        return cls(record.kind, key, fields, file, line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +131,8 @@ class _Taking:
         self._new: dict[tuple[str, str], tuple[int, str, int]] = {}
         self._contents: set[bytes] = set()
         self._wanted: dict[tuple[str, str], list[Problem]] = {}
-        self._nesting: list[Record] = []
-        self._revisions: list[Link] = []
+        self._nesting: dict[str, dict[str, str]] = defaultdict(dict)
+        self._revisions: list[Revision] = []
         self.problems: list[Problem] = []
         self.taken = Taken()
 
@@ -138,14 +147,12 @@ class _Taking:
                 if one.key:
                     self._new.setdefault((one.kind, one.key), (0, "", 0))
         for one in given:
-            key = one.record.key
-            if key is not None and key[0].isupper():
-                self._appender.taken(one.record.kind, number_in(one.record.kind, key) or 0)
-        rows = [_json(one.record) for one in given]
+            if one.key is not None and one.key[0].isupper():
+                self._appender.taken(one.kind, number_in(one.kind, one.key) or 0)
         held = self._held(given)
-        contents = self._held_contents(given, rows)
-        for one, record in zip(given, rows, strict=True):
-            self._one(one, record, held, contents)
+        contents = self._held_contents(given)
+        for one in given:
+            self._one(one, one.fields, held, contents)
         # What comes next asks the store, so it must know of these.
         self._appender.flush()
 
@@ -156,7 +163,7 @@ class _Taking:
         held: dict[tuple[str, str], list[_Version]],
         contents: set[bytes],
     ) -> None:
-        kind, key = given.record.kind, given.record.key
+        kind, key = given.kind, given.key
         if key is None:
             content = content_digest(kind, record)
             if content in contents or content in self._contents:
@@ -173,7 +180,7 @@ class _Taking:
         self._write(given, key, record, None)
 
     def _write(self, given: Given, key: str, record: dict[str, Any], replaces: int | None) -> None:
-        kind = given.record.kind
+        kind = given.kind
         written = canonical(record)
         self._new[kind, key] = (hash(written), given.file, given.line)
         if self.problems:
@@ -194,7 +201,7 @@ class _Taking:
 
     def _note(self, given: Given, key: str, pointed: set[Pointed]) -> None:
         """Remember what can only be checked when everything has come in."""
-        kind = given.record.kind
+        kind = given.kind
         for to, target, field_name in pointed:
             if (to, target) in self._new:
                 continue
@@ -206,13 +213,14 @@ class _Taking:
                 )
         if kind in admission.NESTING:
             if any(field_name == admission.NESTING[kind] for _, _, field_name in pointed):
-                self._nesting.append(given.record.model_copy(update={"key": key}))
-        elif isinstance(given.record, Link) and given.record.type in admission.REVISIONS:
-            self._revisions.append(given.record)
+                self._nesting[kind][key] = given.fields[admission.NESTING[kind]]
+        elif kind == "link" and given.fields["type"] in admission.REVISIONS:
+            fields = given.fields
+            self._revisions.append(Revision(fields["type"], fields["from"], fields["to"]))
 
     def _again(self, given: Given, record: dict[str, Any], key: str) -> None:
         """A key that came before in this very import."""
-        content, file, line = self._new[given.record.kind, key]
+        content, file, line = self._new[given.kind, key]
         if not content or content == hash(canonical(record)):
             self.taken.unchanged += 1
             return
@@ -220,13 +228,13 @@ class _Taking:
         self._problem(
             given,
             key,
-            f"duplicate key: another {given.record.kind} at {before} has it",
+            f"duplicate key: another {given.kind} at {before} has it",
             "give each its own key",
         )
 
     def _known(self, given: Given, record: dict[str, Any], versions: list[_Version]) -> None:
         """A key the ledger holds or has held."""
-        key = given.record.key or ""
+        key = given.key or ""
         live = next((version for version in versions if version.live), None)
         if any(version.action in ("redact", "redacted") for version in versions):
             self._problem(given, key, "was redacted and is not taken again", "leave it out")
@@ -253,7 +261,7 @@ class _Taking:
             )
 
     def _amendment(self, given: Given, key: str, record: dict[str, Any], live: _Version) -> None:
-        for name in KINDS[given.record.kind].fixed:
+        for name in KINDS[given.kind].fixed:
             if (live.record or {}).get(name) != record.get(name):
                 self._problem(
                     given,
@@ -267,13 +275,13 @@ class _Taking:
         if not self.problems:
             entry = self.taken.written[-1][2]
             held = {"key": key, **(live.record or {})}
-            self._appender.end(given.record.kind, live.entry, held, entry)
+            self._appender.end(given.kind, live.entry, held, entry)
             self.taken.amended += 1
 
     def _problem(
         self, given: Given, key: str, message: str, expected: str, name: str = "", value: str = ""
     ) -> None:
-        record = f"{given.record.kind} {key}"
+        record = f"{given.kind} {key}"
         self.problems.append(
             Problem(message, name, value, expected, record, given.file, given.line)
         )
@@ -282,7 +290,7 @@ class _Taking:
         """Return every version the ledger has of the keys that come in."""
         if self._was_empty:
             return {}
-        keys = [one.record.key for one in given if one.record.key]
+        keys = [one.key for one in given if one.key]
         known = [key for key in keys if key]
         query = select(
             HISTORY.c.entry, HISTORY.c.kind, HISTORY.c.key, HISTORY.c.action, HISTORY.c.until,
@@ -295,14 +303,10 @@ class _Taking:
             found[row.kind, row.key].append(_Version(row.entry, row.action, live, record))
         return found
 
-    def _held_contents(self, given: list[Given], rows: list[dict[str, Any]]) -> set[bytes]:
+    def _held_contents(self, given: list[Given]) -> set[bytes]:
         if self._was_empty:
             return set()
-        wanted = {
-            content_digest(one.record.kind, record)
-            for one, record in zip(given, rows, strict=True)
-            if one.record.key is None
-        }
+        wanted = {content_digest(one.kind, one.fields) for one in given if one.key is None}
         query = select(HISTORY.c.content)
         return {row[0] for row in self._store.rows_by(query, HISTORY.c.content, sorted(wanted))}
 
@@ -315,12 +319,6 @@ class _Taking:
             self.problems.extend(admission.faults_of_revisions(self._store, self._revisions))
         if self.problems:
             raise BadInput(list(_in_order(self.problems)))
-
-
-def _json(record: Record) -> dict[str, Any]:
-    written = record.as_json()
-    written.pop("key", None)
-    return written
 
 
 def _in_order(problems: list[Problem]) -> Iterator[Problem]:
