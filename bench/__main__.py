@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -45,13 +44,13 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def start_of(*command: str, times: int = 9) -> float:
-    """The median time of a whole process."""
+    """The best time of a whole process: what it costs when nothing else is going on."""
     taken = []
     for _ in range(times):
         start = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
         taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+    return min(taken)
 
 
 def imports(folder: Path, claims: int) -> list[Measured]:

@@ -8,7 +8,6 @@ from claimledger.ledger.ledger import Head, Ledger
 from claimledger.ledger.reading.history import Event
 from claimledger.ledger.reading.records import Held, Referrer
 from claimledger.ledger.reading.search import Match
-from claimledger.ledger.verify import Verdict
 from claimledger.ledger.writing.changing import Change
 from claimledger.ledger.writing.taking import Faulty, Given, Taken
 
@@ -23,5 +22,4 @@ __all__ = [
     "Match",
     "Referrer",
     "Taken",
-    "Verdict",
 ]

@@ -8,12 +8,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from claimledger.errors import StoreError
 from claimledger.ledger import log, tree
-from claimledger.ledger import rebuild as rebuilding
-from claimledger.ledger import verify as verification
 from claimledger.ledger.log import Entry
 from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.reading import clocks, history, neighbourhood, search
@@ -26,12 +24,14 @@ from claimledger.ledger.reading.search import Match
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.sqlite import SqliteStore
 from claimledger.ledger.tables import ENTRY
-from claimledger.ledger.verify import Verdict
 from claimledger.ledger.writing import changing
 from claimledger.ledger.writing.append import Appender, Clock, Salts, stored_hashes
 from claimledger.ledger.writing.changing import Change
 from claimledger.ledger.writing.taking import Faulty, Given, Taken, take
 from claimledger.records.base import Record
+
+if TYPE_CHECKING:
+    from claimledger.ledger.verify import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +162,8 @@ class Ledger:
 
     def rebuild(self, progress: Progress = unseen) -> int:
         """Make every view anew from the log; return the number of entries."""
+        from claimledger.ledger import rebuild as rebuilding
+
         return rebuilding.rebuild(self._store, progress)
 
     def _appender(self, by: str) -> Appender:
@@ -290,6 +292,8 @@ class Ledger:
 
     def verify(self, progress: Progress = unseen) -> Verdict:
         """Check every digest, the tree, and every view against the log."""
+        from claimledger.ledger import verify as verification  # imports processes: not at a start
+
         return verification.verify(self._store, progress)
 
 

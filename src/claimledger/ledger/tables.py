@@ -58,19 +58,16 @@ class History(Row, table=True):
             "kind",
             "number",
             sqlite_where=text("number IS NOT NULL"),
-            postgresql_where=text("number IS NOT NULL"),
         ),
         Index(
             "history_content",
             "content",
             sqlite_where=text("content IS NOT NULL"),
-            postgresql_where=text("content IS NOT NULL"),
         ),
         Index(
             "history_replaced_by",
             "replaced_by",
             sqlite_where=text("replaced_by IS NOT NULL"),
-            postgresql_where=text("replaced_by IS NOT NULL"),
         ),
     )
 
@@ -147,7 +144,7 @@ def _index(table: Table, field: RecordField) -> None:
     if columns:
         held = [table.c[f"{field.name}_{column}"] for column in columns]
         given = table.c[field.name].is_not(None)
-        Index(f"{table.name}_{field.name}", *held, sqlite_where=given, postgresql_where=given)
+        Index(f"{table.name}_{field.name}", *held, sqlite_where=given)
 
 
 def _attribute(column: str) -> str:
