@@ -121,6 +121,16 @@ def test_a_mistake_is_told_and_writes_nothing(
         assert ledger.verify().faults == ()
 
 
+def test_the_worlds_clock_turns_back_every_question(call: Call, filled: Path) -> None:
+    # Only `a` is dated; the others are known by the day they were recorded.
+    for words in (["search", "says"], ["list"], ["standings"]):
+        told = call(*words, "--as-of", "2022-12-31").stdout
+        assert re.search(r"\ba\b", told)
+        assert not re.search(r"^(claim )?[bcd]\b", told, re.MULTILINE), told
+    assert call("disputes", "--as-of", "2022-12-31").stdout == "0 disputes, 0 criticised sources.\n"
+    assert "not known yet" in call("audit", "b", "--as-of", "2022-12-31").stderr
+
+
 def test_an_error_as_json_names_its_problems(call: Call, filled: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("- {kind: party}\n")
     done = call("import", "bad.yaml", "--json")

@@ -193,6 +193,9 @@ def test_the_audit_of_the_figure(worked: Ledger) -> None:
     value = audit(worked, "rfa-54")
     assert value.standing.startswith("one origin found (1..1)")
     assert [line.key for line in value.other_counts] == ["article-69", "schrader-45"]
+    assert [line.text for line in value.nearby] == [
+        "Jeremy Daum, 2022-11-03, criticises 110 Overseas"
+    ]
     assert value.weakest is not None
     assert (value.weakest.claim, value.weakest.why) == ("rfa-54", "unread")
     assert value.weakest.mend == "claimledger cite rfa-54 rfa-2022"
@@ -207,4 +210,20 @@ def test_a_claim_contested_only_through_a_source_says_so(worked: Ledger) -> None
     assert {line.key for line in value.critics} == {
         "daum-mistranslation", "daum-yunnan", "daum-domestic-actions"
     }  # fmt: skip
+    worked.close()
+
+
+def test_an_audit_as_of_a_day_tells_nothing_later(worked: Ledger) -> None:
+    from claimledger.records.dates import Date
+
+    day = Date.of("2022-10-31").latest
+    value = audit(worked, "rfa-54", as_of=day)
+    assert [line.key for line in value.other_counts] == ["schrader-45"]
+    assert not value.nearby
+    later = audit(worked, "sd-harassment", as_of=Date.of("2022-11-30").latest)
+    assert {line.key for line in later.replies} == {"china-services", "china-fraud"}
+    assert "official-persuasion" in {line.key for line in later.supports}
+    early = audit(worked, "sd-harassment", as_of=Date.of("2022-09-30").latest)
+    assert not early.replies
+    assert not early.supports
     worked.close()

@@ -49,7 +49,7 @@ def audit(
 
 def _meant(session: Session, ledger: Ledger, what: str | None, figure: str | None) -> str | None:
     """Return the key of the claim that is meant, or ask, or say what is nearest."""
-    from claimledger.publish.audit import candidates, figure_asked, with_value
+    from claimledger.publish.asking import candidates, figure_asked, with_value
 
     known = session.known
     if what is not None:

@@ -55,6 +55,10 @@ def search(session: Session, words: tuple[str, ...], kinds: tuple[str, ...], mos
     query = " ".join(words)
     with session.reading() as ledger:
         found = ledger.search(query, kinds=kinds, known_at=session.known, most=most)
+        if session.day is not None:
+            claims = [one.held.key for one in found if one.held.kind == "claim"]
+            known = session.answers(ledger, claims).graph.claims
+            found = [one for one in found if one.held.kind != "claim" or one.held.key in known]
     if session.json:
         rows = [
             {"kind": one.held.kind, "key": one.held.key, "text": one.text, "score": round(one.score, 4),

@@ -242,6 +242,25 @@ class Ledger:
         found = reading.at_entries(self._store, entries)
         return [found[entry] for entry in entries]
 
+    def critics_about(self, subjects: Iterable[str], known_at: Known = None) -> list[Held]:
+        """Return the links by which claims about these subjects undercut a source."""
+        claims = reading.claims_about(self._store, subjects, known_at, most=500)
+        found = reading.at_entries(
+            self._store, reading.critics_among(self._store, claims, known_at)
+        )
+        return [found[entry] for entry in sorted(found)]
+
+    def widest(self, subject: str, known_at: Known = None) -> str:
+        """Return the widest subject that a subject is part of."""
+        seen = {subject}
+        while True:
+            held = reading.held(self._store, "subject", [subject], known_at).get(subject)
+            above = getattr(held.record, "broader", None) if held else None
+            if above is None or above in seen:
+                return subject
+            subject = above
+            seen.add(subject)
+
     def narrower(self, subject: str, known_at: Known = None) -> list[str]:
         """Return a subject and all subjects under it, near and far."""
         found, ask = [subject], [subject]

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from claimledger.disputes.comparison import change, compare
-from claimledger.disputes.flags import FLAGS
 from claimledger.disputes.graph import graph_of
 from claimledger.disputes.lineage import Step, Weakness, lineage, weakest
 from claimledger.disputes.standing import Answers
@@ -20,11 +18,10 @@ from claimledger.publish import words
 from claimledger.publish.names import Names
 from claimledger.records.claim import Claim
 from claimledger.records.link import Link
-from claimledger.records.number_words import Value, find_values, read_value
 from claimledger.records.review import Review
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Held, Ledger
+    from claimledger.ledger import Ledger
 
 _MOST_OTHERS = 12
 
@@ -92,6 +89,7 @@ class Audit:
     supports: tuple[Line, ...]
     critics: tuple[Line, ...]
     other_counts: tuple[Line, ...]
+    nearby: tuple[Line, ...]
     reviews: tuple[Line, ...]
     weakest: Weakness | None
 
@@ -113,7 +111,7 @@ class Audit:
 
 
 _LISTS = (
-    "trail_ends same repeated_by otherwise past replies supports critics other_counts reviews"
+    "trail_ends same repeated_by otherwise past replies supports critics other_counts nearby reviews"
 ).split()
 _STRUCTURED = {*_LISTS, "way", "weakest"}
 
@@ -124,19 +122,33 @@ def audit(ledger: Ledger, key: str, known_at: int | None = None, as_of: int | No
     answers = Answers(graph_of(cut, as_of))
     if key not in answers.graph.claims:
         raise Unreadable(f"the claim {key} was not known yet at that time")
-    return _Auditor(ledger, answers, Names(ledger, known_at), known_at).audit(key)
+    return _Auditor(ledger, answers, Names(ledger, known_at), known_at, as_of).audit(key)
 
 
 class _Auditor:
     """Gathers one audit."""
 
     def __init__(
-        self, ledger: Ledger, answers: Answers, names: Names, known_at: int | None
+        self,
+        ledger: Ledger,
+        answers: Answers,
+        names: Names,
+        known_at: int | None,
+        as_of: int | None,
     ) -> None:
         self.ledger = ledger
         self.answers = answers
         self.names = names
         self.known_at = known_at
+        self.as_of = as_of
+
+    def _in_view(self, keys: Iterable[str]) -> set[str]:
+        """Return those of some claims that were known by the day asked about."""
+        wanted = set(keys)
+        if self.as_of is None or not wanted:
+            return wanted
+        cut = self.ledger.neighbourhood(wanted, self.known_at)
+        return wanted & graph_of(cut, self.as_of).claims.keys()
 
     def audit(self, key: str) -> Audit:
         answers, names = self.answers, self.names
@@ -164,6 +176,7 @@ class _Auditor:
             supports=tuple(self._linked(key, "supports")),
             critics=tuple(self._critics(steps)),
             other_counts=tuple(self._other_counts(key, claim)),
+            nearby=tuple(self._nearby(steps, claim)),
             reviews=tuple(self._reviews(key)),
             weakest=weakest(answers, steps),
         )
@@ -248,9 +261,11 @@ class _Auditor:
         """Yield the claims that answer or support this one; the graph leaves these links out."""
         pointing = self.ledger.referrers("claim", [key], self.known_at).get(key, [])
         entries = [one.entry for one in pointing if one.kind == "link" and one.field == "to"]
-        for held in self.ledger.at_entries(entries).values():
-            link = held.record
-            if isinstance(link, Link) and link.type == kind:
+        records = [held.record for held in self.ledger.at_entries(entries).values()]
+        links = [one for one in records if isinstance(one, Link) and one.type == kind]
+        seen = self._in_view(link.from_ for link in links)
+        for link in links:
+            if link.from_ in seen:
                 other = self.names.held("claim", link.from_)
                 if other and isinstance(other.record, Claim):
                     who = self.names.claimants(other.record)
@@ -290,17 +305,39 @@ class _Auditor:
             pairs = list(compare(claim, other, revision=held.key in updates))
             likest = min(pairs, key=lambda pair: order.index(pair.relation))
             found.append((order.index(likest.relation), held.key, other, likest.relation))
+        seen = self._in_view(other_key for _, other_key, _, _ in found)
+        found = [one for one in found if one[1] in seen]
         self.names.learn("party", [party for _, _, other, _ in found for party in other.claimant])
         for _, other_key, other, relation in sorted(found, key=lambda one: one[:2])[:_MOST_OTHERS]:
             who = self.names.claimants(other)
             said = f"{who}, {other.asserted}" if other.asserted else who
             yield Line(other_key, f"{words.figures(other)} ({said})", relation)
 
+    def _nearby(self, steps: list[Step], claim: Claim) -> Iterator[Line]:
+        """Yield criticisms of other sources on the same matter, which no link ties to this claim."""
+        own = {s for step in steps for s in self.answers.graph.claims[step.claim].sources}
+        widest = self.ledger.widest(claim.subject, self.known_at)
+        subjects = self.ledger.narrower(widest, self.known_at)
+        told: set[tuple[str, str]] = set()
+        records = [held.record for held in self.ledger.critics_about(subjects, self.known_at)]
+        links = [one for one in records if isinstance(one, Link) and one.to.key not in own]
+        seen = self._in_view(link.from_ for link in links)
+        for link in links:
+            critic = self.names.held("claim", link.from_) if link.from_ in seen else None
+            if critic is None or not isinstance(critic.record, Claim):
+                continue
+            who = self.names.claimants(critic.record)
+            if (who, link.to.key) not in told:
+                told.add((who, link.to.key))
+                date = f", {critic.record.asserted}" if critic.record.asserted else ""
+                text = f"{who}{date}, criticises {self.names.title(link.to.key)}"
+                yield Line(link.from_, text, "not tied to this claim")
+
     def _reviews(self, key: str) -> Iterator[Line]:
         pointing = self.ledger.referrers("claim", [key], self.known_at).get(key, [])
         entries = [one.entry for one in pointing if one.kind == "review"]
         for held in self.ledger.at_entries(entries).values():
-            if isinstance(held.record, Review):
+            if isinstance(held.record, Review) and words.out_by(held.record.reviewed, self.as_of):
                 review = held.record
                 who = self.names.party(review.reviewer) if review.reviewer else "unnamed"
                 yield Line(held.key, f"{who}: {review.rating or 'no rating'}", review.summary or "")
@@ -318,64 +355,3 @@ _LIKENESS = (
     "different scope",
     "different measure",
 )
-
-
-def candidates(ledger: Ledger, asked: str, known_at: int | None = None) -> list[Held]:
-    """Return the claims that a question such as ``54 stations`` may mean, best first."""
-    values = list(find_values(asked))
-    said = _without(asked, values)
-    matching: dict[str, Held] = {}
-    for value in values:
-        for held in with_value(ledger, value, known_at):
-            matching.setdefault(held.key, held)
-    if said:
-        found = ledger.search(said, kinds=("claim",), known_at=known_at, most=200)
-        by_words = {match.held.key: match.held for match in found}
-        in_measure = {key: held for key, held in matching.items() if _speaks_of(held.record, said)}
-        if values:
-            return list(
-                {**in_measure, **{k: matching[k] for k in by_words if k in matching}}.values()
-            )
-        return list(by_words.values())
-    return list(matching.values())
-
-
-def _without(asked: str, values: list[Value]) -> str:
-    for value in reversed(values):
-        asked = asked[: value.start] + " " + asked[value.end :]
-    return asked.strip()
-
-
-def _speaks_of(record: object, said: str) -> bool:
-    wanted = said.casefold().split()
-    if not isinstance(record, Claim):
-        return False
-    told = " ".join((record.statement, *(figure.measure for figure in record.figures))).casefold()
-    return all(word in told for word in wanted)
-
-
-def figure_asked(text: str) -> Value:
-    """Read a figure as it was asked for; raise :class:`Unreadable` where it is none."""
-    try:
-        return read_value(text)
-    except Unreadable as error:
-        raise Unreadable(f"--figure {text!r} {error}") from None
-
-
-def with_value(ledger: Ledger, value: Value, known_at: int | None = None) -> list[Held]:
-    """Return the claims that hold this very number as a bound of a figure."""
-    bounds = [bound for bound in (value.low, value.high) if bound is not None]
-    found: dict[str, Held] = {}
-    for bound in bounds:
-        near = abs(float(bound)) * 1e-12
-        for held in ledger.with_figure(float(bound) - near, float(bound) + near, known_at):
-            if isinstance(held.record, Claim) and _holds(held.record, bound):
-                found.setdefault(held.key, held)
-    return list(found.values())
-
-
-def _holds(claim: Claim, bound: Decimal) -> bool:
-    return any(bound in (figure.low, figure.high) for figure in claim.figures)
-
-
-__all__ = ["FLAGS", "Audit", "Line", "Way", "audit", "candidates", "figure_asked", "with_value"]

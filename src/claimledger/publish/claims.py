@@ -75,8 +75,14 @@ class Claims:
     """Puts claims into words for one page."""
 
     def __init__(
-        self, ledger: Ledger, answers: Answers, names: Names, known_at: int | None = None
+        self,
+        ledger: Ledger,
+        answers: Answers,
+        names: Names,
+        known_at: int | None = None,
+        as_of: int | None = None,
     ) -> None:
+        self._as_of = as_of
         self._ledger = ledger
         self._answers = answers
         self._names = names
@@ -149,7 +155,7 @@ class Claims:
     def _reviews(self, key: str) -> Iterator[str]:
         entries = [one.entry for one in self._pointing_at(key) if one.kind == "review"]
         for held in self._ledger.at_entries(entries).values() if entries else ():
-            if isinstance(held.record, Review):
+            if isinstance(held.record, Review) and words.out_by(held.record.reviewed, self._as_of):
                 review = held.record
                 who = self._names.party(review.reviewer) if review.reviewer else "unnamed"
                 date = f", {review.reviewed}" if review.reviewed else ""

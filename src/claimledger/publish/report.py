@@ -160,18 +160,20 @@ def report(
     ``since`` is the entry after which corrections are told.
     """
     answers = Answers(graph_of(ledger.whole(known_at), as_of))
-    return _Reporter(ledger, answers, known_at).report(as_of, subject, since, since_said)
+    return _Reporter(ledger, answers, known_at, as_of).report(as_of, subject, since, since_said)
 
 
 class _Reporter:
     """Gathers one report."""
 
-    def __init__(self, ledger: Ledger, answers: Answers, known_at: int | None) -> None:
+    def __init__(
+        self, ledger: Ledger, answers: Answers, known_at: int | None, as_of: int | None
+    ) -> None:
         self._ledger = ledger
         self._answers = answers
         self._known_at = known_at
         self._names = Names(ledger, known_at)
-        self._claims = Claims(ledger, answers, self._names, known_at)
+        self._claims = Claims(ledger, answers, self._names, known_at, as_of)
         self._told: dict[str, Said] = {}
 
     def report(

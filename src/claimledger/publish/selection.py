@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from claimledger.disputes.graph import graph_of
 from claimledger.disputes.standing import STANDINGS, Answers
 from claimledger.errors import BadInput, Problem, Unreadable
-from claimledger.publish.audit import figure_asked, with_value
+from claimledger.publish.asking import figure_asked, with_value
 from claimledger.records.check import nearest
 from claimledger.records.dates import Date, day_text
 

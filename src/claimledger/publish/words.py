@@ -8,7 +8,7 @@ from claimledger.disputes.standing import Answers
 from claimledger.publish.names import Names
 from claimledger.records.citation import Citation
 from claimledger.records.claim import Claim
-from claimledger.records.dates import day_text
+from claimledger.records.dates import Date, day_text
 from claimledger.records.figure import Figure
 
 GROUNDS = {
@@ -27,6 +27,11 @@ def when(claim: Claim, known_by: int) -> str:
     if claim.asserted:
         return str(claim.asserted)
     return f"by {day_text(known_by)}"
+
+
+def out_by(date: Date | None, as_of: int | None) -> bool:
+    """Whether something of this date was out by a day; what bears no date is not hidden."""
+    return as_of is None or date is None or date.latest is None or date.latest <= as_of
 
 
 def figure(one: Figure) -> str:

@@ -213,6 +213,19 @@ def claims_about(
     return [row.entry for row in store.rows_by(query, POINTER.c.key, subjects)]
 
 
+def critics_among(store: Store, entries: Iterable[int], known_at: Known = None) -> list[int]:
+    """Return the entries of the links by which these claims undercut a source."""
+    named = store.rows_by(select(HISTORY.c.key), HISTORY.c.entry, entries)
+    wanted = sorted({row.key for row in named})
+    query = select(POINTER.c.entry).where(
+        POINTER.c.kind == "claim", POINTER.c.field == "from", standing_at(POINTER, known_at)
+    )
+    links = sorted({row.entry for row in store.rows_by(query, POINTER.c.key, wanted)})
+    table = MIRRORS["link"]
+    query = select(table.c.entry).where(table.c.type == "undercuts", table.c.to_kind == "source")
+    return [row.entry for row in store.rows_by(query, table.c.entry, links)]
+
+
 def counts(store: Store, known_at: Known = None) -> dict[str, int]:
     """Return how many records of each kind stood."""
     query = select(HISTORY.c.kind, func.count()).where(_live(known_at)).group_by(HISTORY.c.kind)

@@ -202,6 +202,7 @@ def _audit(value: Audit) -> Iterator[str]:
         ("Supported by", value.supports),
         ("Critics of its sources", value.critics),
         ("Other counts, none recorded as a contradiction", value.other_counts),
+        ("Nearby", value.nearby),
         ("Reviews", value.reviews),
     ):
         yield from _list(title, map(_line, lines))

@@ -39,6 +39,7 @@ def _lines(value: Audit) -> Iterator[str]:
     yield from _section("Supported by", value.supports)
     yield from _section("Critics of its sources", value.critics)
     yield from _section("Other counts, none recorded as a contradiction", value.other_counts)
+    yield from _section("Nearby", value.nearby)
     yield from _section("Reviews", value.reviews)
     if value.note:
         yield from _wrap(f"Note: {visible(value.note)}", 0, 2)

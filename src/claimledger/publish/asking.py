@@ -1,0 +1,71 @@
+"""Finding the claim that is meant: by its figure, or by a few words such as ``54 stations``."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from claimledger.errors import Unreadable
+from claimledger.records.claim import Claim
+from claimledger.records.number_words import Value, find_values, read_value
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Held, Ledger
+
+
+def candidates(ledger: Ledger, asked: str, known_at: int | None = None) -> list[Held]:
+    """Return the claims that a question such as ``54 stations`` may mean, best first."""
+    values = list(find_values(asked))
+    said = _without(asked, values)
+    matching: dict[str, Held] = {}
+    for value in values:
+        for held in with_value(ledger, value, known_at):
+            matching.setdefault(held.key, held)
+    if said:
+        found = ledger.search(said, kinds=("claim",), known_at=known_at, most=200)
+        by_words = {match.held.key: match.held for match in found}
+        in_measure = {key: held for key, held in matching.items() if _speaks_of(held.record, said)}
+        if values:
+            return list(
+                {**in_measure, **{k: matching[k] for k in by_words if k in matching}}.values()
+            )
+        return list(by_words.values())
+    return list(matching.values())
+
+
+def _without(asked: str, values: list[Value]) -> str:
+    for value in reversed(values):
+        asked = asked[: value.start] + " " + asked[value.end :]
+    return asked.strip()
+
+
+def _speaks_of(record: object, said: str) -> bool:
+    wanted = said.casefold().split()
+    if not isinstance(record, Claim):
+        return False
+    told = " ".join((record.statement, *(figure.measure for figure in record.figures))).casefold()
+    return all(word in told for word in wanted)
+
+
+def figure_asked(text: str) -> Value:
+    """Read a figure as it was asked for; raise :class:`Unreadable` where it is none."""
+    try:
+        return read_value(text)
+    except Unreadable as error:
+        raise Unreadable(f"--figure {text!r} {error}") from None
+
+
+def with_value(ledger: Ledger, value: Value, known_at: int | None = None) -> list[Held]:
+    """Return the claims that hold this very number as a bound of a figure."""
+    bounds = [bound for bound in (value.low, value.high) if bound is not None]
+    found: dict[str, Held] = {}
+    for bound in bounds:
+        near = abs(float(bound)) * 1e-12
+        for held in ledger.with_figure(float(bound) - near, float(bound) + near, known_at):
+            if isinstance(held.record, Claim) and _holds(held.record, bound):
+                found.setdefault(held.key, held)
+    return list(found.values())
+
+
+def _holds(claim: Claim, bound: Decimal) -> bool:
+    return any(bound in (figure.low, figure.high) for figure in claim.figures)
