@@ -127,12 +127,12 @@ def verifying(folder: Path, claims: int) -> list[Measured]:
     return [Measured(f"verify, {claims:,} claims", own, "read + SHA-256 + tree", raw, 2.0)]
 
 
-def starts(folder: Path) -> list[Measured]:
+def starts(folder: Path, claims: int) -> list[Measured]:
     tool = str(Path(sys.executable).parent / "claimledger")
     click = start_of(sys.executable, "-c", "import click")
     sqlmodel = start_of(sys.executable, "-c", "import sqlmodel")
     show = start_of(tool, "--ledger", str(ROOT / "ledger.db"), "show", "rfa-54")
-    large = start_of(tool, "--ledger", str(folder / "ours.db"), "show", "claim-77")
+    large = start_of(tool, "--ledger", str(folder / "ours.db"), "show", f"claim-{claims - 1}")
     return [
         Measured("--help", start_of(tool, "--help"), "import click", click, 1.6),
         Measured("show, worked case", show, "import sqlmodel", sqlmodel, 1.35),
@@ -150,7 +150,7 @@ def main() -> None:
         folder = Path(name)
         found = imports(folder, given.claims)
         found += verifying(folder, given.claims)
-        found += starts(folder)
+        found += starts(folder, given.claims)
     if given.json:
         rows = [
             {**vars(one), "ratio": round(one.ratio, 3), "held": one.ratio <= one.budget}

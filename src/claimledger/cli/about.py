@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from claimledger.cli.call import Call, Command, UsageMistake
 from claimledger.cli.output import answer, say, table
-from claimledger.cli.session import Command, Session, UsageMistake
 
 _MOST = 10
 
@@ -16,7 +16,7 @@ _MOST = 10
 @click.command(cls=Command)
 @click.argument("kind", required=False)
 @click.pass_obj
-def schema(_session: Session, kind: str | None) -> None:
+def schema(_call: Call, kind: str | None) -> None:
     """Print the JSON Schema of a kind of record, or of all."""
     from claimledger.records.check import nearest
     from claimledger.records.kinds import KINDS
@@ -31,13 +31,13 @@ def schema(_session: Session, kind: str | None) -> None:
 
 @click.command(cls=Command)
 @click.pass_obj
-def stats(session: Session) -> None:
+def stats(call: Call) -> None:
     """Count records by kind, standing, source, claimant and year."""
     from claimledger.publish.stats import stats as counted
 
-    with session.reading() as ledger:
-        found = counted(ledger, session.answers(ledger), session.known)
-    if session.json:
+    with call.reading() as ledger:
+        found = counted(ledger, call.answers(ledger), call.known)
+    if call.json:
         answer(found)
         return
     for title, counts in found.items():

@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import click
 
+from claimledger.cli.call import Call, Command, complete_key
 from claimledger.cli.output import answer, count, cut, say, table
 from claimledger.cli.output import origins as span
-from claimledger.cli.session import Command, Session, complete_key
 
 
 @click.command(cls=Command)
@@ -16,13 +16,13 @@ from claimledger.cli.session import Command, Session, complete_key
     "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
 )
 @click.pass_obj
-def disputes(session: Session, subject: str | None) -> None:
+def disputes(call: Call, subject: str | None) -> None:
     """What is disputed, by whom, through what, stated or judged, since when."""
     from claimledger.publish.report import report as made
 
-    with session.reading() as ledger:
-        value = made(ledger, known_at=session.known, as_of=session.day, subject=subject)
-    if session.json:
+    with call.reading() as ledger:
+        value = made(ledger, known_at=call.known, as_of=call.day, subject=subject)
+    if call.json:
         told = value.as_json()
         answer({"disputes": told["disputes"], "criticised_sources": told["criticised"]})
         return
@@ -59,26 +59,26 @@ def disputes(session: Session, subject: str | None) -> None:
 @click.command(cls=Command)
 @click.argument("key", shell_complete=complete_key)
 @click.pass_obj
-def origins(session: Session, key: str) -> None:
+def origins(call: Call, key: str) -> None:
     """How many independent voices there are behind a claim, as a range, and why."""
     from claimledger.disputes.flags import flags
     from claimledger.errors import Unreadable
     from claimledger.publish import words
     from claimledger.publish.names import Names
 
-    with session.reading() as ledger:
-        key = ledger.get("claim", key, session.known).key
-        answers = session.answers(ledger, [key])
+    with call.reading() as ledger:
+        key = ledger.get("claim", key, call.known).key
+        answers = call.answers(ledger, [key])
         if key not in answers.graph.claims:
             raise Unreadable(f"the claim {key} was not known yet at that time")
-        names = Names(ledger, session.known)
+        names = Names(ledger, call.known)
         found = answers.origins(key)
         roots = [words.root(root, names) for root in found.roots]
         same = [words.merger(one, names) for one in found.same]
         perhaps = [words.merger(one, names) for one in found.perhaps]
         told = [str(flag) for flag in flags(answers, key)]
         members = answers.assertions.members[answers.assertions.of[key]]
-    if session.json:
+    if call.json:
         answer(
             {
                 "key": key,
@@ -107,17 +107,15 @@ def origins(session: Session, key: str) -> None:
 
 @click.command(cls=Command)
 @click.pass_obj
-def standings(session: Session) -> None:
+def standings(call: Call) -> None:
     """Every claim with its standing, its origins and its acceptability."""
-    with session.reading() as ledger:
-        answers = session.answers(ledger)
+    with call.reading() as ledger:
+        answers = call.answers(ledger)
         found = {key: answers.as_json(key) for key in answers.graph.claims}
-        if session.json:
+        if call.json:
             answer(found)
             return
-        statements = {
-            held.key: held.record.named for held in ledger.records("claim", session.known)
-        }
+        statements = {held.key: held.record.named for held in ledger.records("claim", call.known)}
     rows = [
         [key, str(one["standing"]), span(int(one["at_least"]), int(one["at_most"])),
          str(one["acceptability"]), statements[key]]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from claimledger.cli.call import Call, Command, UsageMistake, complete_key
 from claimledger.cli.output import answer, cut, say
-from claimledger.cli.session import Command, Session, UsageMistake, complete_key
 from claimledger.publish.formats import AUDIT
 
 if TYPE_CHECKING:
@@ -29,16 +29,16 @@ def audit(
     from claimledger.publish.files import writing_whole
     from claimledger.publish.formats import writer
 
-    session = ctx.obj
-    assert isinstance(session, Session)
+    call = ctx.obj
+    assert isinstance(call, Call)
     if (what is None) == (figure is None):
         raise UsageMistake('audit needs a claim\'s key, words like "54 stations", or --figure 54')
-    form = form or ("json" if session.json else "text")
-    with session.reading() as ledger:
-        key = _meant(session, ledger, what, figure)
+    form = form or ("json" if call.json else "text")
+    with call.reading() as ledger:
+        key = _meant(call, ledger, what, figure)
         if key is None:
             ctx.exit(1)
-        text = writer("audit", form)(made(ledger, str(key), session.known, session.day)).encode()
+        text = writer("audit", form)(made(ledger, str(key), call.known, call.day)).encode()
     if output in (None, "-"):
         sys.stdout.buffer.write(text)
         return
@@ -47,11 +47,11 @@ def audit(
     click.echo(f"Wrote {output}", err=True)
 
 
-def _meant(session: Session, ledger: Ledger, what: str | None, figure: str | None) -> str | None:
+def _meant(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> str | None:
     """Return the key of the claim that is meant, or ask, or say what is nearest."""
     from claimledger.publish.asking import candidates, figure_asked, with_value
 
-    known = session.known
+    known = call.known
     if what is not None:
         resolved = ledger.resolve("claim", [what], known).get(what, what)
         if ledger.get_all("claim", [resolved], known):
@@ -60,12 +60,12 @@ def _meant(session: Session, ledger: Ledger, what: str | None, figure: str | Non
     else:
         found = with_value(ledger, figure_asked(str(figure)), known)
     if not found:
-        _nearest(session, ledger, what, figure)
+        _nearest(call, ledger, what, figure)
         return None
-    return _chosen(session, ledger, found)
+    return _chosen(call, ledger, found)
 
 
-def _nearest(session: Session, ledger: Ledger, what: str | None, figure: str | None) -> None:
+def _nearest(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> None:
     from claimledger.errors import NotFound
     from claimledger.records.number_words import find_values
 
@@ -73,8 +73,8 @@ def _nearest(session: Session, ledger: Ledger, what: str | None, figure: str | N
     values = [v.low if v.low is not None else v.high for v in find_values(asked)]
     if not values or values[0] is None:
         raise NotFound("claim", asked, ledger.near_keys(asked, "claim"))
-    near = ledger.nearest_figures(float(values[0]), session.known)
-    if session.json:
+    near = ledger.nearest_figures(float(values[0]), call.known)
+    if call.json:
         answer({"asked": asked, "matches": [], "nearest": [_option(held) for held in near]})
         return
     say(f"No claim holds the figure {asked}." + (" Nearest are:" if near else ""))
@@ -82,9 +82,9 @@ def _nearest(session: Session, ledger: Ledger, what: str | None, figure: str | N
         say(_told(held), indent=2, hang=2)
 
 
-def _chosen(session: Session, ledger: Ledger, found: list[Held]) -> str | None:
+def _chosen(call: Call, ledger: Ledger, found: list[Held]) -> str | None:
     """Return the first claim of the one assertion that matches; let a person choose among several."""
-    answers = session.answers(ledger, [held.key for held in found])
+    answers = call.answers(ledger, [held.key for held in found])
     known = answers.graph.known_by
     by_assertion: dict[str, Held] = {}
     in_view = [held for held in found if held.key in known]
@@ -96,7 +96,7 @@ def _chosen(session: Session, ledger: Ledger, found: list[Held]) -> str | None:
         return None
     if len(options) == 1:
         return options[0].key
-    if session.json:
+    if call.json:
         answer({"matches": [_option(held) for held in options], "nearest": []})
         return None
     say("Several assertions match:")

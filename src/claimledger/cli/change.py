@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claimledger.cli.output import answer, count, cut, say
-from claimledger.cli.session import (
+from claimledger.cli.call import (
+    Call,
     Command,
-    Session,
     UsageMistake,
     by_option,
     complete_key,
     reason_option,
     recorder,
 )
+from claimledger.cli.output import answer, count, cut, say
 
 if TYPE_CHECKING:
     from claimledger.ledger import Change, Held, Ledger
@@ -61,7 +61,7 @@ def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -
 @by_option
 @click.pass_obj
 def amend(
-    session: Session,
+    call: Call,
     key: str,
     changes: tuple[str, ...],
     if_entry: int | None,
@@ -76,7 +76,7 @@ def amend(
     if not changes:
         raise UsageMistake("amend needs --set FIELD=VALUE")
     who = recorder(by)
-    with session.writing() as ledger:
+    with call.writing() as ledger:
         held = only(ledger, key, kind)
         fields = {field.name: field for field in fields_of(KINDS[held.kind])}
         given: dict[str, Any] = {}
@@ -89,11 +89,11 @@ def amend(
         done = ledger.amend(
             held.kind, held.key, given, by=who, reason=reason, replaces=if_entry or held.entry
         )
-    _told(session, done, who, "Amended")
+    _told(call, done, who, "Amended")
 
 
-def _told(session: Session, done: Change, who: str, verb: str) -> None:
-    if session.json:
+def _told(call: Call, done: Change, who: str, verb: str) -> None:
+    if call.json:
         answer(
             {
                 "kind": done.kind,
@@ -129,7 +129,7 @@ def _shown(value: Any) -> str:
 @by_option
 @click.pass_obj
 def withdraw(
-    session: Session,
+    call: Call,
     key: str,
     replaced_by: str | None,
     cascade: bool,
@@ -143,12 +143,12 @@ def withdraw(
             "--replaced-by keeps what points to it, --cascade withdraws it: give one"
         )
     who = recorder(by)
-    with session.writing() as ledger:
+    with call.writing() as ledger:
         held = only(ledger, key, kind)
         done = ledger.withdraw(
             held.kind, held.key, by=who, reason=reason, replaced_by=replaced_by, cascade=cascade
         )
-    _told(session, done, who, "Withdrew")
+    _told(call, done, who, "Withdrew")
 
 
 @click.command(cls=Command)
@@ -157,19 +157,19 @@ def withdraw(
 @kind_option
 @by_option
 @click.pass_obj
-def redact(session: Session, key: str, reason: str, kind: str | None, by: str | None) -> None:
+def redact(call: Call, key: str, reason: str, kind: str | None, by: str | None) -> None:
     """Destroy the texts of a withdrawn record. The log's root stays what it was."""
     from claimledger.errors import NotFound
 
     who = recorder(by)
-    with session.writing() as ledger:
+    with call.writing() as ledger:
         kinds = {event.kind for event in ledger.history(key)}
         if not kinds:
             raise NotFound("record", key, ledger.near_keys(key))
         if kind is None and len(kinds) > 1:
             raise UsageMistake(f"{key} is the key of several records: say --kind")
         done = ledger.redact(kind or kinds.pop(), key, by=who, reason=reason)
-    if session.json:
+    if call.json:
         emptied = list(done.emptied)
         answer({"kind": done.kind, "key": done.key, "entry": done.entry, "emptied": emptied,
                 "elsewhere": list(done.elsewhere), "recorded_by": who})  # fmt: skip
@@ -187,15 +187,15 @@ def redact(session: Session, key: str, reason: str, kind: str | None, by: str | 
 @click.argument("key", shell_complete=complete_key)
 @kind_option
 @click.pass_obj
-def history(session: Session, key: str, kind: str | None) -> None:
+def history(call: Call, key: str, kind: str | None) -> None:
     """Show every entry about a record: what changed, when, by whom and why."""
     from claimledger.errors import NotFound
 
-    with session.reading() as ledger:
-        events = ledger.history(key, kind, session.known)
+    with call.reading() as ledger:
+        events = ledger.history(key, kind, call.known)
         if not events:
             raise NotFound("record", key, ledger.near_keys(key))
-    if session.json:
+    if call.json:
         answer({"key": key, "entries": [_event(event) for event in events]})
         return
     for event in events:

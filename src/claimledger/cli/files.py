@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from claimledger.cli.call import Call, Command, UsageMistake, by_option, recorder
 from claimledger.cli.output import Progress, answer, count, say
-from claimledger.cli.session import Command, Session, UsageMistake, by_option, recorder
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @by_option
 @click.pass_obj
 def import_(
-    session: Session,
+    call: Call,
     files: tuple[str, ...],
     check: bool,
     amend: bool,
@@ -37,11 +37,11 @@ def import_(
     if amend and not reason:
         raise UsageMistake("--amend needs a --reason: why the ledger's records change")
     who = recorder(by)
-    with session.writing() as ledger:
+    with call.writing() as ledger:
         incoming = _counted(read_files(files))
         taken = ledger.take(incoming, by=who, amend=amend, reason=reason, check=check)
     new = len(taken.written) - taken.amended
-    if session.json:
+    if call.json:
         answer({"checked": check, "recorded": new, "amended": taken.amended,
                 "unchanged": taken.unchanged, "recorded_by": who})  # fmt: skip
         return
@@ -72,14 +72,14 @@ def _counted(incoming: Iterator[Any]) -> Iterator[Any]:
 @click.option("--log", is_flag=True, help="Write the log's entries instead of the current records.")
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [standard output]")
 @click.pass_obj
-def export(session: Session, log: bool, output: str | None) -> None:
+def export(call: Call, log: bool, output: str | None) -> None:
     """Write records as JSON Lines, in an order in which they can be imported again."""
     from claimledger.publish.files import writing_whole
 
-    with session.reading() as ledger:
-        if log and session.known_at:
+    with call.reading() as ledger:
+        if log and call.known_at:
             raise UsageMistake("--log writes the whole log; --known-at goes with the records")
-        lines = _log(ledger) if log else _records(ledger, session.known)
+        lines = _log(ledger) if log else _records(ledger, call.known)
         if output in (None, "-"):
             _write(sys.stdout.buffer, lines)
         else:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from claimledger.cli.call import Call, Command, complete_key
 from claimledger.cli.change import kind_option, only
 from claimledger.cli.output import answer, coloured, count, cut, printable, say, table
-from claimledger.cli.session import Command, Session, complete_key
 
 if TYPE_CHECKING:
     from claimledger.ledger import Held, Ledger
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 @click.option("--from", "first", metavar="DATE", help="Known by this day or later.")
 @click.option("--to", "last", metavar="DATE", help="Known by this day or earlier.")
 @click.pass_obj
-def list_(session: Session, /, **wanted: str | None) -> None:
+def list_(call: Call, /, **wanted: str | None) -> None:
     """List claims; filters narrow each other."""
     from claimledger.publish.selection import Selection, select_claims
 
-    with session.reading() as ledger:
-        chosen = select_claims(ledger, Selection(**wanted), session.known, session.day)
-    if session.json:
+    with call.reading() as ledger:
+        chosen = select_claims(ledger, Selection(**wanted), call.known, call.day)
+    if call.json:
         answer({"claims": [one.as_json() for one in chosen]})
         return
     rows = [[one.key, one.known_by, one.standing, one.statement] for one in chosen]
@@ -50,16 +50,16 @@ def list_(session: Session, /, **wanted: str | None) -> None:
     "-n", "--most", type=click.IntRange(1, 1000), default=20, help="At most so many.  [20]"
 )
 @click.pass_obj
-def search(session: Session, words: tuple[str, ...], kinds: tuple[str, ...], most: int) -> None:
+def search(call: Call, words: tuple[str, ...], kinds: tuple[str, ...], most: int) -> None:
     """Find records by their words, in any script and with or without marks: haiwai, hǎiwài, 海外."""
     query = " ".join(words)
-    with session.reading() as ledger:
-        found = ledger.search(query, kinds=kinds, known_at=session.known, most=most)
-        if session.day is not None:
+    with call.reading() as ledger:
+        found = ledger.search(query, kinds=kinds, known_at=call.known, most=most)
+        if call.day is not None:
             claims = [one.held.key for one in found if one.held.kind == "claim"]
-            known = session.answers(ledger, claims).graph.claims
+            known = call.answers(ledger, claims).graph.claims
             found = [one for one in found if one.held.kind != "claim" or one.held.key in known]
-    if session.json:
+    if call.json:
         rows = [
             {"kind": one.held.kind, "key": one.held.key, "text": one.text, "score": round(one.score, 4),
              "marks": [list(mark) for mark in one.marks]}
@@ -99,21 +99,21 @@ def _say_marked(text: str, marks: tuple[tuple[int, int], ...]) -> None:
 @click.argument("key", shell_complete=complete_key)
 @kind_option
 @click.pass_obj
-def show(session: Session, key: str, kind: str | None) -> None:
+def show(call: Call, key: str, kind: str | None) -> None:
     """Show everything about one record; of a claim also its standing, and why."""
-    with session.reading() as ledger:
+    with call.reading() as ledger:
         if kind is None:
-            found = ledger.with_key(key, session.known)
-            held = found[0] if found else only(ledger, key, None, session.known)
+            found = ledger.with_key(key, call.known)
+            held = found[0] if found else only(ledger, key, None, call.known)
         else:
-            held = only(ledger, key, kind, session.known)
-        show_record(session, ledger, held)
+            held = only(ledger, key, kind, call.known)
+        show_record(call, ledger, held)
 
 
-def show_record(session: Session, ledger: Ledger, held: Held) -> None:
+def show_record(call: Call, ledger: Ledger, held: Held) -> None:
     """Print one record with what points to it."""
-    answers = session.answers(ledger, [held.key]) if held.kind == "claim" else None
-    pointing = ledger.referrers(held.kind, [held.key], session.known).get(held.key, [])
+    answers = call.answers(ledger, [held.key]) if held.kind == "claim" else None
+    pointing = ledger.referrers(held.kind, [held.key], call.known).get(held.key, [])
     links = _links(ledger, held, pointing)
     value: dict[str, Any] = {
         "kind": held.kind,
@@ -133,7 +133,7 @@ def show_record(session: Session, ledger: Ledger, held: Held) -> None:
         value |= answers.as_json(held.key)
         value["why"] = standing(answers, held.key)
         value["flags"] = [str(flag) for flag in flags(answers, held.key)]
-    if session.json:
+    if call.json:
         answer(value)
         return
     _say_record(held)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claimledger.cli.output import answer, say
-from claimledger.cli.session import (
+from claimledger.cli.call import (
+    Call,
     Command,
-    Session,
     UsageMistake,
     by_option,
     complete_key,
     recorder,
 )
+from claimledger.cli.output import answer, say
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
@@ -47,7 +47,7 @@ def _citation(
 @click.option("--note", metavar="TEXT")
 @by_option
 @click.pass_obj
-def link(session: Session, /, type: str, from_: str, to: str, by: str | None, **given: Any) -> None:
+def link(call: Call, /, type: str, from_: str, to: str, by: str | None, **given: Any) -> None:
     """Say how the claim FROM stands to the claim TO (or, for undercuts, to a source).
 
     TYPE is contradicts, undercuts, answers, corroborates, supports, repeats, derives_from, updates or
@@ -56,7 +56,7 @@ def link(session: Session, /, type: str, from_: str, to: str, by: str | None, **
     from claimledger.records.check import record_of
 
     who = recorder(by)
-    with session.writing() as ledger:
+    with call.writing() as ledger:
         fields = {
             "type": type,
             "from": from_,
@@ -78,7 +78,7 @@ def link(session: Session, /, type: str, from_: str, to: str, by: str | None, **
         )
         odd = _odd(ledger, type, from_, to)
         keys = ledger.record(record, by=who)
-    if session.json:
+    if call.json:
         answer({"kind": "link", "written": keys, "recorded_by": who, "warnings": odd})
         return
     for line in odd:
@@ -132,14 +132,14 @@ def _odd(ledger: Ledger, type: str, from_: str, to: str) -> list[str]:
 @click.option("--reason", metavar="TEXT", help="Why; kept in the log.  [read in SOURCE]")
 @by_option
 @click.pass_obj
-def cite(session: Session, /, key: str, source: str, by: str | None, **given: Any) -> None:
+def cite(call: Call, /, key: str, source: str, by: str | None, **given: Any) -> None:
     """Add a citation to a claim: what was second-hand has now been read."""
     from typing import get_args
 
     from claimledger.records.claim import Claim, Grounds
 
     who = recorder(by)
-    with session.writing() as ledger:
+    with call.writing() as ledger:
         held = ledger.get("claim", key)
         claim = held.record
         assert isinstance(claim, Claim)
@@ -148,7 +148,7 @@ def cite(session: Session, /, key: str, source: str, by: str | None, **given: An
             citation["capture"] = given["capture"]
         grounds = given["grounds"]
         asking = not given["via"] and claim.grounds is None and grounds is None
-        if asking and sys.stdin.isatty() and sys.stdout.isatty() and not session.json:
+        if asking and sys.stdin.isatty() and sys.stdout.isatty() and not call.json:
             known = ", ".join(get_args(Grounds))
             say(f"How does the claimant know? One of {known}; empty if not asked.")
             grounds = click.prompt("Grounds", default="", show_default=False) or None
@@ -157,7 +157,7 @@ def cite(session: Session, /, key: str, source: str, by: str | None, **given: An
             changes["grounds"] = grounds
         reason = given["reason"] or f"read in {source}"
         done = ledger.amend("claim", held.key, changes, by=who, reason=reason, replaces=held.entry)
-    if session.json:
+    if call.json:
         answer({"kind": "claim", "key": done.key, "entry": done.entry, "recorded_by": who})
         return
     say(f"Cited {source} for {done.key} with entry {done.entry}, as {who}.")
@@ -180,16 +180,16 @@ def cite(session: Session, /, key: str, source: str, by: str | None, **given: An
 @click.option("--note", metavar="TEXT")
 @by_option
 @click.pass_obj
-def review(session: Session, /, claim: str, by: str | None, **given: Any) -> None:
+def review(call: Call, /, claim: str, by: str | None, **given: Any) -> None:
     """Record a fact-checker's published rating of a claim."""
     from claimledger.records.check import record_of
 
     who = recorder(by)
     fields = {name: held for name, held in given.items() if held is not None}
     record = record_of("review", {"claim": claim, **fields})
-    with session.writing() as ledger:
+    with call.writing() as ledger:
         keys = ledger.record(record, by=who)
-    if session.json:
+    if call.json:
         answer({"kind": "review", "written": keys, "recorded_by": who})
     elif keys:
         say(f"Recorded review {keys[0]} of {claim}, as {who}.")

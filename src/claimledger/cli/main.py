@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from claimledger import __version__
-from claimledger.cli.session import SHARED, Session, UsageMistake
+from claimledger.cli.call import SHARED, Call, UsageMistake
 from claimledger.errors import ClaimledgerError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -90,7 +90,7 @@ def cli(ctx: click.Context, /, **shared: object) -> None:
     claimledger keeps every assertion as a dated claim tied to a source, a claimant and a subject, and
     never changes any of it silently. It does not say what is true.
     """
-    ctx.obj = Session()
+    ctx.obj = Call()
     ctx.obj.update(shared)
 
 

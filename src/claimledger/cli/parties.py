@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from claimledger.cli.call import Call, Command, by_option, complete_key, recorder
 from claimledger.cli.output import answer, count, say, table
-from claimledger.cli.session import Command, Session, by_option, complete_key, recorder
 
 _LISTED = {
     "party": ("type", "part_of"),
@@ -48,13 +48,13 @@ def _add(kind: str) -> click.Command:
         from claimledger.intake.options import fields_from_options
         from claimledger.records.check import record_of
 
-        session = click.get_current_context().find_object(Session)
-        assert session is not None
+        call = click.get_current_context().find_object(Call)
+        assert call is not None
         record = record_of(kind, fields_from_options(kind, given))
         who = recorder(by)
-        with session.writing() as ledger:
+        with call.writing() as ledger:
             keys = ledger.record(record, by=who)
-        if session.json:
+        if call.json:
             answer({"kind": kind, "written": keys, "recorded_by": who})
         elif keys:
             say(f"Recorded {kind} {keys[0]}, as {who}.")
@@ -68,11 +68,11 @@ def _add(kind: str) -> click.Command:
 
 def _list(kind: str) -> click.Command:
     def list_() -> None:
-        session = click.get_current_context().find_object(Session)
-        assert session is not None
-        with session.reading() as ledger:
-            held = list(ledger.records(kind, session.known))
-        if session.json:
+        call = click.get_current_context().find_object(Call)
+        assert call is not None
+        with call.reading() as ledger:
+            held = list(ledger.records(kind, call.known))
+        if call.json:
             answer(
                 {
                     "kind": kind,
@@ -102,10 +102,10 @@ def _show(kind: str) -> click.Command:
     def show(key: str) -> None:
         from claimledger.cli.find import show_record
 
-        session = click.get_current_context().find_object(Session)
-        assert session is not None
-        with session.reading() as ledger:
-            show_record(session, ledger, ledger.get(kind, key, session.known))
+        call = click.get_current_context().find_object(Call)
+        assert call is not None
+        with call.reading() as ledger:
+            show_record(call, ledger, ledger.get(kind, key, call.known))
 
     argument = click.Argument(["key"], shell_complete=complete_key)
     return Command("show", callback=show, params=[argument], help=f"Show one {kind}.")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import click
 
+from claimledger.cli.call import Call, Command
 from claimledger.cli.output import Progress, answer, count, say
-from claimledger.cli.session import Command, Session
 
 
 @click.command(cls=Command)
 @click.pass_context
 def verify(ctx: click.Context) -> None:
     """Check every digest, the tree, and every view against the log. Status 1 if anything is wrong."""
-    session = ctx.obj
-    assert isinstance(session, Session)
-    with session.reading() as ledger:
+    call = ctx.obj
+    assert isinstance(call, Call)
+    with call.reading() as ledger:
         verdict = ledger.verify(Progress("entries"))
-    if session.json:
+    if call.json:
         answer(
             {
                 "clean": verdict.clean,
@@ -57,11 +57,11 @@ def verify(ctx: click.Context) -> None:
 
 @click.command(cls=Command)
 @click.pass_obj
-def rebuild(session: Session) -> None:
+def rebuild(call: Call) -> None:
     """Make every table and the search index anew from the log. The log is not touched."""
-    with session.writing() as ledger:
+    with call.writing() as ledger:
         entries = ledger.rebuild(Progress("entries"))
-    if session.json:
+    if call.json:
         answer({"entries": entries})
     else:
         say(f"Rebuilt every view from {count(entries, 'entry', 'entries')}.")

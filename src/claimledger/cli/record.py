@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from claimledger.cli.output import answer, cut, say
-from claimledger.cli.session import (
+from claimledger.cli.call import (
+    Call,
     Command,
-    Session,
     UsageMistake,
     by_option,
     complete_key,
     recorder,
 )
+from claimledger.cli.output import answer, cut, say
 
 if TYPE_CHECKING:
     from claimledger.intake.dialogue import Draft, DraftFile
@@ -47,19 +47,19 @@ if TYPE_CHECKING:
 @click.option("--note", metavar="TEXT")
 @by_option
 @click.pass_obj
-def record(session: Session, /, by: str | None, **given: Any) -> None:
+def record(call: Call, /, by: str | None, **given: Any) -> None:
     """Record a claim. Without options it asks; ten keystrokes beyond the text will do."""
     who = recorder(by)
-    with session.writing() as ledger:
+    with call.writing() as ledger:
         if any(given.values()):
-            _by_options(session, ledger, given, who)
+            _by_options(call, ledger, given, who)
             return
-        if not sys.stdin.isatty() and session.json:
+        if not sys.stdin.isatty() and call.json:
             raise UsageMistake("record asks its questions at a prompt; with --json give options")
-        _Dialogue(session, ledger, who).run()
+        _Dialogue(call, ledger, who).run()
 
 
-def _by_options(session: Session, ledger: Ledger, given: dict[str, Any], who: str) -> None:
+def _by_options(call: Call, ledger: Ledger, given: dict[str, Any], who: str) -> None:
     from claimledger.intake.options import figure, pairs
     from claimledger.records.check import record_of
 
@@ -81,7 +81,7 @@ def _by_options(session: Session, ledger: Ledger, given: dict[str, Any], who: st
     if citation:
         fields["citations"] = [citation]
     keys = ledger.record(record_of("claim", fields), by=who)
-    if session.json:
+    if call.json:
         answer({"kind": "claim", "written": keys, "recorded_by": who})
     elif keys:
         say(f"Recorded claim {keys[0]}, as {who}.")
@@ -92,14 +92,14 @@ def _by_options(session: Session, ledger: Ledger, given: dict[str, Any], who: st
 class _Dialogue:
     """One run of questions. Every answer is kept in the draft as soon as it is given."""
 
-    def __init__(self, session: Session, ledger: Ledger, who: str) -> None:
+    def __init__(self, call: Call, ledger: Ledger, who: str) -> None:
         from claimledger.intake.dialogue import Draft, DraftFile, last_used
 
-        self._session = session
+        self._call = call
         self._ledger = ledger
         self._who = who
         self._draft: Draft = Draft()
-        self._file: DraftFile = DraftFile(session.path)
+        self._file: DraftFile = DraftFile(call.path)
         self._last = last_used(ledger)
 
     def run(self) -> None:

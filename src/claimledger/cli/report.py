@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from claimledger.cli.session import Command, Session, complete_key
+from claimledger.cli.call import Call, Command, complete_key
 from claimledger.publish.formats import REPORT
 
 
@@ -23,19 +23,19 @@ from claimledger.publish.formats import REPORT
 )
 @click.pass_obj
 def report(
-    session: Session, form: str | None, output: str | None, subject: str | None, since: str | None
+    call: Call, form: str | None, output: str | None, subject: str | None, since: str | None
 ) -> None:
     """Export the contested-claims report. The same ledger gives the same bytes."""
     from claimledger.publish.files import writing_whole
     from claimledger.publish.formats import writer
     from claimledger.publish.report import report as made
 
-    form = form or ("json" if session.json else _form_of(output))
-    with session.reading() as ledger:
+    form = form or ("json" if call.json else _form_of(output))
+    with call.reading() as ledger:
         value = made(
             ledger,
-            known_at=session.known,
-            as_of=session.day,
+            known_at=call.known,
+            as_of=call.day,
             subject=subject,
             since=ledger.entry_at(since) if since else None,
             since_said=since or "",

@@ -50,15 +50,15 @@ class Command(click.Command):
         self.params += SHARED()
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Hand the shared options to the session, then run."""
-        session = ctx.find_object(Session)
-        assert session is not None
+        """Hand the shared options to the call, then run."""
+        call = ctx.find_object(Call)
+        assert call is not None
         names = ("ledger", "json", "as_of", "known_at")
-        session.update({name: ctx.params.pop(name) for name in names})
+        call.update({name: ctx.params.pop(name) for name in names})
         return super().invoke(ctx)
 
 
-class Session:
+class Call:
     """One call of the program."""
 
     def __init__(self) -> None:
@@ -162,9 +162,9 @@ def complete_key(ctx: click.Context, _: click.Parameter, begun: str) -> list[str
     """Complete a key from the ledger."""
     from claimledger.ledger import Ledger
 
-    session = ctx.find_object(Session) or Session()
+    call = ctx.find_object(Call) or Call()
     try:
-        with Ledger.open(session.path) as ledger:
+        with Ledger.open(call.path) as ledger:
             kinds = ("claim", "source", "party", "subject", "link")
             return [key for kind in kinds for key in ledger.keys(kind) if key.startswith(begun)][
                 :200

@@ -1,0 +1,80 @@
+"""An answer from the part of the ledger cut out for a claim is the answer from the whole ledger."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claimledger.disputes.flags import flags
+from claimledger.disputes.graph import graph_of
+from claimledger.disputes.standing import Answers
+from claimledger.ledger import Ledger
+from small_cases import answers_of, record, told
+
+TYPES = "contradicts undercuts corroborates repeats derives_from supports answers".split()
+DATES = [None, "2020", "2021-06", "2022-12-31"]
+
+
+@st.composite
+def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """The records of a random small ledger, with merged parties, figures, dates and loops."""
+    records: list[dict[str, Any]] = [{"kind": "subject", "key": "t", "label": "T"}]
+    for n in range(4):
+        part_of = f"p{draw(st.integers(0, n - 1))}" if n and draw(st.booleans()) else None
+        kind = draw(st.sampled_from([None, "group", "unnamed", "person"]))
+        fields = {"part_of": part_of, "type": kind}
+        records.append({"kind": "party", "key": f"p{n}", "name": f"P{n}",
+                        **{name: held for name, held in fields.items() if held}})  # fmt: skip
+    for n in range(5):
+        fields = {
+            "publisher": draw(st.sampled_from([None, "p0", "p1", "p2", "p3"])),
+            "authors": draw(st.sampled_from([None, ["P0"], ["Somebody"]])),
+            "published": draw(st.sampled_from(DATES)),
+        }
+        records.append({"kind": "source", "key": f"s{n}", "title": f"S{n}",
+                        **{name: held for name, held in fields.items() if held}})  # fmt: skip
+    size = draw(st.integers(2, 8))
+    for n in range(size):
+        grounds = draw(st.sampled_from([None, "observed", "unstated"]))
+        cited = draw(st.lists(st.integers(0, 4), min_size=1, max_size=2, unique=True))
+        value = draw(st.sampled_from([None, "54", "about 54", "over 50"]))
+        fields = {
+            "grounds": grounds,
+            "asserted": draw(st.sampled_from(DATES)),
+            "figures": [{"measure": "m", "value": value}] if value else None,
+        }
+        records.append(
+            {"kind": "claim", "key": f"c{n}", "statement": f"C{n}", "claimant": f"p{draw(st.integers(0, 3))}",
+             "subject": "t", "citations": [{"source": f"s{c}"} for c in cited],
+             **{name: held for name, held in fields.items() if held}}
+        )  # fmt: skip
+    for n in range(draw(st.integers(0, 2 * size))):
+        one, other = draw(st.permutations(range(size)))[:2]
+        kind = draw(st.sampled_from(TYPES))
+        to: Any = f"c{other}"
+        if kind == "undercuts" and draw(st.booleans()):
+            to = {"source": f"s{draw(st.integers(0, 4))}"}
+        records.append({"kind": "link", "key": f"l{n}", "type": kind, "from": f"c{one}", "to": to})
+    return records
+
+
+@settings(max_examples=60)
+@given(ledgers(), st.sampled_from([None, 737_790, 738_000]))
+def test_part_and_whole_agree_at_every_clock(
+    records: list[dict[str, Any]], as_of: int | None
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(Path(folder) / "l.db") as ledger:
+        record(ledger, records)
+        ledger.withdraw("party", "p3", by="T", reason="the same as p0", replaced_by="p0")
+        for known in (None, ledger.head().size // 2):
+            whole = answers_of(ledger, known, as_of)
+            for key in whole.graph.claims:
+                part = Answers(graph_of(ledger.neighbourhood([key], known), as_of))
+                assert told(part, key) == told(whole, key)
+                assert part.graph.known_by[key] == whole.graph.known_by[key]
+                assert flags(part, key) == flags(whole, key)
+        assert ledger.verify().faults == ()
