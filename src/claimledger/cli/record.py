@@ -194,41 +194,43 @@ class _Dialogue:
         key = self._picked(kind, label, self._last.get(name, ""))
         self._draft.fields[name] = [key] if name == "claimant" else key
 
-    def _picked(self, kind: str, label: str, default: str) -> str:
-        """Return the key of a record found by a few letters, or made on the spot."""
+    def _picked(self, kind: str, label: str, default: str, typed: str = "") -> str:
+        """Return the key of a record found by a few letters, or made on the spot.
+
+        ``typed`` is what was typed already; asked again is only where that leads nowhere.
+        """
+        while True:
+            typed = typed or self._ask(
+                f"{label} (a few letters; + NAME makes a new {kind})", default
+            )
+            if typed and typed == default:
+                return default
+            key = self._found(kind, typed) if typed else None
+            if key:
+                return key
+            typed = ""
+
+    def _found(self, kind: str, typed: str) -> str | None:
+        """Return the key that a few letters mean, after a choice if need be."""
         from claimledger.intake.dialogue import matches
 
-        while True:
-            typed = self._ask(f"{label} (a few letters; + NAME makes a new {kind})", default)
-            if not typed:
-                continue
-            if typed == default:
-                return default
-            if typed.startswith("+"):
-                made = self._make(kind, typed[1:].strip())
-                if made:
-                    return made
-                continue
-            begun = [one for one in self._draft.made if one["kind"] == kind and one["key"] == typed]
-            if begun:
-                return typed
-            found = matches(self._ledger, kind, typed)
-            if not found:
-                if click.confirm(f"No {kind} like {typed!r}. Make it?", default=True):
-                    made = self._make(kind, typed)
-                    if made:
-                        return made
-                continue
-            if len(found) == 1 or found[0].key == typed:
-                say(f"{found[0].key}: {cut(found[0].record.named, 70)}", indent=2)
-                return found[0].key
-            for place, held in enumerate(found, 1):
-                say(f"{place}  {held.key}: {cut(held.record.named, 66)}", indent=2, hang=3)
-            number: int = click.prompt(
-                "Which (0 for none of them)", default=1, type=click.IntRange(0, len(found))
-            )
-            if number:
-                return found[number - 1].key
+        if typed.startswith("+"):
+            return self._make(kind, typed[1:].strip())
+        if any(one["kind"] == kind and one["key"] == typed for one in self._draft.made):
+            return typed
+        found = matches(self._ledger, kind, typed)
+        if not found:
+            asked = f"No {kind} like {typed!r}. Make it?"
+            return self._make(kind, typed) if click.confirm(asked, default=False) else None
+        if len(found) == 1 or found[0].key == typed:
+            say(f"{found[0].key}: {cut(found[0].record.named, 70)}", indent=2)
+            return found[0].key
+        for place, held in enumerate(found, 1):
+            say(f"{place}  {held.key}: {cut(held.record.named, 66)}", indent=2, hang=3)
+        number: int = click.prompt(
+            "Which (0 for none of them)", default=1, type=click.IntRange(0, len(found))
+        )
+        return found[number - 1].key if number else None
 
     def _make(self, kind: str, name: str) -> str | None:
         from claimledger.errors import BadInput
@@ -240,7 +242,10 @@ class _Dialogue:
             name = self._ask(f"Name of the new {kind}")
         key = free_key(self._ledger, kind, name) or ""
         while not key or self._ledger.history(key, kind):
-            key = self._ask(f"A key for it (a-z, 0-9, hyphens; not {key or 'empty'})")
+            taken = f"; {key} is taken" if key else ""
+            key = self._ask(f"A key for it (a-z, 0-9, hyphens{taken}; empty to leave it)")
+            if not key:
+                return None
         fields = {"kind": kind, "key": key, KINDS[kind].label_field: name}
         try:
             record_from(fields)
@@ -256,7 +261,7 @@ class _Dialogue:
         citation: dict[str, Any] = {"source": source}
         via = self._ask("Read there yourself? Enter for yes, else the source it was read through")
         if via and via.lower() not in ("y", "yes"):
-            citation["via"] = [self._picked("source", "Read through", via)]
+            citation["via"] = [self._picked("source", "Read through", "", via)]
         locator = self._ask("Where in it (p. 12; empty if nowhere in particular)")
         if locator:
             citation["locator"] = locator

@@ -29,7 +29,7 @@ _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATES = re.compile(
     rf"between\s+.{{3,20}}?\d{{4}}\s+and\s+.{{3,20}}?\d{{4}}|(?:(?:as of|since|late|early|mid|circa)\s+)?"
     rf"(?:\d{{1,2}}\s+{_MONTH}\s+\d{{4}}|{_MONTH}\s+\d{{1,2}},?\s+\d{{4}}|{_MONTH}\s+\d{{4}}|"
-    rf"\d{{4}}-\d\d(?:-\d\d)?|\d{{4}}年(?:\d{{1,2}}月(?:\d{{1,2}}日)?)?|(?:in|since|by)\s+(?:1[89]|20)\d\d)",
+    rf"\d{{4}}-\d\d(?:-\d\d)?|\d{{4}}年(?:\d{{1,2}}月(?:\d{{1,2}}日)?)?|(?:in|since|by|late|early|mid|circa)\s+(?:1[89]|20)\d\d)",
     re.IGNORECASE,
 )
 

@@ -95,11 +95,16 @@ def find_values(text: str) -> Iterator[Value]:
     """Yield the values that stand in a text, with their places, in order."""
     for match in _PATTERN.finditer(text):
         before, after = text[: match.start()][-1:], text[match.end() :][:1]
-        if before.isalnum() or before in (".", "-") or (after.isalnum() and ord(after) < 0x2E80):
+        if _in_a_word(before) or _in_a_word(after) or before in (".", "-"):
             continue
         value = _value(match)
         if value is not None:
             yield value
+
+
+def _in_a_word(sign: str) -> bool:
+    """Whether a sign beside a number makes it part of a word; those of unspaced scripts do not."""
+    return sign.isalnum() and ord(sign) < 0x2E80
 
 
 def _value(match: re.Match[str]) -> Value | None:
