@@ -21,7 +21,7 @@ from claimledger.records.text import Prose
 class Value(BaseModel):
     """A frozen value with known fields only."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields that are not empty, as plain JSON values, in the order declared."""

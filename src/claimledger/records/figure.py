@@ -12,7 +12,6 @@ from pydantic_core import PydanticCustomError
 
 from claimledger.errors import Unreadable
 from claimledger.records.base import Part, TextMap
-from claimledger.records.number_words import read_value
 from claimledger.records.text import Name
 
 Qualifier = Literal["exact", "about", "over", "at least", "under", "at most", "between"]
@@ -89,6 +88,8 @@ class Figure(Part):
             written = str(written)
         if not isinstance(written, str):
             raise PydanticCustomError("value", "has a `value` that is no text; write it in quotes")
+        from claimledger.records.number_words import read_value  # its patterns cost a start
+
         try:
             value = read_value(written)
         except Unreadable as error:
