@@ -183,13 +183,18 @@ def as_a_plain_user(work: Callable[[], str]) -> str:
         return heard.read().decode()
 
 
-def test_a_read_only_file_in_a_read_only_folder(path: Path) -> None:
-    with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+def lock_away(path: Path) -> None:
+    """Make a file and its folder read-only, and readable for a plain user."""
     for above in [path.parent, *path.parents][:-2]:
         above.chmod(above.stat().st_mode | 0o055)
     path.chmod(0o444)
     path.parent.chmod(0o555)
+
+
+def test_a_read_only_file_in_a_read_only_folder(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+    lock_away(path)
 
     def work() -> str:
         with Ledger.open(path) as ledger:
@@ -214,10 +219,8 @@ def test_a_leftover_journal_in_a_read_only_folder_is_a_named_error(path: Path) -
     with Ledger.create(path) as ledger:
         record(ledger, case(["a: one"]))
     killed_inside_a_write(path)
-    for above in [path.parent, *path.parents][:-2]:
-        above.chmod(above.stat().st_mode | 0o055)
     Path(f"{path}-shm").unlink(missing_ok=True)
-    path.parent.chmod(0o555)
+    lock_away(path)
 
     def work() -> str:
         with Ledger.open(path) as ledger:
@@ -287,10 +290,7 @@ def test_a_rollback_journal_in_a_read_only_folder_is_a_named_error(path: Path) -
     with Ledger.create(path) as ledger:
         record(ledger, case([f"c{n}: one" for n in range(50)]))
     hot_journal(path)
-    for above in [path.parent, *path.parents][:-2]:
-        above.chmod(above.stat().st_mode | 0o055)
-    path.chmod(0o444)
-    path.parent.chmod(0o555)
+    lock_away(path)
 
     def work() -> str:
         with Ledger.open(path) as ledger:
