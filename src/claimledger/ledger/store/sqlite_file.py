@@ -1,0 +1,71 @@
+"""Opening a ledger's file: what it is, whether it can be used, and a write that was cut off in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from claimledger.errors import StoreError
+from claimledger.ledger.log import FORMAT
+from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, LAYOUT
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a file in a mode of SQLite's: ``ro`` or ``rw``."""
+    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    try:
+        return sqlite3.connect(
+            address, uri=True, isolation_level=None, timeout=30.0, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be opened: {error}") from None
+
+
+def recover(path: Path) -> None:
+    """Undo a write that was cut off with a rollback journal, which a read-only connection cannot.
+
+    It happens between two journals, while a writer opens or closes. Where the file or its folder may not
+    be written this fails, and the error is told by the one who then cannot read.
+    """
+    journal = Path(f"{path}-journal")
+    with suppress(OSError, StoreError, sqlite3.Error):
+        if journal.exists() and journal.stat().st_size and _is_ours(path):
+            driver = connect(path, "rw")
+            try:
+                driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+            finally:
+                driver.close()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether the file's header says that it is a ledger, without asking SQLite to open it."""
+    with path.open("rb") as held:
+        return held.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def check_identity(driver: sqlite3.Connection, path: Path) -> None:
+    """Raise :class:`StoreError` where an open file is no ledger that this program can use."""
+    try:
+        (application,) = driver.execute("PRAGMA application_id").fetchone()
+        (layout,) = driver.execute("PRAGMA user_version").fetchone()
+        driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.Error as error:
+        leftover = [end for end in ("-journal", "-wal") if Path(f"{path}{end}").exists()]
+        if leftover and not isinstance(error, sqlite3.NotSupportedError):
+            raise StoreError(
+                f"{path} cannot be read: beside it lies {path.name}{leftover[0]}, left by a write "
+                f"that was cut off ({error}). Open it once where it may be written "
+                "(`claimledger stats` in a writable folder): what was complete is kept, the rest undone"
+            ) from None
+        if "not a database" in str(error):
+            raise StoreError(f"{path} is not a ledger (no SQLite file)") from None
+        raise StoreError(f"{path} cannot be opened: {error}") from None
+    if application != APPLICATION_ID:
+        raise StoreError(f"{path} is not a ledger: a database of another program, left untouched")
+    if layout // 100 > FORMAT or layout > LAYOUT:
+        raise StoreError(
+            f"{path} was written by a newer claimledger (format {layout}, this one knows {LAYOUT}); "
+            "it is left untouched: use that version"
+        )
