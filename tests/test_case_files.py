@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from claimledger.errors import BadInput
-from claimledger.intake.case_files import read_files
+from claimledger.intake.ahead import ahead
+from claimledger.intake.case_files import read_files, read_in_turn
 from claimledger.intake.places import parse_json, parse_yaml
 from claimledger.ledger import Ledger, Taken
 from small_cases import case
@@ -225,3 +227,28 @@ def test_a_statement_of_a_million_signs_is_taken(ledger: Ledger, tmp_path: Path)
     record = {"kind": "party", "key": "one", "name": "One", "note": "é" * 1_000_000}
     take(ledger, write(tmp_path, "a.jsonl", json.dumps(record)))
     assert len(ledger.get("party", "one").record.as_json()["note"]) == 1_000_000
+
+
+def test_reading_ahead_reads_what_reading_in_turn_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [json.dumps(one) for one in case([f"c{n}: one" for n in range(900)])]
+    lines[400:400] = ['{"kind": "party"}', "no record", '{"kind": "partie", "name": "x"}']
+    file = write(tmp_path, "a.jsonl", "\n".join(lines))
+    in_turn = list(read_files([str(file), str(tmp_path / "none.yaml")]))
+    monkeypatch.setattr("claimledger.intake.ahead._LARGE", 1)
+    assert list(read_files([str(file), str(tmp_path / "none.yaml")])) == in_turn
+    assert len(in_turn) == len(lines) + 1
+
+
+def test_a_reader_that_dies_is_told_and_nothing_is_written(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(paths: list[str]) -> Any:
+        yield from read_in_turn(paths)
+        os._exit(9)
+
+    file = write(tmp_path, "a.yaml", GOOD)
+    with pytest.raises(BadInput, match=r"reading ended before its end \(status 9\)"):
+        ledger.take(ahead(dying, [str(file)]), by="T")
+    assert ledger.head().size == 0

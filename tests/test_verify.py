@@ -10,7 +10,6 @@ import pytest
 
 from claimledger.errors import ClaimledgerError
 from claimledger.ledger import Ledger
-from claimledger.ledger.store.sqlite import SqliteStore
 from claimledger.ledger.tables import ENTRY, VIEWS
 from small_cases import case, record
 
@@ -225,7 +224,31 @@ def test_rebuilding_mends_every_view(damaged: Path) -> None:
         assert ledger.head().root == root
 
 
-def test_what_a_ledger_should_look_like_is_what_it_looks_like() -> None:
-    store = SqliteStore.in_memory()
-    assert [*store.shape_damage(), *store.damage()] == []
-    store.close()
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_two_processes_find_what_one_does(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    """A small ledger is checked in one process, a large one in two: here the small one is split."""
+    tamper(
+        damaged,
+        "UPDATE claim SET statement = 'forged'",
+        "UPDATE entry SET salt = x'00' WHERE number = 3",
+        "UPDATE link SET until = 7 WHERE entry = (SELECT max(entry) FROM link)",
+        "UPDATE reference SET key = 'other' WHERE key = 'topic'",
+    )
+    alone = sorted(faults(damaged))
+    monkeypatch.setattr("claimledger.ledger.verify._WORTH_TWO", 1)
+    monkeypatch.setattr("claimledger.ledger.verify._FIRST_SHARE", share)
+    assert sorted(faults(damaged)) == alone
+    assert any("column salt" in fault for fault in alone)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_two_processes_find_a_clean_ledger_clean(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    with Ledger.open(damaged) as ledger:
+        alone = ledger.verify()
+        monkeypatch.setattr("claimledger.ledger.verify._WORTH_TWO", 1)
+        monkeypatch.setattr("claimledger.ledger.verify._FIRST_SHARE", share)
+        assert ledger.verify() == alone

@@ -95,7 +95,6 @@ class _Dialogue:
     def __init__(self, call: Call, ledger: Ledger, who: str) -> None:
         from claimledger.intake.dialogue import Draft, DraftFile, last_used
 
-        self._call = call
         self._ledger = ledger
         self._who = who
         self._draft: Draft = Draft()

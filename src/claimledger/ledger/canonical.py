@@ -12,8 +12,6 @@ from typing import Any
 
 import orjson
 
-LARGEST = 2**53 - 1
-
 _BEYOND_FFFF = re.compile(rb"[\xf0-\xf4]")  # the lead bytes of four-byte UTF-8
 
 

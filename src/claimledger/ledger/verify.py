@@ -7,15 +7,14 @@ end.
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from claimledger.ledger import tree
+from claimledger.ledger.collector import without_collecting
 from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store
@@ -52,7 +51,7 @@ class Verdict:
 
 def verify(store: Store, progress: Progress = unseen) -> Verdict:
     """Check a whole ledger; return what it found, at most some two hundred faults."""
-    with _without_collecting():
+    with without_collecting():
         faults: list[Fault] = [Fault(name, what) for name, what in store.shape_damage()]
         if {fault.table for fault in faults} & {"entry", *VIEWS}:
             # A table that is missing or of another shape cannot be compared row by row.
@@ -69,18 +68,6 @@ def verify(store: Store, progress: Progress = unseen) -> Verdict:
         for entry, payload in learned.redactions
     )
     return Verdict(count, top, tuple(faults[:MOST]), redactions)
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Stop the cycle collector, which finds nothing here and takes a third of the time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _pass(store: Store, count: int, progress: Progress) -> Learned:
@@ -109,10 +96,9 @@ def _physical(store: Store) -> list[Fault]:
 
 
 def _check_elsewhere(opened: Callable[[], Store], first: int, last: int) -> Learned:
-    gc.disable()
     store = opened()
     try:
-        with store.reading():
+        with store.reading(), without_collecting():
             return Stretch(store, first, last).check(unseen)
     finally:
         store.close()

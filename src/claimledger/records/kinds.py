@@ -97,33 +97,3 @@ def _types(annotation: Any) -> Iterator[Any]:
     for inner in get_args(annotation):
         if not isinstance(inner, Points | str):
             yield from _types(inner)
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """One record pointing to another: through which field, to which kind and key."""
-
-    field: str
-    kind: str
-    key: str
-
-
-def references_of(record: Record) -> tuple[Reference, ...]:
-    """Return every reference in a record, in the order of its fields and parts."""
-    return tuple(_references(record, ""))
-
-
-def _references(value: BaseModel, prefix: str) -> Iterator[Reference]:
-    for field in fields_of(type(value)):
-        held = getattr(value, field.attribute)
-        if held is None or held == ():
-            continue
-        name = prefix + field.name
-        if field.points_to:
-            for key in held if isinstance(held, tuple) else (held,):
-                yield Reference(name, field.points_to, key)
-        elif isinstance(held, Target):
-            yield Reference(name, held.kind, held.key)
-        elif field.part:
-            for part in held:
-                yield from _references(part, name + ".")

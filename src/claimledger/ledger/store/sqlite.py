@@ -93,13 +93,6 @@ class SqliteStore(Store):
             raise
         return store
 
-    @classmethod
-    def in_memory(cls) -> SqliteStore:
-        """Make an empty ledger in memory: what a ledger should look like, for comparison."""
-        store = cls(sqlite3.connect(":memory:", isolation_level=None), None, writable=True)
-        store.create()
-        return store
-
     def _prepare_writing(self) -> None:
         run = self.driver.execute
         run("PRAGMA secure_delete = ON")

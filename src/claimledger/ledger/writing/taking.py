@@ -8,7 +8,6 @@ unless amending was asked for.
 
 from __future__ import annotations
 
-import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from claimledger.errors import BadInput, Problem
 from claimledger.ledger import admission
 from claimledger.ledger.admission import Revision
 from claimledger.ledger.canonical import canonical
+from claimledger.ledger.collector import without_collecting
 from claimledger.ledger.difference import difference, equal
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import Pointed, content_digest, number_in, pointers
@@ -98,10 +98,8 @@ def take(
     ``appender_of`` makes an :class:`Appender` for the transaction. With ``check`` everything is done
     and undone again.
     """
-    collecting = gc.isenabled()
-    gc.disable()  # nothing made here is part of a cycle, and looking for cycles costs a third
     try:
-        with store.writing():
+        with without_collecting(), store.writing():
             taking = _Taking(store, appender_of(), amend=amend, reason=reason)
             source = iter(incoming)
             while chunk := list(islice(source, _CHUNK)):
@@ -111,9 +109,6 @@ def take(
                 raise _Undone
     except _Undone:
         pass
-    finally:
-        if collecting:
-            gc.enable()
     return taking.taken
 
 
