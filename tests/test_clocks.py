@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from claimledger.cli.main import cli
 from claimledger.errors import Unreadable
 from claimledger.ledger import Ledger
+from claimledger.publish.audit import audit
+from claimledger.publish.report import report
 from claimledger.records.dates import Date, day_text
 from small_cases import answers_of, case, record, told
 
@@ -62,6 +65,31 @@ def test_a_stated_link_enters_with_its_source(ledger: Ledger) -> None:
     record(ledger, drawn)
     assert not answers_of(ledger, as_of=day("2022-06-29")).attacks.on("a")
     assert answers_of(ledger, as_of=day("2022-06-30")).attacks.on("a")
+
+
+@pytest.mark.parametrize(("last", "there"), [("2022-06-29", False), ("2022-06-30", True)])
+def test_a_stated_reply_enters_every_answer_with_its_source(
+    path: Path, capfd: pytest.CaptureFixture[str], last: str, there: bool
+) -> None:
+    extra = {key: {"asserted": "2022-01-01"} for key in "abc"}
+    drawn = case(["a: one", "b: two", "c: three"], ["c contradicts a"], extra=extra,
+                 sources={"paper": {"published": "2022-06-30"}})  # fmt: skip
+    drawn += [
+        {"kind": "link", "key": "reply", "type": "answers", "from": "b", "to": "a",
+         "basis": "stated", "citations": [{"source": "paper"}]},
+        {"kind": "review", "key": "rated", "claim": "a", "reviewed": "2022-06-30", "rating": "half"},
+    ]  # fmt: skip
+    with Ledger.create(path) as ledger:
+        record(ledger, drawn)
+        value = audit(ledger, "a", as_of=day(last))
+        assert bool(value.replies) is bool(value.reviews) is there
+        page = report(ledger, as_of=day(last)).as_json()
+        assert bool(page["disputes"][0]["replies"]) is there
+    for words in (["show", "a"], ["export"]):
+        cli.main(["--ledger", str(path), *words, "--as-of", last], standalone_mode=False)
+        assert ("reply" in capfd.readouterr().out) is there
+    cli.main(["--ledger", str(path), "export", "--as-of", last], standalone_mode=False)
+    assert ('"review"' in capfd.readouterr().out) is there
 
 
 def test_any_answer_as_the_ledger_stood_then(ledger: Ledger) -> None:

@@ -77,9 +77,9 @@ def export(call: Call, log: bool, output: str | None) -> None:
     from claimledger.publish.files import writing_whole
 
     with call.reading() as ledger:
-        if log and call.known_at:
-            raise UsageMistake("--log writes the whole log; --known-at goes with the records")
-        lines = _log(ledger) if log else _records(ledger, call.known)
+        if log and (call.known_at or call.as_of):
+            raise UsageMistake("--log writes the whole log; clocks go with the records")
+        lines = _log(ledger) if log else _records(ledger, call)
         if output in (None, "-"):
             _write(sys.stdout.buffer, lines)
         else:
@@ -94,12 +94,23 @@ def _write(stream: BinaryIO, lines: Iterator[Any]) -> None:
         stream.write(json_text(line, None).encode() + b"\n")
 
 
-def _records(ledger: Ledger, known: int | None) -> Iterator[Any]:
+def _records(ledger: Ledger, call: Call) -> Iterator[Any]:
+    from claimledger.publish.words import out_by
     from claimledger.records.kinds import KINDS
 
+    graph = None if call.day is None else call.answers(ledger).graph
+    links = set() if graph is None else {link.key for link in graph.links}
     for kind in KINDS:
-        for held in ledger.records(kind, known):
-            yield {"kind": kind, **held.record.as_json()}
+        for held in ledger.records(kind, call.known):
+            record = held.record.as_json()
+            about = {"claim": held.key, "review": record.get("claim")}.get(kind)
+            if graph is not None and (
+                (about is not None and about not in graph.claims)
+                or (kind == "link" and held.key not in links)
+                or not out_by(getattr(held.record, "reviewed", None), call.day)
+            ):
+                continue  # not known yet on that day
+            yield {"kind": kind, **record}
 
 
 def _log(ledger: Ledger) -> Iterator[Any]:

@@ -114,6 +114,7 @@ def show_record(call: Call, ledger: Ledger, held: Held) -> None:
     """Print one record with what points to it."""
     answers = call.answers(ledger, [held.key]) if held.kind == "claim" else None
     pointing = ledger.referrers(held.kind, [held.key], call.known).get(held.key, [])
+    pointing = _in_view(call, ledger, pointing)
     links = _links(ledger, held, pointing)
     value: dict[str, Any] = {
         "kind": held.kind,
@@ -150,6 +151,22 @@ def show_record(call: Call, ledger: Ledger, held: Held) -> None:
         more = f" and {len(others) - 12} more" if len(others) > 12 else ""
         say("Pointed to by " + ", ".join(dict.fromkeys(named)) + more, hang=2)
     say(f"Entry {held.entry}, {held.recorded_at[:19]}Z, by {held.recorded_by}")
+
+
+def _in_view(call: Call, ledger: Ledger, pointing: list[Any]) -> list[Any]:
+    """Leave out the links and claims that were not there yet on the day asked about."""
+    if call.day is None:
+        return pointing
+    from claimledger.publish.in_view import links_in_view
+
+    links = [one.entry for one in pointing if one.kind == "link"]
+    seen = links_in_view(ledger, links, call.known, call.day)
+    claims = call.answers(ledger, [one.key for one in pointing if one.kind == "claim"]).graph.claims
+    return [
+        one
+        for one in pointing
+        if (one.kind != "link" or one.entry in seen) and (one.kind != "claim" or one.key in claims)
+    ]
 
 
 def _say_record(held: Held) -> None:

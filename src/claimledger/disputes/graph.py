@@ -126,7 +126,7 @@ def graph_of(cut: Cut, as_of: Day | None = None) -> Graph:
         for link in cut.links
         if link.from_ in claims
         and (link.to_kind == "source" or link.to in claims)
-        and (as_of is None or _entered(cut, link, as_of))
+        and (as_of is None or entered(cut, link, as_of))
     )
     return Graph(claims, links, cut.sources, cut.parties, {key: known[key] for key in claims})
 
@@ -173,7 +173,7 @@ def _in_view(cut: Cut, known: Mapping[str, Day], as_of: Day) -> set[str]:
     seen = {key for key, day in known.items() if day <= as_of}
     rests: dict[str, list[str]] = defaultdict(list)
     for link in cut.links:
-        if link.type in RESTS_ON and _entered(cut, link, as_of):
+        if link.type in RESTS_ON and entered(cut, link, as_of):
             rests[link.from_].append(link.to)
     stack = list(seen)
     while stack:
@@ -184,8 +184,8 @@ def _in_view(cut: Cut, known: Mapping[str, Day], as_of: Day) -> set[str]:
     return seen
 
 
-def _entered(cut: Cut, link: CutLink, as_of: Day) -> bool:
-    """Whether a link was there: a stated one with its citation's source, any other with its ends."""
+def entered(cut: Cut, link: CutLink, as_of: Day) -> bool:
+    """Whether a link was there by a day: a stated one with its citation's source, any other with its ends."""
     if link.basis != "stated" or not link.sources:
         return True
     days = [

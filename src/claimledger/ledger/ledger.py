@@ -293,6 +293,10 @@ class Ledger:
         """Return the part of the ledger that answers about these claims depend on."""
         return neighbourhood.neighbourhood(self._store, keys, known_at)
 
+    def some_links(self, entries: Iterable[int], known_at: Known = None) -> Cut:
+        """Return the links that came with these entries, and the sources that state them."""
+        return neighbourhood.some_links(self._store, entries, known_at)
+
     def whole(self, known_at: Known = None) -> Cut:
         """Return the whole ledger as the dispute graph takes it."""
         return neighbourhood.whole(self._store, known_at)

@@ -1,6 +1,6 @@
 """Proving a ledger: every digest and the tree recomputed, the log replayed, every view compared.
 
-One pass over the log in batches, on two cores where there are two. What a replay can only know later
+One pass over the log in stretches, shared among the cores there are. What a replay can only know later
 (which entry ended a version, what a redaction destroyed) is collected on the way and compared at the
 end.
 """
@@ -10,8 +10,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from claimledger.ledger import tree
 from claimledger.ledger.collector import without_collecting
@@ -19,9 +21,11 @@ from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import VIEWS
-from claimledger.ledger.verifying.closing import Closing, outside
+from claimledger.ledger.verifying.closing import Closing, outside, references
 from claimledger.ledger.verifying.faults import Fault
 from claimledger.ledger.verifying.stretch import MOST, Learned, Stretch
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,43 +75,68 @@ def verify(store: Store, progress: Progress = unseen) -> Verdict:
 
 
 def _pass(store: Store, count: int, progress: Progress) -> Learned:
-    """Read the whole log and compare what it says with the views; on two cores where there are."""
-    other = store.reopening() if count >= _WORTH_TWO and (os.cpu_count() or 1) > 1 else None
-    if other is None or "fork" not in multiprocessing.get_all_start_methods():
+    """Read the whole log and compare what it says with the views; on every core there is."""
+    cores = min(os.cpu_count() or 1, _MOST_CORES)
+    opened = store.reopening() if count >= _WORTH_SHARING and cores > 1 else None
+    if opened is None or "fork" not in multiprocessing.get_all_start_methods():
         learned = Stretch(store, 1, count).check(progress)
-        learned.faults += _physical(store)
+        learned.held = references(store, count)
+        learned.faults += [*_pages(store), *_search(store)]
         return learned
-    # The part with the physical checks takes the smaller share of the log.
-    middle = int(count * _FIRST_SHARE)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as second:
-        later = second.submit(_check_elsewhere, other, middle + 1, count)
-        learned = Stretch(store, 1, middle).check(progress)
-        learned.faults += _physical(store)
-        return _joined(learned, later.result(), middle)
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("fork")) as pool:
+
+        def share(work: Callable[[Store], Found]) -> Future[Found]:
+            return pool.submit(_elsewhere, opened, work)
+
+        # What cannot be divided goes first, so that no core is left alone with it at the end.
+        whole = [share(_pages), share(_search)]
+        held = share(partial(references, count=count))
+        stretches = [
+            share(partial(_stretch, first=first, last=min(first + _SHARE - 1, count)))
+            for first in range(1, count + 1, _SHARE)
+        ]
+        learned = Learned()
+        for place, stretch in enumerate(stretches):
+            _join(learned, stretch.result(), place * _SHARE + 1)
+            progress(min((place + 1) * _SHARE, count), count)
+        learned.held = held.result()
+        for faults in whole:
+            learned.faults += faults.result()
+        return learned
 
 
-_WORTH_TWO = 20_000
-_FIRST_SHARE = 0.42
+_WORTH_SHARING = 20_000
+_SHARE = 10_000
+_MOST_CORES = 16
 
 
-def _physical(store: Store) -> list[Fault]:
-    found = [*store.damage(), *store.search_damage()]
-    return [Fault(name, what) for name, what in found]
+def _pages(store: Store) -> list[Fault]:
+    return [Fault(name, what) for name, what in store.damage()]
 
 
-def _check_elsewhere(opened: Callable[[], Store], first: int, last: int) -> Learned:
+def _search(store: Store) -> list[Fault]:
+    return [Fault(name, what) for name, what in store.search_damage()]
+
+
+def _stretch(store: Store, first: int, last: int) -> Learned:
+    return Stretch(store, first, last).check(unseen)
+
+
+def _elsewhere(opened: Callable[[], Store], work: Callable[[Store], Found]) -> Found:
+    """Do a share of the work in another process, on a ledger opened there."""
     store = opened()
     try:
         with store.reading(), without_collecting():
-            return Stretch(store, first, last).check(unseen)
+            return work(store)
     finally:
         store.close()
 
 
-def _joined(one: Learned, other: Learned, middle: int) -> Learned:
+def _join(one: Learned, other: Learned, first: int) -> None:
+    """Add what the next stretch, which begins at entry ``first``, learned."""
     if one.moments_span[1] > other.moments_span[0]:
         what = f"goes back in time, to {other.moments_span[0]} from {one.moments_span[1]}"
-        one.faults.append(Fault("entry", what, middle + 1, str(middle + 1), "header"))
+        one.faults.append(Fault("entry", what, first, str(first), "header"))
     one.faults += other.faults
     one.ended |= other.ended
     one.moments |= other.moments
@@ -115,4 +144,4 @@ def _joined(one: Learned, other: Learned, middle: int) -> Learned:
     one.references += other.references
     one.sum += other.sum
     one.peaks = other.peaks
-    return one
+    one.moments_span = other.moments_span

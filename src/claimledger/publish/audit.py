@@ -15,6 +15,7 @@ from claimledger.disputes.lineage import Step, Weakness, lineage, weakest
 from claimledger.disputes.standing import Answers
 from claimledger.errors import Unreadable
 from claimledger.publish import words
+from claimledger.publish.in_view import links_in_view
 from claimledger.publish.names import Names
 from claimledger.records.claim import Claim
 from claimledger.records.link import Link
@@ -261,15 +262,18 @@ class _Auditor:
         """Yield the claims that answer or support this one; the graph leaves these links out."""
         pointing = self.ledger.referrers("claim", [key], self.known_at).get(key, [])
         entries = [one.entry for one in pointing if one.kind == "link" and one.field == "to"]
-        records = [held.record for held in self.ledger.at_entries(entries).values()]
-        links = [one for one in records if isinstance(one, Link) and one.type == kind]
-        seen = self._in_view(link.from_ for link in links)
-        for link in links:
-            if link.from_ in seen:
-                other = self.names.held("claim", link.from_)
-                if other and isinstance(other.record, Claim):
-                    who = self.names.claimants(other.record)
-                    yield Line(link.from_, f"{who}: {other.record.statement}", link.reason or "")
+        held = self.ledger.at_entries(entries)
+        links = {
+            entry: one.record
+            for entry, one in held.items()
+            if isinstance(one.record, Link) and one.record.type == kind
+        }
+        seen = links_in_view(self.ledger, links, self.known_at, self.as_of)
+        for entry, link in links.items():
+            other = self.names.held("claim", link.from_) if entry in seen else None
+            if other and isinstance(other.record, Claim):
+                who = self.names.claimants(other.record)
+                yield Line(link.from_, f"{who}: {other.record.statement}", link.reason or "")
 
     def _critics(self, steps: list[Step]) -> Iterator[Line]:
         told: set[tuple[str, str]] = set()

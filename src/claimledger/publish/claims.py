@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from claimledger.disputes.flags import flags
 from claimledger.disputes.standing import Answers
 from claimledger.publish import words
+from claimledger.publish.in_view import links_in_view
 from claimledger.publish.names import Names
 from claimledger.records.link import Link
 from claimledger.records.review import Review
@@ -166,9 +167,15 @@ class Claims:
     def replies(self, key: str, kind: str) -> list[Reply]:
         """Return the claims that answer or support a claim."""
         found = []
-        for one in self._pointing_at(key):
-            link = self._link(one.key) if one.kind == "link" and one.field == "to" else None
-            if link and link.type == kind and link.from_ in self._answers.graph.claims:
+        pointing = [
+            one for one in self._pointing_at(key) if one.kind == "link" and one.field == "to"
+        ]
+        listed = {one.entry: link for one in pointing if (link := self._link(one.key))}
+        wanted = [entry for entry, link in listed.items() if link.type == kind]
+        seen = links_in_view(self._ledger, wanted, self._known_at, self._as_of)
+        for entry in wanted:
+            link = listed[entry]
+            if entry in seen and link.from_ in self._answers.graph.claims:
                 claim = self._names.claim(link.from_)
                 who = self._names.claimants(claim)
                 found.append(Reply(link.from_, who, claim.statement, kind, link.reason or ""))

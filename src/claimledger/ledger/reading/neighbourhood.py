@@ -143,6 +143,15 @@ def whole(store: Store, known_at: Known = None) -> Cut:
     return cut
 
 
+def some_links(store: Store, entries: Iterable[int], known_at: Known = None) -> Cut:
+    """Return the links that came with these entries, and the sources that state them; no claims."""
+    cut = Cut()
+    names = _Names(store, known_at)
+    cut.links = list(_links(store, names, list(entries), known_at).values())
+    _surroundings(store, names, cut, known_at)
+    return cut
+
+
 class _Names:
     """Resolves keys that were replaced, learning of them as they come up."""
 

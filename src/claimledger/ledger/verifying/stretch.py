@@ -47,6 +47,9 @@ class Learned:
     sum: int = 0
     """A sum over the references that does not depend on their order."""
 
+    held: tuple[int, int] = (0, 0)
+    """The sum and the number of the references there are."""
+
     peaks: list[bytes] = field(default_factory=list)
     """The frontier of the tree behind the last entry."""
 
