@@ -18,7 +18,7 @@ RICH: dict[str, dict[str, Any]] = {
         "asserted": {"edtf": "2022-10-12", "printed": "12/10/2012"}, "about": "2022", "note": "n",
         "scope": {"place": "NLD"}, "language": "nl",
         "figures": [{"measure": "stations", "value": "54", "unit": "x", "nature": "total", "scope": {"p": "q"},
-                     "base": "b", "method": "m", "vintage": "v"}],
+                     "base": "b", "method": "m", "vintage": "v", "formula": "sum(b)"}],
         "citations": [{"source": "a-page", "via": ["b-page"], "locator": "p. 1", "quote": "q",
                        "capture": "copy"}, {"source": "a-page"}],
     }
@@ -59,8 +59,14 @@ def damaged(path: Path, ledger: Ledger) -> Path:
         {"kind": "subject", "key": "narrow", "label": "narrow", "broader": "topic", "aliases": ["n"],
          "wikidata": "Q2", "note": "n"},
         {"kind": "link", "key": "full", "type": "undercuts", "from": "b", "to": {"source": "a-page"},
-         "part": "stations", "reason": "r", "basis": "stated", "note": "n",
+         "part": "stations", "reason": "r", "basis": "stated", "rule": "conflict", "note": "n",
          "citations": [{"source": "b-page", "via": ["a-page"], "locator": "l", "quote": "q", "capture": "copy"}]},
+        {"kind": "term", "key": "whole", "of": "measure", "label": "whole"},
+        {"kind": "term", "key": "term", "of": "measure", "label": "stations", "aliases": ["s"],
+         "broader": "whole", "reason": "r", "note": "n"},
+        {"kind": "decision", "key": "said", "rule": "conflict", "outcome": "declined", "about": ["claim a"],
+         "evidence": "e", "link": "full", "reason": "r", "note": "n"},
+        {"kind": "disposition", "key": "rest", "dispute": "full", "ending": "period", "reason": "r", "note": "n"},
     ]  # fmt: skip
     record(ledger, drawn)
     ledger.amend("claim", "b", {"note": "amended"}, by="T", reason="why")

@@ -42,6 +42,8 @@ def disputes(call: Call, subject: str | None) -> None:
             past = " (past)" if one.past else ""
             say(f"{one.type} {one.at}{past}, {one.basis} [{one.link}]: {one.attacker.who}: "
                 f"{cut(one.attacker.statement, 160)}  [{one.attacker.key}]", indent=4, hang=2)  # fmt: skip
+            if one.compared:
+                say(one.compared, indent=6, hang=2)
         if section.beside:
             say("with it " + ", ".join(claim.key for claim in section.beside), indent=4, hang=2)
         if section.reached:

@@ -16,6 +16,7 @@ import click
 from claimledger.errors import ClaimledgerError
 
 if TYPE_CHECKING:
+    from claimledger.disputes.graph import Graph
     from claimledger.disputes.standing import Answers
     from claimledger.ledger import Ledger
 
@@ -115,6 +116,14 @@ class Call:
         if day is None:
             raise Unreadable(f"--as-of {self.as_of!r} has no last day")
         return day
+
+    def in_view(self, graph: Graph, *keys: str) -> None:
+        """Raise :class:`Unreadable` where a claim was not known on the day asked about."""
+        from claimledger.errors import Unreadable
+
+        for key in keys:
+            if key not in graph.claims:
+                raise Unreadable(f"the claim {key} was not known yet at that time")
 
     def answers(self, ledger: Ledger, keys: list[str] | None = None) -> Answers:
         """Return the answers about some claims, or about all, at both clocks."""

@@ -1,4 +1,4 @@
-"""``party``, ``source``, ``subject``: add, list and show the records that claims stand on."""
+"""``party``, ``source``, ``subject``, ``term``: add, list and show the records that claims stand on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _LISTED = {
     "party": ("type", "part_of"),
     "source": ("published", "publisher"),
     "subject": ("broader",),
+    "term": ("of", "broader"),
 }
 
 
@@ -95,7 +96,7 @@ def _list(kind: str) -> click.Command:
     return Command("list", callback=list_, help=f"List every {kind}.")
 
 
-KINDS_LABEL = {"party": "NAME", "source": "TITLE", "subject": "LABEL"}
+KINDS_LABEL = {"party": "NAME", "source": "TITLE", "subject": "LABEL", "term": "LABEL"}
 
 
 def _show(kind: str) -> click.Command:
@@ -114,3 +115,4 @@ def _show(kind: str) -> click.Command:
 party = _group("party", "Add, list or show parties: who can assert.")
 source = _group("source", "Add, list or show sources: works in which claims are seen.")
 subject = _group("subject", "Add, list or show subjects: what claims are about.")
+term = _group("term", "Add, list or show terms: names that mean one thing, and what it is part of.")

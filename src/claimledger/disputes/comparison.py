@@ -2,24 +2,30 @@
 
 "Over" and "under" exclude their bound; "about" spans half its last significant digit either way.
 Stocks compare at their last day, totals as a lower bound of later ones, flows over equal periods only.
+What names mean one thing, and what lies in what, only the ledger's terms say. A figure that is limited
+to something is a part of one that is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from claimledger.disputes.intervals import above, inside, overlap, rounds, within
+from claimledger.disputes.units import Conversion, additive, conversion
 from claimledger.records.claim import Claim
-from claimledger.records.figure import Figure, Interval, interval_of
+from claimledger.records.figure import Figure, Interval
 from claimledger.records.text import same
+from claimledger.records.vocabulary import MEASURE, Vocabulary
 
 Relation = Literal[
     "agrees",
     "near",
     "compatible",
     "conflicts",
+    "part exceeds whole",
     "different measure",
     "different scope",
     "different period",
@@ -28,22 +34,50 @@ Relation = Literal[
     "revision",
 ]
 
+RELATIONS: dict[Relation, str] = {
+    "conflicts": "both cannot hold",
+    "part exceeds whole": "the part is larger than what it is part of",
+    "agrees": "they say the same",
+    "near": "apart by no more than rounding or the tolerance",
+    "compatible": "both can hold",
+    "revision": "one updates the other",
+    "different period": "they speak of different times",
+    "different vintage": "they are of different releases",
+    "different definition": "they are counted differently",
+    "different scope": "they are limited to different things",
+    "different measure": "they count different things",
+}
+"""Every relation, the most telling first."""
+
+AT_ODDS: tuple[Relation, ...] = ("conflicts", "part exceeds whole")
+
 Change = Literal["same", "rounded", "narrowed", "widened", "changed"]
 
-_COARSEST = Decimal("0.05")  # of the number: 100 may be a rounded 98, never a rounded 60
+_NOTHING = Vocabulary()
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Two figures of two claims, and how they stand to each other."""
+    """Two figures of two claims, how they stand to each other, and what that rests on."""
 
     one: Figure
     other: Figure
     relation: Relation
+    rests: tuple[str, ...] = ()
+
+
+class _Found(NamedTuple):
+    relation: Relation
+    rests: tuple[str, ...] = ()
 
 
 def compare(
-    one: Claim, other: Claim, *, revision: bool = False, tolerance: Decimal = Decimal(0)
+    one: Claim,
+    other: Claim,
+    *,
+    revision: bool = False,
+    tolerance: Decimal = Decimal(0),
+    vocabulary: Vocabulary = _NOTHING,
 ) -> Iterator[Compared]:
     """Yield every pair of figures that two claims hold, compared.
 
@@ -51,108 +85,230 @@ def compare(
     """
     for here in one.figures:
         for there in other.figures:
-            yield Compared(here, there, _relation(one, here, other, there, revision, tolerance))
+            pair = _Pair(one, here, other, there, vocabulary, tolerance)
+            relation, rests = pair.compared(revision=revision)
+            yield Compared(here, there, relation, rests)
 
 
-def _relation(
-    one: Claim, here: Figure, other: Claim, there: Figure, revision: bool, tolerance: Decimal
-) -> Relation:
-    if not same(here.measure, there.measure) or here.unit != there.unit:
-        return "different measure"
-    if one.scope_of(here) != other.scope_of(there):
-        return "different scope"
-    if (here.base, here.method) != (there.base, there.method) or (
-        here.nature and there.nature and here.nature != there.nature
-    ):
-        return "different definition"
-    if here.vintage != there.vintage:
-        return "different vintage"
-    if revision:
-        return "revision"
-    nature = here.nature or there.nature
-    if nature == "total" and _apart(one, other):
-        early, late = (here, there) if _last(one) < _last(other) else (there, here)
-        low, high = early.interval, late.interval
-        fell = low.low is not None and high.high is not None and high.high < low.low
-        return "conflicts" if fell else "compatible"
-    if _apart(one, other) if nature != "flow" else _spans_differ(one, other):
-        return "different period"
-    return _of_intervals(here, there, tolerance)
+def most_telling(pairs: Iterable[Compared]) -> Compared | None:
+    """Return the pair that tells most: a conflict before an agreement before what cannot be compared."""
+    order = list(RELATIONS)
+    return min(pairs, key=lambda pair: order.index(pair.relation), default=None)
+
+
+Nesting = Literal["same", "part", "whole", "apart"]
+"""How what one figure speaks of lies to what the other does."""
+
+
+class _Pair:
+    """Two figures, each with the claim that holds it."""
+
+    def __init__(
+        self, one: Claim, here: Figure, other: Claim, there: Figure, words: Vocabulary,
+        tolerance: Decimal,
+    ) -> None:  # fmt: skip
+        self.one, self.here = one, here
+        self.other, self.there = other, there
+        self.words = words
+        self.tolerance = tolerance
+        self.rests: list[str] = []
+
+    def compared(self, *, revision: bool) -> _Found:
+        measures = self._measures()
+        converted = conversion(self.there.unit, self.here.unit)
+        if measures != "apart" and converted is None:
+            units = [figure.unit or "a plain count" for figure in (self.here, self.there)]
+            return _Found("different measure", (" and ".join(units),))
+        if measures == "apart" or converted is None:
+            return _Found("different measure", tuple(self.rests))
+        scopes = self._scopes()
+        if scopes == "apart":
+            return _Found("different scope", tuple(self.rests))
+        if difference := self._definition():
+            return _Found("different definition", (difference,))
+        if self.here.vintage != self.there.vintage:
+            named = " and ".join(f.vintage or "none named" for f in (self.here, self.there))
+            return _Found("different vintage", (named,))
+        if revision:
+            return _Found("revision")
+        nested = _together(measures, scopes)
+        if nested == "apart":
+            return _Found("different scope", tuple(self.rests))
+        return self._over_time(nested, converted)
+
+    # What is counted, of what
+
+    def _measures(self) -> Nesting:
+        one, other = self.here.measure, self.there.measure
+        found = self._nesting(MEASURE, one, other)
+        if found == "apart":
+            self.rests = [f"{one} and {other} are one measure only where a term says so"]
+        return found
+
+    def _nesting(self, scheme: str, one: str, other: str) -> Nesting:
+        if same(one, other):
+            return "same"
+        words = self.words
+        if words.concept(scheme, one) == words.concept(scheme, other):
+            self.rests.append(f"{one} and {other} are one by the term {words.term(scheme, one)}")
+            return "same"
+        for part, whole, found in ((one, other, "part"), (other, one, "whole")):
+            if words.within(scheme, part, whole):
+                self.rests.append(
+                    f"{part} is part of {whole} by the term {words.term(scheme, part)}"
+                )
+                return "part" if found == "part" else "whole"
+        return "apart"
+
+    def _scopes(self) -> Nesting:
+        one, other = self.one.scope_of(self.here), self.other.scope_of(self.there)
+        found: Nesting = "same"
+        for scheme in sorted(one.keys() | other.keys()):
+            a, b = one.get(scheme), other.get(scheme)
+            nested: Nesting
+            if a is not None and b is not None:
+                nested = self._nesting(scheme, a, b)
+            else:
+                nested = "whole" if a is None else "part"
+                self.rests.append(f"only one is limited to {scheme} {a or b}")
+            if nested == "apart":
+                self.rests = [f"{scheme} {a} and {scheme} {b}"]
+            found = _together(found, nested)
+            if found == "apart":
+                return found
+        return found
+
+    def _definition(self) -> str:
+        here, there = self.here, self.there
+        for name in ("base", "method"):
+            one, other = getattr(here, name), getattr(there, name)
+            if one != other:
+                return f"{name}: {one or 'not told'} and {other or 'not told'}"
+        if here.nature and there.nature and here.nature != there.nature:
+            return f"a {here.nature} and a {there.nature}"
+        return ""
+
+    # When
+
+    def _over_time(self, nested: Nesting, converted: Conversion) -> _Found:
+        nature = self.here.nature or self.there.nature
+        first, last = _last(self.one), _last(self.other)
+        apart = bool(first and last and first != last)
+        if nature == "flow" and self._spans_differ():
+            inner = self._period_nesting()
+            nested = _together(nested, inner)
+            if inner == "apart" or nested == "apart":
+                return _Found("different period", (self._periods(),))
+            self.rests.append(f"{self._periods()}, one within the other")
+            return self._part(nested, converted, "different period")
+        if nature == "total" and apart:
+            return self._growing(nested, converted, later=first < last)
+        if nature != "flow" and apart:
+            return _Found("different period", (self._periods(),))
+        if nested != "same":
+            return self._part(nested, converted, "different scope")
+        return self._of_intervals(converted)
+
+    def _periods(self) -> str:
+        return " and ".join(str(claim.about) for claim in (self.one, self.other))
+
+    def _spans_differ(self) -> bool:
+        one, other = self.one.about, self.other.about
+        return bool(one and other and (one.earliest, one.latest) != (other.earliest, other.latest))
+
+    def _period_nesting(self) -> Nesting:
+        one, other = _span(self.one), _span(self.other)
+        if one is None or other is None:
+            return "apart"
+        if other[0] <= one[0] and one[1] <= other[1]:
+            return "part"
+        return "whole" if one[0] <= other[0] and other[1] <= one[1] else "apart"
+
+    def _growing(self, nested: Nesting, converted: Conversion, *, later: bool) -> _Found:
+        """Compare totals at two moments: what has been counted so far never becomes less."""
+        self.rests.append(f"totals only grow: {self._periods()}")
+        early, late = self.here.interval, converted.interval(self.there.interval)
+        if not later:
+            early, late = late, early
+        if nested == "same":
+            return self._found("conflicts" if above(early, late) else "compatible")
+        if nested == ("part" if later else "whole"):
+            return self._found("part exceeds whole" if above(early, late) else "different scope")
+        return self._found("different scope")
+
+    def _part(self, nested: Nesting, converted: Conversion, otherwise: Relation) -> _Found:
+        """Compare a part with its whole: more than the whole it cannot be."""
+        part, whole = self.here.interval, converted.interval(self.there.interval)
+        if nested == "whole":
+            part, whole = whole, part
+        if additive(self.here.unit) and self.here.base is None and above(part, whole):
+            return self._found("part exceeds whole")
+        return self._found(otherwise)
+
+    # How much
+
+    def _of_intervals(self, converted: Conversion) -> _Found:
+        here, there = self.here, self.there
+        one, other = here.interval, converted.interval(there.interval)
+        if not same(here.unit or "", there.unit or "") and converted.factor != 1:
+            self.rests.append(f"{there.words} is {_number(other)} {here.unit}")
+        back = conversion(here.unit, there.unit)
+        if one == other or (back and back.interval(here.interval) == there.interval):
+            return self._found("agrees")  # in one of the two units the numbers are the same
+        exact = all(f.low is not None and f.low == f.high for f in (here, there))
+        if exact and self._near(converted):
+            return self._found("near")
+        if overlap(one, other):
+            return self._found("compatible")
+        if bool(self.one.about) != bool(self.other.about):
+            # Two numbers may both be right where one does not say when it was.
+            return _Found("different period", ("only one says which time it speaks of",))
+        return self._found("conflicts")
+
+    def _near(self, converted: Conversion) -> bool:
+        here, there = self.here.low, self.there.low
+        back = conversion(self.here.unit, self.there.unit)
+        if here is None or there is None or back is None:
+            return False
+        if rounds(here, converted.number(there)) or rounds(there, back.number(here)):
+            self.rests.append("one is the other, rounded")
+            return True
+        if self.tolerance and within(here, converted.number(there), self.tolerance):
+            self.rests.append(f"within the tolerance of {percent(self.tolerance)}")
+            return True
+        return False
+
+    def _found(self, relation: Relation) -> _Found:
+        return _Found(relation, tuple(self.rests))
+
+
+def _together(one: Nesting, other: Nesting) -> Nesting:
+    """Return how two things nest that nest so in one way and so in another."""
+    if "same" in (one, other):
+        return other if one == "same" else one
+    return one if one == other else "apart"
 
 
 def _last(claim: Claim) -> int:
     return claim.about.latest if claim.about and claim.about.latest is not None else 0
 
 
-def _apart(one: Claim, other: Claim) -> bool:
-    return bool(_last(one) and _last(other) and _last(one) != _last(other))
+def _span(claim: Claim) -> tuple[int, int] | None:
+    about = claim.about
+    if about is None or about.earliest is None or about.latest is None:
+        return None
+    return about.earliest, about.latest
 
 
-def _spans_differ(one: Claim, other: Claim) -> bool:
-    return bool(one.about and other.about) and (
-        one.about.earliest if one.about else None,
-        one.about.latest if one.about else None,
-    ) != (
-        other.about.earliest if other.about else None,
-        other.about.latest if other.about else None,
-    )
+def percent(share: Decimal) -> str:
+    """Return a share as a percentage: ``2 %``, ``0.5 %``."""
+    return f"{(share * 100).normalize():f} %"
 
 
-def _of_intervals(here: Figure, there: Figure, tolerance: Decimal) -> Relation:
-    one, other = here.interval, there.interval
-    if one == other:
-        return "agrees"
-    exact = all(f.low is not None and f.low == f.high for f in (here, there))
-    if exact and (_rounds_to(here, there) or _within(here, there, tolerance)):
-        return "near"
-    return "compatible" if overlap(one, other) else "conflicts"
-
-
-def _rounds_to(here: Figure, there: Figure) -> bool:
-    """Whether one number is the other's, rounded."""
-    return _is_rounding(here, there) or _is_rounding(there, here)
-
-
-def _is_rounding(coarse: Figure, fine: Figure) -> bool:
-    if coarse.low is None or fine.low is None or coarse.low == fine.low:
-        return False
-    span = interval_of(coarse.low, coarse.high, "about")
-    inside = overlap(span, Interval(fine.low, fine.low))
-    return inside and abs(coarse.low - fine.low) <= abs(coarse.low) * _COARSEST
-
-
-def _within(here: Figure, there: Figure, tolerance: Decimal) -> bool:
-    if here.low is None or there.low is None:
-        return False
-    return abs(here.low - there.low) <= max(abs(here.low), abs(there.low)) * tolerance
-
-
-def overlap(one: Interval, other: Interval) -> bool:
-    """Whether two intervals have a number in common."""
-    return _reaches(one, other) and _reaches(other, one)
-
-
-def _reaches(low: Interval, high: Interval) -> bool:
-    if low.low is None or high.high is None:
-        return True
-    if low.low == high.high:
-        return not (low.low_open or high.high_open)
-    return low.low < high.high
-
-
-def _inside(one: Interval, other: Interval) -> bool:
-    above = other.low is None or (
-        one.low is not None
-        and (one.low > other.low or (one.low == other.low and (one.low_open or not other.low_open)))
-    )
-    below = other.high is None or (
-        one.high is not None
-        and (
-            one.high < other.high
-            or (one.high == other.high and (one.high_open or not other.high_open))
-        )
-    )
-    return above and below
+def _number(one: Interval) -> str:
+    bounds = [f"{bound:f}" for bound in dict.fromkeys((one.low, one.high)) if bound is not None]
+    plain = [bound.rstrip("0").rstrip(".") if "." in bound else bound for bound in bounds]
+    return " to ".join(plain)
 
 
 def change(later: Claim, earlier: Claim) -> Change | None:
@@ -171,8 +327,8 @@ def _change(here: Figure, there: Figure) -> Change:
     one, other = here.interval, there.interval
     if one == other:
         return "same"
-    if _is_rounding(here, there):
+    if here.low is not None and there.low is not None and rounds(here.low, there.low):
         return "rounded"
-    if _inside(one, other):
+    if inside(one, other):
         return "narrowed"
-    return "widened" if _inside(other, one) else "changed"
+    return "widened" if inside(other, one) else "changed"

@@ -24,7 +24,7 @@ from claimledger.records.kinds import KINDS
 Target = tuple[str, str]
 """A record that is pointed to: kind and key."""
 
-NESTING = {"party": "part_of", "subject": "broader"}
+NESTING = {"party": "part_of", "subject": "broader", "term": "broader"}
 REVISIONS = ("updates", "retracts")
 
 

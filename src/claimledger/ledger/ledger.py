@@ -29,6 +29,7 @@ from claimledger.ledger.writing.append import Appender, Clock, Salts, stored_has
 from claimledger.ledger.writing.changing import Change
 from claimledger.ledger.writing.taking import Faulty, Given, Taken, take
 from claimledger.records.base import Record
+from claimledger.records.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from claimledger.ledger.verify import Verdict
@@ -68,9 +69,16 @@ class Ledger:
         clock: Clock = log.now,
         salts: Salts = os.urandom,
     ) -> Self:
-        """Open a ledger; raise :class:`StoreError` where the file is none that can be used so."""
+        """Open a ledger; raise :class:`StoreError` where the file is none that can be used so.
+
+        The views of one that an older version wrote are made anew: in the file where it is opened for
+        writing, else in memory.
+        """
         store = SqliteStore.open(Path(path), writable=writable)
-        return cls(store, clock=clock, salts=salts)
+        ledger = cls(store, clock=clock, salts=salts)
+        if store.outdated:
+            ledger.rebuild()
+        return ledger
 
     def __enter__(self) -> Self:
         return self
@@ -300,6 +308,10 @@ class Ledger:
     def whole(self, known_at: Known = None) -> Cut:
         """Return the whole ledger as the dispute graph takes it."""
         return neighbourhood.whole(self._store, known_at)
+
+    def vocabulary(self, known_at: Known = None) -> Vocabulary:
+        """Return what the ledger's terms say: which names mean one thing, what is part of what."""
+        return reading.vocabulary(self._store, known_at)
 
     def counts(self, known_at: Known = None) -> dict[str, int]:
         """Return how many records of each kind stood."""

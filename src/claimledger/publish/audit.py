@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from claimledger.disputes.comparison import change, compare
+from claimledger.disputes.comparison import RELATIONS, change, most_telling
 from claimledger.disputes.graph import graph_of
 from claimledger.disputes.lineage import Step, Weakness, lineage, weakest
 from claimledger.disputes.standing import Answers
 from claimledger.errors import Unreadable
 from claimledger.publish import words
+from claimledger.publish.comparing import Comparing
 from claimledger.publish.in_view import links_in_view
 from claimledger.publish.names import Names
 from claimledger.records.claim import Claim
@@ -140,6 +141,7 @@ class _Auditor:
         self.ledger = ledger
         self.answers = answers
         self.names = names
+        self.comparing = Comparing(ledger, answers.graph, names, known_at)
         self.known_at = known_at
         self.as_of = as_of
 
@@ -247,8 +249,9 @@ class _Auditor:
         for attack in self.answers.attacks.on(key):
             if attack.source is None:
                 told = words.attack(attack, self.answers, self.names, key)
+                compared = self.comparing.sentence(attack.at, attack.attacker)
                 line = self._line(attack.attacker)
-                yield Line(line.key, line.text, told)
+                yield Line(line.key, line.text, f"{told}. {compared}" if compared else told)
         for need in self.answers.attacks.through.get(key, ()):
             for other in need.alternatives:
                 yield self._line(other, "it rests on this, which is contested or retracted")
@@ -298,17 +301,17 @@ class _Auditor:
             return
         apart = {key, *self._all_repeaters(key), *(s.claim for s in lineage(self.answers, key))}
         apart |= {attack.attacker for attack in self.answers.attacks.on(key)}
-        updates = {link.from_ for link in self.answers.graph.to("updates", key)}
-        updates |= {link.to for link in self.answers.graph.from_("updates", key)}
-        order = list(_LIKENESS)
+        order = list(RELATIONS)
         found = []
         for held in self.ledger.claims_about([claim.subject], self.known_at):
             other = held.record
             if held.key in apart or not isinstance(other, Claim) or not other.figures:
                 continue
-            pairs = list(compare(claim, other, revision=held.key in updates))
-            likest = min(pairs, key=lambda pair: order.index(pair.relation))
-            found.append((order.index(likest.relation), held.key, other, likest.relation))
+            pair = most_telling(self.comparing.of(key, claim, held.key, other))
+            if pair is not None:
+                why = f": {'; '.join(pair.rests)}" if pair.rests else ""
+                told = pair.relation + ("" if pair.relation == "different measure" else why)
+                found.append((order.index(pair.relation), held.key, other, told))
         seen = self._in_view(other_key for _, other_key, _, _ in found)
         found = [one for one in found if one[1] in seen]
         self.names.learn("party", [party for _, _, other, _ in found for party in other.claimant])
@@ -345,17 +348,3 @@ class _Auditor:
                 review = held.record
                 who = self.names.party(review.reviewer) if review.reviewer else "unnamed"
                 yield Line(held.key, f"{who}: {review.rating or 'no rating'}", review.summary or "")
-
-
-_LIKENESS = (
-    "conflicts",
-    "agrees",
-    "near",
-    "compatible",
-    "revision",
-    "different period",
-    "different vintage",
-    "different definition",
-    "different scope",
-    "different measure",
-)

@@ -18,6 +18,7 @@ from claimledger.disputes.standing import STANDINGS, Answers
 from claimledger.ledger.reading.neighbourhood import CutLink
 from claimledger.publish import words
 from claimledger.publish.claims import Claims, Reply, Said
+from claimledger.publish.comparing import Comparing
 from claimledger.publish.names import Names
 from claimledger.records.dates import day_text
 from claimledger.records.link import RELATIONS
@@ -40,6 +41,9 @@ class Against:
     reason: str
     part: str
     seen: tuple[str, ...]
+    compared: str
+    """How the figures of the two stand to each other, where both hold one."""
+
     past: bool
 
 
@@ -174,6 +178,7 @@ class _Reporter:
         self._known_at = known_at
         self._names = Names(ledger, known_at)
         self._claims = Claims(ledger, answers, self._names, known_at, as_of)
+        self._comparing = Comparing(ledger, answers.graph, self._names, known_at)
         self._told: dict[str, Said] = {}
 
     def report(
@@ -278,6 +283,7 @@ class _Reporter:
             held.reason or "",
             held.part or "",
             tuple(words.reading(citation, self._names) for citation in held.citations),
+            "" if one.source else self._comparing.sentence(at, attacker),
             past,
         )
 

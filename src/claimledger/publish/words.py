@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from claimledger.disputes.attacks import Attack
+from claimledger.disputes.comparison import Compared
 from claimledger.disputes.origins import Merger, Origins, Root
 from claimledger.disputes.standing import Answers
 from claimledger.publish.names import Names
@@ -44,6 +45,23 @@ def figure(one: Figure) -> str:
 def figures(claim: Claim) -> str:
     """Return a claim's figures in a row."""
     return "; ".join(figure(one) for one in claim.figures)
+
+
+_STAND: dict[str, str] = {
+    "agrees": "agree",
+    "near": "are near",
+    "compatible": "can both hold",
+    "conflicts": "cannot both hold",
+    "part exceeds whole": "conflict: the part exceeds the whole",
+    "revision": "are revisions of one figure, not rivals",
+}
+
+
+def comparison(one: str, other: str, pair: Compared) -> str:
+    """Return how the figures of two claims stand to each other, as a sentence."""
+    stand = _STAND.get(pair.relation, f"cannot be compared: {pair.relation}")
+    why = f" ({'; '.join(pair.rests)})" if pair.rests else ""
+    return f"{figure(pair.one)} [{one}] and {figure(pair.other)} [{other}] {stand}{why}"
 
 
 def reading(citation: Citation, names: Names) -> str:

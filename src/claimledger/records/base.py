@@ -115,9 +115,14 @@ Listed = BeforeValidator(_one_or_more)
 _NAME_IN_MAP = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 
 
+def is_name_in_map(text: str) -> bool:
+    """Whether a text can be a name of one's own choosing: a scope's, an identifier's."""
+    return bool(_NAME_IN_MAP.fullmatch(text))
+
+
 def _plain_names(value: dict[str, str]) -> dict[str, str]:
     for name in value:
-        if not _NAME_IN_MAP.fullmatch(name):
+        if not is_name_in_map(name):
             raise PydanticCustomError(
                 "names", "has the name {name}; names are a-z, 0-9, _ and -", {"name": repr(name)}
             )

@@ -74,6 +74,10 @@ class Figure(Part):
     base: Annotated[Name | None, Field(description="its denominator: per 100,000 residents")] = None
     method: Annotated[Name | None, Field(description="how it was counted")] = None
     vintage: Annotated[Name | None, Field(description="which release: preliminary, 2022-10")] = None
+    formula: Annotated[
+        Name | None,
+        Field(description="how it is computed from what the claim derives from: sum(a, b)"),
+    ] = None
 
     @model_validator(mode="before")
     @classmethod

@@ -14,15 +14,30 @@ from claimledger.records.base import Part, Record
 from claimledger.records.capture import Capture
 from claimledger.records.claim import Claim
 from claimledger.records.dates import Date
+from claimledger.records.decision import Decision
+from claimledger.records.disposition import Disposition
 from claimledger.records.keys import Points
 from claimledger.records.link import Link, Target
 from claimledger.records.party import Party
 from claimledger.records.review import Review
 from claimledger.records.source import Source
 from claimledger.records.subject import Subject
+from claimledger.records.term import Term
 
 KINDS: dict[str, type[Record]] = {
-    record.kind: record for record in (Party, Source, Subject, Claim, Capture, Link, Review)
+    record.kind: record
+    for record in (
+        Party,
+        Source,
+        Subject,
+        Term,
+        Claim,
+        Capture,
+        Link,
+        Review,
+        Decision,
+        Disposition,
+    )
 }
 
 

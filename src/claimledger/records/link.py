@@ -185,6 +185,7 @@ class Link(Record):
     basis: Annotated[
         Basis, Field(description="stated by a source, judged by the recorder, or computed")
     ] = "judged"
+    rule: Annotated[Name | None, Field(description="the rule that computed it")] = None
     citations: Annotated[
         tuple[Citation, ...], Listed, Field(description="where the link is stated")
     ] = ()

@@ -23,6 +23,7 @@ from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import HISTORY, MIRRORS, POINTER
 from claimledger.records.figure import Interval, interval_of
 from claimledger.records.text import nfc
+from claimledger.records.vocabulary import MEASURE
 
 SILENT = ("answers", "supports")
 """Link types on which no answer depends."""
@@ -35,6 +36,8 @@ class CutFigure:
     """A figure of a claim, as far as answers need it."""
 
     measure: str
+    """What the measure means by the ledger's terms."""
+
     unit: str | None
     interval: Interval
 
@@ -239,7 +242,7 @@ def _claims(
         for row in rows
     }
     _citations_of(store, names, found, None if keys is None else list(found))
-    _figures_of(store, found, None if keys is None else list(found))
+    _figures_of(store, found, None if keys is None else list(found), known_at)
     return {claim.key: claim for claim in found.values()}
 
 
@@ -258,8 +261,11 @@ def _citations_of(
         claims[entry].second_hand = all(via for _, via in listed)
 
 
-def _figures_of(store: Store, claims: dict[int, CutClaim], entries: list[int] | None) -> None:
+def _figures_of(
+    store: Store, claims: dict[int, CutClaim], entries: list[int] | None, known_at: Known
+) -> None:
     table = MIRRORS["claim_figure"]
+    words = reading.vocabulary(store, known_at)
     query = select(
         table.c.entry, table.c.measure, table.c.unit, table.c.low, table.c.high, table.c.qualifier
     )
@@ -268,7 +274,7 @@ def _figures_of(store: Store, claims: dict[int, CutClaim], entries: list[int] | 
             low = None if row.low is None else Decimal(row.low)
             high = None if row.high is None else Decimal(row.high)
             interval = interval_of(low, high, row.qualifier)
-            figure = CutFigure(nfc(row.measure), row.unit, interval)
+            figure = CutFigure(words.concept(MEASURE, row.measure), row.unit, interval)
             claims[row.entry].figures += (figure,)
 
 

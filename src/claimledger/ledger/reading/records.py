@@ -16,6 +16,8 @@ from claimledger.ledger.tables import ENTRY, HISTORY, MIRRORS, POINTER
 from claimledger.records.base import Record
 from claimledger.records.check import nearest
 from claimledger.records.kinds import KINDS
+from claimledger.records.term import Term
+from claimledger.records.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,16 @@ def critics_among(store: Store, entries: Iterable[int], known_at: Known = None) 
     table = MIRRORS["link"]
     query = select(table.c.entry).where(table.c.type == "undercuts", table.c.to_kind == "source")
     return [row.entry for row in store.rows_by(query, table.c.entry, links)]
+
+
+def vocabulary(store: Store, known_at: Known = None) -> Vocabulary:
+    """Return what the ledger's terms say."""
+    table = MIRRORS["term"]
+    if store.connection.execute(select(table.c.entry).limit(1)).first() is None:
+        return Vocabulary()
+    return Vocabulary.of(
+        found.record for found in of_kind(store, "term", known_at) if isinstance(found.record, Term)
+    )
 
 
 def counts(store: Store, known_at: Known = None) -> dict[str, int]:

@@ -16,6 +16,8 @@ class Store(ABC):
 
     connection: Connection
     writable: bool
+    outdated = False
+    """Whether the views are those of an older program, and must be made anew before they are used."""
 
     @abstractmethod
     def create(self) -> None:

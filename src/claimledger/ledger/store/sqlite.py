@@ -22,7 +22,7 @@ from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.base import Store
-from claimledger.ledger.store.sqlite_file import check_identity, connect, recover
+from claimledger.ledger.store.sqlite_file import connect, in_memory, layout_of, recover
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, LAYOUT, objects, schema
 from claimledger.ledger.tables import ENTRY
 
@@ -84,8 +84,14 @@ class SqliteStore(Store):
             recover(path)
         driver = connect(path, "rw" if writable else "ro")
         try:
-            check_identity(driver, path)
-            store = cls(driver, path, writable=writable)
+            # A lower number over the tables of today is a fault, which `verify` names.
+            outdated = layout_of(driver, path) < LAYOUT and _definitions(driver) != objects()
+            if outdated and not writable:
+                # Reading never changes a file: its views are made anew in a copy.
+                store = cls(in_memory(driver), None, writable=False)
+            else:
+                store = cls(driver, path, writable=writable)
+            store.outdated = outdated
             if writable:
                 store._prepare_writing()
         except BaseException:
@@ -200,6 +206,8 @@ class SqliteStore(Store):
         for statement in schema():
             if not statement.startswith("CREATE TABLE entry "):
                 self.driver.execute(statement)
+        self.driver.execute(f"PRAGMA user_version = {LAYOUT}")
+        self.outdated = False
 
     def scrub(self) -> None:
         """Rewrite the file without its free pages, and empty the write-ahead log."""
@@ -228,9 +236,7 @@ class SqliteStore(Store):
 
     def shape_damage(self) -> Iterator[tuple[str, str]]:
         """Yield the tables, indexes and triggers that are not as this program makes them."""
-        expected, found = objects(), {}
-        for name, sql in self.driver.execute("SELECT name, sql FROM sqlite_master"):
-            found[name] = sql
+        expected, found = objects(), _definitions(self.driver)
         for name in sorted(expected.keys() - found.keys()):
             yield name, "is missing from the file"
         for name in sorted(found.keys() - expected.keys()):
@@ -343,3 +349,8 @@ def _holds(file: Path, text: bytes) -> bool:
                 return True
             kept = block[-len(text) :]
     return False
+
+
+def _definitions(driver: sqlite3.Connection) -> dict[str, str | None]:
+    """Return every table, index and trigger of a file, with its definition."""
+    return dict(driver.execute("SELECT name, sql FROM sqlite_master"))

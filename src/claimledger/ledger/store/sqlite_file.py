@@ -45,8 +45,8 @@ def _is_ours(path: Path) -> bool:
         return held.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
 
 
-def check_identity(driver: sqlite3.Connection, path: Path) -> None:
-    """Raise :class:`StoreError` where an open file is no ledger that this program can use."""
+def layout_of(driver: sqlite3.Connection, path: Path) -> int:
+    """Return an open file's layout; raise :class:`StoreError` where it is none this program can use."""
     try:
         (application,) = driver.execute("PRAGMA application_id").fetchone()
         (layout,) = driver.execute("PRAGMA user_version").fetchone()
@@ -69,3 +69,12 @@ def check_identity(driver: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer claimledger (format {layout}, this one knows {LAYOUT}); "
             "it is left untouched: use that version"
         )
+    return int(layout)
+
+
+def in_memory(driver: sqlite3.Connection) -> sqlite3.Connection:
+    """Return a copy of an open file in memory, and close the file."""
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    driver.backup(copy)
+    driver.close()
+    return copy

@@ -19,7 +19,7 @@ from claimledger.ledger.tables import ENTRY, VIEWS
 APPLICATION_ID = 0x434C6467
 """``CLdg`` in the file's header: tells a ledger from any other SQLite file."""
 
-LAYOUT = FORMAT * 100 + 1
+LAYOUT = FORMAT * 100 + 2
 """The file's ``user_version``: the log's format and the layout of the views."""
 
 _TRIGGERS = {

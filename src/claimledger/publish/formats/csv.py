@@ -16,7 +16,7 @@ COLUMNS = (
     "dispute", "disputed_since", "criticised_source", "claim", "statement", "claimant", "asserted",
     "about", "figures", "grounds", "standing", "at_least", "at_most", "sources", "flags", "note",
     "attacker", "attacker_statement", "attacker_claimant", "attacker_asserted", "attack", "link",
-    "basis", "reason", "past", "reached_through",
+    "basis", "reason", "figures_compared", "past", "reached_through",
 )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def _rows(section: Section) -> list[list[str]]:
         for against in aimed or section.against:
             rows.append([*_head(section), *_claim(claim), *_against(against), ""])
     for claim in (*section.beside, *section.reached):
-        blank = [""] * 9
+        blank = [""] * 10
         rows.append([*_head(section), *_claim(claim), *blank, section.head])
     return rows
 
@@ -65,7 +65,7 @@ def _claim(claim: object) -> list[str]:
 def _against(one: Against) -> list[str]:
     return [
         one.attacker.key, one.attacker.statement, one.attacker.who, one.attacker.when, one.type,
-        one.link, one.basis, one.reason, "past" if one.past else "",
+        one.link, one.basis, one.reason, one.compared, "past" if one.past else "",
     ]  # fmt: skip
 
 

@@ -115,6 +115,8 @@ def _against(one: Against) -> Iterator[str]:
     yield f"  - {_short([one.attacker])[0]}"
     if one.reason:
         yield f"  - reason: {safe(one.reason)}"
+    if one.compared:
+        yield f"  - figures: {safe(one.compared)}"
     for seen in one.seen:
         yield f"  - seen in {safe(seen)}"
     yield ""

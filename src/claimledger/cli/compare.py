@@ -1,0 +1,60 @@
+"""``compare``: how the figures of two claims stand to each other."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import click
+
+from claimledger.cli.call import Call, Command, complete_key
+from claimledger.cli.output import answer, say
+
+
+def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
+    """Return a share of a number, written ``2%`` or ``0.02``."""
+    plain = value.strip()
+    number = plain.removesuffix("%").strip()
+    if len(number) <= 20 and number.isascii() and number.replace(".", "", 1).isdecimal():
+        found = Decimal(number) / (100 if plain.endswith("%") else 1)
+        if found < 1:
+            return found
+    raise click.BadParameter(f"{value!r} is no share; write 2% or 0.02")
+
+
+@click.command(cls=Command)
+@click.argument("one", metavar="CLAIM", shell_complete=complete_key)
+@click.argument("other", metavar="CLAIM", shell_complete=complete_key)
+@click.option(
+    "--tolerance", callback=share, default="0", metavar="SHARE",
+    help="How far apart may still be near: 2%.  [only rounding]",
+)  # fmt: skip
+@click.pass_obj
+def compare(call: Call, one: str, other: str, tolerance: Decimal) -> None:
+    """Compare every figure of one claim with every figure of another."""
+    from claimledger.disputes.comparison import percent
+    from claimledger.publish.comparing import Comparing
+    from claimledger.publish.names import Names
+
+    with call.reading() as ledger:
+        one, other = (ledger.get("claim", key, call.known).key for key in (one, other))
+        graph = call.answers(ledger, [one, other]).graph
+        call.in_view(graph, one, other)
+        pairs = Comparing(ledger, graph, Names(ledger, call.known), call.known).told(
+            one, other, tolerance
+        )
+    if call.json:
+        answer(
+            {
+                "one": one,
+                "other": other,
+                "tolerance": str(tolerance),
+                "pairs": [pair.as_json() for pair in pairs],
+            }
+        )
+        return
+    for pair in pairs:
+        say(pair.sentence, hang=2)
+    if not pairs:
+        say("One of the two holds no figure: there is nothing to compare.")
+    elif tolerance:
+        say(f"Tolerance: {percent(tolerance)} of the larger number.")

@@ -1,0 +1,36 @@
+"""Decision: what a person answered to a proposal, so that it is not asked again."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from claimledger.records.base import Listed, Record
+from claimledger.records.text import Name, Prose
+
+Outcome = Literal["accepted", "declined"]
+
+
+class Decision(Record):
+    """The answer to one proposal: which rule asked, about what, on what evidence, and why so."""
+
+    kind: ClassVar = "decision"
+    letter: ClassVar = "D"
+    label_field: ClassVar = "rule"
+    searched: ClassVar = ("reason",)
+
+    rule: Annotated[Name, Field(description="the rule that asked")]
+    outcome: Annotated[Outcome, Field(description="what was answered")]
+    # Plain keys and no references: a decision must not stand in the way of a withdrawal.
+    about: Annotated[
+        tuple[Name, ...],
+        Listed,
+        Field(min_length=1, description="the keys of the records it asked about"),
+    ]
+    evidence: Annotated[
+        Name | None,
+        Field(description="a digest of what it rested on; when that changes, it may ask again"),
+    ] = None
+    link: Annotated[Name | None, Field(description="the key of the link that was made")] = None
+    reason: Annotated[Prose | None, Field(description="why it was answered so")] = None

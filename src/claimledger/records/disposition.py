@@ -1,0 +1,32 @@
+"""Disposition: what became of a dispute, in the judgement of whoever keeps the ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from claimledger.records.base import Record
+from claimledger.records.keys import LinkKey
+from claimledger.records.text import Prose
+
+Ending = Literal["resolved", "conceded", "definition", "period", "dormant"]
+
+
+class Disposition(Record):
+    """How a dispute was laid to rest. It says nothing of who was right; new activity reopens it."""
+
+    kind: ClassVar = "disposition"
+    letter: ClassVar = "O"
+    label_field: ClassVar = "ending"
+    searched: ClassVar = ("reason",)
+    fixed: ClassVar = ("dispute",)
+
+    dispute: Annotated[LinkKey, Field(description="the link that names the dispute")]
+    ending: Annotated[
+        Ending,
+        Field(
+            description="resolved, conceded by a side, a matter of definition or of period, or dormant"
+        ),
+    ]
+    reason: Annotated[Prose, Field(description="why it is laid to rest so")]

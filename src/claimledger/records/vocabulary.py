@@ -1,0 +1,57 @@
+"""What a ledger's terms say: which names mean one thing, and what lies in what. Nothing is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from claimledger.records.term import Term
+from claimledger.records.text import nfc
+
+MEASURE = "measure"
+"""The scheme of what figures count; every other scheme is a scope's name."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Names of measures and scopes, resolved to the concepts they mean."""
+
+    concepts: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """From scheme and name to the key of the term."""
+
+    broader: Mapping[str, str] = field(default_factory=dict)
+    """From the key of a term to the key of the term it is part of."""
+
+    @classmethod
+    def of(cls, terms: Iterable[Term]) -> Vocabulary:
+        """Return the vocabulary of some terms; a name that two of them claim means the first."""
+        concepts: dict[tuple[str, str], str] = {}
+        broader: dict[str, str] = {}
+        for term in terms:
+            key = term.key or ""
+            for name in (term.label, *term.aliases):
+                concepts.setdefault((term.of, nfc(name)), key)
+            if term.broader:
+                broader[key] = term.broader
+        return cls(concepts, broader)
+
+    def concept(self, scheme: str, name: str) -> str:
+        """Return what a name means: its term's key behind a colon, or the name itself in NFC."""
+        plain = nfc(name)
+        key = self.concepts.get((scheme, plain))
+        return plain if key is None else f":{key}"
+
+    def term(self, scheme: str, name: str) -> str | None:
+        """Return the key of the term that a name belongs to."""
+        return self.concepts.get((scheme, nfc(name)))
+
+    def within(self, scheme: str, part: str, whole: str) -> bool:
+        """Whether what one name means is, by the terms, a part of what the other means."""
+        at, end = self.term(scheme, part), self.term(scheme, whole)
+        seen: set[str] = set()
+        while end is not None and at is not None and at not in seen:
+            seen.add(at)
+            at = self.broader.get(at)
+            if at == end:
+                return True
+        return False

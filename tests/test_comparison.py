@@ -1,0 +1,168 @@
+"""Two figures compared: what agrees, what conflicts, and why some cannot be compared."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claimledger.disputes.comparison import Compared, compare
+from claimledger.disputes.units import conversion
+from claimledger.records.claim import Claim
+from claimledger.records.term import Term
+from claimledger.records.vocabulary import Vocabulary
+
+TERMS = [
+    Term(key="stations", of="measure", label="stations", aliases=("police stations", "Stationen")),
+    Term(key="fuzhou-stations", of="measure", label="Fuzhou stations", broader="stations"),
+    Term(key="europe", of="place", label="Europe"),
+    Term(key="nld", of="place", label="NLD", aliases=("Netherlands",), broader="benelux"),
+    Term(key="benelux", of="place", label="Benelux", broader="europe"),
+]
+WORDS = Vocabulary.of(TERMS)
+
+
+def claim(figure: dict[str, Any], **fields: Any) -> Claim:
+    plain = {"statement": "s", "claimant": "p", "subject": "t", "citations": {"source": "s"}}
+    return Claim.model_validate({**plain, **fields, "figures": figure})
+
+
+def drawn(text: str) -> Claim:
+    """``stations: 54 unit=km place=NLD about=2022 nature=total``: a claim with this figure."""
+    head, *named = text.split(" | ")
+    measure, _, value = head.partition(": ")
+    fields = dict(part.split("=", 1) for part in named)
+    top = {name: fields.pop(name) for name in ("about",) if name in fields}
+    scope = {name: fields.pop(name) for name in ("place", "operator") if name in fields}
+    return claim({"measure": measure, "value": value, "scope": scope, **fields}, **top)
+
+
+def relation(one: str, other: str, **options: Any) -> str:
+    found = {
+        pair.relation
+        for here, there in ((one, other), (other, one))
+        for pair in compare(drawn(here), drawn(there), vocabulary=WORDS, **options)
+    }
+    assert len(found) == 1, f"the order of the two changes the relation: {found}"
+    return found.pop()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("stations: 54", "stations: 54", "agrees"),
+        ("stations: 54", "stations: 45", "conflicts"),
+        ("stations: 54", "stations: over 50", "compatible"),
+        ("stations: 54", "stations: over 54", "conflicts"),
+        ("stations: 54", "stations: at least 54", "compatible"),
+        ("people: 230,000", "people: 229,714", "near"),
+        ("people: about 230,000", "people: 229,714", "near"),
+        ("people: 230,000", "people: 200,000", "conflicts"),
+        ("people: 1.2–1.5 million", "people: over 1.4 million", "compatible"),
+        ("people: under 100", "people: over 100", "conflicts"),
+        # Measures are one only where a term says so.
+        ("stations: 54", "Stationen: 54", "agrees"),
+        ("stations: 54", "police stations: 45", "conflicts"),
+        ("stations: 54", "offices: 54", "different measure"),
+        # Units.
+        ("distance: 5 | unit=mi", "distance: 8.04672 | unit=km", "agrees"),
+        ("distance: 5 | unit=mi", "distance: 8 | unit=km", "near"),
+        ("distance: 5 | unit=mi", "distance: 9 | unit=km", "conflicts"),
+        ("warming: 100 | unit=degC", "warming: 212 | unit=degF", "agrees"),
+        ("area: 1 | unit=km2", "area: 100 | unit=ha", "agrees"),
+        ("share: 5 %", "share: 5 percent", "agrees"),
+        ("share: 5 %", "share: 5 | unit=percentage points", "different measure"),
+        ("share: 5 %", "share: 5", "different measure"),
+        ("cost: 5 | unit=USD 2022", "cost: 5 | unit=USD 2021", "different measure"),
+        ("cost: 5 | unit=USD", "cost: 5 | unit=EUR", "different measure"),
+        ("deaths: 5 | unit=per year", "deaths: 5 | unit=per month", "different measure"),
+        ("cost: 5 | unit=9**9**9**9", "cost: 5 | unit=km", "different measure"),
+        # Scope: a part is never more than its whole.
+        ("stations: 60 | place=NLD", "stations: 54 | place=Europe", "part exceeds whole"),
+        ("stations: 4 | place=Netherlands", "stations: 54 | place=Europe", "different scope"),
+        ("stations: 4 | place=Netherlands", "stations: 4 | place=NLD", "agrees"),
+        ("stations: 4 | place=NLD", "stations: 4 | place=BEL", "different scope"),
+        ("stations: 60 | operator=Fuzhou", "stations: 54", "part exceeds whole"),
+        ("stations: over 54 | operator=Fuzhou", "stations: 54", "part exceeds whole"),
+        ("stations: 54 | operator=Fuzhou", "stations: 54", "different scope"),
+        ("Fuzhou stations: 60", "stations: 54", "part exceeds whole"),
+        ("share: 60 % | place=NLD", "share: 54 % | place=Europe", "different scope"),
+        ("stations: 60 | place=NLD", "stations: 54 | operator=Fuzhou", "different scope"),
+        # Time.
+        ("stations: 54 | about=2022", "stations: 54 | about=2023", "different period"),
+        ("stations: 54 | about=2022", "stations: 60 | about=2023", "different period"),
+        ("stations: 54 | about=2022", "stations: 60", "different period"),
+        ("stations: 54 | about=2022", "stations: 54", "agrees"),
+        ("cases: 54 | about=2022 | nature=total", "cases: 60 | about=2023 | nature=total", "compatible"),
+        ("cases: 60 | about=2022 | nature=total", "cases: 54 | about=2023 | nature=total", "conflicts"),
+        ("cases: 60 | about=2022-10 | nature=flow", "cases: 54 | about=2022 | nature=flow",
+         "part exceeds whole"),
+        ("cases: 6 | about=2022-10 | nature=flow", "cases: 54 | about=2022 | nature=flow",
+         "different period"),
+        ("cases: 60 | about=2022-10 | nature=flow", "cases: 54 | about=2023 | nature=flow",
+         "different period"),
+        ("cases: 60 | about=2022 | nature=total | place=NLD",
+         "cases: 54 | about=2023 | nature=total | place=Europe", "part exceeds whole"),
+        ("cases: 60 | about=2023 | nature=total | place=NLD",
+         "cases: 54 | about=2022 | nature=total | place=Europe", "different scope"),
+        ("cases: 5 | nature=stock", "cases: 5 | nature=flow", "different definition"),
+        ("cases: 5 | base=per 100,000 residents", "cases: 5", "different definition"),
+        ("cases: 5 | vintage=preliminary", "cases: 6 | vintage=final", "different vintage"),
+    ],
+)  # fmt: skip
+def test_relations(one: str, other: str, expected: str) -> None:
+    assert relation(one, other) == expected
+
+
+def test_a_tolerance_brings_near_what_conflicts_and_is_told() -> None:
+    assert relation("people: 1,034", "people: 1,051") == "conflicts"
+    assert relation("people: 1,034", "people: 1,051", tolerance=Decimal("0.02")) == "near"
+    (pair,) = compare(drawn("people: 1,034"), drawn("people: 1,051"), tolerance=Decimal("0.02"))
+    assert pair.rests == ("within the tolerance of 2 %",)
+
+
+def test_a_revision_is_no_rival_and_says_nothing_of_other_measures() -> None:
+    assert relation("stations: 54", "stations: 102", revision=True) == "revision"
+    assert relation("stations: 54", "offices: 102", revision=True) == "different measure"
+
+
+def test_what_it_rests_on_names_the_term_and_the_conversion() -> None:
+    def rests(one: str, other: str) -> tuple[str, ...]:
+        (pair,) = compare(drawn(one), drawn(other), vocabulary=WORDS)
+        assert isinstance(pair, Compared)
+        return pair.rests
+
+    assert rests("stations: 54", "Stationen: 54") == (
+        "stations and Stationen are one by the term stations",
+    )
+    assert rests("d: 8 | unit=km", "d: 5 | unit=mi")[0] == "5 mi is 8.04672 km"
+    assert "NLD is part of Europe by the term nld" in rests(
+        "stations: 60 | place=NLD", "stations: 54 | place=Europe"
+    )
+
+
+numbers = st.decimals(min_value=-1000, max_value=1000, places=2)
+figures = st.builds(
+    lambda low, wide, q: {"measure": "m", "low": str(low), "qualifier": q}
+    if q in ("over", "at least")
+    else {"measure": "m", "low": str(low), "high": str(low + abs(wide)), "qualifier": q},
+    numbers, numbers, st.sampled_from(["exact", "about", "over", "at least", "between"]),
+)  # fmt: skip
+
+
+@given(figures, figures)
+def test_comparison_is_symmetric_and_agrees_with_itself(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    here, there = claim(one), claim(other)
+    assert [p.relation for p in compare(here, there)] == [p.relation for p in compare(there, here)]
+    assert [p.relation for p in compare(here, here)] == ["agrees"]
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_unit_is_too_odd_to_compare(one: str, other: str) -> None:
+    conversion(one, other)
+    assert conversion(one, one) is not None

@@ -1,0 +1,50 @@
+"""A ledger whose tables an older program wrote: read as it is, made anew by the first write."""
+
+from __future__ import annotations
+
+import sqlite3
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from claimledger.ledger import Ledger
+from claimledger.ledger.store.sqlite_schema import LAYOUT
+from small_cases import answers_of, case, record, told
+
+
+@pytest.fixture
+def older(path: Path) -> Path:
+    """A ledger as it was before terms and formulas."""
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one obs", "b: two obs"], ["a corroborates b"]))
+    raw = sqlite3.connect(path)
+    for name in ("term", "decision", "disposition"):
+        raw.execute(f"DROP TABLE {name}")
+    raw.execute("ALTER TABLE link DROP COLUMN rule")
+    raw.execute("ALTER TABLE claim_figure DROP COLUMN formula")
+    raw.execute(f"PRAGMA user_version = {LAYOUT - 1}")
+    raw.commit()
+    raw.close()
+    return path
+
+
+def test_reading_answers_and_leaves_the_file_as_it_was(older: Path) -> None:
+    before = sha256(older.read_bytes()).hexdigest()
+    with Ledger.open(older) as ledger:
+        assert told(answers_of(ledger), "a") == "corroborated 2..2 in"
+        assert ledger.verify().clean
+    assert sha256(older.read_bytes()).hexdigest() == before
+    assert [file.name for file in older.parent.iterdir()] == [older.name]
+
+
+def test_the_first_write_makes_the_tables_anew_and_keeps_the_log(older: Path) -> None:
+    with Ledger.open(older) as ledger:
+        head = ledger.head()
+    with Ledger.open(older, writable=True) as ledger:
+        assert ledger.head() == head
+        record(ledger, [{"kind": "term", "key": "m", "of": "measure", "label": "stations"}])
+    with Ledger.open(older) as ledger:
+        assert ledger.verify().clean
+        assert ledger.head().size == head.size + 1
+        assert ledger.head(head.size) == head
