@@ -105,7 +105,7 @@ def test_nine_link_types_in_five_families_each_with_its_standard() -> None:
 
 def test_every_kind_has_its_own_letter() -> None:
     letters = {record.letter for record in KINDS.values()}
-    assert letters == set("PSTCKLR")
+    assert letters == set("PSTVCKLRDO")
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

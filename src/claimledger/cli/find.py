@@ -134,6 +134,13 @@ def show_record(call: Call, ledger: Ledger, held: Held) -> None:
         value |= answers.as_json(held.key)
         value["why"] = standing(answers, held.key)
         value["flags"] = [str(flag) for flag in flags(answers, held.key)]
+        if any(figure.get("formula") for figure in value["record"].get("figures", ())):
+            from claimledger.publish.computed import computed
+            from claimledger.records.claim import Claim
+
+            assert isinstance(held.record, Claim)
+            told = computed(ledger, answers, held.key, held.record, call.known, call.day)
+            value["computed"] = [{"told": line, "holds": holds} for line, holds in told]
     if call.json:
         answer(value)
         return
@@ -143,6 +150,8 @@ def show_record(call: Call, ledger: Ledger, held: Held) -> None:
         say(f"Formally: {value['acceptability']}")
         if value["flags"]:
             say("Flags: " + ", ".join(value["flags"]), hang=2)
+    for one in value.get("computed", ()):
+        say(f"Computed: {one['told']}", hang=2)
     for line in links:
         say(line, hang=2)
     others = [one for one in pointing if one.kind != "link"]

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("files:export", "Write records (or the log) as JSON Lines."),
     "disputes": ("answers:disputes", "What is disputed, by whom, through what, since when."),
     "compare": ("compare:compare", "How the figures of two claims stand to each other."),
+    "tally": ("tally:tally", "What the ledger itself can count, beside stated totals."),
     "origins": ("answers:origins", "How many independent voices there are behind a claim."),
     "standings": ("answers:standings", "Every claim with its standing, origins, acceptability."),
     "report": ("report:report", "Export the contested-claims report."),

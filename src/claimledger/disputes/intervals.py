@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Sequence
+from decimal import Context, Decimal, localcontext
 
 from claimledger.records.figure import Interval, interval_of
 
@@ -54,3 +55,78 @@ def rounds(coarse: Decimal, fine: Decimal) -> bool:
 def within(one: Decimal, other: Decimal, tolerance: Decimal) -> bool:
     """Whether two numbers are apart by no more than a share of the larger."""
     return abs(one - other) <= max(abs(one), abs(other)) * tolerance
+
+
+def total(parts: Sequence[Interval]) -> Interval:
+    """Return the sum of numbers each somewhere in its interval."""
+    return Interval(
+        _added([part.low for part in parts]),
+        _added([part.high for part in parts]),
+        any(part.low_open for part in parts),
+        any(part.high_open for part in parts),
+    )
+
+
+def _added(bounds: Sequence[Decimal | None]) -> Decimal | None:
+    known = [bound for bound in bounds if bound is not None]
+    if len(known) < len(bounds):
+        return None
+    with localcontext(_WIDE):
+        return sum(known, Decimal(0))
+
+
+def negative(one: Interval) -> Interval:
+    """Return the interval of the negated numbers."""
+    low = None if one.high is None else one.high.copy_negate()
+    high = None if one.low is None else one.low.copy_negate()
+    return Interval(low, high, one.high_open, one.low_open)
+
+
+def product(one: Interval, other: Interval) -> Interval:
+    """Return the product of two numbers each somewhere in its interval."""
+    corners = [
+        (_times(a, b), open_a or open_b) for a, open_a in _ends(one) for b, open_b in _ends(other)
+    ]
+    return _hull(corners)
+
+
+def quotient(one: Interval, other: Interval) -> Interval:
+    """Return the quotient of two numbers; raise :class:`ZeroDivisionError` where the divisor may be 0."""
+    if overlap(other, Interval(Decimal(0), Decimal(0))):
+        raise ZeroDivisionError
+    with localcontext(_WIDE):
+        corners = [
+            (Decimal(0) if b.is_infinite() else a / b, open_a or open_b)
+            for a, open_a in _ends(one)
+            for b, open_b in _ends(other)
+        ]
+    return _hull(corners)
+
+
+_WIDE = Context(prec=60)
+_ENDLESS = Decimal("Infinity")
+
+
+def _ends(one: Interval) -> tuple[tuple[Decimal, bool], tuple[Decimal, bool]]:
+    low = (-_ENDLESS, True) if one.low is None else (one.low, one.low_open)
+    high = (_ENDLESS, True) if one.high is None else (one.high, one.high_open)
+    return low, high
+
+
+def _times(one: Decimal, other: Decimal) -> Decimal:
+    if not one or not other:
+        return Decimal(0)
+    with localcontext(_WIDE):
+        return one * other
+
+
+def _hull(corners: list[tuple[Decimal, bool]]) -> Interval:
+    # Of two corners at one place, the one that belongs to the interval decides.
+    low, low_open = min(corners, key=lambda corner: (corner[0], corner[1]))
+    high, high_open = max(corners, key=lambda corner: (corner[0], not corner[1]))
+    return Interval(
+        None if low.is_infinite() else low,
+        None if high.is_infinite() else high,
+        low_open and not low.is_infinite(),
+        high_open and not high.is_infinite(),
+    )

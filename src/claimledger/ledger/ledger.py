@@ -244,11 +244,17 @@ class Ledger:
         found = reading.at_entries(self._store, entries)
         return [found[entry] for entry in entries]
 
-    def claims_about(self, subjects: Iterable[str], known_at: Known = None) -> list[Held]:
-        """Return the claims about these subjects, newest first."""
-        entries = reading.claims_about(self._store, subjects, known_at)
+    def claims_about(
+        self, subjects: Iterable[str], known_at: Known = None, most: int | None = 2000
+    ) -> list[Held]:
+        """Return the claims about these subjects, newest first; all of them where ``most`` is ``None``."""
+        entries = reading.claims_about(self._store, subjects, known_at, most)
         found = reading.at_entries(self._store, entries)
         return [found[entry] for entry in entries]
+
+    def keys_about(self, subjects: Iterable[str], known_at: Known = None) -> set[str]:
+        """Return the keys of all claims about these subjects."""
+        return reading.keys_about(self._store, subjects, known_at)
 
     def critics_about(self, subjects: Iterable[str], known_at: Known = None) -> list[Held]:
         """Return the links by which claims about these subjects undercut a source."""

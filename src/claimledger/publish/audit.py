@@ -16,6 +16,7 @@ from claimledger.disputes.standing import Answers
 from claimledger.errors import Unreadable
 from claimledger.publish import words
 from claimledger.publish.comparing import Comparing
+from claimledger.publish.computed import computed
 from claimledger.publish.in_view import links_in_view
 from claimledger.publish.names import Names
 from claimledger.records.claim import Claim
@@ -81,6 +82,9 @@ class Audit:
     origins: str
     roots: tuple[str, ...]
     mergers: tuple[str, ...]
+    computed: tuple[str, ...]
+    """What the claim's formulas and tallies give now."""
+
     way: tuple[Way, ...]
     trail_ends: tuple[Line, ...]
     same: tuple[Line, ...]
@@ -169,6 +173,10 @@ class _Auditor:
             origins=words.origins(found),
             roots=tuple(words.root(root, names) for root in found.roots),
             mergers=tuple(words.merger(one, names) for one in (*found.same, *found.perhaps)),
+            computed=tuple(
+                told
+                for told, _ in computed(self.ledger, answers, key, claim, self.known_at, self.as_of)
+            ),
             way=tuple(self._way(step) for step in steps),
             trail_ends=tuple(self._end(step) for step in steps if step.ends and not step.again),
             same=tuple(self._same(key)),

@@ -219,8 +219,7 @@ class _Reporter:
             return list(claims)
         self._ledger.get("subject", subject, self._known_at)
         narrower = self._ledger.narrower(subject, self._known_at)
-        about = self._ledger.claims_about(narrower, self._known_at)
-        return sorted({held.key for held in about} & claims.keys())
+        return sorted(self._ledger.keys_about(narrower, self._known_at) & claims.keys())
 
     def _concerns(self, dispute: Dispute, scope: list[str]) -> bool:
         held = set(scope)

@@ -94,7 +94,7 @@ def _sets(ledger: Ledger, wanted: Selection, known_at: int | None) -> Iterator[s
     if wanted.subject:
         key = ledger.get("subject", wanted.subject, known_at).key
         narrower = ledger.narrower(key, known_at)
-        yield {held.key for held in ledger.claims_about(narrower, known_at)}
+        yield ledger.keys_about(narrower, known_at)
     if wanted.figure:
         yield {held.key for held in with_value(ledger, figure_asked(wanted.figure), known_at)}
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING
+
 from claimledger.disputes.attacks import Attack
 from claimledger.disputes.comparison import Compared
+from claimledger.disputes.derivations import Derived
 from claimledger.disputes.origins import Merger, Origins, Root
 from claimledger.disputes.standing import Answers
 from claimledger.publish.names import Names
 from claimledger.records.citation import Citation
 from claimledger.records.claim import Claim
 from claimledger.records.dates import Date, day_text
-from claimledger.records.figure import Figure
+from claimledger.records.figure import Figure, Interval
+
+if TYPE_CHECKING:
+    from claimledger.publish.tally import Recount
 
 GROUNDS = {
     None: "not checked",
@@ -60,8 +67,65 @@ _STAND: dict[str, str] = {
 def comparison(one: str, other: str, pair: Compared) -> str:
     """Return how the figures of two claims stand to each other, as a sentence."""
     stand = _STAND.get(pair.relation, f"cannot be compared: {pair.relation}")
-    why = f" ({'; '.join(pair.rests)})" if pair.rests else ""
+    why = _because(pair)
     return f"{figure(pair.one)} [{one}] and {figure(pair.other)} [{other}] {stand}{why}"
+
+
+def compared(pair: Compared) -> str:
+    """Return how two figures stand to each other in a word, and what it rests on."""
+    return pair.relation + _because(pair)
+
+
+def _because(pair: Compared) -> str:
+    return f" ({'; '.join(pair.rests)})" if pair.rests else ""
+
+
+def interval(one: Interval) -> str:
+    """Return an interval as a reader would meet it: ``99``, ``over 5``, ``1.2 to 1.5``."""
+    low, high = (None if bound is None else _plain(bound) for bound in (one.low, one.high))
+    if low is not None and low == high:
+        return low
+    lower = "" if low is None else f"{'over' if one.low_open else 'at least'} {low}"
+    upper = "" if high is None else f"{'under' if one.high_open else 'at most'} {high}"
+    if low and high and not one.low_open and not one.high_open:
+        return f"{low} to {high}"
+    return " and ".join(bound for bound in (lower, upper) if bound) or "any number"
+
+
+def _plain(bound: Decimal) -> str:
+    """Return a computed number to ten digits at most; what is whole keeps all of its digits."""
+    if bound == bound.to_integral_value():
+        return f"{bound.quantize(Decimal(1)):,}"
+    rounded = Context(prec=10).create_decimal(bound)
+    return f"{rounded.normalize():,f}" + ("" if rounded == bound else "…")
+
+
+def derivation(one: Derived) -> str:
+    """Return what a formula gives now, and whether that is still the figure."""
+    stated = figure(one.figure)
+    if one.result is None:
+        told = f"{stated}: {one.formula} cannot be computed: {'; '.join(one.wrong)}"
+    elif one.gives:
+        told = f"{stated}: {one.formula} gives {interval(one.result)}"
+    else:
+        told = f"{stated}: {one.formula} no longer gives it, but {interval(one.result)}"
+    told += "".join(f"; {key} is {how}" for key, how in one.fallen)
+    if one.unlinked:
+        told += f"; no `derives_from` leads to {', '.join(one.unlinked)}"
+    return told
+
+
+def recount(one: Recount) -> str:
+    """Return a tally counted again."""
+    stated = figure(one.figure)
+    if not one.stale:
+        return f"{stated}: {one.count} still counts {one.number:,}"
+    told = f"{stated}: stale, {one.count} now counts {one.number:,}"
+    for name, listed in (("new", one.new), ("gone", one.gone)):
+        if listed:
+            more = f" and {len(listed) - 5:,} more" if len(listed) > 5 else ""
+            told += f"; {name}: {', '.join(listed[:5])}{more}"
+    return told
 
 
 def reading(citation: Citation, names: Names) -> str:

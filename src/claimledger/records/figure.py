@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from claimledger.errors import Unreadable
@@ -108,6 +108,20 @@ class Figure(Part):
         if value.unit is not None:
             given.setdefault("unit", value.unit)
         return given
+
+    @field_validator("formula")
+    @classmethod
+    def _is_a_formula(cls, formula: str | None) -> str | None:
+        if formula is None:
+            return None
+        from claimledger.records.formula import read_formula  # its patterns cost a start
+
+        try:
+            return str(read_formula(formula))
+        except Unreadable as error:
+            raise PydanticCustomError(
+                "formula", "has a `formula` that {reason}", {"reason": str(error)}
+            ) from None
 
     @model_validator(mode="after")
     def _makes_an_interval(self) -> Figure:

@@ -199,9 +199,9 @@ def nearest_figures(store: Store, value: float, known_at: Known = None, most: in
 
 
 def claims_about(
-    store: Store, subjects: Iterable[str], known_at: Known = None, most: int = 2000
+    store: Store, subjects: Iterable[str], known_at: Known = None, most: int | None = 2000
 ) -> list[int]:
-    """Return the entries of the claims about these subjects, newest first."""
+    """Return the entries of the claims about these subjects, newest first, so many of each batch."""
     query = (
         select(POINTER.c.entry)
         .where(
@@ -213,6 +213,20 @@ def claims_about(
         .limit(most)
     )
     return [row.entry for row in store.rows_by(query, POINTER.c.key, subjects)]
+
+
+def keys_about(store: Store, subjects: Iterable[str], known_at: Known = None) -> set[str]:
+    """Return the keys of all claims about these subjects."""
+    query = (
+        select(HISTORY.c.key)
+        .select_from(POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry))
+        .where(
+            POINTER.c.kind == "subject",
+            POINTER.c.field == "subject",
+            standing_at(POINTER, known_at),
+        )
+    )
+    return {row.key for row in store.rows_by(query, POINTER.c.key, subjects)}
 
 
 def critics_among(store: Store, entries: Iterable[int], known_at: Known = None) -> list[int]:

@@ -195,6 +195,7 @@ def _audit(value: Audit) -> Iterator[str]:
     yield ""
     yield from _list("Roots", map(safe, value.roots))
     yield from _list("Counted as one", map(safe, value.mergers))
+    yield from _list("Computed", map(safe, value.computed))
     for title, lines in (
         ("Said by others too", value.same),
         ("Repeated by", value.repeated_by),

@@ -31,6 +31,8 @@ def _lines(value: Audit) -> Iterator[str]:
         yield from _wrap(visible(told), 2, 2)
     for told in value.mergers:
         yield from _wrap(f"counted as one: {visible(told)}", 2, 2)
+    for told in value.computed:
+        yield from _wrap(f"Computed: {visible(told)}", 0, 2)
     yield from _section("Said by others too", value.same)
     yield from _section("Repeated by", value.repeated_by, "none recorded")
     yield from _section("Said otherwise", value.otherwise, "none recorded")

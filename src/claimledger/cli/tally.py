@@ -1,0 +1,103 @@
+"""``tally``: a figure that the ledger itself can count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from claimledger.cli.call import Call, Command, UsageMistake, complete_key, recorder
+from claimledger.cli.output import answer, count, say, table
+
+
+@click.command(cls=Command)
+@click.option(
+    "--subject", metavar="KEY", required=True, shell_complete=complete_key,
+    help="The claims about this and narrower subjects.",
+)  # fmt: skip
+@click.option(
+    "--count", "what", required=True, help="What to count.",
+    type=click.Choice(["claims", "assertions", "places", "sources"]),
+)  # fmt: skip
+@click.option(
+    "--by", "divided", metavar="NAME", default="",
+    help="Divide by scope.place (or another scope), claimant, source, subject or year.",
+)  # fmt: skip
+@click.option(
+    "--where", multiple=True, metavar="NAME=TEXT", help="Only with this scope: place=NLD."
+)
+@click.option("--measure", metavar="NAME", help="What stated totals call it: stations.")
+@click.option(
+    "--record", "recording", is_flag=True, help="Record it as a claim that derives from these."
+)
+@click.option("--claimant", metavar="KEY", help="With --record: who counts.")
+@click.option("--source", metavar="KEY", help="With --record: where the count is printed.")
+@click.option("--statement", metavar="TEXT", help="With --record.  [what was counted]")
+@click.option("--key", metavar="KEY", help="With --record.  [tally-WHAT-SUBJECT]")
+@click.option(
+    "--recorder", metavar="NAME", help="With --record: whose name it bears, as elsewhere --by."
+)
+@click.pass_obj
+def tally(call: Call, /, what: str, subject: str, divided: str, **given: Any) -> None:
+    """Count what the recorded claims about a subject hold, beside the totals others state."""
+    from claimledger.publish.tally import beside
+    from claimledger.publish.tally import tally as made
+    from claimledger.records.formula import read_formula
+
+    where = [part.partition("=") for part in given["where"]]
+    if any(not (name and text) for name, _, text in where):
+        raise UsageMistake("--where takes NAME=TEXT, such as place=NLD")
+    limits = "".join(f", {name}={text}" for name, _, text in where)
+    asked: Any = read_formula(f"count({what}, {subject}{limits})")
+    if given["recording"]:
+        _record(call, asked, given)
+        return
+    with call.reading() as ledger:
+        found = made(ledger, asked, divided, call.known, call.day)
+        totals = list(beside(ledger, found, given["measure"] or what, call.known))
+    if call.json:
+        named = ("claim", "figure", "relation")
+        told = [dict(zip(named, total, strict=True)) for total in totals]
+        answer({**found.as_json(), "beside": told})
+        return
+    say(f"{found.number:,} {what} in {count(len(found.claims), 'claim')}: {asked}")
+    if found.left_out:
+        say(
+            f"not counted, taken back or stated anew: {', '.join(found.left_out)}", indent=2, hang=2
+        )
+    if found.without:
+        say(f"{count(found.without, 'claim')} of these name none", indent=2, hang=2)
+    if divided:
+        rows = [[name, f"{number:,}"] for name, number in found.groups]
+        table([divided.upper(), what.upper()], rows, stretch=0)
+    for key, figure, relation in totals:
+        say(f"beside it: {figure} [{key}]: {relation}", indent=2, hang=2)
+
+
+def _record(call: Call, asked: Any, given: dict[str, Any]) -> None:
+    from claimledger.publish.tally import as_claim, records_of
+    from claimledger.publish.tally import tally as made
+    from claimledger.records.citation import Citation
+
+    for name in ("claimant", "source"):
+        if not given[name]:
+            raise UsageMistake(f"--record needs --{name}")
+    who = recorder(given["recorder"])
+    with call.writing() as ledger:
+        found = made(ledger, asked)
+        fields = {
+            "key": given["key"] or f"tally-{asked.what}-{asked.subject}".lower(),
+            "claimant": (given["claimant"],),
+            "citations": (Citation(source=given["source"]),),
+            "grounds": "analysis",
+        }
+        if given["statement"]:
+            fields["statement"] = given["statement"]
+        claim = as_claim(found, given["measure"] or asked.what, **fields)
+        keys = ledger.record(*records_of(found, claim), by=who)
+    if call.json:
+        answer({**found.as_json(), "written": keys[:1], "recorded_by": who})
+    elif keys:
+        say(f"Recorded claim {keys[0]} with {count(len(keys) - 1, 'link')}, as {who}.")
+    else:
+        say("The ledger holds this tally already; nothing was written.")
