@@ -1,0 +1,93 @@
+"""What falls when something falls: one pass, held to trying each removal in turn."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+
+from claimledger.disputes.graph import graph_of
+from claimledger.disputes.loadbearing import Loads
+from claimledger.disputes.origins import OriginFinder
+from claimledger.disputes.revisions import Revisions
+from claimledger.disputes.standing import Answers
+from claimledger.ledger import Ledger
+from claimledger.ledger.reading.neighbourhood import Cut, CutClaim, CutLink, CutParty, CutSource
+from small_cases import answers_of, case, record
+from test_laws import cuts
+
+
+def by_removal(answers: Answers, fallen: set[str]) -> list[str]:
+    """The claims without any origin left once some are taken back, tried plainly."""
+    graph, revised = answers.graph, answers.revisions
+    retracted = {**revised.retracted, **dict.fromkeys(fallen, "tried")}
+    finder = OriginFinder(
+        graph, answers.assertions, answers.needs, Revisions(retracted, revised.superseded)
+    )
+    return sorted(
+        key
+        for key in graph.claims
+        if revised.counts(key) and key not in fallen
+        and answers.origins(key).at_most and not finder.of(key).at_most
+    )  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(cuts())
+def test_one_pass_finds_what_trying_each_removal_finds(cut: Cut) -> None:
+    answers = Answers(graph_of(cut))
+    loads = Loads(answers)
+    graph = answers.graph
+    live = [key for key in graph.claims if answers.revisions.counts(key)]
+    falls = {("claim", key): {key} for key in live}
+    for source in graph.sources:
+        falls["source", source] = {k for k in live if graph.claims[k].sources == (source,)}
+    for party in graph.parties:
+        falls["party", party] = {
+            k for k in live if all(party in graph.above(p) for p in graph.claims[k].claimants)
+        }
+    for (kind, key), fallen in falls.items():
+        expected = by_removal(answers, fallen)
+        assert loads.others(kind, key) == expected, (kind, key)
+        assert loads.of(kind, key).others == len(expected)
+    listed = {(one.kind, one.key) for one in loads.heaviest()}
+    assert listed == {label for label, fallen in falls.items() if by_removal(answers, fallen)}
+
+
+def test_a_report_bears_all_that_repeat_it_and_two_reports_bear_nothing(ledger: Ledger) -> None:
+    """paper ─repeats→ report; second: paper ─repeats→ report, other (one assertion)."""
+    papers = [f"p{n}" for n in range(5)]
+    drawn = case(
+        ["report: agency", *(f"{key}: {key}-press" for key in papers)],
+        [f"{key} repeats report" for key in papers],
+    )
+    record(ledger, drawn)
+    loads = Loads(answers_of(ledger))
+    (heaviest, *_) = loads.heaviest()
+    assert (heaviest.kind, heaviest.key, heaviest.others) == ("claim", "report", 5)
+    assert loads.others("party", "agency") == papers
+    assert loads.of("claim", "p0").others == 0
+    more = case(["other: agency-two"], ["report corroborates other"])
+    more[-1]["key"] = "second"
+    record(ledger, more)
+    assert Loads(answers_of(ledger)).of("claim", "report").others == 0
+
+
+def test_a_chain_of_a_hundred_thousand_costs_its_length() -> None:
+    size = 100_000
+    claims = {
+        f"c{n:06}": CutClaim(
+            f"c{n:06}", n, (f"p{n % 50}",), None, None, None, 700_000, sources=("s",)
+        )
+        for n in range(size)
+    }
+    links = [
+        CutLink(f"l{n}", n, "repeats", f"c{n:06}", "claim", f"c{n - 1:06}", "judged", 700_000)
+        for n in range(1, size)
+    ]
+    sources = {"s": CutSource("s", None, (), [], False, False)}
+    parties = {f"p{n}": CutParty(f"p{n}", frozenset(), None, None) for n in range(50)}
+    loads = Loads(Answers(graph_of(Cut(claims, links, sources, parties))))
+    assert loads.of("claim", "c000000").others == size - 1
+    assert loads.of("claim", "c050000").others == 0  # the chain is one assertion; its root stands
+    assert loads.of("source", "s").others == 0
+    assert loads.of("source", "s").own == size
+    assert loads.of("party", "p0").others == size - size // 50
