@@ -1,110 +1,110 @@
-"""``disputes``, ``origins``, ``standings``: what the graph says."""
+"""``disputes``, ``dispose``, ``standings``: what the graph says."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from claimledger.cli.call import Call, Command, complete_key
+from claimledger.cli.call import Call, Command, by_option, complete_key, reason_option, recorder
 from claimledger.cli.output import answer, count, cut, say, table
 from claimledger.cli.output import origins as span
+
+if TYPE_CHECKING:
+    from claimledger.publish.report import Section
 
 
 @click.command(cls=Command)
 @click.option(
     "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
 )
+@click.option("--open", "only_open", is_flag=True, help="Only those not laid to rest.")
 @click.pass_obj
-def disputes(call: Call, subject: str | None) -> None:
+def disputes(call: Call, subject: str | None, only_open: bool) -> None:
     """What is disputed, by whom, through what, stated or judged, since when."""
     from claimledger.publish.report import report as made
 
     with call.reading() as ledger:
         value = made(ledger, known_at=call.known, as_of=call.day, subject=subject)
+    wanted = [one for one in value.disputes if not only_open or one.state in _OPEN]
+    criticised = [one for one in value.criticised if not only_open or one.state in _OPEN]
     if call.json:
-        told = value.as_json()
-        answer({"disputes": told["disputes"], "criticised_sources": told["criticised"]})
+        answer(
+            {
+                "disputes": [asdict(one) for one in wanted],
+                "criticised_sources": [asdict(one) for one in criticised],
+                "controversies": [asdict(one) for one in value.controversies],
+            }
+        )
         return
-    for section in (*value.disputes, *value.criticised):
-        what = "source criticised: " if section.source else ""
-        say(f"{what}{section.title}  [{section.head}]", hang=2)
-        kinds = f"{section.stated} stated, {section.judged} judged"
-        if section.source:
-            say(
-                f"since {section.since}; {kinds}; contests {count(len(section.claims), 'claim')}",
-                indent=2,
-            )
-        else:
-            say(f"since {section.since}; {kinds}; behind it {section.origins}; against it "
-                f"{section.attackers_origins}", indent=2, hang=2)  # fmt: skip
-        for one in section.against:
-            past = " (past)" if one.past else ""
-            say(f"{one.type} {one.at}{past}, {one.basis} [{one.link}]: {one.attacker.who}: "
-                f"{cut(one.attacker.statement, 160)}  [{one.attacker.key}]", indent=4, hang=2)  # fmt: skip
-            if one.compared:
-                say(one.compared, indent=6, hang=2)
-        if section.beside:
-            say("with it " + ", ".join(claim.key for claim in section.beside), indent=4, hang=2)
-        if section.reached:
-            say("reaches " + ", ".join(claim.key for claim in section.reached), indent=4, hang=2)
-        for reply in section.replies:
-            say(
-                f"answered by {reply.who}: {cut(reply.statement, 120)}  [{reply.key}]",
-                indent=4,
-                hang=2,
-            )
-    say(f"{count(len(value.disputes), 'dispute')}, "
-        f"{count(len(value.criticised), 'criticised source')}.")  # fmt: skip
+    for section in (*wanted, *criticised):
+        _say_dispute(section)
+    for one in value.controversies:
+        say(f"controversy {one.key}: {count(len(one.disputes), 'dispute')} that share claims")
+        for claim, keys in one.claims:
+            say(f"{claim} takes part in {', '.join(keys)}", indent=2, hang=2)
+    say(f"{count(len(wanted), 'dispute')}, {count(len(criticised), 'criticised source')}.")
+
+
+_OPEN = ("open", "reopened")
+
+
+def _say_dispute(section: Section) -> None:
+    what = "source criticised: " if section.source else ""
+    say(f"{what}{section.title}  [{section.head}]", hang=2)
+    kinds = f"{section.stated} stated, {section.judged} judged"
+    since = f"{section.key}: since {section.since}, last move {section.last}; {kinds}"
+    if section.source:
+        say(f"{since}; contests {count(len(section.claims), 'claim')}", indent=2, hang=2)
+    else:
+        say(f"{since}; behind it {section.origins}; against it {section.attackers_origins}",
+            indent=2, hang=2)  # fmt: skip
+    if section.state != "open":
+        say(section.state_told, indent=2, hang=2)
+    for one in section.against:
+        past = " (past)" if one.past else ""
+        say(f"{one.type} {one.at}{past}, {one.basis} [{one.link}]: {one.attacker.who}: "
+            f"{cut(one.attacker.statement, 160)}  [{one.attacker.key}]", indent=4, hang=2)  # fmt: skip
+        if one.compared:
+            say(one.compared, indent=6, hang=2)
+    if section.beside:
+        say("with it " + ", ".join(claim.key for claim in section.beside), indent=4, hang=2)
+    if section.reached:
+        say("reaches " + ", ".join(claim.key for claim in section.reached), indent=4, hang=2)
+    for reply in section.replies:
+        say(f"answered by {reply.who}: {cut(reply.statement, 120)}  [{reply.key}]",
+            indent=4, hang=2)  # fmt: skip
 
 
 @click.command(cls=Command)
 @click.argument("key", shell_complete=complete_key)
+@click.option(
+    "--as", "ending", required=True, help="What became of it.",
+    type=click.Choice(["resolved", "conceded", "definition", "period", "dormant"]),
+)  # fmt: skip
+@reason_option
+@by_option
 @click.pass_obj
-def origins(call: Call, key: str) -> None:
-    """How many independent voices there are behind a claim, as a range, and why."""
-    from claimledger.disputes.flags import flags
-    from claimledger.errors import Unreadable
-    from claimledger.publish import words
-    from claimledger.publish.names import Names
+def dispose(call: Call, key: str, ending: str, reason: str, by: str | None) -> None:
+    """Lay a dispute to rest; it says nothing of who was right, and new activity reopens it.
 
-    with call.reading() as ledger:
-        key = ledger.get("claim", key, call.known).key
-        answers = call.answers(ledger, [key])
-        if key not in answers.graph.claims:
-            raise Unreadable(f"the claim {key} was not known yet at that time")
-        names = Names(ledger, call.known)
-        found = answers.origins(key)
-        roots = [words.root(root, names) for root in found.roots]
-        same = [words.merger(one, names) for one in found.same]
-        perhaps = [words.merger(one, names) for one in found.perhaps]
-        told = [str(flag) for flag in flags(answers, key)]
-        members = answers.assertions.members[answers.assertions.of[key]]
+    KEY is the dispute's key (a link), or a claim or source where only one dispute is about it.
+    """
+    from claimledger.publish.laid import dispute_meant
+    from claimledger.records.check import record_of
+
+    who = recorder(by)
+    with call.writing() as ledger:
+        dispute = dispute_meant(ledger, key)
+        fields = {"dispute": dispute, "ending": ending, "reason": reason}
+        keys = ledger.record(record_of("disposition", fields), by=who)
     if call.json:
-        answer(
-            {
-                "key": key,
-                "at_least": found.at_least,
-                "at_most": found.at_most,
-                "assertion": list(members),
-                "roots": [asdict(root) for root in found.roots],
-                "same": [asdict(merger) for merger in found.same],
-                "perhaps": [asdict(merger) for merger in found.perhaps],
-                "flags": told,
-            }
-        )
-        return
-    say(f"{key}: {words.origins(found)} ({span(found.at_least, found.at_most)})")
-    if len(members) > 1:
-        say(f"the assertion: {', '.join(members)}", indent=2, hang=2)
-    for line in roots:
-        say(f"root {line}", indent=2, hang=2)
-    for line in same:
-        say(f"one voice, for {line}", indent=2, hang=2)
-    for line in perhaps:
-        say(f"perhaps one voice, for {line}", indent=2, hang=2)
-    if told:
-        say("flags: " + ", ".join(told), indent=2, hang=2)
+        answer({"dispute": dispute, "ending": ending, "written": keys, "recorded_by": who})
+    elif keys:
+        say(f"Recorded disposition {keys[0]}: {dispute} is laid to rest ({ending}), as {who}.")
+    else:
+        say("The ledger holds this disposition already; nothing was written.")
 
 
 @click.command(cls=Command)

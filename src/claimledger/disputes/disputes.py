@@ -7,7 +7,7 @@ through a source or through what it rests on is told where that is told.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from claimledger.disputes.attacks import Attack
 from claimledger.disputes.origins import Origins
@@ -45,6 +45,22 @@ class Dispute:
     since: int
     """The day by which the first of the attacks was known."""
 
+    last: int
+    """The day by which the last of them was, past ones included."""
+
+    key: str = ""
+    """The link that names it: the oldest in it that names no other. It stays when the dispute grows."""
+
+    @property
+    def every(self) -> tuple[CutLink, ...]:
+        """All its links, past ones too, the oldest record first."""
+        return tuple(sorted({*self.links, *self.past}, key=lambda link: (link.first, link.key)))
+
+    @property
+    def voices(self) -> frozenset[str]:
+        """The claims that take part in it."""
+        return frozenset((*self.claims, *self.attackers))
+
     @property
     def stated(self) -> int:
         """How many of the attacks a source states."""
@@ -58,7 +74,19 @@ class Dispute:
 
 def disputes(answers: Answers) -> list[Dispute]:
     """Return the disputes of a graph: contested assertions first, those with most attackers first."""
-    return [*_contested(answers), *_criticised(answers)]
+    return _named([*_contested(answers), *_criticised(answers)])
+
+
+def _named(found: list[Dispute]) -> list[Dispute]:
+    """Give each dispute its key. Whose links are older chooses first, so that no key moves on."""
+    order = sorted(found, key=lambda one: [(link.first, link.key) for link in one.every])
+    keys: dict[int, str] = {}
+    taken: set[str] = set()
+    for one in order:
+        free = [link.key for link in one.every if link.key not in taken]
+        keys[id(one)] = free[0] if free else f"{one.every[0].key}~{one.head}"
+        taken.add(keys[id(one)])
+    return [replace(one, key=keys[id(one)]) for one in found]
 
 
 def attackers_origins(answers: Answers, dispute: Dispute) -> Origins:
@@ -113,6 +141,7 @@ def _dispute(
         _reached(answers, members),
         (),
         _since(answers, links),
+        _latest(answers, [*links, *past]),
     )
 
 
@@ -144,6 +173,7 @@ def _criticised(answers: Answers) -> list[Dispute]:
                     _reached(answers, claims),
                     tuple(sorted(questioned[source])),
                     min(graph.known_by[link.from_] for link in links),
+                    max(graph.known_by[link.from_] for link in (*links, *past)),
                 )
             )
     return found
@@ -161,6 +191,11 @@ def _beside(
 def _since(answers: Answers, links: list[CutLink]) -> int:
     known = answers.graph.known_by
     return min(max(known[link.from_], known.get(link.to, 0)) for link in links)
+
+
+def _latest(answers: Answers, links: list[CutLink]) -> int:
+    known = answers.graph.known_by
+    return max(max(known[link.from_], known.get(link.to, 0)) for link in links)
 
 
 def _reached(answers: Answers, claims: tuple[str, ...]) -> tuple[str, ...]:

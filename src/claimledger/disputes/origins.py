@@ -73,6 +73,9 @@ class OriginFinder:
     asserted: Assertions
     rests: Needs
     revised: Revisions
+    set_aside: frozenset[tuple[str, str]] = frozenset()
+    """Reasons for merging that are not to count, each with what is shared."""
+
     _found: dict[tuple[str, bool], Origins] = field(default_factory=dict)
 
     def of(self, key: str) -> Origins:
@@ -129,6 +132,14 @@ class OriginFinder:
             return "grounds"
         return "" if self.graph.own_sources(claim) else "own source"
 
+    def roots(self, key: str) -> list[Root]:
+        """Return the roots of a claim's assertion."""
+        return list(self.of(key).roots)
+
+    def counted(self, roots: Iterable[Root]) -> Origins:
+        """Return the origins that some roots come to."""
+        return self._counted(list(roots))
+
     def _counted(self, roots: list[Root]) -> Origins:
         if not roots:
             return NONE
@@ -147,7 +158,8 @@ class OriginFinder:
         holders: dict[tuple[str, str], list[str]] = defaultdict(list)
         for root in roots:
             for token in dict.fromkeys(tokens(root)):
-                holders[token].append(root.name)
+                if token not in self.set_aside:
+                    holders[token].append(root.name)
         mergers = []
         for (reason, shared), names in sorted(holders.items()):
             joined = [union.join(names[0], name) for name in names[1:]]
@@ -181,6 +193,8 @@ class OriginFinder:
         for root in roots:
             for source in self._sources(root):
                 held = self.graph.sources.get(source)
+                if ("publisher", source) in self.set_aside:
+                    continue
                 for other in voices.get(held.publisher, ()) if held and held.publisher else ():
                     if union.join(root.name, other):
                         mergers.append(Merger((root.name, other), "publisher", source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -63,6 +64,13 @@ class Answers:
     def acceptability(self) -> dict[str, str]:
         """The grounded label of each claim."""
         return acceptability(self.graph, self.needs, self.revisions, self.attacks)
+
+    def origin_finder(self, set_aside: Iterable[tuple[str, str]] = ()) -> OriginFinder:
+        """Return what finds origins, with some reasons for merging set aside."""
+        aside = frozenset(set_aside)
+        if not aside:
+            return self._finder
+        return OriginFinder(self.graph, self.assertions, self.needs, self.revisions, aside)
 
     def origins(self, key: str) -> Origins:
         """Return a claim's independent origins."""

@@ -179,6 +179,11 @@ class Ledger:
             raise StoreError("a write needs a name: who records it")
         return Appender(self._store, by, self._clock, self._salts)
 
+    def copy(self, path: Path) -> Ledger:
+        """Copy the ledger as it stands into a new file, and open that for writing."""
+        self._store.copy_to(path)
+        return Ledger.open(path, writable=True)
+
     # Reading
 
     def reading(self) -> AbstractContextManager[None]:
@@ -227,6 +232,12 @@ class Ledger:
     ) -> dict[str, list[Referrer]]:
         """Return which records point to each of these."""
         return reading.referrers(self._store, kind, keys, known_at)
+
+    def all_that_point(
+        self, records: Iterable[tuple[str, str]], known_at: Known = None
+    ) -> set[tuple[str, str]]:
+        """Return some records, by kind and key, and all that points to them, near and far."""
+        return reading.all_that_point(self._store, records, known_at)
 
     def at_entries(self, entries: Iterable[int]) -> dict[int, Held]:
         """Return the record versions that came with these entries."""
@@ -292,6 +303,14 @@ class Ledger:
     def history(self, key: str, kind: str | None = None, known_at: Known = None) -> list[Event]:
         """Return every entry about the records with a key, oldest first."""
         return history.history(self._store, key, kind, known_at)
+
+    def ever(self, kind: str, keys: Iterable[str], known_at: Known = None) -> list[Held]:
+        """Return every version of some records, withdrawn ones too, in order of entry."""
+        return reading.ever(self._store, kind, keys, known_at)
+
+    def changed(self, since: int, known_at: Known = None) -> list[tuple[str, str]]:
+        """Return which records entries after one are about: kind and key."""
+        return history.changed(self._store, since, known_at)
 
     def changes_since(self, entry: int, known_at: Known = None) -> list[Event]:
         """Return the amendments, withdrawals and redactions after an entry."""

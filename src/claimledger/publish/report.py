@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from claimledger.disputes.controversies import controversies
+from claimledger.disputes.dispositions import State, states
 from claimledger.disputes.disputes import Dispute, attackers_origins, disputes
 from claimledger.disputes.flags import FLAGS
 from claimledger.disputes.graph import graph_of
@@ -19,6 +21,7 @@ from claimledger.ledger.reading.neighbourhood import CutLink
 from claimledger.publish import words
 from claimledger.publish.claims import Claims, Reply, Said
 from claimledger.publish.comparing import Comparing
+from claimledger.publish.laid import dispositions
 from claimledger.publish.names import Names
 from claimledger.records.dates import day_text
 from claimledger.records.link import RELATIONS
@@ -51,11 +54,22 @@ class Against:
 class Section:
     """One dispute as told."""
 
+    key: str
     head: str
     title: str
     source: bool
     url: str
     since: str
+    last: str
+    """The day by which the last move in it was known."""
+
+    state: str
+    """``open``, ``reopened``, or how it was laid to rest."""
+
+    state_told: str
+    controversy: str
+    """The key of the controversy it is part of."""
+
     claims: tuple[Said, ...]
     against: tuple[Against, ...]
     stated: int
@@ -67,6 +81,15 @@ class Section:
     questioned: tuple[Said, ...]
     replies: tuple[Reply, ...]
     supports: tuple[Reply, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A controversy: disputes that share claims, and which."""
+
+    key: str
+    disputes: tuple[str, ...]
+    claims: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +131,7 @@ class Report:
     recorded: int
     under_attack: int
     disputes: tuple[Section, ...]
+    controversies: tuple[Shared, ...]
     criticised: tuple[Section, ...]
     stated: int
     judged: int
@@ -179,6 +203,8 @@ class _Reporter:
         self._names = Names(ledger, known_at)
         self._claims = Claims(ledger, answers, self._names, known_at, as_of)
         self._comparing = Comparing(ledger, answers.graph, self._names, known_at)
+        self._states: dict[str, State] = {}
+        self._controversy: dict[str, str] = {}
         self._told: dict[str, Said] = {}
 
     def report(
@@ -186,7 +212,12 @@ class _Reporter:
     ) -> Report:
         answers = self._answers
         scope = self._in_subject(subject)
-        listed = [one for one in disputes(answers) if self._concerns(one, scope)]
+        every = disputes(answers)
+        listed = [one for one in every if self._concerns(one, scope)]
+        laid = dispositions(self._ledger, self._known_at)
+        self._states = states(listed, answers.graph, laid)
+        maps = controversies(listed)
+        self._controversy = {one.key: held.key for held in maps for one in held.disputes}
         self._claims.learn(key for one in listed for key in self._all_claims(one))
         sections = [self._section(one) for one in listed]
         attacked = [key for key in scope if answers.attacks.contested(key)]
@@ -201,6 +232,9 @@ class _Reporter:
             recorded=len(scope),
             under_attack=len(attacked),
             disputes=tuple(section for section in sections if not section.source),
+            controversies=tuple(
+                Shared(one.key, tuple(d.key for d in one.disputes), one.shared) for one in maps
+            ),
             criticised=tuple(section for section in sections if section.source),
             stated=sum(basis == "stated" for basis in links.values()),
             judged=sum(basis != "stated" for basis in links.values()),
@@ -246,7 +280,9 @@ class _Reporter:
         told = one.claims if not one.source else ()
         replied = (*told, *one.attackers)
         source = self._names.source(one.head) if one.source else None
+        state = self._states[one.key]
         return Section(
+            key=one.key,
             head=one.head,
             title=self._names.title(one.head)
             if one.source
@@ -254,6 +290,10 @@ class _Reporter:
             source=one.source,
             url=(source.url or "") if source else "",
             since=day_text(one.since),
+            last=day_text(one.last),
+            state=state.ending,
+            state_told=words.state(state),
+            controversy=self._controversy.get(one.key, ""),
             claims=tuple(self._said(key) for key in one.claims),
             against=tuple(against),
             stated=one.stated,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from claimledger.disputes.attacks import Attack
 from claimledger.disputes.comparison import Compared
 from claimledger.disputes.derivations import Derived
+from claimledger.disputes.dispositions import State
 from claimledger.disputes.origins import Merger, Origins, Root
+from claimledger.disputes.settling import Settling
 from claimledger.disputes.standing import Answers
 from claimledger.publish.names import Names
 from claimledger.records.citation import Citation
@@ -128,6 +130,27 @@ def recount(one: Recount) -> str:
     return told
 
 
+ENDINGS = {
+    "resolved": "laid to rest as resolved",
+    "conceded": "laid to rest: a side conceded",
+    "definition": "laid to rest: a matter of definition",
+    "period": "laid to rest: they speak of different times",
+    "dormant": "dormant",
+}
+
+
+def state(one: State) -> str:
+    """Return what became of a dispute."""
+    if one.laid is None:
+        return "open"
+    laid = one.laid
+    how = f"{ENDINGS[laid.record.ending]} on {laid.when[:10]} by {laid.by}: {laid.record.reason}"
+    if one.ending == "reopened":
+        more = f" and {len(one.new) - 5} more" if len(one.new) > 5 else ""
+        return f"reopened by {', '.join(one.new[:5])}{more}; before, {how} [{laid.record.key}]"
+    return f"{how} [{laid.record.key}]"
+
+
 def reading(citation: Citation, names: Names) -> str:
     """Return where a claim was seen, and through what it was read."""
     source = names.source(citation.source)
@@ -191,24 +214,25 @@ def _voices(answers: Answers, key: str) -> tuple[str, ...]:
 def attack(one: Attack, answers: Answers, names: Names, of: str) -> str:
     """Return one attack as a sentence."""
     who = names.claimants(names.claim(one.attacker))
-    basis = _basis(one.link.basis)
+    based = basis(one.link.basis)
     if one.source:
         hit = len({a.source for a in answers.attacks.on(of) if a.source and a.at == one.at})
         return (
             f"its source {one.source} is criticised by {who} [{one.attacker}] "
-            f"({hit} of {one.own_sources} of its own sources; {basis}); "
+            f"({hit} of {one.own_sources} of its own sources; {based}); "
             f"{who} is not recorded as disputing this claim"
         )
     verb = "undercut" if one.link.type == "undercuts" else "contradicted"
     aim = "" if one.at == of else f" through {one.at}, which says the same"
     if one.at != of and not answers.assertions.same(one.at, of):
         aim = f" through {one.at}, with which it forms a loop"
-    return f"{verb} by {who} [{one.attacker}]{aim} ({basis}, {one.link.key})"
+    return f"{verb} by {who} [{one.attacker}]{aim} ({based}, {one.link.key})"
 
 
-def _basis(basis: str) -> str:
+def basis(name: str) -> str:
+    """Return what a link is based on."""
     words = {"stated": "stated by a source", "judged": "in this ledger's reading"}
-    return words.get(basis, "computed by a rule and accepted")
+    return words.get(name, "computed by a rule and accepted")
 
 
 def origins(found: Origins) -> str:
@@ -233,6 +257,25 @@ def merger(one: Merger, names: Names) -> str:
         "nameless": "who speaks is not named, so it may be the same people",
     }[one.reason]
     return f"{which}: {shared}"
+
+
+def settling(one: Settling, names: Names) -> str:
+    """Return what to look up, and what it would be worth."""
+    key = one.roots[0]
+    worth = f" (worth {one.worth:,} {'origin' if one.worth == 1 else 'origins'})"
+    if one.what == "tie":
+        told = merger(Merger(one.roots, one.reason, one.shared), names)
+        return f"look up whether these are one voice: {told}{worth}"
+    claim = names.claim(key)
+    who = names.claimants(claim)
+    if one.what == "own source":
+        return f"what did {who} publish of it? claimledger cite {key} SOURCE{worth}"
+    unread = [citation.source for citation in claim.citations if citation.via]
+    if len(unread) == len(claim.citations):
+        mend = f"claimledger cite {key} {unread[0]} --grounds ..."
+    else:
+        mend = f'claimledger amend {key} --set grounds=... --reason "..."'
+    return f"how does the claimant ({who}) know? {mend}{worth}"
 
 
 def root(one: Root, names: Names) -> str:

@@ -76,3 +76,12 @@ def _payload(store: Store, number: int) -> Payload | None:
     query = select(ENTRY.c.payload).where(ENTRY.c.number == number)
     found = store.connection.execute(query).scalar()
     return Payload.decode(found) if found else None
+
+
+def changed(store: Store, since: int, known_at: Known = None) -> list[tuple[str, str]]:
+    """Return which records the entries after one are about, each once."""
+    query = select(HISTORY.c.kind, HISTORY.c.key).where(HISTORY.c.entry > since)
+    if known_at is not None:
+        query = query.where(HISTORY.c.entry <= known_at)
+    rows = store.rows(query.order_by(HISTORY.c.entry))
+    return list(dict.fromkeys((row.kind, row.key) for row in rows))

@@ -77,6 +77,8 @@ class CutLink:
     basis: str
     recorded: int
     sources: tuple[str, ...] = ()
+    first: int = 0
+    """The entry it was first recorded with; ``entry`` is that of its newest version."""
 
 
 @dataclass(slots=True)
@@ -310,6 +312,7 @@ def _links(
     )
     cited_sources = {source for listed in sources.values() for source in listed}
     names.learn("source", cited_sources | {r.to_key for r in rows if r.to_kind == "source"})
+    firsts = _first_entries(store, "link", [row.key for row in rows], entries is None)
     found = {}
     for row in rows:
         from_, to = names.of("claim", row[3]), names.of(row.to_kind, row.to_key)
@@ -318,9 +321,25 @@ def _links(
         listed = tuple(names.of("source", source) for source in sources.get(row.entry, ()))
         found[row.entry] = CutLink(
             row.key, row.entry, row.type, from_, row.to_kind, to, row.basis,
-            _day(row.recorded_at), listed,
+            _day(row.recorded_at), listed, firsts.get(row.key, row.entry),
         )  # fmt: skip
     return found
+
+
+def _first_entries(store: Store, kind: str, keys: list[str], every: bool) -> dict[str, int]:
+    """Return the entries with which amended records were first recorded."""
+    if every:
+        # Only few of all were amended: these are looked up, the others' versions are their first.
+        table = MIRRORS[kind]
+        keys = [
+            row.key for row in store.rows(select(table.c.key).where(table.c.until.is_not(None)))
+        ]
+    query = (
+        select(HISTORY.c.key, func.min(HISTORY.c.entry))
+        .where(HISTORY.c.kind == kind)
+        .group_by(HISTORY.c.key)
+    )
+    return {row[0]: row[1] for row in store.rows_by(query, HISTORY.c.key, dict.fromkeys(keys))}
 
 
 def _surroundings(store: Store, names: _Names, cut: Cut, known_at: Known) -> None:

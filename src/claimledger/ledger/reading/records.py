@@ -78,6 +78,17 @@ def at_entries(store: Store, entries: Iterable[int]) -> dict[int, Held]:
     return {found.entry: found for found in map(_held, rows)}
 
 
+def ever(store: Store, kind: str, keys: Iterable[str], known_at: Known = None) -> list[Held]:
+    """Return every version of some records up to an entry, ended ones too."""
+    query = _versions().where(
+        HISTORY.c.kind == kind,
+        HISTORY.c.action.in_(("record", "amend")),
+        *(() if known_at is None else (HISTORY.c.entry <= known_at,)),
+    )
+    rows = store.rows_by(query, HISTORY.c.key, dict.fromkeys(keys))
+    return sorted(map(_held, rows), key=lambda found: found.entry)
+
+
 def keys_of(store: Store, kind: str, known_at: Known = None) -> list[str]:
     """Return the keys of a kind's records, in the order they were first recorded."""
     query = select(HISTORY.c.key).where(HISTORY.c.kind == kind, _live(known_at))
@@ -146,6 +157,22 @@ def referrers(
         found[wanted[target]].append(Referrer(by_kind, by_key, field, entry))
     for listed in found.values():
         listed.sort(key=lambda one: (one.entry, one.field))
+    return found
+
+
+def all_that_point(
+    store: Store, records: Iterable[tuple[str, str]], known_at: Known = None
+) -> set[tuple[str, str]]:
+    """Return some records, by kind and key, and all that points to them, near and far."""
+    found = set(records)
+    ask = found
+    while ask:
+        reached: set[tuple[str, str]] = set()
+        for kind in {kind for kind, _ in ask}:
+            pointing = referrers(store, kind, [key for one, key in ask if one == kind], known_at)
+            reached |= {(one.kind, one.key) for listed in pointing.values() for one in listed}
+        ask = reached - found
+        found = found | ask
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -58,6 +59,10 @@ class Store(ABC):
     @abstractmethod
     def scrub(self) -> None:
         """Leave nothing of deleted texts in the store's files. Not inside a transaction."""
+
+    @abstractmethod
+    def copy_to(self, path: Path) -> None:
+        """Copy everything, as it stands, into a new file."""
 
     @abstractmethod
     def reopening(self) -> Callable[[], Store] | None:

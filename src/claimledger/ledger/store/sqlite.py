@@ -230,6 +230,14 @@ class SqliteStore(Store):
         """Yield whole rows of a table in any order."""
         yield from self.driver.execute(f"SELECT * FROM {_quoted(table.name)}")  # noqa: S608
 
+    def copy_to(self, path: Path) -> None:
+        """Copy everything, as it stands, into a new file."""
+        copy = sqlite3.connect(path)
+        try:
+            self.driver.backup(copy)
+        finally:
+            copy.close()
+
     def reopening(self) -> Callable[[], Store] | None:
         """Return what opens this file again for reading; nothing for one in memory."""
         return None if self.path is None else partial(SqliteStore.open, self.path)

@@ -13,7 +13,8 @@ from claimledger.publish.report import Against, Report, Section
 from claimledger.records.text import visible
 
 COLUMNS = (
-    "dispute", "disputed_since", "criticised_source", "claim", "statement", "claimant", "asserted",
+    "dispute", "disputed_since", "last_move", "state", "criticised_source",
+    "claim", "statement", "claimant", "asserted",
     "about", "figures", "grounds", "standing", "at_least", "at_most", "sources", "flags", "note",
     "attacker", "attacker_statement", "attacker_claimant", "attacker_asserted", "attack", "link",
     "basis", "reason", "figures_compared", "past", "reached_through",
@@ -47,7 +48,8 @@ def _rows(section: Section) -> list[list[str]]:
 
 
 def _head(section: Section) -> list[str]:
-    return [section.head, section.since, section.head if section.source else ""]
+    source = section.head if section.source else ""
+    return [section.key, section.since, section.last, section.state, source]
 
 
 def _claim(claim: object) -> list[str]:

@@ -61,6 +61,8 @@ def _section(section: Section) -> Iterator[str]:
         f"Since {section.since}; {section.stated} stated by a source, {section.judged} in conflict, in "
         "this ledger's reading."
     )
+    part = f" Part of the controversy `{section.controversy}`." if section.controversy else ""
+    yield f"Last move known by {section.last}; {safe(section.state_told)}.{part} `[{section.key}]`"
     yield ""
     for claim in section.claims:
         yield from _claim(claim)

@@ -1,0 +1,214 @@
+"""``origins`` and ``load-bearing``: how many voices there are, and what rests on whom."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from claimledger.cli.call import Call, Command, UsageMistake, complete_key
+from claimledger.cli.output import answer, count, say, table
+from claimledger.cli.output import origins as span
+
+if TYPE_CHECKING:
+    from claimledger.disputes.standing import Answers
+    from claimledger.ledger import Ledger
+
+_MOST_SETTLINGS = 10
+
+
+@click.command(cls=Command)
+@click.argument("key", required=False, shell_complete=complete_key)
+@click.option(
+    "--subject", metavar="KEY", shell_complete=complete_key,
+    help="Every assertion about this and narrower subjects.",
+)  # fmt: skip
+@click.option(
+    "--set-aside", "aside", multiple=True, metavar="REASON:KEY",
+    help="Do not merge for this reason: source:rfa-2022, claimant:china.",
+)  # fmt: skip
+@click.pass_obj
+def origins(call: Call, key: str | None, subject: str | None, aside: tuple[str, ...]) -> None:
+    """How many independent voices there are behind a claim or a subject, as a range, and why."""
+    if (key is None) == (subject is None):
+        raise UsageMistake("origins needs a claim's key or --subject")
+    ties = [_tie(one) for one in aside]
+    if key is not None:
+        _of_claim(call, key, ties)
+    else:
+        _of_subject(call, str(subject), ties)
+
+
+REASONS = ("claimant", "upstream claim", "party above", "source", "publisher", "nameless")
+
+
+def _tie(text: str) -> tuple[str, str]:
+    reason, _, shared = text.partition(":")
+    if reason not in REASONS or (not shared and reason != "nameless"):
+        raise UsageMistake(
+            f"--set-aside takes REASON:KEY, the reason one of {', '.join(REASONS)}; not {text!r}"
+        )
+    return reason, shared
+
+
+def _of_claim(call: Call, key: str, ties: list[tuple[str, str]]) -> None:
+    from claimledger.disputes.flags import flags
+    from claimledger.disputes.settling import settlings, without
+    from claimledger.publish import words
+    from claimledger.publish.names import Names
+
+    with call.reading() as ledger:
+        key = ledger.get("claim", key, call.known).key
+        answers = call.answers(ledger, [key])
+        call.in_view(answers.graph, key)
+        _check_ties(answers, key, ties)
+        names = Names(ledger, call.known)
+        found = answers.origin_finder(ties).of(key)
+        roots = [words.root(root, names) for root in found.roots]
+        mergers = [
+            (one, words.merger(one, names), without(answers, key, one))
+            for one in (*found.same, *found.perhaps)
+        ]
+        told = [str(flag) for flag in flags(answers, key)]
+        members = answers.assertions.members[answers.assertions.of[key]]
+        settling = settlings(answers, [key])
+        asked = [words.settling(one, names) for one in settling]
+    if call.json:
+        answer(
+            {
+                "key": key,
+                "at_least": found.at_least,
+                "at_most": found.at_most,
+                "assertion": list(members),
+                "roots": [asdict(root) for root in found.roots],
+                "same": [asdict(merger) for merger in found.same],
+                "perhaps": [asdict(merger) for merger in found.perhaps],
+                "set_aside": [list(tie) for tie in ties],
+                "settle": [asdict(one) for one in settling],
+                "flags": told,
+            }
+        )
+        return
+    say(f"{key}: {words.origins(found)} ({span(found.at_least, found.at_most)})")
+    if len(members) > 1:
+        say(f"the assertion: {', '.join(members)}", indent=2, hang=2)
+    for line in roots:
+        say(f"root {line}", indent=2, hang=2)
+    for one, line, freed in mergers:
+        voice = "one voice" if one in found.same else "perhaps one voice"
+        change = span(freed.at_least, freed.at_most)
+        aside = (
+            f"; were it set aside: {change}"
+            if change != span(found.at_least, found.at_most)
+            else ""
+        )
+        say(f"{voice}, for {line}{aside}", indent=2, hang=2)
+    if told:
+        say("flags: " + ", ".join(told), indent=2, hang=2)
+    for line in asked[:_MOST_SETTLINGS]:
+        say(f"would settle it: {line}", indent=2, hang=2)
+
+
+def _check_ties(answers: Answers, key: str, ties: list[tuple[str, str]]) -> None:
+    plain = answers.origins(key)
+    there = [f"{one.reason}:{one.shared}" for one in (*plain.same, *plain.perhaps)]
+    for reason, shared in ties:
+        if f"{reason}:{shared}" not in there:
+            raise UsageMistake(
+                f"nothing is merged for {reason}:{shared}"
+                + (f"; what is: {', '.join(there)}" if there else "; no two voices are merged here")
+            )
+
+
+def _of_subject(call: Call, subject: str, ties: list[tuple[str, str]]) -> None:
+    from claimledger.disputes.settling import ranged, settlings
+    from claimledger.publish import words
+    from claimledger.publish.names import Names
+
+    with call.reading() as ledger:
+        answers, keys = about(call, ledger, subject)
+        names = Names(ledger, call.known)
+        finder = answers.origin_finder(ties)
+        found = ranged(answers, keys)
+        origins_of = {one.head: finder.of(one.head) for one in found}
+        settling = settlings(answers, [one.head for one in found])[:_MOST_SETTLINGS]
+        names.learn("claim", [one.head for one in found])
+        asked = [words.settling(one, names) for one in settling]
+        rows = [
+            [one.head, span(origins_of[one.head].at_least, origins_of[one.head].at_most),
+             str(len(one.claims)), names.claim(one.head).statement]
+            for one in found
+        ]  # fmt: skip
+    if call.json:
+        listed: list[dict[str, Any]] = [
+            {"head": one.head, "claims": list(one.claims),
+             "at_least": origins_of[one.head].at_least, "at_most": origins_of[one.head].at_most}
+            for one in found
+        ]  # fmt: skip
+        answer(
+            {"subject": subject, "assertions": listed, "settle": [asdict(one) for one in settling]}
+        )
+        return
+    table(["CLAIM", "ORIGINS", "SAID BY", "STATEMENT"], rows, stretch=3)
+    say(f"{count(len(rows), 'assertion')}.")
+    for line in asked:
+        say(f"would settle it: {line}", hang=2)
+
+
+def about(call: Call, ledger: Ledger, subject: str) -> tuple[Answers, list[str]]:
+    """Return the answers about a subject with its narrower ones, and its claims in view."""
+    subject = ledger.get("subject", subject, call.known).key
+    keys = ledger.keys_about(ledger.narrower(subject, call.known), call.known)
+    answers = call.answers(ledger, sorted(keys))
+    return answers, [key for key in answers.graph.claims if key in keys]
+
+
+@click.command("load-bearing", cls=Command)
+@click.argument("key", required=False, shell_complete=complete_key)
+@click.option(
+    "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
+)
+@click.option(
+    "-n", "--most", type=click.IntRange(1, 1000), default=15, help="At most so many.  [15]"
+)
+@click.pass_obj
+def load_bearing(call: Call, key: str | None, subject: str | None, most: int) -> None:
+    """What most others rest on, and what would have no origin left if it fell.
+
+    KEY is a claim, a source or a party. A source takes with it the claims that cite nothing else, a party
+    those that only it or parties under it make.
+    """
+    from claimledger.disputes.loadbearing import Loads
+
+    with call.reading() as ledger:
+        answers = about(call, ledger, subject)[0] if subject else call.answers(ledger)
+        loads = Loads(answers)
+        kinds = ("claim", "source", "party")
+        if key is None:
+            listed = loads.heaviest(most)
+        else:
+            resolved = [held for kind in kinds if (held := _held(ledger, kind, key, call.known))]
+            if not resolved:
+                ledger.get("claim", key, call.known)
+            listed = [loads.of(*label) for label in resolved]
+        rest = {(one.kind, one.key): loads.others(one.kind, one.key) for one in listed}
+    if call.json:
+        told = [{**asdict(one), "claims": rest[one.kind, one.key]} for one in listed]
+        answer({"load_bearing": told})
+        return
+    if key is None:
+        rows = [[one.kind, one.key, f"{one.own:,}", f"{one.others:,}"] for one in listed]
+        table(["KIND", "KEY", "OWN CLAIMS", "OTHERS LEFT WITHOUT ORIGIN"], rows, stretch=1)
+        return
+    for one in listed:
+        own = "" if one.kind == "claim" else f" its own {count(one.own, 'claim')} and"
+        say(f"{one.kind} {one.key}: if it fell,{own} {count(one.others, 'other claim')} would have "
+            "no origin left", hang=2)  # fmt: skip
+        for other in rest[one.kind, one.key][:100]:
+            say(other, indent=2)
+
+
+def _held(ledger: Ledger, kind: str, key: str, known: int | None) -> tuple[str, str] | None:
+    resolved = ledger.resolve(kind, [key], known).get(key, key)
+    return (kind, resolved) if ledger.get_all(kind, [resolved], known) else None

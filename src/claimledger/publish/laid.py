@@ -1,0 +1,68 @@
+"""The dispositions a ledger holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from claimledger.disputes.dispositions import Laid
+from claimledger.disputes.disputes import disputes
+from claimledger.disputes.graph import graph_of
+from claimledger.disputes.standing import Answers
+from claimledger.errors import NotFound, Unreadable
+from claimledger.records.disposition import Disposition
+from claimledger.records.link import Link
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+
+
+def dispute_meant(ledger: Ledger, key: str) -> str:
+    """Return the key of the dispute that a link's, a claim's or a source's key means.
+
+    Raises :class:`Unreadable` where it means none or several.
+    """
+    if not ledger.with_key(key):
+        raise NotFound("dispute", key, ledger.near_keys(key))
+    answers = Answers(graph_of(ledger.neighbourhood(_ends(ledger, key))))
+    found = disputes(answers)
+    named = [one.key for one in found if one.key == key]
+    holding = named or [
+        one.key
+        for one in found
+        if any(link.key == key for link in one.every)
+        or key == one.head
+        or (not one.source and key in one.claims)
+    ]
+    holding = holding or [one.key for one in found if key in one.voices]
+    if not holding:
+        raise Unreadable(f"{key} is in no dispute; `claimledger disputes` lists them")
+    if len(holding) > 1:
+        raise Unreadable(f"{key} is in several disputes, name one: {', '.join(holding)}")
+    return holding[0]
+
+
+def _ends(ledger: Ledger, key: str) -> set[str]:
+    """Return the claims a key leads to: its own, its link's ends, those that criticise a source."""
+    found: set[str] = set()
+    for held in ledger.with_key(key):
+        record = held.record
+        if isinstance(record, Link):
+            found.add(record.from_)
+            found |= {record.to.key} if record.to.kind == "claim" else set()
+        elif held.kind == "claim":
+            found.add(held.key)
+        elif held.kind == "source":
+            pointing = ledger.referrers("source", [key])[key]
+            links = [one.entry for one in pointing if one.kind == "link" and one.field == "to"]
+            records = [one.record for one in ledger.at_entries(links).values()]
+            found |= {one.from_ for one in records if isinstance(one, Link)}
+    return found
+
+
+def dispositions(ledger: Ledger, known_at: int | None = None) -> list[Laid]:
+    """Return every disposition that stood then."""
+    return [
+        Laid(held.record, held.entry, held.recorded_by, held.recorded_at)
+        for held in ledger.records("disposition", known_at)
+        if isinstance(held.record, Disposition)
+    ]

@@ -1,0 +1,137 @@
+"""What would move and what did: held to really doing it."""
+
+from __future__ import annotations
+
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claimledger.disputes.moved import Difference, difference
+from claimledger.ledger import Given, Ledger
+from claimledger.publish.moving import changes, what_if
+from claimledger.records.check import record_from
+from small_cases import Records, answers_of, case, record
+
+TYPES = [
+    "contradicts",
+    "undercuts",
+    "corroborates",
+    "repeats",
+    "derives_from",
+    "supports",
+    "answers",
+]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Records:
+    keys = [f"c{n}" for n in range(draw(st.integers(2, 6)))]
+    who = st.sampled_from(["ann", "ben", "cat"])
+    cited = st.sampled_from(["s0", "s1", "s2"])
+    grounds = st.sampled_from(["", "obs"])
+    claims = [f"{key}: {draw(who)} {draw(grounds)} @{draw(cited)}" for key in keys]
+    links = []
+    for _ in range(draw(st.integers(0, 8))):
+        one, other = draw(st.permutations(keys))[:2]
+        kind = draw(st.sampled_from(TYPES))
+        at = "@" + draw(cited) if kind == "undercuts" and draw(st.booleans()) else other
+        links.append(f"{one} {kind} {at}")
+    used = {word[1:] for claim in claims for word in claim.split() if word.startswith("@")}
+    links = [link for link in links if "@" not in link or link.split("@")[1] in used]
+    parties = {"ann": {}, "ben": {"part_of": draw(st.sampled_from(["ann", "cat"]))}, "cat": {}}
+    return case(claims, links, parties=parties)
+
+
+@settings(max_examples=60)
+@given(cases(), st.data())
+def test_without_a_record_is_as_if_it_had_been_withdrawn(
+    drawn: Records, data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(Path(folder) / "l.db") as ledger:
+        record(ledger, drawn)
+        kinds = ("claim", "link", "source", "party")
+        some = [(one["kind"], one["key"]) for one in drawn if one["kind"] in kinds]
+        kind, key = data.draw(st.sampled_from(some))
+        before = answers_of(ledger)
+        expected = what_if(ledger, [(kind, key)], [])
+        ledger.withdraw(kind, key, by="T", reason="r", cascade=True)
+        assert expected == difference(before, answers_of(ledger))
+
+
+@settings(max_examples=60)
+@given(cases(), st.data())
+def test_with_a_file_is_as_if_it_had_been_imported_and_changes_tells_the_same(
+    drawn: Records, data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, len(drawn)))
+    head, tail = drawn[:first], drawn[first:]
+    held = {(one["kind"], one["key"]) for one in head}
+    plain = [one for one in head if _fits(one, held)]
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(Path(folder) / "l.db") as ledger:
+        record(ledger, plain)
+        since = ledger.head().size
+        before = answers_of(ledger)
+        rest = [one for one in [*head, *tail] if one not in plain]
+        incoming = [Given.of(record_from(one)) for one in rest]
+        expected = what_if(ledger, [], incoming)
+        assert ledger.head().size == since
+        record(ledger, rest)
+        assert expected == difference(before, answers_of(ledger))
+        assert changes(ledger, since) == expected
+
+
+def _fits(one: dict[str, Any], held: set[tuple[str, str]]) -> bool:
+    """Whether all that a record points to stands among the first ones."""
+    wanted = [("party", key) for key in one.get("claimant", ())]
+    wanted += [("source", citation["source"]) for citation in one.get("citations", ())]
+    wanted += [(k, one[f]) for f, k in (("subject", "subject"), ("publisher", "party"), ("part_of", "party"),
+                                        ("from", "claim")) if f in one]  # fmt: skip
+    if "to" in one:
+        wanted.append(
+            ("claim", one["to"]) if isinstance(one["to"], str) else next(iter(one["to"].items()))
+        )
+    return all(target in held for target in wanted)
+
+
+def test_nothing_is_written_and_nothing_moves_where_nothing_is_linked(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one", "b: two"]))
+    before = sha256(path.read_bytes()).hexdigest()
+    with Ledger.open(path) as ledger:
+        found = what_if(ledger, [("claim", "a")], [])
+        extra = [Given.of(record_from(one)) for one in case(["c: three"], ["c contradicts a"])]
+        more = what_if(ledger, [], extra)
+    assert [moved.key for moved in found.claims] == ["a"]
+    assert {moved.key for moved in more.claims} == {"a", "c"}
+    assert more.disputes[0].how == "began"
+    assert sha256(path.read_bytes()).hexdigest() == before
+
+
+def test_a_term_that_splits_an_assertion_is_told_as_a_change(ledger: Ledger) -> None:
+    extra = {"a": {"figures": [{"measure": "stations", "value": "54"}]},
+             "b": {"figures": [{"measure": "posts", "value": "60"}]}}  # fmt: skip
+    record(ledger, case(["a: one", "b: two"], ["b repeats a"], extra=extra))
+    since = ledger.head().size
+    assert answers_of(ledger).assertions.same("a", "b")
+    record(
+        ledger,
+        [{"kind": "term", "key": "m", "of": "measure", "label": "stations", "aliases": ["posts"]}],
+    )
+    assert not answers_of(ledger).assertions.same("a", "b")
+    assert isinstance(changes(ledger, since), Difference)
+
+
+@pytest.mark.parametrize("words", [["what-if"], ["what-if", "--without", "ghost"], ["changes", "--since", "x"],
+                                   ["what-if", "--without", "foo:a"]])  # fmt: skip
+def test_what_cannot_be_asked_is_told(call: Any, path: Path, words: list[str]) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+    done = call(*words)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith(("claimledger:", "Usage"))
+    assert "Traceback" not in done.stderr

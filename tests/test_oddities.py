@@ -1,0 +1,93 @@
+"""Everything odd is found, with its severity and a command that would mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claimledger.cli.main import COMMANDS
+from claimledger.ledger import Ledger
+from claimledger.publish.oddities import KINDS, Oddity, oddities
+from small_cases import Records, answers_of, case, record
+
+FIGURE = {"figures": [{"measure": "m", "value": "54"}]}
+
+ODD: dict[str, tuple[Records, str]] = {
+    "circular": (case(["a: one", "b: two"], ["a repeats b", "b repeats a"]), "a"),
+    "anachronism": (
+        case(["a: one", "b: two"], ["a repeats b"],
+             extra={"a": {"asserted": "2020"}, "b": {"asserted": "2022"}}), "a"),
+    "at odds": (case(["a: one", "b: two"], ["a corroborates b", "a contradicts b"]), "a"),
+    "before the fact": (case(["a: one"], extra={"a": {"asserted": "2020", "about": "2022"}}), "a"),
+    "formula fails": (
+        case(["a: one", "s: two"], ["s derives_from a"],
+             extra={"a": FIGURE, "s": {"figures": [{"measure": "m", "value": "60", "formula": "sum(a)"}]}}),
+        "s"),
+    "tally stale": (
+        case(["a: one", "t: two"], ["t derives_from a"],
+             extra={"t": {"figures": [{"measure": "m", "value": "7", "formula": "count(claims, topic)"}]}}),
+        "t"),
+    "one name, two terms": (
+        [{"kind": "term", "key": "x", "of": "measure", "label": "m"},
+         {"kind": "term", "key": "y", "of": "measure", "label": "n", "aliases": ["m"]}], "y"),
+    "every claim contested": (
+        case(["a: one @page", "b: one @page", "c: two"], ["c undercuts @page"]), "page"),
+    "carries many": (
+        case(["a: one", *(f"p{n}: x{n}" for n in range(5))], [f"p{n} repeats a" for n in range(5)]), "a"),
+    "quote without its figure": (
+        case(["a: one"], extra={"a": {**FIGURE, "citations": [{"source": "a-page", "quote": "some 45 of them"}]}}),
+        "a"),
+    "review of a fallen claim": (
+        [*case(["a: one", "b: one"], ["b retracts a"]), {"kind": "review", "key": "r", "claim": "a"}], "r"),
+    "attribution questioned": (case(["a: one", "b: two @a-page", "c: three"], ["c undercuts @a-page"]), "b"),
+    "attributed by": (case(["a: one", "b: two @a-page"]), "b"),
+    "removed source": (case(["a: one"], sources={"a-page": {"publisher": "one", "removed": "2023"}}), "a-page"),
+    "second-hand": (
+        case(["a: one"], sources={"other": {}},
+             extra={"a": {"citations": [{"source": "a-page", "via": ["other"]}]}}), "a"),
+    "unstated": (case(["a: one unstated"]), "a"),
+    "not checked": (case(["a: one"]), "a"),
+    "undated source": (case(["a: one"]), "a-page"),
+    "no capture": (case(["a: one"]), "a-page"),
+}  # fmt: skip
+
+
+def odd(ledger: Ledger) -> list[Oddity]:
+    answers = answers_of(ledger)
+    return oddities(ledger, answers, answers.graph.claims)
+
+
+def test_every_kind_is_tried() -> None:
+    assert set(ODD) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_each_kind_of_oddity_is_found_once_and_mended(ledger: Ledger, kind: str) -> None:
+    drawn, key = ODD[kind]
+    record(ledger, drawn)
+    found = [one for one in odd(ledger) if one.kind == kind and one.key == key]
+    assert len(found) == 1
+    assert found[0].severity == KINDS[kind][0]
+    assert found[0].mend.split()[:1] == ["claimledger"]
+    assert found[0].mend.split()[1].rstrip(",") in COMMANDS
+
+
+def test_nothing_is_odd_about_a_claim_well_kept(ledger: Ledger) -> None:
+    drawn = case(["a: one obs"], sources={"a-page": {"publisher": "one", "published": "2022"}},
+                 extra={"a": {**FIGURE, "citations": [{"source": "a-page", "quote": "54 of them"}]}})  # fmt: skip
+    drawn.append({"kind": "capture", "key": "k", "source": "a-page", "sha256": "ab" * 32,
+                  "captured_at": "2023", "media_type": "text/html", "path": "x"})  # fmt: skip
+    record(ledger, drawn)
+    assert odd(ledger) == []
+
+
+def test_the_command_tells_the_gravest_first_and_how_many(call: Any, path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        for drawn, _ in (ODD["circular"], ODD["one name, two terms"]):
+            record(ledger, drawn)
+    told = call("flags", "-n", "1").stdout
+    assert told.index("grave: circular, 1") < told.index("grave: one name") < told.index("minor: ")
+    assert "and 1 more: claimledger flags --kind" in told
+    assert "did you mean circular?" in call("flags", "--kind", "circlar").stderr
