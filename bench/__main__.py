@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import floor
+from bench import floor, pairs
 from bench.made import write_case
 from claimledger.intake.case_files import read_files
 from claimledger.ledger import Ledger
@@ -151,12 +151,15 @@ def main() -> None:
         found = imports(folder, given.claims)
         found += verifying(folder, given.claims)
         found += starts(folder, given.claims)
+        matter = pairs.matter_of(folder)
+    rules = pairs.measure(matter, pairs.halves()[1])
     if given.json:
         rows = [
             {**vars(one), "ratio": round(one.ratio, 3), "held": one.ratio <= one.budget}
             for one in found
         ]
-        print(json.dumps(rows, indent=2))
+        told = [{**vars(one), "precision": one.precision, "recall": one.recall} for one in rules]
+        print(json.dumps({"budgets": rows, "rules": told}, indent=2))
         return
     print(f"{'WORK':<40}{'SECONDS':>9}  {'BESIDE':<38}{'SECONDS':>9}{'RATIO':>7}{'BUDGET':>8}")
     for one in found:
@@ -165,6 +168,10 @@ def main() -> None:
             f"{one.what:<40}{one.seconds:>9.2f}  {one.beside:<38}{one.floor:>9.2f}"
             f"{one.ratio:>7.2f}{one.budget:>8.2f}{mark}"
         )
+    print("\nRules that propose, on the pairs they were not tuned on (fixtures/pairs)")
+    for rule in rules:
+        shares = [("-" if s is None else f"{s:.2f}") for s in (rule.precision, rule.recall)]
+        print(f"  {rule.rule:<20} asked {rule.asked:>3}  precision {shares[0]}  recall {shares[1]}")
 
 
 if __name__ == "__main__":

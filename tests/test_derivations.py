@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from claimledger.disputes.derivations import Derived, derived
 from claimledger.disputes.intervals import negative, product, quotient, total
+from claimledger.disputes.tally import recounts, tally
 from claimledger.errors import BadInput, Unreadable
 from claimledger.ledger import Ledger
-from claimledger.publish.tally import as_claim, records_of, recounts, tally
+from claimledger.publish.tally import as_claim, records_of
 from claimledger.records.citation import Citation
 from claimledger.records.claim import Claim
 from claimledger.records.figure import Figure, Interval

@@ -40,8 +40,8 @@ from claimledger.cli.output import answer, count, say, table
 @click.pass_obj
 def tally(call: Call, /, what: str, subject: str, divided: str, **given: Any) -> None:
     """Count what the recorded claims about a subject hold, beside the totals others state."""
+    from claimledger.disputes.tally import tally as made
     from claimledger.publish.tally import beside
-    from claimledger.publish.tally import tally as made
     from claimledger.records.formula import read_formula
 
     where = [part.partition("=") for part in given["where"]]
@@ -75,8 +75,8 @@ def tally(call: Call, /, what: str, subject: str, divided: str, **given: Any) ->
 
 
 def _record(call: Call, asked: Any, given: dict[str, Any]) -> None:
+    from claimledger.disputes.tally import tally as made
     from claimledger.publish.tally import as_claim, records_of
-    from claimledger.publish.tally import tally as made
     from claimledger.records.citation import Citation
 
     for name in ("claimant", "source"):

@@ -155,19 +155,22 @@ def last_used(ledger: Ledger) -> dict[str, str]:
 
 
 def most_like(ledger: Ledger, statement: str, most: int = 3) -> Iterator[Held]:
-    """Yield the claims most like a statement: those that share its rarest words."""
+    """Yield the claims most like a statement: by its rarest words, and by what it counts."""
     from claimledger.ledger.words import words_of
+    from claimledger.records.claim import Claim
 
-    scores: dict[str, tuple[float, Held]] = {}
-    for word in sorted(set(words_of(statement)), key=len, reverse=True)[:8]:
-        if len(word) < 3 and word.isascii() and not word.isdecimal():
-            continue
-        listed = ledger.search(f'"{word}"', kinds=("claim",), most=50)
-        for match in listed:
-            before = scores.get(match.held.key, (0.0, match.held))[0]
-            scores[match.held.key] = (before + 1 / (1 + len(listed)), match.held)
-    ranked = sorted(scores.values(), key=lambda one: (-one[0], one[1].entry))
-    yield from (held for _, held in ranked[:most])
+    said = words_of(statement)
+    held = ledger.get_all("claim", ledger.like(statement, 40))
+
+    def score(place: int, one: Held) -> float:
+        claim = one.record
+        assert isinstance(claim, Claim)
+        shared = len(set(said) & set(words_of(claim.statement))) / (1 + len(set(said)))
+        counts = any(set(words_of(figure.measure)) <= set(said) for figure in claim.figures)
+        return shared + (0.5 if counts else 0.0) - place / 1000
+
+    ranked = sorted(enumerate(held.values()), key=lambda one: (-score(*one), one[1].entry))
+    yield from (one for _, one in ranked[:most])
 
 
 def free_key(ledger: Ledger, kind: str, name: str) -> str | None:

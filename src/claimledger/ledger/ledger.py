@@ -116,6 +116,10 @@ class Ledger:
             check=check,
         )
 
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the write lock over several writes: all of them are written, or none."""
+        return self._store.writing()
+
     def record(self, *records: Record, by: str) -> list[str]:
         """Record values; return the keys of those that were written."""
         taken = self.take([Given.of(record) for record in records], by=by)
@@ -243,9 +247,25 @@ class Ledger:
         """Return the record versions that came with these entries."""
         return reading.at_entries(self._store, entries)
 
-    def with_figure(self, low: float, high: float, known_at: Known = None) -> list[Held]:
-        """Return the claims with a figure that has a bound in this range."""
-        entries = reading.with_figure(self._store, low, high, known_at)
+    def newest_pointing(
+        self, kind: str, key: str, field: str, most: int, known_at: Known = None
+    ) -> set[str]:
+        """Return the keys of the newest claims that point to a record through a field."""
+        return reading.newest_pointing(self._store, kind, key, field, most, known_at)
+
+    def tallies(self, known_at: Known = None) -> list[str]:
+        """Return the keys of the claims with a figure that the ledger itself counted."""
+        return reading.tallies(self._store, known_at)
+
+    def like(self, statement: str, most: int, known_at: Known = None) -> list[str]:
+        """Return the keys of the claims that share a statement's rarest words, the likest first."""
+        return search.like(self._store, statement, most, known_at)
+
+    def with_figure(
+        self, low: float, high: float, known_at: Known = None, most: int = 500
+    ) -> list[Held]:
+        """Return the claims with a figure that has a bound in this range, so many for each bound."""
+        entries = reading.with_figure(self._store, low, high, known_at, most)
         found = reading.at_entries(self._store, entries)
         return [found[entry] for entry in entries]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from claimledger.disputes.derivations import derived, taken
 from claimledger.disputes.standing import Answers
+from claimledger.disputes.tally import recounts
 from claimledger.publish import words
-from claimledger.publish.tally import recounts
 from claimledger.records.claim import Claim
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from claimledger.records.dates import Date, day_text
 from claimledger.records.figure import Figure, Interval
 
 if TYPE_CHECKING:
-    from claimledger.publish.tally import Recount
+    from claimledger.disputes.tally import Recount
 
 GROUNDS = {
     None: "not checked",

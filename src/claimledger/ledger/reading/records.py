@@ -242,6 +242,38 @@ def claims_about(
     return [row.entry for row in store.rows_by(query, POINTER.c.key, subjects)]
 
 
+def newest_pointing(
+    store: Store, kind: str, key: str, field: str, most: int, known_at: Known = None
+) -> set[str]:
+    """Return the keys of the newest claims that point to a record through a field."""
+    wanted = [key, *replaced_by(store, kind, [key], known_at)]
+    query = (
+        select(HISTORY.c.key)
+        .select_from(POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry))
+        .where(
+            POINTER.c.kind == kind,
+            POINTER.c.key.in_(wanted),
+            POINTER.c.field == field,
+            HISTORY.c.kind == "claim",
+            standing_at(POINTER, known_at),
+        )
+        .order_by(POINTER.c.entry.desc())
+        .limit(most)
+    )
+    return {row.key for row in store.rows(query)}
+
+
+def tallies(store: Store, known_at: Known = None) -> list[str]:
+    """Return the keys of the claims with a figure that the ledger itself counted."""
+    table = MIRRORS["claim_figure"]
+    query = (
+        select(HISTORY.c.key)
+        .select_from(table.join(HISTORY, table.c.entry == HISTORY.c.entry))
+        .where(table.c.formula.like("count(%"), standing_at(table, known_at))
+    )
+    return list(dict.fromkeys(row.key for row in store.rows(query)))
+
+
 def keys_about(store: Store, subjects: Iterable[str], known_at: Known = None) -> set[str]:
     """Return the keys of all claims about these subjects."""
     query = (

@@ -66,6 +66,33 @@ def search(
     return matches[:most]
 
 
+_COMMON = 400
+"""Newest records that hold a word which are looked at; a word that more hold tells little."""
+
+
+def like(store: Store, statement: str, most: int, known_at: Known = None) -> list[str]:
+    """Return the keys of the claims that share a statement's rarest words, the likest first."""
+    from sqlalchemy import select
+
+    from claimledger.ledger.reading.clocks import standing_at
+    from claimledger.ledger.tables import HISTORY
+
+    words = [
+        word for word in dict.fromkeys(words_of(statement)) if len(word) > 2 or word.isdecimal()
+    ]
+    scores: dict[int, float] = {}
+    for word in sorted(words, key=len, reverse=True)[:16]:
+        entries = list(store.matching([[word]], _COMMON))
+        for entry in entries:
+            scores[entry] = scores.get(entry, 0.0) + 1 / (1 + len(entries))
+    best = sorted(scores, key=lambda entry: (-scores[entry], -entry))[: 4 * most]
+    query = select(HISTORY.c.entry, HISTORY.c.key).where(
+        HISTORY.c.kind == "claim", standing_at(HISTORY, known_at)
+    )
+    keys = {row.entry: row.key for row in store.rows_by(query, HISTORY.c.entry, best)}
+    return [keys[entry] for entry in best if entry in keys][:most]
+
+
 def _live_entries(store: Store, entries: Sequence[int], known_at: Known) -> set[int]:
     from sqlalchemy import select
 

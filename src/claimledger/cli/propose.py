@@ -1,0 +1,178 @@
+"""``propose``, ``accept``, ``decline``: what rules ask, and what a person answers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from claimledger.cli.call import Call, Command, UsageMistake, by_option, recorder
+from claimledger.cli.output import answer, count, cut, say
+
+if TYPE_CHECKING:
+    from claimledger.disputes.proposals.base import Proposal
+    from claimledger.ledger import Ledger
+    from claimledger.records.decision import Outcome
+
+since_option = click.option(
+    "--since", metavar="ENTRY|DATE", help="Only about what changed since then.  [everything]"
+)
+rule_option = click.option("--rule", metavar="NAME", help="Only this rule.")
+
+
+@click.command(cls=Command)
+@since_option
+@rule_option
+@click.option(
+    "-n", "--most", type=click.IntRange(1, 10000), default=20, help="At most so many.  [20]"
+)
+@click.option("--rules", "listing", is_flag=True, help="List the rules and end.")
+@click.pass_obj
+def propose(call: Call, since: str | None, rule: str | None, most: int, listing: bool) -> None:
+    """Ask what nobody has linked yet: figures that agree or conflict, updates, copies, doubles.
+
+    Each question names its rule, its evidence and a score. Answer with accept or decline.
+    """
+    from claimledger.publish.names import Names
+
+    if listing:
+        _say_rules(call)
+        return
+    with call.reading() as ledger:
+        found = _asked(call, ledger, since, rule)
+        names = Names(ledger, call.known)
+        if call.json:
+            answer({"proposals": [{"id": one.id, **asdict(one)} for one in found]})
+            return
+        for one in found[:most]:
+            _say(one, names)
+    if len(found) > most:
+        say(f"and {len(found) - most:,} more: -n {len(found)}")
+    say(
+        f"{count(len(found), 'question')}."
+        + (" `claimledger accept ID`, `claimledger decline ID`." if found else "")
+    )
+
+
+def _say_rules(call: Call) -> None:
+    from claimledger.disputes.proposals.asking import RULES
+
+    if call.json:
+        answer({"rules": {name: one.meaning for name, one in RULES.items()}})
+        return
+    for name, one in RULES.items():
+        say(f"{name}: {one.meaning}", hang=2)
+
+
+def _asked(call: Call, ledger: Ledger, since: str | None, rule: str | None) -> list[Proposal]:
+    from claimledger.disputes.proposals.asking import RULES
+    from claimledger.disputes.proposals.gathering import propose as made
+    from claimledger.records.check import nearest
+
+    if rule is not None and rule not in RULES:
+        near = nearest(rule, RULES)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(RULES)}"
+        raise UsageMistake(f"there is no rule {rule!r}; {hint}")
+    first = ledger.entry_at(since) if since else None
+    return made(ledger, first, rule=rule, known_at=call.known, as_of=call.day)
+
+
+def _say(one: Proposal, names: Any) -> None:
+    asks = one.asks.format(one=one.one, other=one.other)
+    say(f"{asks}  (score {one.score:.2f})", hang=2)
+    for key in dict.fromkeys((one.one, one.other)):
+        held = names.held(one.kind, key)
+        if held is not None:
+            say(f"{key}: {cut(held.record.named, 150)}", indent=4, hang=2)
+    say(f"because: {'; '.join(one.evidence)}", indent=4, hang=2)
+    if one.also:
+        say(f"meant with them, as they say the same: {', '.join(one.also)}", indent=4, hang=2)
+    say(f"id {one.id}", indent=4, hang=2)
+
+
+@click.command(cls=Command)
+@click.argument("ids", nargs=-1, metavar="[ID...]")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the log.  [asked for at the prompt]")
+@since_option
+@rule_option
+@by_option
+@click.pass_obj
+def accept(call: Call, /, ids: tuple[str, ...], **given: Any) -> None:
+    """Accept proposals by their ids; without any, answer one after another at a prompt."""
+    _answer(call, "accepted", ids, given)
+
+
+@click.command(cls=Command)
+@click.argument("ids", nargs=-1, metavar="[ID...]")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the log.  [asked for at the prompt]")
+@since_option
+@rule_option
+@by_option
+@click.pass_obj
+def decline(call: Call, /, ids: tuple[str, ...], **given: Any) -> None:
+    """Decline proposals by their ids; without any, answer one after another at a prompt."""
+    _answer(call, "declined", ids, given)
+
+
+def _answer(call: Call, outcome: Outcome, ids: tuple[str, ...], given: dict[str, Any]) -> None:
+    who = recorder(given["by"])
+    if not ids:
+        _one_after_another(call, given, who)
+        return
+    if not given["reason"]:
+        raise UsageMistake(f"give a --reason: why these are {outcome}")
+    from claimledger.errors import Unreadable
+    from claimledger.intake.answering import decide
+    from claimledger.records.check import nearest
+
+    with call.writing() as ledger:
+        found = {one.id: one for one in _asked(call, ledger, given["since"], given["rule"])}
+        for one in ids:
+            if one not in found:
+                near = nearest(one, found)
+                hint = (
+                    f"; did you mean {near[0]}?" if near else "; `claimledger propose` lists them"
+                )
+                raise Unreadable(f"no such question is open: {one}{hint}")
+        with ledger.writing():
+            made = {
+                one: decide(ledger, found[one], outcome, given["reason"], by=who) for one in ids
+            }
+    if call.json:
+        answer({"outcome": outcome, "made": made, "recorded_by": who})
+        return
+    for one, link in made.items():
+        say(
+            f"{outcome.capitalize()} {one}" + (f": link {link}" if link else "") + f", as {who}.",
+            hang=2,
+        )
+
+
+def _one_after_another(call: Call, given: dict[str, Any], who: str) -> None:
+    from claimledger.intake.answering import decide
+    from claimledger.publish.names import Names
+
+    if call.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageMistake("name the ids to answer, or call this at a terminal")
+    answers: dict[str, Outcome] = {"a": "accepted", "d": "declined"}
+    with call.writing() as ledger:
+        found = _asked(call, ledger, given["since"], given["rule"])
+        for place, one in enumerate(found, 1):
+            click.echo()
+            say(f"Question {place} of {len(found)}")
+            _say(one, Names(ledger))
+            choice = click.prompt("a accept, d decline, s skip, q quit", default="s", show_default=False,
+                                  type=click.Choice(["a", "d", "s", "q"]), show_choices=False)  # fmt: skip
+            if choice == "q":
+                break
+            if choice in answers:
+                reason = given["reason"] or click.prompt("Why")
+                made = decide(ledger, one, answers[choice], reason, by=who)
+                say(
+                    answers[choice].capitalize()
+                    + (f": link {made}" if made else "")
+                    + f", as {who}."
+                )
+    say("No more questions." if found else "There are no questions.")

@@ -1,0 +1,108 @@
+"""Asking: which pairs the rules look at, and which questions come of it.
+
+Pairs are sought where something is shared (a measure, a claimant, a source, a number), never all with all.
+A question is about assertions: eleven papers with one figure are one question.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from claimledger.disputes.proposals import agreeing, conflicting, copies, doubles, newer, time
+from claimledger.disputes.proposals.base import Matter, Proposal, Rule
+from claimledger.records.vocabulary import MEASURE
+
+RULES: dict[str, Rule] = {
+    rule.name: rule
+    for rule in (
+        time.TURNED,
+        copies.TWICE,
+        copies.COPY,
+        newer.RULE,
+        agreeing.RULE,
+        conflicting.CONFLICT,
+        conflicting.PART,
+        time.RENEWED,
+        time.STALE,
+        doubles.PARTY,
+        doubles.SUBJECT,
+    )
+}
+"""The one list of rules; of two that ask about one pair the earlier one is heard."""
+
+_WINDOW = 60
+"""How many claims of a block each is compared with: those nearest to it in time."""
+
+
+def ask(matter: Matter, only: str | None = None) -> list[Proposal]:
+    """Return the questions there are, the surest first; each assertion once."""
+    rules = [rule for name, rule in RULES.items() if only in (None, name)]
+    found: dict[tuple[str, ...], Proposal] = {}
+    for rule in rules:
+        if rule.find is not None:
+            for proposal in rule.find(matter):
+                found.setdefault((proposal.makes, *proposal.about), proposal)
+    judging = [rule for rule in rules if rule.judge is not None]
+    for first, later in _pairs(matter) if judging else ():
+        if (asked := _judged(matter, judging, first, later)) is not None:
+            _add(matter, found, asked)
+    return sorted(found.values(), key=lambda one: (-one.score, one.id))
+
+
+def _judged(matter: Matter, rules: Iterable[Rule], first: str, later: str) -> Proposal | None:
+    if matter.linked(first, later):
+        return None
+    for rule in rules:
+        assert rule.judge is not None
+        if (found := rule.judge(matter, first, later)) is not None:
+            return found
+    return None
+
+
+def _add(matter: Matter, found: dict[tuple[str, ...], Proposal], new: Proposal) -> None:
+    """Add a question; where one about these assertions is there, only its claims."""
+    of = matter.answers.assertions.of
+    ends = tuple(sorted((of[new.one], of[new.other])))
+    held = found.get(ends)
+    if held is None:
+        found[ends] = new
+        return
+    best, rest = (new, held) if new.score > held.score else (held, new)
+    more = {*best.also, *rest.also, rest.one, rest.other} - {best.one, best.other}
+    found[ends] = replace(best, also=tuple(sorted(more)))
+
+
+def _pairs(matter: Matter) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of claims that share something, the one known first first, each once."""
+    blocks: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for key in matter.standing:
+        for block in _blocks(matter, key):
+            blocks[block].append(key)
+    told: set[tuple[str, str]] = set()
+    for keys in blocks.values():
+        for place, first in enumerate(keys):
+            for later in keys[place + 1 : place + 1 + _WINDOW]:
+                if (first, later) not in told and _asked_of(matter, first, later):
+                    told.add((first, later))
+                    yield first, later
+
+
+def _asked_of(matter: Matter, *keys: str) -> bool:
+    return matter.fresh is None or not matter.fresh.isdisjoint(keys)
+
+
+def _blocks(matter: Matter, key: str) -> Iterator[tuple[str, ...]]:
+    claim = matter.claims[key]
+    for figure in claim.figures:
+        measure = matter.vocabulary.concept(MEASURE, figure.measure)
+        yield "measure", matter.widest(claim.subject), measure
+        if figure.low is not None:
+            yield "number", measure, format(figure.low.normalize(), "f")
+    for source in matter.answers.graph.claims[key].sources:
+        yield "source", source
+    words = sorted(word for word in matter.words(key) if len(word) > 4)
+    if words:
+        # Near copies share their longest words.
+        yield "words", *sorted(sorted(set(words), key=lambda word: (-len(word), word))[:2])

@@ -1,0 +1,217 @@
+"""Rules ask, people answer: what is asked, once for each assertion, and what an answer does."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench.pairs import halves, matter_of, measure
+
+from claimledger.disputes.proposals.asking import RULES
+from claimledger.disputes.proposals.base import Proposal
+from claimledger.disputes.proposals.gathering import propose
+from claimledger.errors import Refused
+from claimledger.intake.answering import decide
+from claimledger.ledger import Ledger
+from claimledger.records.link import Link
+from small_cases import Records, answers_of, case, record
+
+
+def said(value: str, **fields: Any) -> dict[str, Any]:
+    return {"statement": f"{value} stations stood open.",
+            "figures": [{"measure": "stations", "value": value, "nature": "stock"}], **fields}  # fmt: skip
+
+
+ASKED: dict[str, tuple[Records, str]] = {
+    "figures-agree": (
+        case(["a: one", "b: two"], extra={
+            "a": {"statement": "Police run 54 posts abroad.", "figures": [{"measure": "posts", "value": "54"}]},
+            "b": {"statement": "There are 54 police posts.", "figures": [{"measure": "posts", "value": "54"}]}}),
+        "a corroborates b"),
+    "figures-conflict": (
+        case(["a: one", "b: two"], extra={"a": said("54", about="2022"), "b": said("30", about="2022")}),
+        "b contradicts a"),
+    "part-exceeds-whole": (
+        case(["a: one", "b: two"], extra={"a": said("54", about="2022"),
+                                          "b": said("60", about="2022", scope={"operator": "Fuzhou"})}),
+        "b contradicts a"),
+    "newer-figure": (
+        case(["a: one", "b: one"], extra={"a": said("54", about="2022", asserted="2022"),
+                                          "b": said("102", about="2023", asserted="2023")}),
+        "b updates a"),
+    "near-copy": (
+        case(["a: one", "b: two"], extra={"a": {"statement": "The stations were shut after a raid by the police."},
+                                          "b": {"statement": "The stations were shut, after a raid by police."}}),
+        "b repeats a"),
+    "recorded-twice": (
+        case(["a: one @page", "b: one @page"], extra={
+            "a": {"statement": "The stations were shut after a raid."},
+            "b": {"statement": "After a raid the stations were shut."}}),
+        "b  a"),
+    "turned-around": (
+        case(["a: one", "b: two"], ["a repeats b"], extra={"a": {"asserted": "2020"}, "b": {"asserted": "2022"}}),
+        "b repeats a"),
+    "attack-renewed": (
+        case(["a: one", "old: two", "new: two"], ["old contradicts a", "new updates old"]),
+        "new contradicts a"),
+    "stale-tally": (
+        case(["a: one", "t: two"], extra={"t": {"figures": [{"measure": "m", "value": "9",
+                                                            "formula": "count(claims, topic)"}]}}),
+        "t  t"),
+    "same-party": (
+        case(["a: one", "b: two"], parties={"one": {"name": "Radio Free Asia"}, "two": {"name": "RFA"}}),
+        "two  one"),
+    "same-subject": (
+        [*case(["a: one"]), {"kind": "subject", "key": "again", "label": "The Topic"}], "again  topic"),
+}  # fmt: skip
+
+
+def test_every_rule_is_tried() -> None:
+    assert set(ASKED) == set(RULES)
+
+
+@pytest.mark.parametrize("rule", list(RULES))
+def test_each_rule_asks_its_question_with_evidence_and_a_score(ledger: Ledger, rule: str) -> None:
+    drawn, expected = ASKED[rule]
+    record(ledger, drawn)
+    (found,) = propose(ledger, rule=rule)
+    assert f"{found.one} {found.type} {found.other}" == expected
+    assert found.evidence
+    assert 0 < found.score <= 1
+    assert found.asks.endswith("?")
+    assert propose(ledger, ledger.head().size, rule=rule) == []
+
+
+@pytest.mark.parametrize("rule", [name for name in RULES if name != "stale-tally"])
+def test_what_changed_is_asked_about_as_the_whole_would_be(ledger: Ledger, rule: str) -> None:
+    drawn, _ = ASKED[rule]
+    record(ledger, drawn)
+    whole = propose(ledger, rule=rule)
+    assert propose(ledger, 0, rule=rule) == whole
+    before = ledger.head().size
+    record(
+        ledger,
+        case(["stranger: nobody"], extra={"stranger": {"statement": "Quite another thing."}}),
+    )
+    assert propose(ledger, before, rule=rule) == []
+
+
+def test_an_accepted_one_is_a_computed_link_with_its_rule_and_is_not_asked_again(
+    ledger: Ledger,
+) -> None:
+    record(ledger, ASKED["figures-conflict"][0])
+    (asked,) = propose(ledger)
+    key = decide(ledger, asked, "accepted", "read both", by="T")
+    link = ledger.get("link", str(key)).record
+    assert isinstance(link, Link)
+    assert (link.basis, link.rule, link.reason) == ("computed", "figures-conflict", "read both")
+    assert answers_of(ledger).attacks.contested("a")
+    (decision,) = ledger.records("decision")
+    assert decision.record.as_json()["outcome"] == "accepted"
+    assert propose(ledger) == []
+
+
+def test_a_declined_one_stays_away_until_what_it_rests_on_changes(ledger: Ledger) -> None:
+    record(ledger, ASKED["figures-conflict"][0])
+    (asked,) = propose(ledger)
+    assert decide(ledger, asked, "declined", "two kinds of station", by="T") is None
+    assert propose(ledger) == []
+    ledger.amend("source", "a-page", {"note": "nothing to do with it"}, by="T", reason="r")
+    assert propose(ledger) == []
+    ledger.amend("claim", "a", {"note": "read again"}, by="T", reason="r")
+    assert [one.id for one in propose(ledger)] == [asked.id]
+    assert not answers_of(ledger).attacks.contested("a")
+
+
+def test_declining_everything_leaves_nothing(ledger: Ledger) -> None:
+    record(ledger, ASKED["figures-conflict"][0])
+    record(ledger, [{"kind": "subject", "key": "again", "label": "The Topic"}])
+    while asked := propose(ledger):
+        for one in asked:
+            decide(ledger, one, "declined", "no", by="T")
+    assert propose(ledger) == []
+    assert not list(ledger.records("link"))
+
+
+def test_eleven_papers_with_one_figure_are_one_question(ledger: Ledger) -> None:
+    """Ten papers repeat a report; a count apart says another number."""
+    papers = [f"p{n}" for n in range(10)]
+    extra = {key: said("54", about="2022") for key in ("report", *papers)}
+    drawn = case(["report: agency", *(f"{p}: {p}-press" for p in papers), "other: rival"],
+                 [f"{p} repeats report" for p in papers],
+                 extra={**extra, "other": said("30", about="2022")})  # fmt: skip
+    record(ledger, drawn)
+    (asked,) = propose(ledger)
+    assert asked.rule == "figures-conflict"
+    assert {asked.one, asked.other, *asked.also} == {"report", "other", *papers}
+
+
+def test_merging_makes_two_origins_one(ledger: Ledger) -> None:
+    parties = {"rfa": {"name": "Radio Free Asia"}, "radio-free-asia": {"name": "Radio Free Asia"}}
+    record(
+        ledger,
+        case(["a: rfa obs", "b: radio-free-asia obs"], ["a corroborates b"], parties=parties),
+    )
+    assert answers_of(ledger).origins("a").at_most == 2
+    (asked,) = propose(ledger, rule="same-party")
+    assert (asked.one, asked.other) == ("radio-free-asia", "rfa")
+    decide(ledger, asked, "accepted", "typed twice", by="T")
+    assert answers_of(ledger).origins("a").at_most == 1
+    assert ledger.verify().clean
+
+
+def test_turning_a_link_around_withdraws_the_old_one(ledger: Ledger) -> None:
+    record(ledger, ASKED["turned-around"][0])
+    (asked,) = propose(ledger, rule="turned-around")
+    decide(ledger, asked, "accepted", "the dates say so", by="T")
+    links = [
+        (held.record.as_json()["from"], held.record.as_json()["to"])
+        for held in ledger.records("link")
+    ]
+    assert links == [("b", "a")]
+
+
+def test_a_refused_answer_writes_nothing(ledger: Ledger) -> None:
+    record(ledger, ASKED["stale-tally"][0])
+    (asked,) = propose(ledger, rule="stale-tally")
+    before = ledger.head()
+    with pytest.raises(Refused, match="count anew"):
+        decide(ledger, asked, "accepted", "yes", by="T")
+    impossible = Proposal(
+        "figures-agree", "link", "claim", "a", "ghost", "corroborates", "?", (), 1.0
+    )
+    with pytest.raises(Exception, match="ghost"):
+        decide(ledger, impossible, "accepted", "yes", by="T")
+    assert ledger.head() == before
+
+
+def test_on_the_labelled_pairs_the_rules_are_as_precise_as_published() -> None:
+    """The figures of docs/proposals.md, which `make bench` prints; a change of a rule shows here."""
+    page = (Path(__file__).parent.parent / "docs" / "proposals.md").read_text("utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        matter = matter_of(Path(folder))
+    tuned, reported = halves()
+    assert len(tuned.pairs) + len(reported.pairs) >= 200
+    for one in measure(matter, reported):
+        precision = "–" if one.precision is None else f"{one.precision:.2f}"
+        recall = "–" if one.recall is None else f"{one.recall:.2f}"
+        assert f"| {one.rule} | {one.asked} | {precision} | {recall} |" in page
+
+
+def test_the_commands_ask_and_answer(call: Any, path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, ASKED["figures-conflict"][0])
+    told = call("propose").stdout
+    assert "Do b and a contradict each other?" in told
+    assert "id figures-conflict:b:a" in told
+    wrong = call("decline", "figures-conflict:b:x", "--reason", "r")
+    assert wrong.returncode == 1
+    assert "did you mean figures-conflict:b:a?" in wrong.stderr
+    assert call("accept", "figures-conflict:b:a").returncode == 2  # a reason is wanted
+    assert call("accept").returncode == 2  # not at a terminal
+    done = call("accept", "figures-conflict:b:a", "--reason", "read both")
+    assert "Accepted figures-conflict:b:a: link L1" in done.stdout
+    assert call("propose").stdout == "0 questions.\n"
+    assert "did you mean near-copy?" in call("propose", "--rule", "nearcopy").stderr
