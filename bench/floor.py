@@ -107,7 +107,7 @@ def row(
         for place, one in enumerate(record["figures"]):
             rows["claim_figure"].append(
                 (n, place, one["measure"], one["low"], float(one["low"]), one["high"],
-                 float(one["high"]), one["qualifier"], None, None, None, None, None, None, None)
+                 float(one["high"]), one["qualifier"], *[None] * 8)
             )  # fmt: skip
         for place, one in enumerate(record["citations"]):
             rows["claim_citation"].append((n, place, one["source"], None, None, None, None, None))
@@ -128,6 +128,7 @@ def row(
                 None,
                 None,
                 "judged",
+                None,
                 None,
                 None,
             )

@@ -48,6 +48,7 @@ def _made(ledger: Ledger, proposal: Proposal, reason: str, by: str) -> str | Non
         "reason": reason,
         "basis": "computed",
         "rule": proposal.rule,
+        "part": proposal.part or None,
     })  # fmt: skip
     return ledger.record(link, by=by)[0]
 

@@ -46,6 +46,9 @@ class Proposal:
     rests: str = ""
     """A digest of what it rests on; when that changes a declined one is asked again."""
 
+    part: str = ""
+    """The measure the link would be about, where a claim holds several."""
+
     also: tuple[str, ...] = ()
     """More claims that say the same as one of the two, and are meant with them."""
 

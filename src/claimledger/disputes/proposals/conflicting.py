@@ -21,8 +21,6 @@ def judge_conflict(matter: Matter, first: str, later: str) -> Proposal | None:
     if matter.one_voice(first, later) or not matter.one_matter(first, later):
         return None
     pairs = matter.compared(first, later)
-    if any(pair.relation in ("agrees", "near") for pair in pairs):
-        return None
     conflicts = [pair for pair in pairs if pair.relation == "conflicts" and not _roughly(pair)]
     if not conflicts:
         return None
@@ -50,6 +48,7 @@ def judge_conflict(matter: Matter, first: str, later: str) -> Proposal | None:
         ),
         round(min(1.0, (0.55 if dated else 0.35) + 0.4 * shared), 2),
         matter.evidence_digest("figures-conflict", "claim", first, later),
+        best.one.measure if len(pairs) > 1 else "",
     )
 
 
