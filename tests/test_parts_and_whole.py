@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from claimledger.disputes.flags import flags
 from claimledger.disputes.graph import graph_of
-from claimledger.disputes.standing import Answers
+from claimledger.disputes.standing import ALONE, Answers
 from claimledger.ledger import Ledger
 from small_cases import answers_of, record, told
 
@@ -77,4 +77,8 @@ def test_part_and_whole_agree_at_every_clock(
                 assert told(part, key) == told(whole, key)
                 assert part.graph.known_by[key] == whole.graph.known_by[key]
                 assert flags(part, key) == flags(whole, key)
+            linked = Answers(graph_of(ledger.linked(known)))
+            for key in answers_of(ledger, known).graph.claims:
+                in_whole = answers_of(ledger, known).as_json(key)
+                assert (linked.as_json(key) if key in linked.graph.claims else ALONE) == in_whole
         assert ledger.verify().faults == ()

@@ -12,6 +12,7 @@ from claimledger.cli.output import answer, count, cut, say, table
 from claimledger.cli.output import origins as span
 
 if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
     from claimledger.publish.report import Section
 
 
@@ -112,8 +113,7 @@ def dispose(call: Call, key: str, ending: str, reason: str, by: str | None) -> N
 def standings(call: Call) -> None:
     """Every claim with its standing, its origins and its acceptability."""
     with call.reading() as ledger:
-        answers = call.answers(ledger)
-        found = {key: answers.as_json(key) for key in answers.graph.claims}
+        found = _every_standing(call, ledger)
         if call.json:
             answer(found)
             return
@@ -125,3 +125,16 @@ def standings(call: Call) -> None:
     ]  # fmt: skip
     table(["KEY", "STANDING", "ORIGINS", "FORMALLY", "STATEMENT"], rows, stretch=4)
     say(count(len(rows), "claim") + ".")
+
+
+def _every_standing(call: Call, ledger: Ledger) -> dict[str, dict[str, str | int]]:
+    from claimledger.disputes.graph import graph_of
+    from claimledger.disputes.standing import ALONE, Answers
+
+    if call.day is not None:
+        answers = call.answers(ledger)
+        return {key: answers.as_json(key) for key in answers.graph.claims}
+    answers = Answers(graph_of(ledger.linked(call.known)))
+    linked = answers.graph.claims
+    keys = ledger.keys("claim", call.known)
+    return {key: answers.as_json(key) if key in linked else ALONE for key in keys}

@@ -24,9 +24,14 @@ def acceptability(
 ) -> dict[str, str]:
     """Return the grounded label of every claim of a graph."""
     label = dict.fromkeys(revised.retracted, OUT)
-    conditions = {
-        key: _Conditions(graph, rests, attacked, key) for key in graph.claims if key not in label
-    }
+    conditions = {}
+    for key in graph.claims:
+        if key in label:
+            continue
+        if key in attacked.current or rests.of(key):
+            conditions[key] = _Conditions(graph, rests, attacked, key)
+        else:
+            label[key] = IN  # nothing attacks it, and it rests on nothing
     waiting: dict[str, list[str]] = defaultdict(list)
     for key, condition in conditions.items():
         for other in condition.mentions():

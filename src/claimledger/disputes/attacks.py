@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from claimledger.disputes.assertions import Assertions
 from claimledger.disputes.graph import Graph
@@ -47,6 +48,16 @@ class Attacks:
     """From each claim whose attribution is questioned to the critics of a source it cites that does
     not speak for its claimant."""
 
+    @cached_property
+    def users(self) -> Mapping[str, tuple[str, ...]]:
+        """From each claim that fell to those contested because they rest on it."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for key, needs in self.through.items():
+            for need in needs:
+                for alternative in need.alternatives:
+                    found[alternative].append(key)
+        return {key: tuple(listed) for key, listed in found.items()}
+
     def on(self, key: str) -> tuple[Attack, ...]:
         """Return the attacks on a claim that count."""
         return self.current.get(key, ())
@@ -58,7 +69,10 @@ class Attacks:
 
 def attacks(graph: Graph, asserted: Assertions, rests: Needs, revised: Revisions) -> Attacks:
     """Return the attacks in a graph."""
-    own = {key: listed for key in graph.claims if (listed := list(_own(graph, asserted, key)))}
+    opposed = _opposed(graph, asserted)
+    own = {
+        key: listed for key in graph.claims if (listed := list(_own(graph, asserted, opposed, key)))
+    }
     found: dict[str, list[Attack]] = {key: list(listed) for key, listed in own.items()}
     for loop in set(rests.loops.values()):
         inside = set(loop)
@@ -70,7 +84,7 @@ def attacks(graph: Graph, asserted: Assertions, rests: Needs, revised: Revisions
     past = _kept(found, revised, False)
     questioned = {
         key: critics
-        for key in graph.claims
+        for key in (graph.claims if any(graph.criticised) else ())
         if (critics := tuple(_questioning(graph, revised, key)))
     }
     through = _through(graph, rests, revised, set(current))
@@ -87,15 +101,48 @@ def _kept(
     return {key: listed for key, listed in kept.items() if listed}
 
 
-def _own(graph: Graph, asserted: Assertions, key: str) -> Iterator[Attack]:
+def _opposed(graph: Graph, asserted: Assertions) -> dict[str, list[Attack]]:
+    """Return for each assertion what contradicts a member of it from outside, found once for all."""
+    found: dict[str, list[Attack]] = defaultdict(list)
+    for link in graph.links:
+        if link.type == "contradicts":
+            for attacker, at in ((link.from_, link.to), (link.to, link.from_)):
+                if not asserted.same(attacker, at):
+                    found[asserted.of[at]].append(Attack(attacker, link, at))
+    for listed in found.values():
+        listed.sort(key=lambda attack: attack.at)
+    return found
+
+
+def _reachable(
+    graph: Graph, asserted: Assertions, opposed: Mapping[str, list[Attack]]
+) -> Iterator[str]:
+    """Yield the claims that any link of dispute could be an attack on."""
+    undercut, ours, theirs = (
+        graph.ending("undercuts"), graph.ending("contradicts"), graph.beginning("contradicts")
+    )  # fmt: skip
+    criticised = set(graph.criticised)
+    of = asserted.of
+    for key, claim in graph.claims.items():
+        if (
+            of[key] in opposed
+            or key in undercut
+            or key in ours
+            or key in theirs
+            or not criticised.isdisjoint(claim.sources)
+        ):
+            yield key
+
+
+def _own(
+    graph: Graph, asserted: Assertions, opposed: Mapping[str, list[Attack]], key: str
+) -> Iterator[Attack]:
     """Yield the attacks on a claim itself, on its assertion, and on its own sources."""
     for attacker, link in graph.opposed(key):
         yield Attack(attacker, link, key)
-    for member in asserted.members[asserted.of[key]]:
-        if member != key:
-            for attacker, link in graph.opposed(member):
-                if not asserted.same(attacker, key):
-                    yield Attack(attacker, link, member)
+    for attack in opposed.get(asserted.of[key], ()):
+        if attack.at != key:
+            yield attack
     for link in graph.to("undercuts", key):
         yield Attack(link.from_, link, key)
     claim = graph.claims[key]

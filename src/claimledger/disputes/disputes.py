@@ -203,13 +203,8 @@ def _reached(answers: Answers, claims: tuple[str, ...]) -> tuple[str, ...]:
     found: set[str] = set()
     fallen = set(claims)
     stack = list(claims)
-    users: dict[str, list[str]] = defaultdict(list)
-    for key, fallen_needs in answers.attacks.through.items():
-        for need in fallen_needs:
-            for alternative in need.alternatives:
-                users[alternative].append(key)
     while stack:
-        for key in users.get(stack.pop(), ()):
+        for key in answers.attacks.users.get(stack.pop(), ()):
             if key not in fallen and key not in answers.attacks.current:
                 fallen.add(key)
                 found.add(key)

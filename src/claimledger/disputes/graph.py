@@ -8,9 +8,9 @@ and brings with it what it rests on.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from claimledger.ledger.reading.neighbourhood import (
     Cut,
@@ -19,6 +19,7 @@ from claimledger.ledger.reading.neighbourhood import (
     CutParty,
     CutSource,
 )
+from claimledger.records.link import RELATIONS
 
 RESTS_ON = ("repeats", "derives_from")
 
@@ -34,28 +35,43 @@ class Graph:
     links: tuple[CutLink, ...]
     sources: Mapping[str, CutSource]
     parties: Mapping[str, CutParty]
-    known_by: Mapping[str, Day]
+    days: Callable[[], Mapping[str, Day]]
+    """Finds the day by which each claim was known: asked only where dates matter."""
+
+    @cached_property
+    def known_by(self) -> Mapping[str, Day]:
+        """The day by which each claim was known."""
+        known = self.days()
+        return {key: known[key] for key in self.claims}
 
     @cached_property
     def _ends(self) -> tuple[dict[str, By], dict[str, By], By]:
-        forward: dict[str, dict[str, list[CutLink]]] = defaultdict(lambda: defaultdict(list))
-        backward: dict[str, dict[str, list[CutLink]]] = defaultdict(lambda: defaultdict(list))
-        critics: dict[str, list[CutLink]] = defaultdict(list)
+        forward: dict[str, dict[str, list[CutLink]]] = {kind: {} for kind in RELATIONS}
+        backward: dict[str, dict[str, list[CutLink]]] = {kind: {} for kind in RELATIONS}
+        critics: dict[str, list[CutLink]] = {}
         for link in self.links:
             if link.to_kind == "source":
-                critics[link.to].append(link)
+                critics.setdefault(link.to, []).append(link)
             else:
-                forward[link.type][link.from_].append(link)
-                backward[link.type][link.to].append(link)
+                forward[link.type].setdefault(link.from_, []).append(link)
+                backward[link.type].setdefault(link.to, []).append(link)
         return _frozen(forward), _frozen(backward), {k: tuple(v) for k, v in critics.items()}
+
+    def beginning(self, kind: str) -> By:
+        """Return the links of a type that begin and end at claims, by the claim they begin at."""
+        return self._ends[0][kind]
+
+    def ending(self, kind: str) -> By:
+        """Return the links of a type that begin and end at claims, by the claim they end at."""
+        return self._ends[1][kind]
 
     def from_(self, kind: str, key: str) -> tuple[CutLink, ...]:
         """Return the links of a type that begin at a claim and end at a claim."""
-        return self._ends[0].get(kind, {}).get(key, ())
+        return self._ends[0][kind].get(key, ())
 
     def to(self, kind: str, key: str) -> tuple[CutLink, ...]:
         """Return the links of a type that end at a claim."""
-        return self._ends[1].get(kind, {}).get(key, ())
+        return self._ends[1][kind].get(key, ())
 
     def critics(self, source: str) -> tuple[CutLink, ...]:
         """Return the links that undercut a source."""
@@ -116,9 +132,10 @@ def _frozen(found: dict[str, dict[str, list[CutLink]]]) -> dict[str, By]:
 
 def graph_of(cut: Cut, as_of: Day | None = None) -> Graph:
     """Return the dispute graph of a part of the ledger, as of a day or without end."""
-    known = known_by(cut)
+    days = partial(known_by, cut)
     claims = cut.claims
     if as_of is not None:
+        known = days()
         seen = _in_view(cut, known, as_of)
         claims = {key: claim for key, claim in claims.items() if key in seen}
     links = tuple(
@@ -128,7 +145,7 @@ def graph_of(cut: Cut, as_of: Day | None = None) -> Graph:
         and (link.to_kind == "source" or link.to in claims)
         and (as_of is None or entered(cut, link, as_of))
     )
-    return Graph(claims, links, cut.sources, cut.parties, {key: known[key] for key in claims})
+    return Graph(claims, links, cut.sources, cut.parties, days)
 
 
 def known_by(cut: Cut) -> dict[str, Day]:

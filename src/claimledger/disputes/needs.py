@@ -50,7 +50,8 @@ def needs(graph: Graph, asserted: Assertions) -> Needs:
     """Return what each claim of a graph rests on."""
     loops = {key: loop for loop in _loops(graph) for key in loop}
     found: dict[str, tuple[Need, ...]] = {}
-    for key in graph.claims:
+    resting = {**graph.beginning("repeats"), **graph.beginning("derives_from")}
+    for key in resting:
         loop = loops.get(key, (key,))
         if key == loop[0]:
             listed = tuple(_needs(graph, asserted, loop))

@@ -143,6 +143,8 @@ class OriginFinder:
     def _counted(self, roots: list[Root]) -> Origins:
         if not roots:
             return NONE
+        if len(roots) == 1:
+            return Origins(1, 1, (roots[0],))  # nothing to merge
         union = Union(root.name for root in roots)
         same = self._merge(union, roots, self._identities)
         at_most = len({union.find(root.name) for root in roots})

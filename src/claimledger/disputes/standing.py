@@ -30,6 +30,12 @@ STANDINGS: dict[Standing, str] = {
 """The standings, in the order in which the first that fits is taken."""
 
 
+ALONE: dict[str, str | int] = {
+    "standing": "single-origin", "at_least": 1, "at_most": 1, "acceptability": "in"
+}  # fmt: skip
+"""The answers about a claim that no link and no criticised source bears on."""
+
+
 @dataclass(frozen=True)
 class Answers:
     """All answers about one graph, each computed once and only when asked for."""

@@ -306,10 +306,12 @@ class Ledger:
             subject = above
             seen.add(subject)
 
-    def narrower(self, subject: str, known_at: Known = None) -> list[str]:
-        """Return a subject and all subjects under it, near and far."""
+    def narrower(
+        self, subject: str, known_at: Known = None, most: int | None = None
+    ) -> list[str]:
+        """Return a subject and all subjects under it, near and far; the nearest where only so many."""
         found, ask = [subject], [subject]
-        while ask:
+        while ask and (most is None or len(found) < most):
             under = reading.referrers(self._store, "subject", ask, known_at)
             ask = [
                 one.key
@@ -318,7 +320,7 @@ class Ledger:
                 if one.kind == "subject" and one.key not in found
             ]
             found += ask
-        return found
+        return found[:most]
 
     def history(self, key: str, kind: str | None = None, known_at: Known = None) -> list[Event]:
         """Return every entry about the records with a key, oldest first."""
@@ -349,6 +351,10 @@ class Ledger:
     def some_links(self, entries: Iterable[int], known_at: Known = None) -> Cut:
         """Return the links that came with these entries, and the sources that state them."""
         return neighbourhood.some_links(self._store, entries, known_at)
+
+    def linked(self, known_at: Known = None) -> Cut:
+        """Return the claims that links or criticised sources bear on; every other one stands alone."""
+        return neighbourhood.linked(self._store, known_at)
 
     def whole(self, known_at: Known = None) -> Cut:
         """Return the whole ledger as the dispute graph takes it."""

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from claimledger.ledger import Ledger
 
 _MOST_OTHERS = 12
+_MOST_SUBJECTS = 40
+"""Subjects near a claim's in which critics of other sources are looked for."""
+
+_MOST_COMPARED = 500
+"""Claims about one subject that are compared: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +316,7 @@ class _Auditor:
         apart |= {attack.attacker for attack in self.answers.attacks.on(key)}
         order = list(RELATIONS)
         found = []
-        for held in self.ledger.claims_about([claim.subject], self.known_at):
+        for held in self.ledger.claims_about([claim.subject], self.known_at, _MOST_COMPARED):
             other = held.record
             if held.key in apart or not isinstance(other, Claim) or not other.figures:
                 continue
@@ -332,7 +337,7 @@ class _Auditor:
         """Yield criticisms of other sources on the same matter, which no link ties to this claim."""
         own = {s for step in steps for s in self.answers.graph.claims[step.claim].sources}
         widest = self.ledger.widest(claim.subject, self.known_at)
-        subjects = self.ledger.narrower(widest, self.known_at)
+        subjects = self.ledger.narrower(widest, self.known_at, _MOST_SUBJECTS)
         told: set[tuple[str, str]] = set()
         records = [held.record for held in self.ledger.critics_about(subjects, self.known_at)]
         links = [one for one in records if isinstance(one, Link) and one.to.key not in own]

@@ -175,7 +175,7 @@ class Claims:
         seen = links_in_view(self._ledger, wanted, self._known_at, self._as_of)
         for entry in wanted:
             link = listed[entry]
-            if entry in seen and link.from_ in self._answers.graph.claims:
+            if entry in seen and self._names.held("claim", link.from_) is not None:
                 claim = self._names.claim(link.from_)
                 who = self._names.claimants(claim)
                 found.append(Reply(link.from_, who, claim.statement, kind, link.reason or ""))

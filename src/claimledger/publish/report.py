@@ -187,8 +187,22 @@ def report(
 
     ``since`` is the entry after which corrections are told.
     """
-    answers = Answers(graph_of(ledger.whole(known_at), as_of))
-    return _Reporter(ledger, answers, known_at, as_of).report(as_of, subject, since, since_said)
+    alone = 0
+    if subject is not None:
+        key = ledger.get("subject", subject, known_at).key
+        keys = ledger.keys_about(ledger.narrower(key, known_at), known_at)
+        answers = Answers(graph_of(ledger.neighbourhood(keys, known_at), as_of))
+        scope = sorted(keys & answers.graph.claims.keys())
+    elif as_of is None:
+        # What no link or criticism touches stands alone, and need not be read to be counted.
+        answers = Answers(graph_of(ledger.linked(known_at)))
+        scope = list(answers.graph.claims)
+        alone = ledger.counts(known_at)["claim"] - len(scope)
+    else:
+        answers = Answers(graph_of(ledger.whole(known_at), as_of))
+        scope = list(answers.graph.claims)
+    reporter = _Reporter(ledger, answers, known_at, as_of)
+    return reporter.report(as_of, subject, scope, alone, since, since_said)
 
 
 class _Reporter:
@@ -208,12 +222,12 @@ class _Reporter:
         self._told: dict[str, Said] = {}
 
     def report(
-        self, as_of: int | None, subject: str | None, since: int | None, since_said: str
-    ) -> Report:
+        self, as_of: int | None, subject: str | None, scope: list[str], alone: int,
+        since: int | None, since_said: str,
+    ) -> Report:  # fmt: skip
         answers = self._answers
-        scope = self._in_subject(subject)
-        every = disputes(answers)
-        listed = [one for one in every if self._concerns(one, scope)]
+        inside = set(scope)
+        listed = [one for one in disputes(answers) if self._concerns(one, inside)]
         laid = dispositions(self._ledger, self._known_at)
         self._states = states(listed, answers.graph, laid)
         maps = controversies(listed)
@@ -224,12 +238,13 @@ class _Reporter:
         links = {link.key: link.basis for one in listed for link in one.links}
         head = self._ledger.head(self._known_at)
         calm = Counter(answers.standing(key) for key in scope if not answers.attacks.contested(key))
+        calm["single-origin"] += alone
         return Report(
             subject=self._names.subject(subject) if subject else "",
             as_of=day_text(as_of) if as_of is not None else "",
             size=head.size,
             root=head.root.hex(),
-            recorded=len(scope),
+            recorded=len(scope) + alone,
             under_attack=len(attacked),
             disputes=tuple(section for section in sections if not section.source),
             controversies=tuple(
@@ -247,18 +262,9 @@ class _Reporter:
             links=tuple((name, relation.meaning) for name, relation in RELATIONS.items()),
         )
 
-    def _in_subject(self, subject: str | None) -> list[str]:
-        claims = self._answers.graph.claims
-        if subject is None:
-            return list(claims)
-        self._ledger.get("subject", subject, self._known_at)
-        narrower = self._ledger.narrower(subject, self._known_at)
-        return sorted(self._ledger.keys_about(narrower, self._known_at) & claims.keys())
-
-    def _concerns(self, dispute: Dispute, scope: list[str]) -> bool:
-        held = set(scope)
+    def _concerns(self, dispute: Dispute, scope: set[str]) -> bool:
         told = {*dispute.claims, *dispute.attackers, *dispute.reached, *dispute.questioned}
-        return bool(told & held)
+        return not told.isdisjoint(scope)
 
     def _all_claims(self, dispute: Dispute) -> Iterable[str]:
         past = (link.from_ for link in dispute.past)

@@ -56,7 +56,7 @@ def whole(ledger: Ledger, known_at: int | None = None, as_of: int | None = None)
     matter = _matter(ledger, answers, held.values(), known_at)
     stale = _stale(ledger, answers, matter.claims, known_at, as_of)
     return Matter(
-        answers, matter.claims, matter.vocabulary, matter.subjects,
+        answers, matter.claims, matter.vocabulary, _subjects(ledger, known_at),
         _parties(ledger, known_at), stale=stale,
     )  # fmt: skip
 
@@ -83,7 +83,8 @@ def changed(
     }
     plain = {key: one for key, one in stale_claims.items() if isinstance(one, Claim)}
     return Matter(
-        answers, matter.claims, matter.vocabulary, matter.subjects,
+        answers, matter.claims, matter.vocabulary,
+        _subjects(ledger, known_at) if others else matter.subjects,
         _parties(ledger, known_at) if others else {}, frozenset(fresh), frozenset(others),
         _stale(ledger, answers, plain, known_at, as_of),
     )  # fmt: skip
@@ -124,12 +125,23 @@ def _matter(ledger: Ledger, answers: Answers, held: Iterable[Held], known_at: in
         for one in held
         if isinstance(one.record, Claim) and one.key in answers.graph.claims
     }
-    subjects = {
-        one.key: one.record
-        for one in ledger.records("subject", known_at)
-        if isinstance(one.record, Subject)
-    }
+    subjects = _upwards(ledger, {claim.subject for claim in claims.values()}, known_at)
     return Matter(answers, claims, ledger.vocabulary(known_at), subjects)
+
+
+def _upwards(ledger: Ledger, keys: set[str], known_at: int | None) -> dict[str, Subject]:
+    """Return some subjects and all above them."""
+    found: dict[str, Subject] = {}
+    while keys:
+        held = ledger.get_all("subject", keys, known_at)
+        found |= {key: one.record for key, one in held.items() if isinstance(one.record, Subject)}
+        keys = {one.broader for one in found.values() if one.broader} - found.keys()
+    return found
+
+
+def _subjects(ledger: Ledger, known_at: int | None) -> dict[str, Subject]:
+    held = ledger.records("subject", known_at)
+    return {one.key: one.record for one in held if isinstance(one.record, Subject)}
 
 
 def _parties(ledger: Ledger, known_at: int | None) -> dict[str, Party]:

@@ -8,10 +8,11 @@ part and not of the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -152,9 +153,43 @@ def some_links(store: Store, entries: Iterable[int], known_at: Known = None) -> 
     """Return the links that came with these entries, and the sources that state them; no claims."""
     cut = Cut()
     names = _Names(store, known_at)
-    cut.links = list(_links(store, names, list(entries), known_at).values())
+    cut.links = list(_links(store, names, set(entries), known_at).values())
     _surroundings(store, names, cut, known_at)
     return cut
+
+
+def linked(store: Store, known_at: Known = None) -> Cut:
+    """Return the claims that have links on which answers depend, and those that cite a criticised source.
+
+    Every other claim stands alone: one origin at most, nothing against it.
+    """
+    cut = Cut()
+    names = _Names(store, known_at)
+    every = _links(store, names, None, known_at).values()
+    cut.links = [link for link in every if link.type not in SILENT]
+    keys = {link.from_ for link in cut.links}
+    keys |= {link.to for link in cut.links if link.to_kind == "claim"}
+    criticised = {link.to for link in cut.links if link.to_kind == "source"}
+    keys |= _citing(store, names, criticised, known_at)
+    cut.claims = _claims(store, names, keys, known_at)
+    _surroundings(store, names, cut, known_at)
+    return cut
+
+
+def _citing(store: Store, names: _Names, sources: set[str], known_at: Known) -> set[str]:
+    """Return the claims that cite these sources."""
+    query = (
+        select(HISTORY.c.key)
+        .select_from(POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry))
+        .where(
+            POINTER.c.kind == "source",
+            POINTER.c.field == "citations.source",
+            HISTORY.c.kind == "claim",
+            standing_at(POINTER, known_at),
+        )
+    )
+    wanted = sorted(names.others("source", sources))
+    return {key for (key,) in store.tuples_by(query, POINTER.c.key, wanted)}
 
 
 class _Names:
@@ -164,12 +199,12 @@ class _Names:
         self._store = store
         self._known_at = known_at
         query = select(func.count()).select_from(HISTORY).where(HISTORY.c.replaced_by.is_not(None))
-        self._any = bool(store.connection.execute(query).scalar())
+        self.any = bool(store.connection.execute(query).scalar())
         self._held: dict[str, dict[str, str]] = {"claim": {}, "source": {}, "party": {}}
 
     def learn(self, kind: str, keys: Iterable[str]) -> None:
         """Look up which of these keys were replaced."""
-        if self._any:
+        if self.any:
             wanted = set(keys) - self._held[kind].keys()
             found = reading.replacements(self._store, kind, wanted, self._known_at)
             self._held[kind] |= {key: found.get(key, key) for key in wanted}
@@ -180,104 +215,121 @@ class _Names:
 
     def others(self, kind: str, keys: set[str]) -> set[str]:
         """Return these keys and all that resolve to one of them."""
-        if not self._any:
+        if not self.any:
             return keys
         return keys | reading.replaced_by(self._store, kind, keys, self._known_at).keys()
 
 
-def _rows(store: Store, query: Select[Any], column: Any, values: Iterable[Any] | None) -> Any:
-    """Return a query's rows: all of them, or those for which a column is one of the values."""
-    if values is None:
-        return store.connection.execute(query)
-    return store.rows_by(query, column, values)
+Only = Set[Any] | None
+"""Which rows are wanted: all of them, or those of some keys or entries."""
+
+_SCANNED = 20_000
+"""From so many keys on a table is read whole and what is not wanted left out: one by one costs more."""
 
 
+def _rows(store: Store, query: Select[Any], column: Any, only: Only) -> list[tuple[Any, ...]]:
+    """Return a query's rows: all of them, or those for which a column is one of the values.
+
+    The column must be the first that is asked for.
+    """
+    if only is None:
+        return store.tuples(query)
+    if len(only) >= _SCANNED:
+        return [row for row in store.tuples(query) if row[0] in only]
+    return store.tuples_by(query, column, sorted(only))
+
+
+@lru_cache(maxsize=65536)
 def _day(moment: str) -> int:
-    return date.fromisoformat(moment[:10]).toordinal()
+    return date.fromisoformat(moment).toordinal()
 
 
-def _days_first_recorded(store: Store, kind: str, keys: Iterable[str] | None) -> dict[str, int]:
-    query = (
-        select(HISTORY.c.key, func.min(HISTORY.c.recorded_at))
-        .where(HISTORY.c.kind == kind)
-        .group_by(HISTORY.c.key)
+def _days_first_recorded(store: Store, kind: str, keys: Only) -> dict[str, int]:
+    query = select(HISTORY.c.key, HISTORY.c.recorded_at, HISTORY.c.entry).where(
+        HISTORY.c.kind == kind
     )
-    return {key: _day(moment) for key, moment in _rows(store, query, HISTORY.c.key, keys)}
+    first: dict[str, tuple[int, str]] = {}
+    for key, moment, entry in _rows(store, query, HISTORY.c.key, keys):
+        held = first.get(key)
+        if held is None or entry < held[0]:
+            first[key] = (entry, moment)
+    return {key: _day(moment[:10]) for key, (_, moment) in first.items()}
 
 
-def _claims(
-    store: Store, names: _Names, keys: set[str] | None, known_at: Known
-) -> dict[str, CutClaim]:
+def _claims(store: Store, names: _Names, keys: Only, known_at: Known) -> dict[str, CutClaim]:
     table = MIRRORS["claim"]
-    columns = "entry key claimant grounds asserted asserted_earliest asserted_latest about"
+    columns = "claimant grounds asserted asserted_earliest asserted_latest about"
     columns += " about_earliest about_latest"
-    query = select(*(table.c[name] for name in columns.split())).where(standing_at(table, known_at))
-    if keys is not None:
-        entries = [
-            row.entry
-            for row in store.rows_by(
-                select(HISTORY.c.entry).where(
-                    HISTORY.c.kind == "claim",
-                    HISTORY.c.action.in_(("record", "amend")),
-                    standing_at(HISTORY, known_at),
-                ),
-                HISTORY.c.key,
-                sorted(keys),
-            )
-        ]
-        rows = list(store.rows_by(query, table.c.entry, entries))
+    named = (table.c[name] for name in columns.split())
+    if keys is None or len(keys) >= _SCANNED:
+        query = select(table.c.key, table.c.entry, *named).where(standing_at(table, known_at))
+        rows = _rows(store, query.order_by(table.c.entry), table.c.key, keys)
     else:
-        rows = list(store.connection.execute(query.order_by(table.c.entry)))
-    recorded = _days_first_recorded(store, "claim", None if keys is None else [r.key for r in rows])
-    claimants = {row.entry: tuple(parse(row.claimant)) for row in rows}
-    names.learn("party", {party for listed in claimants.values() for party in listed})
-    found = {
-        row.entry: CutClaim(
-            row.key,
-            row.entry,
-            tuple(dict.fromkeys(names.of("party", party) for party in claimants[row.entry])),
-            row.grounds,
-            (row.asserted_earliest, row.asserted_latest) if row.asserted else None,
-            (row.about_earliest, row.about_latest) if row.about else None,
-            recorded[row.key],
+        live = select(HISTORY.c.entry).where(
+            HISTORY.c.kind == "claim",
+            HISTORY.c.action.in_(("record", "amend")),
+            standing_at(HISTORY, known_at),
         )
-        for row in rows
-    }
-    _citations_of(store, names, found, None if keys is None else list(found))
-    _figures_of(store, found, None if keys is None else list(found), known_at)
+        entries = [entry for (entry,) in store.tuples_by(live, HISTORY.c.key, sorted(keys))]
+        query = select(table.c.key, table.c.entry, *named).where(standing_at(table, known_at))
+        rows = store.tuples_by(query, table.c.entry, entries)
+    recorded = _days_first_recorded(
+        store, "claim", None if keys is None else {row[0] for row in rows}
+    )
+    claimants = {row[1]: tuple(parse(row[2])) for row in rows}
+    names.learn("party", {party for listed in claimants.values() for party in listed})
+    found = {}
+    for key, entry, _, grounds, said, said_first, said_last, about, first, last in rows:
+        listed = claimants[entry]
+        if names.any or len(listed) > 1:
+            listed = tuple(dict.fromkeys(names.of("party", party) for party in listed))
+        found[entry] = CutClaim(
+            key,
+            entry,
+            listed,
+            grounds,
+            (said_first, said_last) if said else None,
+            (first, last) if about else None,
+            recorded[key],
+        )
+    entries_only = None if keys is None else found.keys()
+    _citations_of(store, names, found, entries_only)
+    _figures_of(store, found, entries_only, known_at)
     return {claim.key: claim for claim in found.values()}
 
 
-def _citations_of(
-    store: Store, names: _Names, claims: dict[int, CutClaim], entries: list[int] | None
-) -> None:
+def _citations_of(store: Store, names: _Names, claims: dict[int, CutClaim], entries: Only) -> None:
     table = MIRRORS["claim_citation"]
     query = select(table.c.entry, table.c.source, table.c.via)
-    rows = [row for row in _rows(store, query, table.c.entry, entries) if row.entry in claims]
-    names.learn("source", {row.source for row in rows})
+    rows = [row for row in _rows(store, query, table.c.entry, entries) if row[0] in claims]
+    names.learn("source", {source for _, source, _ in rows})
     cited: dict[int, list[tuple[str, bool]]] = {}
-    for row in rows:
-        cited.setdefault(row.entry, []).append((names.of("source", row.source), bool(row.via)))
+    for entry, source, via in rows:
+        cited.setdefault(entry, []).append((names.of("source", source), bool(via)))
     for entry, listed in cited.items():
-        claims[entry].sources = tuple(dict.fromkeys(source for source, _ in listed))
-        claims[entry].second_hand = all(via for _, via in listed)
+        claim = claims[entry]
+        claim.sources = tuple(dict.fromkeys([source for source, _ in listed]))
+        claim.second_hand = all(via for _, via in listed)
 
 
-def _figures_of(
-    store: Store, claims: dict[int, CutClaim], entries: list[int] | None, known_at: Known
-) -> None:
+def _figures_of(store: Store, claims: dict[int, CutClaim], entries: Only, known_at: Known) -> None:
     table = MIRRORS["claim_figure"]
     words = reading.vocabulary(store, known_at)
+    concept = lru_cache(maxsize=65536)(partial(words.concept, MEASURE))
     query = select(
         table.c.entry, table.c.measure, table.c.unit, table.c.low, table.c.high, table.c.qualifier
     )
-    for row in _rows(store, query, table.c.entry, entries):
-        if row.entry in claims:
-            low = None if row.low is None else Decimal(row.low)
-            high = None if row.high is None else Decimal(row.high)
-            interval = interval_of(low, high, row.qualifier)
-            figure = CutFigure(words.concept(MEASURE, row.measure), row.unit, interval)
-            claims[row.entry].figures += (figure,)
+    for entry, measure, unit, low, high, qualifier in _rows(store, query, table.c.entry, entries):
+        if entry in claims:
+            figure = CutFigure(concept(measure), unit, _interval(low, high, qualifier))
+            claims[entry].figures += (figure,)
+
+
+@lru_cache(maxsize=65536)
+def _interval(low: str | None, high: str | None, qualifier: str) -> Interval:
+    return interval_of(
+        None if low is None else Decimal(low), None if high is None else Decimal(high), qualifier
+    )
 
 
 def _links_at(
@@ -289,39 +341,36 @@ def _links_at(
         POINTER.c.kind == kind, POINTER.c.field.in_(ends), standing_at(POINTER, known_at)
     )
     wanted = sorted(names.others(kind, keys))
-    entries = sorted({row.entry for row in store.rows_by(query, POINTER.c.key, wanted)})
+    entries = {entry for (entry,) in store.tuples_by(query, POINTER.c.key, wanted)}
     found = _links(store, names, entries, known_at)
     return {entry: link for entry, link in found.items() if silent or link.type not in SILENT}
 
 
-def _links(
-    store: Store, names: _Names, entries: list[int] | None, known_at: Known
-) -> dict[int, CutLink]:
+def _links(store: Store, names: _Names, entries: Only, known_at: Known) -> dict[int, CutLink]:
     table, cited = MIRRORS["link"], MIRRORS["link_citation"]
     columns = "entry key type from to_kind to_key basis"
     query = select(*(table.c[name] for name in columns.split()), HISTORY.c.recorded_at).join(
         HISTORY, HISTORY.c.entry == table.c.entry
     )
     query = query.where(standing_at(table, known_at)).order_by(table.c.entry)
-    rows = list(_rows(store, query, table.c.entry, entries))
+    rows = sorted(_rows(store, query, table.c.entry, entries))
     sources: dict[int, list[str]] = {}
-    for row in _rows(store, select(cited.c.entry, cited.c.source), cited.c.entry, entries):
-        sources.setdefault(row.entry, []).append(row.source)
-    names.learn(
-        "claim", {row[3] for row in rows} | {r.to_key for r in rows if r.to_kind == "claim"}
-    )
+    stated = select(cited.c.entry, cited.c.source)
+    for entry, source in _rows(store, stated, cited.c.entry, entries):
+        sources.setdefault(entry, []).append(source)
+    names.learn("claim", {row[3] for row in rows} | {row[5] for row in rows if row[4] == "claim"})
     cited_sources = {source for listed in sources.values() for source in listed}
-    names.learn("source", cited_sources | {r.to_key for r in rows if r.to_kind == "source"})
-    firsts = _first_entries(store, "link", [row.key for row in rows], entries is None)
+    names.learn("source", cited_sources | {row[5] for row in rows if row[4] == "source"})
+    firsts = _first_entries(store, "link", [row[1] for row in rows], entries is None)
     found = {}
-    for row in rows:
-        from_, to = names.of("claim", row[3]), names.of(row.to_kind, row.to_key)
-        if row.to_kind == "claim" and from_ == to:
+    for entry, key, kind, from_, to_kind, to, basis, moment in rows:
+        one, other = names.of("claim", from_), names.of(to_kind, to)
+        if to_kind == "claim" and one == other:
             continue  # both ends were merged into one claim
-        listed = tuple(names.of("source", source) for source in sources.get(row.entry, ()))
-        found[row.entry] = CutLink(
-            row.key, row.entry, row.type, from_, row.to_kind, to, row.basis,
-            _day(row.recorded_at), listed, firsts.get(row.key, row.entry),
+        listed = tuple(names.of("source", source) for source in sources.get(entry, ()))
+        found[entry] = CutLink(
+            key, entry, kind, one, to_kind, other, basis, _day(moment[:10]), listed,
+            firsts.get(key, entry),
         )  # fmt: skip
     return found
 

@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import select
+
 from claimledger.ledger.reading import records as reading
-from claimledger.ledger.reading.clocks import Known
+from claimledger.ledger.reading.clocks import Known, standing_at
 from claimledger.ledger.reading.records import Held
 from claimledger.ledger.store.base import Store
+from claimledger.ledger.tables import HISTORY, WORDS
 from claimledger.ledger.words import places_of, words_of
 
 _RANKED = 1000
@@ -54,16 +57,25 @@ def search(
     if not phrases:
         return []
     entries = list(store.matching(phrases, _RANKED))
-    found = reading.at_entries(store, entries)
-    live = _live_entries(store, entries, known_at)
-    matches = [
-        match
-        for entry, held in found.items()
-        if entry in live and (not kinds or held.kind in kinds)
-        for match in [_match(held, phrases)]
-    ]
+    live = _live_entries(store, entries, kinds, known_at)
+    query_words = select(WORDS.c.entry, WORDS.c.words)
+    folded = store.tuples_by(query_words, WORDS.c.entry, sorted(live))
+    best = sorted(folded, key=lambda row: (-_score(row[1], phrases), row[0]))[: 2 * most]
+    found = reading.at_entries(store, [entry for entry, _ in best])
+    matches = [_match(found[entry], phrases) for entry, _ in best if entry in found]
     matches.sort(key=lambda match: (-match.score, match.held.entry))
     return matches[:most]
+
+
+def _score(words: str, phrases: Sequence[Sequence[str]]) -> float:
+    """Rank a record by its folded words alone: how much of it is asked for, and how near its beginning."""
+    padded = f" {words} "
+    hits, first = 0, len(padded)
+    for phrase in phrases:
+        sought = f" {' '.join(phrase).rstrip('*')}" + ("" if phrase[-1].endswith("*") else " ")
+        hits += padded.count(sought)
+        first = min(first, padded.find(sought) % (len(padded) + 1))
+    return hits / (1 + words.count(" ")) + 1 / (2 + first)
 
 
 _COMMON = 400
@@ -72,11 +84,6 @@ _COMMON = 400
 
 def like(store: Store, statement: str, most: int, known_at: Known = None) -> list[str]:
     """Return the keys of the claims that share a statement's rarest words, the likest first."""
-    from sqlalchemy import select
-
-    from claimledger.ledger.reading.clocks import standing_at
-    from claimledger.ledger.tables import HISTORY
-
     words = [
         word for word in dict.fromkeys(words_of(statement)) if len(word) > 2 or word.isdecimal()
     ]
@@ -93,14 +100,13 @@ def like(store: Store, statement: str, most: int, known_at: Known = None) -> lis
     return [keys[entry] for entry in best if entry in keys][:most]
 
 
-def _live_entries(store: Store, entries: Sequence[int], known_at: Known) -> set[int]:
-    from sqlalchemy import select
-
-    from claimledger.ledger.reading.clocks import standing_at
-    from claimledger.ledger.tables import HISTORY
-
+def _live_entries(
+    store: Store, entries: Sequence[int], kinds: Sequence[str], known_at: Known
+) -> set[int]:
     query = select(HISTORY.c.entry).where(standing_at(HISTORY, known_at))
-    return {row.entry for row in store.rows_by(query, HISTORY.c.entry, entries)}
+    if kinds:
+        query = query.where(HISTORY.c.kind.in_(kinds))
+    return {entry for (entry,) in store.tuples_by(query, HISTORY.c.entry, entries)}
 
 
 def _match(held: Held, phrases: Sequence[Sequence[str]]) -> Match:
