@@ -13,7 +13,7 @@ from claimledger.disputes.settling import ranged, settlings
 from claimledger.disputes.standing import Answers
 from claimledger.errors import ClaimledgerError, Unreadable
 from claimledger.ledger import Ledger
-from claimledger.ledger.reading.neighbourhood import Cut
+from claimledger.ledger.reading.cut import Cut
 from claimledger.publish.explain import explain
 from claimledger.publish.laid import dispositions, dispute_meant
 from small_cases import Records, answers_of, case, record

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from claimledger.disputes.graph import graph_of
 from claimledger.disputes.standing import Answers
-from claimledger.ledger.reading.neighbourhood import Cut, CutClaim, CutLink, CutParty, CutSource
+from claimledger.ledger.reading.cut import Cut, CutClaim, CutLink, CutParty, CutSource
 
 TYPES = "contradicts undercuts corroborates repeats derives_from updates retracts".split()
 GROUNDS = [None, "observed", "unstated"]

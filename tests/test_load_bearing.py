@@ -10,7 +10,7 @@ from claimledger.disputes.origins import OriginFinder
 from claimledger.disputes.revisions import Revisions
 from claimledger.disputes.standing import Answers
 from claimledger.ledger import Ledger
-from claimledger.ledger.reading.neighbourhood import Cut, CutClaim, CutLink, CutParty, CutSource
+from claimledger.ledger.reading.cut import Cut, CutClaim, CutLink, CutParty, CutSource
 from small_cases import answers_of, case, record
 from test_laws import cuts
 

@@ -21,6 +21,7 @@ def older(path: Path) -> Path:
     raw = sqlite3.connect(path)
     for name in ("term", "decision", "disposition"):
         raw.execute(f"DROP TABLE {name}")
+    raw.execute("DROP INDEX claim_figure_formula")
     raw.execute("ALTER TABLE link DROP COLUMN rule")
     raw.execute("ALTER TABLE claim_figure DROP COLUMN formula")
     raw.execute(f"PRAGMA user_version = {LAYOUT - 1}")

@@ -27,7 +27,9 @@ def disputes(call: Call, subject: str | None, only_open: bool) -> None:
     from claimledger.publish.report import report as made
 
     with call.reading() as ledger:
-        value = made(ledger, known_at=call.known, as_of=call.day, subject=subject)
+        value = made(
+            ledger, known_at=call.known, as_of=call.day, subject=subject, corrections=False
+        )
     wanted = [one for one in value.disputes if not only_open or one.state in _OPEN]
     criticised = [one for one in value.criticised if not only_open or one.state in _OPEN]
     if call.json:

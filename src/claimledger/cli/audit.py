@@ -38,7 +38,9 @@ def audit(
         key = _meant(call, ledger, what, figure)
         if key is None:
             ctx.exit(1)
-        text = writer("audit", form)(made(ledger, str(key), call.known, call.day)).encode()
+        text = writer("audit", form)(
+            made(ledger, str(key), call.known, call.day, pictures=form == "html")
+        ).encode()
     if output in (None, "-"):
         sys.stdout.buffer.write(text)
         return

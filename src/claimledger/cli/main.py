@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from difflib import get_close_matches
@@ -47,6 +48,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "accept": ("propose:accept", "Accept proposals: a link is made, its rule named."),
     "decline": ("propose:decline", "Decline proposals: they stay away until things change."),
     "report": ("report:report", "Export the contested-claims report."),
+    "graph": ("pictures:graph", "Draw claims and how they stand to each other."),
+    "timeline": ("pictures:timeline", "Draw figures over time."),
     "audit": ("audit:audit", "Where a figure came from, back to whoever first said it."),
     "verify": ("proof:verify", "Prove the ledger: every digest, the tree, every view."),
     "rebuild": ("proof:rebuild", "Make the views anew from the log."),
@@ -108,6 +111,8 @@ def cli(ctx: click.Context, /, **shared: object) -> None:
 
 def main() -> None:
     """Run the command line; end with status 0 (done), 1 (refused or found wrong), 2 (wrong usage)."""
+    # A command is short and makes next to no rings; looking for them costs a third of a large answer.
+    gc.disable()
     for stream in (sys.stdout, sys.stderr):
         # Whatever the terminal's encoding, an odd character must not end the program.
         if hasattr(stream, "reconfigure"):

@@ -39,6 +39,7 @@ def report(
             subject=subject,
             since=ledger.entry_at(since) if since else None,
             since_said=since or "",
+            pictures=form == "html",
         )
     text = writer("report", form)(value).encode()
     if output in (None, "-"):

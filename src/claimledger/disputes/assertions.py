@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from claimledger.disputes.graph import Graph
-from claimledger.ledger.reading.neighbourhood import CutClaim, CutLink
+from claimledger.ledger.reading.cut import CutClaim, CutLink
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from claimledger.disputes.assertions import Assertions
 from claimledger.disputes.graph import Graph
 from claimledger.disputes.needs import Need, Needs
 from claimledger.disputes.revisions import Revisions
-from claimledger.ledger.reading.neighbourhood import CutLink
+from claimledger.ledger.reading.cut import CutLink
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from claimledger.disputes.attacks import Attack
 from claimledger.disputes.origins import Origins
 from claimledger.disputes.standing import Answers
-from claimledger.ledger.reading.neighbourhood import CutLink
+from claimledger.ledger.reading.cut import CutLink
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from claimledger.ledger.reading.neighbourhood import (
+from claimledger.ledger.reading.cut import (
     Cut,
     CutClaim,
     CutLink,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from claimledger.disputes.disputes import Dispute, disputes
 from claimledger.disputes.standing import Answers
-from claimledger.ledger.reading.neighbourhood import Cut
+from claimledger.ledger.reading.cut import Cut
 
 Four = dict[str, str | int]
 """A claim's standing, its origins at least and at most, its acceptability."""

@@ -17,8 +17,8 @@ from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.reading import clocks, history, neighbourhood, search
 from claimledger.ledger.reading import records as reading
 from claimledger.ledger.reading.clocks import Known
+from claimledger.ledger.reading.cut import Cut
 from claimledger.ledger.reading.history import Event
-from claimledger.ledger.reading.neighbourhood import Cut
 from claimledger.ledger.reading.records import Held, Referrer
 from claimledger.ledger.reading.search import Match
 from claimledger.ledger.store.base import Store
@@ -306,9 +306,7 @@ class Ledger:
             subject = above
             seen.add(subject)
 
-    def narrower(
-        self, subject: str, known_at: Known = None, most: int | None = None
-    ) -> list[str]:
+    def narrower(self, subject: str, known_at: Known = None, most: int | None = None) -> list[str]:
         """Return a subject and all subjects under it, near and far; the nearest where only so many."""
         found, ask = [subject], [subject]
         while ask and (most is None or len(found) < most):

@@ -138,6 +138,10 @@ def _mirror(model: type[Record] | type[Part], name: str) -> Table:
     return table
 
 
+_SPARSE = {"formula"}
+"""Fields that few records have, and by which these are looked for."""
+
+
 def _index(table: Table, field: RecordField) -> None:
     """Index what ranges are asked of: dates by their bounds, decimals by their order."""
     columns = {"date": ("earliest", "latest"), "decimal": ("sort",)}.get(field.form, ())
@@ -145,6 +149,9 @@ def _index(table: Table, field: RecordField) -> None:
         held = [table.c[f"{field.name}_{column}"] for column in columns]
         given = table.c[field.name].is_not(None)
         Index(f"{table.name}_{field.name}", *held, sqlite_where=given)
+    elif field.name in _SPARSE:
+        column = table.c[field.name]
+        Index(f"{table.name}_{field.name}", column, sqlite_where=column.is_not(None))
 
 
 def _attribute(column: str) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from claimledger.disputes.comparison import RELATIONS, change, most_telling
@@ -103,6 +103,8 @@ class Audit:
     nearby: tuple[Line, ...]
     reviews: tuple[Line, ...]
     weakest: Weakness | None
+    pictures: tuple[str, ...] = ()
+    """Pictures for a page; no other face shows them."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the audit as one object with stable names."""
@@ -124,16 +126,25 @@ class Audit:
 _LISTS = (
     "trail_ends same repeated_by otherwise past replies supports critics other_counts nearby reviews"
 ).split()
-_STRUCTURED = {*_LISTS, "way", "weakest"}
+_STRUCTURED = {*_LISTS, "way", "weakest", "pictures"}
 
 
-def audit(ledger: Ledger, key: str, known_at: int | None = None, as_of: int | None = None) -> Audit:
-    """Return the audit of a claim."""
+def audit(
+    ledger: Ledger,
+    key: str,
+    known_at: int | None = None,
+    as_of: int | None = None,
+    *,
+    pictures: bool = False,
+) -> Audit:
+    """Return the audit of a claim, with pictures where it is to be a page."""
     cut = ledger.neighbourhood([key], known_at)
     answers = Answers(graph_of(cut, as_of))
     if key not in answers.graph.claims:
         raise Unreadable(f"the claim {key} was not known yet at that time")
-    return _Auditor(ledger, answers, Names(ledger, known_at), known_at, as_of).audit(key)
+    auditor = _Auditor(ledger, answers, Names(ledger, known_at), known_at, as_of)
+    value = auditor.audit(key)
+    return replace(value, pictures=auditor.pictures(value)) if pictures else value
 
 
 class _Auditor:
@@ -153,6 +164,20 @@ class _Auditor:
         self.comparing = Comparing(ledger, answers.graph, names, known_at)
         self.known_at = known_at
         self.as_of = as_of
+
+    def pictures(self, value: Audit) -> tuple[str, ...]:
+        """Return the claim among those near it, and its figures over time beside the others'."""
+        from claimledger.publish.pictures.for_pages import (
+            pictures,  # layout and fonts: for pages only
+        )
+        from claimledger.publish.pictures.scene import around
+
+        near = around(self.answers, value.key, 2)
+        counted = [value.key, *(line.key for line in (*value.other_counts, *value.otherwise))]
+        cut = self.ledger.neighbourhood([*near, *counted], self.known_at)
+        answers = Answers(graph_of(cut, self.as_of))
+        title = f"Around {value.key}"
+        return pictures(self.ledger, answers, near, counted, title, self.known_at, self.as_of)
 
     def _in_view(self, keys: Iterable[str]) -> set[str]:
         """Return those of some claims that were known by the day asked about."""

@@ -15,7 +15,7 @@ from claimledger.records.link import Link
 
 if TYPE_CHECKING:
     from claimledger.ledger import Faulty, Given, Ledger
-    from claimledger.ledger.reading.neighbourhood import Cut
+    from claimledger.ledger.reading.cut import Cut
 
 Named = tuple[str, str]
 """A record: kind and key."""

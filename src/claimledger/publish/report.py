@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from claimledger.disputes.controversies import controversies
@@ -17,7 +17,7 @@ from claimledger.disputes.disputes import Dispute, attackers_origins, disputes
 from claimledger.disputes.flags import FLAGS
 from claimledger.disputes.graph import graph_of
 from claimledger.disputes.standing import STANDINGS, Answers
-from claimledger.ledger.reading.neighbourhood import CutLink
+from claimledger.ledger.reading.cut import CutLink
 from claimledger.publish import words
 from claimledger.publish.claims import Claims, Reply, Said
 from claimledger.publish.comparing import Comparing
@@ -142,10 +142,14 @@ class Report:
     method: tuple[tuple[str, str], ...]
     flags: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
+    pictures: tuple[str, ...] = ()
+    """Pictures for a page; no other face shows them."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as one object with stable names."""
-        return asdict(self)
+        told = asdict(self)
+        del told["pictures"]
+        return told
 
     @property
     def summary(self) -> list[str]:
@@ -182,6 +186,8 @@ def report(
     subject: str | None = None,
     since: int | None = None,
     since_said: str = "",
+    corrections: bool = True,
+    pictures: bool = False,
 ) -> Report:
     """Return the report on a whole ledger or on a subject with its narrower ones.
 
@@ -202,7 +208,9 @@ def report(
         answers = Answers(graph_of(ledger.whole(known_at), as_of))
         scope = list(answers.graph.claims)
     reporter = _Reporter(ledger, answers, known_at, as_of)
-    return reporter.report(as_of, subject, scope, alone, since, since_said)
+    after = (since or 0) if corrections else ledger.head(known_at).size
+    value = reporter.report(as_of, subject, scope, alone, after, since_said)
+    return replace(value, pictures=reporter.pictures(value, as_of)) if pictures else value
 
 
 class _Reporter:
@@ -223,7 +231,7 @@ class _Reporter:
 
     def report(
         self, as_of: int | None, subject: str | None, scope: list[str], alone: int,
-        since: int | None, since_said: str,
+        since: int, since_said: str,
     ) -> Report:  # fmt: skip
         answers = self._answers
         inside = set(scope)
@@ -254,12 +262,25 @@ class _Reporter:
             stated=sum(basis == "stated" for basis in links.values()),
             judged=sum(basis != "stated" for basis in links.values()),
             standings={name: calm[name] for name in STANDINGS if calm[name]},
-            corrections=tuple(self._corrections(since or 0)),
+            corrections=tuple(self._corrections(since)),
             corrections_since=since_said,
             sources=tuple(self._sources()),
             method=tuple(STANDINGS.items()),
             flags=tuple(FLAGS.items()),
             links=tuple((name, relation.meaning) for name, relation in RELATIONS.items()),
+        )
+
+    def pictures(self, value: Report, as_of: int | None) -> tuple[str, ...]:
+        """Return the pictures of a report's disputes."""
+        from claimledger.publish.pictures.for_pages import (
+            pictures,  # layout and fonts: for pages only
+        )
+
+        told = [*value.disputes, *value.criticised]
+        keys = [said.key for one in told for said in (*one.claims, *one.beside, *one.reached)]
+        keys += [against.attacker.key for one in told for against in one.against]
+        return pictures(
+            self._ledger, self._answers, keys, keys, "What is disputed", self._known_at, as_of
         )
 
     def _concerns(self, dispute: Dispute, scope: set[str]) -> bool:

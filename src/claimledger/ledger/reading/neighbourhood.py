@@ -8,153 +8,62 @@ part and not of the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
-from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal
-from functools import lru_cache, partial
-from typing import Any
+from collections.abc import Iterable
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import select
 
-from claimledger.ledger.canonical import parse
-from claimledger.ledger.reading import records as reading
 from claimledger.ledger.reading.clocks import Known, standing_at
+from claimledger.ledger.reading.cut import Cut, CutLink
+from claimledger.ledger.reading.loading import (
+    SILENT,
+    Names,
+    claims_of,
+    links_at,
+    links_of,
+    surroundings,
+)
 from claimledger.ledger.store.base import Store
-from claimledger.ledger.tables import HISTORY, MIRRORS, POINTER
-from claimledger.records.figure import Interval, interval_of
-from claimledger.records.text import nfc
-from claimledger.records.vocabulary import MEASURE
-
-SILENT = ("answers", "supports")
-"""Link types on which no answer depends."""
-
-Bound = int | None
-
-
-@dataclass(frozen=True, slots=True)
-class CutFigure:
-    """A figure of a claim, as far as answers need it."""
-
-    measure: str
-    """What the measure means by the ledger's terms."""
-
-    unit: str | None
-    interval: Interval
-
-
-@dataclass(slots=True)
-class CutClaim:
-    """A claim, as far as answers need it."""
-
-    key: str
-    entry: int
-    claimants: tuple[str, ...]
-    grounds: str | None
-    asserted: tuple[Bound, Bound] | None
-    about: tuple[Bound, Bound] | None
-    recorded: int
-    """The day it was recorded, as an ordinal."""
-
-    sources: tuple[str, ...] = ()
-    """The sources it cites, not those it was read through."""
-
-    second_hand: bool = False
-    """Whether every citation has a ``via``."""
-
-    figures: tuple[CutFigure, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CutLink:
-    """A link, as far as answers need it."""
-
-    key: str
-    entry: int
-    type: str
-    from_: str
-    to_kind: str
-    to: str
-    basis: str
-    recorded: int
-    sources: tuple[str, ...] = ()
-    first: int = 0
-    """The entry it was first recorded with; ``entry`` is that of its newest version."""
-
-
-@dataclass(slots=True)
-class CutSource:
-    """A source, as far as answers need it."""
-
-    key: str
-    publisher: str | None
-    authors: tuple[str, ...]
-    days: list[int]
-    """The days by which what it says was known: publication, access, captures."""
-
-    dated: bool
-    removed: bool
-    captured: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CutParty:
-    """A party, as far as answers need it."""
-
-    key: str
-    names: frozenset[str]
-    type: str | None
-    part_of: str | None
-
-
-@dataclass(slots=True)
-class Cut:
-    """A part of the ledger, keys resolved: what the dispute graph is made from."""
-
-    claims: dict[str, CutClaim] = field(default_factory=dict)
-    links: list[CutLink] = field(default_factory=list)
-    sources: dict[str, CutSource] = field(default_factory=dict)
-    parties: dict[str, CutParty] = field(default_factory=dict)
+from claimledger.ledger.tables import HISTORY, POINTER
 
 
 def neighbourhood(store: Store, keys: Iterable[str], known_at: Known = None) -> Cut:
     """Return the part of the ledger that answers about these claims depend on."""
     cut = Cut()
-    names = _Names(store, known_at)
+    names = Names(store, known_at)
     links: dict[int, CutLink] = {}
     ask = set(keys)
     criticised: set[str] = set()
     while ask:
-        cut.claims |= _claims(store, names, ask, known_at)
+        cut.claims |= claims_of(store, names, ask, known_at)
         sources = {source for key in ask if key in cut.claims for source in cut.claims[key].sources}
-        found = _links_at(store, names, "claim", ask, known_at, silent=False)
-        found |= _links_at(store, names, "source", sources - criticised, known_at, silent=False)
+        found = links_at(store, names, "claim", ask, known_at, silent=False)
+        found |= links_at(store, names, "source", sources - criticised, known_at, silent=False)
         criticised |= sources
         links |= found
         ends = {link.from_ for link in found.values()}
         ends |= {link.to for link in found.values() if link.to_kind == "claim"}
         ask = ends - cut.claims.keys() - ask
     cut.links = [links[entry] for entry in sorted(links)]
-    _surroundings(store, names, cut, known_at)
+    surroundings(store, names, cut, known_at)
     return cut
 
 
 def whole(store: Store, known_at: Known = None) -> Cut:
     """Return the whole ledger as one part."""
     cut = Cut()
-    names = _Names(store, known_at)
-    cut.claims = _claims(store, names, None, known_at)
-    cut.links = list(_links(store, names, None, known_at).values())
-    _surroundings(store, names, cut, known_at)
+    names = Names(store, known_at)
+    cut.claims = claims_of(store, names, None, known_at)
+    cut.links = list(links_of(store, names, None, known_at).values())
+    surroundings(store, names, cut, known_at)
     return cut
 
 
 def some_links(store: Store, entries: Iterable[int], known_at: Known = None) -> Cut:
     """Return the links that came with these entries, and the sources that state them; no claims."""
     cut = Cut()
-    names = _Names(store, known_at)
-    cut.links = list(_links(store, names, set(entries), known_at).values())
-    _surroundings(store, names, cut, known_at)
+    names = Names(store, known_at)
+    cut.links = list(links_of(store, names, set(entries), known_at).values())
+    surroundings(store, names, cut, known_at)
     return cut
 
 
@@ -164,19 +73,19 @@ def linked(store: Store, known_at: Known = None) -> Cut:
     Every other claim stands alone: one origin at most, nothing against it.
     """
     cut = Cut()
-    names = _Names(store, known_at)
-    every = _links(store, names, None, known_at).values()
+    names = Names(store, known_at)
+    every = links_of(store, names, None, known_at).values()
     cut.links = [link for link in every if link.type not in SILENT]
     keys = {link.from_ for link in cut.links}
     keys |= {link.to for link in cut.links if link.to_kind == "claim"}
     criticised = {link.to for link in cut.links if link.to_kind == "source"}
     keys |= _citing(store, names, criticised, known_at)
-    cut.claims = _claims(store, names, keys, known_at)
-    _surroundings(store, names, cut, known_at)
+    cut.claims = claims_of(store, names, keys, known_at)
+    surroundings(store, names, cut, known_at)
     return cut
 
 
-def _citing(store: Store, names: _Names, sources: set[str], known_at: Known) -> set[str]:
+def _citing(store: Store, names: Names, sources: set[str], known_at: Known) -> set[str]:
     """Return the claims that cite these sources."""
     query = (
         select(HISTORY.c.key)
@@ -190,266 +99,3 @@ def _citing(store: Store, names: _Names, sources: set[str], known_at: Known) -> 
     )
     wanted = sorted(names.others("source", sources))
     return {key for (key,) in store.tuples_by(query, POINTER.c.key, wanted)}
-
-
-class _Names:
-    """Resolves keys that were replaced, learning of them as they come up."""
-
-    def __init__(self, store: Store, known_at: Known) -> None:
-        self._store = store
-        self._known_at = known_at
-        query = select(func.count()).select_from(HISTORY).where(HISTORY.c.replaced_by.is_not(None))
-        self.any = bool(store.connection.execute(query).scalar())
-        self._held: dict[str, dict[str, str]] = {"claim": {}, "source": {}, "party": {}}
-
-    def learn(self, kind: str, keys: Iterable[str]) -> None:
-        """Look up which of these keys were replaced."""
-        if self.any:
-            wanted = set(keys) - self._held[kind].keys()
-            found = reading.replacements(self._store, kind, wanted, self._known_at)
-            self._held[kind] |= {key: found.get(key, key) for key in wanted}
-
-    def of(self, kind: str, key: str) -> str:
-        """Return what a key resolves to."""
-        return self._held[kind].get(key, key)
-
-    def others(self, kind: str, keys: set[str]) -> set[str]:
-        """Return these keys and all that resolve to one of them."""
-        if not self.any:
-            return keys
-        return keys | reading.replaced_by(self._store, kind, keys, self._known_at).keys()
-
-
-Only = Set[Any] | None
-"""Which rows are wanted: all of them, or those of some keys or entries."""
-
-_SCANNED = 20_000
-"""From so many keys on a table is read whole and what is not wanted left out: one by one costs more."""
-
-
-def _rows(store: Store, query: Select[Any], column: Any, only: Only) -> list[tuple[Any, ...]]:
-    """Return a query's rows: all of them, or those for which a column is one of the values.
-
-    The column must be the first that is asked for.
-    """
-    if only is None:
-        return store.tuples(query)
-    if len(only) >= _SCANNED:
-        return [row for row in store.tuples(query) if row[0] in only]
-    return store.tuples_by(query, column, sorted(only))
-
-
-@lru_cache(maxsize=65536)
-def _day(moment: str) -> int:
-    return date.fromisoformat(moment).toordinal()
-
-
-def _days_first_recorded(store: Store, kind: str, keys: Only) -> dict[str, int]:
-    query = select(HISTORY.c.key, HISTORY.c.recorded_at, HISTORY.c.entry).where(
-        HISTORY.c.kind == kind
-    )
-    first: dict[str, tuple[int, str]] = {}
-    for key, moment, entry in _rows(store, query, HISTORY.c.key, keys):
-        held = first.get(key)
-        if held is None or entry < held[0]:
-            first[key] = (entry, moment)
-    return {key: _day(moment[:10]) for key, (_, moment) in first.items()}
-
-
-def _claims(store: Store, names: _Names, keys: Only, known_at: Known) -> dict[str, CutClaim]:
-    table = MIRRORS["claim"]
-    columns = "claimant grounds asserted asserted_earliest asserted_latest about"
-    columns += " about_earliest about_latest"
-    named = (table.c[name] for name in columns.split())
-    if keys is None or len(keys) >= _SCANNED:
-        query = select(table.c.key, table.c.entry, *named).where(standing_at(table, known_at))
-        rows = _rows(store, query.order_by(table.c.entry), table.c.key, keys)
-    else:
-        live = select(HISTORY.c.entry).where(
-            HISTORY.c.kind == "claim",
-            HISTORY.c.action.in_(("record", "amend")),
-            standing_at(HISTORY, known_at),
-        )
-        entries = [entry for (entry,) in store.tuples_by(live, HISTORY.c.key, sorted(keys))]
-        query = select(table.c.key, table.c.entry, *named).where(standing_at(table, known_at))
-        rows = store.tuples_by(query, table.c.entry, entries)
-    recorded = _days_first_recorded(
-        store, "claim", None if keys is None else {row[0] for row in rows}
-    )
-    claimants = {row[1]: tuple(parse(row[2])) for row in rows}
-    names.learn("party", {party for listed in claimants.values() for party in listed})
-    found = {}
-    for key, entry, _, grounds, said, said_first, said_last, about, first, last in rows:
-        listed = claimants[entry]
-        if names.any or len(listed) > 1:
-            listed = tuple(dict.fromkeys(names.of("party", party) for party in listed))
-        found[entry] = CutClaim(
-            key,
-            entry,
-            listed,
-            grounds,
-            (said_first, said_last) if said else None,
-            (first, last) if about else None,
-            recorded[key],
-        )
-    entries_only = None if keys is None else found.keys()
-    _citations_of(store, names, found, entries_only)
-    _figures_of(store, found, entries_only, known_at)
-    return {claim.key: claim for claim in found.values()}
-
-
-def _citations_of(store: Store, names: _Names, claims: dict[int, CutClaim], entries: Only) -> None:
-    table = MIRRORS["claim_citation"]
-    query = select(table.c.entry, table.c.source, table.c.via)
-    rows = [row for row in _rows(store, query, table.c.entry, entries) if row[0] in claims]
-    names.learn("source", {source for _, source, _ in rows})
-    cited: dict[int, list[tuple[str, bool]]] = {}
-    for entry, source, via in rows:
-        cited.setdefault(entry, []).append((names.of("source", source), bool(via)))
-    for entry, listed in cited.items():
-        claim = claims[entry]
-        claim.sources = tuple(dict.fromkeys([source for source, _ in listed]))
-        claim.second_hand = all(via for _, via in listed)
-
-
-def _figures_of(store: Store, claims: dict[int, CutClaim], entries: Only, known_at: Known) -> None:
-    table = MIRRORS["claim_figure"]
-    words = reading.vocabulary(store, known_at)
-    concept = lru_cache(maxsize=65536)(partial(words.concept, MEASURE))
-    query = select(
-        table.c.entry, table.c.measure, table.c.unit, table.c.low, table.c.high, table.c.qualifier
-    )
-    for entry, measure, unit, low, high, qualifier in _rows(store, query, table.c.entry, entries):
-        if entry in claims:
-            figure = CutFigure(concept(measure), unit, _interval(low, high, qualifier))
-            claims[entry].figures += (figure,)
-
-
-@lru_cache(maxsize=65536)
-def _interval(low: str | None, high: str | None, qualifier: str) -> Interval:
-    return interval_of(
-        None if low is None else Decimal(low), None if high is None else Decimal(high), qualifier
-    )
-
-
-def _links_at(
-    store: Store, names: _Names, kind: str, keys: set[str], known_at: Known, *, silent: bool
-) -> dict[int, CutLink]:
-    """Return the links that begin or end at these claims, or end at these sources."""
-    ends = ("from", "to") if kind == "claim" else ("to",)
-    query = select(POINTER.c.entry).where(
-        POINTER.c.kind == kind, POINTER.c.field.in_(ends), standing_at(POINTER, known_at)
-    )
-    wanted = sorted(names.others(kind, keys))
-    entries = {entry for (entry,) in store.tuples_by(query, POINTER.c.key, wanted)}
-    found = _links(store, names, entries, known_at)
-    return {entry: link for entry, link in found.items() if silent or link.type not in SILENT}
-
-
-def _links(store: Store, names: _Names, entries: Only, known_at: Known) -> dict[int, CutLink]:
-    table, cited = MIRRORS["link"], MIRRORS["link_citation"]
-    columns = "entry key type from to_kind to_key basis"
-    query = select(*(table.c[name] for name in columns.split()), HISTORY.c.recorded_at).join(
-        HISTORY, HISTORY.c.entry == table.c.entry
-    )
-    query = query.where(standing_at(table, known_at)).order_by(table.c.entry)
-    rows = sorted(_rows(store, query, table.c.entry, entries))
-    sources: dict[int, list[str]] = {}
-    stated = select(cited.c.entry, cited.c.source)
-    for entry, source in _rows(store, stated, cited.c.entry, entries):
-        sources.setdefault(entry, []).append(source)
-    names.learn("claim", {row[3] for row in rows} | {row[5] for row in rows if row[4] == "claim"})
-    cited_sources = {source for listed in sources.values() for source in listed}
-    names.learn("source", cited_sources | {row[5] for row in rows if row[4] == "source"})
-    firsts = _first_entries(store, "link", [row[1] for row in rows], entries is None)
-    found = {}
-    for entry, key, kind, from_, to_kind, to, basis, moment in rows:
-        one, other = names.of("claim", from_), names.of(to_kind, to)
-        if to_kind == "claim" and one == other:
-            continue  # both ends were merged into one claim
-        listed = tuple(names.of("source", source) for source in sources.get(entry, ()))
-        found[entry] = CutLink(
-            key, entry, kind, one, to_kind, other, basis, _day(moment[:10]), listed,
-            firsts.get(key, entry),
-        )  # fmt: skip
-    return found
-
-
-def _first_entries(store: Store, kind: str, keys: list[str], every: bool) -> dict[str, int]:
-    """Return the entries with which amended records were first recorded."""
-    if every:
-        # Only few of all were amended: these are looked up, the others' versions are their first.
-        table = MIRRORS[kind]
-        keys = [
-            row.key for row in store.rows(select(table.c.key).where(table.c.until.is_not(None)))
-        ]
-    query = (
-        select(HISTORY.c.key, func.min(HISTORY.c.entry))
-        .where(HISTORY.c.kind == kind)
-        .group_by(HISTORY.c.key)
-    )
-    return {row[0]: row[1] for row in store.rows_by(query, HISTORY.c.key, dict.fromkeys(keys))}
-
-
-def _surroundings(store: Store, names: _Names, cut: Cut, known_at: Known) -> None:
-    """Add the sources that are cited or criticised, and the parties with all above them."""
-    wanted = {source for claim in cut.claims.values() for source in claim.sources}
-    wanted |= {source for link in cut.links for source in link.sources}
-    wanted |= {link.to for link in cut.links if link.to_kind == "source"}
-    cut.sources = _sources(store, names, wanted, known_at)
-    parties = {party for claim in cut.claims.values() for party in claim.claimants}
-    parties |= {source.publisher for source in cut.sources.values() if source.publisher}
-    while parties:
-        found = _parties(store, names, parties, known_at)
-        cut.parties |= found
-        above = {party.part_of for party in found.values() if party.part_of}
-        parties = above - cut.parties.keys()
-
-
-def _sources(store: Store, names: _Names, keys: set[str], known_at: Known) -> dict[str, CutSource]:
-    table = MIRRORS["source"]
-    columns = "key publisher authors published published_latest accessed_latest removed"
-    query = select(*(table.c[name] for name in columns.split())).where(standing_at(table, known_at))
-    rows = list(store.rows_by(query, table.c.key, sorted(keys)))
-    names.learn("party", {row.publisher for row in rows if row.publisher})
-    found = {
-        row.key: CutSource(
-            row.key,
-            names.of("party", row.publisher) if row.publisher else None,
-            tuple(nfc(author) for author in parse(row.authors)) if row.authors else (),
-            [day for day in (row.published_latest, row.accessed_latest) if day is not None],
-            row.published is not None,
-            row.removed is not None,
-        )
-        for row in rows
-    }
-    captures = MIRRORS["capture"]
-    query = select(captures.c.source, captures.c.captured_at_latest)
-    if store.connection.execute(select(captures.c.entry).limit(1)).first() is not None:
-        query = query.where(standing_at(captures, known_at))
-        for source, day in store.connection.execute(query):
-            if held := found.get(names.of("source", source)):
-                held.captured = True
-                if day is not None:
-                    held.days.append(day)
-    return found
-
-
-def _parties(store: Store, names: _Names, keys: set[str], known_at: Known) -> dict[str, CutParty]:
-    table = MIRRORS["party"]
-    query = select(table.c.key, table.c.name, table.c.aliases, table.c.type, table.c.part_of)
-    query = query.where(standing_at(table, known_at))
-    rows = list(store.rows_by(query, table.c.key, sorted(keys)))
-    names.learn("party", {row.part_of for row in rows if row.part_of})
-    return {
-        row.key: CutParty(
-            row.key,
-            frozenset(
-                nfc(name)
-                for name in (row.key, row.name, *(parse(row.aliases) if row.aliases else ()))
-            ),
-            row.type,
-            names.of("party", row.part_of) if row.part_of else None,
-        )
-        for row in rows
-    }

@@ -67,8 +67,12 @@ def with_key(store: Store, key: str, known_at: Known = None) -> list[Held]:
 
 def of_kind(store: Store, kind: str, known_at: Known = None) -> Iterator[Held]:
     """Yield every record of a kind, in the order they were first recorded."""
-    query = _versions().where(HISTORY.c.kind == kind, _live(known_at)).order_by(HISTORY.c.entry)
-    for row in store.connection.execute(query):
+    # From the kind's own table: history is of all kinds, and would be read whole for a few records.
+    table = MIRRORS[kind]
+    query = _versions().join(table, table.c.entry == HISTORY.c.entry)
+    for row in store.connection.execute(
+        query.where(standing_at(table, known_at)).order_by(table.c.entry)
+    ):
         yield _held(row)
 
 
@@ -91,8 +95,9 @@ def ever(store: Store, kind: str, keys: Iterable[str], known_at: Known = None) -
 
 def keys_of(store: Store, kind: str, known_at: Known = None) -> list[str]:
     """Return the keys of a kind's records, in the order they were first recorded."""
-    query = select(HISTORY.c.key).where(HISTORY.c.kind == kind, _live(known_at))
-    return [key for (key,) in store.rows(query.order_by(HISTORY.c.entry))]
+    table = MIRRORS[kind]
+    query = select(table.c.key).where(standing_at(table, known_at)).order_by(table.c.entry)
+    return [key for (key,) in store.tuples(query)]
 
 
 def replacements(
@@ -269,7 +274,8 @@ def tallies(store: Store, known_at: Known = None) -> list[str]:
     query = (
         select(HISTORY.c.key)
         .select_from(table.join(HISTORY, table.c.entry == HISTORY.c.entry))
-        .where(table.c.formula.like("count(%"), standing_at(table, known_at))
+        .where(table.c.formula.is_not(None), standing_at(table, known_at))
+        .where(table.c.formula.like("count(%"))
     )
     return list(dict.fromkeys(row.key for row in store.rows(query)))
 

@@ -23,16 +23,17 @@ def report(value: Report) -> str:
     full = {claim.key for section in sections for claim in section.claims}
     full |= {against.attacker.key for section in sections for against in section.against}
     # Claims that are only mentioned bear their anchor where they are mentioned first.
-    return _environment().get_template("report.html").render(report=value, full=full)
+    return environment().get_template("report.html").render(report=value, full=full)
 
 
 def audit(value: Audit) -> str:
     """Return the audit as a page."""
-    return _environment().get_template("audit.html").render(audit=value)
+    return environment().get_template("audit.html").render(audit=value)
 
 
 @lru_cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return what pages are made with: autoescape on, and texts of records through ``said``."""
     environment = Environment(
         loader=PackageLoader("claimledger.publish.formats"),
         autoescape=True,

@@ -1,0 +1,1 @@
+"""Pictures of a ledger: the graph of claims, and figures over time."""

@@ -1,0 +1,176 @@
+"""Pictures: nothing collides, nothing runs out of its box, everything is told in words too."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import pytest
+
+from claimledger.ledger import Ledger
+from claimledger.publish.pictures import exports
+from claimledger.publish.pictures.layout import HEIGHT, WIDEST, WIDTH, place
+from claimledger.publish.pictures.page import graph_page
+from claimledger.publish.pictures.scene import MOST, Scene, around, scene
+from claimledger.publish.pictures.svg import FAMILIES, graph_svg, in_words
+from claimledger.publish.pictures.text import clipped, lines_of, width
+from claimledger.publish.pictures.timeline import timeline, timeline_svg
+from small_cases import answers_of, case, record
+
+ROOT = Path(__file__).parent.parent
+HOSTILE = '</text><script>alert(1)</script>\u202e"\x1b[31m海外' + "W" * 300
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(ledger: Ledger) -> Scene:
+    answers = answers_of(ledger)
+    return scene(ledger, answers, answers.graph.claims, "All")
+
+
+@pytest.fixture
+def many(ledger: Ledger) -> Ledger:
+    """A star, a chain, two who disagree, a criticised source, one alone, hostile text."""
+    names = [f"a{n}" for n in range(40)]
+    links = [f"{one} contradicts hub" for one in names[:20]]
+    links += [f"{one} supports {other}" for one, other in pairwise(names)]
+    drawn_case = case(
+        [*(f"{name}: who{name}" for name in names), "hub: hubert", "old: x", "new: x", "alone: y",
+         *(f"copy{n}: z{n}" for n in range(7)), "critic: k"],
+        [*links, "new updates old", *(f"copy{n} repeats hub" for n in range(7)), "critic undercuts @hub-page"],
+        extra={"hub": {"statement": HOSTILE, "figures": [{"measure": "stations", "value": "54"}]},
+               "new": {"figures": [{"measure": "stations", "value": "over 60"}], "about": "2022"},
+               "old": {"figures": [{"measure": "stations", "value": "40–50"}], "about": "2021~"}},
+    )  # fmt: skip
+    record(ledger, drawn_case)
+    return ledger
+
+
+def test_no_two_boxes_overlap_and_all_lie_on_the_page(many: Ledger) -> None:
+    value = drawn(many)
+    placed = place(value)
+    assert placed.at.keys() == {box.key for box in value.boxes}
+    for (ax, ay), (bx, by) in combinations(placed.at.values(), 2):
+        assert abs(ax - bx) >= WIDTH or abs(ay - by) >= HEIGHT
+    for x, y in placed.at.values():
+        assert 0 <= x <= placed.width - WIDTH
+        assert 0 <= y <= placed.height - HEIGHT
+    assert placed.width <= WIDEST + 2 * WIDTH
+
+
+def test_no_label_runs_out_of_its_box(many: Ledger) -> None:
+    tree = ET.fromstring(graph_svg(drawn(many)))
+    for node in tree.iter(f"{SVG}g"):
+        if node.get("class") == "node":
+            for text in node.iter(f"{SVG}text"):
+                size = 13.6 if text.get("class") == "who" else 10.5 if text.get("class") else 12
+                assert float(str(text.get("x"))) + width("".join(text.itertext()), size) <= WIDTH
+                assert float(str(text.get("y"))) <= HEIGHT
+
+
+def test_repeats_are_folded_into_what_they_repeat_with_a_count(many: Ledger) -> None:
+    value = drawn(many)
+    hub = next(box for box in value.boxes if box.key == "hub")
+    assert hub.folded == tuple(f"copy{n}" for n in range(7))
+    assert "+ 7 that repeat it" in graph_svg(value)
+    assert "Drawn in what they repeat: 7 that only repeat." in in_words(value)
+
+
+def test_every_family_has_a_line_and_a_mark_of_its_own() -> None:
+    marks = [mark for family, (_, mark) in FAMILIES.items() if family not in ("shared", "cites")]
+    assert len(set(marks)) == len(marks)
+    style = graph_svg(Scene("x", (), (), ""))
+    for family in FAMILIES:
+        assert family in ("shared",) or f".{family}-line" in style
+
+
+def test_past_a_hundred_boxes_each_dispute_is_one(ledger: Ledger) -> None:
+    pairs = [(f"a{n}", f"b{n}") for n in range(60)]
+    record(ledger, case([f"{key}: by{key}" for pair in pairs for key in pair],
+                        [f"{one} contradicts {other}" for one, other in pairs]))  # fmt: skip
+    value = drawn(ledger)
+    assert len(value.boxes) == 60 <= MOST
+    assert {box.kind for box in value.boxes} == {"dispute"}
+    assert "each of 60 disputes is one" in value.told
+
+
+def test_depth_goes_so_many_links_away(ledger: Ledger) -> None:
+    record(ledger, case(["a: one", "b: two", "c: three", "d: four"],
+                        ["b contradicts a", "c repeats b", "d derives_from c"]))  # fmt: skip
+    answers = answers_of(ledger)
+    assert [len(around(answers, "a", depth)) for depth in (1, 2, 3)] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("face", ["svg", "html", "dot", "graphml", "timeline"])
+def test_hostile_text_stays_text_in_every_face(many: Ledger, face: str) -> None:
+    value, answers = drawn(many), answers_of(many)
+    made = {
+        "svg": lambda: graph_svg(value), "html": lambda: graph_page(value), "dot": lambda: exports.dot(value),
+        "graphml": lambda: exports.graphml(value),
+        "timeline": lambda: timeline_svg(timeline(many, answers, answers.graph.claims, HOSTILE)),
+    }[face]()  # fmt: skip
+    assert "<script>alert" not in made or face == "dot"  # a quoted string there, and no markup
+    assert "\u202e" not in made
+    assert "\x1b" not in made
+    assert "海外" in made or face not in ("svg", "html")
+    if face in ("svg", "graphml", "timeline"):
+        ET.fromstring(made)
+
+
+def test_the_page_loads_nothing_and_its_data_is_whole(many: Ledger) -> None:
+    page = graph_page(drawn(many))
+    assert not re.findall(r'(?:src|href)="(?!#)', page)
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert data
+    assert json.loads(data.group(1))["hub"]["folded"] == [f"copy{n}" for n in range(7)]
+
+
+def test_graphml_is_read_back_by_networkx(many: Ledger) -> None:
+    value = drawn(many)
+    graph = nx.parse_graphml(exports.graphml(value))
+    assert graph.number_of_nodes() == len(value.boxes)
+    assert graph.number_of_edges() == len(value.lines)
+    assert graph.nodes["new"]["standing"] == "single-origin"
+
+
+def test_png_shows_letters(many: Ledger) -> None:
+    assert exports.png(graph_svg(drawn(many)), 0.5).startswith(b"\x89PNG")
+
+
+def test_a_timeline_holds_every_figure_as_it_is(many: Ledger) -> None:
+    answers = answers_of(many)
+    value = timeline(many, answers, answers.graph.claims, "All", "stations")
+    (panel,) = value.panels
+    by_key = {point.key: point for point in panel.points}
+    assert (by_key["new"].low, by_key["new"].high, by_key["new"].renews) == (60, None, "old")
+    assert (by_key["old"].low, by_key["old"].high) == (40, 50)
+    assert by_key["old"].first < by_key["old"].last
+    assert by_key["hub"].contested
+    tree = ET.fromstring(timeline_svg(value))
+    classes = [str(one.get("class")) for one in tree.iter()]
+    assert classes.count("mark") == 3 + 2  # a mark a figure, and one a claimant in the key
+    assert {"join", "span", "range", "contested"} <= set(classes)
+
+
+@pytest.mark.parametrize("text", ["", "x" * 500, "海外服务站" * 40, HOSTILE, "a b " * 100])
+def test_texts_are_cut_to_their_room(text: str) -> None:
+    assert width(clipped(text, 100)) <= 100
+    for line in lines_of(text, 150, 3):
+        assert width(line) <= 150
+    assert len(lines_of(text, 150, 3)) <= 3
+
+
+def test_the_same_ledger_gives_the_same_picture() -> None:
+    with Ledger.open(ROOT / "ledger.db") as ledger:
+        assert graph_svg(drawn(ledger)) == graph_svg(drawn(ledger))
+
+
+def test_report_and_audit_pages_hold_their_pictures(call: Any) -> None:
+    for words in (["report"], ["audit", "sd-harassment"]):
+        page = call("--ledger", ROOT / "ledger.db", *words, "--format", "html").stdout
+        assert page.count('<img src="data:image/svg+xml;base64,') >= 1
+        assert re.search(r'alt="[^"]*contradicts|alt="[^"]*repeated by', page)
