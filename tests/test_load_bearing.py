@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 
+from claimledger.disputes.disputes import disputes
 from claimledger.disputes.graph import graph_of
+from claimledger.disputes.lineage import lineage
 from claimledger.disputes.loadbearing import Loads
 from claimledger.disputes.origins import OriginFinder
 from claimledger.disputes.revisions import Revisions
@@ -91,3 +94,51 @@ def test_a_chain_of_a_hundred_thousand_costs_its_length() -> None:
     assert loads.of("source", "s").others == 0
     assert loads.of("source", "s").own == size
     assert loads.of("party", "p0").others == size - size // 50
+
+
+LONG = 20_000
+HARD = {
+    "a chain of derivations": (
+        [("derives_from", n, n - 1) for n in range(1, LONG)],
+        "single-origin",
+    ),
+    "a ring": ([("repeats", n, (n + 1) % LONG) for n in range(LONG)], "single-origin"),
+    "a ladder": (
+        [("repeats", n, n - step) for n in range(2, LONG) for step in (1, 2)],
+        "single-origin",
+    ),
+    "all contradict the next": ([("contradicts", n, n - 1) for n in range(1, LONG)], "contested"),
+    "all contradict one": ([("contradicts", n, 0) for n in range(1, LONG)], "contested"),
+    "each renews the one before": (
+        [("updates", n, n - 1) for n in range(1, LONG)],
+        "single-origin",
+    ),
+    "each takes the one before back": (
+        [("retracts", n, n - 1) for n in range(1, LONG)],
+        "single-origin",
+    ),
+    "all agree": ([("corroborates", n, n - 1) for n in range(1, LONG)], "single-origin"),
+}
+
+
+@pytest.mark.parametrize("name", list(HARD))
+def test_graphs_built_to_break_answers_are_answered_whole(name: str) -> None:
+    """Each of 20,000 claims is answered; what grew with their square would take minutes here."""
+    links, last = HARD[name]
+    claims = {
+        f"c{n:05}": CutClaim(f"c{n:05}", n, ("p",), "observed", None, None, 700_000, sources=("s",))
+        for n in range(LONG)
+    }
+    made = [
+        CutLink(f"l{n}", n, kind, f"c{one:05}", "claim", f"c{other:05}", "judged", 700_000)
+        for n, (kind, one, other) in enumerate(links)
+    ]
+    sources = {"s": CutSource("s", None, (), [], False, False)}
+    parties = {"p": CutParty("p", frozenset(), None, None)}
+    answers = Answers(graph_of(Cut(claims, made, sources, parties)))
+    told = {key: answers.as_json(key) for key in claims}
+    assert told[f"c{LONG - 1:05}"]["standing"] == last
+    assert all(one["at_least"] <= one["at_most"] <= 1 for one in told.values())
+    disputes(answers)
+    assert lineage(answers, f"c{LONG - 1:05}")
+    assert Loads(answers).of("party", "p").others == 0

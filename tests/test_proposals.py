@@ -17,6 +17,7 @@ from claimledger.intake.answering import decide
 from claimledger.ledger import Ledger
 from claimledger.records.link import Link
 from small_cases import Records, answers_of, case, record
+from test_commands import Terminal
 
 
 def said(value: str, **fields: Any) -> dict[str, Any]:
@@ -215,3 +216,52 @@ def test_the_commands_ask_and_answer(call: Any, path: Path) -> None:
     assert "Accepted figures-conflict:b:a: link L1" in done.stdout
     assert call("propose").stdout == "0 questions.\n"
     assert "did you mean near-copy?" in call("propose", "--rule", "nearcopy").stderr
+
+
+def test_questions_are_answered_one_after_another_at_a_terminal(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, ASKED["figures-conflict"][0])
+        record(ledger, [{"kind": "subject", "key": "again", "label": "The Topic"}])
+        record(ledger, [{"kind": "subject", "key": "third", "label": "the TOPIC"}])
+    screen = Terminal(path.parent, "accept")
+    screen.until("Question 1 of 3")
+    screen.until("q quit")
+    screen.type("x")
+    screen.until("q quit")  # what is none of these is asked again
+    screen.type("d")
+    screen.until("Why")
+    screen.type("two topics")
+    screen.until("Declined")
+    screen.until("Question 2 of 3")
+    screen.until("q quit")
+    screen.type("")
+    screen.until("Question 3 of 3")
+    screen.until("q quit")
+    screen.type("a")
+    screen.until("Why")
+    screen.type("read both")
+    screen.until("Accepted: link L1")
+    screen.until("No more questions")
+    assert screen.status() == 0
+    with Ledger.open(path) as ledger:
+        outcomes = [held.record.as_json()["outcome"] for held in ledger.records("decision")]
+        assert outcomes == ["declined", "accepted"]
+
+
+def test_stopping_keeps_what_was_answered(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        for key in ("again", "third"):
+            record(
+                ledger, [*case(["a: one"]), {"kind": "subject", "key": key, "label": "the topic"}]
+            )
+    screen = Terminal(path.parent, "decline")
+    screen.until("q quit")
+    screen.type("d")
+    screen.until("Why")
+    screen.type("no")
+    screen.until("Question 2")
+    screen.until("q quit")
+    screen.interrupt()
+    assert "1 answer kept" in screen.shown
+    with Ledger.open(path) as ledger:
+        assert len(list(ledger.records("decision"))) == 1

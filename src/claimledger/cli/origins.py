@@ -81,7 +81,7 @@ def _of_claim(call: Call, key: str, ties: list[tuple[str, str]]) -> None:
                 "at_least": found.at_least,
                 "at_most": found.at_most,
                 "assertion": list(members),
-                "roots": [asdict(root) for root in found.roots],
+                "roots": [root.as_json() for root in found.roots],
                 "same": [asdict(merger) for merger in found.same],
                 "perhaps": [asdict(merger) for merger in found.perhaps],
                 "set_aside": [list(tie) for tie in ties],

@@ -151,28 +151,45 @@ def _answer(call: Call, outcome: Outcome, ids: tuple[str, ...], given: dict[str,
 
 
 def _one_after_another(call: Call, given: dict[str, Any], who: str) -> None:
+    if call.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageMistake("name the ids to answer, or call this at a terminal")
+    kept = 0
+    with call.writing() as ledger:
+        found = _asked(call, ledger, given["since"], given["rule"])
+        try:
+            for place, one in enumerate(found, 1):
+                click.echo()
+                say(f"Question {place} of {len(found)}")
+                kept += _asked_one(ledger, one, given["reason"], who)
+        except (click.Abort, _Enough):
+            click.echo()
+            say(f"Stopped; {count(kept, 'answer')} kept.")
+            return
+    say("No more questions." if found else "There are no questions.")
+
+
+class _Enough(Exception):
+    """Leaves the questions that are left for another time."""
+
+
+def _asked_one(ledger: Ledger, one: Proposal, reason: str | None, who: str) -> bool:
+    """Ask one question at the prompt; return whether it was answered. Each answer is kept at once."""
+    from claimledger.errors import Refused
     from claimledger.intake.answering import decide
     from claimledger.publish.names import Names
 
-    if call.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageMistake("name the ids to answer, or call this at a terminal")
     answers: dict[str, Outcome] = {"a": "accepted", "d": "declined"}
-    with call.writing() as ledger:
-        found = _asked(call, ledger, given["since"], given["rule"])
-        for place, one in enumerate(found, 1):
-            click.echo()
-            say(f"Question {place} of {len(found)}")
-            _say(one, Names(ledger))
-            choice = click.prompt("a accept, d decline, s skip, q quit", default="s", show_default=False,
-                                  type=click.Choice(["a", "d", "s", "q"]), show_choices=False)  # fmt: skip
-            if choice == "q":
-                break
-            if choice in answers:
-                reason = given["reason"] or click.prompt("Why")
-                made = decide(ledger, one, answers[choice], reason, by=who)
-                say(
-                    answers[choice].capitalize()
-                    + (f": link {made}" if made else "")
-                    + f", as {who}."
-                )
-    say("No more questions." if found else "There are no questions.")
+    _say(one, Names(ledger))
+    choice = click.prompt("a accept, d decline, s skip, q quit", default="s", show_default=False,
+                          type=click.Choice(["a", "d", "s", "q"]), show_choices=False)  # fmt: skip
+    if choice == "q":
+        raise _Enough
+    if choice not in answers:
+        return False
+    try:
+        made = decide(ledger, one, answers[choice], reason or click.prompt("Why"), by=who)
+    except Refused as error:
+        say(str(error), hang=2)
+        return False
+    say(answers[choice].capitalize() + (f": link {made}" if made else "") + f", as {who}.")
+    return True

@@ -24,6 +24,10 @@ FLAGS: dict[str, str] = {
 """Every flag, the gravest first."""
 
 
+_MOST_NAMED = 12
+"""Claims of a loop that a flag names: each of thousands would name all the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
     """One flag of a claim: its kind, and the records it is about."""
@@ -45,7 +49,8 @@ def _flags(answers: Answers, key: str) -> Iterator[Flag]:
     graph = answers.graph
     claim = graph.claims[key]
     if answers.needs.circular(key):
-        yield Flag("circular", tuple(k for k in answers.needs.loop(key) if k != key))
+        loop = answers.needs.loop(key)[: _MOST_NAMED + 1]
+        yield Flag("circular", tuple(k for k in loop if k != key)[:_MOST_NAMED])
     if late := _repeats_later(answers, key):
         yield Flag("anachronism", late)
     if _before_the_fact(answers, key):

@@ -24,12 +24,32 @@ class Root:
     """Where the following of repeats ends: a claim, or a loop of claims, with its inputs."""
 
     claims: tuple[str, ...]
-    inputs: tuple[str, ...] = ()
     established: bool = False
     """Whether how they know is recorded, and a source of their own is cited."""
 
     lacking: str = ""
     """Why it is not established: ``grounds`` or ``own source``."""
+
+    graph: Graph | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All that it rests on, near and far.
+
+        Sought when asked for: in a chain of derivations each claim's would be all the rest.
+        """
+        if self.graph is None:
+            return ()
+        return tuple(sorted(upstream(self.graph, self.claims) - set(self.claims)))
+
+    def as_json(self) -> dict[str, object]:
+        """Return the root as an object."""
+        return {
+            "claims": list(self.claims),
+            "inputs": list(self.inputs),
+            "established": self.established,
+            "lacking": self.lacking,
+        }
 
     @property
     def name(self) -> str:
@@ -77,6 +97,8 @@ class OriginFinder:
     """Reasons for merging that are not to count, each with what is shared."""
 
     _found: dict[tuple[str, bool], Origins] = field(default_factory=dict)
+    _whole: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of the roots being counted: their claims with all they rest on."""
 
     def of(self, key: str) -> Origins:
         """Return the origins of a claim: those of its assertion, none where it is retracted."""
@@ -122,9 +144,9 @@ class OriginFinder:
         return [roots[claims] for claims in sorted(roots)]
 
     def _root(self, loop: tuple[str, ...], standing: list[str]) -> Root:
-        inputs = upstream(self.graph, loop) - set(loop)
         lacking = min((self._lacking(key) for key in standing), key=["", *_LACKS].index)
-        return Root(loop, tuple(sorted(inputs)), not lacking, lacking)
+        rests = any(self.rests.of(key) for key in loop)
+        return Root(loop, not lacking, lacking, self.graph if rests else None)
 
     def _lacking(self, key: str) -> str:
         claim = self.graph.claims[key]
@@ -145,6 +167,7 @@ class OriginFinder:
             return NONE
         if len(roots) == 1:
             return Origins(1, 1, (roots[0],))  # nothing to merge
+        self._whole = {root.name: (*root.claims, *root.inputs) for root in roots}
         union = Union(root.name for root in roots)
         same = self._merge(union, roots, self._identities)
         at_most = len({union.find(root.name) for root in roots})
@@ -170,7 +193,7 @@ class OriginFinder:
         return mergers
 
     def _identities(self, root: Root) -> Iterator[tuple[str, str]]:
-        for key in (*root.claims, *root.inputs):
+        for key in self._whole[root.name]:
             yield "upstream claim", key
         for party in self._claimants(root):
             yield "claimant", party
@@ -203,13 +226,11 @@ class OriginFinder:
         return mergers
 
     def _claimants(self, root: Root) -> list[str]:
-        found = {
-            p for key in (*root.claims, *root.inputs) for p in self.graph.claims[key].claimants
-        }
+        found = {p for key in self._whole[root.name] for p in self.graph.claims[key].claimants}
         return sorted(found)
 
     def _sources(self, root: Root) -> list[str]:
-        found = {s for key in (*root.claims, *root.inputs) for s in self.graph.claims[key].sources}
+        found = {s for key in self._whole[root.name] for s in self.graph.claims[key].sources}
         return sorted(found)
 
 

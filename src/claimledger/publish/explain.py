@@ -127,7 +127,9 @@ class _Explainer:
         needs = self.answers.needs.of(self.key)
         if self.answers.needs.circular(self.key):
             loop = self.answers.needs.loop(self.key)
-            yield Sentence("It rests on itself through others, which count as one with it.", loop)
+            yield Sentence(
+                "It rests on itself through others, which count as one with it.", loop[:MOST]
+            )
         for need in needs[:MOST]:
             how = "is computed or inferred from" if need.derived else "passes on"
             several = "one of these" if len(need.alternatives) > 1 else "this claim"
@@ -136,7 +138,7 @@ class _Explainer:
                 if need in fallen
                 else "."
             )
-            yield Sentence(f"It {how} {several}{end}", need.alternatives)
+            yield Sentence(f"It {how} {several}{end}", need.alternatives[:MOST])
         yield from self._more(len(needs), "claims it rests on", (self.key,))
 
     def _origins(self) -> Iterator[Sentence]:
@@ -153,7 +155,9 @@ class _Explainer:
                 "grounds": "nobody has recorded how they know",
                 "own source": "no source of their own is cited",
             }[root.lacking]
-            yield Sentence(f"{who} is where the trail ends: {knows}.", (*root.claims, *root.inputs))
+            yield Sentence(
+                f"{who} is where the trail ends: {knows}.", (*root.claims, *root.inputs)[:MOST]
+            )
         yield from self._more(len(found.roots), "such ends", (self.key,))
         for merger, sure in [(m, True) for m in found.same] + [(m, False) for m in found.perhaps]:
             told = words.merger(merger, self.names).partition(": ")[2]

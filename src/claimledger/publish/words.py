@@ -283,7 +283,9 @@ def root(one: Root, names: Names) -> str:
     claim = names.claim(one.name)
     who = names.claimants(claim)
     loop = f" (a loop with {', '.join(one.claims[1:])})" if len(one.claims) > 1 else ""
-    inputs = f", from {', '.join(one.inputs)}" if one.inputs else ""
+    resting = one.inputs
+    more = f" and {len(resting) - 12:,} more" if len(resting) > 12 else ""
+    inputs = f", from {', '.join(resting[:12])}{more}" if resting else ""
     lacks = {
         "": "",
         "grounds": "; how they know: " + GROUNDS[claim.grounds],
