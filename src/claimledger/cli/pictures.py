@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -112,6 +112,8 @@ def timeline(
             keys = list(answers.graph.claims)
         title = f"Figures about {subject}" if subject else "Figures over time"
         value = made(ledger, answers, keys, title, measure, call.known)
+        if measure is not None and not value.panels:
+            _no_such(measure, made(ledger, answers, keys, title, None, call.known).measures)
     svg = timeline_svg(value)
     if form == "png":
         _write(exports.png(svg), output)
@@ -120,6 +122,15 @@ def timeline(
         _write(page.encode(), output)
     else:
         _write(svg.encode(), output)
+
+
+def _no_such(measure: str, known: tuple[str, ...]) -> NoReturn:
+    from claimledger.errors import Unreadable
+    from claimledger.records.check import nearest
+
+    near = nearest(measure, known) or list(known[:8])
+    hint = f"; nearest: {', '.join(near)}" if near else ""
+    raise Unreadable(f"no figure here counts {measure!r}{hint}")
 
 
 def _write(data: bytes, output: str | None) -> None:

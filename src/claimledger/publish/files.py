@@ -14,7 +14,11 @@ from typing import BinaryIO
 def writing_whole(path: str) -> Iterator[BinaryIO]:
     """Write to a file beside the target, which takes its place only when all is written."""
     target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
+    except OSError as error:
+        # Told is the file that was asked for, not the one beside it.
+        raise OSError(error.errno, error.strerror, path) from None
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream

@@ -60,6 +60,9 @@ class Timeline:
 
     title: str
     panels: tuple[Panel, ...]
+    measures: tuple[str, ...]
+    """Every measure there is, also those not drawn."""
+
     told: str
 
 
@@ -110,7 +113,8 @@ def timeline(
     )
     left = len(order) - len(panels)
     told = f"{left} more measures are not drawn; name one with --measure." if left else ""
-    return Timeline(title, panels, told)
+    measures = tuple(labels[concept].most_common(1)[0][0] for concept in order)
+    return Timeline(title, panels, measures, told)
 
 
 def _scope(claim: Claim, figure: Figure) -> str:
