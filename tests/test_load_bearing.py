@@ -96,6 +96,16 @@ def test_a_chain_of_a_hundred_thousand_costs_its_length() -> None:
     assert loads.of("party", "p0").others == size - size // 50
 
 
+def test_a_source_bears_what_no_claim_of_it_bears_alone(ledger: Ledger) -> None:
+    """a1 ─corroborates─ a2, both citing only s; a paper repeats both."""
+    drawn = case(["a1: one @s", "a2: two @s", "paper: press"],
+                 ["a1 corroborates a2", "paper repeats a1", "paper repeats a2"])  # fmt: skip
+    record(ledger, drawn)
+    loads = Loads(answers_of(ledger))
+    assert loads.of("claim", "a1").others == loads.of("claim", "a2").others == 0
+    assert loads.others("source", "s") == ["paper"]
+
+
 LONG = 20_000
 HARD = {
     "a chain of derivations": (
