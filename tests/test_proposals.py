@@ -15,6 +15,7 @@ from claimledger.disputes.proposals.gathering import propose
 from claimledger.errors import Refused
 from claimledger.intake.answering import decide
 from claimledger.ledger import Ledger
+from claimledger.records.dates import Date
 from claimledger.records.link import Link
 from small_cases import Records, answers_of, case, record
 from test_commands import Terminal
@@ -147,6 +148,45 @@ def test_eleven_papers_with_one_figure_are_one_question(ledger: Ledger) -> None:
     (asked,) = propose(ledger)
     assert asked.rule == "figures-conflict"
     assert {asked.one, asked.other, *asked.also} == {"report", "other", *papers}
+
+
+def test_eleven_papers_that_nobody_linked_are_one_question_too(ledger: Ledger) -> None:
+    """Eleven papers with one figure, and one that says another number: two questions, not 66."""
+    papers = [f"p{n:02}" for n in range(11)]
+    extra = {key: said("5,432", about="2022") for key in papers} | {
+        "other": said("30", about="2022")
+    }
+    record(ledger, case([*(f"{p}: {p}-press" for p in papers), "other: rival"], extra=extra))
+    same, odd = sorted(propose(ledger), key=lambda one: one.type, reverse=True)
+    assert (same.type, odd.type) == ("repeats", "contradicts")  # they have the same words too
+    assert {same.one, same.other, *same.also} == set(papers)
+    assert {odd.one, odd.other, *odd.also} == {"other", *papers}
+    decide(ledger, same, "accepted", "one count", by="T")
+    answers = answers_of(ledger)
+    assert len(answers.assertions.members[answers.assertions.of["p00"]]) == 11
+    assert len(list(ledger.records("link"))) == 10
+    (left,) = propose(ledger)
+    assert left.type == "contradicts"
+
+
+def test_declining_them_all_at_once_leaves_none_of_the_pairs(ledger: Ledger) -> None:
+    papers = [f"p{n}" for n in range(4)]
+    extra = {key: said("5,432", about="2022") for key in papers}
+    record(ledger, case([f"{p}: {p}-press" for p in papers], extra=extra))
+    (asked,) = propose(ledger)
+    decide(ledger, asked, "declined", "by chance", by="T")
+    assert propose(ledger) == []
+    record(ledger, case(["p9: late-press"], extra={"p9": said("5,432", about="2022")}))
+    assert len(propose(ledger)) == 1
+
+
+def test_a_link_the_world_did_not_know_yet_is_not_proposed(ledger: Ledger) -> None:
+    drawn = case(["a: one", "b: two"], extra={key: said("5,432", asserted="2020") for key in "ab"},
+                 sources={"late": {"published": "2022"}})  # fmt: skip
+    drawn.append({"kind": "link", "key": "l", "type": "corroborates", "from": "a", "to": "b",
+                  "basis": "stated", "citations": [{"source": "late"}]})  # fmt: skip
+    record(ledger, drawn)
+    assert propose(ledger, as_of=Date.of("2021").latest) == []
 
 
 def test_merging_makes_two_origins_one(ledger: Ledger) -> None:

@@ -41,16 +41,20 @@ def _made(ledger: Ledger, proposal: Proposal, reason: str, by: str) -> str | Non
     if proposal.makes == "turn":
         for key in _links(ledger, proposal.other, proposal.one):
             ledger.withdraw("link", key, by=by, reason=reason)
-    link = Link(**{
-        "type": proposal.type,
-        "from": proposal.one,
-        "to": Target("claim", proposal.other),
-        "reason": reason,
-        "basis": "computed",
-        "rule": proposal.rule,
-        "part": proposal.part or None,
-    })  # fmt: skip
-    return ledger.record(link, by=by)[0]
+    pairs = [(proposal.one, proposal.type, proposal.other), *proposal.more]
+    links = [
+        Link(**{
+            "type": kind,
+            "from": one,
+            "to": Target("claim", other),
+            "reason": reason,
+            "basis": "computed",
+            "rule": proposal.rule,
+            "part": proposal.part or None,
+        })
+        for one, kind, other in pairs
+    ]  # fmt: skip
+    return ledger.record(*links, by=by)[0]
 
 
 def _links(ledger: Ledger, one: str, other: str) -> list[str]:

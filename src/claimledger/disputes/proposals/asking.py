@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 
+from claimledger.disputes.assertions import Union
 from claimledger.disputes.proposals import agreeing, conflicting, copies, doubles, newer, time
 from claimledger.disputes.proposals.base import Matter, Proposal, Rule
 from claimledger.records.vocabulary import MEASURE
@@ -48,7 +50,57 @@ def ask(matter: Matter, only: str | None = None) -> list[Proposal]:
     for first, later in _pairs(matter) if judging else ():
         if (asked := _judged(matter, judging, first, later)) is not None:
             _add(matter, found, asked)
-    return sorted(found.values(), key=lambda one: (-one.score, one.id))
+    return sorted(_gathered(matter, found.values()), key=lambda one: (-one.score, one.id))
+
+
+_SAYING_THE_SAME = ("figures-agree", "near-copy")
+_AT_ODDS = ("figures-conflict", "part-exceeds-whole")
+
+
+def _gathered(matter: Matter, found: Iterable[Proposal]) -> Iterator[Proposal]:
+    """Yield the questions with those about what would be one assertion made one.
+
+    Eleven papers with one figure, none of them linked yet, are one question and not fifty-five; and one
+    who says otherwise contradicts them once.
+    """
+    listed = list(found)
+    of = matter.answers.assertions.of
+    same = [one for one in listed if one.rule in _SAYING_THE_SAME]
+    odds = [one for one in listed if one.rule in _AT_ODDS]
+    union = Union(of[end] for one in (*same, *odds) for end in (one.one, one.other))
+    trees: dict[str, list[Proposal]] = defaultdict(list)
+    # The surest questions make the tree that joins them all; the others would say nothing more.
+    chosen = [
+        one
+        for one in sorted(same, key=lambda one: (-one.score, one.id))
+        if union.join(of[one.one], of[one.other])
+    ]
+    for one in chosen:
+        trees[union.find(of[one.one])].append(one)
+    yield from (_one_question(tree) for tree in trees.values())
+    sides: dict[frozenset[str], list[Proposal]] = defaultdict(list)
+    for one in odds:
+        sides[frozenset(union.find(of[end]) for end in (one.one, one.other))].append(one)
+    for alike in sides.values():
+        best = min(alike, key=lambda one: (-one.score, one.id))
+        ends = {end for one in alike for end in (one.one, one.other, *one.also)}
+        yield replace(best, also=tuple(sorted(ends - {best.one, best.other})))
+    yield from (one for one in listed if one.rule not in (*_SAYING_THE_SAME, *_AT_ODDS))
+
+
+def _one_question(tree: list[Proposal]) -> Proposal:
+    best, *rest = tree
+    if not rest:
+        return best
+    ends = {end for one in tree for end in (one.one, one.other, *one.also)} - {best.one, best.other}
+    resting = sha256(" ".join(sorted(one.rests for one in tree)).encode()).hexdigest()[:16]
+    return replace(
+        best,
+        asks=f"Do {{one}}, {{other}} and {len(ends):,} more say the same?",
+        also=tuple(sorted(ends)),
+        more=tuple((one.one, one.type, one.other) for one in rest),
+        rests=resting,
+    )
 
 
 def _judged(matter: Matter, rules: Iterable[Rule], first: str, later: str) -> Proposal | None:

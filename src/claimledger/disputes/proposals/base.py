@@ -52,6 +52,9 @@ class Proposal:
     also: tuple[str, ...] = ()
     """More claims that say the same as one of the two, and are meant with them."""
 
+    more: tuple[tuple[str, str, str], ...] = ()
+    """Further links that accepting makes, so that all of these say the same: from, type, to."""
+
     @property
     def id(self) -> str:
         """What people type: the rule and the two keys."""

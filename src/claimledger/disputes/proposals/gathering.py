@@ -42,11 +42,19 @@ def propose(
         whole(ledger, known_at, as_of) if since is None else changed(ledger, since, known_at, as_of)
     )
     declined = _decided(ledger, known_at)
-    return [
-        one
-        for one in ask(matter, rule)
-        if declined.get((one.rule, frozenset(one.about))) != one.rests
-    ]
+    asked = ask(matter, rule)
+    if as_of is not None:
+        # A link that the world did not know yet is in the ledger all the same.
+        asked = [one for one in asked if not _linked_since(ledger, one, known_at)]
+    return [one for one in asked if declined.get((one.rule, frozenset(one.about))) != one.rests]
+
+
+def _linked_since(ledger: Ledger, one: Proposal, known_at: int | None) -> bool:
+    if one.kind != "claim" or one.makes != "link":
+        return False
+    pointing = ledger.referrers("claim", [one.one], known_at).get(one.one, [])
+    links = ledger.some_links([held.entry for held in pointing if held.kind == "link"], known_at)
+    return any({one.one, one.other} == {link.from_, link.to} for link in links.links)
 
 
 def whole(ledger: Ledger, known_at: int | None = None, as_of: int | None = None) -> Matter:
