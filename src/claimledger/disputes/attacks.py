@@ -70,16 +70,22 @@ class Attacks:
 def attacks(graph: Graph, asserted: Assertions, rests: Needs, revised: Revisions) -> Attacks:
     """Return the attacks in a graph."""
     opposed = _opposed(graph, asserted)
-    own = {
-        key: listed for key in graph.claims if (listed := list(_own(graph, asserted, opposed, key)))
-    }
-    found: dict[str, list[Attack]] = {key: list(listed) for key, listed in own.items()}
+    criticised = set(graph.criticised)
+    found: dict[str, list[Attack]] = {}
+    for key in _reachable(graph, asserted, opposed):
+        if _aimed_at(graph, key, criticised):
+            if listed := list(_own(graph, asserted, opposed, key)):
+                found[key] = listed
+        else:
+            # Hit only as one of its assertion: thousands may share the list, which nobody changes.
+            found[key] = opposed[asserted.of[key]]
+    own = dict(found)
     for loop in set(rests.loops.values()):
         inside = set(loop)
         outside = [a for member in loop for a in own.get(member, ()) if a.attacker not in inside]
         for member in loop if outside else ():
-            held = found.setdefault(member, [])
-            held += [attack for attack in outside if attack not in held]
+            held = found.get(member, [])
+            found[member] = [*held, *(attack for attack in outside if attack not in held)]
     current = _kept(found, revised, True)
     past = _kept(found, revised, False)
     questioned = {
@@ -94,11 +100,13 @@ def attacks(graph: Graph, asserted: Assertions, rests: Needs, revised: Revisions
 def _kept(
     found: Mapping[str, list[Attack]], revised: Revisions, counting: bool
 ) -> dict[str, tuple[Attack, ...]]:
-    kept = {
-        key: tuple(attack for attack in listed if revised.counts(attack.attacker) is counting)
-        for key, listed in found.items()
-    }
-    return {key: listed for key, listed in kept.items() if listed}
+    kept: dict[int, tuple[Attack, ...]] = {}
+    for listed in found.values():
+        if id(listed) not in kept:
+            kept[id(listed)] = tuple(
+                attack for attack in listed if revised.counts(attack.attacker) is counting
+            )
+    return {key: attacks for key, listed in found.items() if (attacks := kept[id(listed)])}
 
 
 def _opposed(graph: Graph, asserted: Assertions) -> dict[str, list[Attack]]:
@@ -114,23 +122,23 @@ def _opposed(graph: Graph, asserted: Assertions) -> dict[str, list[Attack]]:
     return found
 
 
+def _aimed_at(graph: Graph, key: str, criticised: set[str]) -> bool:
+    """Whether any attack is aimed at a claim itself or at a source it cites."""
+    return (
+        key in graph.ending("undercuts")
+        or key in graph.ending("contradicts")
+        or key in graph.beginning("contradicts")
+        or not criticised.isdisjoint(graph.claims[key].sources)
+    )
+
+
 def _reachable(
     graph: Graph, asserted: Assertions, opposed: Mapping[str, list[Attack]]
 ) -> Iterator[str]:
     """Yield the claims that any link of dispute could be an attack on."""
-    undercut, ours, theirs = (
-        graph.ending("undercuts"), graph.ending("contradicts"), graph.beginning("contradicts")
-    )  # fmt: skip
     criticised = set(graph.criticised)
-    of = asserted.of
-    for key, claim in graph.claims.items():
-        if (
-            of[key] in opposed
-            or key in undercut
-            or key in ours
-            or key in theirs
-            or not criticised.isdisjoint(claim.sources)
-        ):
+    for key in graph.claims:
+        if asserted.of[key] in opposed or _aimed_at(graph, key, criticised):
             yield key
 
 
