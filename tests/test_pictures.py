@@ -59,7 +59,7 @@ def test_no_two_boxes_overlap_and_all_lie_on_the_page(many: Ledger) -> None:
     for x, y in placed.at.values():
         assert 0 <= x <= placed.width - WIDTH
         assert 0 <= y <= placed.height - HEIGHT
-    assert placed.width <= WIDEST + 2 * WIDTH
+    assert placed.width <= 1.3 * WIDEST + 2 * WIDTH
 
 
 def test_no_label_runs_out_of_its_box(many: Ledger) -> None:

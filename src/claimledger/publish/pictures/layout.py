@@ -66,7 +66,7 @@ def _rows(layers: list[list[tuple[float, str]]]) -> Iterator[tuple[str, tuple[fl
     room = max(1, WIDEST // ACROSS)
     top = 0.0
     most = max(x for layer in layers for x, _ in layer)
-    wide = any(len(layer) > room for layer in layers) or (most - least) / 72 * ACROSS > WIDEST
+    wide = any(len(layer) > room for layer in layers) or (most - least) / 72 * ACROSS > 1.3 * WIDEST
     for layer in layers:
         for first in range(0, len(layer), room if wide else len(layer)):
             row = layer[first : first + room] if wide else layer
