@@ -59,7 +59,41 @@ def test_no_two_boxes_overlap_and_all_lie_on_the_page(many: Ledger) -> None:
     for x, y in placed.at.values():
         assert 0 <= x <= placed.width - WIDTH
         assert 0 <= y <= placed.height - HEIGHT
-    assert placed.width <= 1.3 * WIDEST + 2 * WIDTH
+    assert placed.width <= WIDEST + 2 * WIDTH
+
+
+def along(path: str) -> list[tuple[float, float]]:
+    """Points along a path of straight lines or of one cubic curve."""
+    numbers = [float(number) for number in re.findall(r"-?[0-9.]+", path)]
+    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    steps = [step / 60 for step in range(61)]
+    if "C" not in path:
+        return [
+            (ax + (bx - ax) * t, ay + (by - ay) * t)
+            for (ax, ay), (bx, by) in pairwise(points) for t in steps
+        ]  # fmt: skip
+    weights = [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t in steps]
+    return [tuple(sum(w * p[axis] for w, p in zip(four, points, strict=True)) for axis in (0, 1))
+            for four in weights]  # type: ignore[misc]  # fmt: skip
+
+
+def test_no_line_runs_under_a_box_which_would_seem_to_join_others(many: Ledger) -> None:
+    with Ledger.open(ROOT / "ledger.db") as worked:
+        answers = answers_of(worked)
+        disputed = [key for key in answers.graph.claims if answers.attacks.contested(key)]
+        disputed += [link.from_ for key in disputed for link in answers.graph.to("undercuts", key)]
+        for value in (drawn(many), scene(worked, answers, disputed, "Disputed")):
+            placed = place(value)
+            tree = ET.fromstring(graph_svg(value))
+            lines = [one for one in tree.iter(f"{SVG}path") if one.get("data-one")]
+            assert len(lines) == len(value.lines) > 5
+            for line in lines:
+                for x, y in along(str(line.get("d"))):
+                    for key, (left, top) in placed.at.items():
+                        inside = left + 1 < x < left + WIDTH - 1 and top + 1 < y < top + HEIGHT - 1
+                        assert not inside, (
+                            f"{line.get('data-one')} to {line.get('data-other')} under {key}"
+                        )
 
 
 def test_no_label_runs_out_of_its_box(many: Ledger) -> None:

@@ -14,7 +14,7 @@ ACROSS, DOWN = 268, 156
 """From box to box, and from layer to layer, in user units."""
 
 MARGIN = 24
-WIDEST = 1900
+WIDEST = 2400
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def _parts(scene: Scene) -> list[dict[str, tuple[float, float]]]:
     """Return the linked parts, the largest first, each with its own corners from 0, 0."""
     number = {box.key: place for place, box in enumerate(scene.boxes)}
     keys = list(number)
-    # Older things below newer ones: what a claim speaks to stands under it.
+    # From the older to the newer, which stand under them.
     ends = ((number[one.one], number[one.other]) for one in scene.lines if one.one != one.other)
     edges: list[tuple[int | str, int | str]] = sorted({(min(pair), max(pair)) for pair in ends})
     if not edges:
@@ -66,7 +66,7 @@ def _rows(layers: list[list[tuple[float, str]]]) -> Iterator[tuple[str, tuple[fl
     room = max(1, WIDEST // ACROSS)
     top = 0.0
     most = max(x for layer in layers for x, _ in layer)
-    wide = any(len(layer) > room for layer in layers) or (most - least) / 72 * ACROSS > 1.3 * WIDEST
+    wide = any(len(layer) > room for layer in layers) or (most - least) / 72 * ACROSS > WIDEST
     for layer in layers:
         for first in range(0, len(layer), room if wide else len(layer)):
             row = layer[first : first + room] if wide else layer

@@ -83,7 +83,9 @@ def scene(
     as_of: int | None = None,
 ) -> Scene:
     """Return the scene of some claims and the links between them."""
-    claims = [key for key in dict.fromkeys(keys) if key in answers.graph.claims]
+    known = answers.graph.known_by
+    # In the order they became known: the same claims are the same picture wherever it stands.
+    claims = sorted({key for key in keys if key in known}, key=lambda key: (known[key], key))
     names = Names(ledger, known_at)
     names.learn("claim", claims)
     links = _links(ledger, set(claims), known_at, as_of)

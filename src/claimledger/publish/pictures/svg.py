@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import escape
 
 from claimledger.publish.pictures.layout import HEIGHT, WIDTH, Placed, place
+from claimledger.publish.pictures.routes import Point, route
 from claimledger.publish.pictures.scene import Box, Line, Scene
 from claimledger.publish.pictures.text import clipped, lines_of
 from claimledger.records.text import visible
@@ -28,7 +29,7 @@ STYLE = """
 .bar{fill:#8a1c1c}.gone{stroke:#666;stroke-width:1}
 text{font-family:system-ui,"DejaVu Sans","Noto Sans","Noto Sans CJK SC",sans-serif;font-size:12px;fill:#1a1a1a}
 .key{font-size:10.5px;fill:#555}.who{font-weight:600}.fold{font-size:10.5px;fill:#333}
-.line{fill:none;stroke:#555;stroke-width:1.4}.dispute-line{stroke:#8a1c1c;stroke-width:2.6}
+.line{fill:none;stroke-linejoin:round;stroke:#555;stroke-width:1.4}.dispute-line{stroke:#8a1c1c;stroke-width:2.6}
 .reply-line{stroke-dasharray:1.5 5;stroke-width:2;stroke-linecap:round}.support-line{stroke:#1d5c33;stroke-dasharray:9 3}
 .provenance-line{stroke:#2d4f8a}.cites-line{stroke-dasharray:1 3}.revision-line{stroke:#6b3f8a;stroke-dasharray:12 3 2 3}
 .mark{fill:none;stroke:#333;stroke-width:1.6}.full{fill:#2d4f8a}
@@ -66,8 +67,10 @@ def _parts(scene: Scene, placed: Placed, prefix: str) -> Iterator[str]:
     yield f'<rect class="page" width="{width}" height="{height}"/>'
     yield from _legend(scene, placed.height, prefix)
     yield '<g class="lines">'
-    for line in scene.lines:
-        yield _line(line, placed, prefix)
+    corners = list(placed.at.values())
+    for lane, line in enumerate(scene.lines):
+        path = route(placed.at[line.one], placed.at[line.other], corners, lane)
+        yield _line(line, path, prefix)
     yield "</g>"
     yield '<g class="boxes">'
     for box in scene.boxes:
@@ -104,43 +107,14 @@ def _legend(scene: Scene, top: float, prefix: str) -> Iterator[str]:
     yield f'<text class="fold" x="0" y="54">{safe(scene.told)}</text></g>'
 
 
-def _line(line: Line, placed: Placed, prefix: str) -> str:
-    start, end = _ends(placed.at[line.one], placed.at[line.other])
+def _line(line: Line, path: str, prefix: str) -> str:
     mark = f"url(#{prefix}m-{line.family})"
     both = f' marker-start="{mark}"' if line.symmetric else ""
     told = f"{line.one} {line.type} {line.other}" + (f": {line.reason}" if line.reason else "")
-    bend = _bend(start, end)
     return (
-        f'<path class="line {line.family}-line" data-one="{line.one}" data-other="{line.other}" d="{bend}"'
+        f'<path class="line {line.family}-line" data-one="{line.one}" data-other="{line.other}" d="{path}"'
         f' marker-end="{mark}"{both}><title>{safe(told)}</title></path>'
     )
-
-
-Point = tuple[float, float]
-
-
-def _ends(one: Point, other: Point) -> tuple[Point, Point]:
-    """Return where a line leaves one box and meets the other: the middles of the sides that face."""
-    (ax, ay), (bx, by) = one, other
-    if abs(ay - by) >= HEIGHT:
-        down = by > ay
-        return (
-            (ax + WIDTH / 2, ay + (HEIGHT if down else 0)),
-            (bx + WIDTH / 2, by + (0 if down else HEIGHT)),
-        )
-    right = bx > ax
-    return (ax + (WIDTH if right else 0), ay + HEIGHT / 2), (
-        bx + (0 if right else WIDTH),
-        by + HEIGHT / 2,
-    )
-
-
-def _bend(start: Point, end: Point) -> str:
-    (ax, ay), (bx, by) = start, end
-    if ay == by:
-        return f"M{ax:.1f},{ay:.1f} L{bx:.1f},{by:.1f}"
-    middle = (ay + by) / 2
-    return f"M{ax:.1f},{ay:.1f} C{ax:.1f},{middle:.1f} {bx:.1f},{middle:.1f} {bx:.1f},{by:.1f}"
 
 
 _INNER = WIDTH - 22
