@@ -134,6 +134,13 @@ class Call:
         cut = ledger.whole(self.known) if whole else ledger.neighbourhood(keys or (), self.known)
         return Answers(graph_of(cut, self.day))
 
+    def about(self, ledger: Ledger, subject: str) -> tuple[Answers, list[str]]:
+        """Return the answers about a subject with its narrower ones, and its claims in view."""
+        subject = ledger.get("subject", subject, self.known).key
+        keys = ledger.keys_about(ledger.narrower(subject, self.known), self.known)
+        answers = self.answers(ledger, sorted(keys))
+        return answers, [key for key in answers.graph.claims if key in keys]
+
 
 def recorder(by: str | None) -> str:
     """Return whose name a write bears: --by, CLAIMLEDGER_BY, git's user or the login name."""

@@ -140,7 +140,7 @@ def show_record(call: Call, ledger: Ledger, held: Held) -> None:
 
             assert isinstance(held.record, Claim)
             told = computed(ledger, answers, held.key, held.record, call.known, call.day)
-            value["computed"] = [{"told": line, "holds": holds} for line, holds in told]
+            value["computed"] = [{"told": one.told, "holds": one.holds} for one in told]
     if call.json:
         answer(value)
         return

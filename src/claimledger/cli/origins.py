@@ -127,7 +127,7 @@ def _of_subject(call: Call, subject: str, ties: list[tuple[str, str]]) -> None:
     from claimledger.publish.names import Names
 
     with call.reading() as ledger:
-        answers, keys = about(call, ledger, subject)
+        answers, keys = call.about(ledger, subject)
         names = Names(ledger, call.known)
         finder = answers.origin_finder(ties)
         found = ranged(answers, keys)
@@ -156,14 +156,6 @@ def _of_subject(call: Call, subject: str, ties: list[tuple[str, str]]) -> None:
         say(f"would settle it: {line}", hang=2)
 
 
-def about(call: Call, ledger: Ledger, subject: str) -> tuple[Answers, list[str]]:
-    """Return the answers about a subject with its narrower ones, and its claims in view."""
-    subject = ledger.get("subject", subject, call.known).key
-    keys = ledger.keys_about(ledger.narrower(subject, call.known), call.known)
-    answers = call.answers(ledger, sorted(keys))
-    return answers, [key for key in answers.graph.claims if key in keys]
-
-
 @click.command("load-bearing", cls=Command)
 @click.argument("key", required=False, shell_complete=complete_key)
 @click.option(
@@ -182,7 +174,7 @@ def load_bearing(call: Call, key: str | None, subject: str | None, most: int) ->
     from claimledger.disputes.loadbearing import Loads
 
     with call.reading() as ledger:
-        answers = about(call, ledger, subject)[0] if subject else call.answers(ledger)
+        answers = call.about(ledger, subject)[0] if subject else call.answers(ledger)
         loads = Loads(answers)
         kinds = ("claim", "source", "party")
         if key is None:

@@ -70,9 +70,7 @@ def _meant(
         call.in_view(answers.graph, held.key)
         return answers, around(answers, held.key, depth), f"Around {held.key}"
     if subject is not None:
-        from claimledger.cli.origins import about
-
-        answers, keys = about(call, ledger, subject)
+        answers, keys = call.about(ledger, subject)
         return answers, keys, f"Claims about {subject}"
     return *_disputed(call, ledger), "What is disputed"
 
@@ -104,9 +102,7 @@ def timeline(
 
     with call.reading() as ledger:
         if subject is not None:
-            from claimledger.cli.origins import about
-
-            answers, keys = about(call, ledger, subject)
+            answers, keys = call.about(ledger, subject)
         else:
             answers = call.answers(ledger)
             keys = list(answers.graph.claims)

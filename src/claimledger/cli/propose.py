@@ -92,28 +92,27 @@ def _say(one: Proposal, names: Any) -> None:
     say(f"id {one.id}", indent=4, hang=2)
 
 
-@click.command(cls=Command)
-@click.argument("ids", nargs=-1, metavar="[ID...]")
-@click.option("--reason", metavar="TEXT", help="Why; kept in the log.  [asked for at the prompt]")
-@since_option
-@rule_option
-@by_option
-@click.pass_obj
-def accept(call: Call, /, ids: tuple[str, ...], **given: Any) -> None:
-    """Accept proposals by their ids; without any, answer one after another at a prompt."""
-    _answer(call, "accepted", ids, given)
+def _answering(name: str, outcome: Outcome, about: str) -> click.Command:
+    """Return the command that answers proposals in one way."""
+
+    @click.command(name, cls=Command, help=about)
+    @click.argument("ids", nargs=-1, metavar="[ID...]")
+    @click.option(
+        "--reason", metavar="TEXT", help="Why; kept in the log.  [asked for at the prompt]"
+    )
+    @since_option
+    @rule_option
+    @by_option
+    @click.pass_obj
+    def answering(call: Call, /, ids: tuple[str, ...], **given: Any) -> None:
+        _answer(call, outcome, ids, given)
+
+    return answering
 
 
-@click.command(cls=Command)
-@click.argument("ids", nargs=-1, metavar="[ID...]")
-@click.option("--reason", metavar="TEXT", help="Why; kept in the log.  [asked for at the prompt]")
-@since_option
-@rule_option
-@by_option
-@click.pass_obj
-def decline(call: Call, /, ids: tuple[str, ...], **given: Any) -> None:
-    """Decline proposals by their ids; without any, answer one after another at a prompt."""
-    _answer(call, "declined", ids, given)
+_PROMPT = "by their ids; without any, answer one after another at a prompt."
+accept = _answering("accept", "accepted", f"Accept proposals {_PROMPT}")
+decline = _answering("decline", "declined", f"Decline proposals {_PROMPT}")
 
 
 def _answer(call: Call, outcome: Outcome, ids: tuple[str, ...], given: dict[str, Any]) -> None:

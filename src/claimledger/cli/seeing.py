@@ -42,7 +42,6 @@ def flags(
     call: Call, kind: str | None, severity: str | None, subject: str | None, most: int
 ) -> None:
     """Everything odd in the ledger, the gravest first, each with the command that would mend it."""
-    from claimledger.cli.origins import about
     from claimledger.errors import BadInput, Problem
     from claimledger.publish.oddities import KINDS, oddities
     from claimledger.records.check import nearest
@@ -53,7 +52,7 @@ def flags(
         raise BadInput([Problem("unknown kind of oddity", "kind", kind, right)])
     with call.reading() as ledger:
         if subject:
-            answers, keys = about(call, ledger, subject)
+            answers, keys = call.about(ledger, subject)
         else:
             answers = call.answers(ledger)
             keys = list(answers.graph.claims)

@@ -72,11 +72,11 @@ def attacks(graph: Graph, asserted: Assertions, rests: Needs, revised: Revisions
     opposed = _opposed(graph, asserted)
     criticised = set(graph.criticised)
     found: dict[str, list[Attack]] = {}
-    for key in _reachable(graph, asserted, opposed):
+    for key in graph.claims:
         if _aimed_at(graph, key, criticised):
             if listed := list(_own(graph, asserted, opposed, key)):
                 found[key] = listed
-        else:
+        elif asserted.of[key] in opposed:
             # Hit only as one of its assertion: thousands may share the list, which nobody changes.
             found[key] = opposed[asserted.of[key]]
     own = dict(found)
@@ -130,16 +130,6 @@ def _aimed_at(graph: Graph, key: str, criticised: set[str]) -> bool:
         or key in graph.beginning("contradicts")
         or not criticised.isdisjoint(graph.claims[key].sources)
     )
-
-
-def _reachable(
-    graph: Graph, asserted: Assertions, opposed: Mapping[str, list[Attack]]
-) -> Iterator[str]:
-    """Yield the claims that any link of dispute could be an attack on."""
-    criticised = set(graph.criticised)
-    for key in graph.claims:
-        if asserted.of[key] in opposed or _aimed_at(graph, key, criticised):
-            yield key
 
 
 def _own(

@@ -31,11 +31,6 @@ class State:
     new: tuple[str, ...] = ()
     """What reopened it: links and claims that were recorded or changed since."""
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it is not laid to rest."""
-        return self.ending in ("open", "reopened")
-
 
 OPEN = State("open")
 

@@ -154,10 +154,6 @@ class OriginFinder:
             return "grounds"
         return "" if self.graph.own_sources(claim) else "own source"
 
-    def roots(self, key: str) -> list[Root]:
-        """Return the roots of a claim's assertion."""
-        return list(self.of(key).roots)
-
     def counted(self, roots: Iterable[Root]) -> Origins:
         """Return the origins that some roots come to."""
         return self._counted(list(roots))

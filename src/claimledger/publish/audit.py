@@ -204,8 +204,8 @@ class _Auditor:
             roots=tuple(words.root(root, names) for root in found.roots),
             mergers=tuple(words.merger(one, names) for one in (*found.same, *found.perhaps)),
             computed=tuple(
-                told
-                for told, _ in computed(self.ledger, answers, key, claim, self.known_at, self.as_of)
+                one.told
+                for one in computed(self.ledger, answers, key, claim, self.known_at, self.as_of)
             ),
             way=tuple(self._way(step) for step in steps),
             trail_ends=tuple(self._end(step) for step in steps if step.ends and not step.again),

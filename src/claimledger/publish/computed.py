@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from claimledger.disputes.derivations import derived, taken
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from claimledger.ledger import Ledger
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A computed figure done again: told in a line, whether it holds, and whether it is a tally."""
+
+    told: str
+    holds: bool
+    tally: bool
+
+
 def computed(
     ledger: Ledger,
     answers: Answers,
@@ -21,18 +31,19 @@ def computed(
     claim: Claim,
     known_at: int | None = None,
     as_of: int | None = None,
-) -> list[tuple[str, bool]]:
-    """Return a line for each computed figure of a claim, and whether it still holds."""
+) -> list[Computed]:
+    """Return each computed figure of a claim, done again."""
     if not any(figure.formula for figure in claim.figures):
         return []
     held = ledger.get_all("claim", taken(claim), known_at)
     claims = {one: h.record for one, h in held.items() if isinstance(h.record, Claim)}
     in_view = {one: claims[one] for one in claims if one in answers.graph.claims}
     found = [
-        (words.derivation(one), one.sound) for one in derived(answers, key, {**in_view, key: claim})
+        Computed(words.derivation(one), one.sound, tally=False)
+        for one in derived(answers, key, {**in_view, key: claim})
     ]
     found += [
-        (words.recount(one), not one.stale)
+        Computed(words.recount(one), not one.stale, tally=True)
         for one in recounts(ledger, answers, key, claim, known_at, as_of)
     ]
     return found

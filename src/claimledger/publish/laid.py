@@ -9,8 +9,8 @@ from claimledger.disputes.disputes import disputes
 from claimledger.disputes.graph import graph_of
 from claimledger.disputes.standing import Answers
 from claimledger.errors import NotFound, Unreadable
+from claimledger.publish.moving import touched
 from claimledger.records.disposition import Disposition
-from claimledger.records.link import Link
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
@@ -21,9 +21,11 @@ def dispute_meant(ledger: Ledger, key: str) -> str:
 
     Raises :class:`Unreadable` where it means none or several.
     """
-    if not ledger.with_key(key):
+    held = ledger.with_key(key)
+    if not held:
         raise NotFound("dispute", key, ledger.near_keys(key))
-    answers = Answers(graph_of(ledger.neighbourhood(_ends(ledger, key))))
+    claims = touched(ledger, [(one.kind, one.key) for one in held])
+    answers = Answers(graph_of(ledger.neighbourhood(claims)))
     found = disputes(answers)
     named = [one.key for one in found if one.key == key]
     holding = named or [
@@ -39,24 +41,6 @@ def dispute_meant(ledger: Ledger, key: str) -> str:
     if len(holding) > 1:
         raise Unreadable(f"{key} is in several disputes, name one: {', '.join(holding)}")
     return holding[0]
-
-
-def _ends(ledger: Ledger, key: str) -> set[str]:
-    """Return the claims a key leads to: its own, its link's ends, those that criticise a source."""
-    found: set[str] = set()
-    for held in ledger.with_key(key):
-        record = held.record
-        if isinstance(record, Link):
-            found.add(record.from_)
-            found |= {record.to.key} if record.to.kind == "claim" else set()
-        elif held.kind == "claim":
-            found.add(held.key)
-        elif held.kind == "source":
-            pointing = ledger.referrers("source", [key])[key]
-            links = [one.entry for one in pointing if one.kind == "link" and one.field == "to"]
-            records = [one.record for one in ledger.at_entries(links).values()]
-            found |= {one.from_ for one in records if isinstance(one, Link)}
-    return found
 
 
 def dispositions(ledger: Ledger, known_at: int | None = None) -> list[Laid]:

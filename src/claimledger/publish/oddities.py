@@ -156,13 +156,13 @@ class _Finder:
         for key, one in held.items():
             claim = one.record
             assert isinstance(claim, Claim)
-            for told, holds in computed(
+            for found in computed(
                 self._ledger, self._answers, key, claim, self._known_at, self._as_of
             ):
-                if not holds:
-                    kind = "tally stale" if ": stale, " in told else "formula fails"
+                if not found.holds:
+                    kind = "tally stale" if found.tally else "formula fails"
                     mend = f'claimledger amend {key} --set figures=... --reason "..."'
-                    yield self._made(kind, key, told, mend)
+                    yield self._made(kind, key, found.told, mend)
             if quote := _quote_elsewhere(claim):
                 mend = f'claimledger amend {key} --set citations=... --reason "..."'
                 yield self._made("quote without its figure", key, f"“{quote}”", mend)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from claimledger.disputes.comparison import Compared
+from claimledger.disputes.comparison import AT_ODDS, Compared
 from claimledger.disputes.proposals.base import Matter, Proposal, Rule
 from claimledger.records.figure import Figure
 
@@ -17,7 +17,7 @@ def judge(matter: Matter, first: str, later: str) -> Proposal | None:
     if matter.one_voice(first, later) or not matter.one_matter(first, later):
         return None
     pairs = matter.compared(first, later)
-    if any(pair.relation in ("conflicts", "part exceeds whole") for pair in pairs):
+    if any(pair.relation in AT_ODDS for pair in pairs):
         return None
     agreeing = [pair for pair in pairs if pair.relation in ("agrees", "near")]
     if not agreeing:

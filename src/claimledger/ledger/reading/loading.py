@@ -94,8 +94,8 @@ def claims_of(store: Store, names: Names, keys: Only, known_at: Known) -> dict[s
     columns = "claimant grounds asserted asserted_earliest asserted_latest about"
     columns += " about_earliest about_latest"
     named = (table.c[name] for name in columns.split())
+    query = select(table.c.key, table.c.entry, *named).where(standing_at(table, known_at))
     if keys is None or len(keys) >= _SCANNED:
-        query = select(table.c.key, table.c.entry, *named).where(standing_at(table, known_at))
         rows = _rows(store, query.order_by(table.c.entry), table.c.key, keys)
     else:
         live = select(HISTORY.c.entry).where(
@@ -104,7 +104,6 @@ def claims_of(store: Store, names: Names, keys: Only, known_at: Known) -> dict[s
             standing_at(HISTORY, known_at),
         )
         entries = [entry for (entry,) in store.tuples_by(live, HISTORY.c.key, sorted(keys))]
-        query = select(table.c.key, table.c.entry, *named).where(standing_at(table, known_at))
         rows = store.tuples_by(query, table.c.entry, entries)
     recorded = _days_first_recorded(
         store, "claim", None if keys is None else {row[0] for row in rows}
@@ -166,9 +165,9 @@ def _interval(low: str | None, high: str | None, qualifier: str) -> Interval:
 
 
 def links_at(
-    store: Store, names: Names, kind: str, keys: set[str], known_at: Known, *, silent: bool
+    store: Store, names: Names, kind: str, keys: set[str], known_at: Known
 ) -> dict[int, CutLink]:
-    """Return the links that begin or end at these claims, or end at these sources."""
+    """Return the links, not silent ones, that begin or end at these claims, or end at these sources."""
     ends = ("from", "to") if kind == "claim" else ("to",)
     query = select(POINTER.c.entry).where(
         POINTER.c.kind == kind, POINTER.c.field.in_(ends), standing_at(POINTER, known_at)
@@ -176,7 +175,7 @@ def links_at(
     wanted = sorted(names.others(kind, keys))
     entries = {entry for (entry,) in store.tuples_by(query, POINTER.c.key, wanted)}
     found = links_of(store, names, entries, known_at)
-    return {entry: link for entry, link in found.items() if silent or link.type not in SILENT}
+    return {entry: link for entry, link in found.items() if link.type not in SILENT}
 
 
 def links_of(store: Store, names: Names, entries: Only, known_at: Known) -> dict[int, CutLink]:

@@ -36,8 +36,8 @@ def neighbourhood(store: Store, keys: Iterable[str], known_at: Known = None) -> 
     while ask:
         cut.claims |= claims_of(store, names, ask, known_at)
         sources = {source for key in ask if key in cut.claims for source in cut.claims[key].sources}
-        found = links_at(store, names, "claim", ask, known_at, silent=False)
-        found |= links_at(store, names, "source", sources - criticised, known_at, silent=False)
+        found = links_at(store, names, "claim", ask, known_at)
+        found |= links_at(store, names, "source", sources - criticised, known_at)
         criticised |= sources
         links |= found
         ends = {link.from_ for link in found.values()}
