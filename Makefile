@@ -40,6 +40,7 @@ lint: $(VENV)/.ready-dev ## Lint, format, types and import layers
 
 bench: $(VENV)/.ready-dev ## Speed, as ratios against a floor in the same run
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.scale --write docs/performance.md
 
 fixtures: $(VENV)/.ready ## Rebuild ledger.db from fixtures/
 	$(BIN)/python fixtures/build.py

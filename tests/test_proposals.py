@@ -189,6 +189,19 @@ def test_a_link_the_world_did_not_know_yet_is_not_proposed(ledger: Ledger) -> No
     assert propose(ledger, as_of=Date.of("2021").latest) == []
 
 
+def test_two_rules_that_see_one_pair_ask_once(ledger: Ledger) -> None:
+    """The attacker was stated anew, and its new figure conflicts as well."""
+    extra = {
+        "a": said("54", about="2022"),
+        "old": said("30", about="2022"),
+        "new": said("31", about="2022"),
+    }
+    record(ledger, case(["a: one", "old: two", "new: two"],
+                        ["old contradicts a", "new updates old"], extra=extra))  # fmt: skip
+    (asked,) = propose(ledger)
+    assert (asked.rule, asked.one, asked.other) == ("attack-renewed", "new", "a")
+
+
 def test_merging_makes_two_origins_one(ledger: Ledger) -> None:
     parties = {"rfa": {"name": "Radio Free Asia"}, "radio-free-asia": {"name": "Radio Free Asia"}}
     record(

@@ -32,7 +32,7 @@ RULES: dict[str, Rule] = {
         doubles.SUBJECT,
     )
 }
-"""The one list of rules; of two that ask about one pair the earlier one is heard."""
+"""The one list of rules; of two that judge one pair the earlier one is heard."""
 
 _WINDOW = 60
 """How many claims of a block each is compared with: those nearest to it in time."""
@@ -45,7 +45,7 @@ def ask(matter: Matter, only: str | None = None) -> list[Proposal]:
     for rule in rules:
         if rule.find is not None:
             for proposal in rule.find(matter):
-                found.setdefault((proposal.makes, *proposal.about), proposal)
+                found.setdefault(_ends(matter, proposal), proposal)
     judging = [rule for rule in rules if rule.judge is not None]
     for first, later in _pairs(matter) if judging else ():
         if (asked := _judged(matter, judging, first, later)) is not None:
@@ -115,15 +115,21 @@ def _judged(matter: Matter, rules: Iterable[Rule], first: str, later: str) -> Pr
 
 def _add(matter: Matter, found: dict[tuple[str, ...], Proposal], new: Proposal) -> None:
     """Add a question; where one about these assertions is there, only its claims."""
-    of = matter.answers.assertions.of
-    ends = tuple(sorted((of[new.one], of[new.other])))
-    held = found.get(ends)
-    if held is None:
-        found[ends] = new
-        return
+    ends = _ends(matter, new)
+    held = found.setdefault(ends, new)
+    if held is new or RULES[held.rule].find is not None:
+        return  # of two rules that ask about one pair, that which follows from the records is heard
     best, rest = (new, held) if new.score > held.score else (held, new)
     more = {*best.also, *rest.also, rest.one, rest.other} - {best.one, best.other}
     found[ends] = replace(best, also=tuple(sorted(more)))
+
+
+def _ends(matter: Matter, one: Proposal) -> tuple[str, ...]:
+    """Return what a question is about, so that it is asked once: of links, the two assertions."""
+    if one.makes == "link":
+        of = matter.answers.assertions.of
+        return tuple(sorted((of[one.one], of[one.other])))
+    return (one.makes, *one.about)
 
 
 def _pairs(matter: Matter) -> Iterator[tuple[str, str]]:

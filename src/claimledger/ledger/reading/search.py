@@ -60,11 +60,10 @@ def search(
     live = _live_entries(store, entries, kinds, known_at)
     query_words = select(WORDS.c.entry, WORDS.c.words)
     folded = store.tuples_by(query_words, WORDS.c.entry, sorted(live))
-    best = sorted(folded, key=lambda row: (-_score(row[1], phrases), row[0]))[: 2 * most]
-    found = reading.at_entries(store, [entry for entry, _ in best])
-    matches = [_match(found[entry], phrases) for entry, _ in best if entry in found]
-    matches.sort(key=lambda match: (-match.score, match.held.entry))
-    return matches[:most]
+    scores = {entry: _score(words, phrases) for entry, words in folded}
+    best = sorted(scores, key=lambda entry: (-scores[entry], entry))[:most]
+    found = reading.at_entries(store, best)
+    return [_match(found[entry], scores[entry], phrases) for entry in best]
 
 
 def _score(words: str, phrases: Sequence[Sequence[str]]) -> float:
@@ -109,19 +108,11 @@ def _live_entries(
     return {entry for (entry,) in store.tuples_by(query, HISTORY.c.entry, entries)}
 
 
-def _match(held: Held, phrases: Sequence[Sequence[str]]) -> Match:
-    best: tuple[float, str, tuple[tuple[int, int], ...]] = (-1.0, held.record.named, ())
-    for text in _texts(held):
-        marks = tuple(sorted(marks_in(text, phrases)))
-        whole = len(words_of(text)) or 1
-        matched = len({text[start:end].casefold() for start, end in marks})
-        # Many of the query's words, in a short text, near its beginning.
-        score = 0.0
-        if marks:
-            score = matched + len(marks) / whole + 1 / (2 + marks[0][0])
-        if score > best[0]:
-            best = (score, text, marks)
-    return Match(held, *best)
+def _match(held: Held, score: float, phrases: Sequence[Sequence[str]]) -> Match:
+    """Return a match with the text of the record in which most is marked."""
+    marked = [(text, tuple(sorted(marks_in(text, phrases)))) for text in _texts(held)]
+    text, marks = max(marked, key=lambda one: len(one[1]), default=(held.record.named, ()))
+    return Match(held, score, text, marks)
 
 
 def _texts(held: Held) -> Iterator[str]:
