@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from claimledger.ledger import Ledger
+import stores
+from claimledger.ledger import Ledger, Where
 
 settings.register_profile(
     "steady",
@@ -23,13 +24,26 @@ settings.load_profile("steady")
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
+@pytest.fixture(params=stores.STORES)
+def store(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run a test once on each store."""
+    stores.Current.store = request.param
+    yield request.param
+    stores.clean()
+    stores.Current.store = "file"
 
 
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
+def path(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Where:
+    """Return where a ledger may be made; commands that name none use it."""
+    where = stores.place(tmp_path)
+    if store != "file":
+        monkeypatch.setenv("CLAIMLEDGER_DB", str(where))
+    return where
+
+
+@pytest.fixture
+def ledger(path: Where) -> Iterator[Ledger]:
     with Ledger.create(path) as made:
         yield made
 

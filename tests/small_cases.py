@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from claimledger.disputes.graph import graph_of
 from claimledger.disputes.standing import Answers
 from claimledger.ledger import Given, Ledger
 from claimledger.records.check import record_from
+from stores import place
 
 Records = list[dict[str, Any]]
 
@@ -77,7 +77,7 @@ def told(answers: Answers, key: str) -> str:
 
 def results(records: Records) -> dict[str, str]:
     """Record a case and return each claim's answers, the same from the whole and from its part."""
-    with tempfile.TemporaryDirectory() as folder, Ledger.create(Path(folder) / "l.db") as ledger:
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
         record(ledger, records)
         whole = answers_of(ledger)
         found = {key: told(whole, key) for key in whole.graph.claims}

@@ -131,7 +131,7 @@ def test_standings_and_show_give_the_same_four(call: Call, filled: Path) -> None
         (["propose", "--rule", "agree"], 2, "there is no rule"),
         (["flags", "--kind", "odd"], 1, "unknown kind of oddity"),
         (["load-bearing", "ghost"], 1, "no claim with the key"),
-        (["init"], 1, "needs a new file"),
+        (["init"], 1, "a new"),
     ],
 )
 def test_a_mistake_is_told_and_writes_nothing(
@@ -195,7 +195,7 @@ def test_whose_name_a_write_bears(
 
 
 def test_a_closed_pipe_is_no_error_to_tell(filled: Path) -> None:
-    command = f"{sys.executable} -m claimledger --ledger {filled} export | head -c 1"
+    command = f"{sys.executable} -m claimledger --ledger '{filled}' export | head -c 1"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
@@ -277,8 +277,8 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
 
-def test_recording_at_the_prompt_in_a_few_keystrokes(filled: Path) -> None:
-    screen = Terminal(filled.parent, "record")
+def test_recording_at_the_prompt_in_a_few_keystrokes(filled: Path, tmp_path: Path) -> None:
+    screen = Terminal(tmp_path, "record")
     screen.until("Statement")
     screen.type("In October 2022 there were some 60 stations.")
     shown = screen.until("Figures")
@@ -319,10 +319,10 @@ def test_recording_at_the_prompt_in_a_few_keystrokes(filled: Path) -> None:
     ]
 
 
-def test_an_interrupted_record_is_taken_up_again(filled: Path) -> None:
+def test_an_interrupted_record_is_taken_up_again(filled: Path, tmp_path: Path) -> None:
     with Ledger.open(filled) as ledger:
         size = ledger.head().size
-    screen = Terminal(filled.parent, "record")
+    screen = Terminal(tmp_path, "record")
     screen.until("Statement")
     screen.type("Nobody knows how many there are.")
     screen.until("Figures")
@@ -333,7 +333,7 @@ def test_an_interrupted_record_is_taken_up_again(filled: Path) -> None:
     assert screen.status() == 1
     with Ledger.open(filled) as ledger:
         assert ledger.head().size == size
-    screen = Terminal(filled.parent, "record")
+    screen = Terminal(tmp_path, "record")
     screen.until("Take it up again?")
     screen.type("")
     screen.until("Who says so")
@@ -344,7 +344,7 @@ def test_an_interrupted_record_is_taken_up_again(filled: Path) -> None:
     assert screen.status() == 1
 
 
-def test_completion_offers_commands_and_keys(filled: Path) -> None:
+def test_completion_offers_commands_and_keys(filled: Path, tmp_path: Path) -> None:
     def offered(words: str) -> str:
         environment = {**os.environ, "_CLAIMLEDGER_COMPLETE": "bash_complete", "COMP_WORDS": words,
                        "COMP_CWORD": str(len(words.split()) - 1)}  # fmt: skip
@@ -352,7 +352,7 @@ def test_completion_offers_commands_and_keys(filled: Path) -> None:
             "import sys; sys.argv = ['claimledger']; from claimledger.cli.main import main; main()"
         )
         done = subprocess.run(
-            [sys.executable, "-c", script], env=environment, cwd=filled.parent, capture_output=True, text=True,
+            [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True,
             check=False,
         )  # fmt: skip
         return done.stdout

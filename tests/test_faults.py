@@ -20,6 +20,12 @@ from claimledger.ledger import Ledger
 from small_cases import case, record
 
 
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a file: what is tried here is what can happen to one."""
+    return tmp_path / "ledger.db"
+
+
 def lines(number: int, start: int = 0) -> str:
     """A case of some size as JSON Lines."""
     base = [

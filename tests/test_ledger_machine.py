@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,11 +17,13 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from claimledger.errors import BadInput, Refused
 from claimledger.ledger import Given, Ledger
 from claimledger.records.check import record_from
+from stores import clean, place
 
 Model = dict[tuple[str, str], dict[str, Any]]
 texts = st.text(
@@ -36,7 +39,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        self.ledger = Ledger.create(self.folder / "ledger.db")
+        self.where = place(self.folder)
+        self.ledger = Ledger.create(self.where)
         self.now: Model = {}
         self.then: list[Model] = [{}]
         self.ever: list[dict[str, Any]] = []
@@ -147,7 +151,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.ledger.close()
-        self.ledger = Ledger.open(self.folder / "ledger.db", writable=True)
+        self.ledger = Ledger.open(self.where, writable=True)
 
     @rule()
     def rebuild(self) -> None:
@@ -168,7 +172,10 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.ledger.verify().faults == ()
         self.ledger.close()
         shutil.rmtree(self.folder)
+        clean()
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20)
-TestLedger = LedgerMachine.TestCase
+@pytest.mark.usefixtures("store")
+def test_any_sequence_of_writes_agrees_with_the_model() -> None:
+    steps = settings(max_examples=25, stateful_step_count=20)
+    run_state_machine_as_test(LedgerMachine, settings=steps)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from claimledger.disputes.disputes import disputes
 from claimledger.ledger import Ledger
 from small_cases import answers_of, case, record, results
+
+pytestmark = pytest.mark.usefixtures("store")
 
 
 def test_ten_papers_on_one_report_are_one_origin() -> None:

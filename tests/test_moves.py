@@ -16,6 +16,7 @@ from claimledger.ledger import Given, Ledger
 from claimledger.publish.moving import changes, what_if
 from claimledger.records.check import record_from
 from small_cases import Records, answers_of, case, record
+from stores import content_of, place
 
 TYPES = [
     "contradicts",
@@ -48,11 +49,12 @@ def cases(draw: st.DrawFn) -> Records:
 
 
 @settings(max_examples=60)
+@pytest.mark.usefixtures("store")
 @given(cases(), st.data())
 def test_without_a_record_is_as_if_it_had_been_withdrawn(
     drawn: Records, data: st.DataObject
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder, Ledger.create(Path(folder) / "l.db") as ledger:
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
         record(ledger, drawn)
         kinds = ("claim", "link", "source", "party")
         some = [(one["kind"], one["key"]) for one in drawn if one["kind"] in kinds]
@@ -64,6 +66,7 @@ def test_without_a_record_is_as_if_it_had_been_withdrawn(
 
 
 @settings(max_examples=60)
+@pytest.mark.usefixtures("store")
 @given(cases(), st.data())
 def test_with_a_file_is_as_if_it_had_been_imported_and_changes_tells_the_same(
     drawn: Records, data: st.DataObject
@@ -72,7 +75,7 @@ def test_with_a_file_is_as_if_it_had_been_imported_and_changes_tells_the_same(
     head, tail = drawn[:first], drawn[first:]
     held = {(one["kind"], one["key"]) for one in head}
     plain = [one for one in head if _fits(one, held)]
-    with tempfile.TemporaryDirectory() as folder, Ledger.create(Path(folder) / "l.db") as ledger:
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
         record(ledger, plain)
         since = ledger.head().size
         before = answers_of(ledger)
@@ -101,7 +104,7 @@ def _fits(one: dict[str, Any], held: set[tuple[str, str]]) -> bool:
 def test_nothing_is_written_and_nothing_moves_where_nothing_is_linked(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record(ledger, case(["a: one", "b: two"]))
-    before = sha256(path.read_bytes()).hexdigest()
+    before = sha256(content_of(path)).hexdigest()
     with Ledger.open(path) as ledger:
         found = what_if(ledger, [("claim", "a")], [])
         extra = [Given.of(record_from(one)) for one in case(["c: three"], ["c contradicts a"])]
@@ -109,7 +112,7 @@ def test_nothing_is_written_and_nothing_moves_where_nothing_is_linked(path: Path
     assert [moved.key for moved in found.claims] == ["a"]
     assert {moved.key for moved in more.claims} == {"a", "c"}
     assert more.disputes[0].how == "began"
-    assert sha256(path.read_bytes()).hexdigest() == before
+    assert sha256(content_of(path)).hexdigest() == before
 
 
 def test_a_term_that_splits_an_assertion_is_told_as_a_change(ledger: Ledger) -> None:

@@ -9,8 +9,14 @@ from pathlib import Path
 import pytest
 
 from claimledger.ledger import Ledger
-from claimledger.ledger.store.sqlite_schema import LAYOUT
+from claimledger.ledger.tables import LAYOUT
 from small_cases import answers_of, case, record, told
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a file: no older layout was ever kept in a database."""
+    return tmp_path / "ledger.db"
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +14,9 @@ from claimledger.disputes.graph import graph_of
 from claimledger.disputes.standing import ALONE, Answers
 from claimledger.ledger import Ledger
 from small_cases import answers_of, record, told
+from stores import place
+
+pytestmark = pytest.mark.usefixtures("store")
 
 TYPES = "contradicts undercuts corroborates repeats derives_from supports answers".split()
 DATES = [None, "2020", "2021-06", "2022-12-31"]
@@ -67,7 +70,7 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
 def test_part_and_whole_agree_at_every_clock(
     records: list[dict[str, Any]], as_of: int | None
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder, Ledger.create(Path(folder) / "l.db") as ledger:
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
         record(ledger, records)
         ledger.withdraw("party", "p3", by="T", reason="the same as p0", replaced_by="p0")
         for known in (None, ledger.head().size // 2):

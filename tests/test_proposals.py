@@ -14,7 +14,7 @@ from claimledger.disputes.proposals.base import Proposal
 from claimledger.disputes.proposals.gathering import propose
 from claimledger.errors import Refused
 from claimledger.intake.answering import decide
-from claimledger.ledger import Ledger
+from claimledger.ledger import Ledger, Where
 from claimledger.records.dates import Date
 from claimledger.records.link import Link
 from small_cases import Records, answers_of, case, record
@@ -271,12 +271,14 @@ def test_the_commands_ask_and_answer(call: Any, path: Path) -> None:
     assert "did you mean near-copy?" in call("propose", "--rule", "nearcopy").stderr
 
 
-def test_questions_are_answered_one_after_another_at_a_terminal(path: Path) -> None:
+def test_questions_are_answered_one_after_another_at_a_terminal(
+    path: Where, tmp_path: Path
+) -> None:
     with Ledger.create(path) as ledger:
         record(ledger, ASKED["figures-conflict"][0])
         record(ledger, [{"kind": "subject", "key": "again", "label": "The Topic"}])
         record(ledger, [{"kind": "subject", "key": "third", "label": "the TOPIC"}])
-    screen = Terminal(path.parent, "accept")
+    screen = Terminal(tmp_path, "accept")
     screen.until("Question 1 of 3")
     screen.until("q quit")
     screen.type("x")
@@ -301,13 +303,13 @@ def test_questions_are_answered_one_after_another_at_a_terminal(path: Path) -> N
         assert outcomes == ["declined", "accepted"]
 
 
-def test_stopping_keeps_what_was_answered(path: Path) -> None:
+def test_stopping_keeps_what_was_answered(path: Where, tmp_path: Path) -> None:
     with Ledger.create(path) as ledger:
         for key in ("again", "third"):
             record(
                 ledger, [*case(["a: one"]), {"kind": "subject", "key": key, "label": "the topic"}]
             )
-    screen = Terminal(path.parent, "decline")
+    screen = Terminal(tmp_path, "decline")
     screen.until("q quit")
     screen.type("d")
     screen.until("Why")

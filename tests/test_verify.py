@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from claimledger.errors import ClaimledgerError
-from claimledger.ledger import Ledger
+from claimledger.ledger import Ledger, Where
 from claimledger.ledger.tables import ENTRY, VIEWS
 from small_cases import case, record
+from stores import ONLY_FILES, ONLY_SERVERS, Raw, tamper
 
 RICH: dict[str, dict[str, Any]] = {
     "a": {
@@ -26,7 +25,7 @@ RICH: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def damaged(path: Path, ledger: Ledger) -> Path:
+def damaged(path: Where, ledger: Ledger) -> Where:
     """A ledger that has a row in every table, amended, withdrawn, redacted and replaced."""
     parties = {
         "one": {
@@ -82,21 +81,7 @@ TABLES = {ENTRY.name: ENTRY, **VIEWS}
 COLUMNS = [(name, column.name) for name, table in TABLES.items() for column in table.columns]
 
 
-def tamper(path: Path, *statements: str) -> None:
-    """Change the file as somebody would who means it: triggers off, changed, triggers on again."""
-    raw = sqlite3.connect(path)
-    triggers = raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    for name, _ in triggers:
-        raw.execute(f"DROP TRIGGER {name}")
-    for statement in statements:
-        raw.execute(statement)
-    for _, sql in triggers:
-        raw.execute(sql)
-    raw.commit()
-    raw.close()
-
-
-def faults(path: Path) -> list[str]:
+def faults(path: Where) -> list[str]:
     try:
         with Ledger.open(path) as ledger:
             verdict = ledger.verify()
@@ -107,21 +92,19 @@ def faults(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[f"{t}.{c}" for t, c in COLUMNS])
-def test_any_column_of_any_table_changed_is_named(damaged: Path, table: str, column: str) -> None:
-    raw = sqlite3.connect(damaged)
+def test_any_column_of_any_table_changed_is_named(damaged: Where, table: str, column: str) -> None:
     key = "number" if table == "entry" else "entry"
-    held = raw.execute(
-        f'SELECT {key}, "{column}" FROM {table} ORDER BY "{column}" IS NULL, {key} LIMIT 1'
-    ).fetchone()
-    raw.close()
-    entry, value = held
+    with Raw(damaged) as raw:
+        ((entry, value),) = raw.rows(
+            f'SELECT {key}, "{column}" FROM {table} ORDER BY "{column}" IS NULL, {key} LIMIT 1'
+        )
     changed: Any
     if value is None:
         changed = "'x'" if column not in ("until", "number") else "3"
     elif isinstance(value, int | float):
         changed = str(value + 1000)
     elif isinstance(value, bytes):
-        changed = "x'" + value[::-1].hex() + "00'"
+        changed = raw.blob(value[::-1] + b"\0")
     else:
         changed = "'" + str(value).replace("'", "''") + "x'"
     only = f" AND position = {value}" if column == "position" else ""
@@ -136,28 +119,27 @@ def test_any_column_of_any_table_changed_is_named(damaged: Path, table: str, col
 
 
 @pytest.mark.parametrize("table", list(TABLES))
-def test_a_missing_row_is_named(damaged: Path, table: str) -> None:
+def test_a_missing_row_is_named(damaged: Where, table: str) -> None:
     key = "number" if table == "entry" else "entry"
     tamper(damaged, f"DELETE FROM {table} WHERE {key} = (SELECT min({key}) FROM {table})")
     assert any(table in fault or "missing" in fault for fault in faults(damaged))
 
 
 @pytest.mark.parametrize("table", [name for name in TABLES if name != "entry"])
-def test_an_extra_row_is_named(damaged: Path, table: str) -> None:
-    raw = sqlite3.connect(damaged)
-    names = [row[1] for row in raw.execute(f"PRAGMA table_info({table})")]
-    raw.close()
+def test_an_extra_row_is_named(damaged: Where, table: str) -> None:
+    with Raw(damaged) as raw:
+        names = raw.columns(table)
     columns = ", ".join("9999" if name == "entry" else f'"{name}"' for name in names)
     tamper(damaged, f"INSERT INTO {table} SELECT {columns} FROM {table} LIMIT 1")
     assert any(f"table {table}" in fault and "9999" in fault for fault in faults(damaged))
 
 
-def test_a_truncated_log_is_named(damaged: Path) -> None:
+def test_a_truncated_log_is_named(damaged: Where) -> None:
     tamper(damaged, "DELETE FROM entry WHERE number = (SELECT max(number) FROM entry)")
     assert any("beyond the log" in fault for fault in faults(damaged))
 
 
-def test_a_reordered_log_is_named(damaged: Path) -> None:
+def test_a_reordered_log_is_named(damaged: Where) -> None:
     tamper(
         damaged,
         "UPDATE entry SET number = 1000 WHERE number = 2",
@@ -167,6 +149,7 @@ def test_a_reordered_log_is_named(damaged: Path) -> None:
     assert any("entry 2" in fault or "entry 3" in fault for fault in faults(damaged))
 
 
+@ONLY_FILES  # in SQLite's words; a server's are below
 @pytest.mark.parametrize(
     "sql",
     [
@@ -174,53 +157,78 @@ def test_a_reordered_log_is_named(damaged: Path) -> None:
         "DROP TRIGGER entry_is_next",
         "DROP TRIGGER entry_is_only_redacted",
         "DROP INDEX history_key",
-        "CREATE TABLE more (x)",
+        "CREATE TABLE more (x TEXT)",
         "CREATE TRIGGER more AFTER INSERT ON claim BEGIN SELECT 1; END",
         "ALTER TABLE claim ADD COLUMN more TEXT",
         "DROP TABLE review",
         "PRAGMA user_version = 100",
     ],
 )
-def test_a_changed_table_index_or_trigger_is_named(damaged: Path, sql: str) -> None:
-    raw = sqlite3.connect(damaged, isolation_level=None)
-    raw.execute(sql)
-    raw.close()
+def test_a_changed_table_index_or_trigger_is_named(damaged: Where, sql: str) -> None:
+    with Raw(damaged) as raw:
+        raw.run(sql)
     assert faults(damaged)
 
 
+@ONLY_SERVERS  # in PostgreSQL's words; a file's are above
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DROP TRIGGER entry_stays ON entry",
+        "ALTER TABLE entry DISABLE TRIGGER entry_is_next",
+        "ALTER TABLE entry ENABLE REPLICA TRIGGER entry_is_only_redacted",
+        "CREATE OR REPLACE FUNCTION entry_stays() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'",
+        "DROP INDEX history_key",
+        "DROP INDEX search",
+        "CREATE INDEX more ON claim (statement)",
+        "CREATE TABLE more (x text)",
+        "CREATE VIEW more AS SELECT 1",
+        "CREATE TRIGGER more BEFORE INSERT ON claim FOR EACH ROW EXECUTE FUNCTION entry_stays()",
+        "ALTER TABLE claim ADD COLUMN more text",
+        "ALTER TABLE claim ALTER COLUMN statement TYPE varchar",
+        'ALTER TABLE claim ALTER COLUMN statement TYPE text COLLATE "ucs_basic"',
+        "DROP TABLE review",
+        "UPDATE head SET layout = 100",
+    ],
+)
+def test_a_changed_table_index_or_trigger_of_a_server_is_named(damaged: Where, sql: str) -> None:
+    with Raw(damaged) as raw:
+        raw.run(sql)
+    assert faults(damaged)
+
+
+@ONLY_FILES  # a server's index is its own, made of words that are compared
 @pytest.mark.parametrize("table", ["search_data", "search_idx", "search_docsize", "search_config"])
-def test_a_changed_search_index_is_named(damaged: Path, table: str) -> None:
-    raw = sqlite3.connect(damaged, isolation_level=None)
-    raw.execute("PRAGMA writable_schema = ON")
-    names = [row[1] for row in raw.execute(f"PRAGMA table_info({table})")]
-    raw.execute(f"UPDATE {table} SET {names[-1]} = 17 WHERE rowid = (SELECT max(rowid) FROM {table})"
-                if table not in ("search_idx", "search_config")
-                else f"UPDATE {table} SET {names[-1]} = 17")  # fmt: skip
-    raw.close()
+def test_a_changed_search_index_is_named(damaged: Where, table: str) -> None:
+    with Raw(damaged) as raw:
+        last = raw.columns(table)[-1]
+        some = "" if table in ("search_idx", "search_config") else (
+            f" WHERE rowid = (SELECT max(rowid) FROM {table})")  # fmt: skip
+        raw.run("PRAGMA writable_schema = ON", f"UPDATE {table} SET {last} = 17{some}")
     assert faults(damaged)
 
 
-def test_a_posting_moved_in_the_search_index_is_named(damaged: Path) -> None:
-    raw = sqlite3.connect(damaged, isolation_level=None)
-    entry, words = raw.execute(
-        "SELECT entry, words FROM search_words ORDER BY entry DESC"
-    ).fetchone()
-    raw.execute("INSERT INTO search (search, rowid, words) VALUES ('delete', ?, ?)", (entry, words))
-    raw.close()
+@ONLY_FILES  # as above
+def test_a_posting_moved_in_the_search_index_is_named(damaged: Where) -> None:
+    with Raw(damaged) as raw:
+        raw.run(
+            "INSERT INTO search (search, rowid, words) "
+            "SELECT 'delete', entry, words FROM search_words ORDER BY entry DESC LIMIT 1"
+        )
     assert any("search" in fault for fault in faults(damaged))
 
 
-def test_a_clean_ledger_says_what_was_redacted(damaged: Path) -> None:
+def test_a_clean_ledger_says_what_was_redacted(damaged: Where) -> None:
     with Ledger.open(damaged) as ledger:
         verdict = ledger.verify()
     (redaction,) = verdict.redactions
     assert (redaction.kind, redaction.key) == ("claim", "d")
 
 
-def test_rebuilding_mends_every_view(damaged: Path) -> None:
+def test_rebuilding_mends_every_view(damaged: Where) -> None:
     tamper(
         damaged, "UPDATE claim SET statement = 'forged'", "DELETE FROM history", "DELETE FROM reference",
-        "UPDATE search_words SET words = 'none'", "DROP INDEX history_key", "CREATE TABLE more (x)",
+        "UPDATE search_words SET words = 'none'", "DROP INDEX history_key", "CREATE TABLE more (x TEXT)",
     )  # fmt: skip
     assert faults(damaged)
     with Ledger.open(damaged, writable=True) as ledger:
@@ -232,13 +240,15 @@ def test_rebuilding_mends_every_view(damaged: Path) -> None:
 
 @pytest.mark.parametrize("share", [1, 5, 10_000])
 def test_several_processes_find_what_one_does(
-    damaged: Path, monkeypatch: pytest.MonkeyPatch, share: int
+    damaged: Where, monkeypatch: pytest.MonkeyPatch, share: int
 ) -> None:
     """A small ledger is checked in one process, a large one in several: here the small one is."""
+    with Raw(damaged) as raw:
+        zero = raw.blob(b"\0")
     tamper(
         damaged,
         "UPDATE claim SET statement = 'forged'",
-        "UPDATE entry SET salt = x'00' WHERE number = 3",
+        f"UPDATE entry SET salt = {zero} WHERE number = 3",
         "UPDATE link SET until = 7 WHERE entry = (SELECT max(entry) FROM link)",
         "UPDATE reference SET key = 'other' WHERE key = 'topic'",
     )
@@ -252,7 +262,7 @@ def test_several_processes_find_what_one_does(
 
 @pytest.mark.parametrize("share", [1, 5, 10_000])
 def test_several_processes_find_a_clean_ledger_clean(
-    damaged: Path, monkeypatch: pytest.MonkeyPatch, share: int
+    damaged: Where, monkeypatch: pytest.MonkeyPatch, share: int
 ) -> None:
     with Ledger.open(damaged) as ledger:
         alone = ledger.verify()

@@ -28,7 +28,11 @@ class UsageMistake(ClaimledgerError):
 def SHARED() -> list[click.Parameter]:  # made anew for each command
     """Return the options that every command takes."""
     return [
-        click.Option(["--ledger"], metavar="PATH", help="The ledger's file.  [./ledger.db]"),
+        click.Option(
+            ["--ledger"],
+            metavar="WHERE",
+            help="The ledger: a file, or postgresql://USER@HOST/DATABASE.  [./ledger.db]",
+        ),
         click.Option(["--json"], is_flag=True, default=None, help="Answer with one JSON object."),
         click.Option(
             ["--as-of"],
@@ -79,7 +83,7 @@ class Call:
 
     @property
     def path(self) -> str:
-        """The ledger's file: ``--ledger``, else ``CLAIMLEDGER_DB``, else ``./ledger.db``."""
+        """Where the ledger is: ``--ledger``, else ``CLAIMLEDGER_DB``, else ``./ledger.db``."""
         return self._ledger or os.environ.get("CLAIMLEDGER_DB") or "ledger.db"
 
     @contextmanager

@@ -11,14 +11,14 @@ from claimledger.cli.output import answer, say
 @click.command(cls=Command)
 @click.pass_obj
 def init(call: Call) -> None:
-    """Make a new, empty ledger; an existing file is refused."""
-    from claimledger.ledger import Ledger
+    """Make a new, empty ledger, in a file or in a PostgreSQL database; an existing one is refused."""
+    from claimledger.ledger import Ledger, shown
 
     with Ledger.create(call.path) as ledger:
         head = ledger.head()
     if call.json:
-        answer({"ledger": call.path, "size": head.size, "root": head.root.hex()})
+        answer({"ledger": shown(call.path), "size": head.size, "root": head.root.hex()})
     else:
         say(
-            f"Made the ledger {call.path}. Next: `claimledger record`, or `claimledger import FILE`."
+            f"Made the ledger {shown(call.path)}. Next: `claimledger record`, or `claimledger import FILE`."
         )

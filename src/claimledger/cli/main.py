@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "timeline": ("pictures:timeline", "Draw figures over time."),
     "audit": ("audit:audit", "Where a figure came from, back to whoever first said it."),
     "verify": ("proof:verify", "Prove the ledger: every digest, the tree, every view."),
+    "move": ("keeping:move", "Take a ledger to another file or database."),
     "rebuild": ("proof:rebuild", "Make the views anew from the log."),
     "schema": ("about:schema", "Print the JSON Schema of a kind of record."),
     "stats": ("about:stats", "Count records by kind, standing, source, claimant, year."),

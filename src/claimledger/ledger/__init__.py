@@ -8,6 +8,7 @@ from claimledger.ledger.ledger import Head, Ledger
 from claimledger.ledger.reading.history import Event
 from claimledger.ledger.reading.records import Held, Referrer
 from claimledger.ledger.reading.search import Match
+from claimledger.ledger.store.address import Where, shown
 from claimledger.ledger.writing.changing import Change
 from claimledger.ledger.writing.taking import Faulty, Given, Taken
 
@@ -22,4 +23,6 @@ __all__ = [
     "Match",
     "Referrer",
     "Taken",
+    "Where",
+    "shown",
 ]

@@ -21,8 +21,9 @@ from claimledger.ledger.reading.cut import Cut
 from claimledger.ledger.reading.history import Event
 from claimledger.ledger.reading.records import Held, Referrer
 from claimledger.ledger.reading.search import Match
+from claimledger.ledger.store.address import Where
 from claimledger.ledger.store.base import Store
-from claimledger.ledger.store.sqlite import SqliteStore
+from claimledger.ledger.store.opening import arriving, new_store, open_store
 from claimledger.ledger.tables import ENTRY
 from claimledger.ledger.writing import changing
 from claimledger.ledger.writing.append import Appender, Clock, Salts, stored_hashes
@@ -56,14 +57,17 @@ class Ledger:
         self._salts = salts
 
     @classmethod
-    def create(cls, path: str | Path, *, clock: Clock = log.now, salts: Salts = os.urandom) -> Self:
-        """Make a new ledger; raise :class:`StoreError` where the file exists."""
-        return cls(SqliteStore.new(Path(path)), clock=clock, salts=salts)
+    def create(cls, where: Where, *, clock: Clock = log.now, salts: Salts = os.urandom) -> Self:
+        """Make a new ledger; raise :class:`StoreError` where something is there already.
+
+        ``where`` is a file's path, or ``postgresql://user@host/database?schema=name``.
+        """
+        return cls(new_store(where), clock=clock, salts=salts)
 
     @classmethod
     def open(
         cls,
-        path: str | Path,
+        where: Where,
         *,
         writable: bool = False,
         clock: Clock = log.now,
@@ -74,7 +78,7 @@ class Ledger:
         The views of one that an older version wrote are made anew: in the file where it is opened for
         writing, else in memory.
         """
-        store = SqliteStore.open(Path(path), writable=writable)
+        store = open_store(where, writable=writable)
         ledger = cls(store, clock=clock, salts=salts)
         if store.outdated:
             ledger.rebuild()
@@ -185,8 +189,19 @@ class Ledger:
 
     def copy(self, path: Path) -> Ledger:
         """Copy the ledger as it stands into a new file, and open that for writing."""
-        self._store.copy_to(path)
+        if not self._store.copy_to(path):
+            self.move(path)
         return Ledger.open(path, writable=True)
+
+    def move(self, where: Where, progress: Progress = unseen) -> int:
+        """Make a ledger elsewhere with the same log and root; return the number of its entries.
+
+        It is there whole at the end, or not at all. Raises :class:`StoreError` where something is there.
+        """
+        from claimledger.ledger.writing import moving
+
+        with arriving(where) as target:
+            return moving.move(self._store, target, progress)
 
     # Reading
 

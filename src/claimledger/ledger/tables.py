@@ -14,9 +14,13 @@ from pydantic import create_model
 from sqlalchemy import BLOB, REAL, Column, Index, Integer, MetaData, Table, Text, text
 from sqlmodel import Field, SQLModel
 
+from claimledger.ledger.log import FORMAT
 from claimledger.records.base import Part, Record
 from claimledger.records.kinds import KINDS, fields_of
 from claimledger.records.kinds import Field as RecordField
+
+LAYOUT = FORMAT * 100 + 3
+"""The log's format and the layout of these tables: views of an older one are made anew."""
 
 metadata = MetaData()
 
@@ -150,8 +154,9 @@ def _index(table: Table, field: RecordField) -> None:
         given = table.c[field.name].is_not(None)
         Index(f"{table.name}_{field.name}", *held, sqlite_where=given)
     elif field.name in _SPARSE:
-        column = table.c[field.name]
-        Index(f"{table.name}_{field.name}", column, sqlite_where=column.is_not(None))
+        # By entry, not by the text itself, which can be longer than an index holds.
+        given = table.c[field.name].is_not(None)
+        Index(f"{table.name}_{field.name}", table.c.entry, sqlite_where=given)
 
 
 def _attribute(column: str) -> str:

@@ -61,8 +61,8 @@ class Store(ABC):
         """Leave nothing of deleted texts in the store's files. Not inside a transaction."""
 
     @abstractmethod
-    def copy_to(self, path: Path) -> None:
-        """Copy everything, as it stands, into a new file."""
+    def copy_to(self, path: Path) -> bool:
+        """Copy everything, as it stands, into a new file, if that can be done without reading it."""
 
     @abstractmethod
     def reopening(self) -> Callable[[], Store] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,8 @@ from urllib.parse import quote
 
 from claimledger.errors import StoreError
 from claimledger.ledger.log import FORMAT
-from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, LAYOUT
+from claimledger.ledger.store.sqlite_schema import APPLICATION_ID
+from claimledger.ledger.tables import LAYOUT
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -78,3 +80,27 @@ def in_memory(driver: sqlite3.Connection) -> sqlite3.Connection:
     driver.backup(copy)
     driver.close()
     return copy
+
+
+def remove(path: Path) -> None:
+    """Remove a file and what SQLite keeps beside it."""
+    for end in ("", "-wal", "-shm", "-journal"):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+
+
+def take_name(beside: Path, path: Path) -> None:
+    """Give a finished file its name, which nothing may have meanwhile, and keep it on the disk."""
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        raise StoreError(f"{path} exists by now; nothing was written over") from None
+    except OSError:  # a file system without links
+        if path.exists():
+            raise StoreError(f"{path} exists by now; nothing was written over") from None
+        beside.rename(path)
+    with suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

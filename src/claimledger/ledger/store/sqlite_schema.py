@@ -13,14 +13,10 @@ from functools import lru_cache
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from claimledger.ledger.log import FORMAT
 from claimledger.ledger.tables import ENTRY, VIEWS
 
 APPLICATION_ID = 0x434C6467
 """``CLdg`` in the file's header: tells a ledger from any other SQLite file."""
-
-LAYOUT = FORMAT * 100 + 2
-"""The file's ``user_version``: the log's format and the layout of the views."""
 
 _TRIGGERS = {
     "entry_is_next": """

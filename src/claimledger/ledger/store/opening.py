@@ -1,0 +1,53 @@
+"""The one place that chooses a store: by what the ledger's address looks like."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from claimledger.errors import StoreError
+from claimledger.ledger.store.address import Address, Where, is_database
+from claimledger.ledger.store.base import Store
+
+if TYPE_CHECKING:
+    from claimledger.ledger.store.postgresql import PostgresStore
+
+
+def new_store(where: Where) -> Store:
+    """Make a new, empty ledger; raise :class:`StoreError` where one is there."""
+    if is_database(where):
+        return _postgresql().new(Address.of(str(where)))
+    from claimledger.ledger.store.sqlite import SqliteStore
+
+    return SqliteStore.new(Path(where))
+
+
+def arriving(where: Where) -> AbstractContextManager[Store]:
+    """Make a ledger to be filled in one transaction: whole at the end, or not there at all."""
+    if is_database(where):
+        return _postgresql().arriving(Address.of(str(where)))
+    from claimledger.ledger.store.sqlite import SqliteStore
+
+    return SqliteStore.arriving(Path(where))
+
+
+def open_store(where: Where, *, writable: bool = False) -> Store:
+    """Open a ledger; raise :class:`StoreError` where there is none that can be used so."""
+    if is_database(where):
+        return _postgresql().open(Address.of(str(where)), writable=writable)
+    from claimledger.ledger.store.sqlite import SqliteStore
+
+    return SqliteStore.open(Path(where), writable=writable)
+
+
+def _postgresql() -> type[PostgresStore]:
+    try:
+        from claimledger.ledger.store.postgresql import PostgresStore
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "psycopg":
+            raise
+        raise StoreError(
+            "a ledger in PostgreSQL needs the driver psycopg: pip install 'claimledger[postgresql]'"
+        ) from None
+    return PostgresStore

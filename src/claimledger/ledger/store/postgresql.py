@@ -1,0 +1,368 @@
+"""A ledger in a PostgreSQL database: many write, one after another; readers wait for nobody.
+
+A writer locks the one row of ``head`` before anything else, so that the log has one order and no gaps
+without a sequence; it then sees everything written before. A reader has one snapshot. Statements are
+those of the standard and of PostgreSQL's own copies; a server that refuses a transaction because of others
+(SQLSTATE 40001, 40P01) is asked again.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, Table, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.pool import StaticPool
+
+from claimledger.errors import StoreError
+from claimledger.ledger.store.address import Address
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.postgresql_schema import (
+    FOUND,
+    FUNCTIONS,
+    HEAD,
+    guarding,
+    making,
+    quoted,
+    tables_made,
+    viewing,
+)
+from claimledger.ledger.store.postgresql_server import (
+    PROGRAM,
+    WAIT_SECONDS,
+    connect,
+    layout_of,
+    make_room,
+    named,
+    plain,
+)
+from claimledger.ledger.store.postgresql_shape import shape_damage
+from claimledger.ledger.tables import ENTRY, LAYOUT, WORDS
+
+_AGAIN = (pg.SerializationFailure, pg.DeadlockDetected)
+
+
+class PostgresStore(Store):
+    """A ledger in one schema of a database."""
+
+    def __init__(
+        self,
+        driver: psycopg.Connection[Any],
+        address: Address,
+        *,
+        writable: bool,
+        snapshot: str = "",
+    ) -> None:
+        self.driver = driver
+        self.address = address
+        self.writable = writable
+        self._snapshot = snapshot
+        self._engine = create_engine(
+            "postgresql+psycopg://",
+            creator=lambda: driver,
+            poolclass=StaticPool,
+            isolation_level="AUTOCOMMIT",
+            _initialize=False,  # the driver is known; asking it again costs a start
+        )
+        event.listen(self._engine, "handle_error", self._in_own_words)
+        self.connection: Connection = self._engine.connect()
+
+    def _in_own_words(self, context: ExceptionContext) -> None:
+        """Let an error of a single statement be told like those of a transaction."""
+        if isinstance(context.original_exception, psycopg.Error):
+            with named(self.address):
+                raise context.original_exception
+
+    @classmethod
+    def new(cls, address: Address) -> PostgresStore:
+        """Make a ledger in a schema that holds nothing yet."""
+        store = cls(connect(address, writable=True), address, writable=True)
+        try:
+            store.create()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    @contextmanager
+    def arriving(cls, address: Address) -> Iterator[PostgresStore]:
+        """Make a ledger to be filled, which nobody sees before it is whole."""
+        store = cls(connect(address, writable=True), address, writable=True)
+        try:
+            with store._transaction("BEGIN"):
+                store.create()
+                yield store
+        finally:
+            store.close()
+
+    @classmethod
+    def open(cls, address: Address, *, writable: bool = False, snapshot: str = "") -> PostgresStore:
+        """Open a ledger; raise :class:`StoreError` where there is none that can be used so."""
+        driver = connect(address, writable=writable)
+        try:
+            with named(address):
+                layout = layout_of(driver, address)
+            store = cls(driver, address, writable=writable, snapshot=snapshot)
+            store.outdated = layout < LAYOUT
+            if store.outdated and not writable:
+                raise StoreError(
+                    f"{address} was written by an older claimledger: who keeps it renews its views with "
+                    "`claimledger rebuild`"
+                )
+        except BaseException:
+            driver.close()
+            raise
+        return store
+
+    def create(self) -> None:
+        """Make the tables of an empty ledger, in one transaction."""
+        if not self._inside:
+            with self._transaction("BEGIN"):
+                self.create()
+            return
+        make_room(self.driver, self.address)
+        self._run(*making(self.address.schema))
+        head = f"INSERT INTO {HEAD} VALUES (true, %s, %s)"
+        self.driver.execute(head, (PROGRAM, LAYOUT))
+
+    def _run(self, *statements: str) -> None:
+        self.driver.execute(";\n".join(statements))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the write lock for one transaction."""
+        if self._inside:
+            yield
+            return
+        if not self.writable:
+            raise StoreError(f"{self.address} was opened for reading; nothing was written")
+        with named(self.address):
+            self._begin()
+            with self._transaction():
+                yield
+
+    @property
+    def _inside(self) -> bool:
+        return self.driver.info.transaction_status != TransactionStatus.IDLE
+
+    def _begin(self) -> None:
+        """Begin, and wait for the lock; what others committed meanwhile is seen from then on."""
+        end = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                self.driver.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+                found = self.driver.execute(
+                    f"SELECT layout FROM {HEAD} FOR NO KEY UPDATE"
+                ).fetchone()
+            except _AGAIN:
+                self.driver.execute("ROLLBACK")
+                if time.monotonic() > end:
+                    raise
+                time.sleep(random.uniform(0.001, 0.02))
+                continue
+            except BaseException:
+                self._roll_back()
+                raise
+            if found is None or (found[0] != LAYOUT and not self.outdated):
+                self._roll_back()
+                raise StoreError(
+                    f"{self.address} was renewed by another version of claimledger meanwhile; nothing was "
+                    "written: use that version"
+                )
+            return
+
+    @contextmanager
+    def _transaction(self, begin: str = "") -> Iterator[None]:
+        with named(self.address):
+            try:
+                if begin:
+                    self.driver.execute(begin)
+                yield
+            except BaseException:
+                self._roll_back()
+                raise
+            self._commit()
+
+    def _commit(self) -> None:
+        try:
+            self.driver.execute("COMMIT")
+        except psycopg.OperationalError as error:
+            if not self.driver.broken:
+                raise
+            raise StoreError(
+                f"{self.address}: the connection was cut while the end of a write was awaited "
+                f"({plain(error)}); it is whole in the ledger or absent: look with `claimledger stats`. "
+                "Importing it again writes nothing twice"
+            ) from None
+
+    def _roll_back(self) -> None:
+        with suppress(psycopg.Error):
+            self.driver.execute("ROLLBACK")
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold one consistent view of the ledger for several reads."""
+        if self._inside:
+            yield
+            return
+        with named(self.address):
+            self.driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                if self._snapshot:
+                    self.driver.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
+                yield
+            finally:
+                self._roll_back()
+
+    def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows in the order of the table's columns."""
+        if not rows:
+            return
+        with self.driver.cursor() as cursor, cursor.copy(_copying(table)) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Do nothing: the index is made of the words' table by the server itself."""
+
+    def forget_words(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Do nothing: the words leave the index with their row, and its pages with :meth:`scrub`."""
+
+    def matching(self, phrases: Sequence[Sequence[str]], most: int) -> Iterator[int]:
+        """Yield the entries whose words hold every phrase, newest first; a last ``*`` is a prefix.
+
+        The index finds the words; that they stand together is seen in the text itself, because a vector
+        knows no places past 16,383.
+        """
+        words = " & ".join(_lexeme(word) for phrase in phrases for word in phrase)
+        query = f"SELECT entry FROM search_words WHERE {FOUND} @@ %s::tsquery"
+        given: list[Any] = [f"({words}) | '*'"]
+        for phrase in phrases:
+            end = "" if phrase[-1].endswith("*") else " "
+            query += " AND position(%s in ' ' || words || ' ') > 0"
+            given.append(f" {' '.join(phrase).rstrip('*')}{end}")
+        found = self.driver.execute(f"{query} ORDER BY entry DESC LIMIT %s", (*given, most))
+        for (entry,) in found.fetchall():
+            yield entry
+
+    def empty_views(self) -> None:
+        """Remove the views, and make them anew as this program has them."""
+        schema = self.address.schema
+        tables = self.driver.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,)
+        ).fetchall()
+        for (name,) in tables:
+            if name not in ("entry", HEAD):
+                self._run(f"DROP TABLE {schema}.{quoted(name)}")
+        triggers = self.driver.execute(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal",
+            (f"{schema}.entry",),
+        ).fetchall()
+        for (name,) in triggers:
+            self._run(f"DROP TRIGGER {quoted(name)} ON {schema}.entry")
+        self._run(*(f"DROP FUNCTION IF EXISTS {schema}.{name}()" for name in FUNCTIONS))
+        self._run(*guarding(schema), *viewing(schema))
+        self.driver.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
+        self.outdated = False
+
+    def scrub(self) -> None:
+        """Write the tables and their indexes anew, without what was deleted."""
+        with named(self.address):
+            for table in tables_made():
+                self._run(f"VACUUM (FULL) {self.address.schema}.{quoted(table.name)}")
+            with suppress(psycopg.Error):  # what it frees the server writes over sooner
+                self._run("CHECKPOINT")
+
+    def stray_bytes(self, texts: Sequence[bytes]) -> list[bytes]:
+        """Return those of the texts that still stand in the log or in the search words."""
+        found = []
+        for text in texts:
+            sought = text.decode()
+            for table, column in ((ENTRY, "payload"), (WORDS, "words")):
+                query = f"SELECT 1 FROM {table.name} WHERE position(%s in {column}) > 0 LIMIT 1"
+                if self.driver.execute(query, (sought,)).fetchone():
+                    found.append(text)
+                    break
+        return found
+
+    def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
+        """Return whole rows of a table by entry, both ends included."""
+        with named(self.address), self.driver.cursor(binary=True) as cursor:
+            return cursor.execute(_by_entry(table), (first, last)).fetchall()
+
+    def every(self, table: Table) -> Iterator[tuple[Any, ...]]:
+        """Yield whole rows of a table in any order."""
+        with self.reading(), self.driver.cursor("every", binary=True) as cursor:
+            cursor.itersize = 5000
+            yield from cursor.execute(f"SELECT {_columns(table)} FROM {quoted(table.name)}")
+
+    def copy_to(self, path: Path) -> bool:  # noqa: ARG002
+        """Say that a file has to be made from the log."""
+        return False
+
+    def reopening(self) -> Callable[[], Store] | None:
+        """Return what opens this ledger again for reading, as this reader sees it."""
+        if not self._inside:
+            return None
+        row = self.driver.execute("SELECT pg_export_snapshot()").fetchone()
+        assert row is not None
+        return partial(PostgresStore.open, self.address, snapshot=row[0])
+
+    def shape_damage(self) -> Iterator[tuple[str, str]]:
+        """Yield the tables, indexes and triggers that are not as this program makes them."""
+        yield from shape_damage(self.driver, self.address.schema)
+        layout = layout_of(self.driver, self.address)
+        if layout != LAYOUT:
+            yield HEAD, f"has the layout number {layout} where it should have {LAYOUT}"
+
+    def damage(self) -> Iterator[tuple[str, str]]:
+        """Yield the pages whose checksums the server found wrong."""
+        found = self.driver.execute(
+            "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()"
+        ).fetchone()
+        if found and found[0]:
+            yield "database", f"has {found[0]} pages whose checksum is wrong, as the server says"
+
+    def search_damage(self) -> Iterator[tuple[str, str]]:
+        """Yield nothing: the index is the server's own, made of the words that are compared."""
+        yield from ()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with suppress(psycopg.Error):
+            self.connection.close()
+        self.driver.close()
+
+
+@lru_cache
+def _columns(table: Table) -> str:
+    return ", ".join(quoted(column.name) for column in table.columns)
+
+
+@lru_cache
+def _copying(table: Table) -> str:
+    return f"COPY {quoted(table.name)} ({_columns(table)}) FROM STDIN"
+
+
+@lru_cache
+def _by_entry(table: Table) -> str:
+    order = ", ".join(quoted(column.name) for column in table.primary_key.columns)
+    number = "number" if table is ENTRY else "entry"
+    where = f"WHERE {number} BETWEEN %s AND %s ORDER BY {order}"
+    return f"SELECT {_columns(table)} FROM {quoted(table.name)} {where}"
+
+
+def _lexeme(word: str) -> str:
+    prefix = ":*" if word.endswith("*") else ""
+    bare = word.rstrip("*").replace("\\", "\\\\").replace("'", "''")
+    return f"'{bare}'{prefix}"

@@ -1,0 +1,106 @@
+"""Talking with a PostgreSQL server: connecting, what is there, and its errors in our own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg
+
+from claimledger.errors import StoreError
+from claimledger.ledger.store.address import Address
+from claimledger.ledger.store.postgresql_schema import HEAD
+from claimledger.ledger.tables import LAYOUT
+
+PROGRAM = "claimledger"
+WAIT_SECONDS = 60.0
+_CONNECT_SECONDS = 10
+
+
+def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
+    """Connect to a ledger's server, with its schema before all others."""
+    options: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": PROGRAM}
+    options |= dict(address.options)
+    with named(address):
+        driver = psycopg.connect(autocommit=True, **options)
+        try:
+            driver.execute(
+                f"SET search_path = {address.schema}, pg_catalog; SET client_encoding = 'UTF8'; "
+                f"SET jit = off; SET lock_timeout = {int(WAIT_SECONDS * 1000)}; "
+                f"SET default_transaction_read_only = {'off' if writable else 'on'}"
+            )
+        except BaseException:
+            driver.close()
+            raise
+        return driver
+
+
+def make_room(driver: psycopg.Connection[Any], address: Address) -> None:
+    """See to it that there is a schema, and nothing in it."""
+    held = driver.execute(
+        "SELECT relname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace "
+        "WHERE n.nspname = %s AND relkind IN ('r', 'v', 'm', 'p', 'f') ORDER BY relname LIMIT 1",
+        (address.schema,),
+    ).fetchone()
+    if held is not None:
+        if driver.execute("SELECT to_regclass(%s)", (f"{address.schema}.{HEAD}",)).fetchone() != (
+            None,
+        ):
+            raise StoreError(
+                f"{address} holds a ledger already; a new one needs a schema of its own"
+            )
+        raise StoreError(
+            f"{address} is not empty (it holds the table {held[0]}); a new ledger needs a schema of its own: "
+            "?schema=NAME at the end of the address"
+        )
+    if driver.execute("SELECT to_regnamespace(%s)", (address.schema,)).fetchone() == (None,):
+        driver.execute(f"CREATE SCHEMA IF NOT EXISTS {address.schema}")
+
+
+def layout_of(driver: psycopg.Connection[Any], address: Address) -> int:
+    """Return a ledger's layout; raise :class:`StoreError` where there is none this program can use."""
+    try:
+        found = driver.execute(f"SELECT program, layout FROM {address.schema}.{HEAD}").fetchone()
+    except (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName):
+        found = None
+    if found is None or found[0] != PROGRAM:
+        raise StoreError(f"{address} holds no ledger; `claimledger init` makes a new one")
+    layout = int(found[1])
+    if layout > LAYOUT:
+        raise StoreError(
+            f"{address} was written by a newer claimledger (format {layout}, this one knows {LAYOUT}); "
+            "it is left untouched: use that version"
+        )
+    return layout
+
+
+@contextmanager
+def named(address: Address) -> Iterator[None]:
+    """Turn what the server reports into an error that says what happened and what was kept."""
+    try:
+        yield
+    except psycopg.Error as error:
+        said = plain(error)
+        if isinstance(error, pg.InsufficientPrivilege):
+            told = f"{said}; nothing was written. Who keeps the ledger gives rights with `claimledger grant`"
+        elif isinstance(error, pg.DiskFull | pg.OutOfMemory | pg.ConfigurationLimitExceeded):
+            told = f"the server has no room ({said}); nothing was written"
+        elif isinstance(error, pg.LockNotAvailable | pg.QueryCanceled | pg.SerializationFailure):
+            told = f"another program holds the ledger ({said}); nothing was written, try again"
+        elif isinstance(error, pg.ReadOnlySqlTransaction):
+            told = "it was opened for reading, or the server takes no writes; nothing was written"
+        elif isinstance(error, pg.UndefinedTable | pg.UndefinedColumn):
+            told = f"a part of the ledger is missing ({said}); `claimledger verify` says what"
+        elif isinstance(error, psycopg.OperationalError):
+            told = f"the server cannot be reached or ended the connection ({said}); nothing was written"
+        else:
+            raise
+        raise StoreError(f"{address}: {told}") from None
+
+
+def plain(error: psycopg.Error) -> str:
+    """Return what the server said, in one line, without what it was asked."""
+    said = error.diag.message_primary or str(error)
+    return " ".join(said.split())

@@ -1,0 +1,33 @@
+"""Moving a ledger to another place: its log entry for entry, its views made anew there."""
+
+from __future__ import annotations
+
+from claimledger.errors import StoreError
+from claimledger.ledger import rebuild, tree
+from claimledger.ledger.collector import without_collecting
+from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.reading.clocks import size
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.tables import ENTRY
+from claimledger.ledger.writing.append import stored_hashes
+
+_BATCH = 5000
+
+
+def move(source: Store, target: Store, progress: Progress = unseen) -> int:
+    """Copy the log into an empty ledger, which gets the same root; return the number of entries.
+
+    Within one transaction of the target and one view of the source. Raises :class:`StoreError` where
+    the copy does not give the root of the source.
+    """
+    with source.reading(), without_collecting():
+        count = size(source)
+        for first in range(1, count + 1, _BATCH):
+            last = min(first + _BATCH - 1, count)
+            target.insert(ENTRY, source.raw(ENTRY, first, last))
+            progress(last, 2 * count)
+        rebuild.rebuild(target, lambda done, of: progress(of + done, 2 * of))
+        ours, theirs = (tree.root(count, stored_hashes(store)) for store in (source, target))
+        if ours != theirs or size(target) != count:
+            raise StoreError("what was copied does not give the root of the ledger it comes from")
+    return count

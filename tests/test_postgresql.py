@@ -1,0 +1,173 @@
+"""What only a server has: an address with a password in it, a schema that is taken, words in two indexes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claimledger.errors import StoreError
+from claimledger.ledger import Ledger, Where, shown
+from claimledger.ledger.store.address import Address
+from small_cases import case, record
+from stores import ONLY_SERVERS, STORES, Current, Raw, clean, place, server
+
+SECRET = "hunter2:&%/x"
+QUOTED = "hunter2%3A%26%25%2Fx"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("postgresql://ann@db.example/news", "postgresql://ann@db.example/news"),
+        (f"postgresql://ann:{QUOTED}@db.example:5433/news?schema=desk",
+         "postgresql://ann@db.example:5433/news?schema=desk"),
+        (f"postgres:///news?host=/run/pg&password={QUOTED}&user=ann&schema=desk",
+         "postgresql://ann@/news?host=/run/pg&schema=desk"),
+        ("postgresql://ann@[::1]:5432/news", "postgresql://ann@[::1]:5432/news"),
+    ],
+)  # fmt: skip
+def test_an_address_is_told_without_its_password(given: str, told: str) -> None:
+    address = Address.of(given)
+    assert str(address) == told
+    assert "hunter2" not in repr(address) + shown(given)
+    assert str(Address.of(told)) == told
+    if "hunter2" in given:
+        assert dict(address.options)["password"] == SECRET
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgresql://ann:{QUOTED}@db:port/news",
+        f"postgresql://ann:{QUOTED}@db/news?no_such_word=1",
+        f"postgresql://ann:{QUOTED}@db/news?schema=Robert'); DROP TABLE entry;--",
+        f"postgresql://ann:{QUOTED}@db/news?schema=",
+        "postgresql://ann:hun@ter2@db/news?schema=9",
+        f"postgresql://[ann:{QUOTED}@db/news",
+        f"postgresql://ann:{QUOTED}@db/news?password=hunter2&schema=NO",
+    ],
+)
+def test_what_is_no_address_is_refused_without_showing_a_password(
+    text: str, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(StoreError) as told:
+        Ledger.open(text)
+    assert "hunter2" not in str(told.value)
+    assert "ter2" not in str(told.value)
+    monkeypatch.setenv("CLAIMLEDGER_DB", text)
+    for words in (["stats"], ["stats", "--json"], ["init"], ["record", "--statement", "x"]):
+        done = call(*words)
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+        assert "ter2" not in done.stderr + done.stdout
+
+
+def test_a_server_that_is_not_there_is_told(call: Callable[..., Any], tmp_path: Path) -> None:
+    address = "postgresql://ann:hunter2@127.0.0.1:1/news?sslpassword=hunter2"
+    done = call("--ledger", address, "stats", "--json")
+    assert done.returncode == 1
+    assert "cannot be reached" in done.stdout + done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    left = [file for file in tmp_path.rglob("*") if "hunter2" in file.name]
+    assert not left
+
+
+def test_without_the_driver_it_is_told_which_extra_brings_it(tmp_path: Path) -> None:
+    blocked = (
+        "import sys; sys.modules['psycopg'] = None; from claimledger.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", blocked, "--ledger", "postgresql:///x", "stats"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "pip install 'claimledger[postgresql]'" in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", blocked, "--ledger", "x.db", "init"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@ONLY_SERVERS  # a file that is none of ours is tried in test_faults
+def test_what_is_no_ledger_is_told_and_left_untouched(path: Where) -> None:
+    with pytest.raises(StoreError, match="holds no ledger"):
+        Ledger.open(path)
+    schema = str(path).rpartition("=")[2]
+    with psycopg.connect(server().get_uri(), autocommit=True) as other:
+        other.execute(f"CREATE SCHEMA {schema}")
+        other.execute(f"CREATE TABLE {schema}.theirs (x integer)")
+    with pytest.raises(StoreError, match=r"not empty .it holds the table theirs"):
+        Ledger.create(path)
+    with Raw(path) as raw:
+        assert raw.rows("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()") == [
+            ("theirs",)
+        ]
+        raw.run(
+            "CREATE TABLE head (program text, layout bigint)", "INSERT INTO head VALUES ('git', 1)"
+        )
+    with pytest.raises(StoreError, match="holds no ledger"):
+        Ledger.open(path)
+
+
+@ONLY_SERVERS  # a file's layout is tried in test_faults
+def test_a_newer_ledger_is_left_untouched_also_by_who_has_it_open(
+    path: Where, ledger: Ledger
+) -> None:
+    record(ledger, case(["a: one"]))
+    with Raw(path) as raw:
+        raw.run("UPDATE head SET layout = 99999")
+    with pytest.raises(StoreError, match="newer claimledger"):
+        Ledger.open(path)
+    with pytest.raises(StoreError, match="another version"):
+        record(ledger, case(["b: one"]))
+    with Raw(path) as raw:
+        assert raw.rows("SELECT count(*) FROM entry") == [(4,)]
+
+
+@ONLY_SERVERS  # a file that is read-only is tried in test_faults
+def test_what_is_opened_for_reading_is_not_written(path: Where, ledger: Ledger) -> None:
+    record(ledger, case(["a: one"]))
+    with Ledger.open(path) as reader, pytest.raises(StoreError, match="nothing was written"):
+        record(reader, case(["b: one"]))
+
+
+SIGNS = st.text(st.sampled_from("abcé 站海外-ß.İ١Ａ'\\&|:*<()!\u0301"), min_size=1, max_size=14)
+
+
+@settings(max_examples=20)
+@given(st.lists(SIGNS, min_size=1, max_size=12), st.lists(SIGNS, min_size=1, max_size=30))
+def test_both_stores_find_the_same(texts: list[str], queries: list[str]) -> None:
+    import tempfile
+
+    drawn = case([f"k{n}: one" for n in range(len(texts))],
+                 extra={f"k{n}": {"statement": f"x{text}x"} for n, text in enumerate(texts)})  # fmt: skip
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for store in STORES:
+            Current.store = store
+            with Ledger.create(place(folder)) as ledger:
+                record(ledger, drawn)
+                asked = [*queries, *(f'"{query}"' for query in queries), *texts]
+                found.append([[(m.held.key, m.marks) for m in ledger.search(q)] for q in asked])
+        Current.store = "file"
+    clean()
+    assert found[0] == found[1]
+
+
+@ONLY_SERVERS  # only a server's vector of words has an end
+def test_a_text_of_a_million_signs_is_found_by_any_of_its_words(ledger: Ledger) -> None:
+    words = [f"сло{n}во" for n in range(110_000)]
+    record(ledger, case(["a: one"], extra={"a": {"statement": " ".join(words)}}))
+    for sought in (words[0], words[54_321], words[-1], f'"{words[70_000]} {words[70_001]}"'):
+        assert [match.held.key for match in ledger.search(sought)] == ["a"]
+    assert ledger.search(f'"{words[70_001]} {words[70_000]}"') == []
+    assert ledger.search("слово") == []
