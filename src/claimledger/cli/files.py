@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -114,10 +113,6 @@ def _records(ledger: Ledger, call: Call) -> Iterator[Any]:
 
 
 def _log(ledger: Ledger) -> Iterator[Any]:
-    for entry in ledger.entries():
-        yield {
-            "number": entry.number,
-            "header": entry.header.decode(),
-            "payload": None if entry.payload is None else entry.payload.decode(),
-            "salt": None if entry.salt is None else base64.b64encode(entry.salt).decode(),
-        }
+    from claimledger.ledger import line_of
+
+    return map(line_of, ledger.entries())

@@ -1,11 +1,18 @@
-"""``move``: a ledger's log somewhere else, unchanged."""
+"""``move``, ``backup``, ``restore``: a ledger's log somewhere else, unchanged."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
 import click
 
-from claimledger.cli.call import Call, Command
+from claimledger.cli.call import Call, Command, UsageMistake
 from claimledger.cli.output import Progress, answer, count, say
+from claimledger.errors import Refused
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
 
 
 @click.command(cls=Command)
@@ -20,10 +27,84 @@ def move(call: Call, source: str, target: str) -> None:
     from claimledger.ledger import Ledger, shown
 
     with Ledger.open(source) as ledger, ledger.reading():
-        entries = ledger.move(target, Progress("entries"))
-        root = ledger.head().root.hex()
+        stand = ledger.move(target, Progress("entries"))
     if call.json:
-        answer({"from": shown(source), "to": shown(target), "size": entries, "root": root})
+        answer({"from": shown(source), "to": shown(target), "size": stand.size, "root": stand.root})
     else:
-        say(f"Moved {count(entries, 'entry', 'entries')} to {shown(target)}.")
-        say(f"root {root}")
+        say(f"Moved {count(stand.size, 'entry', 'entries')} to {shown(target)}.")
+        say(f"root {stand.root}")
+
+
+@click.command(cls=Command)
+@click.argument("path", metavar="FILE")
+@click.option("--since", metavar="TIME", help="Only the entries after one: its number, or a time.")
+@click.pass_obj
+def backup(call: Call, path: str, since: str | None) -> None:
+    """Write the whole ledger to FILE, while others write; it is proved before it takes its name.
+
+    A backup of this ledger that is there is brought up to date. One of another ledger, or one that forked,
+    is refused with the entry where they part.
+    """
+    if call.as_of or call.known_at:
+        raise UsageMistake("a backup is of the whole ledger; clocks go with questions")
+    with call.reading() as ledger:
+        if since is None:
+            stand = ledger.backup(path, Progress("entries"))
+            size, root, written = stand.size, stand.root, stand.size
+        else:
+            first = ledger.entry_at(since)
+            head = ledger.head()
+            size, root, written = head.size, head.root.hex(), head.size - first
+            _write_strand(ledger, path, first)
+    if call.json:
+        answer({"to": path, "size": size, "root": root, "entries": written})
+        return
+    said = count(written, "entry", "entries")
+    say(f"{path} holds {said}, proved." if since is None else f"{path} holds {said}, up to {size}.")
+    say(f"root {root}")
+
+
+def _write_strand(ledger: Ledger, path: str, since: int) -> None:
+    from claimledger.publish.files import writing_whole
+    from claimledger.records.text import json_text
+
+    with writing_whole(path) as stream:
+        for line in ledger.strand(since):
+            stream.write(json_text(line, None).encode() + b"\n")
+
+
+@click.command(cls=Command)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.pass_obj
+def restore(call: Call, files: tuple[str, ...]) -> None:
+    """Make the ledger from a backup, proved first; then add the entries of `backup --since` files.
+
+    Files of entries alone take a ledger that is there further. Nothing that is there is written over.
+    """
+    from claimledger.intake.strands import is_strand, reading_strand
+    from claimledger.ledger import Ledger, shown
+
+    whole = [path for path in files if not is_strand(path)]
+    if whole not in ([], [files[0]]):
+        raise UsageMistake("a whole backup comes first, and once; files of entries follow it")
+    with ExitStack() as opened:
+        further = [opened.enter_context(reading_strand(path)) for path in files[len(whole) :]]
+        if whole:
+            kept = opened.enter_context(Ledger.open(files[0]))
+            opened.enter_context(kept.reading())
+            verdict = kept.verify(Progress("entries"))
+            if not verdict.clean:
+                raise Refused(f"{files[0]} is damaged: {verdict.faults[0]}; nothing was written")
+            stand = kept.move(call.path, further=further)
+            added = stand.size
+        else:
+            ledger = opened.enter_context(call.writing())
+            with ledger.writing():
+                added = sum([ledger.receive(strand) for strand in further])
+                stand = ledger.stand()
+    where = shown(call.path)
+    if call.json:
+        answer({"ledger": where, "size": stand.size, "root": stand.root, "added": added})
+        return
+    say(f"{where} holds {count(stand.size, 'entry', 'entries')}, {added:,} of them new.")
+    say(f"root {stand.root}")

@@ -5,15 +5,18 @@ folder goes through :class:`~claimledger.ledger.ledger.Ledger`.
 """
 
 from claimledger.ledger.ledger import Head, Ledger
+from claimledger.ledger.log import Entry
 from claimledger.ledger.reading.history import Event
 from claimledger.ledger.reading.records import Held, Referrer
 from claimledger.ledger.reading.search import Match
 from claimledger.ledger.store.address import Where, shown
 from claimledger.ledger.writing.changing import Change
+from claimledger.ledger.writing.receiving import Stand, Strand, entry_of, line_of
 from claimledger.ledger.writing.taking import Faulty, Given, Taken
 
 __all__ = [
     "Change",
+    "Entry",
     "Event",
     "Faulty",
     "Given",
@@ -22,7 +25,11 @@ __all__ = [
     "Ledger",
     "Match",
     "Referrer",
+    "Stand",
+    "Strand",
     "Taken",
     "Where",
+    "entry_of",
+    "line_of",
     "shown",
 ]

@@ -28,6 +28,7 @@ from claimledger.ledger.tables import ENTRY
 from claimledger.ledger.writing import changing
 from claimledger.ledger.writing.append import Appender, Clock, Salts, stored_hashes
 from claimledger.ledger.writing.changing import Change
+from claimledger.ledger.writing.receiving import Stand, Strand, receive, strand_lines
 from claimledger.ledger.writing.taking import Faulty, Given, Taken, take
 from claimledger.records.base import Record
 from claimledger.records.vocabulary import Vocabulary
@@ -193,15 +194,38 @@ class Ledger:
             self.move(path)
         return Ledger.open(path, writable=True)
 
-    def move(self, where: Where, progress: Progress = unseen) -> int:
-        """Make a ledger elsewhere with the same log and root; return the number of its entries.
+    def move(
+        self, where: Where, progress: Progress = unseen, further: Iterable[Strand] = ()
+    ) -> Stand:
+        """Make a ledger elsewhere with the same log and root, taken ``further``; return how far it goes.
 
         It is there whole at the end, or not at all. Raises :class:`StoreError` where something is there.
         """
         from claimledger.ledger.writing import moving
 
         with arriving(where) as target:
-            return moving.move(self._store, target, progress)
+            moving.move(self._store, target, progress)
+            for strand in further:
+                receive(target, strand)
+            return Stand.of(target)
+
+    def backup(self, path: str | Path, progress: Progress = unseen) -> Stand:
+        """Write the whole ledger to a file, while others write; return how far it goes.
+
+        The file is proved before it takes its name. A backup of this ledger that is there is brought up
+        to date; raises :class:`StoreError` for one of another ledger, with the entry where they part.
+        """
+        from claimledger.ledger.writing import backing
+
+        return backing.back_up(self._store, Path(path), progress)
+
+    def strand(self, since: int) -> Iterator[dict[str, Any]]:
+        """Yield the entries after one, as lines that :meth:`receive` of a copy takes."""
+        return strand_lines(self._store, since)
+
+    def receive(self, strand: Strand) -> int:
+        """Append entries that another copy of this ledger holds; return how many were new."""
+        return receive(self._store, strand)
 
     # Reading
 
@@ -213,6 +237,10 @@ class Ledger:
         """Return the size and root of the log, as it stood at an entry."""
         size = clocks.size(self._store) if known_at is None else known_at
         return Head(size, tree.root(size, stored_hashes(self._store)))
+
+    def stand(self) -> Stand:
+        """Return how far the log goes: its size, and its root in hexadecimal."""
+        return Stand.of(self._store)
 
     def entry_at(self, when: str) -> int:
         """Return the last entry of a time; raise :class:`Unreadable` where it is none."""

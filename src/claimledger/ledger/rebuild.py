@@ -24,30 +24,34 @@ def rebuild(store: Store, progress: Progress = unseen) -> int:
     with store.writing():
         store.empty_views()
         count = size(store)
-        ended: list[tuple[Payload, int]] = []
-        for first in range(1, count + 1, _BATCH):
-            last = min(first + _BATCH - 1, count)
-            rows: Rows = defaultdict(list)
-            for number, header, payload, _, _ in store.raw(ENTRY, first, last):
-                if payload is None:
-                    continue
-                said = Payload.decode(payload)
-                rows["history"].append(history_row(number, said, parse(header)["recorded_at"]))
-                if said.record is not None:
-                    project(number, said.kind, said.key, said.record, rows)
-                if said.replaces is not None:
-                    ended.append((said, number))
-                if said.action == "redact":
-                    rows["history"] += _blank_rows(store, said)
-            insert_rows(store, rows)
-            progress(last, count)
-        for said, number in ended:
-            old = _payload_of(store, said.replaces or 0)
-            if old is not None and old.record is not None:
-                end_version(
-                    store, said.kind, said.replaces or 0, {"key": said.key, **old.record}, number
-                )
+        replay(store, 1, count, progress)
     return count
+
+
+def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> None:
+    """Add to the views what some entries say, which they do not hold yet. Within a transaction."""
+    ended: list[tuple[Payload, int]] = []
+    for start in range(first, last + 1, _BATCH):
+        end = min(start + _BATCH - 1, last)
+        rows: Rows = defaultdict(list)
+        for number, header, payload, _, _ in store.raw(ENTRY, start, end):
+            if payload is None:
+                continue
+            said = Payload.decode(payload)
+            rows["history"].append(history_row(number, said, parse(header)["recorded_at"]))
+            if said.record is not None:
+                project(number, said.kind, said.key, said.record, rows)
+            if said.replaces is not None:
+                ended.append((said, number))
+            if said.action == "redact":
+                rows["history"] += _blank_rows(store, said)
+        insert_rows(store, rows)
+        progress(end, last)
+    for said, number in ended:
+        old = _payload_of(store, said.replaces or 0)
+        if old is not None and old.record is not None:
+            record = {"key": said.key, **old.record}
+            end_version(store, said.kind, said.replaces or 0, record, number)
 
 
 def _blank_rows(store: Store, said: Payload) -> list[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.sql import Select
@@ -95,6 +95,12 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the store."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def rows(self, query: Select[Any]) -> Sequence[Any]:
         """Return a query's rows."""

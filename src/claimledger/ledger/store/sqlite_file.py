@@ -98,9 +98,20 @@ def take_name(beside: Path, path: Path) -> None:
         if path.exists():
             raise StoreError(f"{path} exists by now; nothing was written over") from None
         beside.rename(path)
+    _settle(path.parent)
+
+
+def replace(beside: Path, path: Path) -> None:
+    """Put a finished file in the place of another, which is there whole until then."""
+    beside.replace(path)
+    _settle(path.parent)
+
+
+def _settle(folder: Path) -> None:
+    """Have the disk keep what a folder's files are called."""
     with suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
+        held = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(held)
         finally:
-            os.close(folder)
+            os.close(held)

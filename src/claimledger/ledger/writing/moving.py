@@ -22,9 +22,15 @@ def move(source: Store, target: Store, progress: Progress = unseen) -> int:
     """
     with source.reading(), without_collecting():
         count = size(source)
+        frontier = tree.Frontier()
         for first in range(1, count + 1, _BATCH):
             last = min(first + _BATCH - 1, count)
-            target.insert(ENTRY, source.raw(ENTRY, first, last))
+            # The tree is grown anew, so that what is wrong in the stored one is not carried along.
+            rows = [
+                (*row[:-1], frontier.append(row[1].encode()))
+                for row in source.raw(ENTRY, first, last)
+            ]
+            target.insert(ENTRY, rows)
             progress(last, 2 * count)
         rebuild.rebuild(target, lambda done, of: progress(of + done, 2 * of))
         ours, theirs = (tree.root(count, stored_hashes(store)) for store in (source, target))

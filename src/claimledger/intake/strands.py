@@ -1,0 +1,66 @@
+"""Reading what ``backup --since`` wrote: the entries that take a copy of a ledger further."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from claimledger.errors import StoreError
+from claimledger.intake.case_files import LARGEST_LINE
+from claimledger.ledger import Entry, Stand, Strand, entry_of
+
+_FILE_OF_SQLITE = b"SQLite format 3\x00"
+
+
+def is_strand(path: str) -> bool:
+    """Whether a file holds entries, and not a whole ledger; raise :class:`StoreError` if it is not read."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(len(_FILE_OF_SQLITE))
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    return head != _FILE_OF_SQLITE
+
+
+@contextmanager
+def reading_strand(path: str) -> Iterator[Strand]:
+    """Open a file of entries; they are read one by one as they are asked for."""
+    try:
+        with Path(path).open("rb") as file:
+            head = _object(file.readline(LARGEST_LINE + 1), f"{path}:1")
+            if not isinstance(head, dict) or head.get("claimledger") != "entries":
+                raise StoreError(f"{path} is no backup of a ledger")
+            yield Strand(path, _stand(head, "begins", path), _stand(head, "ends", path),
+                         _entries(file, path))  # fmt: skip
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _stand(head: dict[str, Any], name: str, path: str) -> Stand:
+    held = head.get(name)
+    if isinstance(held, dict) and isinstance(held.get("size"), int) and held["size"] >= 0:
+        return Stand(held["size"], str(held.get("root")))
+    raise StoreError(f"{path}:1: does not say how far the log goes where it {name}")
+
+
+def _entries(file: BinaryIO, path: str) -> Iterator[tuple[str, Entry]]:
+    number = 1
+    while line := file.readline(LARGEST_LINE + 1):
+        number += 1
+        place = f"{path}:{number}"
+        yield place, entry_of(_object(line, place), place)
+
+
+def _object(line: bytes, place: str) -> Any:
+    if len(line) > LARGEST_LINE:
+        raise StoreError(
+            f"{place}: is longer than {LARGEST_LINE // 1024**2} MiB; nothing was written"
+        )
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise StoreError(f"{place}: is not JSON ({error}); nothing was written") from None

@@ -1,0 +1,79 @@
+"""Backups: a whole ledger in a file of its own at one moment, proved before it takes its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from claimledger.errors import StoreError
+from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.reading.clocks import size
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.opening import arriving, open_store
+from claimledger.ledger.store.sqlite_file import remove, replace, take_name
+from claimledger.ledger.verify import verify
+from claimledger.ledger.writing import moving
+from claimledger.ledger.writing.receiving import Stand, parting
+
+
+def back_up(store: Store, path: Path, progress: Progress = unseen) -> Stand:
+    """Write a whole ledger to a file while others go on writing; return how far it goes.
+
+    A backup that is there is brought up to date. One of another ledger, one that forked, or one that
+    goes further than the ledger is refused, and stays as it was.
+    """
+    known = path.exists()
+    beside = path.with_name(f".{path.name}.backup")
+    remove(beside)  # what a program that was killed left
+    try:
+        with store.reading():
+            if known:
+                _follows(store, path)
+            if not store.copy_to(beside):
+                with arriving(beside) as target:
+                    moving.move(store, target)
+        with open_whole(beside) as copy:
+            stand = prove(copy, progress, str(path))
+        if known:
+            replace(beside, path)
+        else:
+            take_name(beside, path)
+        return stand
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror}; nothing was changed"
+        ) from None
+    finally:
+        remove(beside)
+
+
+def open_whole(path: Path) -> Store:
+    """Open a file that was just copied, with the journal a ledger has at rest."""
+    open_store(path, writable=True).close()
+    return open_store(path)
+
+
+def prove(store: Store, progress: Progress, name: str) -> Stand:
+    """Verify a ledger; raise :class:`StoreError` with what is wrong first."""
+    with store.reading():
+        verdict = verify(store, progress)
+    if not verdict.clean:
+        more = f" (and {len(verdict.faults) - 1} more)" if len(verdict.faults) > 1 else ""
+        raise StoreError(f"{name}: {verdict.faults[0]}{more}; nothing was kept of it")
+    return Stand(verdict.size, verdict.root.hex())
+
+
+def _follows(store: Store, path: Path) -> None:
+    """See to it that a ledger goes on from a backup."""
+    with open_store(path) as backup, backup.reading():
+        part = parting(store, backup)
+        if part is not None:
+            raise StoreError(
+                f"{path} is of another ledger, or one of the two forked: they part at entry {part}; the "
+                "backup stays as it was"
+            )
+        ours, theirs = size(store), size(backup)
+        if theirs > ours:
+            raise StoreError(
+                f"{path} holds {theirs} entries and the ledger {ours}: the backup is the newer of the two, "
+                "and stays as it was"
+            )
