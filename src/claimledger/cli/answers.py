@@ -97,8 +97,8 @@ def dispose(call: Call, key: str, ending: str, reason: str, by: str | None) -> N
     from claimledger.publish.laid import dispute_meant
     from claimledger.records.check import record_of
 
-    who = recorder(by)
     with call.writing() as ledger:
+        who = recorder(by, ledger)
         dispute = dispute_meant(ledger, key)
         fields = {"dispute": dispute, "ending": ending, "reason": reason}
         keys = ledger.record(record_of("disposition", fields), by=who)

@@ -146,8 +146,16 @@ class Call:
         return answers, [key for key in answers.graph.claims if key in keys]
 
 
-def recorder(by: str | None) -> str:
-    """Return whose name a write bears: --by, CLAIMLEDGER_BY, git's user or the login name."""
+def recorder(by: str | None, ledger: Ledger) -> str:
+    """Return whose name a write bears: the server's user where it decides, else the first of
+    --by, CLAIMLEDGER_BY, git's user, the login name.
+    """
+    if user := ledger.writes_as:
+        if by and by != user:
+            raise UsageMistake(
+                f"this server's user {user} writes under no other name; leave out --by"
+            )
+        return user
     return by or os.environ.get("CLAIMLEDGER_BY", "").strip() or _git_user() or _login()
 
 

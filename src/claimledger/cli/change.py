@@ -75,8 +75,8 @@ def amend(
 
     if not changes:
         raise UsageMistake("amend needs --set FIELD=VALUE")
-    who = recorder(by)
     with call.writing() as ledger:
+        who = recorder(by, ledger)
         held = only(ledger, key, kind)
         fields = {field.name: field for field in fields_of(KINDS[held.kind])}
         given: dict[str, Any] = {}
@@ -142,8 +142,8 @@ def withdraw(
         raise UsageMistake(
             "--replaced-by keeps what points to it, --cascade withdraws it: give one"
         )
-    who = recorder(by)
     with call.writing() as ledger:
+        who = recorder(by, ledger)
         held = only(ledger, key, kind)
         done = ledger.withdraw(
             held.kind, held.key, by=who, reason=reason, replaced_by=replaced_by, cascade=cascade
@@ -161,8 +161,8 @@ def redact(call: Call, key: str, reason: str, kind: str | None, by: str | None) 
     """Destroy the texts of a withdrawn record. The log's root stays what it was."""
     from claimledger.errors import NotFound
 
-    who = recorder(by)
     with call.writing() as ledger:
+        who = recorder(by, ledger)
         kinds = {event.kind for event in ledger.history(key)}
         if not kinds:
             raise NotFound("record", key, ledger.near_keys(key))

@@ -35,8 +35,8 @@ def import_(
 
     if amend and not reason:
         raise UsageMistake("--amend needs a --reason: why the ledger's records change")
-    who = recorder(by)
     with call.writing() as ledger:
+        who = recorder(by, ledger)
         incoming = _counted(read_files(files))
         taken = ledger.take(incoming, by=who, amend=amend, reason=reason, check=check)
     new = len(taken.written) - taken.amended

@@ -1,4 +1,4 @@
-"""``move``, ``backup``, ``restore``: a ledger's log somewhere else, unchanged."""
+"""``backup``, ``restore``, ``move``: a ledger's log somewhere else, unchanged; ``grant``: who may what."""
 
 from __future__ import annotations
 
@@ -108,3 +108,29 @@ def restore(call: Call, files: tuple[str, ...]) -> None:
         return
     say(f"{where} holds {count(stand.size, 'entry', 'entries')}, {added:,} of them new.")
     say(f"root {stand.root}")
+
+
+@click.command(cls=Command)
+@click.argument("role", required=False, metavar="[ROLE]")
+@click.argument("users", nargs=-1, metavar="[USER]...")
+@click.pass_obj
+def grant(call: Call, role: str | None, users: tuple[str, ...]) -> None:
+    """Give users of a PostgreSQL server a ROLE: reader, recorder, editor, keeper, or none.
+
+    Without a role, tell who has which. A user has one role in a ledger, and writes under its own name.
+    """
+    if role is not None and not users:
+        raise UsageMistake("grant ROLE to whom? name users of the server")
+    opened = call.reading() if role is None else call.writing()
+    with opened as ledger:
+        for user in users:
+            if role == "none":
+                ledger.revoke(user)
+            else:
+                ledger.grant(str(role), user)
+        found = ledger.grants()
+    if call.json:
+        answer({"roles": found})
+        return
+    for name, members in found.items():
+        say(f"{name}: {', '.join(members) or 'nobody'}", hang=2)

@@ -55,8 +55,8 @@ def link(call: Call, /, type: str, from_: str, to: str, by: str | None, **given:
     """
     from claimledger.records.check import record_of
 
-    who = recorder(by)
     with call.writing() as ledger:
+        who = recorder(by, ledger)
         fields = {
             "type": type,
             "from": from_,
@@ -138,8 +138,8 @@ def cite(call: Call, /, key: str, source: str, by: str | None, **given: Any) -> 
 
     from claimledger.records.claim import Claim, Grounds
 
-    who = recorder(by)
     with call.writing() as ledger:
+        who = recorder(by, ledger)
         held = ledger.get("claim", key)
         claim = held.record
         assert isinstance(claim, Claim)
@@ -184,10 +184,10 @@ def review(call: Call, /, claim: str, by: str | None, **given: Any) -> None:
     """Record a fact-checker's published rating of a claim."""
     from claimledger.records.check import record_of
 
-    who = recorder(by)
     fields = {name: held for name, held in given.items() if held is not None}
     record = record_of("review", {"claim": claim, **fields})
     with call.writing() as ledger:
+        who = recorder(by, ledger)
         keys = ledger.record(record, by=who)
     if call.json:
         answer({"kind": "review", "written": keys, "recorded_by": who})

@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("proof:verify", "Prove the ledger: every digest, the tree, every view."),
     "backup": ("keeping:backup", "Write the whole ledger, or what is new, to a file."),
     "restore": ("keeping:restore", "Make a ledger from a backup, or take it further."),
+    "grant": ("keeping:grant", "Who may what in a ledger in PostgreSQL."),
     "move": ("keeping:move", "Take a ledger to another file or database."),
     "rebuild": ("proof:rebuild", "Make the views anew from the log."),
     "schema": ("about:schema", "Print the JSON Schema of a kind of record."),

@@ -52,8 +52,8 @@ def _add(kind: str) -> click.Command:
         call = click.get_current_context().find_object(Call)
         assert call is not None
         record = record_of(kind, fields_from_options(kind, given))
-        who = recorder(by)
         with call.writing() as ledger:
+            who = recorder(by, ledger)
             keys = ledger.record(record, by=who)
         if call.json:
             answer({"kind": kind, "written": keys, "recorded_by": who})

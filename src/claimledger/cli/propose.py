@@ -116,9 +116,8 @@ decline = _answering("decline", "declined", f"Decline proposals {_PROMPT}")
 
 
 def _answer(call: Call, outcome: Outcome, ids: tuple[str, ...], given: dict[str, Any]) -> None:
-    who = recorder(given["by"])
     if not ids:
-        _one_after_another(call, given, who)
+        _one_after_another(call, given)
         return
     if not given["reason"]:
         raise UsageMistake(f"give a --reason: why these are {outcome}")
@@ -127,6 +126,7 @@ def _answer(call: Call, outcome: Outcome, ids: tuple[str, ...], given: dict[str,
     from claimledger.records.check import nearest
 
     with call.writing() as ledger:
+        who = recorder(given["by"], ledger)
         found = {one.id: one for one in _asked(call, ledger, given["since"], given["rule"])}
         for one in ids:
             if one not in found:
@@ -149,11 +149,12 @@ def _answer(call: Call, outcome: Outcome, ids: tuple[str, ...], given: dict[str,
         )
 
 
-def _one_after_another(call: Call, given: dict[str, Any], who: str) -> None:
+def _one_after_another(call: Call, given: dict[str, Any]) -> None:
     if call.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageMistake("name the ids to answer, or call this at a terminal")
     kept = 0
     with call.writing() as ledger:
+        who = recorder(given["by"], ledger)
         found = _asked(call, ledger, given["since"], given["rule"])
         try:
             for place, one in enumerate(found, 1):

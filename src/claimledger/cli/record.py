@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 @click.pass_obj
 def record(call: Call, /, by: str | None, **given: Any) -> None:
     """Record a claim. Without options it asks; ten keystrokes beyond the text will do."""
-    who = recorder(by)
     with call.writing() as ledger:
+        who = recorder(by, ledger)
         if any(given.values()):
             _by_options(call, ledger, given, who)
             return

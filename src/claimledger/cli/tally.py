@@ -82,8 +82,8 @@ def _record(call: Call, asked: Any, given: dict[str, Any]) -> None:
     for name in ("claimant", "source"):
         if not given[name]:
             raise UsageMistake(f"--record needs --{name}")
-    who = recorder(given["recorder"])
     with call.writing() as ledger:
+        who = recorder(given["recorder"], ledger)
         found = made(ledger, asked)
         fields = {
             "key": given["key"] or f"tally-{asked.what}-{asked.subject}".lower(),

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from claimledger.errors import StoreError
+from claimledger.errors import Refused, StoreError
 from claimledger.ledger import log, tree
 from claimledger.ledger.log import Entry
 from claimledger.ledger.progress import Progress, unseen
@@ -177,6 +177,23 @@ class Ledger:
         left = tuple(text for text, forms in sought.items() if found.intersection(forms))
         return Change(kind, key, change.entry, emptied=change.emptied, elsewhere=left)
 
+    @property
+    def writes_as(self) -> str | None:
+        """The one name this ledger can be written under, where its server decides that."""
+        return self._store.writes_as
+
+    def grant(self, role: str, user: str) -> None:
+        """Give a user of the server a role: reader, recorder, editor or keeper."""
+        self._store.grant(role, user)
+
+    def revoke(self, user: str) -> None:
+        """Take every role from a user of the server."""
+        self._store.revoke(user)
+
+    def grants(self) -> dict[str, list[str]]:
+        """Return the users of each role, by role."""
+        return self._store.grants()
+
     def rebuild(self, progress: Progress = unseen) -> int:
         """Make every view anew from the log; return the number of entries."""
         from claimledger.ledger import rebuild as rebuilding
@@ -184,8 +201,10 @@ class Ledger:
         return rebuilding.rebuild(self._store, progress)
 
     def _appender(self, by: str) -> Appender:
-        if not by.strip():
+        if not by.strip() or "\x00" in by:
             raise StoreError("a write needs a name: who records it")
+        if (user := self.writes_as) is not None and by != user:
+            raise Refused(f"this server's user {user} writes under no other name, and not as {by}")
         return Appender(self._store, by, self._clock, self._salts)
 
     def copy(self, path: Path) -> Ledger:

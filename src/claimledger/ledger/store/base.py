@@ -11,6 +11,8 @@ from typing import Any, Self
 from sqlalchemy import Connection, Table
 from sqlalchemy.sql import Select
 
+from claimledger.errors import StoreError
+
 
 class Store(ABC):
     """An open ledger's tables, for reading or for writing."""
@@ -19,6 +21,23 @@ class Store(ABC):
     writable: bool
     outdated = False
     """Whether the views are those of an older program, and must be made anew before they are used."""
+
+    @property
+    def writes_as(self) -> str | None:
+        """The one name that may be written under, where the store itself decides that."""
+        return None
+
+    def grant(self, role: str, user: str) -> None:  # noqa: ARG002
+        """Give a user a role."""
+        raise _rights_of_a_file()
+
+    def revoke(self, user: str) -> None:  # noqa: ARG002
+        """Take every role from a user."""
+        raise _rights_of_a_file()
+
+    def grants(self) -> dict[str, list[str]]:
+        """Return the users of each role, by role."""
+        raise _rights_of_a_file()
 
     @abstractmethod
     def create(self) -> None:
@@ -130,3 +149,10 @@ class Store(ABC):
             yield from self.connection.execute(
                 query.where(column.in_(wanted[start : start + size]))
             )
+
+
+def _rights_of_a_file() -> StoreError:
+    return StoreError(
+        "a ledger in a file has the rights of the file: give them with chmod, chgrp or setfacl. Roles are "
+        "what a ledger in PostgreSQL has (`claimledger move` takes it there)"
+    )

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from sqlalchemy.pool import StaticPool
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
 from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.postgresql_roles import Roles
 from claimledger.ledger.store.postgresql_schema import (
     FOUND,
     FUNCTIONS,
@@ -273,7 +274,29 @@ class PostgresStore(Store):
         self._run(*(f"DROP FUNCTION IF EXISTS {schema}.{name}()" for name in FUNCTIONS))
         self._run(*guarding(schema), *viewing(schema))
         self.driver.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
+        Roles(self.driver, schema).renew()
         self.outdated = False
+
+    @cached_property
+    def writes_as(self) -> str | None:
+        """The name of the server's user, unless the ledger is its own."""
+        query = "SELECT session_user, pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class"
+        found = self.driver.execute(f"{query} WHERE oid = 'entry'::regclass").fetchone()
+        return None if found is None or found[1] else str(found[0])
+
+    def grant(self, role: str, user: str) -> None:
+        """Give a user of the server a role."""
+        with self.writing():
+            Roles(self.driver, self.address.schema).grant(role, user)
+
+    def revoke(self, user: str) -> None:
+        """Take every role from a user of the server."""
+        with self.writing():
+            Roles(self.driver, self.address.schema).revoke(user)
+
+    def grants(self) -> dict[str, list[str]]:
+        """Return the users of each role, by role."""
+        return Roles(self.driver, self.address.schema).grants()
 
     def scrub(self) -> None:
         """Write the tables and their indexes anew, without what was deleted."""

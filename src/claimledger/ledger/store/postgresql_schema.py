@@ -65,7 +65,8 @@ BEGIN
       RAISE EXCEPTION 'nobody writes as another: recorded_by must be %', session_user
       USING ERRCODE = 'insufficient_privilege';
     END IF;
-    IF EXISTS (SELECT 1 FROM added WHERE payload::json ->> 'action' IS DISTINCT FROM 'record')
+    IF EXISTS (SELECT 1 FROM added WHERE payload IS NULL OR payload::json ->> 'action' <> 'record'
+               OR payload::json ->> 'kind' = 'disposition')
       AND NOT has_column_privilege(session_user, '{schema}.history', 'until', 'UPDATE') THEN
       RAISE EXCEPTION '% may record and not change', session_user
       USING ERRCODE = 'insufficient_privilege';

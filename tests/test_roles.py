@@ -1,0 +1,194 @@
+"""Who may what on a server: held by the server itself, also against who leaves the program out.
+
+A file has no roles: its rights are those of the file system.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from claimledger.errors import NotFound, Refused, StoreError
+from claimledger.ledger import Ledger, Where
+from claimledger.ledger.tables import VIEWS
+from small_cases import case, record
+from stores import ONLY_FILES, ONLY_SERVERS, server
+
+USERS = ("rita", "ravi", "edda", "kofi", "nobody_here")
+
+
+@pytest.fixture
+def users(path: Where, ledger: Ledger) -> Iterator[Callable[[str], str]]:
+    """Users of the server with a role each, but the last; returns a user's own address."""
+    record(ledger, case(["a: one", "b: two", "gone: one"], ["b contradicts a"]))
+    ledger.withdraw("claim", "gone", by="Tester", reason="r")
+    record(ledger, new("last"))
+    with psycopg.connect(server().get_uri(), autocommit=True) as keeper:
+        for user in USERS:
+            keeper.execute(f"CREATE ROLE {user} LOGIN")
+    for user, role in zip(USERS, ("reader", "recorder", "editor", "keeper"), strict=False):
+        ledger.grant(role, user)
+    yield lambda user: str(path).replace("postgres:@", f"{user}@", 1)
+    ledger.close()
+    schema = str(path).rpartition("=")[2]
+    with psycopg.connect(server().get_uri(), autocommit=True) as keeper:
+        keeper.execute(f"DROP SCHEMA {schema} CASCADE")
+        made = keeper.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname LIKE %s", (f"%.{schema}.%",)
+        ).fetchall()
+        for name in (*USERS, *(name for (name,) in made)):
+            keeper.execute(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"')
+
+
+def new(key: str) -> list[dict[str, Any]]:
+    return [{"kind": "party", "key": key, "name": key}]
+
+
+DOES: dict[str, Callable[[Ledger, str], object]] = {
+    "reads": lambda ledger, _: ledger.verify().faults,
+    "records": lambda ledger, by: record(ledger, new(f"by-{by}"), by=by),
+    "amends": lambda ledger, by: ledger.amend("claim", "a", {"note": by}, by=by, reason="r"),
+    "disposes": lambda ledger, by: record(
+        ledger, [{"kind": "disposition", "dispute": "l1", "ending": "period", "reason": by}], by=by
+    ),
+    "withdraws": lambda ledger, by: ledger.withdraw("claim", "a", by=by, reason="r", cascade=True),
+    "redacts": lambda ledger, by: ledger.redact("claim", "gone", by=by, reason="r"),
+    "rebuilds": lambda ledger, _: ledger.rebuild(),
+    "gives roles": lambda ledger, _: ledger.grant("reader", "nobody_here"),
+}
+MAY = {"nobody_here": 0, "rita": 1, "ravi": 2, "edda": 5, "kofi": 8}
+
+
+@pytest.mark.parametrize("user", list(MAY))
+@ONLY_SERVERS
+def test_each_role_may_what_it_may_and_no_more(user: str, users: Callable[[str], str]) -> None:
+    for place, (what, do) in enumerate(DOES.items()):
+        may = place < MAY[user]
+        if what == "gives roles" and user == "kofi":
+            continue  # making roles of the server is the server's own right
+        if may:
+            with Ledger.open(users(user), writable=what != "reads") as ledger:
+                do(ledger, user)
+            continue
+        with Ledger.open(users("rita")) as ledger:
+            before = ledger.stand()
+        refusal = r"permission denied|may record and not|must be owner"
+        with (
+            pytest.raises(StoreError, match=refusal),
+            Ledger.open(users(user), writable=what != "reads") as ledger,
+        ):
+            do(ledger, user)
+        with Ledger.open(users("rita")) as ledger:
+            assert ledger.stand() == before
+
+
+def test_whoever_writes_writes_under_its_own_name(
+    users: Callable[[str], str], call: Callable[..., Any]
+) -> None:
+    with Ledger.open(users("ravi"), writable=True) as ledger:
+        assert ledger.writes_as == "ravi"
+        with pytest.raises(Refused, match="under no other name"):
+            record(ledger, new("x"), by="edda")
+    done = call("--ledger", users("ravi"), "party", "add", "X", "--key", "x")
+    assert "as ravi." in done.stdout, done.stderr
+    done = call("--ledger", users("ravi"), "party", "add", "Y", "--by", "edda")
+    assert (done.returncode, "writes under no other name" in done.stderr) == (2, True)
+    with Ledger.open(users("rita")) as ledger:
+        assert ledger.get("party", "x").recorded_by == "ravi"
+        assert ledger.verify().clean
+
+
+BEHIND = {
+    "an entry of another's": "INSERT INTO entry SELECT number + 1, header, "
+    "replace(payload, 'Tester', 'kofi'), salt, nodes FROM entry ORDER BY number DESC LIMIT 1",
+    "an entry that changes": "INSERT INTO entry SELECT number + 1, header, "
+    "replace(replace(payload, 'Tester', 'ravi'), '\"record\"', '\"amend\"'), salt, nodes "
+    "FROM entry ORDER BY number DESC LIMIT 1",
+    "an entry that disposes": "INSERT INTO entry SELECT number + 1, header, "
+    "replace(replace(payload, 'Tester', 'ravi'), '\"party\"', '\"disposition\"'), salt, nodes "
+    "FROM entry ORDER BY number DESC LIMIT 1",
+    "an empty entry": "INSERT INTO entry SELECT number + 1, header, NULL, NULL, nodes "
+    "FROM entry ORDER BY number DESC LIMIT 1",
+    "a deleted entry": "DELETE FROM entry WHERE number = 1",
+    "a changed entry": "UPDATE entry SET payload = NULL",
+    "an emptied log": "TRUNCATE entry",
+    "no trigger": "ALTER TABLE entry DISABLE TRIGGER ALL",
+    "no trigger for now": "SET session_replication_role = replica",
+    "another trigger": "CREATE OR REPLACE FUNCTION entry_stays() RETURNS trigger LANGUAGE plpgsql "
+    "AS 'BEGIN RETURN OLD; END'",
+    "another layout": "UPDATE head SET layout = 1",
+    "no head": "DELETE FROM head",
+    "a role of its own": "GRANT INSERT ON entry TO PUBLIC",
+    **{f"a row gone from {name}": f"DELETE FROM {name}" for name in VIEWS},
+    **{f"a key changed in {name}": f"UPDATE {name} SET entry = 99" for name in VIEWS},
+}
+
+
+@pytest.mark.parametrize("what", list(BEHIND))
+@pytest.mark.parametrize("user", ["ravi", "edda"])
+@ONLY_SERVERS
+def test_the_server_refuses_what_is_done_behind_the_programs_back(
+    user: str, what: str, users: Callable[[str], str]
+) -> None:
+    if user == "edda" and what in ("an entry that changes", "an entry that disposes"):
+        return  # which it may
+    address, _, schema = users(user).rpartition("&schema=")
+    with psycopg.connect(address, autocommit=True) as raw:
+        raw.execute(f"SET search_path = {schema}")
+        try:
+            raw.execute(BEHIND[what])
+        except psycopg.Error as error:
+            told = str(error)
+        else:
+            told = ""
+    if what != "a role of its own":  # that one the server answers with a warning, and does nothing
+        assert re.search(
+            "permission denied|must be owner|nobody writes as another|may record and not", told
+        )
+    with Ledger.open(users("rita")) as ledger:
+        assert ledger.verify().clean
+
+
+@ONLY_SERVERS
+def test_roles_stay_when_the_tables_are_made_anew(users: Callable[[str], str]) -> None:
+    with Ledger.open(users("kofi"), writable=True) as ledger:
+        ledger.rebuild()
+    with Ledger.open(users("edda"), writable=True) as ledger:
+        DOES["amends"](ledger, "edda")
+        DOES["records"](ledger, "edda")
+    with Ledger.open(users("rita")) as ledger:
+        assert ledger.verify().clean
+
+
+@ONLY_SERVERS
+def test_a_user_has_one_role_and_loses_it(
+    users: Callable[[str], str], ledger: Ledger, path: Where, call: Callable[..., Any]
+) -> None:
+    assert ledger.grants() == {
+        "reader": ["rita"], "recorder": ["ravi"], "editor": ["edda"], "keeper": ["kofi"]
+    }  # fmt: skip
+    assert call("grant", "recorder", "rita", "edda").returncode == 0
+    assert call("grant", "none", "ravi").stdout.splitlines() == [
+        "reader: nobody", "recorder: edda, rita", "editor: nobody", "keeper: kofi"
+    ]  # fmt: skip
+    with Ledger.open(users("edda"), writable=True) as edda:
+        DOES["records"](edda, "edda")
+        with pytest.raises(StoreError, match=r"may record and not|permission denied"):
+            DOES["amends"](edda, "edda")
+    with pytest.raises(StoreError, match="permission denied"):
+        Ledger.open(users("ravi"))
+    with pytest.raises(NotFound, match="user of the server"):
+        ledger.grant("reader", "rit")
+    for words, status in ((["king", "rita"], 1), (["reader"], 2), (["none", "ravi"], 1)):
+        done = call("grant", *words)
+        assert (done.returncode, "Traceback" in done.stderr) == (status, False)
+
+
+@ONLY_FILES
+def test_a_file_has_the_rights_of_the_file(ledger: Ledger) -> None:
+    with pytest.raises(StoreError, match="the rights of the file"):
+        ledger.grants()
