@@ -86,6 +86,7 @@ def test_each_role_may_what_it_may_and_no_more(user: str, users: Callable[[str],
             assert ledger.stand() == before
 
 
+@ONLY_SERVERS
 def test_whoever_writes_writes_under_its_own_name(
     users: Callable[[str], str], call: Callable[..., Any]
 ) -> None:
