@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LEDGER := $(BIN)/claimledger
 CASE := fixtures/overseas-service-stations
 
-.PHONY: demo test lint bench fixtures clean
+.PHONY: demo test lint bench soak fixtures clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.ready: pyproject.toml
@@ -41,6 +41,10 @@ lint: $(VENV)/.ready-dev ## Lint, format, types and import layers
 bench: $(VENV)/.ready-dev ## Speed, as ratios against a floor in the same run
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.scale --write docs/performance.md
+	$(BIN)/python -m bench.writers --write docs/scale.md
+
+soak: $(VENV)/.ready-dev ## Thirty writers and sixty readers for ten minutes, on both stores
+	$(BIN)/python -m bench.soak
 
 fixtures: $(VENV)/.ready ## Rebuild ledger.db from fixtures/
 	$(BIN)/python fixtures/build.py

@@ -178,6 +178,9 @@ def test_a_changed_table_index_or_trigger_is_named(damaged: Where, sql: str) -> 
         "ALTER TABLE entry DISABLE TRIGGER entry_is_next",
         "ALTER TABLE entry ENABLE REPLICA TRIGGER entry_is_only_redacted",
         "CREATE OR REPLACE FUNCTION entry_stays() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'",
+        "CREATE OR REPLACE FUNCTION standing(OUT layout bigint, OUT size bigint, OUT header text, "
+        "OUT peaks bytea) LANGUAGE plpgsql AS 'BEGIN END'",
+        "CREATE FUNCTION more() RETURNS bigint LANGUAGE sql AS 'SELECT 1'",
         "DROP INDEX history_key",
         "DROP INDEX search",
         "CREATE INDEX more ON claim (statement)",

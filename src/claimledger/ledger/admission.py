@@ -24,6 +24,10 @@ from claimledger.records.kinds import KINDS
 Target = tuple[str, str]
 """A record that is pointed to: kind and key."""
 
+LIVE = select(HISTORY.c.kind, HISTORY.c.key).where(
+    HISTORY.c.until.is_(None), HISTORY.c.action.in_(("record", "amend"))
+)
+
 NESTING = {"party": "part_of", "subject": "broader", "term": "broader"}
 REVISIONS = ("updates", "retracts")
 
@@ -35,12 +39,12 @@ def missing_references(
 
     ``coming`` are the records that are about to be written.
     """
+    live = set(store.tuples_by(LIVE, HISTORY.c.key, dict.fromkeys(key for _, key in wanted)))
     by_kind: dict[str, list[str]] = defaultdict(list)
     for kind, key in wanted:
-        by_kind[kind].append(key)
-    for kind, keys in by_kind.items():
-        live = _live_keys(store, kind, keys)
-        absent = [key for key in keys if key not in live]
+        if (kind, key) not in live:
+            by_kind[kind].append(key)
+    for kind, absent in by_kind.items():
         replaced = reading.replacements(store, kind, absent)
         for key in absent:
             if key not in replaced:
@@ -48,13 +52,6 @@ def missing_references(
                 for place in wanted[kind, key]:
                     told = replace(what, field=place.field)
                     yield told.at(file=place.file, line=place.line, record=place.record)
-
-
-def _live_keys(store: Store, kind: str, keys: Iterable[str]) -> set[str]:
-    query = select(HISTORY.c.key).where(
-        HISTORY.c.kind == kind, HISTORY.c.until.is_(None), HISTORY.c.action.in_(("record", "amend"))
-    )
-    return {row.key for row in store.rows_by(query, HISTORY.c.key, keys)}
 
 
 def _missing(store: Store, kind: str, key: str, coming: Container[Target]) -> Problem:

@@ -254,11 +254,13 @@ class Ledger:
 
     def head(self, known_at: Known = None) -> Head:
         """Return the size and root of the log, as it stood at an entry."""
+        self._store.settle()
         size = clocks.size(self._store) if known_at is None else known_at
         return Head(size, tree.root(size, stored_hashes(self._store)))
 
     def stand(self) -> Stand:
         """Return how far the log goes: its size, and its root in hexadecimal."""
+        self._store.settle()
         return Stand.of(self._store)
 
     def entry_at(self, when: str) -> int:

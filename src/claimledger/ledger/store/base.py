@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.sql import Select
 
 from claimledger.errors import StoreError
+
+
+class Tail(NamedTuple):
+    """Where a log ends: its size, the last header, the roots of the complete subtrees, largest first."""
+
+    size: int
+    header: str | None
+    peaks: list[bytes]
 
 
 class Store(ABC):
@@ -58,6 +66,21 @@ class Store(ABC):
     @abstractmethod
     def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows in the order of the table's columns."""
+
+    def insert_all(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+        """Insert rows into several tables."""
+        for table, rows in listed.items():
+            self.insert(table, rows)
+
+    def tail(self) -> Tail | None:
+        """Return where the log ends, if the store knows it without being asked; inside a write."""
+        return None
+
+    def foresee(self, questions: Sequence[tuple[Select[Any], Any, Sequence[Any]]]) -> None:  # noqa: B027
+        """Take a hint: what the next write will ask first, for a store to which each turn is far."""
+
+    def settle(self) -> None:  # noqa: B027
+        """Wait until what this reader sees outlives a failing machine."""
 
     @abstractmethod
     def index_words(self, rows: Sequence[tuple[int, str]]) -> None:

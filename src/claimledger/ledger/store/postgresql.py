@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -18,14 +18,13 @@ from typing import Any
 
 import psycopg
 from psycopg import errors as pg
-from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, Table, create_engine, event
+from sqlalchemy import Connection, Select, Table, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
-from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.base import Store, Tail
 from claimledger.ledger.store.postgresql_roles import Roles
 from claimledger.ledger.store.postgresql_schema import (
     FOUND,
@@ -47,8 +46,10 @@ from claimledger.ledger.store.postgresql_server import (
     plain,
 )
 from claimledger.ledger.store.postgresql_shape import shape_damage
+from claimledger.ledger.store.postgresql_talk import Question, Talk, columns_of
 from claimledger.ledger.tables import ENTRY, LAYOUT, WORDS
 
+_BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",)
 _AGAIN = (pg.SerializationFailure, pg.DeadlockDetected)
 
 
@@ -67,6 +68,8 @@ class PostgresStore(Store):
         self.address = address
         self.writable = writable
         self._snapshot = snapshot
+        self._tail: Tail | None = None
+        self._foreseen: Sequence[Question] = ()
         self._engine = create_engine(
             "postgresql+psycopg://",
             creator=lambda: driver,
@@ -75,7 +78,9 @@ class PostgresStore(Store):
             _initialize=False,  # the driver is known; asking it again costs a start
         )
         event.listen(self._engine, "handle_error", self._in_own_words)
+        event.listen(self._engine, "before_cursor_execute", lambda *_: self.talk.send())
         self.connection: Connection = self._engine.connect()
+        self.talk = Talk(driver, self._engine.dialect)
 
     def _in_own_words(self, context: ExceptionContext) -> None:
         """Let an error of a single statement be told like those of a transaction."""
@@ -127,22 +132,22 @@ class PostgresStore(Store):
 
     def create(self) -> None:
         """Make the tables of an empty ledger, in one transaction."""
-        if not self._inside:
+        if not self.talk.inside:
             with self._transaction("BEGIN"):
                 self.create()
             return
         make_room(self.driver, self.address)
         self._run(*making(self.address.schema))
         head = f"INSERT INTO {HEAD} VALUES (true, %s, %s)"
-        self.driver.execute(head, (PROGRAM, LAYOUT))
+        self.talk.execute(head, (PROGRAM, LAYOUT))
 
     def _run(self, *statements: str) -> None:
-        self.driver.execute(";\n".join(statements))
+        self.talk.execute(";\n".join(statements))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the write lock for one transaction."""
-        if self._inside:
+        if self.talk.inside:
             yield
             return
         if not self.writable:
@@ -152,21 +157,15 @@ class PostgresStore(Store):
             with self._transaction():
                 yield
 
-    @property
-    def _inside(self) -> bool:
-        return self.driver.info.transaction_status != TransactionStatus.IDLE
-
     def _begin(self) -> None:
         """Begin, and wait for the lock; what others committed meanwhile is seen from then on."""
         end = time.monotonic() + WAIT_SECONDS
+        foreseen, self._foreseen = self._foreseen, ()
         while True:
             try:
-                self.driver.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-                found = self.driver.execute(
-                    f"SELECT layout FROM {HEAD} FOR NO KEY UPDATE"
-                ).fetchone()
+                layout = self._standing(_BEGIN, foreseen)
             except _AGAIN:
-                self.driver.execute("ROLLBACK")
+                self._roll_back()
                 if time.monotonic() > end:
                     raise
                 time.sleep(random.uniform(0.001, 0.02))
@@ -174,7 +173,7 @@ class PostgresStore(Store):
             except BaseException:
                 self._roll_back()
                 raise
-            if found is None or (found[0] != LAYOUT and not self.outdated):
+            if layout != LAYOUT and not self.outdated:
                 self._roll_back()
                 raise StoreError(
                     f"{self.address} was renewed by another version of claimledger meanwhile; nothing was "
@@ -182,12 +181,26 @@ class PostgresStore(Store):
                 )
             return
 
+    def _standing(self, begin: Sequence[str] = (), questions: Sequence[Question] = ()) -> int:
+        """Lock the head and learn where the log ends; return the layout. ``begin`` goes before."""
+        self.talk.send()
+        asked = f"SELECT layout, size, header, peaks FROM {self.address.schema}.standing()"
+        layout, count, header, joined = self.talk.begin(begin, asked, questions)
+        self._tail = Tail(count, header, [joined[at : at + 32] for at in range(0, len(joined), 32)])
+        return int(layout)
+
+    def tail(self) -> Tail | None:
+        """Return where the log ends, as it was told with the lock."""
+        if self._tail is None and self.talk.inside and self.writable:
+            self._standing()
+        return self._tail
+
     @contextmanager
     def _transaction(self, begin: str = "") -> Iterator[None]:
         with named(self.address):
             try:
                 if begin:
-                    self.driver.execute(begin)
+                    self.talk.execute(begin)
                 yield
             except BaseException:
                 self._roll_back()
@@ -195,8 +208,10 @@ class PostgresStore(Store):
             self._commit()
 
     def _commit(self) -> None:
+        """Commit, which lets the next writer in, and then wait for the disk together with the others."""
+        self._tail = None
         try:
-            self.driver.execute("COMMIT")
+            self.talk.commit()
         except psycopg.OperationalError as error:
             if not self.driver.broken:
                 raise
@@ -207,31 +222,67 @@ class PostgresStore(Store):
             ) from None
 
     def _roll_back(self) -> None:
+        self._tail = None
+        self.talk.forget()
         with suppress(psycopg.Error):
             self.driver.execute("ROLLBACK")
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Hold one consistent view of the ledger for several reads."""
-        if self._inside:
+        if self.talk.inside:
             yield
             return
         with named(self.address):
-            self.driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self.talk.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
                 if self._snapshot:
-                    self.driver.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
+                    self.talk.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
                 yield
             finally:
                 self._roll_back()
 
     def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows in the order of the table's columns."""
-        if not rows:
-            return
-        with self.driver.cursor() as cursor, cursor.copy(_copying(table)) as copy:
-            for row in rows:
-                copy.write_row(row)
+        self.insert_all({table: rows})
+
+    def insert_all(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+        """Insert rows into several tables."""
+        if ENTRY in listed:
+            self._tail = None
+        self.talk.insert(listed)
+
+    def foresee(self, questions: Sequence[Question]) -> None:
+        """Note what the next write will ask first: it is sent along with its beginning."""
+        self._foreseen = questions
+
+    def tuples_by(
+        self, query: Select[Any], column: Any, values: Iterable[Any], size: int = 500
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows for which a column is one of the values: one statement however many there are."""
+        wanted = list(values)
+        if not wanted or len(wanted) > 100 * size:
+            return super().tuples_by(query, column, wanted, size)
+        with named(self.address):
+            return self.talk.rows(query, column, wanted)
+
+    def settle(self) -> None:
+        """Wait until what was committed so far is on the server's disk.
+
+        A writer lets others see its entries a moment before; who tells of them waits.
+        """
+        asked = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_insert_lsn()::text END"
+        if self.writable and self.talk.inside:
+            return  # its own write is settled when it ends
+        with named(self.address):
+            row = self.talk.execute(asked).fetchone()
+            end = time.monotonic() + WAIT_SECONDS
+            while row and row[0] and time.monotonic() < end:
+                flushed = "SELECT pg_current_wal_flush_lsn() >= %s::pg_lsn"
+                done = self.talk.execute(flushed, (row[0],)).fetchone()
+                if done and done[0]:
+                    return
+                time.sleep(0.005)
 
     def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
         """Do nothing: the index is made of the words' table by the server itself."""
@@ -252,28 +303,30 @@ class PostgresStore(Store):
             end = "" if phrase[-1].endswith("*") else " "
             query += " AND position(%s in ' ' || words || ' ') > 0"
             given.append(f" {' '.join(phrase).rstrip('*')}{end}")
-        found = self.driver.execute(f"{query} ORDER BY entry DESC LIMIT %s", (*given, most))
+        found = self.talk.execute(f"{query} ORDER BY entry DESC LIMIT %s", (*given, most))
         for (entry,) in found.fetchall():
             yield entry
 
     def empty_views(self) -> None:
         """Remove the views, and make them anew as this program has them."""
         schema = self.address.schema
-        tables = self.driver.execute(
+        tables = self.talk.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,)
         ).fetchall()
         for (name,) in tables:
             if name not in ("entry", HEAD):
                 self._run(f"DROP TABLE {schema}.{quoted(name)}")
-        triggers = self.driver.execute(
+        triggers = self.talk.execute(
             "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal",
             (f"{schema}.entry",),
         ).fetchall()
         for (name,) in triggers:
             self._run(f"DROP TRIGGER {quoted(name)} ON {schema}.entry")
-        self._run(*(f"DROP FUNCTION IF EXISTS {schema}.{name}()" for name in FUNCTIONS))
+        self._run(
+            *(f"DROP FUNCTION IF EXISTS {schema}.{name}()" for name in (*FUNCTIONS, "standing"))
+        )
         self._run(*guarding(schema), *viewing(schema))
-        self.driver.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
+        self.talk.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
         Roles(self.driver, schema).renew()
         self.outdated = False
 
@@ -281,7 +334,7 @@ class PostgresStore(Store):
     def writes_as(self) -> str | None:
         """The name of the server's user, unless the ledger is its own."""
         query = "SELECT session_user, pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class"
-        found = self.driver.execute(f"{query} WHERE oid = 'entry'::regclass").fetchone()
+        found = self.talk.execute(f"{query} WHERE oid = 'entry'::regclass").fetchone()
         return None if found is None or found[1] else str(found[0])
 
     def grant(self, role: str, user: str) -> None:
@@ -313,13 +366,14 @@ class PostgresStore(Store):
             sought = text.decode()
             for table, column in ((ENTRY, "payload"), (WORDS, "words")):
                 query = f"SELECT 1 FROM {table.name} WHERE position(%s in {column}) > 0 LIMIT 1"
-                if self.driver.execute(query, (sought,)).fetchone():
+                if self.talk.execute(query, (sought,)).fetchone():
                     found.append(text)
                     break
         return found
 
     def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
+        self.talk.send()
         with named(self.address), self.driver.cursor(binary=True) as cursor:
             return cursor.execute(_by_entry(table), (first, last)).fetchall()
 
@@ -327,7 +381,7 @@ class PostgresStore(Store):
         """Yield whole rows of a table in any order."""
         with self.reading(), self.driver.cursor("every", binary=True) as cursor:
             cursor.itersize = 5000
-            yield from cursor.execute(f"SELECT {_columns(table)} FROM {quoted(table.name)}")
+            yield from cursor.execute(f"SELECT {columns_of(table)} FROM {quoted(table.name)}")
 
     def copy_to(self, path: Path) -> bool:  # noqa: ARG002
         """Say that a file has to be made from the log."""
@@ -335,9 +389,9 @@ class PostgresStore(Store):
 
     def reopening(self) -> Callable[[], Store] | None:
         """Return what opens this ledger again for reading, as this reader sees it."""
-        if not self._inside:
+        if not self.talk.inside:
             return None
-        row = self.driver.execute("SELECT pg_export_snapshot()").fetchone()
+        row = self.talk.execute("SELECT pg_export_snapshot()").fetchone()
         assert row is not None
         return partial(PostgresStore.open, self.address, snapshot=row[0])
 
@@ -350,7 +404,7 @@ class PostgresStore(Store):
 
     def damage(self) -> Iterator[tuple[str, str]]:
         """Yield the pages whose checksums the server found wrong."""
-        found = self.driver.execute(
+        found = self.talk.execute(
             "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()"
         ).fetchone()
         if found and found[0]:
@@ -368,21 +422,11 @@ class PostgresStore(Store):
 
 
 @lru_cache
-def _columns(table: Table) -> str:
-    return ", ".join(quoted(column.name) for column in table.columns)
-
-
-@lru_cache
-def _copying(table: Table) -> str:
-    return f"COPY {quoted(table.name)} ({_columns(table)}) FROM STDIN"
-
-
-@lru_cache
 def _by_entry(table: Table) -> str:
     order = ", ".join(quoted(column.name) for column in table.primary_key.columns)
     number = "number" if table is ENTRY else "entry"
     where = f"WHERE {number} BETWEEN %s AND %s ORDER BY {order}"
-    return f"SELECT {_columns(table)} FROM {quoted(table.name)} {where}"
+    return f"SELECT {columns_of(table)} FROM {quoted(table.name)} {where}"
 
 
 def _lexeme(word: str) -> str:

@@ -35,10 +35,37 @@ def _real(*_: object, **__: object) -> str:
     return "DOUBLE PRECISION"
 
 
+@compiles(BLOB, "postgresql")
+def _bytes(*_: object, **__: object) -> str:
+    return "BYTEA"
+
+
 @compiles(Integer, "postgresql")
 def _integer(*_: object, **__: object) -> str:
     return "BIGINT"
 
+
+STANDING = """
+DECLARE place bigint := 0;
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
+  SELECT h.layout INTO STRICT layout FROM {schema}.head AS h FOR NO KEY UPDATE;
+  SELECT coalesce(max(e.number), 0) INTO size FROM {schema}.entry AS e;
+  SELECT e.header INTO header FROM {schema}.entry AS e WHERE e.number = size;
+  peaks := '';
+  FOR level IN REVERSE 40..0 LOOP
+    IF (size >> level) & 1 = 1 THEN
+      place := place + (1::bigint << level);
+      peaks := peaks || (SELECT substr(e.nodes, level * 32 + 1, 32) FROM {schema}.entry AS e
+                         WHERE e.number = place);
+    END IF;
+  END LOOP;
+END"""
+"""Locks the head and tells where the log ends, in one answer: what a writer must know first.
+
+The commit does not wait for the disk, which is waited for behind it: see ``Talk.commit``.
+Each statement in it sees what others committed while the lock was waited for.
+"""
 
 TRIGGERS = {
     "entry_is_next": ("AFTER INSERT", "REFERENCING NEW TABLE AS added FOR EACH STATEMENT"),
@@ -139,7 +166,11 @@ def viewing(schema: str) -> tuple[str, ...]:
 
 
 def guarding(schema: str) -> Iterator[str]:
-    """Yield the statements that make the log append-only."""
+    """Yield the statements that make the log append-only, and what writers call."""
+    yield (
+        f"CREATE FUNCTION {schema}.standing(OUT layout bigint, OUT size bigint, OUT header text, "
+        f"OUT peaks bytea) LANGUAGE plpgsql AS $${STANDING.format(schema=schema)}$$"
+    )
     for name, (when, how) in TRIGGERS.items():
         body = FUNCTIONS[name].format(schema=schema)
         yield (

@@ -1,4 +1,4 @@
-"""Whether a ledger's tables, indexes and triggers in PostgreSQL are those that this program makes."""
+"""Whether tables, indexes, triggers and functions of a ledger in PostgreSQL are those we make."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import Table, Text
 from claimledger.ledger.store.postgresql_schema import (
     FUNCTIONS,
     HEAD,
+    STANDING,
     TRIGGERS,
     indexes_of,
     tables_made,
@@ -100,6 +101,17 @@ def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[
 
 
 def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
+    functions = {name: body.format(schema=schema) for name, body in FUNCTIONS.items()}
+    functions["standing"] = STANDING.format(schema=schema)
+    sources = dict(
+        driver.execute(
+            "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = to_regnamespace(%s)",
+            (schema,),
+        ).fetchall()
+    )
+    for name in sorted(functions.keys() | sources.keys()):
+        if functions.get(name) != sources.get(name):
+            yield name, "is a function that this program defines differently, or not at all"
     rows = driver.execute(
         "SELECT t.tgname, c.relname, t.tgenabled::text, p.prosrc, pg_get_triggerdef(t.oid) "
         "FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_proc AS p ON p.oid = t.tgfoid "
@@ -111,7 +123,7 @@ def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
         yield name, "is missing from the database"
     for name in sorted(found.keys() - FUNCTIONS.keys()):
         yield name, "is in the database and should not be"
-    for name, body in FUNCTIONS.items():
+    for name in FUNCTIONS:
         if name not in found:
             continue
         table, enabled, source, told = found[name]
@@ -121,7 +133,7 @@ def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
             yield name, "is a trigger that was switched off"
         if (
             table != "entry"
-            or source != body.format(schema=schema)
+            or source != functions[name]
             or not _loosely(told).startswith(_loosely(as_made))
         ):
             yield name, "is defined differently than this program defines it"

@@ -25,6 +25,7 @@ from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.sqlite_file import (
     connect,
     in_memory,
+    in_turn,
     layout_of,
     recover,
     remove,
@@ -34,7 +35,7 @@ from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, objects, sche
 from claimledger.ledger.tables import ENTRY, LAYOUT
 
 _WAIT_SECONDS = 60.0
-_GENTLE = (0.0002, 0.002)  # seconds: SQLite's own waiting grows and starves writers
+_GENTLE = (0.0001, 0.0003)  # seconds: SQLite's own waiting grows and starves writers
 
 
 class SqliteStore(Store):
@@ -158,14 +159,15 @@ class SqliteStore(Store):
 
     def _begin(self) -> None:
         end = time.monotonic() + _WAIT_SECONDS
-        while True:
-            try:
-                self.driver.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > end:
-                    raise
-                time.sleep(random.uniform(*_GENTLE))
+        with in_turn(self.path):
+            while True:
+                try:
+                    self.driver.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    if not _is_busy(error) or time.monotonic() > end:
+                        raise
+                    time.sleep(random.uniform(*_GENTLE))
 
     def _commit(self) -> None:
         end = time.monotonic() + _WAIT_SECONDS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ from claimledger.ledger.projection import (
     project,
 )
 from claimledger.ledger.reading.clocks import size
-from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.base import Store, Tail
 from claimledger.ledger.tables import ENTRY, HISTORY, MIRRORS, POINTER, VIEWS, WORDS, part_tables
 
 Clock = Callable[[], datetime]
@@ -45,9 +45,11 @@ class Appender:
         self._store = store
         self._salts = salts
         self.by = by
-        self.number = size(store)
-        self._frontier = tree.Frontier.read(self.number, stored_hashes(store))
-        self.recorded_at = max(log.timestamp(clock()), _last_moment(store, self.number))
+        tail = store.tail() or _tail(store)
+        self.number = tail.size
+        self._frontier = tree.Frontier(tail.size, tail.peaks)
+        last = "" if tail.header is None else moment_of(tail.header)
+        self.recorded_at = max(log.timestamp(clock()), last)
         self._entries: list[tuple[Any, ...]] = []
         self._rows: Rows = defaultdict(list)
         self._numbers: dict[str, int] = {}
@@ -91,9 +93,8 @@ class Appender:
 
     def flush(self) -> None:
         """Hand everything added so far to the store."""
-        self._store.insert(ENTRY, self._entries)
+        insert_rows(self._store, self._rows, self._entries)
         self._entries.clear()
-        insert_rows(self._store, self._rows)
 
     def end(self, kind: str, entry: int, record: Json, by: int) -> None:
         """Let a version end with an entry: its rows say so from now on."""
@@ -101,10 +102,10 @@ class Appender:
         end_version(self._store, kind, entry, record, by)
 
 
-def insert_rows(store: Store, rows: Rows) -> None:
-    """Insert projected rows, index their words, and empty ``rows``."""
-    for name, listed in rows.items():
-        store.insert(VIEWS[name], listed)
+def insert_rows(store: Store, rows: Rows, entries: Sequence[tuple[Any, ...]] = ()) -> None:
+    """Insert entries and projected rows, index their words, and empty ``rows``."""
+    log_first = {ENTRY: entries} if entries else {}
+    store.insert_all(log_first | {VIEWS[name]: listed for name, listed in rows.items()})
     if rows.get("search_words"):
         store.index_words(rows["search_words"])
     rows.clear()
@@ -177,8 +178,8 @@ def moment_of(header: bytes | str) -> str:
     return str(parse(header)["recorded_at"])
 
 
-def _last_moment(store: Store, number: int) -> str:
-    if not number:
-        return ""
-    header = store.connection.execute(select(ENTRY.c.header).where(ENTRY.c.number == number))
-    return moment_of(header.scalar_one())
+def _tail(store: Store) -> Tail:
+    number = size(store)
+    query = select(ENTRY.c.header).where(ENTRY.c.number == number)
+    header = store.connection.execute(query).scalar() if number else None
+    return Tail(number, header, tree.Frontier.read(number, stored_hashes(store)).peaks)

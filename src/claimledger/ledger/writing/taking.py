@@ -9,7 +9,7 @@ unless amending was asked for.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -72,6 +72,17 @@ class Taken:
     unchanged: int = 0
 
 
+_VERSIONS = select(
+    HISTORY.c.entry,
+    HISTORY.c.kind,
+    HISTORY.c.key,
+    HISTORY.c.action,
+    HISTORY.c.until,
+    ENTRY.c.payload,
+).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
+_CONTENTS = select(HISTORY.c.content)
+
+
 class _Undone(Exception):
     """Leaves a transaction that was only a check."""
 
@@ -98,10 +109,12 @@ def take(
     ``appender_of`` makes an :class:`Appender` for the transaction. With ``check`` everything is done
     and undone again.
     """
+    source = iter(incoming)
+    if isinstance(incoming, Sequence) and len(incoming) <= _FORESEEN:
+        store.foresee(_questions([one for one in incoming if isinstance(one, Given)]))
     try:
         with without_collecting(), store.writing():
             taking = _Taking(store, appender_of(), amend=amend, reason=reason)
-            source = iter(incoming)
             while chunk := list(islice(source, _CHUNK)):
                 taking.chunk(chunk)
             taking.finish()
@@ -110,6 +123,23 @@ def take(
     except _Undone:
         pass
     return taking.taken
+
+
+_FORESEEN = 50
+"""Records up to which a write is so small that the turns it takes cost more than what it asks."""
+
+
+def _questions(given: list[Given]) -> list[tuple[Any, Any, list[Any]]]:
+    """Return what taking these in will ask: the versions there are, and what is pointed to."""
+    keys = dict.fromkeys(one.key for one in given if one.key)
+    contents = {content_digest(one.kind, one.fields) for one in given if one.key is None}
+    pointed = {key for one in given for _, key, _ in pointers(one.kind, one.fields)}
+    asked = (
+        (_VERSIONS, HISTORY.c.key, list(keys)),
+        (_CONTENTS, HISTORY.c.content, sorted(contents)),
+        (admission.LIVE, HISTORY.c.key, sorted(pointed)),
+    )
+    return [one for one in asked if one[2]]
 
 
 class _Taking:
@@ -144,12 +174,12 @@ class _Taking:
         for one in given:
             if one.key is not None and one.key[0].isupper():
                 self._appender.taken(one.kind, number_in(one.kind, one.key) or 0)
+        # What came before may be asked for, so the store must know of it.
+        self._appender.flush()
         held = self._held(given)
         contents = self._held_contents(given)
         for one in given:
             self._one(one, one.fields, held, contents)
-        # What comes next asks the store, so it must know of these.
-        self._appender.flush()
 
     def _one(
         self,
@@ -287,33 +317,34 @@ class _Taking:
             return {}
         keys = [one.key for one in given if one.key]
         known = [key for key in keys if key]
-        query = select(
-            HISTORY.c.entry, HISTORY.c.kind, HISTORY.c.key, HISTORY.c.action, HISTORY.c.until,
-            ENTRY.c.payload,
-        ).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)  # fmt: skip
         found: dict[tuple[str, str], list[_Version]] = defaultdict(list)
-        for row in self._store.rows_by(query, HISTORY.c.key, known):
-            record = Payload.decode(row.payload).record if row.payload else None
-            live = row.until is None and row.action in ("record", "amend")
-            found[row.kind, row.key].append(_Version(row.entry, row.action, live, record))
+        for row in self._store.tuples_by(_VERSIONS, HISTORY.c.key, known):
+            entry, kind, key, action, until, payload = row
+            record = Payload.decode(payload).record if payload else None
+            live = until is None and action in ("record", "amend")
+            found[kind, key].append(_Version(entry, action, live, record))
         return found
 
     def _held_contents(self, given: list[Given]) -> set[bytes]:
         if self._was_empty:
             return set()
         wanted = {content_digest(one.kind, one.fields) for one in given if one.key is None}
-        query = select(HISTORY.c.content)
-        return {row[0] for row in self._store.rows_by(query, HISTORY.c.content, sorted(wanted))}
+        return {
+            row[0] for row in self._store.tuples_by(_CONTENTS, HISTORY.c.content, sorted(wanted))
+        }
 
     def finish(self) -> None:
         """Check what needed everything to be there; raise :class:`BadInput` if anything is wrong."""
         missing = {what: places for what, places in self._wanted.items() if what not in self._new}
         self.problems.extend(admission.missing_references(self._store, missing, self._new))
         if not self.problems:
+            if self._nesting or self._revisions:
+                self._appender.flush()
             self.problems.extend(admission.rings_of_nesting(self._store, self._nesting))
             self.problems.extend(admission.faults_of_revisions(self._store, self._revisions))
         if self.problems:
             raise BadInput(list(_in_order(self.problems)))
+        self._appender.flush()
 
 
 def _in_order(problems: list[Problem]) -> Iterator[Problem]:

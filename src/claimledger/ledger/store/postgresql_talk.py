@@ -1,0 +1,191 @@
+"""Talking with the server in as few turns as can be: a small write takes two.
+
+While a writer holds the lock of the head all others wait, and most of what they wait for is the way to the
+server and back. So what a write will have to ask is sent along with the lock, and what it inserts along with
+the end of the transaction; the disk is waited for behind it, by several writers at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg import RawCursor
+from psycopg.pq import TransactionStatus
+from sqlalchemy import ARRAY, Dialect, Select, Table, any_, bindparam
+
+from claimledger.ledger.store.postgresql_schema import quoted, type_of
+
+Question = tuple[Select[Any], Any, Sequence[Any]]
+"""A query, and a column of it with the values it is to have."""
+
+_FEW = 200
+"""Rows up to which single statements in one go are faster than the server's own way of copying."""
+
+_ALONE = 0.003
+"""Seconds for the lock under which no other writer was in the way."""
+
+_PREPARED: WeakKeyDictionary[Select[Any], tuple[str, dict[str, Any], int | None]] = (
+    WeakKeyDictionary()
+)
+"""Queries as the server takes them, and the place of the column: those asked often are constants."""
+
+
+class Talk:
+    """One connection, with what was put off until the next turn."""
+
+    def __init__(self, driver: psycopg.Connection[Any], dialect: Dialect) -> None:
+        self.driver = driver
+        self._dialect = dialect
+        self._put: dict[Table, list[Sequence[Any]]] = {}
+        self._waited = 0.0
+        self._known: dict[Select[Any], dict[Any, list[tuple[Any, ...]]]] = {}
+
+    @property
+    def inside(self) -> bool:
+        """Whether a transaction is open."""
+        return self.driver.info.transaction_status != TransactionStatus.IDLE
+
+    def execute(self, statement: str, given: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
+        """Ask one thing, after what was put off."""
+        self.send()
+        return self.driver.execute(statement, given or None)
+
+    def begin(
+        self, begin: Sequence[str], last: str, questions: Iterable[Question]
+    ) -> tuple[Any, ...]:
+        """Begin a transaction and return the one row of ``last``; learn the answers to questions.
+
+        All of it is one turn, and each statement sees what was committed before it.
+        """
+        self.forget()
+        asked = [
+            (query, *self._prepared(query, column), values) for query, column, values in questions
+        ]
+        cursors = []
+        start = time.perf_counter()
+        with self.driver.pipeline():
+            for statement in begin:
+                self.driver.execute(statement)
+            told = self.driver.execute(last)
+            for _, text, given, place, values in asked:
+                if place is not None:
+                    answer = self.driver.execute(
+                        text, {**given, "wanted": list(values)}, prepare=True
+                    )
+                    cursors.append(answer)
+        self._waited = time.perf_counter() - start
+        row = told.fetchone()
+        assert row is not None
+        known = [one for one in asked if one[3] is not None]
+        for (query, _, _, place, values), cursor in zip(known, cursors, strict=True):
+            answers: dict[Any, list[tuple[Any, ...]]] = {value: [] for value in values}
+            for found in cursor.fetchall():
+                answers[found[place or 0]].append(found)
+            self._known[query] = answers
+        return tuple(row)
+
+    def rows(self, query: Select[Any], column: Any, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Return the rows of a query for which a column is one of some values."""
+        known = self._known.get(query)
+        if known is not None and all(value in known for value in values):
+            return [row for value in values for row in known[value]]
+        text, given, _ = self._prepared(query, column)
+        self.send()
+        return self.driver.execute(text, {**given, "wanted": list(values)}).fetchall()
+
+    def _prepared(self, query: Select[Any], column: Any) -> tuple[str, dict[str, Any], int | None]:
+        held = _PREPARED.get(query)
+        if held is None:
+            wanted = bindparam("wanted", [], type_=ARRAY(column.type))
+            compiled = query.where(column == any_(wanted)).compile(
+                dialect=self._dialect, compile_kwargs={"render_postcompile": True}
+            )
+            columns = list(query.selected_columns)
+            place = next((n for n, one in enumerate(columns) if one is column), None)
+            held = _PREPARED[query] = str(compiled), dict(compiled.params), place
+        return held
+
+    def insert(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+        """Insert rows: few with the next turn, many as the server takes them fastest."""
+        if not any(listed.values()):
+            return
+        self._known.clear()
+        if sum(map(len, (*self._put.values(), *listed.values()))) <= _FEW:
+            for table, rows in listed.items():
+                if rows:
+                    self._put.setdefault(table, []).extend(rows)
+            return
+        self.send()
+        for table, rows in listed.items():
+            with self.driver.cursor() as cursor, cursor.copy(_copying(table)) as copy:
+                for row in rows:
+                    copy.write_row(row)
+
+    def send(self) -> None:
+        """Send what was put off."""
+        if self._put:
+            self._send_put()
+
+    def commit(self) -> None:
+        """Send what was put off, commit, which lets the next writer in, and wait for the disk."""
+        with self.driver.pipeline():
+            self._send_put()
+            if self._waited < _ALONE:
+                # Nobody else writes: to wait for the disk with the commit itself is one flush, not two.
+                self.driver.execute("SET LOCAL synchronous_commit = on")
+                self.driver.execute("COMMIT")
+            else:
+                self.driver.execute("COMMIT")
+                # Its own commit is a synchronous one: with it everything before is on the disk, and
+                # writers that wait at the same time wait for one flush.
+                self.driver.execute("SELECT pg_logical_emit_message(true, 'claimledger', '')")
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what was put off and what was learned: the transaction is over."""
+        self._put.clear()
+        self._known.clear()
+
+    def _send_put(self) -> None:
+        put, self._put = self._put, {}
+        if put:
+            shape = tuple((table, len(rows)) for table, rows in put.items())
+            cells = [cell for rows in put.values() for row in rows for cell in row]
+            # psycopg's own placeholders cost more here than the insert: it does not keep what it read
+            # of a statement with more than fifty of them.
+            with RawCursor(self.driver) as cursor:
+                cursor.execute(_insertion(shape), cells, prepare=sum(map(len, put.values())) < 20)
+
+
+def columns_of(table: Table) -> str:
+    """Return a table's columns, as a statement lists them."""
+    return ", ".join(quoted(column.name) for column in table.columns)
+
+
+@lru_cache(maxsize=500)
+def _insertion(shape: tuple[tuple[Table, int], ...]) -> str:
+    """Return one statement that inserts so many rows into each of some tables."""
+    parts = []
+    number = 0
+    for table, count in shape:
+        rows = []
+        for _ in range(count):
+            cells = []
+            for column in table.columns:
+                number += 1
+                cells.append(f"${number}::{type_of(column)}")
+            rows.append(f"({', '.join(cells)})")
+        into = f"INSERT INTO {quoted(table.name)} ({columns_of(table)})"
+        parts.append(f"{into} VALUES {', '.join(rows)}")
+    first = [f"i{place} AS ({part})" for place, part in enumerate(parts[:-1])]
+    return (f"WITH {', '.join(first)} " if first else "") + parts[-1]
+
+
+@lru_cache
+def _copying(table: Table) -> str:
+    return f"COPY {quoted(table.name)} ({columns_of(table)}) FROM STDIN"

@@ -1,0 +1,131 @@
+"""Many at once on one ledger: one order, no gap, no loss, nobody's write over another's; readers go on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from claimledger.errors import Conflict
+from claimledger.ledger import Given, Ledger, Where
+from claimledger.records.check import record_from
+from small_cases import case, record
+from stores import ONLY_SERVERS, Raw
+
+EACH = 12
+
+
+def write(given: tuple[Where, str]) -> list[tuple[str, int]]:
+    """Record one after another; return what was acknowledged: key and entry."""
+    where, name = given
+    done = []
+    with Ledger.open(where, writable=True) as ledger:
+        for number in range(EACH):
+            one = {"kind": "party", "key": f"{name}-{number}", "name": name}
+            taken = ledger.take([Given.of(record_from(one))], by=name)
+            done += [(key, entry) for _, key, entry in taken.written]
+    return done
+
+
+def without_key(given: tuple[Where, str]) -> list[tuple[str, int]]:
+    """Record what gets its key from the ledger."""
+    where, name = given
+    with Ledger.open(where, writable=True) as ledger:
+        done = []
+        for number in range(EACH):
+            one = {"kind": "party", "name": f"{name} {number}"}
+            taken = ledger.take([Given.of(record_from(one))], by=name)
+            done += [(key, entry) for _, key, entry in taken.written]
+        return done
+
+
+def look(given: tuple[Where, str]) -> list[tuple[int, bytes]]:
+    """Read one moment after another; what was there once stays as it was."""
+    where, _ = given
+    seen: list[tuple[int, bytes]] = []
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        with Ledger.open(where) as ledger, ledger.reading():
+            head = ledger.head()
+            assert ledger.counts()["party"] == len(ledger.keys("party")) == head.size - 1
+            for size, root in seen[-3:]:
+                assert ledger.head(size).root == root
+            seen.append((head.size, head.root))
+    return seen
+
+
+@pytest.mark.parametrize("work", [write, without_key])
+def test_one_order_without_gaps_and_nothing_lost(path: Where, work: Any) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, [{"kind": "subject", "key": "t", "label": "T"}])
+    with multiprocessing.get_context("spawn").Pool(5) as pool:
+        reading = pool.map_async(look, [(path, "reader")])
+        done = pool.map(work, [(path, f"w{n}") for n in range(4)])
+        (seen,) = reading.get()
+    acknowledged = [one for listed in done for one in listed]
+    assert len(acknowledged) == 4 * EACH
+    assert sorted(entry for _, entry in acknowledged) == list(range(2, 4 * EACH + 2))
+    assert [size for size, _ in seen] == sorted(size for size, _ in seen)
+    with Ledger.open(path) as ledger:
+        assert ledger.verify().faults == ()
+        assert {key for key, _ in acknowledged} == set(ledger.keys("party"))
+        for key, entry in acknowledged:
+            assert ledger.get("party", key).entry == entry
+        for size, root in seen:
+            assert ledger.head(size).root == root
+
+
+@contextmanager
+def two(path: Where) -> Iterator[tuple[Ledger, Ledger]]:
+    with Ledger.open(path, writable=True) as one, Ledger.open(path, writable=True) as other:
+        yield one, other
+
+
+def test_the_second_to_amend_is_told_and_shown_the_difference(path: Where, ledger: Ledger) -> None:
+    record(ledger, case(["a: one"]))
+    ledger.close()
+    with two(path) as (one, other):
+        seen = other.get("claim", "a").entry
+        one.amend("claim", "a", {"note": "mine"}, by="One", reason="r", replaces=seen)
+        with pytest.raises(Conflict, match="by One") as told:
+            other.amend("claim", "a", {"note": "theirs"}, by="Two", reason="r", replaces=seen)
+        assert told.value.difference == (("note", None, "mine"),)
+        assert other.get("claim", "a").record.note == "mine"  # type: ignore[attr-defined]
+
+
+@ONLY_SERVERS  # in a file with a rollback journal a reader can wait, for half a second at most
+def test_a_reader_does_not_wait_for_a_writer(path: Where, ledger: Ledger) -> None:
+    record(ledger, case(["a: one"]))
+    with Ledger.open(path) as reader, ledger.writing():
+        record(ledger, case(["b: one"]))
+        start = time.monotonic()
+        with reader.reading():
+            assert reader.keys("claim") == ["a"]
+            assert reader.verify().clean
+        assert time.monotonic() - start < 10  # it would wait for the writer for ever
+    with Ledger.open(path) as reader:
+        assert reader.keys("claim") == ["a", "b"]
+
+
+@ONLY_SERVERS  # what a file's lock does is SQLite's
+def test_a_transaction_the_server_refuses_for_others_is_begun_again(
+    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is serialisable throughout answers 40001 where others wait for the lock."""
+    with Raw(path) as raw:
+        raw.run(
+            "CREATE SEQUENCE asked",
+            "ALTER TABLE head RENAME TO held_head",
+            "CREATE FUNCTION refused(boolean) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN "
+            "IF nextval('asked') < 4 THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF; "
+            "RETURN $1; END $$",
+            "CREATE VIEW head AS SELECT held, program, layout FROM held_head WHERE refused(held)",
+        )
+    record(ledger, case(["a: one"]))
+    assert ledger.keys("claim") == ["a"]
+    with Raw(path) as raw:
+        assert raw.rows("SELECT last_value FROM asked") == [(4,)]
