@@ -109,7 +109,8 @@ def _records(ledger: Ledger, call: Call) -> Iterator[Any]:
                 or not out_by(getattr(held.record, "reviewed", None), call.day)
             ):
                 continue  # not known yet on that day
-            yield {"kind": kind, **record}
+            yield {"kind": kind, **record, **held.more}
+    yield from ledger.foreign(call.known)
 
 
 def _log(ledger: Ledger) -> Iterator[Any]:

@@ -291,6 +291,10 @@ class Ledger:
         """Yield every record of a kind that stood then."""
         return reading.of_kind(self._store, kind, known_at)
 
+    def foreign(self, known_at: Known = None) -> Iterator[dict[str, Any]]:
+        """Yield the records of kinds that only a newer program knows, as they were written."""
+        return reading.foreign(self._store, known_at)
+
     def resolve(self, kind: str, keys: Iterable[str], known_at: Known = None) -> dict[str, str]:
         """Return what keys resolve to, for those that were replaced."""
         return reading.replacements(self._store, kind, keys, known_at)

@@ -7,9 +7,11 @@ confirms nothing, while the tree and every proof of the rest stay what they were
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from orjson import Fragment
@@ -43,6 +45,9 @@ class Payload(NamedTuple):
     entries: tuple[int, ...] = ()
     """For a redaction: the numbers of the entries whose payloads it destroys."""
 
+    more: Mapping[str, Any] = MappingProxyType({})
+    """What a newer program wrote and this one does not know."""
+
     def encode(self, record: bytes | None = None) -> bytes:
         """Return the payload's canonical JSON, without empty fields.
 
@@ -64,7 +69,7 @@ class Payload(NamedTuple):
             whole["replaced_by"] = self.replaced_by
         if self.entries:
             whole["entries"] = list(self.entries)
-        return canonical(whole)
+        return canonical({**self.more, **whole} if self.more else whole)
 
     @classmethod
     def decode(cls, text: bytes | str) -> Payload:
@@ -72,12 +77,20 @@ class Payload(NamedTuple):
         try:
             held = parse(text)
             held["entries"] = tuple(held.get("entries", ()))
+            if not held.keys() <= _FIELDS:
+                held["more"] = {name: held.pop(name) for name in held.keys() - _FIELDS}
             payload = cls(**held)
         except (ValueError, TypeError, AttributeError) as error:
             raise StoreError(f"the payload is not one of format {FORMAT}: {error}") from None
         if payload.action not in ACTIONS:
-            raise StoreError(f"the payload has the unknown action {payload.action!r}")
+            raise StoreError(
+                f"the payload has the action {payload.action!r}, which this claimledger does not know: what "
+                "stands cannot be told without it; use a newer version"
+            )
         return payload
+
+
+_FIELDS = frozenset(Payload._fields) - {"more"}
 
 
 @dataclass(frozen=True, slots=True)

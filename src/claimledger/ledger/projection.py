@@ -27,6 +27,8 @@ Rows = dict[str, list[tuple[Any, ...]]]
 
 def project(entry: int, kind: str, key: str, record: Json, rows: Rows) -> set[Pointed]:
     """Add a record version's rows (but history) to ``rows``; return what it points to."""
+    if kind not in KINDS:
+        return set()  # a newer program's: it stays in the log and in its history
     shape = _shape(kind)
     found: set[Pointed] = set()
     rows[kind].append((entry, key, *shape.cells(record, found), None))
@@ -46,8 +48,10 @@ def project(entry: int, kind: str, key: str, record: Json, rows: Rows) -> set[Po
 
 def pointers(kind: str, record: Json) -> set[Pointed]:
     """Return what a record points to: kind, key and field of each reference."""
-    shape = _shape(kind)
     found: set[Pointed] = set()
+    if kind not in KINDS:
+        return found
+    shape = _shape(kind)
     shape.cells(record, found)
     for field, _, cells in shape.parts:
         for part in record.get(field, ()):
@@ -76,7 +80,9 @@ def content_digest(kind: str, record: Json) -> bytes:
 
 def number_in(kind: str, key: str) -> int | None:
     """Return the number in a key the ledger gave out, ``None`` for a slug."""
-    return number_of(key, KINDS[kind].letter) or None if key[0].isupper() else None
+    if kind not in KINDS or not key[0].isupper():
+        return None
+    return number_of(key, KINDS[kind].letter) or None
 
 
 Pointed = tuple[str, str, str]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import and_, func, select
 
 from claimledger.errors import NotFound
+from claimledger.ledger.foreign import split
 from claimledger.ledger.log import Payload
 from claimledger.ledger.reading.clocks import Known, standing_at
 from claimledger.ledger.store.base import Store
@@ -28,6 +29,8 @@ class Held:
     entry: int
     recorded_at: str
     recorded_by: str
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Fields a newer program wrote, as they are: those this one does not know, or not wholly."""
 
     @property
     def kind(self) -> str:
@@ -62,7 +65,8 @@ def with_key(store: Store, key: str, known_at: Known = None) -> list[Held]:
     """Return the records with this key, one a kind at most."""
     query = _versions().where(HISTORY.c.key == key, _live(known_at))
     order = {kind: place for place, kind in enumerate(("claim", *KINDS))}
-    return sorted(map(_held, store.rows(query)), key=lambda found: order[found.kind])
+    rows = [row for row in store.rows(query) if row.kind in KINDS]
+    return sorted(map(_held, rows), key=lambda found: order[found.kind])
 
 
 def of_kind(store: Store, kind: str, known_at: Known = None) -> Iterator[Held]:
@@ -156,10 +160,10 @@ def referrers(
         .select_from(joined)
         .where(POINTER.c.kind == kind, standing_at(POINTER, known_at))
     )
-    for target, by_kind, by_key, field, entry in store.rows_by(
+    for target, by_kind, by_key, through, entry in store.rows_by(
         query, POINTER.c.key, sorted(wanted)
     ):
-        found[wanted[target]].append(Referrer(by_kind, by_key, field, entry))
+        found[wanted[target]].append(Referrer(by_kind, by_key, through, entry))
     for listed in found.values():
         listed.sort(key=lambda one: (one.entry, one.field))
     return found
@@ -329,14 +333,20 @@ def _live(known_at: Known) -> Any:
 
 
 def _versions() -> Any:
-    columns = (HISTORY.c.entry, HISTORY.c.recorded_at, ENTRY.c.payload)
+    columns = (HISTORY.c.entry, HISTORY.c.kind, HISTORY.c.recorded_at, ENTRY.c.payload)
     return select(*columns).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
 
 
 def _held(row: Any) -> Held:
     payload = Payload.decode(row.payload)
-    return Held(_record(payload), row.entry, row.recorded_at, payload.recorded_by)
+    known, more = split(payload.kind, payload.record or {})
+    record = KINDS[payload.kind].model_validate({"key": payload.key, **known})
+    return Held(record, row.entry, row.recorded_at, payload.recorded_by, more)
 
 
-def _record(payload: Payload) -> Record:
-    return KINDS[payload.kind].model_validate({"key": payload.key, **(payload.record or {})})
+def foreign(store: Store, known_at: Known = None) -> Iterator[dict[str, Any]]:
+    """Yield the records of kinds that only a newer program knows, as they were written."""
+    query = _versions().where(HISTORY.c.kind.not_in(KINDS), _live(known_at))
+    for row in store.rows(query.order_by(HISTORY.c.entry)):
+        payload = Payload.decode(row.payload)
+        yield {"kind": payload.kind, "key": payload.key, **(payload.record or {})}

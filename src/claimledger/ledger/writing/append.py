@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Table, bindparam, func, select, update
 
 from claimledger.ledger import log, tree
 from claimledger.ledger.canonical import parse
@@ -29,6 +29,7 @@ from claimledger.ledger.projection import (
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store, Tail
 from claimledger.ledger.tables import ENTRY, HISTORY, MIRRORS, POINTER, VIEWS, WORDS, part_tables
+from claimledger.records.kinds import KINDS
 
 Clock = Callable[[], datetime]
 Salts = Callable[[int], bytes]
@@ -113,7 +114,7 @@ def insert_rows(store: Store, rows: Rows, entries: Sequence[tuple[Any, ...]] = (
 
 def end_version(store: Store, kind: str, entry: int, record: Json, by: int) -> None:
     """Write into the rows of a version the entry it ended with."""
-    for table in (HISTORY, MIRRORS[kind], *(MIRRORS[name] for name in part_tables(kind).values())):
+    for table in (HISTORY, *_mirrors(kind)):
         store.connection.execute(update(table).where(table.c.entry == entry).values(until=by))
     for to, key, field in pointers(kind, record):
         store.connection.execute(
@@ -132,13 +133,19 @@ def remove_version(store: Store, kind: str, entry: int, record: Json) -> None:
     """Take a version's rows out of every view but history."""
     words = store.rows(select(WORDS.c.entry, WORDS.c.words).where(WORDS.c.entry == entry))
     store.forget_words([(found.entry, found.words) for found in words])
-    mirrors = (MIRRORS[kind], *(MIRRORS[name] for name in part_tables(kind).values()), WORDS)
-    for table in mirrors:
+    for table in (*_mirrors(kind), WORDS):
         store.connection.execute(table.delete().where(table.c.entry == entry))
     for to, key, field in pointers(kind, record):
         here = (POINTER.c.kind == to, POINTER.c.key == key)
         there = (POINTER.c.entry == entry, POINTER.c.field == field)
         store.connection.execute(POINTER.delete().where(*here, *there))
+
+
+def _mirrors(kind: str) -> list[Table]:
+    """Return the tables that records of a kind are in; none for a kind this program does not know."""
+    if kind not in KINDS:
+        return []
+    return [MIRRORS[kind], *(MIRRORS[name] for name in part_tables(kind).values())]
 
 
 def history_row(number: int, payload: Payload, recorded_at: str) -> tuple[Any, ...]:

@@ -68,10 +68,11 @@ def amend(
             f"{kind} {key} was amended meanwhile, by {held.recorded_by} with entry {held.entry}",
             tuple(difference(_fields(seen) if seen else {}, old)),
         )
-    given = {**old, **changes}
+    given = {**held.record.as_json(), **changes}
     new_record = record_of(kind, {"key": key, **{n: v for n, v in given.items() if v is not None}})
     new = new_record.as_json()
     new.pop("key", None)
+    new |= {name: kept for name, kept in held.more.items() if name not in changes}
     changed = tuple(difference(old, new))
     if not changed:
         raise Refused(f"{kind} {key} already reads so; nothing was written")
@@ -276,4 +277,4 @@ def _live(store: Store, kind: str, key: str) -> Held:
 def _fields(held: Held) -> dict[str, Any]:
     written = held.record.as_json()
     written.pop("key", None)
-    return written
+    return {**written, **held.more}

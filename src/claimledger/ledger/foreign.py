@@ -1,0 +1,53 @@
+"""What a newer program wrote and this one has no word for: kept as it is, passed on, never dropped.
+
+A record's kind, a field of a record or of a part of one, and a field of a payload can be unknown. They stay
+in the log, which this program does not touch, go along when a record is amended, and go out with exports. An
+action that is unknown cannot be passed over, because it may change what stands: reading stops with a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from claimledger.records.kinds import KINDS, fields_of
+
+
+@lru_cache
+def _known(kind: str) -> dict[str, frozenset[str] | None]:
+    """Return the fields of a kind; for one of parts, the fields of a part."""
+    return {
+        field.name: frozenset(one.name for one in fields_of(field.part)) if field.part else None
+        for field in fields_of(KINDS[kind])
+    }
+
+
+def split(kind: str, record: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Return the fields of a record that this program knows, and whole those it does not or not wholly."""
+    known = _known(kind)
+    plain = all(
+        name in known and not (known[name] and _strange(known[name], held))
+        for name, held in record.items()
+    )
+    if plain:
+        return record, {}
+    found: dict[str, Any] = {}
+    more: dict[str, Any] = {}
+    for name, held in record.items():
+        if name not in known:
+            more[name] = held
+            continue
+        words = known[name]
+        if words and _strange(words, held):
+            more[name] = held
+            found[name] = [
+                {field: part[field] for field in part if field in words} for part in held
+            ]
+        else:
+            found[name] = held
+    return found, more
+
+
+def _strange(words: frozenset[str] | None, parts: Any) -> bool:
+    return words is not None and any(not words.issuperset(part) for part in parts)
