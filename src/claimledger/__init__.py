@@ -2,6 +2,95 @@
 
 Every assertion is a dated claim tied to a source, a claimant and a subject; links between claims
 show which are corroborated and which are contested; nothing is ever silently changed.
+
+What is named in ``__all__`` is public and stays as it is within a version's first number; each name is
+imported when it is first asked for, so that importing the package costs nothing.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from claimledger.disputes.graph import graph_of
+    from claimledger.disputes.standing import Answers
+    from claimledger.errors import (
+        BadInput,
+        ClaimledgerError,
+        Conflict,
+        NotFound,
+        Problem,
+        Refused,
+        StoreError,
+        Unreadable,
+    )
+    from claimledger.intake.case_files import read_files
+    from claimledger.ledger import Change, Event, Given, Head, Held, Ledger, Match, Stand, Taken
+    from claimledger.publish.audit import audit
+    from claimledger.publish.explain import explain
+    from claimledger.publish.report import report
+    from claimledger.records.check import record_of
+    from claimledger.records.dates import Date
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "claimledger.disputes.graph": ("graph_of",),
+    "claimledger.disputes.standing": ("Answers",),
+    "claimledger.errors": (
+        "BadInput", "ClaimledgerError", "Conflict", "NotFound", "Problem", "Refused", "StoreError",
+        "Unreadable",
+    ),
+    "claimledger.intake.case_files": ("read_files",),
+    "claimledger.ledger": (
+        "Change", "Event", "Given", "Head", "Held", "Ledger", "Match", "Stand", "Taken",
+    ),
+    "claimledger.publish.audit": ("audit",),
+    "claimledger.publish.explain": ("explain",),
+    "claimledger.publish.report": ("report",),
+    "claimledger.records.check": ("record_of",),
+    "claimledger.records.dates": ("Date",),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Answers",
+    "BadInput",
+    "Change",
+    "ClaimledgerError",
+    "Conflict",
+    "Date",
+    "Event",
+    "Given",
+    "Head",
+    "Held",
+    "Ledger",
+    "Match",
+    "NotFound",
+    "Problem",
+    "Refused",
+    "Stand",
+    "StoreError",
+    "Taken",
+    "Unreadable",
+    "audit",
+    "explain",
+    "graph_of",
+    "read_files",
+    "record_of",
+    "report",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'claimledger' has no attribute {name!r}")
+    found: object = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -96,12 +96,27 @@ class Commands(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
+def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    """Tell the version, and what a ledger of it is written in."""
+    if not asked or ctx.resilient_parsing:
+        return
+    from claimledger.ledger import FORMAT, LAYOUT
+
+    click.echo(
+        f"claimledger {__version__} (log format {FORMAT}, layout {LAYOUT}; reads all before)"
+    )
+    ctx.exit()
+
+
 @click.command(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     params=SHARED(),
 )
-@click.version_option(__version__, prog_name="claimledger")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
+    help="Show the version and the formats it writes, and exit.",
+)  # fmt: skip
 @click.pass_context
 def cli(ctx: click.Context, /, **shared: object) -> None:
     """Who says so, since when, who says otherwise, and is it one voice or many?

@@ -5,16 +5,19 @@ folder goes through :class:`~claimledger.ledger.ledger.Ledger`.
 """
 
 from claimledger.ledger.ledger import Head, Ledger
-from claimledger.ledger.log import Entry
+from claimledger.ledger.log import FORMAT, Entry
 from claimledger.ledger.reading.history import Event
 from claimledger.ledger.reading.records import Held, Referrer
 from claimledger.ledger.reading.search import Match
 from claimledger.ledger.store.address import Where, shown
+from claimledger.ledger.tables import LAYOUT
 from claimledger.ledger.writing.changing import Change
 from claimledger.ledger.writing.receiving import Stand, Strand, entry_of, line_of
 from claimledger.ledger.writing.taking import Faulty, Given, Taken
 
 __all__ = [
+    "FORMAT",
+    "LAYOUT",
     "Change",
     "Entry",
     "Event",
