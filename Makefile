@@ -43,8 +43,9 @@ bench: $(VENV)/.ready-dev ## Speed, as ratios against a floor in the same run
 	$(BIN)/python -m bench.scale --write docs/performance.md
 	$(BIN)/python -m bench.writers --write docs/scale.md
 
-soak: $(VENV)/.ready-dev ## Thirty writers and sixty readers for ten minutes, on both stores
+soak: $(VENV)/.ready-dev ## Thirty writers and sixty readers for ten minutes, 500 kills, on both stores
 	$(BIN)/python -m bench.soak
+	FAULTS_KILLS=500 $(BIN)/python -m pytest --numprocesses auto tests/faults
 
 fixtures: $(VENV)/.ready ## Rebuild ledger.db from fixtures/
 	$(BIN)/python fixtures/build.py

@@ -97,6 +97,20 @@ def test_without_the_driver_it_is_told_which_extra_brings_it(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
 
 
+@ONLY_SERVERS  # a file's name is the file system's
+def test_a_schema_may_be_named_by_a_word_of_sql(path: Where) -> None:
+    address = str(path).rpartition("=")[0] + "=order"
+    Current.schemas.append('"order"')
+    with Ledger.create(address) as ledger:
+        record(ledger, case(["a: one"]))
+        ledger.amend("claim", "a", {"note": "n"}, by="T", reason="r")
+        ledger.withdraw("claim", "a", by="T", reason="r")
+        ledger.redact("claim", "a", by="T", reason="r")
+        ledger.rebuild()
+        assert ledger.grants()["keeper"] == []
+        assert ledger.verify().faults == ()
+
+
 @ONLY_SERVERS  # a file that is none of ours is tried in test_faults
 def test_what_is_no_ledger_is_told_and_left_untouched(path: Where) -> None:
     with pytest.raises(StoreError, match="holds no ledger"):

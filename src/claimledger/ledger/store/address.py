@@ -61,6 +61,11 @@ class Address:
             )
         return cls(tuple((name, str(value)) for name, value in options.items()), schema)
 
+    @property
+    def place(self) -> str:
+        """The schema as a statement takes it: its name can be a word of SQL."""
+        return f'"{self.schema}"'
+
     def __str__(self) -> str:
         """Return the address without what is secret in it."""
         told = dict(self.options)

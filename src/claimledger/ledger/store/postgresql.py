@@ -20,6 +20,7 @@ import psycopg
 from psycopg import errors as pg
 from sqlalchemy import Connection, Select, Table, create_engine, event
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
@@ -137,7 +138,7 @@ class PostgresStore(Store):
                 self.create()
             return
         make_room(self.driver, self.address)
-        self._run(*making(self.address.schema))
+        self._run(*making(self.address.place))
         head = f"INSERT INTO {HEAD} VALUES (true, %s, %s)"
         self.talk.execute(head, (PROGRAM, LAYOUT))
 
@@ -184,7 +185,7 @@ class PostgresStore(Store):
     def _standing(self, begin: Sequence[str] = (), questions: Sequence[Question] = ()) -> int:
         """Lock the head and learn where the log ends; return the layout. ``begin`` goes before."""
         self.talk.send()
-        asked = f"SELECT layout, size, header, peaks FROM {self.address.schema}.standing()"
+        asked = f"SELECT layout, size, header, peaks FROM {self.address.place}.standing()"
         layout, count, header, joined = self.talk.begin(begin, asked, questions)
         self._tail = Tail(count, header, [joined[at : at + 32] for at in range(0, len(joined), 32)])
         return int(layout)
@@ -271,18 +272,10 @@ class PostgresStore(Store):
 
         A writer lets others see its entries a moment before; who tells of them waits.
         """
-        asked = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_insert_lsn()::text END"
         if self.writable and self.talk.inside:
             return  # its own write is settled when it ends
         with named(self.address):
-            row = self.talk.execute(asked).fetchone()
-            end = time.monotonic() + WAIT_SECONDS
-            while row and row[0] and time.monotonic() < end:
-                flushed = "SELECT pg_current_wal_flush_lsn() >= %s::pg_lsn"
-                done = self.talk.execute(flushed, (row[0],)).fetchone()
-                if done and done[0]:
-                    return
-                time.sleep(0.005)
+            self.talk.settle()
 
     def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
         """Do nothing: the index is made of the words' table by the server itself."""
@@ -309,9 +302,9 @@ class PostgresStore(Store):
 
     def empty_views(self) -> None:
         """Remove the views, and make them anew as this program has them."""
-        schema = self.address.schema
+        schema = self.address.place
         tables = self.talk.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,)
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s", (self.address.schema,)
         ).fetchall()
         for (name,) in tables:
             if name not in ("entry", HEAD):
@@ -327,7 +320,7 @@ class PostgresStore(Store):
         )
         self._run(*guarding(schema), *viewing(schema))
         self.talk.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
-        Roles(self.driver, schema).renew()
+        Roles(self.driver, self.address.schema).renew()
         self.outdated = False
 
     @cached_property
@@ -355,7 +348,7 @@ class PostgresStore(Store):
         """Write the tables and their indexes anew, without what was deleted."""
         with named(self.address):
             for table in tables_made():
-                self._run(f"VACUUM (FULL) {self.address.schema}.{quoted(table.name)}")
+                self._run(f"VACUUM (FULL) {self.address.place}.{quoted(table.name)}")
             with suppress(psycopg.Error):  # what it frees the server writes over sooner
                 self._run("CHECKPOINT")
 
@@ -416,7 +409,9 @@ class PostgresStore(Store):
 
     def close(self) -> None:
         """Let go of the connection."""
-        with suppress(psycopg.Error):
+        with suppress(
+            psycopg.Error, SQLAlchemyError, StoreError
+        ):  # a line that was cut is closed too
             self.connection.close()
         self.driver.close()
 

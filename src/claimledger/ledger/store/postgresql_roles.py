@@ -78,14 +78,14 @@ class Roles:
         self._run(*self._rights(role))
 
     def _rights(self, role: str) -> Iterator[str]:
-        schema, name = self._schema, quoted(self.name(role))
+        schema, name = quoted(self._schema), quoted(self.name(role))
         if role == "keeper":
             yield f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {name}"
             for table in (HEAD, *(table.name for table in tables_made())):
                 yield f"ALTER TABLE {schema}.{quoted(table)} OWNER TO {name}"
             for (function,) in self._driver.execute(
                 "SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace(%s) ORDER BY 1",
-                (schema,),
+                (self._schema,),
             ).fetchall():
                 yield f"ALTER FUNCTION {schema}.{quoted(function)}() OWNER TO {name}"
             return

@@ -27,7 +27,7 @@ def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
         driver = psycopg.connect(autocommit=True, **options)
         try:
             driver.execute(
-                f"SET search_path = {address.schema}, pg_catalog; SET client_encoding = 'UTF8'; "
+                f"SET search_path = {address.place}, pg_catalog; SET client_encoding = 'UTF8'; "
                 f"SET jit = off; SET lock_timeout = {int(WAIT_SECONDS * 1000)}; "
                 f"SET default_transaction_read_only = {'off' if writable else 'on'}"
             )
@@ -56,13 +56,13 @@ def make_room(driver: psycopg.Connection[Any], address: Address) -> None:
             "?schema=NAME at the end of the address"
         )
     if driver.execute("SELECT to_regnamespace(%s)", (address.schema,)).fetchone() == (None,):
-        driver.execute(f"CREATE SCHEMA IF NOT EXISTS {address.schema}")
+        driver.execute(f"CREATE SCHEMA IF NOT EXISTS {address.place}")
 
 
 def layout_of(driver: psycopg.Connection[Any], address: Address) -> int:
     """Return a ledger's layout; raise :class:`StoreError` where there is none this program can use."""
     try:
-        found = driver.execute(f"SELECT program, layout FROM {address.schema}.{HEAD}").fetchone()
+        found = driver.execute(f"SELECT program, layout FROM {address.place}.{HEAD}").fetchone()
     except (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName):
         found = None
     if found is None or found[0] != PROGRAM:
@@ -95,6 +95,8 @@ def named(address: Address) -> Iterator[None]:
             told = f"a part of the ledger is missing ({said}); `claimledger verify` says what"
         elif isinstance(error, psycopg.OperationalError):
             told = f"the server cannot be reached or ended the connection ({said}); nothing was written"
+        elif isinstance(error, psycopg.InternalError | pg.SystemError | pg.RaiseException):
+            told = f"the server failed ({said}); nothing was written"
         else:
             raise
         raise StoreError(f"{address}: {told}") from None

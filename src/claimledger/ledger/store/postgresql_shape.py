@@ -14,6 +14,7 @@ from claimledger.ledger.store.postgresql_schema import (
     STANDING,
     TRIGGERS,
     indexes_of,
+    quoted,
     tables_made,
     type_of,
 )
@@ -101,8 +102,8 @@ def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[
 
 
 def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
-    functions = {name: body.format(schema=schema) for name, body in FUNCTIONS.items()}
-    functions["standing"] = STANDING.format(schema=schema)
+    functions = {name: body.format(schema=quoted(schema)) for name, body in FUNCTIONS.items()}
+    functions["standing"] = STANDING.format(schema=quoted(schema))
     sources = dict(
         driver.execute(
             "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = to_regnamespace(%s)",
@@ -140,4 +141,4 @@ def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
 
 
 def _loosely(text: str) -> str:
-    return " ".join(text.upper().split())
+    return " ".join(text.upper().replace('"', "").split())

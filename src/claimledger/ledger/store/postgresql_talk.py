@@ -29,6 +29,9 @@ _FEW = 200
 _ALONE = 0.003
 """Seconds for the lock under which no other writer was in the way."""
 
+_FLUSHES = 170000
+"""The server's version from which a message to its log can be flushed by whoever writes it."""
+
 _PREPARED: WeakKeyDictionary[Select[Any], tuple[str, dict[str, Any], int | None]] = (
     WeakKeyDictionary()
 )
@@ -145,6 +148,20 @@ class Talk:
                 # writers that wait at the same time wait for one flush.
                 self.driver.execute("SELECT pg_logical_emit_message(true, 'claimledger', '')")
         self.forget()
+
+    def settle(self) -> None:
+        """Have everything that was committed so far on the disk."""
+        recovering = self.execute("SELECT pg_is_in_recovery()").fetchone()
+        if recovering and recovering[0]:
+            return  # a standby holds what its primary flushed
+        if self.driver.info.server_version >= _FLUSHES:
+            self.driver.execute("SELECT pg_logical_emit_message(false, 'claimledger', '', true)")
+            return
+        # Before that version a reader cannot have it flushed; the server does within three of these.
+        row = self.driver.execute(
+            "SELECT setting::integer FROM pg_settings WHERE name = 'wal_writer_delay'"
+        ).fetchone()
+        time.sleep(3 * (row[0] if row else 200) / 1000)
 
     def forget(self) -> None:
         """Drop what was put off and what was learned: the transaction is over."""

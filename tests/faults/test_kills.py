@@ -1,0 +1,101 @@
+"""``kill -9`` at random moments of everything that writes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from claimledger.errors import StoreError
+from claimledger.ledger import Ledger, Where
+from claimledger.records.check import record_of
+from faults.worker import WORK
+from small_cases import case, record
+
+KILLS = int(os.environ.get("FAULTS_KILLS", "0")) // (2 * len(WORK)) or 3
+"""Kills of each work on each store: three in ``make test``."""
+
+HERE = Path(__file__).parent
+
+
+def killed(work: str, where: Where, tag: str, folder: Path, after: float) -> list[list[str]]:
+    """Let a process work, kill it some time after it began, and return what it had said was done."""
+    command = [sys.executable, str(HERE / "worker.py"), work, str(where), tag, str(folder)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stderr is not None
+    first = child.stdout.readline()
+    assert first, child.stderr.read()
+    time.sleep(after)  # the moment is what is random here; nothing is waited for
+    child.send_signal(signal.SIGKILL)
+    rest, errors = child.communicate()
+    assert "Traceback" not in errors, errors
+    return [line.split() for line in (first + rest).splitlines()]
+
+
+@pytest.mark.parametrize("work", list(WORK))
+def test_what_was_acknowledged_is_there_and_nothing_is_half_there(
+    work: str, path: Where, store: str, tmp_path: Path
+) -> None:
+    if work == "move there" and store == "file":
+        return  # "move" does that
+    chance = random.Random(f"{work} {store}")
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one obs", "b: two"], ["b repeats a"]))
+        record(ledger, case([f"c{n}: one" for n in range(300)]))
+        ledger.move(tmp_path / "seed.db")
+        start = ledger.stand()
+    said: list[list[str]] = []
+    for round_ in range(KILLS):
+        said += killed(work, path, f"k{round_}", tmp_path, chance.uniform(0, 0.25))
+        with Ledger.open(path, writable=True) as ledger:  # without mending by hand
+            ledger.record(record_of("party", {"key": f"after-{round_}", "name": "After"}), by="T")
+        with Ledger.open(path) as ledger, ledger.reading():
+            assert ledger.verify().faults == ()
+            assert ledger.head(start.size).root.hex() == start.root
+            check(work, ledger, said, tmp_path)
+    left = {file.name for file in tmp_path.iterdir() if file.name.startswith(".")}
+    # What a kill leaves beside is named so that the next of its kind takes it away.
+    assert all(".arriving" in name or ".backup" in name for name in left), left
+
+
+def check(work: str, ledger: Ledger, said: list[list[str]], folder: Path) -> None:
+    """See that what was said to be done is, and what was not is not there in part."""
+    parties = set(ledger.keys("party"))
+    notes = [change[2] for event in ledger.history("a") for change in event.changes]
+    for what, *words in said:
+        if what == "party":
+            assert words[0] in parties
+        elif what == "note":
+            assert words[0] in notes
+        elif what == "redacted":
+            assert ledger.history(words[0])[-1].action == "redact"
+        elif what == "all":
+            assert {f"{words[0]}-{n}" for n in range(int(words[1]))} <= parties
+        elif what == "moved":
+            with Ledger.open(words[0] if "://" in words[0] else Path(words[0])) as there:
+                assert there.verify().clean
+    if work == "import":
+        tags = {key.partition("-")[0] for key in parties if key.startswith("k")}
+        for tag in tags:
+            assert sum(key.startswith(f"{tag}-") for key in parties) == 3000
+    if work == "backup" and (folder / "kept.db").exists():
+        with Ledger.open(folder / "kept.db") as kept:
+            assert kept.verify().clean
+            size, root = [words for what, *words in said if what == "backup"][-1:][0] if any(
+                what == "backup" for what, *_ in said
+            ) else (str(kept.stand().size), kept.stand().root)  # fmt: skip
+            assert kept.stand().size >= int(size)
+            assert kept.head(int(size)).root.hex() == root
+    if work == "move there":
+        begun = {words[0] for what, *words in said if what == "begun" and words}
+        for there in begun - {words[0] for what, *words in said if what == "moved"}:
+            with suppress(StoreError), Ledger.open(there) as held:
+                assert held.verify().clean  # it was killed before it could say so

