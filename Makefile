@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LEDGER := $(BIN)/claimledger
 CASE := fixtures/overseas-service-stations
 
-.PHONY: demo test lint bench soak fixtures clean
+.PHONY: demo test lint bench soak fuzz fixtures clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.ready: pyproject.toml
@@ -46,6 +46,9 @@ bench: $(VENV)/.ready-dev ## Speed, as ratios against a floor in the same run
 soak: $(VENV)/.ready-dev ## Thirty writers and sixty readers for ten minutes, 500 kills, on both stores
 	$(BIN)/python -m bench.soak
 	FAULTS_KILLS=500 $(BIN)/python -m pytest --numprocesses auto tests/faults
+
+fuzz: $(VENV)/.ready-dev ## Every reader fed with anything, FUZZ=... times each
+	FUZZ=$${FUZZ:-100000} $(BIN)/python -m pytest --numprocesses auto tests/fuzz
 
 fixtures: $(VENV)/.ready ## Rebuild ledger.db from fixtures/
 	$(BIN)/python fixtures/build.py

@@ -137,6 +137,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
+        _see_arguments()
         status = cli.main(prog_name="claimledger", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as ending:
@@ -161,6 +162,17 @@ def main() -> None:
         click.echo(f"claimledger: {error.strerror or error}: {error.filename or ''}", err=True)
         status = 1
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _see_arguments() -> None:
+    """Refuse what cannot be stored, searched or shown, before any command meets it."""
+    from claimledger.records.text import not_unicode
+
+    given = {f"argument {place}": text for place, text in enumerate(sys.argv[1:], 1)}
+    given |= {name: os.environ.get(name, "") for name in ("CLAIMLEDGER_BY", "CLAIMLEDGER_DB")}
+    for name, text in given.items():
+        if not text.isascii() and (what := not_unicode(text)):
+            raise UsageMistake(f"{name} {what}: {text!a}; write it in UTF-8")
 
 
 def _tell(error: ClaimledgerError) -> None:

@@ -201,7 +201,7 @@ class Ledger:
         return rebuilding.rebuild(self._store, progress)
 
     def _appender(self, by: str) -> Appender:
-        if not by.strip() or "\x00" in by:
+        if not by.strip():
             raise StoreError("a write needs a name: who records it")
         if (user := self.writes_as) is not None and by != user:
             raise Refused(f"this server's user {user} writes under no other name, and not as {by}")

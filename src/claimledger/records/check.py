@@ -37,12 +37,19 @@ def record_from(given: Mapping[str, Any]) -> Record:
 
 def record_of(kind: str, fields: Mapping[str, Any]) -> Record:
     """Return a record of this kind from its fields; raise :class:`BadInput` with every problem."""
+    if kind not in KINDS:
+        return record_from({**fields, "kind": kind})  # says which kinds there are
     model = KINDS[kind]
     try:
         return model.model_validate(fields)
     except ValidationError as error:
         named = f"{kind} {fields['key']}" if isinstance(fields.get("key"), str) else kind
-        found = [_problem(details, model) for details in error.errors(include_url=False)]
+        try:
+            found = [_problem(details, model) for details in error.errors(include_url=False)]
+        except (
+            UnicodeEncodeError
+        ):  # pydantic cannot word a problem whose words hold a lone surrogate
+            found = [Problem(_PLAIN_TYPES["string_unicode"])]
         raise BadInput([problem.at(record=visible(named)[:100]) for problem in found]) from None
 
 

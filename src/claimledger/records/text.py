@@ -18,8 +18,11 @@ _NUL = "\x00"
 _CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _BIDI = "\u202a-\u202e\u2066-\u2069"
 _MARKS = "\u200b\u200e\u200f\u061c\ufeff\ufff9-\ufffb"
-_HIDDEN = re.compile(f"[{_CONTROL}{_BIDI}{_MARKS}]")
-_HIDDEN_IN_JSON = re.compile(f"[\x7f-\x9f\u2028\u2029{_BIDI}{_MARKS}]")  # the rest JSON escapes
+_LONE = "\ud800-\udfff"
+_HIDDEN = re.compile(f"[{_CONTROL}{_BIDI}{_MARKS}{_LONE}]")
+_HIDDEN_IN_JSON = re.compile(
+    f"[\x7f-\x9f\u2028\u2029{_BIDI}{_MARKS}{_LONE}]"
+)  # the rest JSON escapes
 _UNFIT_FOR_NAMES = re.compile(f"[{_CONTROL}{_BIDI}]")
 
 
@@ -52,6 +55,15 @@ def json_text(value: object, indent: int | None = 2) -> str:
     compact = (",", ":") if indent is None else None
     written = json.dumps(value, ensure_ascii=False, indent=indent, separators=compact)
     return _HIDDEN_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", written)
+
+
+def not_unicode(text: str) -> str:
+    """Return what keeps a text that no pattern saw from being stored; empty where nothing does."""
+    if _NUL in text:
+        return "holds a NUL character, which no text may"
+    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+        return "is not valid Unicode (bytes that are no UTF-8, or a lone surrogate)"
+    return ""
 
 
 def why_unfit(text: str) -> str:

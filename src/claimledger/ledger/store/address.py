@@ -48,7 +48,7 @@ class Address:
         plain = urlencode([one for one in given if one[0] != "schema"], quote_via=quote)
         try:
             options = conninfo_to_dict(f"{base}?{plain}" if plain else base)
-        except Error:  # its message holds the whole address
+        except (Error, ValueError):  # its message holds the whole address
             raise StoreError(
                 f"{shown(text)} is not the address of a database: what is understood is "
                 "postgresql://user@host:port/database?schema=name, signs in it that mean something "
@@ -88,5 +88,6 @@ def shown(where: Where) -> str:
     if not is_database(where):
         return str(where)
     text = str(where)
-    text = re.sub(r"(?<=://)([^/?#@:]*):.*@", r"\1@", text, flags=re.DOTALL)
+    # From the first colon to the last @, whatever stands between: a password that was not quoted too.
+    text = re.sub(r"(?<=://)([^:]*):.*@", r"\1@", text, flags=re.DOTALL)
     return re.sub(rf"((?:^|[?&])(?:{'|'.join(_SECRET)})=)[^&#]*", r"\1…", text, flags=re.IGNORECASE)

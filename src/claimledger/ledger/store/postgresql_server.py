@@ -95,6 +95,8 @@ def named(address: Address) -> Iterator[None]:
             told = f"a part of the ledger is missing ({said}); `claimledger verify` says what"
         elif isinstance(error, psycopg.OperationalError):
             told = f"the server cannot be reached or ended the connection ({said}); nothing was written"
+        elif isinstance(error, psycopg.DataError):
+            told = f"was asked what it cannot hold ({said})"
         elif isinstance(error, psycopg.InternalError | pg.SystemError | pg.RaiseException):
             told = f"the server failed ({said}); nothing was written"
         else:

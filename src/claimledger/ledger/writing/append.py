@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Table, bindparam, func, select, update
 
+from claimledger.errors import Refused
 from claimledger.ledger import log, tree
 from claimledger.ledger.canonical import parse
 from claimledger.ledger.log import Payload
@@ -30,6 +31,7 @@ from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store, Tail
 from claimledger.ledger.tables import ENTRY, HISTORY, MIRRORS, POINTER, VIEWS, WORDS, part_tables
 from claimledger.records.kinds import KINDS
+from claimledger.records.text import not_unicode
 
 Clock = Callable[[], datetime]
 Salts = Callable[[int], bytes]
@@ -43,6 +45,7 @@ class Appender:
     def __init__(
         self, store: Store, by: str, clock: Clock = log.now, salts: Salts = os.urandom
     ) -> None:
+        _see("who records", by)
         self._store = store
         self._salts = salts
         self.by = by
@@ -79,6 +82,8 @@ class Appender:
 
         ``record`` is the canonical JSON of the payload's record, where the caller has it already.
         """
+        if payload.reason is not None:
+            _see("the reason", payload.reason)
         written = payload.encode(record)
         salt = self._salts(log.SALT)
         header = log.header_of(self.recorded_at, log.digest_of(salt, written))
@@ -101,6 +106,12 @@ class Appender:
         """Let a version end with an entry: its rows say so from now on."""
         self.flush()
         end_version(self._store, kind, entry, record, by)
+
+
+def _see(what: str, text: str) -> None:
+    """Refuse a text that no record's pattern has seen, where it could not be stored."""
+    if wrong := not_unicode(text):
+        raise Refused(f"{what} {wrong}; nothing was written")
 
 
 def insert_rows(store: Store, rows: Rows, entries: Sequence[tuple[Any, ...]] = ()) -> None:
