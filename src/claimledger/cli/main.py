@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("keeping:restore", "Make a ledger from a backup, or take it further."),
     "grant": ("keeping:grant", "Who may what in a ledger in PostgreSQL."),
     "move": ("keeping:move", "Take a ledger to another file or database."),
+    "salvage": ("proof:salvage", "Save what can be saved of a damaged file."),
     "rebuild": ("proof:rebuild", "Make the views anew from the log."),
     "schema": ("about:schema", "Print the JSON Schema of a kind of record."),
     "stats": ("about:stats", "Count records by kind, standing, source, claimant, year."),
@@ -166,12 +167,15 @@ def main() -> None:
 
 def _see_arguments() -> None:
     """Refuse what cannot be stored, searched or shown, before any command meets it."""
-    from claimledger.records.text import not_unicode
-
     given = {f"argument {place}": text for place, text in enumerate(sys.argv[1:], 1)}
     given |= {name: os.environ.get(name, "") for name in ("CLAIMLEDGER_BY", "CLAIMLEDGER_DB")}
-    for name, text in given.items():
-        if not text.isascii() and (what := not_unicode(text)):
+    odd = {name: text for name, text in given.items() if not text.isascii()}
+    if not odd:
+        return
+    from claimledger.records.text import not_unicode  # costs what --help must not
+
+    for name, text in odd.items():
+        if what := not_unicode(text):
             raise UsageMistake(f"{name} {what}: {text!a}; write it in UTF-8")
 
 

@@ -13,6 +13,7 @@ from claimledger.ledger.store.address import Where, shown
 from claimledger.ledger.tables import LAYOUT
 from claimledger.ledger.writing.changing import Change
 from claimledger.ledger.writing.receiving import Stand, Strand, entry_of, line_of
+from claimledger.ledger.writing.salvaging import Survey, salvage, survey
 from claimledger.ledger.writing.taking import Faulty, Given, Taken
 
 __all__ = [
@@ -30,9 +31,12 @@ __all__ = [
     "Referrer",
     "Stand",
     "Strand",
+    "Survey",
     "Taken",
     "Where",
     "entry_of",
     "line_of",
+    "salvage",
     "shown",
+    "survey",
 ]

@@ -7,11 +7,9 @@ confirms nothing, while the tree and every proof of the rest stay what they were
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from orjson import Fragment
@@ -45,7 +43,7 @@ class Payload(NamedTuple):
     entries: tuple[int, ...] = ()
     """For a redaction: the numbers of the entries whose payloads it destroys."""
 
-    more: Mapping[str, Any] = MappingProxyType({})
+    more: dict[str, Any] | None = None
     """What a newer program wrote and this one does not know."""
 
     def encode(self, record: bytes | None = None) -> bytes:

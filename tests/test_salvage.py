@@ -1,0 +1,149 @@
+"""What can be saved of a damaged file is saved, and what was lost is said exactly."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claimledger.intake.case_files import read_files
+from claimledger.ledger import Ledger, salvage, survey
+from small_cases import case, record
+from stores import ONLY_FILES, place, tamper
+
+pytestmark = ONLY_FILES  # a damaged server is its administrator's to mend
+
+
+@pytest.fixture
+def filled(path: Path, ledger: Ledger) -> Path:
+    record(ledger, case(["a: one obs", "b: two"], ["b contradicts a"]))
+    record(ledger, case(["gone: one"]))
+    ledger.withdraw("claim", "gone", by="T", reason="r")
+    ledger.redact("claim", "gone", by="T", reason="r")
+    for number in range(40):
+        record(ledger, case([f"c{number}: one"], extra={f"c{number}": {"statement": "so " * 200}}))
+    ledger.amend("claim", "c30", {"note": "n"}, by="T", reason="r")
+    ledger.withdraw("claim", "c31", by="T", reason="r")
+    ledger.close()
+    return path
+
+
+def test_a_whole_file_loses_nothing(filled: Path, tmp_path: Path) -> None:
+    with Ledger.open(filled) as ledger:
+        stand = ledger.stand()
+    found = salvage(filled, tmp_path / "saved.db")
+    assert (found.lost, found.behind) == ([], [])
+    with Ledger.open(tmp_path / "saved.db") as saved:
+        assert saved.verify().clean
+        assert (
+            (saved.stand().size, saved.stand().root)
+            == (stand.size, stand.root)
+            == (found.whole, found.root)
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            "UPDATE entry SET payload = replace(payload, 'so', 'no') WHERE number = 20",
+            "does not give the digest",
+        ),
+        (
+            "UPDATE entry SET header = replace(header, 'Z\"', 'z\"') WHERE number = 20",
+            "tree was not built over",
+        ),
+        ("UPDATE entry SET header = 'x' WHERE number = 20", "not an entry any more"),
+        ("UPDATE entry SET salt = NULL WHERE number = 20", "not an entry any more"),
+        (
+            "UPDATE entry SET payload = NULL, salt = NULL WHERE number = 20",
+            "no entry that can be read redacts it",
+        ),
+        ("DELETE FROM entry WHERE number = 20", "cannot be read"),
+    ],
+)
+def test_what_is_lost_is_told_and_the_rest_is_saved(
+    filled: Path, tmp_path: Path, change: str, why: str
+) -> None:
+    with Ledger.open(filled) as ledger:
+        size, before = ledger.head().size, ledger.head(19).root.hex()
+        standing = {held.key for held in ledger.records("claim")}
+        lost = next(iter(ledger.at_entries([20]).values())).key
+    tamper(filled, change)
+    found = salvage(filled, tmp_path / "saved.db")
+    assert [(one.number, why in one.why) for one in found.lost] == [(20, True)]
+    assert (found.whole, found.root, found.size) == (19, before, size)
+    rest = tmp_path / "rest.jsonl"
+    rest.write_text("".join(json.dumps(one) + "\n" for one in found.records()))
+    with Ledger.open(tmp_path / "saved.db", writable=True) as saved:
+        assert saved.verify().clean
+        assert saved.stand().root == before
+        saved.take(read_files([str(rest)]), by="Salvage")
+        assert {held.key for held in saved.records("claim")} == standing - {lost}
+        if lost != "c30":
+            assert saved.get("claim", "c30").record.note == "n"
+        assert not saved.with_key("c31")
+        assert saved.verify().clean
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_file_with_pages_torn_out_is_met_and_never_made_up(
+    filled: Path, tmp_path: Path, seed: int, call: Callable[..., Any]
+) -> None:
+    chance = random.Random(seed)
+    with Ledger.open(filled) as ledger:
+        true = {entry.number: entry for entry in ledger.entries()}
+    content = bytearray(filled.read_bytes())
+    for _ in range(chance.randint(1, 4)):
+        page = chance.randrange(1, len(content) // 4096)
+        content[page * 4096 : (page + 1) * 4096] = (
+            chance.randbytes(4096) if seed % 2 else bytes(4096)
+        )
+    if seed % 3 == 0:
+        del content[-4096 * chance.randint(1, 5) :]
+    torn = tmp_path / "torn.db"
+    torn.write_bytes(content)
+    for words in (
+        ["verify", "--deep", "--json"],
+        ["verify"],
+        ["stats"],
+        ["list"],
+        ["salvage", "saved.db"],
+    ):
+        done = call("--ledger", torn, *words)
+        assert "Traceback" not in done.stderr, done.stderr
+    told = call("--ledger", torn, "verify", "--deep", "--json")
+    if told.returncode and not told.stdout:
+        assert "nothing of a log can be read" in told.stderr
+        return
+    found = survey(torn)
+    for row in found.rows:
+        assert true[row[0]].header.decode() == row[1]
+    assert found.whole + len(found.lost) + len(found.behind) >= found.size or found.size == 0
+    if found.whole:
+        with Ledger.open(tmp_path / "saved.db") as saved:
+            assert saved.verify().clean
+            assert saved.stand().root == found.root
+
+
+def test_nothing_is_saved_over_what_is_there_or_from_what_is_none(
+    filled: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    (tmp_path / "text.db").write_text("no ledger")
+    for words in (
+        ["--ledger", filled, "salvage", filled],
+        ["--ledger", tmp_path / "text.db", "salvage", tmp_path / "saved.db"],
+        ["--ledger", tmp_path / "none.db", "salvage", tmp_path / "saved.db"],
+        ["--ledger", tmp_path, "verify", "--deep"],
+        ["--ledger", "postgresql://u:hunter2@h/d", "salvage", tmp_path / "saved.db"],
+    ):
+        done = call(*words)
+        assert done.returncode in (1, 2)
+        assert "Traceback" not in done.stderr
+        assert "hunter2" not in done.stderr
+    assert not (tmp_path / "saved.db").exists()
+    assert place(tmp_path) == filled
