@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -80,13 +80,14 @@ def export(call: Call, log: bool, output: str | None) -> None:
             raise UsageMistake("--log writes the whole log; clocks go with the records")
         lines = _log(ledger) if log else _records(ledger, call)
         if output in (None, "-"):
-            _write(sys.stdout.buffer, lines)
+            write_lines(sys.stdout.buffer, lines)
         else:
             with writing_whole(str(output)) as stream:
-                _write(stream, lines)
+                write_lines(stream, lines)
 
 
-def _write(stream: BinaryIO, lines: Iterator[Any]) -> None:
+def write_lines(stream: BinaryIO, lines: Iterable[Any]) -> None:
+    """Write values as JSON Lines."""
     from claimledger.records.text import json_text
 
     for line in lines:

@@ -65,12 +65,11 @@ def backup(call: Call, path: str, since: str | None) -> None:
 
 
 def _write_strand(ledger: Ledger, path: str, since: int) -> None:
+    from claimledger.cli.files import write_lines
     from claimledger.publish.files import writing_whole
-    from claimledger.records.text import json_text
 
     with writing_whole(path) as stream:
-        for line in ledger.strand(since):
-            stream.write(json_text(line, None).encode() + b"\n")
+        write_lines(stream, ledger.strand(since))
 
 
 @click.command(cls=Command)

@@ -120,18 +120,17 @@ def salvage(call: Call, target: str, rest: str | None) -> None:
     The log up to the first loss is kept as it is, with its root. Records that only later entries hold are
     written as JSON Lines, to be looked at and imported anew.
     """
+    from claimledger.cli.files import write_lines
     from claimledger.ledger import salvage as save
     from claimledger.ledger import shown
     from claimledger.publish.files import writing_whole
-    from claimledger.records.text import json_text
 
     found = save(_file(call.path), target, Progress("entries"))
     left = list(found.records())
     name = rest or ("salvaged.rest.jsonl" if "://" in target else f"{target}.rest.jsonl")
     if left:
         with writing_whole(name) as stream:
-            for record in left:
-                stream.write(json_text(record, None).encode() + b"\n")
+            write_lines(stream, left)
     if not call.json:
         say(f"Saved into {shown(target)}:")
     _tell(call, found, name if left else "")

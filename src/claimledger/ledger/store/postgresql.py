@@ -409,9 +409,8 @@ class PostgresStore(Store):
 
     def close(self) -> None:
         """Let go of the connection."""
-        with suppress(
-            psycopg.Error, SQLAlchemyError, StoreError
-        ):  # a line that was cut is closed too
+        # A line that was cut is closed too.
+        with suppress(psycopg.Error, SQLAlchemyError, StoreError):
             self.connection.close()
         self.driver.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psycopg
@@ -44,6 +44,13 @@ def _of_tables(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[s
     for table, column, kind, needed in rows:
         found.setdefault(table, []).append((column, kind, needed))
     expected = {table.name: _columns(table) for table in tables_made()} | {HEAD: _HEAD_COLUMNS}
+    yield from _differing(expected, found)
+
+
+def _differing(
+    expected: Mapping[str, object], found: Mapping[str, object]
+) -> Iterator[tuple[str, str]]:
+    """Yield what is missing, what is too much, and what is another than it should be."""
     for name in sorted(expected.keys() - found.keys()):
         yield name, "is missing from the database"
     for name in sorted(found.keys() - expected.keys()):
@@ -90,13 +97,7 @@ def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[
         found[name] = (table, columns, condition or "")
         if not valid:
             broken.append(name)
-    for name in sorted(expected.keys() - found.keys()):
-        yield name, "is missing from the database"
-    for name in sorted(found.keys() - expected.keys()):
-        yield name, "is in the database and should not be"
-    for name in sorted(expected.keys() & found.keys()):
-        if expected[name] != found[name]:
-            yield name, "is defined differently than this program defines it"
+    yield from _differing(expected, found)
     for name in sorted(broken):
         yield name, "is an index that the server holds for invalid"
 

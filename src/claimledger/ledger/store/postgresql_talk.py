@@ -96,7 +96,7 @@ class Talk:
         """Return the rows of a query for which a column is one of some values."""
         known = self._known.get(query)
         if known is not None and all(value in known for value in values):
-            return [row for value in values for row in known[value]]
+            return [row for value in dict.fromkeys(values) for row in known[value]]
         text, given, _ = self._prepared(query, column)
         self.send()
         return self.driver.execute(text, {**given, "wanted": list(values)}).fetchall()
