@@ -1,7 +1,7 @@
 """The floor: a plain script that writes the same rows, indexes, digests and tree, and nothing else.
 
 No checks, no models, no options: what a careful person would write for this one file format and be
-done with. It reads with orjson and writes with sqlite3.
+done with. It reads with orjson and writes with sqlite3, or with PostgreSQL's COPY.
 """
 
 from __future__ import annotations
@@ -10,13 +10,19 @@ import os
 import re
 import sqlite3
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import networkx as nx
 import orjson
+import psycopg
 
+from claimledger.ledger.store.postgresql_schema import HEAD, making
 from claimledger.ledger.store.sqlite_schema import schema
+from claimledger.ledger.tables import LAYOUT
 
 BATCH = 4000
 WORD = re.compile(r"[a-z0-9]+")
@@ -33,29 +39,11 @@ def days(text: str) -> tuple[int, int]:
     return date(year, month, 1).toordinal(), last.toordinal() - 1
 
 
-def write(source: Path, target: Path) -> None:
-    """Write a ledger from JSON Lines."""
-    db = sqlite3.connect(target, isolation_level=None)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA secure_delete = ON")
-    db.execute("PRAGMA cache_size = -65536")
-    db.execute("BEGIN IMMEDIATE")
-    for statement in schema():
-        db.execute(statement)
-    places = {
-        name: ", ".join("?" * len(db.execute(f"PRAGMA table_info({name})").fetchall()))
-        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    }
+def batches(source: Path) -> Iterator[dict[str, list[tuple[Any, ...]]]]:
+    """Read JSON Lines, hash them into a tree, and yield the rows of some thousand records by table."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    rows: dict[str, list[tuple[object, ...]]] = defaultdict(list)
+    rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     peaks: list[bytes] = []
-
-    def flush() -> None:
-        for name, listed in rows.items():
-            db.executemany(f"INSERT INTO {name} VALUES ({places[name]})", listed)
-        db.executemany("INSERT INTO search (rowid, words) VALUES (?, ?)", rows["search_words"])
-        rows.clear()
-
     with source.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             record = orjson.loads(line)
@@ -86,16 +74,49 @@ def write(source: Path, target: Path) -> None:
             )
             row(rows, number, kind, key, record)
             if number % BATCH == 0:
-                flush()
-    flush()
+                yield rows
+                rows.clear()
+    yield rows
+
+
+def write(source: Path, target: Path) -> None:
+    """Write a ledger in a file from JSON Lines."""
+    db = sqlite3.connect(target, isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA secure_delete = ON")
+    db.execute("PRAGMA cache_size = -65536")
+    db.execute("BEGIN IMMEDIATE")
+    for statement in schema():
+        db.execute(statement)
+    places = {
+        name: ", ".join("?" * len(db.execute(f"PRAGMA table_info({name})").fetchall()))
+        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    }
+    for rows in batches(source):
+        for name, listed in rows.items():
+            db.executemany(f"INSERT INTO {name} VALUES ({places[name]})", listed)
+        db.executemany("INSERT INTO search (rowid, words) VALUES (?, ?)", rows["search_words"])
     db.execute("COMMIT")
     db.execute("PRAGMA journal_mode = DELETE")
     db.close()
 
 
-def row(
-    rows: dict[str, list[tuple[object, ...]]], n: int, kind: str, key: str, record: dict
-) -> None:
+def copy_in(source: Path, uri: str, name: str) -> None:
+    """Write a ledger in a server's schema from JSON Lines, with ``COPY``."""
+    with psycopg.connect(uri) as db:
+        db.execute(f"CREATE SCHEMA {name}")
+        for statement in making(name):
+            db.execute(statement)
+        db.execute(f"SET search_path = {name}")
+        db.execute(f"INSERT INTO {HEAD} VALUES (true, 'claimledger', {LAYOUT})")
+        for rows in batches(source):
+            for table, listed in rows.items():
+                with db.cursor() as cursor, cursor.copy(f'COPY "{table}" FROM STDIN') as copy:
+                    for one in listed:
+                        copy.write_row(one)
+
+
+def row(rows: dict[str, list[tuple[Any, ...]]], n: int, kind: str, key: str, record: dict) -> None:
     """Add a record's rows."""
     get = record.get
     if kind == "claim":
@@ -153,14 +174,24 @@ def row(
     rows["search_words"].append((n, " ".join(WORD.findall(words.lower()))))
 
 
-def check(path: Path) -> str:
-    """Read every entry, hash it, build the tree: the floor of ``verify``."""
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+LOG = "SELECT number, header, payload, salt FROM entry ORDER BY number"
+LINKS = "SELECT \"from\", to_key, type FROM link WHERE until IS NULL AND to_kind = 'claim'"
+
+
+def stream(db: sqlite3.Connection | psycopg.Connection[Any], query: str) -> Iterator[Any]:
+    """Yield the rows of a query, not all of them at once."""
+    if isinstance(db, sqlite3.Connection):
+        yield from db.execute(query)
+        return
+    with db.transaction(), db.cursor("stream", binary=True) as cursor:
+        cursor.itersize = 5000
+        yield from cursor.execute(query)
+
+
+def check(db: sqlite3.Connection | psycopg.Connection[Any]) -> str:
+    """Read every entry, hash it, build the tree, return its root: the floor of ``verify``."""
     peaks: list[bytes] = []
-    number = 0
-    for number, header, payload, salt in db.execute(
-        "SELECT number, header, payload, salt FROM entry ORDER BY number"
-    ):
+    for number, header, payload, salt in stream(db, LOG):
         digest = sha256(salt + payload.encode()).hexdigest()
         if orjson.loads(header)["digest"] != digest:
             raise ValueError(number)
@@ -170,8 +201,17 @@ def check(path: Path) -> str:
             node = sha256(b"\x01" + peaks.pop() + node).digest()
             left >>= 1
         peaks.append(node)
-    db.close()
     root = peaks[-1]
     for peak in reversed(peaks[:-1]):
         root = sha256(b"\x01" + peak + root).digest()
     return root.hex()
+
+
+def linked_part(db: sqlite3.Connection | psycopg.Connection[Any]) -> int:
+    """Read the links, build them in networkx, pass over them once: the floor of all standings."""
+    graph = nx.MultiDiGraph()
+    graph.add_edges_from((one, other, {"type": kind}) for one, other, kind in stream(db, LINKS))
+    return sum(
+        sum(1 for _ in graph.in_edges(node)) + sum(1 for _ in graph.out_edges(node))
+        for node in graph
+    )

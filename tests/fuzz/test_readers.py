@@ -47,15 +47,21 @@ near = st.lists(st.one_of(st.sampled_from(WORDS), anything), max_size=20).map(" 
 
 
 def met(reader: Callable[[Any], object], given_: Any) -> None:
-    """Let a reader read; what it refuses it refuses in our own words, and soon."""
-    start = time.perf_counter()
-    try:
-        reader(given_)
-    except ClaimledgerError as error:
-        told = str(error)
-        assert told
-        assert "Traceback" not in told
-    assert time.perf_counter() - start < LONGEST
+    """Let a reader read; what it refuses it refuses in our own words, and soon.
+
+    The machine is slow at times, a text that is hard to read always: it has three tries.
+    """
+    for _ in range(3):
+        start = time.perf_counter()
+        try:
+            reader(given_)
+        except ClaimledgerError as error:
+            told = str(error)
+            assert told
+            assert "Traceback" not in told
+        if time.perf_counter() - start < LONGEST:
+            return
+    raise AssertionError("three times over a second")
 
 
 @fuzzed

@@ -45,8 +45,8 @@ class Address:
         base, _, query = text.partition("?")
         given = parse_qsl(query, keep_blank_values=True)
         schema = next((value for name, value in reversed(given) if name == "schema"), "public")
-        plain = urlencode([one for one in given if one[0] != "schema"], quote_via=quote)
         try:
+            plain = urlencode([one for one in given if one[0] != "schema"], quote_via=quote)
             options = conninfo_to_dict(f"{base}?{plain}" if plain else base)
         except (Error, ValueError):  # its message holds the whole address
             raise StoreError(
