@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
+from unittest import mock
 
 import psycopg
-from sqlalchemy import Engine, event
 
 from bench.places import Places
 from claimledger.ledger import Ledger
@@ -18,12 +19,26 @@ Asked = list[tuple[Any, Any]]
 _heard: Asked = []
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that notes what it is asked."""
+
+    def execute(self, query: str, params: Any = ()) -> sqlite3.Cursor:
+        _heard.append((query, params))
+        return super().execute(query, params)
+
+
 class _Cursor(psycopg.Cursor[Any]):
     """A cursor that notes what it is asked."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         _heard.append((query, params))
         return super().execute(query, params, **options)
+
+
+def _listening(*given: Any, **options: Any) -> psycopg.Connection[Any]:
+    driver: psycopg.Connection[Any] = psycopg.Connection.connect(*given, **options)
+    driver.cursor_factory = _Cursor
+    return driver
 
 
 class Heard:
@@ -40,29 +55,16 @@ class Heard:
         self._bare.close()
 
     def by(self, work: Callable[[Ledger], object]) -> Asked:
-        """Return what some work asks, inside a transaction and past what the program remembers."""
-        _heard.clear()
-        connect = psycopg.connect
-
-        def listening(*given: Any, **options: Any) -> psycopg.Connection[Any]:
-            driver = connect(*given, **options)
-            driver.cursor_factory = _Cursor
-            return driver
-
-        def note(_: object, __: object, statement: str, bound: Any, *___: object) -> None:
-            if isinstance(self._bare, sqlite3.Connection):
-                _heard.append((statement, bound))
-
-        event.listen(Engine, "before_cursor_execute", note)
-        psycopg.connect = listening
-        try:
-            with Ledger.open(self._address) as ledger, ledger.reading():
-                _heard.clear()  # what opening asks is not the question's
-                work(ledger)
-                return list(_heard)
-        finally:
-            psycopg.connect = connect
-            event.remove(Engine, "before_cursor_execute", note)
+        """Return what some work asks, inside a transaction."""
+        with (
+            mock.patch("sqlite3.connect", partial(sqlite3.connect, factory=_Connection)),
+            mock.patch("psycopg.connect", _listening),
+            Ledger.open(self._address) as ledger,
+            ledger.reading(),
+        ):
+            _heard.clear()  # what opening asks is not the question's
+            work(ledger)
+            return list(_heard)
 
     def again(self, asked: Asked) -> None:
         """Ask the same, and fetch the answers."""

@@ -28,6 +28,8 @@ LIVE = select(HISTORY.c.kind, HISTORY.c.key).where(
     HISTORY.c.until.is_(None), HISTORY.c.action.in_(("record", "amend"))
 )
 
+_OTHERS = select(HISTORY.c.kind, HISTORY.c.action, HISTORY.c.until)
+
 NESTING = {"party": "part_of", "subject": "broader", "term": "broader"}
 REVISIONS = ("updates", "retracts")
 
@@ -55,12 +57,12 @@ def missing_references(
 
 
 def _missing(store: Store, kind: str, key: str, coming: Container[Target]) -> Problem:
-    others = select(HISTORY.c.kind, HISTORY.c.action, HISTORY.c.until).where(HISTORY.c.key == key)
-    rows = store.rows(others)
+    rows = store.tuples_by(_OTHERS, HISTORY.c.key, [key])
     actual = next((other for other in KINDS if (other, key) in coming), None) or next(
-        (row.kind for row in rows if row.until is None and row.action in ("record", "amend")), None
+        (held for held, action, until in rows if until is None and action in ("record", "amend")),
+        None,
     )
-    if any(row.kind == kind for row in rows):
+    if any(held == kind for held, *_ in rows):
         message, expected = f"the {kind} {key} was withdrawn", "point to a record that stands"
     elif actual is not None:
         message, expected = f"is a {actual}, not a {kind}", f"give a {kind}'s key"
@@ -92,7 +94,7 @@ def rings_of_nesting(store: Store, nested: Mapping[str, Mapping[str, str]]) -> I
         table = MIRRORS[kind]
         query = select(table.c.key, table.c[field]).where(table.c.until.is_(None))
         while ask:
-            step = {row[0]: row[1] for row in store.rows_by(query, table.c.key, sorted(ask))}
+            step = dict(store.tuples_by(query, table.c.key, sorted(ask)))
             climbed |= step
             ask = {parent for parent in step.values() if parent and parent not in climbed}
         for start in parents:
@@ -171,7 +173,7 @@ def parties_above(store: Store, keys: Iterable[str]) -> dict[str, set[str]]:
     ask = set(keys)
     wanted = set(ask)
     while ask:
-        parents |= {row[0]: row[1] for row in store.rows_by(query, table.c.key, sorted(ask))}
+        parents |= dict(store.tuples_by(query, table.c.key, sorted(ask)))
         ask = {parent for parent in parents.values() if parent and parent not in parents} - ask
     above: dict[str, set[str]] = {}
     for key in wanted:
@@ -199,7 +201,7 @@ def _revisions_beyond(store: Store, kind: str, new: list[tuple[str, str]]) -> di
         seen |= ask
         pointing = reading.referrers(store, "claim", ask)
         entries = [r.entry for listed in pointing.values() for r in listed if r.field == "from"]
-        for newer, older in store.rows_by(query, table.c.entry, entries):
+        for newer, older in store.tuples_by(query, table.c.entry, entries):
             edges[newer].add(older)
         ask = {older for newer in ask for older in edges.get(newer, ())} - seen
     return edges

@@ -56,7 +56,7 @@ def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> 
 
 def _blank_rows(store: Store, said: Payload) -> list[tuple[Any, ...]]:
     query = select(ENTRY.c.number, ENTRY.c.header)
-    headers = dict(store.rows_by(query, ENTRY.c.number, said.entries))
+    headers = dict(store.tuples_by(query, ENTRY.c.number, said.entries))
     return [
         redacted_row(number, said, parse(headers[number])["recorded_at"]) for number in said.entries
     ]

@@ -17,6 +17,9 @@ Known = int | None
 """The last entry that counts; ``None`` is the newest."""
 
 
+_SIZE = select(func.max(ENTRY.c.number))
+
+
 def standing_at(table: Table, known_at: Known) -> ColumnElement[bool]:
     """Return the condition that a row stood when the ledger held so many entries."""
     if known_at is None:
@@ -27,7 +30,7 @@ def standing_at(table: Table, known_at: Known) -> ColumnElement[bool]:
 
 def size(store: Store) -> int:
     """Return the number of entries in the log."""
-    return store.connection.execute(select(func.max(ENTRY.c.number))).scalar() or 0
+    return store.value(_SIZE) or 0
 
 
 def entry_at(store: Store, when: str) -> int:
@@ -42,9 +45,7 @@ def entry_at(store: Store, when: str) -> int:
     low, high = 0, size(store)
     while low < high:  # recorded_at never goes back, so the log is sorted by it
         middle = (low + high + 1) // 2
-        found = store.connection.execute(
-            select(HISTORY.c.recorded_at).where(HISTORY.c.entry == middle)
-        ).scalar()
+        found = store.value(select(HISTORY.c.recorded_at).where(HISTORY.c.entry == middle))
         low, high = (middle, high) if found is None or found <= moment else (low, middle - 1)
     return low
 

@@ -72,10 +72,12 @@ def _with_changes(store: Store, rows: Any) -> Iterator[Event]:
         )
 
 
+_PAYLOAD = select(ENTRY.c.payload)
+
+
 def _payload(store: Store, number: int) -> Payload | None:
-    query = select(ENTRY.c.payload).where(ENTRY.c.number == number)
-    found = store.connection.execute(query).scalar()
-    return Payload.decode(found) if found else None
+    found = store.tuples_by(_PAYLOAD, ENTRY.c.number, [number])
+    return Payload.decode(found[0][0]) if found and found[0][0] else None
 
 
 def changed(store: Store, since: int, known_at: Known = None) -> list[tuple[str, str]]:
@@ -83,5 +85,4 @@ def changed(store: Store, since: int, known_at: Known = None) -> list[tuple[str,
     query = select(HISTORY.c.kind, HISTORY.c.key).where(HISTORY.c.entry > since)
     if known_at is not None:
         query = query.where(HISTORY.c.entry <= known_at)
-    rows = store.rows(query.order_by(HISTORY.c.entry))
-    return list(dict.fromkeys((row.kind, row.key) for row in rows))
+    return list(dict.fromkeys(store.tuples(query.order_by(HISTORY.c.entry))))

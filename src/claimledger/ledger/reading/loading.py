@@ -15,6 +15,7 @@ from claimledger.ledger.reading import records as reading
 from claimledger.ledger.reading.clocks import Known, standing_at
 from claimledger.ledger.reading.cut import Cut, CutClaim, CutFigure, CutLink, CutParty, CutSource
 from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.prepared import kept
 from claimledger.ledger.tables import HISTORY, MIRRORS, POINTER
 from claimledger.records.figure import Interval, interval_of
 from claimledger.records.text import nfc
@@ -24,14 +25,16 @@ SILENT = ("answers", "supports")
 """Link types on which no answer depends."""
 
 
+_ANY_REPLACED = select(HISTORY.c.entry).where(HISTORY.c.replaced_by.is_not(None)).limit(1)
+
+
 class Names:
     """Resolves keys that were replaced, learning of them as they come up."""
 
     def __init__(self, store: Store, known_at: Known) -> None:
         self._store = store
         self._known_at = known_at
-        query = select(func.count()).select_from(HISTORY).where(HISTORY.c.replaced_by.is_not(None))
-        self.any = bool(store.connection.execute(query).scalar())
+        self.any = store.value(_ANY_REPLACED) is not None
         self._held: dict[str, dict[str, str]] = {"claim": {}, "source": {}, "party": {}}
 
     def learn(self, kind: str, keys: Iterable[str]) -> None:
@@ -76,35 +79,47 @@ def _day(moment: str) -> int:
     return date.fromisoformat(moment).toordinal()
 
 
+@kept
+def _moments(kind: str) -> Select[Any]:
+    query = select(HISTORY.c.key, HISTORY.c.recorded_at, HISTORY.c.entry)
+    return query.where(HISTORY.c.kind == kind)
+
+
 def _days_first_recorded(store: Store, kind: str, keys: Only) -> dict[str, int]:
-    query = select(HISTORY.c.key, HISTORY.c.recorded_at, HISTORY.c.entry).where(
-        HISTORY.c.kind == kind
-    )
     first: dict[str, tuple[int, str]] = {}
-    for key, moment, entry in _rows(store, query, HISTORY.c.key, keys):
+    for key, moment, entry in _rows(store, _moments(kind), HISTORY.c.key, keys):
         held = first.get(key)
         if held is None or entry < held[0]:
             first[key] = (entry, moment)
     return {key: _day(moment[:10]) for key, (_, moment) in first.items()}
 
 
+@kept
+def _claims(known_at: Known) -> Select[Any]:
+    columns = "key entry claimant grounds asserted asserted_earliest asserted_latest about"
+    columns += " about_earliest about_latest"
+    return _columns("claim", columns).where(standing_at(MIRRORS["claim"], known_at))
+
+
+@kept
+def _live_claims(known_at: Known) -> Select[Any]:
+    here = (HISTORY.c.kind == "claim", HISTORY.c.action.in_(("record", "amend")))
+    return select(HISTORY.c.entry).where(*here, standing_at(HISTORY, known_at))
+
+
+def _columns(table: str, names: str) -> Select[Any]:
+    return select(*(MIRRORS[table].c[name] for name in names.split()))
+
+
 def claims_of(store: Store, names: Names, keys: Only, known_at: Known) -> dict[str, CutClaim]:
     """Return the claims with these keys that stood then, or all, with what they cite and count."""
     table = MIRRORS["claim"]
-    columns = "claimant grounds asserted asserted_earliest asserted_latest about"
-    columns += " about_earliest about_latest"
-    named = (table.c[name] for name in columns.split())
-    query = select(table.c.key, table.c.entry, *named).where(standing_at(table, known_at))
+    query = _claims(known_at)
     if keys is None or len(keys) >= _SCANNED:
         rows = _rows(store, query.order_by(table.c.entry), table.c.key, keys)
     else:
-        live = select(HISTORY.c.entry).where(
-            HISTORY.c.kind == "claim",
-            HISTORY.c.action.in_(("record", "amend")),
-            standing_at(HISTORY, known_at),
-        )
-        entries = [entry for (entry,) in store.tuples_by(live, HISTORY.c.key, sorted(keys))]
-        rows = store.tuples_by(query, table.c.entry, entries)
+        live = store.tuples_by(_live_claims(known_at), HISTORY.c.key, sorted(keys))
+        rows = store.tuples_by(query, table.c.entry, [entry for (entry,) in live])
     recorded = _days_first_recorded(
         store, "claim", None if keys is None else {row[0] for row in rows}
     )
@@ -130,10 +145,13 @@ def claims_of(store: Store, names: Names, keys: Only, known_at: Known) -> dict[s
     return {claim.key: claim for claim in found.values()}
 
 
+_CITATIONS = _columns("claim_citation", "entry source via")
+_FIGURES = _columns("claim_figure", "entry measure unit low high qualifier")
+
+
 def _citations_of(store: Store, names: Names, claims: dict[int, CutClaim], entries: Only) -> None:
-    table = MIRRORS["claim_citation"]
-    query = select(table.c.entry, table.c.source, table.c.via)
-    rows = [row for row in _rows(store, query, table.c.entry, entries) if row[0] in claims]
+    column = MIRRORS["claim_citation"].c.entry
+    rows = [row for row in _rows(store, _CITATIONS, column, entries) if row[0] in claims]
     names.learn("source", {source for _, source, _ in rows})
     cited: dict[int, list[tuple[str, bool]]] = {}
     for entry, source, via in rows:
@@ -145,13 +163,10 @@ def _citations_of(store: Store, names: Names, claims: dict[int, CutClaim], entri
 
 
 def _figures_of(store: Store, claims: dict[int, CutClaim], entries: Only, known_at: Known) -> None:
-    table = MIRRORS["claim_figure"]
+    column = MIRRORS["claim_figure"].c.entry
     words = reading.vocabulary(store, known_at)
     concept = lru_cache(maxsize=65536)(partial(words.concept, MEASURE))
-    query = select(
-        table.c.entry, table.c.measure, table.c.unit, table.c.low, table.c.high, table.c.qualifier
-    )
-    for entry, measure, unit, low, high, qualifier in _rows(store, query, table.c.entry, entries):
+    for entry, measure, unit, low, high, qualifier in _rows(store, _FIGURES, column, entries):
         if entry in claims:
             figure = CutFigure(concept(measure), unit, _interval(low, high, qualifier))
             claims[entry].figures += (figure,)
@@ -164,32 +179,40 @@ def _interval(low: str | None, high: str | None, qualifier: str) -> Interval:
     )
 
 
+@kept
+def _ends(kind: str, known_at: Known) -> Select[Any]:
+    ends = ("from", "to") if kind == "claim" else ("to",)
+    here = (POINTER.c.kind == kind, POINTER.c.field.in_(ends))
+    return select(POINTER.c.entry).where(*here, standing_at(POINTER, known_at))
+
+
 def links_at(
     store: Store, names: Names, kind: str, keys: set[str], known_at: Known
 ) -> dict[int, CutLink]:
     """Return the links, not silent ones, that begin or end at these claims, or end at these sources."""
-    ends = ("from", "to") if kind == "claim" else ("to",)
-    query = select(POINTER.c.entry).where(
-        POINTER.c.kind == kind, POINTER.c.field.in_(ends), standing_at(POINTER, known_at)
-    )
     wanted = sorted(names.others(kind, keys))
-    entries = {entry for (entry,) in store.tuples_by(query, POINTER.c.key, wanted)}
+    entries = {entry for (entry,) in store.tuples_by(_ends(kind, known_at), POINTER.c.key, wanted)}
     found = links_of(store, names, entries, known_at)
     return {entry: link for entry, link in found.items() if link.type not in SILENT}
+
+
+_STATED = _columns("link_citation", "entry source")
+
+
+@kept
+def _links(known_at: Known) -> Select[Any]:
+    table = MIRRORS["link"]
+    query = _columns("link", "entry key type from to_kind to_key basis")
+    query = query.add_columns(HISTORY.c.recorded_at).join(HISTORY, HISTORY.c.entry == table.c.entry)
+    return query.where(standing_at(table, known_at)).order_by(table.c.entry)
 
 
 def links_of(store: Store, names: Names, entries: Only, known_at: Known) -> dict[int, CutLink]:
     """Return the links that came with these entries and stood then, or all, in order of entry."""
     table, cited = MIRRORS["link"], MIRRORS["link_citation"]
-    columns = "entry key type from to_kind to_key basis"
-    query = select(*(table.c[name] for name in columns.split()), HISTORY.c.recorded_at).join(
-        HISTORY, HISTORY.c.entry == table.c.entry
-    )
-    query = query.where(standing_at(table, known_at)).order_by(table.c.entry)
-    rows = sorted(_rows(store, query, table.c.entry, entries))
+    rows = sorted(_rows(store, _links(known_at), table.c.entry, entries))
     sources: dict[int, list[str]] = {}
-    stated = select(cited.c.entry, cited.c.source)
-    for entry, source in _rows(store, stated, cited.c.entry, entries):
+    for entry, source in _rows(store, _STATED, cited.c.entry, entries):
         sources.setdefault(entry, []).append(source)
     names.learn("claim", {row[3] for row in rows} | {row[5] for row in rows if row[4] == "claim"})
     cited_sources = {source for listed in sources.values() for source in listed}
@@ -213,15 +236,15 @@ def _first_entries(store: Store, kind: str, keys: list[str], every: bool) -> dic
     if every:
         # Only few of all were amended: these are looked up, the others' versions are their first.
         table = MIRRORS[kind]
-        keys = [
-            row.key for row in store.rows(select(table.c.key).where(table.c.until.is_not(None)))
-        ]
-    query = (
-        select(HISTORY.c.key, func.min(HISTORY.c.entry))
-        .where(HISTORY.c.kind == kind)
-        .group_by(HISTORY.c.key)
-    )
-    return {row[0]: row[1] for row in store.rows_by(query, HISTORY.c.key, dict.fromkeys(keys))}
+        ended = select(table.c.key).where(table.c.until.is_not(None))
+        keys = [key for (key,) in store.tuples(ended)]
+    return dict(store.tuples_by(_firsts(kind), HISTORY.c.key, dict.fromkeys(keys)))
+
+
+@kept
+def _firsts(kind: str) -> Select[Any]:
+    query = select(HISTORY.c.key, func.min(HISTORY.c.entry)).where(HISTORY.c.kind == kind)
+    return query.group_by(HISTORY.c.key)
 
 
 def surroundings(store: Store, names: Names, cut: Cut, known_at: Known) -> None:
@@ -239,28 +262,42 @@ def surroundings(store: Store, names: Names, cut: Cut, known_at: Known) -> None:
         parties = above - cut.parties.keys()
 
 
-def _sources(store: Store, names: Names, keys: set[str], known_at: Known) -> dict[str, CutSource]:
-    table = MIRRORS["source"]
+_ANY_CAPTURE = select(MIRRORS["capture"].c.entry).limit(1)
+
+
+@kept
+def _cited(known_at: Known) -> Select[Any]:
     columns = "key publisher authors published published_latest accessed_latest removed"
-    query = select(*(table.c[name] for name in columns.split())).where(standing_at(table, known_at))
-    rows = list(store.rows_by(query, table.c.key, sorted(keys)))
-    names.learn("party", {row.publisher for row in rows if row.publisher})
-    found = {
-        row.key: CutSource(
-            row.key,
-            names.of("party", row.publisher) if row.publisher else None,
-            tuple(nfc(author) for author in parse(row.authors)) if row.authors else (),
-            [day for day in (row.published_latest, row.accessed_latest) if day is not None],
-            row.published is not None,
-            row.removed is not None,
+    return _columns("source", columns).where(standing_at(MIRRORS["source"], known_at))
+
+
+@kept
+def _captures(known_at: Known) -> Select[Any]:
+    columns = _columns("capture", "source captured_at_latest")
+    return columns.where(standing_at(MIRRORS["capture"], known_at))
+
+
+@kept
+def _named_parties(known_at: Known) -> Select[Any]:
+    columns = _columns("party", "key name aliases type part_of")
+    return columns.where(standing_at(MIRRORS["party"], known_at))
+
+
+def _sources(store: Store, names: Names, keys: set[str], known_at: Known) -> dict[str, CutSource]:
+    rows = store.tuples_by(_cited(known_at), MIRRORS["source"].c.key, sorted(keys))
+    names.learn("party", {publisher for _, publisher, *_ in rows if publisher})
+    found = {}
+    for key, publisher, authors, published, published_latest, accessed_latest, removed in rows:
+        found[key] = CutSource(
+            key,
+            names.of("party", publisher) if publisher else None,
+            tuple(nfc(author) for author in parse(authors)) if authors else (),
+            [day for day in (published_latest, accessed_latest) if day is not None],
+            published is not None,
+            removed is not None,
         )
-        for row in rows
-    }
-    captures = MIRRORS["capture"]
-    query = select(captures.c.source, captures.c.captured_at_latest)
-    if store.connection.execute(select(captures.c.entry).limit(1)).first() is not None:
-        query = query.where(standing_at(captures, known_at))
-        for source, day in store.connection.execute(query):
+    if store.value(_ANY_CAPTURE) is not None:
+        for source, day in store.tuples(_captures(known_at)):
             if held := found.get(names.of("source", source)):
                 held.captured = True
                 if day is not None:
@@ -269,20 +306,14 @@ def _sources(store: Store, names: Names, keys: set[str], known_at: Known) -> dic
 
 
 def _parties(store: Store, names: Names, keys: set[str], known_at: Known) -> dict[str, CutParty]:
-    table = MIRRORS["party"]
-    query = select(table.c.key, table.c.name, table.c.aliases, table.c.type, table.c.part_of)
-    query = query.where(standing_at(table, known_at))
-    rows = list(store.rows_by(query, table.c.key, sorted(keys)))
-    names.learn("party", {row.part_of for row in rows if row.part_of})
+    rows = store.tuples_by(_named_parties(known_at), MIRRORS["party"].c.key, sorted(keys))
+    names.learn("party", {above for *_, above in rows if above})
     return {
-        row.key: CutParty(
-            row.key,
-            frozenset(
-                nfc(name)
-                for name in (row.key, row.name, *(parse(row.aliases) if row.aliases else ()))
-            ),
-            row.type,
-            names.of("party", row.part_of) if row.part_of else None,
+        key: CutParty(
+            key,
+            frozenset(nfc(each) for each in (key, name, *(parse(aliases) if aliases else ()))),
+            kind,
+            names.of("party", above) if above else None,
         )
-        for row in rows
+        for key, name, aliases, kind, above in rows
     }

@@ -9,8 +9,9 @@ part and not of the ledger.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from claimledger.ledger.reading.clocks import Known, standing_at
 from claimledger.ledger.reading.cut import Cut, CutLink
@@ -23,6 +24,7 @@ from claimledger.ledger.reading.loading import (
     surroundings,
 )
 from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.prepared import kept
 from claimledger.ledger.tables import HISTORY, POINTER
 
 
@@ -87,15 +89,13 @@ def linked(store: Store, known_at: Known = None) -> Cut:
 
 def _citing(store: Store, names: Names, sources: set[str], known_at: Known) -> set[str]:
     """Return the claims that cite these sources."""
-    query = (
-        select(HISTORY.c.key)
-        .select_from(POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry))
-        .where(
-            POINTER.c.kind == "source",
-            POINTER.c.field == "citations.source",
-            HISTORY.c.kind == "claim",
-            standing_at(POINTER, known_at),
-        )
-    )
     wanted = sorted(names.others("source", sources))
-    return {key for (key,) in store.tuples_by(query, POINTER.c.key, wanted)}
+    return {key for (key,) in store.tuples_by(_of_sources(known_at), POINTER.c.key, wanted)}
+
+
+@kept
+def _of_sources(known_at: Known) -> Select[Any]:
+    joined = POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry)
+    cites = (POINTER.c.kind == "source", POINTER.c.field == "citations.source")
+    query = select(HISTORY.c.key).select_from(joined).where(*cites, HISTORY.c.kind == "claim")
+    return query.where(standing_at(POINTER, known_at))

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from claimledger.errors import NotFound
 from claimledger.ledger.foreign import split
 from claimledger.ledger.log import Payload
 from claimledger.ledger.reading.clocks import Known, standing_at
 from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.prepared import kept
 from claimledger.ledger.tables import ENTRY, HISTORY, MIRRORS, POINTER
 from claimledger.records.base import Record
 from claimledger.records.check import nearest
@@ -55,18 +56,26 @@ class Referrer:
 
 def held(store: Store, kind: str, keys: Iterable[str], known_at: Known = None) -> dict[str, Held]:
     """Return the records of a kind with these keys, those that stood then, by key."""
-    wanted = list(dict.fromkeys(keys))
-    query = _versions().where(HISTORY.c.kind == kind, _live(known_at))
-    rows = store.rows_by(query, HISTORY.c.key, wanted)
+    rows = store.tuples_by(_standing(kind, known_at), HISTORY.c.key, dict.fromkeys(keys))
     return {found.key: found for found in map(_held, rows)}
+
+
+@kept
+def _standing(kind: str, known_at: Known) -> Select[Any]:
+    return _versions().where(HISTORY.c.kind == kind, _live(known_at))
 
 
 def with_key(store: Store, key: str, known_at: Known = None) -> list[Held]:
     """Return the records with this key, one a kind at most."""
-    query = _versions().where(HISTORY.c.key == key, _live(known_at))
     order = {kind: place for place, kind in enumerate(("claim", *KINDS))}
-    rows = [row for row in store.rows(query) if row.kind in KINDS]
-    return sorted(map(_held, rows), key=lambda found: order[found.kind])
+    rows = store.tuples_by(_of_any_kind(known_at), HISTORY.c.key, [key])
+    found = [_held(row) for row in rows if row[1] in KINDS]
+    return sorted(found, key=lambda one: order[one.kind])
+
+
+@kept
+def _of_any_kind(known_at: Known) -> Select[Any]:
+    return _versions().where(_live(known_at))
 
 
 def of_kind(store: Store, kind: str, known_at: Known = None) -> Iterator[Held]:
@@ -74,27 +83,26 @@ def of_kind(store: Store, kind: str, known_at: Known = None) -> Iterator[Held]:
     # From the kind's own table: history is of all kinds, and would be read whole for a few records.
     table = MIRRORS[kind]
     query = _versions().join(table, table.c.entry == HISTORY.c.entry)
-    for row in store.connection.execute(
-        query.where(standing_at(table, known_at)).order_by(table.c.entry)
-    ):
+    for row in store.stream(query.where(standing_at(table, known_at)).order_by(table.c.entry)):
         yield _held(row)
 
 
 def at_entries(store: Store, entries: Iterable[int]) -> dict[int, Held]:
     """Return the record versions that came with these entries."""
-    rows = store.rows_by(_versions(), HISTORY.c.entry, entries)
+    rows = store.tuples_by(_versions(), HISTORY.c.entry, entries)
     return {found.entry: found for found in map(_held, rows)}
 
 
 def ever(store: Store, kind: str, keys: Iterable[str], known_at: Known = None) -> list[Held]:
     """Return every version of some records up to an entry, ended ones too."""
-    query = _versions().where(
-        HISTORY.c.kind == kind,
-        HISTORY.c.action.in_(("record", "amend")),
-        *(() if known_at is None else (HISTORY.c.entry <= known_at,)),
-    )
-    rows = store.rows_by(query, HISTORY.c.key, dict.fromkeys(keys))
+    rows = store.tuples_by(_ever(kind, known_at), HISTORY.c.key, dict.fromkeys(keys))
     return sorted(map(_held, rows), key=lambda found: found.entry)
+
+
+@kept
+def _ever(kind: str, known_at: Known) -> Select[Any]:
+    query = _versions().where(HISTORY.c.kind == kind, HISTORY.c.action.in_(("record", "amend")))
+    return query if known_at is None else query.where(HISTORY.c.entry <= known_at)
 
 
 def keys_of(store: Store, kind: str, known_at: Known = None) -> list[str]:
@@ -110,18 +118,22 @@ def replacements(
     """Return what withdrawn keys now resolve to, for those of the keys that were replaced."""
     found: dict[str, str] = {}
     ask = set(keys)
-    query = select(HISTORY.c.key, HISTORY.c.replaced_by, HISTORY.c.entry).where(
-        HISTORY.c.kind == kind, HISTORY.c.replaced_by.is_not(None)
-    )
-    if known_at is not None:
-        # Before a record was withdrawn it stood for itself. A redaction keeps the replacement but
-        # not the withdrawal's own row, so its place is taken from the redaction's.
-        query = query.where(HISTORY.c.entry <= known_at)
+    query = _replacements(kind, known_at)
     while ask:
-        step = {key: by for key, by, _ in store.rows_by(query, HISTORY.c.key, sorted(ask))}
+        step = dict(store.tuples_by(query, HISTORY.c.key, sorted(ask)))
         found |= step
         ask = {by for by in step.values() if by not in found}
     return {key: _end(key, found) for key in found}
+
+
+@kept
+def _replacements(kind: str, known_at: Known) -> Select[Any]:
+    query = select(HISTORY.c.key, HISTORY.c.replaced_by).where(
+        HISTORY.c.kind == kind, HISTORY.c.replaced_by.is_not(None)
+    )
+    # Before a record was withdrawn it stood for itself. A redaction keeps the replacement but
+    # not the withdrawal's own row, so its place is taken from the redaction's.
+    return query if known_at is None else query.where(HISTORY.c.entry <= known_at)
 
 
 def _end(key: str, found: dict[str, str]) -> str:
@@ -136,11 +148,9 @@ def replaced_by(
     """Return the withdrawn keys that resolve to one of these, each with what it resolves to."""
     found: dict[str, str] = {}
     ask = {key: key for key in keys}
-    query = select(HISTORY.c.key, HISTORY.c.replaced_by).where(HISTORY.c.kind == kind)
-    if known_at is not None:
-        query = query.where(HISTORY.c.entry <= known_at)
+    query = _replacements(kind, known_at)
     while ask:
-        rows = store.rows_by(query, HISTORY.c.replaced_by, sorted(ask))
+        rows = store.tuples_by(query, HISTORY.c.replaced_by, sorted(ask))
         step = {key: ask[by] for key, by in rows if key not in found}
         found |= step
         ask = step
@@ -154,19 +164,20 @@ def referrers(
     wanted = {key: key for key in keys}
     wanted |= replaced_by(store, kind, wanted, known_at)
     found: dict[str, list[Referrer]] = {key: [] for key in wanted.values()}
-    joined = POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry)
-    query = (
-        select(POINTER.c.key, HISTORY.c.kind, HISTORY.c.key, POINTER.c.field, POINTER.c.entry)
-        .select_from(joined)
-        .where(POINTER.c.kind == kind, standing_at(POINTER, known_at))
-    )
-    for target, by_kind, by_key, through, entry in store.rows_by(
-        query, POINTER.c.key, sorted(wanted)
-    ):
+    pointing = store.tuples_by(_pointing(kind, known_at), POINTER.c.key, sorted(wanted))
+    for target, by_kind, by_key, through, entry in pointing:
         found[wanted[target]].append(Referrer(by_kind, by_key, through, entry))
     for listed in found.values():
         listed.sort(key=lambda one: (one.entry, one.field))
     return found
+
+
+@kept
+def _pointing(kind: str, known_at: Known) -> Select[Any]:
+    joined = POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry)
+    columns = (POINTER.c.key, HISTORY.c.kind, HISTORY.c.key, POINTER.c.field, POINTER.c.entry)
+    query = select(*columns).select_from(joined)
+    return query.where(POINTER.c.kind == kind, standing_at(POINTER, known_at))
 
 
 def all_that_point(
@@ -203,10 +214,10 @@ def near_keys(store: Store, key: str, kind: str | None = None, known_at: Known =
         query = query.where(HISTORY.c.kind == kind)
     head = key[:2]
     alike = query.where(HISTORY.c.key >= head, HISTORY.c.key < head + "\U0010ffff").limit(5000)
-    candidates = {found for (found,) in store.rows(alike)}
+    candidates = {found for (found,) in store.tuples(alike)}
     near = nearest(key, sorted(candidates))
     if not near:
-        near = nearest(key, [found for (found,) in store.rows(query.limit(20000))])
+        near = nearest(key, [found for (found,) in store.tuples(query.limit(20000))])
     return near
 
 
@@ -218,7 +229,8 @@ def with_figure(
     found: dict[int, None] = {}
     for column in (table.c.low_sort, table.c.high_sort):
         query = select(table.c.entry).where(column.between(low, high), standing_at(table, known_at))
-        found |= dict.fromkeys(row.entry for row in store.rows(query.order_by(column).limit(most)))
+        rows = store.tuples(query.order_by(column).limit(most))
+        found |= dict.fromkeys(entry for (entry,) in rows)
     return list(found)
 
 
@@ -230,25 +242,35 @@ def nearest_figures(store: Store, value: float, known_at: Known = None, most: in
         query = select(table.c.entry, column).where(standing_at(table, known_at))
         below = query.where(column <= value).order_by(column.desc()).limit(most)
         above = query.where(column > value).order_by(column).limit(most)
-        found += [(abs(row[1] - value), row.entry) for q in (below, above) for row in store.rows(q)]
+        rows = [*store.tuples(below), *store.tuples(above)]
+        found += [(abs(other - value), entry) for entry, other in rows]
     return list(dict.fromkeys(entry for _, entry in sorted(found)))[:most]
+
+
+_TOGETHER = 500
+"""Subjects whose newest claims are asked for at once."""
 
 
 def claims_about(
     store: Store, subjects: Iterable[str], known_at: Known = None, most: int | None = 2000
 ) -> list[int]:
     """Return the entries of the claims about these subjects, newest first, so many of each batch."""
-    query = (
-        select(POINTER.c.entry)
-        .where(
-            POINTER.c.kind == "subject",
-            POINTER.c.field == "subject",
-            standing_at(POINTER, known_at),
-        )
-        .order_by(POINTER.c.entry.desc())
-        .limit(most)
-    )
-    return [row.entry for row in store.rows_by(query, POINTER.c.key, subjects)]
+    query, wanted, found = _newest_about(known_at, most), list(subjects), []
+    for start in range(0, len(wanted), _TOGETHER):
+        batch = wanted[start : start + _TOGETHER]
+        found += [entry for (entry,) in store.tuples_by(query, POINTER.c.key, batch)]
+    return found
+
+
+@kept
+def _newest_about(known_at: Known, most: int | None) -> Select[Any]:
+    query = select(POINTER.c.entry).where(_about(known_at))
+    return query.order_by(POINTER.c.entry.desc()).limit(most)
+
+
+def _about(known_at: Known) -> ColumnElement[bool]:
+    here = (POINTER.c.kind == "subject", POINTER.c.field == "subject")
+    return and_(*here, standing_at(POINTER, known_at))
 
 
 def newest_pointing(
@@ -269,7 +291,7 @@ def newest_pointing(
         .order_by(POINTER.c.entry.desc())
         .limit(most)
     )
-    return {row.key for row in store.rows(query)}
+    return {found for (found,) in store.tuples(query)}
 
 
 def tallies(store: Store, known_at: Known = None) -> list[str]:
@@ -281,40 +303,50 @@ def tallies(store: Store, known_at: Known = None) -> list[str]:
         .where(table.c.formula.is_not(None), standing_at(table, known_at))
         .where(table.c.formula.like("count(%"))
     )
-    return list(dict.fromkeys(row.key for row in store.rows(query)))
+    return list(dict.fromkeys(key for (key,) in store.tuples(query)))
 
 
 def keys_about(store: Store, subjects: Iterable[str], known_at: Known = None) -> set[str]:
     """Return the keys of all claims about these subjects."""
-    query = (
-        select(HISTORY.c.key)
-        .select_from(POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry))
-        .where(
-            POINTER.c.kind == "subject",
-            POINTER.c.field == "subject",
-            standing_at(POINTER, known_at),
-        )
-    )
-    return {row.key for row in store.rows_by(query, POINTER.c.key, subjects)}
+    rows = store.tuples_by(_keys_about(known_at), POINTER.c.key, subjects)
+    return {key for (key,) in rows}
+
+
+@kept
+def _keys_about(known_at: Known) -> Select[Any]:
+    joined = POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry)
+    return select(HISTORY.c.key).select_from(joined).where(_about(known_at))
 
 
 def critics_among(store: Store, entries: Iterable[int], known_at: Known = None) -> list[int]:
     """Return the entries of the links by which these claims undercut a source."""
-    named = store.rows_by(select(HISTORY.c.key), HISTORY.c.entry, entries)
-    wanted = sorted({row.key for row in named})
-    query = select(POINTER.c.entry).where(
-        POINTER.c.kind == "claim", POINTER.c.field == "from", standing_at(POINTER, known_at)
+    named = store.tuples_by(_KEYS, HISTORY.c.entry, entries)
+    wanted = sorted({key for (key,) in named})
+    links = store.tuples_by(_beginning(known_at), POINTER.c.key, wanted)
+    found = store.tuples_by(
+        _OF_SOURCES, MIRRORS["link"].c.entry, sorted({entry for (entry,) in links})
     )
-    links = sorted({row.entry for row in store.rows_by(query, POINTER.c.key, wanted)})
-    table = MIRRORS["link"]
-    query = select(table.c.entry).where(table.c.type == "undercuts", table.c.to_kind == "source")
-    return [row.entry for row in store.rows_by(query, table.c.entry, links)]
+    return [entry for (entry,) in found]
+
+
+_KEYS = select(HISTORY.c.key)
+_OF_SOURCES = select(MIRRORS["link"].c.entry).where(
+    MIRRORS["link"].c.type == "undercuts", MIRRORS["link"].c.to_kind == "source"
+)
+
+
+@kept
+def _beginning(known_at: Known) -> Select[Any]:
+    here = (POINTER.c.kind == "claim", POINTER.c.field == "from")
+    return select(POINTER.c.entry).where(*here, standing_at(POINTER, known_at))
+
+
+_ANY_TERM = select(MIRRORS["term"].c.entry).limit(1)
 
 
 def vocabulary(store: Store, known_at: Known = None) -> Vocabulary:
     """Return what the ledger's terms say."""
-    table = MIRRORS["term"]
-    if store.connection.execute(select(table.c.entry).limit(1)).first() is None:
+    if store.value(_ANY_TERM) is None:
         return Vocabulary()
     return Vocabulary.of(
         found.record for found in of_kind(store, "term", known_at) if isinstance(found.record, Term)
@@ -324,7 +356,7 @@ def vocabulary(store: Store, known_at: Known = None) -> Vocabulary:
 def counts(store: Store, known_at: Known = None) -> dict[str, int]:
     """Return how many records of each kind stood."""
     query = select(HISTORY.c.kind, func.count()).where(_live(known_at)).group_by(HISTORY.c.kind)
-    found = dict(tuple(row) for row in store.rows(query))
+    found = dict(store.tuples(query))
     return {kind: found.get(kind, 0) for kind in KINDS}
 
 
@@ -332,21 +364,23 @@ def _live(known_at: Known) -> Any:
     return and_(HISTORY.c.action.in_(("record", "amend")), standing_at(HISTORY, known_at))
 
 
-def _versions() -> Any:
+@kept
+def _versions() -> Select[Any]:
     columns = (HISTORY.c.entry, HISTORY.c.kind, HISTORY.c.recorded_at, ENTRY.c.payload)
     return select(*columns).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
 
 
-def _held(row: Any) -> Held:
-    payload = Payload.decode(row.payload)
+def _held(row: tuple[Any, ...]) -> Held:
+    entry, _, recorded_at, written = row
+    payload = Payload.decode(written)
     known, more = split(payload.kind, payload.record or {})
     record = KINDS[payload.kind].model_validate({"key": payload.key, **known})
-    return Held(record, row.entry, row.recorded_at, payload.recorded_by, more)
+    return Held(record, entry, recorded_at, payload.recorded_by, more)
 
 
 def foreign(store: Store, known_at: Known = None) -> Iterator[dict[str, Any]]:
     """Yield the records of kinds that only a newer program knows, as they were written."""
     query = _versions().where(HISTORY.c.kind.not_in(KINDS), _live(known_at))
-    for row in store.rows(query.order_by(HISTORY.c.entry)):
-        payload = Payload.decode(row.payload)
+    for *_, written in store.tuples(query.order_by(HISTORY.c.entry)):
+        payload = Payload.decode(written)
         yield {"kind": payload.kind, "key": payload.key, **(payload.record or {})}

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from claimledger.ledger.reading import records as reading
 from claimledger.ledger.reading.clocks import Known, standing_at
 from claimledger.ledger.reading.records import Held
 from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.prepared import kept
 from claimledger.ledger.tables import HISTORY, WORDS
 from claimledger.ledger.words import places_of, words_of
 
@@ -57,9 +59,7 @@ def search(
     if not phrases:
         return []
     entries = list(store.matching(phrases, _RANKED))
-    live = _live_entries(store, entries, kinds, known_at)
-    query_words = select(WORDS.c.entry, WORDS.c.words)
-    folded = store.tuples_by(query_words, WORDS.c.entry, sorted(live))
+    folded = store.tuples_by(_live(tuple(kinds), known_at), WORDS.c.entry, sorted(entries))
     scores = {entry: _score(words, phrases) for entry, words in folded}
     best = sorted(scores, key=lambda entry: (-scores[entry], entry))[:most]
     found = reading.at_entries(store, best)
@@ -92,20 +92,21 @@ def like(store: Store, statement: str, most: int, known_at: Known = None) -> lis
         for entry in entries:
             scores[entry] = scores.get(entry, 0.0) + 1 / (1 + len(entries))
     best = sorted(scores, key=lambda entry: (-scores[entry], -entry))[: 4 * most]
-    query = select(HISTORY.c.entry, HISTORY.c.key).where(
-        HISTORY.c.kind == "claim", standing_at(HISTORY, known_at)
-    )
-    keys = {row.entry: row.key for row in store.rows_by(query, HISTORY.c.entry, best)}
+    keys: dict[int, str] = dict(store.tuples_by(_claims(known_at), HISTORY.c.entry, best))
     return [keys[entry] for entry in best if entry in keys][:most]
 
 
-def _live_entries(
-    store: Store, entries: Sequence[int], kinds: Sequence[str], known_at: Known
-) -> set[int]:
-    query = select(HISTORY.c.entry).where(standing_at(HISTORY, known_at))
-    if kinds:
-        query = query.where(HISTORY.c.kind.in_(kinds))
-    return {entry for (entry,) in store.tuples_by(query, HISTORY.c.entry, entries)}
+@kept
+def _claims(known_at: Known) -> Select[Any]:
+    query = select(HISTORY.c.entry, HISTORY.c.key)
+    return query.where(HISTORY.c.kind == "claim", standing_at(HISTORY, known_at))
+
+
+@kept
+def _live(kinds: tuple[str, ...], known_at: Known) -> Select[Any]:
+    query = select(WORDS.c.entry, WORDS.c.words).join(HISTORY, HISTORY.c.entry == WORDS.c.entry)
+    query = query.where(standing_at(HISTORY, known_at))
+    return query.where(HISTORY.c.kind.in_(kinds)) if kinds else query
 
 
 def _match(held: Held, score: float, phrases: Sequence[Sequence[str]]) -> Match:

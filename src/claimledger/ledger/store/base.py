@@ -145,33 +145,30 @@ class Store(ABC):
         self.close()
 
     def rows(self, query: Select[Any]) -> Sequence[Any]:
-        """Return a query's rows."""
+        """Return a query's rows, their columns by name."""
         return self.connection.execute(query).all()
 
+    @abstractmethod
     def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
-        """Return a query's rows as the driver gives them: a third of the cost where there are many."""
-        cursor = self.connection.execute(query).cursor
-        return [] if cursor is None else list(cursor.fetchall())
+        """Return a query's rows as the driver gives them."""
 
+    @abstractmethod
     def tuples_by(
-        self, query: Select[Any], column: Any, values: Iterable[Any], size: int = 500
+        self, query: Select[Any], column: Any, values: Iterable[Any]
     ) -> list[tuple[Any, ...]]:
-        """Return the rows for which a column is one of the values, as the driver gives them."""
-        wanted = list(values)
-        found: list[tuple[Any, ...]] = []
-        for start in range(0, len(wanted), size):
-            found += self.tuples(query.where(column.in_(wanted[start : start + size])))
-        return found
+        """Return the rows for which a column is one of the values, as the driver gives them.
 
-    def rows_by(
-        self, query: Select[Any], column: Any, values: Iterable[Any], size: int = 500
-    ) -> Iterator[Any]:
-        """Yield a query's rows for which a column is one of the values, asking in batches."""
-        wanted = list(values)
-        for start in range(0, len(wanted), size):
-            yield from self.connection.execute(
-                query.where(column.in_(wanted[start : start + size]))
-            )
+        A limit in the query is that of each batch of some hundred values.
+        """
+
+    @abstractmethod
+    def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield a query's rows as the driver gives them, never all of them at once."""
+
+    def value(self, query: Select[Any]) -> Any:
+        """Return the first column of a query's first row, ``None`` where there is none."""
+        found = self.tuples(query)
+        return found[0][0] if found else None
 
 
 def _rights_of_a_file() -> StoreError:

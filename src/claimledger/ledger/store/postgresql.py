@@ -51,6 +51,7 @@ from claimledger.ledger.store.postgresql_talk import Question, Talk, columns_of
 from claimledger.ledger.tables import ENTRY, LAYOUT, WORDS
 
 _BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",)
+_BATCH = 20_000
 _AGAIN = (pg.SerializationFailure, pg.DeadlockDetected)
 
 
@@ -257,15 +258,26 @@ class PostgresStore(Store):
         """Note what the next write will ask first: it is sent along with its beginning."""
         self._foreseen = questions
 
-    def tuples_by(
-        self, query: Select[Any], column: Any, values: Iterable[Any], size: int = 500
-    ) -> list[tuple[Any, ...]]:
-        """Return the rows for which a column is one of the values: one statement however many there are."""
-        wanted = list(values)
-        if not wanted or len(wanted) > 100 * size:
-            return super().tuples_by(query, column, wanted, size)
+    def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
+        """Return a query's rows as the driver gives them."""
         with named(self.address):
-            return self.talk.rows(query, column, wanted)
+            return self.talk.rows(query)
+
+    def tuples_by(
+        self, query: Select[Any], column: Any, values: Iterable[Any]
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows for which a column is one of the values: one statement for very many."""
+        wanted = list(values)
+        found: list[tuple[Any, ...]] = []
+        with named(self.address):
+            for start in range(0, len(wanted), _BATCH):
+                found += self.talk.rows_by(query, column, wanted[start : start + _BATCH])
+        return found
+
+    def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield a query's rows as the driver gives them, never all of them at once."""
+        with named(self.address), self.reading():
+            yield from self.talk.stream(query)
 
     def settle(self) -> None:
         """Wait until what was committed so far is on the server's disk.

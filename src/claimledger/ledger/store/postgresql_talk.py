@@ -8,17 +8,17 @@ the end of the transaction; the disk is waited for behind it, by several writers
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import RawCursor
 from psycopg.pq import TransactionStatus
-from sqlalchemy import ARRAY, Dialect, Select, Table, any_, bindparam
+from sqlalchemy import Dialect, Select, Table
 
 from claimledger.ledger.store.postgresql_schema import quoted, type_of
+from claimledger.ledger.store.prepared import written
 
 Question = tuple[Select[Any], Any, Sequence[Any]]
 """A query, and a column of it with the values it is to have."""
@@ -26,16 +26,14 @@ Question = tuple[Select[Any], Any, Sequence[Any]]
 _FEW = 200
 """Rows up to which single statements in one go are faster than the server's own way of copying."""
 
+_ITERATED = 2000
+"""Rows a cursor of the server's hands over at a time."""
+
 _ALONE = 0.003
 """Seconds for the lock under which no other writer was in the way."""
 
 _FLUSHES = 170000
 """The server's version from which a message to its log can be flushed by whoever writes it."""
-
-_PREPARED: WeakKeyDictionary[Select[Any], tuple[str, dict[str, Any], int | None]] = (
-    WeakKeyDictionary()
-)
-"""Queries as the server takes them, and the place of the column: those asked often are constants."""
 
 
 class Talk:
@@ -46,6 +44,7 @@ class Talk:
         self._dialect = dialect
         self._put: dict[Table, list[Sequence[Any]]] = {}
         self._waited = 0.0
+        self._streams = 0
         self._known: dict[Select[Any], dict[Any, list[tuple[Any, ...]]]] = {}
 
     @property
@@ -67,7 +66,8 @@ class Talk:
         """
         self.forget()
         asked = [
-            (query, *self._prepared(query, column), values) for query, column, values in questions
+            (query, written(query, self._dialect, column), values)
+            for query, column, values in questions
         ]
         cursors = []
         start = time.perf_counter()
@@ -75,43 +75,45 @@ class Talk:
             for statement in begin:
                 self.driver.execute(statement)
             told = self.driver.execute(last)
-            for _, text, given, place, values in asked:
-                if place is not None:
-                    answer = self.driver.execute(
-                        text, {**given, "wanted": list(values)}, prepare=True
-                    )
-                    cursors.append(answer)
+            for _, one, values in asked:
+                given = {**one.bound, "wanted": list(values)}
+                cursors.append(self.driver.execute(one.text, given, prepare=True))
         self._waited = time.perf_counter() - start
         row = told.fetchone()
         assert row is not None
-        known = [one for one in asked if one[3] is not None]
-        for (query, _, _, place, values), cursor in zip(known, cursors, strict=True):
+        for (query, one, values), cursor in zip(asked, cursors, strict=True):
+            assert one.place is not None, "who foresees a question asks for its column too"
             answers: dict[Any, list[tuple[Any, ...]]] = {value: [] for value in values}
             for found in cursor.fetchall():
-                answers[found[place or 0]].append(found)
+                answers[found[one.place]].append(found)
             self._known[query] = answers
         return tuple(row)
 
-    def rows(self, query: Select[Any], column: Any, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def rows(self, query: Select[Any]) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        asked = written(query, self._dialect)
+        self.send()
+        return self.driver.execute(asked.text, asked.bound).fetchall()
+
+    def rows_by(
+        self, query: Select[Any], column: Any, values: Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
         """Return the rows of a query for which a column is one of some values."""
         known = self._known.get(query)
         if known is not None and all(value in known for value in values):
             return [row for value in dict.fromkeys(values) for row in known[value]]
-        text, given, _ = self._prepared(query, column)
+        asked = written(query, self._dialect, column)
         self.send()
-        return self.driver.execute(text, {**given, "wanted": list(values)}).fetchall()
+        return self.driver.execute(asked.text, {**asked.bound, "wanted": list(values)}).fetchall()
 
-    def _prepared(self, query: Select[Any], column: Any) -> tuple[str, dict[str, Any], int | None]:
-        held = _PREPARED.get(query)
-        if held is None:
-            wanted = bindparam("wanted", [], type_=ARRAY(column.type))
-            compiled = query.where(column == any_(wanted)).compile(
-                dialect=self._dialect, compile_kwargs={"render_postcompile": True}
-            )
-            columns = list(query.selected_columns)
-            place = next((n for n, one in enumerate(columns) if one is column), None)
-            held = _PREPARED[query] = str(compiled), dict(compiled.params), place
-        return held
+    def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query from a cursor of the server's; inside a transaction."""
+        asked = written(query, self._dialect)
+        self.send()
+        self._streams += 1
+        with self.driver.cursor(f"stream{self._streams}", binary=True) as cursor:
+            cursor.itersize = _ITERATED
+            yield from cursor.execute(asked.text, asked.bound)
 
     def insert(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Insert rows: few with the next turn, many as the server takes them fastest."""

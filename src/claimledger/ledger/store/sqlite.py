@@ -10,18 +10,19 @@ import random
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, create_engine, event
+from sqlalchemy import Connection, Select, Table, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.prepared import MANY, written
 from claimledger.ledger.store.sqlite_file import (
     connect,
     in_memory,
@@ -35,6 +36,7 @@ from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, objects, sche
 from claimledger.ledger.tables import ENTRY, LAYOUT
 
 _WAIT_SECONDS = 60.0
+_BATCH = 512
 _GENTLE = (0.0001, 0.0003)  # seconds: SQLite's own waiting grows and starves writers
 
 
@@ -199,6 +201,41 @@ class SqliteStore(Store):
         """Insert rows in the order of the table's columns."""
         if rows:
             self.driver.executemany(_insertion(table), rows)
+
+    def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
+        """Return a query's rows as the driver gives them."""
+        asked = written(query, self._engine.dialect)
+        with _named(self.path):
+            return self.driver.execute(asked.text, asked.in_order).fetchall()
+
+    def tuples_by(
+        self, query: Select[Any], column: Any, values: Iterable[Any]
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows for which a column is one of the values, as the driver gives them."""
+        wanted = list(values)
+        asked = written(query, self._engine.dialect, column)
+        before, after = asked.text.split(MANY)
+        bound = asked.in_order
+        place = before.count("?")
+        found: list[tuple[Any, ...]] = []
+        with _named(self.path):
+            for start in range(0, len(wanted), _BATCH):
+                batch = wanted[start : start + _BATCH]
+                # A few lengths only, so that the driver knows the statement already.
+                batch += batch[-1:] * ((1 << (len(batch) - 1).bit_length()) - len(batch))
+                text = f"{before}({', '.join('?' * len(batch))}){after}"
+                found += self.driver.execute(
+                    text, (*bound[:place], *batch, *bound[place:])
+                ).fetchall()
+        return found
+
+    def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield a query's rows as the driver gives them."""
+        asked = written(query, self._engine.dialect)
+        with _named(self.path):
+            # Not `yield from`: it would close the cursor of a ledger that was closed before.
+            for row in self.driver.execute(asked.text, asked.in_order):  # noqa: UP028
+                yield row
 
     def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
         """Add records' words to the full-text index."""

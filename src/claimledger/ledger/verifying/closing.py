@@ -62,7 +62,7 @@ class Closing:
                 what = f"holds {row.until}, the log says {ended.get(row[place])}"
                 yield row_fault(table, tuple(row), "until", what)
         missing = [entry for entry in ended if entry not in actual]
-        for row in self._store.rows_by(
+        for row in self._store.tuples_by(
             select(table).where(table.c.until.is_(None), *_not_redacted(table)),
             table.c.entry,
             missing,

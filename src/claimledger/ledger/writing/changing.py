@@ -221,7 +221,9 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
         raise Refused(f"{kind} {key} stands; withdraw it first, then redact it")
     numbers = [row.entry for row in rows]
     appender.flush()
-    payloads = dict(store.rows_by(select(ENTRY.c.number, ENTRY.c.payload), ENTRY.c.number, numbers))
+    payloads = dict(
+        store.tuples_by(select(ENTRY.c.number, ENTRY.c.payload), ENTRY.c.number, numbers)
+    )
     said = [Payload.decode(payloads[number]) for number in numbers]
     payload = Payload(
         kind,

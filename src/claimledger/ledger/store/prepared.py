@@ -1,0 +1,58 @@
+"""Queries as a driver takes them, written out once.
+
+SQLAlchemy says what is asked in either dialect; to have it write the same statement anew for every read
+costs five times the read. A query that is kept (see ``kept``) is written out once for each dialect, and then
+goes to the driver as it is, its rows coming back as plain tuples: every column here is an integer, a text,
+a float or bytes, which both drivers give as they are.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import ARRAY, Dialect, Select, any_, bindparam, literal_column
+
+kept = lru_cache(maxsize=256)
+"""Marks what makes a query: made once for what it is given, most often the entry that counts."""
+
+MANY = "(:MANY:)"
+"""Where, in a statement for SQLite, the values of a column go."""
+
+_WRITTEN: WeakKeyDictionary[Select[Any], dict[tuple[str, int], Written]] = WeakKeyDictionary()
+
+
+class Written(NamedTuple):
+    """A query in one dialect."""
+
+    text: str
+    bound: dict[str, Any]
+    in_order: tuple[Any, ...]
+    """What is bound, where the dialect goes by order."""
+
+    place: int | None
+    """Where the column that has some values stands in a row, if it does."""
+
+
+def written(query: Select[Any], dialect: Dialect, column: Any = None) -> Written:
+    """Return a query as the driver takes it, with a condition on ``column`` if there is one.
+
+    In PostgreSQL the column's values are one array, ``wanted``; in SQLite they go in the place of ``MANY``.
+    """
+    by_dialect = _WRITTEN.setdefault(query, {})
+    which = (dialect.name, id(column))  # a table's columns live as long as the program
+    held = by_dialect.get(which)
+    if held is None:
+        asked = query
+        if column is not None and dialect.name == "sqlite":
+            asked = query.where(column.op("IN")(literal_column(MANY)))
+        elif column is not None:
+            asked = query.where(column == any_(bindparam("wanted", [], type_=ARRAY(column.type))))
+        compiled = asked.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        columns = list(query.selected_columns)
+        place = next((n for n, one in enumerate(columns) if one is column), None)
+        bound = dict(compiled.params)
+        in_order = tuple(bound[name] for name in getattr(compiled, "positiontup", None) or ())
+        held = by_dialect[which] = Written(str(compiled), bound, in_order, place)
+    return held
