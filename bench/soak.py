@@ -32,6 +32,9 @@ class Seen:
 
     acknowledged: list[tuple[str, int]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
+    """Of a reader: from opening the ledger to its first answer, which is where a lock would hold it up."""
+
     errors: list[str] = field(default_factory=list)
 
 
@@ -69,6 +72,7 @@ def reader(where: str, name: str, until: float) -> Seen:
             start = time.perf_counter()
             with Ledger.open(where) as ledger, ledger.reading():
                 head = ledger.head()
+                seen.waited.append(time.perf_counter() - start)
                 if last[0] and ledger.head(last[0]).root != last[1]:
                     seen.errors.append(f"{name}: the tree of {last[0]} entries changed")
                 keys = ledger.like("fifty-four stations", 3)
@@ -110,15 +114,17 @@ def run(where: str, minutes: float, writers: int, readers: int) -> bool:
         "entries": verdict.size, "claims": len(keys), "acknowledged": len(acknowledged), "lost": len(lost),
         "doubled": len(keys) - len(set(keys)), "moved": len(moved),
         "faults": [str(fault) for fault in verdict.faults[:5]],
-        "errors": errors[:3], "writing": times(written), "reading": times(looked),
+        "errors": errors[:3], "writing": times([one.seconds for one in written]),
+        "reading": times([one.seconds for one in looked]),
+        "to a reader's first answer": times([one.waited for one in looked]),
         "slowest writer beside the mean": beside(written),
     }  # fmt: skip
     print(json.dumps(told, indent=2))
     return not (lost or moved or errors or verdict.faults or len(keys) != len(set(keys)))
 
 
-def times(seen: list[Seen]) -> dict[str, Any]:
-    every = sorted(second for one in seen for second in one.seconds)
+def times(taken: list[list[float]]) -> dict[str, Any]:
+    every = sorted(second for one in taken for second in one)
     if not every:
         return {}
     at = {"50th": 0.5, "99th": 0.99}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import launched
 import stores
 from claimledger.ledger import Ledger, Where
 
@@ -59,20 +61,19 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 Called = subprocess.CompletedProcess[str]
 
 
+@pytest.fixture(scope="session")
+def launcher() -> BaseContext:
+    """Return what starts processes that have the program's imports behind them: two thirds of a command."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["launched"])
+    return context
+
+
 @pytest.fixture
-def call(tmp_path: Path) -> Callable[..., Called]:
-    """Call the program in a folder of its own, as a user does."""
+def call(tmp_path: Path, launcher: BaseContext) -> Callable[..., Called]:
+    """Call the program in a folder and a process of its own, as a user does."""
 
     def called(*words: str | Path, text: str | None = None, cwd: Path | None = None) -> Called:
-        return subprocess.run(
-            [sys.executable, "-m", "claimledger", *map(str, words)],
-            input=text,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            cwd=cwd or tmp_path,
-            timeout=120,
-            check=False,
-        )
+        return launched.call(launcher, [str(word) for word in words], text, cwd or tmp_path)
 
     return called

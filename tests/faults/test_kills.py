@@ -25,10 +25,21 @@ KILLS = int(os.environ.get("FAULTS_KILLS", "0")) // (2 * len(WORK)) or 3
 HERE = Path(__file__).parent
 
 
+def working(work: str, where: Where, tag: str, folder: Path, *more: str) -> subprocess.Popen[str]:
+    """Begin some work in a process of its own."""
+    words = (work, str(where), tag, str(folder), *more)
+    return subprocess.Popen(
+        [sys.executable, "-m", "faults.worker", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+    )
+
+
 def killed(work: str, where: Where, tag: str, folder: Path, after: float) -> list[list[str]]:
     """Let a process work, kill it some time after it began, and return what it had said was done."""
-    command = [sys.executable, str(HERE / "worker.py"), work, str(where), tag, str(folder)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = working(work, where, tag, folder)
     assert child.stdout is not None
     assert child.stderr is not None
     first = child.stdout.readline()

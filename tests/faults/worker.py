@@ -1,4 +1,7 @@
-"""A process that is killed while it works: says each thing that is done, on a line of its own."""
+"""A process that is killed while it works, or whose disk fails: says each thing that is done, on a line of its own.
+
+``python -m faults.worker WORK LEDGER TAG FOLDER [FAILURE SECONDS]``: the failure comes so long after the first line.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from claimledger.errors import StoreError
 from claimledger.intake.case_files import read_files
 from claimledger.ledger import Ledger
 from claimledger.records.check import record_of
+from faults.injected import fail_after
+
+_failures: list[tuple[str, float]] = []
 
 
 def say(*words: object) -> None:
     print(*words, flush=True)  # noqa: T201
+    while _failures:
+        fail_after(*_failures.pop())
 
 
 def record(where: str, tag: str, _folder: str) -> None:
@@ -93,4 +102,9 @@ WORK: dict[str, Callable[[str, str, str], None]] = {
 }  # fmt: skip
 
 if __name__ == "__main__":
-    WORK[sys.argv[1]](*sys.argv[2:5])
+    if len(sys.argv) > 5:
+        _failures.append((sys.argv[5], float(sys.argv[6])))
+    try:
+        WORK[sys.argv[1]](*sys.argv[2:5])
+    except StoreError as error:
+        say("refused", error)

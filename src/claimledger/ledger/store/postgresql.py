@@ -76,6 +76,7 @@ class PostgresStore(Store):
             "postgresql+psycopg://",
             creator=lambda: driver,
             poolclass=StaticPool,
+            pool_reset_on_return=None,  # it would log a traceback of a line that was cut
             isolation_level="AUTOCOMMIT",
             _initialize=False,  # the driver is known; asking it again costs a start
         )

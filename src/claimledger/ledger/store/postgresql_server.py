@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,9 @@ from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
 from claimledger.ledger.store.postgresql_schema import HEAD
 from claimledger.ledger.tables import LAYOUT
+
+# What the driver says of a line that was cut while it spoke is told once, by us.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 PROGRAM = "claimledger"
 WAIT_SECONDS = 60.0

@@ -178,6 +178,12 @@ class SqliteStore(Store):
                 self.driver.execute("COMMIT")
                 return
             except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:
+                    raise StoreError(
+                        f"{self.path}: the disk failed at the end of a write ({error}); it is whole in the "
+                        "ledger or absent: look with `claimledger stats`. Importing it again writes nothing "
+                        "twice"
+                    ) from None
                 # With a rollback journal a reader inside delays the commit; it stays whole meanwhile.
                 if not _is_busy(error) or time.monotonic() > end:
                     raise

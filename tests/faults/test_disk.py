@@ -1,0 +1,46 @@
+"""The disk fails in the middle of everything that writes: refused in plain words, and nothing is half there."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from claimledger.ledger import Ledger
+from claimledger.records.check import record_of
+from faults.injected import FAILURES, POSSIBLE
+from faults.test_kills import KILLS, check, working
+from faults.worker import WORK
+from small_cases import case, record
+
+ROUNDS = max(1, KILLS // 3)
+
+
+@pytest.mark.skipif(not POSSIBLE, reason="system calls are made to fail with Linux's seccomp")
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("work", [work for work in WORK if work != "move there"])
+def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
+    work: str, failure: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.db"
+    chance = random.Random(f"{work} {failure}")
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one obs", "b: two"], ["b repeats a"]))
+        record(ledger, case([f"c{n}: one" for n in range(300)]))
+        start = ledger.stand()
+    said: list[list[str]] = []
+    for round_ in range(ROUNDS):
+        child = working(work, path, f"d{round_}", tmp_path, failure, str(chance.uniform(0, 0.1)))
+        told, errors = child.communicate(timeout=60)
+        assert "Traceback" not in errors, errors
+        lines = [line.split() for line in told.splitlines()]
+        said += lines
+        refused = [words for words in lines if words[0] == "refused"]
+        assert refused or lines[-1][0] == "all", told  # an import can be done before
+        with Ledger.open(path, writable=True) as ledger:  # without mending by hand
+            ledger.record(record_of("party", {"key": f"after-{round_}", "name": "After"}), by="T")
+        with Ledger.open(path) as ledger, ledger.reading():
+            assert ledger.verify().faults == ()
+            assert ledger.head(start.size).root.hex() == start.root
+            check(work, ledger, said, tmp_path)
