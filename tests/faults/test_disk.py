@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
+from claimledger.ledger.store.sqlite_file import replace, take_name
 from claimledger.records.check import record_of
 from faults.injected import FAILURES, POSSIBLE
 from faults.test_kills import KILLS, check, working
@@ -44,3 +47,16 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
             assert ledger.verify().faults == ()
             assert ledger.head(start.size).root.hex() == start.root
             check(work, ledger, said, tmp_path)
+
+
+@pytest.mark.parametrize("give", [take_name, replace])
+@pytest.mark.parametrize("end", ["-wal", "-journal"])
+def test_a_file_of_which_a_part_stands_in_a_journal_is_given_no_name(
+    give: Callable[[Path, Path], None], end: str, tmp_path: Path
+) -> None:
+    beside, path = tmp_path / ".l.db.arriving", tmp_path / "l.db"
+    beside.write_bytes(b"begun")
+    Path(f"{beside}{end}").write_bytes(b"the rest")
+    with pytest.raises(StoreError, match="the disk failed; nothing was written"):
+        give(beside, path)
+    assert not path.exists()

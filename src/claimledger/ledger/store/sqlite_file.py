@@ -119,8 +119,20 @@ def remove(path: Path) -> None:
         Path(f"{path}{end}").unlink(missing_ok=True)
 
 
+def _see_at_rest(beside: Path) -> None:
+    """Refuse to give a name to a file of which a part still stands in a journal beside it.
+
+    SQLite closes a file without a word when the disk fails while it brings the two together.
+    """
+    for end in ("-wal", "-journal"):
+        journal = Path(f"{beside}{end}")
+        if journal.exists() and journal.stat().st_size:
+            raise StoreError(f"{beside.parent}: the disk failed; nothing was written")
+
+
 def take_name(beside: Path, path: Path) -> None:
     """Give a finished file its name, which nothing may have meanwhile, and keep it on the disk."""
+    _see_at_rest(beside)
     try:
         os.link(beside, path)
     except FileExistsError:
@@ -134,6 +146,7 @@ def take_name(beside: Path, path: Path) -> None:
 
 def replace(beside: Path, path: Path) -> None:
     """Put a finished file in the place of another, which is there whole until then."""
+    _see_at_rest(beside)
     beside.replace(path)
     _settle(path.parent)
 
