@@ -11,9 +11,8 @@ import pytest
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
 from claimledger.ledger.store.sqlite_file import replace, take_name
-from claimledger.records.check import record_of
 from faults.injected import FAILURES, POSSIBLE
-from faults.test_kills import KILLS, check, working
+from faults.test_kills import KILLS, see_whole, working
 from faults.worker import WORK
 from small_cases import case, record
 
@@ -41,12 +40,7 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
         said += lines
         refused = [words for words in lines if words[0] == "refused"]
         assert refused or lines[-1][0] == "all", told  # an import can be done before
-        with Ledger.open(path, writable=True) as ledger:  # without mending by hand
-            ledger.record(record_of("party", {"key": f"after-{round_}", "name": "After"}), by="T")
-        with Ledger.open(path) as ledger, ledger.reading():
-            assert ledger.verify().faults == ()
-            assert ledger.head(start.size).root.hex() == start.root
-            check(work, ledger, said, tmp_path)
+        see_whole(path, start, work, said, tmp_path)
 
 
 @pytest.mark.parametrize("give", [take_name, replace])

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from claimledger.errors import StoreError
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, Stand, Where
 from claimledger.records.check import record_of
 from faults.worker import WORK
 from small_cases import case, record
@@ -67,15 +67,22 @@ def test_what_was_acknowledged_is_there_and_nothing_is_half_there(
     said: list[list[str]] = []
     for round_ in range(KILLS):
         said += killed(work, path, f"k{round_}", tmp_path, chance.uniform(0, 0.25))
-        with Ledger.open(path, writable=True) as ledger:  # without mending by hand
-            ledger.record(record_of("party", {"key": f"after-{round_}", "name": "After"}), by="T")
-        with Ledger.open(path) as ledger, ledger.reading():
-            assert ledger.verify().faults == ()
-            assert ledger.head(start.size).root.hex() == start.root
-            check(work, ledger, said, tmp_path)
+        see_whole(path, start, work, said, tmp_path)
     left = {file.name for file in tmp_path.iterdir() if file.name.startswith(".")}
     # What a kill leaves beside is named so that the next of its kind takes it away.
     assert all(".arriving" in name or ".backup" in name for name in left), left
+
+
+def see_whole(path: Where, start: Stand, work: str, said: list[list[str]], folder: Path) -> None:
+    """See that the next command works without mending by hand, and that nothing is lost or half there."""
+    with Ledger.open(path, writable=True) as ledger:
+        after = f"after-{ledger.head().size}"
+        ledger.record(record_of("party", {"key": after, "name": "After"}), by="T")
+    with Ledger.open(path) as ledger, ledger.reading():
+        assert after in ledger.keys("party")
+        assert ledger.verify().faults == ()
+        assert ledger.head(start.size).root.hex() == start.root
+        check(work, ledger, said, folder)
 
 
 def check(work: str, ledger: Ledger, said: list[list[str]], folder: Path) -> None:
