@@ -63,7 +63,5 @@ def _blank_rows(store: Store, said: Payload) -> list[tuple[Any, ...]]:
 
 
 def _payload_of(store: Store, number: int) -> Payload | None:
-    found = store.connection.execute(
-        select(ENTRY.c.payload).where(ENTRY.c.number == number)
-    ).scalar()
+    found = store.value(select(ENTRY.c.payload).where(ENTRY.c.number == number))
     return Payload.decode(found) if found else None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, select
 from sqlalchemy.sql import Select
 
 from claimledger.errors import StoreError
@@ -126,9 +126,9 @@ class Store(ABC):
     def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table, as the driver gives them, by entry (and position)."""
 
-    @abstractmethod
     def every(self, table: Table) -> Iterator[tuple[Any, ...]]:
         """Yield whole rows of a table in any order, as the driver gives them."""
+        yield from self.stream(select(table))
 
     @abstractmethod
     def search_damage(self) -> Iterator[tuple[str, str]]:
@@ -158,7 +158,7 @@ class Store(ABC):
     ) -> list[tuple[Any, ...]]:
         """Return the rows for which a column is one of the values, as the driver gives them.
 
-        A limit in the query is that of each batch of some hundred values.
+        Five hundred values at least go into one statement; what is limited or ordered is so in each.
         """
 
     @abstractmethod

@@ -383,12 +383,6 @@ class PostgresStore(Store):
         with named(self.address), self.driver.cursor(binary=True) as cursor:
             return cursor.execute(_by_entry(table), (first, last)).fetchall()
 
-    def every(self, table: Table) -> Iterator[tuple[Any, ...]]:
-        """Yield whole rows of a table in any order."""
-        with self.reading(), self.driver.cursor("every", binary=True) as cursor:
-            cursor.itersize = 5000
-            yield from cursor.execute(f"SELECT {columns_of(table)} FROM {quoted(table.name)}")
-
     def copy_to(self, path: Path) -> bool:  # noqa: ARG002
         """Say that a file has to be made from the log."""
         return False

@@ -296,10 +296,6 @@ class SqliteStore(Store):
         """Return whole rows of a table by entry, both ends included."""
         return self.driver.execute(_by_entry(table), (first, last)).fetchall()
 
-    def every(self, table: Table) -> Iterator[tuple[Any, ...]]:
-        """Yield whole rows of a table in any order."""
-        yield from self.driver.execute(f"SELECT * FROM {_quoted(table.name)}")
-
     def copy_to(self, path: Path) -> bool:
         """Copy everything, as it stands, into a new file."""
         copy = sqlite3.connect(path)

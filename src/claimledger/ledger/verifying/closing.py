@@ -125,6 +125,6 @@ def outside(store: Store, count: int) -> Iterator[Fault]:
         for row in store.rows(select(table).where(beyond).limit(20)):
             yield row_fault(table, tuple(row), "entry", f"is beyond the log, which ends at {count}")
     if count:
-        least = store.connection.execute(select(func.min(ENTRY.c.number))).scalar()
+        least = store.value(select(func.min(ENTRY.c.number)))
         if least != 1:
             yield Fault("entry", f"the log begins with number {least}", least)

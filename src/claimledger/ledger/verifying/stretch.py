@@ -182,7 +182,8 @@ class Stretch:
 
     def _moment_in_history(self, number: int) -> str | None:
         query = select(HISTORY.c.recorded_at).where(HISTORY.c.entry == number)
-        return self._store.connection.execute(query).scalar()
+        found: str | None = self._store.value(query)
+        return found
 
     def _payload(
         self, number: int, payload: str, salt: bytes, digest: str, *, plain: bool

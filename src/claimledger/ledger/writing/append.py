@@ -70,7 +70,7 @@ class Appender:
             query = select(func.max(HISTORY.c.number)).where(
                 HISTORY.c.kind == kind, HISTORY.c.number.is_not(None)
             )
-            self._numbers[kind] = self._store.connection.execute(query).scalar() or 0
+            self._numbers[kind] = self._store.value(query) or 0
         return self._numbers[kind]
 
     def taken(self, kind: str, number: int) -> None:
@@ -199,5 +199,5 @@ def moment_of(header: bytes | str) -> str:
 def _tail(store: Store) -> Tail:
     number = size(store)
     query = select(ENTRY.c.header).where(ENTRY.c.number == number)
-    header = store.connection.execute(query).scalar() if number else None
+    header = store.value(query) if number else None
     return Tail(number, header, tree.Frontier.read(number, stored_hashes(store)).peaks)

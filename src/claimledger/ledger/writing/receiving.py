@@ -119,7 +119,7 @@ class _Receiving:
 
     def _header(self, number: int) -> str | None:
         query = select(ENTRY.c.header).where(ENTRY.c.number == number)
-        header: str | None = self._store.connection.execute(query).scalar()
+        header: str | None = self._store.value(query)
         return header
 
     def all(self) -> None:
