@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +131,40 @@ def test_a_transaction_the_server_refuses_for_others_is_begun_again(
     assert ledger.keys("claim") == ["a"]
     with Raw(path) as raw:
         assert raw.rows("SELECT last_value FROM asked") == [(4,)]
+
+
+@ONLY_SERVERS  # a file has one writer at a time
+@pytest.mark.parametrize("when", ["in the middle", "at the end"])
+def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
+    path: Where, ledger: Ledger, when: str, call: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A trigger answers 40001 to the first three of each, as a server that is serialisable throughout can."""
+    record(ledger, case(["a: one"]))
+    kind, moment = ("", "BEFORE") if when == "in the middle" else ("CONSTRAINT", "AFTER")
+    deferred = "DEFERRABLE INITIALLY DEFERRED" if kind else ""
+    writes: list[Callable[[], object]] = [
+        lambda: record(ledger, case(["b: two"])),
+        lambda: ledger.amend("claim", "b", {"note": "n"}, by="T", reason="r"),
+        lambda: ledger.withdraw("claim", "b", by="T", reason="r"),
+        lambda: ledger.redact("claim", "b", by="T", reason="r"),
+        lambda: call("--ledger", str(path), "import", files),
+    ]
+    files = tmp_path / "more.jsonl"
+    files.write_text("".join(f"{json.dumps(one)}\n" for one in case(["c: three"])))
+    with Raw(path) as raw:
+        raw.run(
+            "CREATE SEQUENCE asked",
+            "CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF nextval('asked') % 4 <> 0 THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF; "
+            "RETURN NEW; END $$",
+            f"CREATE {kind} TRIGGER refused {moment} INSERT ON history {deferred} FOR EACH ROW "
+            "WHEN (NEW.kind = 'claim' AND NEW.action <> 'redacted') EXECUTE FUNCTION refused()",
+        )
+    for write in writes:
+        write()
+    with Raw(path) as raw:
+        raw.run("DROP TRIGGER refused ON history", "DROP FUNCTION refused", "DROP SEQUENCE asked")
+    actions = [event.action for event in ledger.history("b")]
+    assert actions == ["redacted", "redacted", "redacted", "redact"]
+    assert ledger.keys("claim") == ["a", "c"]
+    assert ledger.verify().clean

@@ -12,6 +12,7 @@ from claimledger.cli.call import Call, Command, UsageMistake, by_option, recorde
 from claimledger.cli.output import Progress, answer, count, say
 
 if TYPE_CHECKING:
+    from claimledger.intake.case_files import Incoming
     from claimledger.ledger import Ledger
 
 
@@ -37,7 +38,8 @@ def import_(
         raise UsageMistake("--amend needs a --reason: why the ledger's records change")
     with call.writing() as ledger:
         who = recorder(by, ledger)
-        incoming = _counted(read_files(files))
+        # A server can want a write done again: files can be read again, standard input cannot.
+        incoming = _counted(read_files(files)) if "-" in files else _Files(files)
         taken = ledger.take(incoming, by=who, amend=amend, reason=reason, check=check)
     new = len(taken.written) - taken.amended
     if call.json:
@@ -56,7 +58,19 @@ def import_(
     )
 
 
-def _counted(incoming: Iterator[Any]) -> Iterator[Any]:
+class _Files:
+    """Case files, read anew as often as they are gone through."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[Incoming]:
+        from claimledger.intake.case_files import read_files
+
+        return _counted(read_files(self._paths))
+
+
+def _counted(incoming: Iterator[Incoming]) -> Iterator[Incoming]:
     progress = Progress("records read")
     number = 0
     for number, one in enumerate(incoming, 1):

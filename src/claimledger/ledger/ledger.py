@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -112,14 +113,13 @@ class Ledger:
         check: bool = False,
     ) -> Taken:
         """Take records in, all or nothing; raise :class:`BadInput` with every problem found."""
-        return take(
-            self._store,
-            incoming,
-            lambda: self._appender(by),
-            amend=amend,
-            reason=reason,
-            check=check,
-        )
+
+        def write() -> Taken:
+            appender_of = partial(self._appender, by)
+            return take(self._store, incoming, appender_of, amend=amend, reason=reason, check=check)
+
+        # What can be gone through only once cannot be written again.
+        return write() if isinstance(incoming, Iterator) else self._store.again(write)
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold the write lock over several writes: all of them are written, or none."""
@@ -141,9 +141,13 @@ class Ledger:
         replaces: int | None = None,
     ) -> Change:
         """Write a new version of a record; ``None`` empties a field."""
-        with self._store.writing():
-            appender = self._appender(by)
-            return changing.amend(self._store, appender, kind, key, changes, reason, replaces)
+
+        def write() -> Change:
+            with self._store.writing():
+                appender = self._appender(by)
+                return changing.amend(self._store, appender, kind, key, changes, reason, replaces)
+
+        return self._store.again(write)
 
     def withdraw(
         self,
@@ -156,21 +160,30 @@ class Ledger:
         cascade: bool = False,
     ) -> Change:
         """Withdraw a record; refused while others point to it without a way out."""
-        with self._store.writing():
-            return changing.withdraw(
-                self._store,
-                self._appender(by),
-                kind,
-                key,
-                reason,
-                replaced_by=replaced_by,
-                cascade=cascade,
-            )
+
+        def write() -> Change:
+            with self._store.writing():
+                appender = self._appender(by)
+                return changing.withdraw(
+                    self._store,
+                    appender,
+                    kind,
+                    key,
+                    reason,
+                    replaced_by=replaced_by,
+                    cascade=cascade,
+                )
+
+        return self._store.again(write)
 
     def redact(self, kind: str, key: str, *, by: str, reason: str) -> Change:
         """Destroy the texts of a withdrawn record; return which of them stand elsewhere still."""
-        with self._store.writing():
-            change = changing.redact(self._store, self._appender(by), kind, key, reason)
+
+        def write() -> Change:
+            with self._store.writing():
+                return changing.redact(self._store, self._appender(by), kind, key, reason)
+
+        change = self._store.again(write)
         self._store.scrub()
         sought = {text: _as_stored(text) for text in change.elsewhere}
         found = set(self._store.stray_bytes([form for forms in sought.values() for form in forms]))

@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.sql import Select
 
 from claimledger.errors import StoreError
+
+Found = TypeVar("Found")
 
 
 class Tail(NamedTuple):
@@ -20,6 +22,10 @@ class Tail(NamedTuple):
     size: int
     header: str | None
     peaks: list[bytes]
+
+
+class Overtaken(StoreError):
+    """Other writers were in the way of a write; nothing of it was written, and it can be done again."""
 
 
 class Store(ABC):
@@ -56,6 +62,10 @@ class Store(ABC):
     def writing(self) -> Iterator[None]:
         """Hold the write lock for one transaction: whole at the end, absent after any error."""
         yield
+
+    def again(self, work: Callable[[], Found]) -> Found:
+        """Do one whole write, and where a store lets others overtake it, again until it is done."""
+        return work()
 
     @abstractmethod
     @contextmanager

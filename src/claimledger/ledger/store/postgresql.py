@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import errors as pg
 from sqlalchemy import Connection, Select, Table, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,7 +24,7 @@ from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
-from claimledger.ledger.store.base import Store, Tail
+from claimledger.ledger.store.base import Found, Overtaken, Store, Tail
 from claimledger.ledger.store.postgresql_roles import Roles
 from claimledger.ledger.store.postgresql_schema import (
     FOUND,
@@ -52,7 +51,8 @@ from claimledger.ledger.tables import ENTRY, LAYOUT, WORDS
 
 _BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",)
 _BATCH = 20_000
-_AGAIN = (pg.SerializationFailure, pg.DeadlockDetected)
+_GENTLE = (0.001, 0.02)
+"""Seconds to wait before a write is done again."""
 
 
 class PostgresStore(Store):
@@ -155,34 +155,41 @@ class PostgresStore(Store):
             return
         if not self.writable:
             raise StoreError(f"{self.address} was opened for reading; nothing was written")
-        with named(self.address):
-            self._begin()
-            with self._transaction():
-                yield
+        self._begin()
+        with self._transaction():
+            yield
+
+    def again(self, work: Callable[[], Found]) -> Found:
+        """Do one whole write; again where the server refused it because of others."""
+        if self.talk.inside:
+            return work()
+        end = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                return work()
+            except Overtaken:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(random.uniform(*_GENTLE))
 
     def _begin(self) -> None:
         """Begin, and wait for the lock; what others committed meanwhile is seen from then on."""
-        end = time.monotonic() + WAIT_SECONDS
         foreseen, self._foreseen = self._foreseen, ()
-        while True:
+        layout = self.again(lambda: self._begun(foreseen))
+        if layout != LAYOUT and not self.outdated:
+            self._roll_back()
+            raise StoreError(
+                f"{self.address} was renewed by another version of claimledger meanwhile; nothing was "
+                "written: use that version"
+            )
+
+    def _begun(self, foreseen: Sequence[Question]) -> int:
+        with named(self.address):
             try:
-                layout = self._standing(_BEGIN, foreseen)
-            except _AGAIN:
-                self._roll_back()
-                if time.monotonic() > end:
-                    raise
-                time.sleep(random.uniform(0.001, 0.02))
-                continue
+                return self._standing(_BEGIN, foreseen)
             except BaseException:
                 self._roll_back()
                 raise
-            if layout != LAYOUT and not self.outdated:
-                self._roll_back()
-                raise StoreError(
-                    f"{self.address} was renewed by another version of claimledger meanwhile; nothing was "
-                    "written: use that version"
-                )
-            return
 
     def _standing(self, begin: Sequence[str] = (), questions: Sequence[Question] = ()) -> int:
         """Lock the head and learn where the log ends; return the layout. ``begin`` goes before."""
@@ -205,10 +212,10 @@ class PostgresStore(Store):
                 if begin:
                     self.talk.execute(begin)
                 yield
+                self._commit()
             except BaseException:
                 self._roll_back()
                 raise
-            self._commit()
 
     def _commit(self) -> None:
         """Commit, which lets the next writer in, and then wait for the disk together with the others."""

@@ -12,6 +12,7 @@ from psycopg import errors as pg
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
+from claimledger.ledger.store.base import Overtaken
 from claimledger.ledger.store.postgresql_schema import HEAD
 from claimledger.ledger.tables import LAYOUT
 
@@ -91,7 +92,11 @@ def named(address: Address) -> Iterator[None]:
             told = f"{said}; nothing was written. Who keeps the ledger gives rights with `claimledger grant`"
         elif isinstance(error, pg.DiskFull | pg.OutOfMemory | pg.ConfigurationLimitExceeded):
             told = f"the server has no room ({said}); nothing was written"
-        elif isinstance(error, pg.LockNotAvailable | pg.QueryCanceled | pg.SerializationFailure):
+        elif isinstance(error, pg.SerializationFailure | pg.DeadlockDetected):
+            raise Overtaken(
+                f"{address}: other writers were in the way ({said}); nothing was written, try again"
+            ) from None
+        elif isinstance(error, pg.LockNotAvailable | pg.QueryCanceled):
             told = f"another program holds the ledger ({said}); nothing was written, try again"
         elif isinstance(error, pg.ReadOnlySqlTransaction):
             told = "it was opened for reading, or the server takes no writes; nothing was written"
