@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LEDGER := $(BIN)/claimledger
 CASE := fixtures/overseas-service-stations
 
-.PHONY: demo test lint bench soak fuzz fixtures clean
+.PHONY: demo test lint bench soak fuzz known-faults fixtures clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.ready: pyproject.toml
@@ -47,6 +47,12 @@ soak: $(VENV)/.ready-dev ## Thirty writers and sixty readers for ten minutes, 50
 
 fuzz: $(VENV)/.ready-dev ## Every reader fed with anything, FUZZ=... times each
 	FUZZ=$${FUZZ:-100000} $(BIN)/python -m pytest --numprocesses auto tests/fuzz
+
+known-faults: $(VENV)/.ready-dev ## What is installed against the list of known vulnerabilities; needs the network
+	$(PYTHON) -m venv $(VENV)/pip-audit
+	$(VENV)/pip-audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.7,<3'
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/installed.txt
+	$(VENV)/pip-audit/bin/pip-audit --strict --disable-pip --no-deps --requirement $(VENV)/installed.txt
 
 fixtures: $(VENV)/.ready ## Rebuild ledger.db from fixtures/
 	$(BIN)/python fixtures/build.py

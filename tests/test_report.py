@@ -16,51 +16,13 @@ from claimledger.publish.audit import audit
 from claimledger.publish.formats import AUDIT, REPORT, writer
 from claimledger.publish.formats.csv import safe
 from claimledger.publish.report import report
+from hostile import HOSTILE, filled
 from small_cases import case, record
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "=HYPERLINK(\"http://evil\")",
-    "@SUM(1+1)",
-    "+1-1|cmd",
-    "\u202egnirts\u202c desrever",
-    "\x1b[31mred\x1b[0m\x07",
-    "](javascript:alert(1)) `code` **bold** | cell |\n# heading",
-    "{{ 7*7 }} {% raw %}",
-    "&lt;b&gt; &amp;",
-    "A" * 100_000,
-    "نص 中文 ไทย 👩‍👩‍👧‍👦",
-]  # fmt: skip
 
 
 @pytest.fixture
 def hostile(ledger: Ledger) -> Ledger:
-    drawn = case(["a: one obs", "b: two", "c: three"], ["b contradicts a", "c undercuts @a-page"])
-    for number, text in enumerate(HOSTILE):
-        key = f"h-{number}"
-        drawn.append(
-            {"kind": "claim", "key": key, "statement": text, "claimant": "one", "subject": "topic", "note": text,
-             "citations": [{"source": "a-page", "locator": text, "quote": text}], "scope": {"place": text},
-             "figures": [{"measure": "m", "value": "54"}]}
-        )  # fmt: skip
-        drawn.append(
-            {
-                "kind": "link",
-                "type": "contradicts",
-                "from": key,
-                "to": "a",
-                "reason": text,
-                "note": text,
-            }
-        )
-        drawn.append({"kind": "review", "claim": key, "summary": text})
-    drawn.append({"kind": "source", "key": "bad-url", "title": "<b>", "url": "javascript:alert(1)"})
-    drawn.append({"kind": "claim", "key": "z", "statement": "z", "claimant": "two", "subject": "topic",
-                  "citations": [{"source": "bad-url"}]})  # fmt: skip
-    drawn.append({"kind": "link", "type": "contradicts", "from": "z", "to": "a"})
-    record(ledger, drawn)
-    return ledger
+    return filled(ledger)
 
 
 def pages(ledger: Ledger) -> dict[str, str]:

@@ -1,0 +1,183 @@
+"""What a text can do, tried in every output by its name: nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
+from base64 import b64decode
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claimledger.errors import BadInput
+from claimledger.ledger import Ledger, Where
+from claimledger.records.check import record_of
+from hostile import HOSTILE, filled
+from stores import ONLY_FILES
+
+Call = Callable[..., Any]
+
+ACTS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+"""What a terminal, a browser or an editor obeys instead of showing it; a tab and a line's end it may."""
+
+TOLD = (
+    "list", "show h-{}", "history h-{}", "search script", "disputes", "compare h-{} a", "origins h-{}",
+    "load-bearing", "standings", "explain h-{}", "flags", "what-if --without h-{}", "changes --since 1", "propose",
+    "audit h-{}", "stats", "party list", "source list", "party show p-{}", "source show s-{}",
+    "tally --subject topic --count places", "verify",
+)  # fmt: skip
+
+PICKED = (0, 5, 6, 7, HOSTILE.index("A" * 1_000_000), 12, 13)
+"""The texts a command that shows one record is tried with."""
+
+PAGES = (
+    "report.html", "report.markdown", "report.json", "report.csv", "audit.html", "audit.markdown", "audit.text",
+    "audit.json", "graph.html", "graph.svg", "graph.dot", "graph.graphml", "timeline.html", "timeline.svg",
+)  # fmt: skip
+
+
+@pytest.fixture
+def hostile(ledger: Ledger) -> Ledger:
+    return filled(ledger)
+
+
+@ONLY_FILES  # that both stores give the same bytes is seen in tests of its own
+@pytest.mark.parametrize("words", TOLD)
+def test_a_terminal_obeys_no_text(hostile: Ledger, path: Where, call: Call, words: str) -> None:
+    for number in PICKED if "{}" in words else [0]:
+        for more in ([], ["--json"]):
+            told = call("--ledger", str(path), *words.format(number).split(), *more)
+            assert told.returncode == (1 if words == "compare" else 0), told.stderr
+            for text in (told.stdout, told.stderr):
+                assert not ACTS.search(text), (words, number, more)
+            assert more == [] or json.loads(told.stdout)
+
+
+def page(call: Call, path: Where, name: str, folder: Path, key: str) -> str:
+    what, form = name.split(".")
+    file = folder / name
+    shown = {"audit": [key], "timeline": []}.get(what, [])
+    told = call("--ledger", str(path), what, *shown, "--format", form, "-o", file)
+    assert told.returncode == 0, told.stderr
+    return file.read_bytes().decode()
+
+
+PICTURE = "data:image/svg+xml;base64,"
+"""How a page holds a picture of ours."""
+
+
+class Seen(HTMLParser):
+    """What a browser would make of a page: its tags, what they do, where they lead."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+
+def see_html(text: str) -> None:
+    seen = Seen(text)
+    assert not {"iframe", "object", "embed", "base", "form"} & seen.tags
+    assert not [name for name, _ in seen.attributes if name.startswith("on")]
+    links = [value for name, value in seen.attributes if name in ("href", "src", "xlink:href")]
+    for link in links:
+        if link.startswith(PICTURE):
+            see_xml(b64decode(link.removeprefix(PICTURE)).decode())
+        else:
+            assert link.startswith(("#", "https:", "http:"))
+    assert "alert(1)" not in "".join(
+        re.findall(r"<script(?! type=.application/json)[^>]*>(.*?)</script>", text, re.S)
+    )
+
+
+def see_xml(text: str) -> None:
+    names = {str(one.tag).rpartition("}")[2] for one in ET.fromstring(text).iter()}
+    assert not {"script", "img", "foreignObject", "image", "use"} & names
+    assert not [
+        name for one in ET.fromstring(text).iter() for name in one.attrib if name.startswith("on")
+    ]
+
+
+def see_markdown(text: str) -> None:
+    for line in text.splitlines():
+        assert not re.match(r"\s*# heading", line)
+        bare = re.sub(r"\\.", "", line)
+        assert not re.search(r"<(?:script|img|svg)", bare)
+        assert "](javascript" not in bare
+
+
+def see_csv(text: str) -> None:
+    csv.field_size_limit(10_000_000)
+    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    assert len({len(row) for row in rows}) == 1
+    assert not [cell for row in rows for cell in row if cell[:1] in set("=+-@\t\r")]
+
+
+def see_dot(text: str) -> None:
+    outside = re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.S)
+    assert not re.search(r"alert|DROP|script|HYPERLINK", outside)
+
+
+LOOKED = {
+    "html": see_html, "svg": see_xml, "graphml": see_xml, "markdown": see_markdown, "csv": see_csv, "dot": see_dot,
+    "json": json.loads, "text": str,
+}  # fmt: skip
+
+
+@ONLY_FILES  # as above
+@pytest.mark.parametrize("name", PAGES)
+def test_a_file_does_nothing_where_it_is_opened(
+    hostile: Ledger, path: Where, call: Call, tmp_path: Path, name: str
+) -> None:
+    for number in PICKED if name.startswith("audit") else [0]:
+        text = page(call, path, name, tmp_path, f"h-{number}")
+        assert "alert" in text or number not in (0, 7), "the text is told, not left out"
+        assert not ACTS.search(text.replace("\r\n", "\n").removeprefix("\ufeff"))
+        LOOKED[name.split(".")[1]](text)
+
+
+@pytest.mark.parametrize("what", ["export", "export --log"])
+def test_what_is_exported_is_the_text_itself(
+    hostile: Ledger, path: Where, call: Call, tmp_path: Path, what: str
+) -> None:
+    file = tmp_path / "out.jsonl"
+    assert call("--ledger", str(path), *what.split(), "-o", file).returncode == 0
+    statements = set()
+    for line in file.read_bytes().split(b"\n")[:-1]:
+        assert not ACTS.search(line.decode())
+        said = json.loads(line)
+        if "payload" in said:
+            said = json.loads(said["payload"])["record"]
+        statements.add(said.get("statement"))
+    assert set(HOSTILE) <= statements
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "a\ud800b", "\udfff"])
+@pytest.mark.parametrize("field", ["statement", "note", "subject", "claimant", "locator", "scope"])
+def test_what_no_file_can_hold_comes_in_nowhere(text: str, field: str) -> None:
+    given: dict[str, Any] = {
+        "statement": "s",
+        "claimant": "p",
+        "subject": "t",
+        "citations": [{"source": "s"}],
+    }
+    if field == "locator":
+        given["citations"] = [{"source": "s", "locator": text}]
+    else:
+        given[field] = {"place": text} if field == "scope" else text
+    with pytest.raises(BadInput) as told:
+        record_of("claim", given)
+    assert not re.search("[\x00\ud800-\udfff]", str(told.value))
