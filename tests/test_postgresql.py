@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claimledger.errors import StoreError
-from claimledger.ledger import Ledger, Where, shown
+from claimledger.errors import BadInput, StoreError
+from claimledger.ledger import Given, Ledger, Where, shown
 from claimledger.ledger.store.address import Address
+from claimledger.records.check import record_from
 from small_cases import case, record
 from stores import ONLY_SERVERS, STORES, Current, Raw, clean, place, server
 
@@ -191,3 +195,58 @@ def test_a_text_of_a_million_signs_is_found_by_any_of_its_words(ledger: Ledger) 
         assert [match.held.key for match in ledger.search(sought)] == ["a"]
     assert ledger.search(f'"{words[70_001]} {words[70_000]}"') == []
     assert ledger.search("слово") == []
+
+
+@ONLY_SERVERS  # what the server hashes is compared with what we do, in a file
+def test_the_server_hashes_as_we_do(path: Where, tmp_path: Path) -> None:
+    """One writer adds batches of every size, a second one comes in between, and the clock goes backwards."""
+    drawn = random.Random(7)
+    sizes = [1, 2, 1, 3, 1, 1, 8, 5, 1, 13, 2, 1, 31, 1]
+    roots, times = [], []
+    for where in (path, tmp_path / "ours.db"):
+        drawn.seed(7)
+        moments = iter(datetime(2030, 1, 1, drawn.randrange(24), tzinfo=UTC) for _ in range(100))
+        salts = (n.to_bytes(16) for n in count())
+        mine: dict[str, Any] = {
+            "clock": lambda at=moments: next(at),
+            "salts": lambda _, s=salts: next(s),
+        }
+        with (
+            Ledger.create(where, **mine) as one,
+            Ledger.open(where, writable=True, **mine) as other,
+        ):
+            for batch, size in enumerate(sizes):
+                listed = [
+                    {"kind": "party", "key": f"p{batch}-{n}", "name": "P"} for n in range(size)
+                ]
+                record(other if batch % 3 == 2 else one, listed)
+            roots.append([one.head(number).root for number in range(sum(sizes) + 1)])
+            times.append([entry.recorded_at for entry in one.history("p13-0")])
+            assert one.verify().clean
+    assert roots[0] == roots[1]
+    assert times[0] == times[1]
+
+
+@ONLY_SERVERS  # in a file nothing is assumed: who writes holds the lock
+def test_what_a_write_assumed_and_is_not_so_is_asked(path: Where, ledger: Ledger) -> None:
+    record(ledger, case(["a: one", "b: two"]))
+    with Raw(path) as raw:
+        before = raw.rows("SELECT count(*) FROM entry")
+    new = {"kind": "claim", "key": "c", "statement": "c", "claimant": ["one"], "subject": "topic",
+           "citations": [{"source": "a-page"}]}  # fmt: skip
+    for spoilt, told in (
+        ({"key": "a"}, "differs from the ledger"),
+        ({"claimant": ["nobody"]}, "no party with this key"),
+        ({"subject": "one"}, "is a party, not a subject"),
+    ):
+        with pytest.raises(BadInput, match=told):
+            record(ledger, [new | spoilt])
+    assert ledger.take([Given.of(record_from(new))], by="T").written == [
+        ("claim", "c", before[0][0] + 1)
+    ]
+    assert ledger.take([Given.of(record_from(new))], by="T").unchanged == 1
+    with Ledger.open(path, writable=True) as other:
+        other.withdraw("party", "two", by="T", reason="r", cascade=True)
+    with pytest.raises(BadInput, match="was withdrawn"):
+        record(ledger, [new | {"key": "d", "claimant": ["two"]}])
+    assert ledger.verify().clean

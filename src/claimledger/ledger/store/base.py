@@ -17,11 +17,31 @@ Found = TypeVar("Found")
 
 
 class Tail(NamedTuple):
-    """Where a log ends: its size, the last header, the roots of the complete subtrees, largest first."""
+    """Where a log ends: its size, the last header, the roots of the complete subtrees, largest first.
+
+    Without the roots the store itself hashes what is added into the tree.
+    """
 
     size: int
     header: str | None
-    peaks: list[bytes]
+    peaks: list[bytes] | None
+
+
+Question = tuple[Select[Any], Any, Sequence[Any]]
+"""A query, and a column of it with the values it is to have."""
+
+
+class Assumed(NamedTuple):
+    """What a write takes for granted, for the store to refuse the write where it is not so."""
+
+    unused: Sequence[str]
+    """Keys that no record has ever had."""
+
+    standing: Sequence[tuple[str, str]]
+    """Records that stand: kind and key."""
+
+    question: Select[Any]
+    """Asks of keys which of them stand: kind and key."""
 
 
 class Overtaken(StoreError):
@@ -57,6 +77,9 @@ class Store(ABC):
     def create(self) -> None:
         """Make the tables of an empty ledger."""
 
+    shift = 0
+    """By how much the numbers of the last write's entries are larger than they were given."""
+
     @abstractmethod
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -86,8 +109,13 @@ class Store(ABC):
         """Return where the log ends, if the store knows it without being asked; inside a write."""
         return None
 
-    def foresee(self, questions: Sequence[tuple[Select[Any], Any, Sequence[Any]]]) -> None:  # noqa: B027
-        """Take a hint: what the next write will ask first, for a store to which each turn is far."""
+    def foresee(  # noqa: B027
+        self, questions: Callable[[], Sequence[Question]], assumed: Assumed | None
+    ) -> None:
+        """Take a hint: what the next write will ask first, for a store to which each turn is far.
+
+        With what it may assume, it asks nothing else, and all of its entries are new records.
+        """
 
     def settle(self) -> None:  # noqa: B027
         """Wait until what this reader sees outlives a failing machine."""

@@ -24,9 +24,10 @@ from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
-from claimledger.ledger.store.base import Found, Overtaken, Store, Tail
+from claimledger.ledger.store.base import Assumed, Found, Overtaken, Question, Store, Tail
 from claimledger.ledger.store.postgresql_roles import Roles
 from claimledger.ledger.store.postgresql_schema import (
+    CALLED,
     FOUND,
     FUNCTIONS,
     HEAD,
@@ -46,7 +47,7 @@ from claimledger.ledger.store.postgresql_server import (
     plain,
 )
 from claimledger.ledger.store.postgresql_shape import shape_damage
-from claimledger.ledger.store.postgresql_talk import Question, Talk, columns_of
+from claimledger.ledger.store.postgresql_talk import Talk, columns_of
 from claimledger.ledger.tables import ENTRY, LAYOUT, WORDS
 
 _BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",)
@@ -71,7 +72,9 @@ class PostgresStore(Store):
         self.writable = writable
         self._snapshot = snapshot
         self._tail: Tail | None = None
-        self._foreseen: Sequence[Question] = ()
+        self._foreseen: Callable[[], Sequence[Question]] = tuple
+        self._assumed: Assumed | None = None
+        self._again = False
         self._engine = create_engine(
             "postgresql+psycopg://",
             creator=lambda: driver,
@@ -151,6 +154,7 @@ class PostgresStore(Store):
     def writing(self) -> Iterator[None]:
         """Hold the write lock for one transaction."""
         if self.talk.inside:
+            self.foresee(tuple, None)
             yield
             return
         if not self.writable:
@@ -164,6 +168,13 @@ class PostgresStore(Store):
         if self.talk.inside:
             return work()
         end = time.monotonic() + WAIT_SECONDS
+        self._again = True  # what is done without the lock can have to be done again, with it
+        try:
+            return work()
+        except Overtaken:
+            self._again = False
+        finally:
+            self._again = False
         while True:
             try:
                 return work()
@@ -174,8 +185,14 @@ class PostgresStore(Store):
 
     def _begin(self) -> None:
         """Begin, and wait for the lock; what others committed meanwhile is seen from then on."""
-        foreseen, self._foreseen = self._foreseen, ()
-        layout = self.again(lambda: self._begun(foreseen))
+        foreseen, assumed = self._foreseen, self._assumed
+        self.foresee(tuple, None)
+        self.shift = 0
+        if assumed and self._again and not self.outdated:
+            self.talk.assume(assumed)
+            self._tail = Tail(0, None, None)
+            return
+        layout = self.again(lambda: self._begun(foreseen()))
         if layout != LAYOUT and not self.outdated:
             self._roll_back()
             raise StoreError(
@@ -221,7 +238,7 @@ class PostgresStore(Store):
         """Commit, which lets the next writer in, and then wait for the disk together with the others."""
         self._tail = None
         try:
-            self.talk.commit()
+            self.shift = self.talk.commit()
         except psycopg.OperationalError as error:
             if not self.driver.broken:
                 raise
@@ -234,8 +251,9 @@ class PostgresStore(Store):
     def _roll_back(self) -> None:
         self._tail = None
         self.talk.forget()
-        with suppress(psycopg.Error):
-            self.driver.execute("ROLLBACK")
+        if self.talk.inside:
+            with suppress(psycopg.Error):
+                self.driver.execute("ROLLBACK")
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -262,9 +280,9 @@ class PostgresStore(Store):
             self._tail = None
         self.talk.insert(listed)
 
-    def foresee(self, questions: Sequence[Question]) -> None:
+    def foresee(self, questions: Callable[[], Sequence[Question]], assumed: Assumed | None) -> None:
         """Note what the next write will ask first: it is sent along with its beginning."""
-        self._foreseen = questions
+        self._foreseen, self._assumed = questions, assumed
 
     def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return a query's rows as the driver gives them."""
@@ -335,9 +353,7 @@ class PostgresStore(Store):
         ).fetchall()
         for (name,) in triggers:
             self._run(f"DROP TRIGGER {quoted(name)} ON {schema}.entry")
-        self._run(
-            *(f"DROP FUNCTION IF EXISTS {schema}.{name}()" for name in (*FUNCTIONS, "standing"))
-        )
+        self._run(*(f"DROP FUNCTION IF EXISTS {schema}.{name}" for name in (*FUNCTIONS, *CALLED)))
         self._run(*guarding(schema), *viewing(schema))
         self.talk.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
         Roles(self.driver, self.address.schema).renew()

@@ -87,7 +87,7 @@ class Roles:
                 "SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace(%s) ORDER BY 1",
                 (self._schema,),
             ).fetchall():
-                yield f"ALTER FUNCTION {schema}.{quoted(function)}() OWNER TO {name}"
+                yield f"ALTER FUNCTION {schema}.{quoted(function)} OWNER TO {name}"
             return
         yield f"GRANT USAGE ON SCHEMA {schema} TO {name}"
         yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {name}"

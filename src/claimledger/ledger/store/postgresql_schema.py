@@ -67,6 +67,66 @@ The commit does not wait for the disk, which is waited for behind it: see ``Talk
 Each statement in it sees what others committed while the lock was waited for.
 """
 
+SEQUENCE = """
+DECLARE
+  held bigint; size bigint; level integer; node bytea; header text;
+  numbers bigint[]; moved text[]; nodes bytea[];
+BEGIN
+  IF NOT alone THEN
+    PERFORM set_config('synchronous_commit', 'off', true);
+  END IF;
+  SELECT h.layout INTO STRICT held FROM {schema}.head AS h FOR NO KEY UPDATE;
+  SELECT coalesce(max(e.number), 0) INTO size FROM {schema}.entry AS e;
+  IF held <> layout
+    OR EXISTS (SELECT FROM {schema}.history AS h WHERE h.key = ANY (unused))
+    OR EXISTS (
+      SELECT FROM unnest(kinds, keys) AS a (kind, key) WHERE NOT EXISTS (
+        SELECT FROM {schema}.history AS h WHERE h.key = a.key AND h.kind = a.kind
+        AND h.until IS NULL AND h.action IN ('record', 'amend')
+      )
+    ) THEN
+    RAISE EXCEPTION 'what was assumed is not so' USING ERRCODE = 'serialization_failure';
+  END IF;
+  shift := size;
+  SELECT greatest(moment, e.header::json ->> 'recorded_at' COLLATE "C") INTO later
+  FROM {schema}.entry AS e WHERE e.number = size;
+  later := coalesce(later, moment);
+  FOR place IN 1 .. cardinality(headers) LOOP
+    size := size + 1;
+    header := replace(headers[place], moment, later);
+    node := sha256('\\x00'::bytea || convert_to(header, 'UTF8'));
+    numbers[place] := size;
+    moved[place] := header;
+    nodes[place] := node;
+    level := 0;
+    WHILE (size >> level) & 1 = 0 LOOP
+      held := size - (1::bigint << level);
+      node := sha256('\\x01'::bytea || CASE
+        WHEN held > shift THEN substr(nodes[held - shift], level * 32 + 1, 32)
+        ELSE (SELECT substr(e.nodes, level * 32 + 1, 32) FROM {schema}.entry AS e WHERE e.number = held)
+      END || node);
+      nodes[place] := nodes[place] || node;
+      level := level + 1;
+    END LOOP;
+  END LOOP;
+  INSERT INTO {schema}.entry SELECT * FROM unnest(numbers, moved, payloads, salts, nodes);
+END"""
+"""Adds new records' entries to the log, where what they depend on is so: see ``Assumed``.
+
+They come numbered from 1. Returns by how much their numbers move, and the time they bear: never before that
+of the entry in front. The tree is that of RFC 6962, as in :mod:`claimledger.ledger.tree`.
+"""
+
+CALLED = {
+    "standing": ("OUT layout bigint, OUT size bigint, OUT header text, OUT peaks bytea", STANDING),
+    "sequence": (
+        "layout bigint, alone boolean, moment text, unused text[], kinds text[], keys text[], "
+        "headers text[], payloads text[], salts bytea[], OUT shift bigint, OUT later text",
+        SEQUENCE,
+    ),
+}
+"""The functions that writers call: what they take and give, and what they do."""
+
 TRIGGERS = {
     "entry_is_next": ("AFTER INSERT", "REFERENCING NEW TABLE AS added FOR EACH STATEMENT"),
     "entry_stays": ("BEFORE DELETE OR TRUNCATE", "FOR EACH STATEMENT"),
@@ -167,10 +227,10 @@ def viewing(schema: str) -> tuple[str, ...]:
 
 def guarding(schema: str) -> Iterator[str]:
     """Yield the statements that make the log append-only, and what writers call."""
-    yield (
-        f"CREATE FUNCTION {schema}.standing(OUT layout bigint, OUT size bigint, OUT header text, "
-        f"OUT peaks bytea) LANGUAGE plpgsql AS $${STANDING.format(schema=schema)}$$"
-    )
+    for name, (given, body) in CALLED.items():
+        yield (
+            f"CREATE FUNCTION {schema}.{name}({given}) LANGUAGE plpgsql AS $${body.format(schema=schema)}$$"
+        )
     for name, (when, how) in TRIGGERS.items():
         body = FUNCTIONS[name].format(schema=schema)
         yield (

@@ -34,7 +34,9 @@ def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
             driver.execute(
                 f"SET search_path = {address.place}, pg_catalog; SET client_encoding = 'UTF8'; "
                 f"SET jit = off; SET lock_timeout = {int(WAIT_SECONDS * 1000)}; "
-                f"SET default_transaction_read_only = {'off' if writable else 'on'}"
+                f"SET default_transaction_read_only = {'off' if writable else 'on'}; "
+                # A plan that is kept from when a ledger was small has to serve when it is large.
+                f"SET enable_seqscan = {'off' if writable else 'on'}"
             )
         except BaseException:
             driver.close()
@@ -100,7 +102,7 @@ def named(address: Address) -> Iterator[None]:
             told = f"another program holds the ledger ({said}); nothing was written, try again"
         elif isinstance(error, pg.ReadOnlySqlTransaction):
             told = "it was opened for reading, or the server takes no writes; nothing was written"
-        elif isinstance(error, pg.UndefinedTable | pg.UndefinedColumn):
+        elif isinstance(error, pg.UndefinedTable | pg.UndefinedColumn | pg.UndefinedFunction):
             told = f"a part of the ledger is missing ({said}); `claimledger verify` says what"
         elif isinstance(error, psycopg.OperationalError):
             told = f"the server cannot be reached or ended the connection ({said}); nothing was written"

@@ -9,9 +9,9 @@ import psycopg
 from sqlalchemy import Table, Text
 
 from claimledger.ledger.store.postgresql_schema import (
+    CALLED,
     FUNCTIONS,
     HEAD,
-    STANDING,
     TRIGGERS,
     indexes_of,
     quoted,
@@ -104,7 +104,7 @@ def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[
 
 def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
     functions = {name: body.format(schema=quoted(schema)) for name, body in FUNCTIONS.items()}
-    functions["standing"] = STANDING.format(schema=quoted(schema))
+    functions |= {name: body.format(schema=quoted(schema)) for name, (_, body) in CALLED.items()}
     sources = dict(
         driver.execute(
             "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = to_regnamespace(%s)",

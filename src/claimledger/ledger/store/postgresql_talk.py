@@ -3,6 +3,10 @@
 While a writer holds the lock of the head all others wait, and most of what they wait for is the way to the
 server and back. So what a write will have to ask is sent along with the lock, and what it inserts along with
 the end of the transaction; the disk is waited for behind it, by several writers at once.
+
+New records, most of what is ever written, take one turn: what they depend on is assumed, and their entries
+are numbered from 1. The server takes the lock, sees that it is so, moves the numbers on, hashes the entries
+into the tree (``SEQUENCE``). Where it is not so nothing is written, and the write is done anew in two turns.
 """
 
 from __future__ import annotations
@@ -17,11 +21,10 @@ from psycopg import RawCursor
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Dialect, Select, Table
 
+from claimledger.ledger.store.base import Assumed, Overtaken, Question
 from claimledger.ledger.store.postgresql_schema import quoted, type_of
 from claimledger.ledger.store.prepared import written
-
-Question = tuple[Select[Any], Any, Sequence[Any]]
-"""A query, and a column of it with the values it is to have."""
+from claimledger.ledger.tables import ENTRY, HISTORY, LAYOUT
 
 _FEW = 200
 """Rows up to which single statements in one go are faster than the server's own way of copying."""
@@ -36,6 +39,21 @@ _FLUSHES = 170000
 """The server's version from which a message to its log can be flushed by whoever writes it."""
 
 
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+_FLUSH = "SELECT pg_logical_emit_message(true, 'claimledger', '')"
+"""Its own commit is a synchronous one: with it everything before is on the disk, and writers that wait at the
+same time wait for one flush."""
+
+_MOVED = {("", "entry"): "v.entry + s.shift", ("history", "recorded_at"): "s.later"}
+"""What in the rows of the views moves with the entries."""
+
+_LISTS = ("text", "text", "text", "text", "text", "bytea")
+"""What ``SEQUENCE`` takes lists of."""
+
+_MOMENT = list(HISTORY.columns).index(HISTORY.c.recorded_at)
+
+
 class Talk:
     """One connection, with what was put off until the next turn."""
 
@@ -46,11 +64,18 @@ class Talk:
         self._waited = 0.0
         self._streams = 0
         self._known: dict[Select[Any], dict[Any, list[tuple[Any, ...]]]] = {}
+        self._assumed: Assumed | None = None
+        self._size = -1
+        """Of the log, as far as this writer knows it."""
+
+        self._alone = False
+        """Whether nobody else wrote since it did."""
 
     @property
     def inside(self) -> bool:
-        """Whether a transaction is open."""
-        return self.driver.info.transaction_status != TransactionStatus.IDLE
+        """Whether a transaction is open, or a write that assumes what it depends on."""
+        status = self.driver.info.transaction_status
+        return self._assumed is not None or status != TransactionStatus.IDLE
 
     def execute(self, statement: str, given: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
         """Ask one thing, after what was put off."""
@@ -89,6 +114,15 @@ class Talk:
             self._known[query] = answers
         return tuple(row)
 
+    def assume(self, assumed: Assumed) -> None:
+        """Begin a write without asking anything, as if what it depends on were so."""
+        self.forget()
+        self._assumed = assumed
+        standing: dict[Any, list[tuple[Any, ...]]] = {}
+        for kind, key in assumed.standing:
+            standing.setdefault(key, []).append((kind, key))
+        self._known[assumed.question] = standing
+
     def rows(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
         asked = written(query, self._dialect)
@@ -120,7 +154,7 @@ class Talk:
         if not any(listed.values()):
             return
         self._known.clear()
-        if sum(map(len, (*self._put.values(), *listed.values()))) <= _FEW:
+        if self._assumed or sum(map(len, (*self._put.values(), *listed.values()))) <= _FEW:
             for table, rows in listed.items():
                 if rows:
                     self._put.setdefault(table, []).extend(rows)
@@ -132,12 +166,19 @@ class Talk:
                     copy.write_row(row)
 
     def send(self) -> None:
-        """Send what was put off."""
+        """Send what was put off, before something is asked."""
+        if self._assumed:
+            raise Overtaken("more was asked than assumed")
         if self._put:
             self._send_put()
 
-    def commit(self) -> None:
-        """Send what was put off, commit, which lets the next writer in, and wait for the disk."""
+    def commit(self) -> int:
+        """Send what was put off, commit, which lets the next writer in, and wait for the disk.
+
+        Returns by how much the entries' numbers are larger than they were given.
+        """
+        if self._assumed:
+            return self._sequence(self._assumed)
         with self.driver.pipeline():
             self._send_put()
             if self._waited < _ALONE:
@@ -146,10 +187,43 @@ class Talk:
                 self.driver.execute("COMMIT")
             else:
                 self.driver.execute("COMMIT")
-                # Its own commit is a synchronous one: with it everything before is on the disk, and
-                # writers that wait at the same time wait for one flush.
-                self.driver.execute("SELECT pg_logical_emit_message(true, 'claimledger', '')")
+                self.driver.execute(_FLUSH)
         self.forget()
+        return 0
+
+    def _sequence(self, assumed: Assumed) -> int:
+        """Have the server put new records behind all others, where what they assume is so."""
+        put, self._put = self._put, {}
+        if not put:
+            self.forget()
+            return 0
+        entries = put.pop(ENTRY)
+        _, headers, payloads, salts, _ = zip(*entries, strict=True)
+        moment = put[HISTORY][0][_MOMENT]
+        kinds, keys = zip(*assumed.standing, strict=True) if assumed.standing else ((), ())
+        lists = (assumed.unused, kinds, keys, headers, payloads, salts)
+        shape = tuple((table, len(rows)) for table, rows in put.items())
+        statement = _sequencing(tuple(map(len, lists)), shape)
+        given: list[Any] = [LAYOUT, self._alone, moment]
+        given += (one for listed in lists for one in listed)
+        given += (cell for rows in put.values() for row in rows for cell in row)
+        with RawCursor(self.driver) as cursor:
+            if self._alone:
+                # To wait for the disk with the commit itself is one flush, not two.
+                cursor.execute(statement, given, prepare=True)
+            else:
+                with self.driver.pipeline():
+                    self.driver.execute(_BEGIN)
+                    cursor.execute(statement, given, prepare=True)
+                    self.driver.execute("COMMIT")
+                    self.driver.execute(_FLUSH)
+            told = cursor.fetchone()
+        assert told is not None
+        shift = int(told[0])
+        self._alone = shift == self._size
+        self._size = shift + len(entries)
+        self.forget()
+        return shift
 
     def settle(self) -> None:
         """Have everything that was committed so far on the disk."""
@@ -169,6 +243,7 @@ class Talk:
         """Drop what was put off and what was learned: the transaction is over."""
         self._put.clear()
         self._known.clear()
+        self._assumed = None
 
     def _send_put(self) -> None:
         put, self._put = self._put, {}
@@ -203,6 +278,38 @@ def _insertion(shape: tuple[tuple[Table, int], ...]) -> str:
         parts.append(f"{into} VALUES {', '.join(rows)}")
     first = [f"i{place} AS ({part})" for place, part in enumerate(parts[:-1])]
     return (f"WITH {', '.join(first)} " if first else "") + parts[-1]
+
+
+@lru_cache(maxsize=500)
+def _sequencing(lengths: tuple[int, ...], shape: tuple[tuple[Table, int], ...]) -> str:
+    """Return one statement that sequences entries, and inserts so many rows of theirs into some tables."""
+    given = ["$1::bigint", "$2::boolean", "$3::text"]
+    number = len(given)
+    for kind, count in zip(_LISTS, lengths, strict=True):
+        # psycopg takes longer for an array of texts than for the texts.
+        held = ", ".join(f"${number + place}::{kind}" for place in range(1, count + 1))
+        given.append(f"ARRAY[{held}]::{kind}[]")
+        number += count
+    parts = [f"s AS (SELECT * FROM sequence({', '.join(given)}))"]
+    for place, (table, count) in enumerate(shape):
+        rows = []
+        for _ in range(count):
+            cells = []
+            for column in table.columns:
+                number += 1
+                cells.append(f"${number}::{type_of(column)}")
+            rows.append(f"({', '.join(cells)})")
+        names = [quoted(column.name) for column in table.columns]
+        moved = [
+            _MOVED.get((table.name, column.name), _MOVED.get(("", column.name), ""))
+            for column in table.columns
+        ]
+        held = ", ".join(one or f"v.{name}" for one, name in zip(moved, names, strict=True))
+        parts.append(
+            f"i{place} AS (INSERT INTO {quoted(table.name)} ({', '.join(names)}) SELECT {held} "
+            f"FROM s, (VALUES {', '.join(rows)}) AS v ({', '.join(names)}))"
+        )
+    return f"WITH {', '.join(parts)} SELECT shift FROM s"
 
 
 @lru_cache

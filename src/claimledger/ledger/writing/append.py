@@ -51,7 +51,7 @@ class Appender:
         self.by = by
         tail = store.tail() or _tail(store)
         self.number = tail.size
-        self._frontier = tree.Frontier(tail.size, tail.peaks)
+        self._frontier = None if tail.peaks is None else tree.Frontier(tail.size, tail.peaks)
         last = "" if tail.header is None else moment_of(tail.header)
         self.recorded_at = max(log.timestamp(clock()), last)
         self._entries: list[tuple[Any, ...]] = []
@@ -88,7 +88,7 @@ class Appender:
         salt = self._salts(log.SALT)
         header = log.header_of(self.recorded_at, log.digest_of(salt, written))
         self.number = number = self.number + 1
-        nodes = self._frontier.append(header)
+        nodes = b"" if self._frontier is None else self._frontier.append(header)
         self._entries.append((number, header.decode(), written.decode(), salt, nodes))
         self._rows["history"].append(history_row(number, payload, self.recorded_at))
         if payload.record is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from claimledger.ledger.collector import without_collecting
 from claimledger.ledger.difference import difference, equal
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import Pointed, content_digest, number_in, pointers
-from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.base import Assumed, Store
 from claimledger.ledger.tables import ENTRY, HISTORY
 from claimledger.ledger.writing.append import Appender
 from claimledger.records.base import Record
@@ -111,7 +112,9 @@ def take(
     """
     source = iter(incoming)
     if isinstance(incoming, Sequence) and len(incoming) <= _FORESEEN:
-        store.foresee(_questions([one for one in incoming if isinstance(one, Given)]))
+        given = [one for one in incoming if isinstance(one, Given)]
+        plain = not amend and len(given) == len(incoming)
+        store.foresee(partial(_questions, given), _assumed(given) if plain else None)
     try:
         with without_collecting(), store.writing():
             taking = _Taking(store, appender_of(), amend=amend, reason=reason)
@@ -122,7 +125,10 @@ def take(
                 raise _Undone
     except _Undone:
         pass
-    return taking.taken
+    taken = taking.taken
+    if store.shift:
+        taken.written = [(kind, key, entry + store.shift) for kind, key, entry in taken.written]
+    return taken
 
 
 _FORESEEN = 50
@@ -140,6 +146,20 @@ def _questions(given: list[Given]) -> list[tuple[Any, Any, list[Any]]]:
         (admission.LIVE, HISTORY.c.key, sorted(pointed)),
     )
     return [one for one in asked if one[2]]
+
+
+def _assumed(given: list[Given]) -> Assumed | None:
+    """Return what new records take for granted, where that is all they depend on."""
+    coming = {(one.kind, one.key) for one in given}
+    for one in given:
+        nested = one.kind in admission.NESTING and admission.NESTING[one.kind] in one.fields
+        revises = one.kind == "link" and one.fields["type"] in admission.REVISIONS
+        # A number is given out behind the last; a ring can run through any record.
+        if one.key is None or one.key[0].isupper() or nested or revises:
+            return None
+    pointed = {(to, key) for one in given for to, key, _ in pointers(one.kind, one.fields)}
+    unused = [one.key for one in given if one.key]
+    return Assumed(unused, sorted(pointed - coming), admission.LIVE)
 
 
 class _Taking:
