@@ -83,7 +83,7 @@ def test_an_old_ledger_is_read_proved_moved_and_written(
     shutil.copyfile(golden, copy)
     for where in (moved, copy):
         with Ledger.open(where, writable=True) as ledger:
-            assert ledger.stand().root == expected["root"]
+            assert ledger.head().root.hex() == expected["root"]
             ledger.amend("claim", "over-twenty", {"note": "once more"}, by="T", reason="r")
             assert ledger.verify().faults == ()
 
@@ -121,7 +121,7 @@ def rich(ledger: Ledger) -> Ledger:
 def test_both_readers_agree_on_a_log_of_either_store(rich: Ledger) -> None:
     done = read(lines(log_of(rich)))
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"root {rich.stand().root}" in done.stdout
+    assert f"root {rich.head().root.hex()}" in done.stdout
 
 
 SPOILT: dict[str, Callable[[list[dict[str, Any]]], object]] = {
@@ -153,7 +153,7 @@ def test_the_other_reader_names_the_line_that_is_wrong(what: str, rich: Ledger) 
 def newer(ledger: Ledger, where: Where, payloads: list[dict[str, Any]], folder: Path) -> None:
     """Append entries that a newer program wrote, as a backup of it brings them."""
     log = log_of(ledger)
-    size, begins = len(log), ledger.stand()
+    size, begins = len(log), ledger.head()
     frontier = Frontier()
     for line in log:
         frontier.append(line["header"].encode())
@@ -165,7 +165,7 @@ def newer(ledger: Ledger, where: Where, payloads: list[dict[str, Any]], folder: 
         rows.append({"number": number, "header": header.decode(), "payload": text.decode(),
                      "salt": "AAAAAAAAAAAAAAAAAAAAAA=="})  # fmt: skip
     head = {"claimledger": "entries", "format": 1,
-            "begins": {"size": begins.size, "root": begins.root},
+            "begins": {"size": begins.size, "root": begins.root.hex()},
             "ends": {"size": size + len(rows), "root": frontier.root.hex()}}  # fmt: skip
     file = folder / "newer.jsonl"
     file.write_text(lines([head, *rows]))
@@ -243,11 +243,11 @@ def test_an_unknown_action_stops_with_a_clear_word(
     ledger: Ledger, path: Where, tmp_path: Path
 ) -> None:
     record(ledger, case(["a: one"]))
-    before = ledger.stand()
+    before = ledger.head()
     action = {"action": "merge", "kind": "claim", "key": "a", "recorded_by": "N", "record": {}}
     with pytest.raises(ClaimledgerError, match=r"newer\.jsonl:2: .*'merge'.*use a newer version"):
         newer(ledger, path, [action], tmp_path)
-    assert ledger.stand() == before
+    assert ledger.head() == before
 
 
 def test_every_payload_reads_back_to_its_own_bytes() -> None:

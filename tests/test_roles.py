@@ -75,7 +75,7 @@ def test_each_role_may_what_it_may_and_no_more(user: str, users: Callable[[str],
                 do(ledger, user)
             continue
         with Ledger.open(users("rita")) as ledger:
-            before = ledger.stand()
+            before = ledger.head()
         refusal = r"permission denied|may record and not|must be owner"
         with (
             pytest.raises(StoreError, match=refusal),
@@ -83,7 +83,7 @@ def test_each_role_may_what_it_may_and_no_more(user: str, users: Callable[[str],
         ):
             do(ledger, user)
         with Ledger.open(users("rita")) as ledger:
-            assert ledger.stand() == before
+            assert ledger.head() == before
 
 
 @ONLY_SERVERS

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         Unreadable,
     )
     from claimledger.intake.case_files import read_files
-    from claimledger.ledger import Change, Event, Given, Head, Held, Ledger, Match, Stand, Taken
+    from claimledger.ledger import Change, Event, Given, Head, Held, Ledger, Match, Taken
     from claimledger.publish.audit import audit
     from claimledger.publish.explain import explain
     from claimledger.publish.report import report
@@ -44,7 +44,7 @@ _HOMES = {
     ),
     "claimledger.intake.case_files": ("read_files",),
     "claimledger.ledger": (
-        "Change", "Event", "Given", "Head", "Held", "Ledger", "Match", "Stand", "Taken",
+        "Change", "Event", "Given", "Head", "Held", "Ledger", "Match", "Taken",
     ),
     "claimledger.publish.audit": ("audit",),
     "claimledger.publish.explain": ("explain",),
@@ -70,7 +70,6 @@ __all__ = [
     "NotFound",
     "Problem",
     "Refused",
-    "Stand",
     "StoreError",
     "Taken",
     "Unreadable",

@@ -30,7 +30,7 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
     with Ledger.create(path) as ledger:
         record(ledger, case(["a: one obs", "b: two"], ["b repeats a"]))
         record(ledger, case([f"c{n}: one" for n in range(300)]))
-        start = ledger.stand()
+        start = ledger.head()
     said: list[list[str]] = []
     for round_ in range(ROUNDS):
         child = working(work, path, f"d{round_}", tmp_path, failure, str(chance.uniform(0, 0.1)))
@@ -38,6 +38,8 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
         assert "Traceback" not in errors, errors
         lines = [line.split() for line in told.splitlines()]
         said += lines
+        assert ".arriving" not in told  # a name that nobody gave
+        assert ".backup" not in told
         refused = [words for words in lines if words[0] == "refused"]
         assert refused or lines[-1][0] == "all", told  # an import can be done before
         see_whole(path, start, work, said, tmp_path)

@@ -44,7 +44,7 @@ def test_a_line_that_is_cut_inside_a_write_leaves_nothing_of_it(
     path: Where, ledger: Ledger
 ) -> None:
     record(ledger, case(["a: one"]))
-    before = ledger.stand()
+    before = ledger.head()
 
     def write() -> None:
         with ledger.writing():
@@ -55,7 +55,7 @@ def test_a_line_that_is_cut_inside_a_write_leaves_nothing_of_it(
     with pytest.raises(StoreError, match="nothing was written"):
         write()
     with Ledger.open(path, writable=True) as again:
-        assert again.stand() == before
+        assert again.head() == before
         again.record(party("p2"), by="T")
         assert again.verify().clean
 
@@ -66,7 +66,7 @@ def test_a_line_that_is_cut_at_the_end_of_a_write_is_told_as_what_it_is(
     path: Where, ledger: Ledger, committed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(ledger, case(["a: one"]))
-    before = ledger.stand()
+    before = ledger.head()
 
     def commit(talk: Talk) -> None:
         talk.send()
@@ -80,7 +80,7 @@ def test_a_line_that_is_cut_at_the_end_of_a_write_is_told_as_what_it_is(
         with pytest.raises(StoreError, match="whole in the ledger or absent"):
             ledger.record(party("p1"), by="T")
     with Ledger.open(path, writable=True) as again:
-        assert (again.stand() == before) == (not committed)
+        assert (again.head() == before) == (not committed)
         again.take([*map(_given, [party("p1")])], by="T")  # importing it again writes nothing twice
         assert again.keys("party").count("p1") == 1
         assert again.verify().clean
@@ -158,7 +158,7 @@ def test_a_server_without_room_writes_nothing_and_says_so() -> None:
         chance = random.Random(2)
         with Ledger.create(where) as ledger:
             record(ledger, case(["a: one"]))
-            before = ledger.stand()
+            before = ledger.head()
             with pytest.raises(StoreError, match=r"(no room|failed).*nothing was written"):
                 ledger.record(
                     *(
@@ -171,7 +171,7 @@ def test_a_server_without_room_writes_nothing_and_says_so() -> None:
                     by="T",
                 )
         with Ledger.open(where, writable=True) as ledger:
-            assert ledger.stand() == before
+            assert ledger.head() == before
             ledger.record(party("small"), by="T")
             assert ledger.verify().faults == ()
     finally:

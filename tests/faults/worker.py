@@ -74,7 +74,7 @@ def backup(where: str, _tag: str, folder: str) -> None:
         for _ in range(1000):
             say("begun")
             stand = ledger.backup(Path(folder) / "kept.db")
-            say("backup", stand.size, stand.root)
+            say("backup", stand.size, stand.root.hex())
 
 
 def move(where: str, tag: str, folder: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,7 @@ from claimledger.cli.output import Progress, answer, count, say
 from claimledger.errors import Refused
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import Head, Ledger, Strand
 
 
 @click.command(cls=Command)
@@ -27,12 +28,14 @@ def move(call: Call, source: str, target: str) -> None:
     from claimledger.ledger import Ledger, shown
 
     with Ledger.open(source) as ledger, ledger.reading():
-        stand = ledger.move(target, Progress("entries"))
+        head = ledger.move(target, Progress("entries"))
     if call.json:
-        answer({"from": shown(source), "to": shown(target), "size": stand.size, "root": stand.root})
+        answer(
+            {"from": shown(source), "to": shown(target), "size": head.size, "root": head.root.hex()}
+        )
     else:
-        say(f"Moved {count(stand.size, 'entry', 'entries')} to {shown(target)}.")
-        say(f"root {stand.root}")
+        say(f"Moved {count(head.size, 'entry', 'entries')} to {shown(target)}.")
+        say(f"root {head.root.hex()}")
 
 
 @click.command(cls=Command)
@@ -49,19 +52,23 @@ def backup(call: Call, path: str, since: str | None) -> None:
         raise UsageMistake("a backup is of the whole ledger; clocks go with questions")
     with call.reading() as ledger:
         if since is None:
-            stand = ledger.backup(path, Progress("entries"))
-            size, root, written = stand.size, stand.root, stand.size
+            head = ledger.backup(path, Progress("entries"))
+            written = head.size
         else:
             first = ledger.entry_at(since)
             head = ledger.head()
-            size, root, written = head.size, head.root.hex(), head.size - first
+            written = head.size - first
             _write_strand(ledger, path, first)
     if call.json:
-        answer({"to": path, "size": size, "root": root, "entries": written})
+        answer({"to": path, "size": head.size, "root": head.root.hex(), "entries": written})
         return
     said = count(written, "entry", "entries")
-    say(f"{path} holds {said}, proved." if since is None else f"{path} holds {said}, up to {size}.")
-    say(f"root {root}")
+    say(
+        f"{path} holds {said}, proved."
+        if since is None
+        else f"{path} holds {said}, up to {head.size}."
+    )
+    say(f"root {head.root.hex()}")
 
 
 def _write_strand(ledger: Ledger, path: str, since: int) -> None:
@@ -72,6 +79,14 @@ def _write_strand(ledger: Ledger, path: str, since: int) -> None:
         write_lines(stream, ledger.strand(since))
 
 
+@contextmanager
+def _strands(paths: Sequence[str]) -> Iterator[list[Strand]]:
+    from claimledger.intake.strands import reading_strand
+
+    with ExitStack() as opened:
+        yield [opened.enter_context(reading_strand(path)) for path in paths]
+
+
 @click.command(cls=Command)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.pass_obj
@@ -80,33 +95,34 @@ def restore(call: Call, files: tuple[str, ...]) -> None:
 
     Files of entries alone take a ledger that is there further. Nothing that is there is written over.
     """
-    from claimledger.intake.strands import is_strand, reading_strand
+    from claimledger.intake.strands import is_strand
     from claimledger.ledger import Ledger, shown
 
     whole = [path for path in files if not is_strand(path)]
     if whole not in ([], [files[0]]):
         raise UsageMistake("a whole backup comes first, and once; files of entries follow it")
-    with ExitStack() as opened:
-        further = [opened.enter_context(reading_strand(path)) for path in files[len(whole) :]]
-        if whole:
-            kept = opened.enter_context(Ledger.open(files[0]))
-            opened.enter_context(kept.reading())
+    parts = files[len(whole) :]
+    if whole:
+        with Ledger.open(files[0]) as kept, kept.reading(), _strands(parts) as strands:
             verdict = kept.verify(Progress("entries"))
             if not verdict.clean:
                 raise Refused(f"{files[0]} is damaged: {verdict.faults[0]}; nothing was written")
-            stand = kept.move(call.path, further=further)
-            added = stand.size
-        else:
-            ledger = opened.enter_context(call.writing())
-            with ledger.writing():
-                added = sum([ledger.receive(strand) for strand in further])
-                stand = ledger.stand()
+            head = kept.move(call.path, further=strands)
+            added = head.size
+    else:
+        with call.writing() as ledger:
+
+            def add() -> tuple[int, Head]:
+                with _strands(parts) as strands:
+                    return sum([ledger.receive(strand) for strand in strands]), ledger.head()
+
+            added, head = ledger.together(add)
     where = shown(call.path)
     if call.json:
-        answer({"ledger": where, "size": stand.size, "root": stand.root, "added": added})
+        answer({"ledger": where, "size": head.size, "root": head.root.hex(), "added": added})
         return
-    say(f"{where} holds {count(stand.size, 'entry', 'entries')}, {added:,} of them new.")
-    say(f"root {stand.root}")
+    say(f"{where} holds {count(head.size, 'entry', 'entries')}, {added:,} of them new.")
+    say(f"root {head.root.hex()}")
 
 
 @click.command(cls=Command)

@@ -135,10 +135,11 @@ def _answer(call: Call, outcome: Outcome, ids: tuple[str, ...], given: dict[str,
                     f"; did you mean {near[0]}?" if near else "; `claimledger propose` lists them"
                 )
                 raise Unreadable(f"no such question is open: {one}{hint}")
-        with ledger.writing():
-            made = {
+        made = ledger.together(
+            lambda: {
                 one: decide(ledger, found[one], outcome, given["reason"], by=who) for one in ids
             }
+        )
     if call.json:
         answer({"outcome": outcome, "made": made, "recorded_by": who})
         return

@@ -26,10 +26,13 @@ def decide(
             f"{proposal.one} is amended by its figures, not by a link: count anew with `claimledger tally`, "
             f'then `claimledger amend {proposal.one} --set figures=... --reason "..."`'
         )
-    with ledger.writing():
+
+    def write() -> str | None:
         made = _made(ledger, proposal, reason, by)
         ledger.record(_decision(proposal, outcome, reason, made), by=by)
-    return made
+        return made
+
+    return ledger.together(write)
 
 
 def _made(ledger: Ledger, proposal: Proposal, reason: str, by: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,7 +11,7 @@ import orjson
 
 from claimledger.errors import StoreError
 from claimledger.intake.case_files import LARGEST_LINE
-from claimledger.ledger import Entry, Stand, Strand, entry_of
+from claimledger.ledger import Entry, Head, Strand, entry_of
 
 _FILE_OF_SQLITE = b"SQLite format 3\x00"
 
@@ -34,16 +34,17 @@ def reading_strand(path: str) -> Iterator[Strand]:
             head = _object(file.readline(LARGEST_LINE + 1), f"{path}:1")
             if not isinstance(head, dict) or head.get("claimledger") != "entries":
                 raise StoreError(f"{path} is no backup of a ledger")
-            yield Strand(path, _stand(head, "begins", path), _stand(head, "ends", path),
+            yield Strand(path, _head(head, "begins", path), _head(head, "ends", path),
                          _entries(file, path))  # fmt: skip
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _stand(head: dict[str, Any], name: str, path: str) -> Stand:
-    held = head.get(name)
+def _head(first: dict[str, Any], name: str, path: str) -> Head:
+    held = first.get(name)
     if isinstance(held, dict) and isinstance(held.get("size"), int) and held["size"] >= 0:
-        return Stand(held["size"], str(held.get("root")))
+        with suppress(ValueError):
+            return Head(held["size"], bytes.fromhex(str(held.get("root"))))
     raise StoreError(f"{path}:1: does not say how far the log goes where it {name}")
 
 

@@ -4,7 +4,8 @@ The log is the ledger; tables and search index can be rebuilt from it. Everythin
 folder goes through :class:`~claimledger.ledger.ledger.Ledger`.
 """
 
-from claimledger.ledger.ledger import Head, Ledger
+from claimledger.ledger.head import Head
+from claimledger.ledger.ledger import Ledger
 from claimledger.ledger.log import FORMAT, Entry
 from claimledger.ledger.reading.history import Event
 from claimledger.ledger.reading.records import Held, Referrer
@@ -12,7 +13,7 @@ from claimledger.ledger.reading.search import Match
 from claimledger.ledger.store.address import Where, shown
 from claimledger.ledger.tables import LAYOUT
 from claimledger.ledger.writing.changing import Change
-from claimledger.ledger.writing.receiving import Stand, Strand, entry_of, line_of
+from claimledger.ledger.writing.receiving import Strand, entry_of, line_of
 from claimledger.ledger.writing.salvaging import Survey, salvage, survey
 from claimledger.ledger.writing.taking import Faulty, Given, Taken
 
@@ -29,7 +30,6 @@ __all__ = [
     "Ledger",
     "Match",
     "Referrer",
-    "Stand",
     "Strand",
     "Survey",
     "Taken",

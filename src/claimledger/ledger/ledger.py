@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from claimledger.errors import Refused, StoreError
-from claimledger.ledger import log, tree
+from claimledger.ledger import log
+from claimledger.ledger.head import Head
 from claimledger.ledger.log import Entry
 from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.reading import clocks, history, neighbourhood, search
@@ -23,27 +23,19 @@ from claimledger.ledger.reading.history import Event
 from claimledger.ledger.reading.records import Held, Referrer
 from claimledger.ledger.reading.search import Match
 from claimledger.ledger.store.address import Where
-from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.base import Found, Store
 from claimledger.ledger.store.opening import arriving, new_store, open_store
 from claimledger.ledger.tables import ENTRY
 from claimledger.ledger.writing import changing
-from claimledger.ledger.writing.append import Appender, Clock, Salts, stored_hashes
+from claimledger.ledger.writing.append import Appender, Clock, Salts
 from claimledger.ledger.writing.changing import Change
-from claimledger.ledger.writing.receiving import Stand, Strand, receive, strand_lines
+from claimledger.ledger.writing.receiving import Strand, receive, strand_lines
 from claimledger.ledger.writing.taking import Faulty, Given, Taken, take
 from claimledger.records.base import Record
 from claimledger.records.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from claimledger.ledger.verify import Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """How far the log goes: its size and the root of its tree."""
-
-    size: int
-    root: bytes
 
 
 class Ledger:
@@ -121,9 +113,17 @@ class Ledger:
         # What can be gone through only once cannot be written again.
         return write() if isinstance(incoming, Iterator) else self._store.again(write)
 
-    def writing(self) -> AbstractContextManager[None]:
-        """Hold the write lock over several writes: all of them are written, or none."""
-        return self._store.writing()
+    def together(self, write: Callable[[], Found]) -> Found:
+        """Do several writes as one: all of them are written, or none.
+
+        ``write`` is called again where a server refuses it because of other writers.
+        """
+
+        def whole() -> Found:
+            with self._store.writing():
+                return write()
+
+        return self._store.again(whole)
 
     def record(self, *records: Record, by: str) -> list[str]:
         """Record values; return the keys of those that were written."""
@@ -228,7 +228,7 @@ class Ledger:
 
     def move(
         self, where: Where, progress: Progress = unseen, further: Iterable[Strand] = ()
-    ) -> Stand:
+    ) -> Head:
         """Make a ledger elsewhere with the same log and root, taken ``further``; return how far it goes.
 
         It is there whole at the end, or not at all. Raises :class:`StoreError` where something is there.
@@ -239,9 +239,9 @@ class Ledger:
             moving.move(self._store, target, progress)
             for strand in further:
                 receive(target, strand)
-            return Stand.of(target)
+            return Head.of(target)
 
-    def backup(self, path: str | Path, progress: Progress = unseen) -> Stand:
+    def backup(self, path: str | Path, progress: Progress = unseen) -> Head:
         """Write the whole ledger to a file, while others write; return how far it goes.
 
         The file is proved before it takes its name. A backup of this ledger that is there is brought up
@@ -268,13 +268,7 @@ class Ledger:
     def head(self, known_at: Known = None) -> Head:
         """Return the size and root of the log, as it stood at an entry."""
         self._store.settle()
-        size = clocks.size(self._store) if known_at is None else known_at
-        return Head(size, tree.root(size, stored_hashes(self._store)))
-
-    def stand(self) -> Stand:
-        """Return how far the log goes: its size, and its root in hexadecimal."""
-        self._store.settle()
-        return Stand.of(self._store)
+        return Head.of(self._store, known_at)
 
     def entry_at(self, when: str) -> int:
         """Return the last entry of a time; raise :class:`Unreadable` where it is none."""

@@ -47,7 +47,8 @@ from claimledger.ledger.store.postgresql_server import (
     plain,
 )
 from claimledger.ledger.store.postgresql_shape import shape_damage
-from claimledger.ledger.store.postgresql_talk import Talk, columns_of
+from claimledger.ledger.store.postgresql_statements import columns_of
+from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.ledger.tables import ENTRY, LAYOUT, WORDS
 
 _BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",)
@@ -250,10 +251,7 @@ class PostgresStore(Store):
 
     def _roll_back(self) -> None:
         self._tail = None
-        self.talk.forget()
-        if self.talk.inside:
-            with suppress(psycopg.Error):
-                self.driver.execute("ROLLBACK")
+        self.talk.roll_back()
 
     @contextmanager
     def reading(self) -> Iterator[None]:

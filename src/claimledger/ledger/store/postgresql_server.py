@@ -34,6 +34,8 @@ def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
             driver.execute(
                 f"SET search_path = {address.place}, pg_catalog; SET client_encoding = 'UTF8'; "
                 f"SET jit = off; SET lock_timeout = {int(WAIT_SECONDS * 1000)}; "
+                # Behind the lock each statement has to see what was committed while it was waited for.
+                "SET default_transaction_isolation = 'read committed'; "
                 f"SET default_transaction_read_only = {'off' if writable else 'on'}; "
                 # A plan that is kept from when a ledger was small has to serve when it is large.
                 f"SET enable_seqscan = {'off' if writable else 'on'}"

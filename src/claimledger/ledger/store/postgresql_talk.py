@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -22,7 +22,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Dialect, Select, Table
 
 from claimledger.ledger.store.base import Assumed, Overtaken, Question
-from claimledger.ledger.store.postgresql_schema import quoted, type_of
+from claimledger.ledger.store.postgresql_statements import copying, insertion, sequencing
 from claimledger.ledger.store.prepared import written
 from claimledger.ledger.tables import ENTRY, HISTORY, LAYOUT
 
@@ -45,12 +45,6 @@ _FLUSH = "SELECT pg_logical_emit_message(true, 'claimledger', '')"
 """Its own commit is a synchronous one: with it everything before is on the disk, and writers that wait at the
 same time wait for one flush."""
 
-_MOVED = {("", "entry"): "v.entry + s.shift", ("history", "recorded_at"): "s.later"}
-"""What in the rows of the views moves with the entries."""
-
-_LISTS = ("text", "text", "text", "text", "text", "bytea")
-"""What ``SEQUENCE`` takes lists of."""
-
 _MOMENT = list(HISTORY.columns).index(HISTORY.c.recorded_at)
 
 
@@ -62,6 +56,7 @@ class Talk:
         self._dialect = dialect
         self._put: dict[Table, list[Sequence[Any]]] = {}
         self._waited = 0.0
+        self._ended = 0
         self._streams = 0
         self._known: dict[Select[Any], dict[Any, list[tuple[Any, ...]]]] = {}
         self._assumed: Assumed | None = None
@@ -154,14 +149,14 @@ class Talk:
         if not any(listed.values()):
             return
         self._known.clear()
-        if self._assumed or sum(map(len, (*self._put.values(), *listed.values()))) <= _FEW:
+        if sum(map(len, (*self._put.values(), *listed.values()))) <= _FEW:
             for table, rows in listed.items():
                 if rows:
                     self._put.setdefault(table, []).extend(rows)
             return
         self.send()
         for table, rows in listed.items():
-            with self.driver.cursor() as cursor, cursor.copy(_copying(table)) as copy:
+            with self.driver.cursor() as cursor, cursor.copy(copying(table)) as copy:
                 for row in rows:
                     copy.write_row(row)
 
@@ -203,7 +198,7 @@ class Talk:
         kinds, keys = zip(*assumed.standing, strict=True) if assumed.standing else ((), ())
         lists = (assumed.unused, kinds, keys, headers, payloads, salts)
         shape = tuple((table, len(rows)) for table, rows in put.items())
-        statement = _sequencing(tuple(map(len, lists)), shape)
+        statement = sequencing(tuple(map(len, lists)), shape)
         given: list[Any] = [LAYOUT, self._alone, moment]
         given += (one for listed in lists for one in listed)
         given += (cell for rows in put.values() for row in rows for cell in row)
@@ -224,6 +219,16 @@ class Talk:
         self._size = shift + len(entries)
         self.forget()
         return shift
+
+    def roll_back(self) -> None:
+        """End a transaction of which nothing is to stay, if one is open."""
+        self.forget()
+        if self.inside:
+            # psycopg takes a statement for prepared that it sent behind the one that failed, in one
+            # pipeline. A roll-back has it prepare all anew, but only one with words it has not seen yet.
+            self._ended += 1
+            with suppress(psycopg.Error):
+                self.driver.execute(f"ROLLBACK -- {self._ended}", prepare=False)
 
     def settle(self) -> None:
         """Have everything that was committed so far on the disk."""
@@ -253,65 +258,4 @@ class Talk:
             # psycopg's own placeholders cost more here than the insert: it does not keep what it read
             # of a statement with more than fifty of them.
             with RawCursor(self.driver) as cursor:
-                cursor.execute(_insertion(shape), cells, prepare=sum(map(len, put.values())) < 20)
-
-
-def columns_of(table: Table) -> str:
-    """Return a table's columns, as a statement lists them."""
-    return ", ".join(quoted(column.name) for column in table.columns)
-
-
-@lru_cache(maxsize=500)
-def _insertion(shape: tuple[tuple[Table, int], ...]) -> str:
-    """Return one statement that inserts so many rows into each of some tables."""
-    parts = []
-    number = 0
-    for table, count in shape:
-        rows = []
-        for _ in range(count):
-            cells = []
-            for column in table.columns:
-                number += 1
-                cells.append(f"${number}::{type_of(column)}")
-            rows.append(f"({', '.join(cells)})")
-        into = f"INSERT INTO {quoted(table.name)} ({columns_of(table)})"
-        parts.append(f"{into} VALUES {', '.join(rows)}")
-    first = [f"i{place} AS ({part})" for place, part in enumerate(parts[:-1])]
-    return (f"WITH {', '.join(first)} " if first else "") + parts[-1]
-
-
-@lru_cache(maxsize=500)
-def _sequencing(lengths: tuple[int, ...], shape: tuple[tuple[Table, int], ...]) -> str:
-    """Return one statement that sequences entries, and inserts so many rows of theirs into some tables."""
-    given = ["$1::bigint", "$2::boolean", "$3::text"]
-    number = len(given)
-    for kind, count in zip(_LISTS, lengths, strict=True):
-        # psycopg takes longer for an array of texts than for the texts.
-        held = ", ".join(f"${number + place}::{kind}" for place in range(1, count + 1))
-        given.append(f"ARRAY[{held}]::{kind}[]")
-        number += count
-    parts = [f"s AS (SELECT * FROM sequence({', '.join(given)}))"]
-    for place, (table, count) in enumerate(shape):
-        rows = []
-        for _ in range(count):
-            cells = []
-            for column in table.columns:
-                number += 1
-                cells.append(f"${number}::{type_of(column)}")
-            rows.append(f"({', '.join(cells)})")
-        names = [quoted(column.name) for column in table.columns]
-        moved = [
-            _MOVED.get((table.name, column.name), _MOVED.get(("", column.name), ""))
-            for column in table.columns
-        ]
-        held = ", ".join(one or f"v.{name}" for one, name in zip(moved, names, strict=True))
-        parts.append(
-            f"i{place} AS (INSERT INTO {quoted(table.name)} ({', '.join(names)}) SELECT {held} "
-            f"FROM s, (VALUES {', '.join(rows)}) AS v ({', '.join(names)}))"
-        )
-    return f"WITH {', '.join(parts)} SELECT shift FROM s"
-
-
-@lru_cache
-def _copying(table: Table) -> str:
-    return f"COPY {quoted(table.name)} ({columns_of(table)}) FROM STDIN"
+                cursor.execute(insertion(shape), cells, prepare=sum(map(len, put.values())) < 20)

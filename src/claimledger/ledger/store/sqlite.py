@@ -28,6 +28,7 @@ from claimledger.ledger.store.sqlite_file import (
     in_memory,
     in_turn,
     layout_of,
+    meant,
     recover,
     remove,
     take_name,
@@ -46,6 +47,9 @@ class SqliteStore(Store):
     def __init__(self, driver: sqlite3.Connection, path: Path | None, *, writable: bool) -> None:
         self.driver = driver
         self.path = path
+        self.meant = None if path is None else meant(path)
+        """The name it is told by: that which it is to have, while it is being made."""
+
         self.writable = writable
         self._engine = create_engine(
             "sqlite://",
@@ -60,7 +64,7 @@ class SqliteStore(Store):
     def _in_own_words(self, context: ExceptionContext) -> None:
         """Let an error of a single statement be told like those of a transaction."""
         if isinstance(context.original_exception, sqlite3.Error):
-            with _named(self.path):
+            with _named(self.meant):
                 raise context.original_exception
 
     @classmethod
@@ -72,7 +76,7 @@ class SqliteStore(Store):
         except FileExistsError:
             raise StoreError(f"{path} exists; a new ledger needs a new file") from None
         except OSError as error:
-            raise StoreError(f"{path} cannot be made: {error.strerror}") from None
+            raise StoreError(f"{meant(path)} cannot be made: {error.strerror}") from None
         store = cls(connect(path, "rw"), path, writable=True)
         try:
             store._prepare_writing()
@@ -149,7 +153,7 @@ class SqliteStore(Store):
         if self.driver.in_transaction:
             yield
             return
-        with _named(self.path):
+        with _named(self.meant):
             self._begin()
             try:
                 yield
@@ -179,6 +183,8 @@ class SqliteStore(Store):
                 return
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:
+                    if self.meant != self.path:
+                        raise  # what has no name yet is thrown away
                     raise StoreError(
                         f"{self.path}: the disk failed at the end of a write ({error}); it is whole in the "
                         "ledger or absent: look with `claimledger stats`. Importing it again writes nothing "
@@ -195,7 +201,7 @@ class SqliteStore(Store):
         if self.driver.in_transaction:
             yield
             return
-        with _named(self.path):
+        with _named(self.meant):
             self.driver.execute("BEGIN")
             try:
                 yield
@@ -211,7 +217,7 @@ class SqliteStore(Store):
     def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return a query's rows as the driver gives them."""
         asked = written(query, self._engine.dialect)
-        with _named(self.path):
+        with _named(self.meant):
             return self.driver.execute(asked.text, asked.in_order).fetchall()
 
     def tuples_by(
@@ -224,7 +230,7 @@ class SqliteStore(Store):
         bound = asked.in_order
         place = before.count("?")
         found: list[tuple[Any, ...]] = []
-        with _named(self.path):
+        with _named(self.meant):
             for start in range(0, len(wanted), _BATCH):
                 batch = wanted[start : start + _BATCH]
                 # A few lengths only, so that the driver knows the statement already.
@@ -238,7 +244,7 @@ class SqliteStore(Store):
     def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
         """Yield a query's rows as the driver gives them."""
         asked = written(query, self._engine.dialect)
-        with _named(self.path):
+        with _named(self.meant):
             # Not `yield from`: it would close the cursor of a ledger that was closed before.
             for row in self.driver.execute(asked.text, asked.in_order):  # noqa: UP028
                 yield row
@@ -281,7 +287,7 @@ class SqliteStore(Store):
 
     def scrub(self) -> None:
         """Rewrite the file without its free pages, and empty the write-ahead log."""
-        with _named(self.path):
+        with _named(self.meant):
             self.driver.execute("VACUUM")
             self.driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

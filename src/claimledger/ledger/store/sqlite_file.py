@@ -113,6 +113,18 @@ def in_turn(path: Path | None) -> Iterator[None]:
         os.close(folder)
 
 
+UNFINISHED = (".arriving", ".backup")
+"""Ends of the hidden names of files that get their own when they are whole."""
+
+
+def meant(path: Path) -> Path:
+    """Return the name that a person knows a file by."""
+    for end in UNFINISHED:
+        if path.name.startswith(".") and path.name.endswith(end):
+            return meant(path.with_name(path.name[1:].removesuffix(end)))
+    return path
+
+
 def remove(path: Path) -> None:
     """Remove a file and what SQLite keeps beside it."""
     for end in ("", "-wal", "-shm", "-journal"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from claimledger.errors import StoreError
+from claimledger.ledger.head import Head
 from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store
@@ -12,10 +13,10 @@ from claimledger.ledger.store.opening import arriving, open_store
 from claimledger.ledger.store.sqlite_file import remove, replace, take_name
 from claimledger.ledger.verify import verify
 from claimledger.ledger.writing import moving
-from claimledger.ledger.writing.receiving import Stand, parting
+from claimledger.ledger.writing.receiving import parting
 
 
-def back_up(store: Store, path: Path, progress: Progress = unseen) -> Stand:
+def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
     """Write a whole ledger to a file while others go on writing; return how far it goes.
 
     A backup that is there is brought up to date. One of another ledger, one that forked, or one that
@@ -52,14 +53,14 @@ def open_whole(path: Path) -> Store:
     return open_store(path)
 
 
-def prove(store: Store, progress: Progress, name: str) -> Stand:
+def prove(store: Store, progress: Progress, name: str) -> Head:
     """Verify a ledger; raise :class:`StoreError` with what is wrong first."""
     with store.reading():
         verdict = verify(store, progress)
     if not verdict.clean:
         more = f" (and {len(verdict.faults) - 1} more)" if len(verdict.faults) > 1 else ""
         raise StoreError(f"{name}: {verdict.faults[0]}{more}; nothing was kept of it")
-    return Stand(verdict.size, verdict.root.hex())
+    return Head(verdict.size, verdict.root)
 
 
 def _follows(store: Store, path: Path) -> None:

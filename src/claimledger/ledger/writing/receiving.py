@@ -18,6 +18,7 @@ from sqlalchemy import select, update
 from claimledger.errors import StoreError
 from claimledger.ledger import rebuild, tree
 from claimledger.ledger.canonical import canonical, parse
+from claimledger.ledger.head import Head
 from claimledger.ledger.log import FORMAT, Entry, Payload, digest_of
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store
@@ -26,26 +27,12 @@ from claimledger.ledger.writing.append import moment_of, stored_hashes
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
-    """How far a log goes: its size, and the root of its tree in hexadecimal."""
-
-    size: int
-    root: str
-
-    @classmethod
-    def of(cls, store: Store, at: int | None = None) -> Stand:
-        """Return how far a ledger goes, or stood at an entry."""
-        count = size(store) if at is None else at
-        return cls(count, tree.root(count, stored_hashes(store)).hex())
-
-
-@dataclass(frozen=True, slots=True)
 class Strand:
     """Entries of a log between two stands, each with the place it was read from."""
 
     name: str
-    begins: Stand
-    ends: Stand
+    begins: Head
+    ends: Head
     entries: Iterable[tuple[str, Entry]]
 
 
@@ -86,14 +73,14 @@ def receive(store: Store, strand: Strand) -> int:
                 f"{strand.name} goes on from entry {strand.begins.size}, and the ledger ends at "
                 f"{count}: take what comes between first"
             )
-        if Stand.of(store, strand.begins.size) != strand.begins:
+        if Head.of(store, strand.begins.size) != strand.begins:
             raise StoreError(
                 f"{strand.name} is of another ledger, or of one that forked: up to entry "
                 f"{strand.begins.size}, where it begins, the two have different roots"
             )
         receiving = _Receiving(store, strand, count)
         receiving.all()
-        if Stand.of(store) != strand.ends and receiving.last > count:
+        if Head.of(store) != strand.ends and receiving.last > count:
             raise StoreError(
                 f"{strand.name} does not give the root that it tells; nothing was written"
             )
@@ -199,12 +186,12 @@ def parting(one: Store, other: Store) -> int | None:
 
 def strand_lines(store: Store, since: int) -> Iterator[dict[str, Any]]:
     """Yield the lines of a strand: where it begins and ends, then its entries."""
-    ends = Stand.of(store)
-    begins = Stand.of(store, since)
+    ends = Head.of(store)
+    begins = Head.of(store, since)
     yield {
         "claimledger": "entries", "format": FORMAT,
-        "begins": {"size": begins.size, "root": begins.root},
-        "ends": {"size": ends.size, "root": ends.root},
+        "begins": {"size": begins.size, "root": begins.root.hex()},
+        "ends": {"size": ends.size, "root": ends.root.hex()},
     }  # fmt: skip
     for first in range(since + 1, ends.size + 1, 1000):
         last = min(first + 999, ends.size)

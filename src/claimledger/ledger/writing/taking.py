@@ -113,7 +113,7 @@ def take(
     source = iter(incoming)
     if isinstance(incoming, Sequence) and len(incoming) <= _FORESEEN:
         given = [one for one in incoming if isinstance(one, Given)]
-        plain = not amend and len(given) == len(incoming)
+        plain = not amend and len(given) == len(incoming) <= _ASSUMED
         store.foresee(partial(_questions, given), _assumed(given) if plain else None)
     try:
         with without_collecting(), store.writing():
@@ -133,6 +133,10 @@ def take(
 
 _FORESEEN = 50
 """Records up to which a write is so small that the turns it takes cost more than what it asks."""
+
+
+_ASSUMED = 20
+"""Records up to which a write is so small that it is sent whole, before the store was asked anything."""
 
 
 def _questions(given: list[Given]) -> list[tuple[Any, Any, list[Any]]]:
