@@ -98,13 +98,28 @@ def _days_first_recorded(store: Store, kind: str, keys: Only) -> dict[str, int]:
 def _claims(known_at: Known) -> Select[Any]:
     columns = "key entry claimant grounds asserted asserted_earliest asserted_latest about"
     columns += " about_earliest about_latest"
-    return _columns("claim", columns).where(standing_at(MIRRORS["claim"], known_at))
+    table = MIRRORS["claim"]
+    return _columns("claim", columns).where(standing_at(table, known_at)).order_by(table.c.entry)
 
 
 @kept
-def _live_claims(known_at: Known) -> Select[Any]:
-    here = (HISTORY.c.kind == "claim", HISTORY.c.action.in_(("record", "amend")))
+def _live(kind: str, known_at: Known) -> Select[Any]:
+    here = (HISTORY.c.kind == kind, HISTORY.c.action.in_(("record", "amend")))
     return select(HISTORY.c.entry).where(*here, standing_at(HISTORY, known_at))
+
+
+def _with_keys(
+    store: Store, kind: str, query: Select[Any], keys: Only, known_at: Known
+) -> list[tuple[Any, ...]]:
+    """Return a query's rows of a kind's table: all, or those with some keys, which history has an index of.
+
+    The key must be the first column that is asked for.
+    """
+    table = MIRRORS[kind]
+    if keys is None or len(keys) >= _SCANNED:
+        return _rows(store, query, table.c.key, keys)
+    live = store.tuples_by(_live(kind, known_at), HISTORY.c.key, sorted(keys))
+    return store.tuples_by(query, table.c.entry, [entry for (entry,) in live])
 
 
 def _columns(table: str, names: str) -> Select[Any]:
@@ -113,13 +128,7 @@ def _columns(table: str, names: str) -> Select[Any]:
 
 def claims_of(store: Store, names: Names, keys: Only, known_at: Known) -> dict[str, CutClaim]:
     """Return the claims with these keys that stood then, or all, with what they cite and count."""
-    table = MIRRORS["claim"]
-    query = _claims(known_at)
-    if keys is None or len(keys) >= _SCANNED:
-        rows = _rows(store, query.order_by(table.c.entry), table.c.key, keys)
-    else:
-        live = store.tuples_by(_live_claims(known_at), HISTORY.c.key, sorted(keys))
-        rows = store.tuples_by(query, table.c.entry, [entry for (entry,) in live])
+    rows = _with_keys(store, "claim", _claims(known_at), keys, known_at)
     recorded = _days_first_recorded(
         store, "claim", None if keys is None else {row[0] for row in rows}
     )
@@ -273,8 +282,11 @@ def _cited(known_at: Known) -> Select[Any]:
 
 @kept
 def _captures(known_at: Known) -> Select[Any]:
-    columns = _columns("capture", "source captured_at_latest")
-    return columns.where(standing_at(MIRRORS["capture"], known_at))
+    table = MIRRORS["capture"]
+    query = select(POINTER.c.key, table.c.captured_at_latest)
+    query = query.join(table, table.c.entry == POINTER.c.entry)
+    here = (POINTER.c.kind == "source", POINTER.c.field == "source")
+    return query.where(*here, standing_at(table, known_at))
 
 
 @kept
@@ -284,7 +296,7 @@ def _named_parties(known_at: Known) -> Select[Any]:
 
 
 def _sources(store: Store, names: Names, keys: set[str], known_at: Known) -> dict[str, CutSource]:
-    rows = store.tuples_by(_cited(known_at), MIRRORS["source"].c.key, sorted(keys))
+    rows = _with_keys(store, "source", _cited(known_at), keys, known_at)
     names.learn("party", {publisher for _, publisher, *_ in rows if publisher})
     found = {}
     for key, publisher, authors, published, published_latest, accessed_latest, removed in rows:
@@ -297,7 +309,10 @@ def _sources(store: Store, names: Names, keys: set[str], known_at: Known) -> dic
             removed is not None,
         )
     if store.value(_ANY_CAPTURE) is not None:
-        for source, day in store.tuples(_captures(known_at)):
+        wanted = names.others("source", keys)
+        captures = _rows(store, _captures(known_at), POINTER.c.key, wanted)
+        names.learn("source", {source for source, _ in captures})
+        for source, day in captures:
             if held := found.get(names.of("source", source)):
                 held.captured = True
                 if day is not None:
@@ -306,7 +321,7 @@ def _sources(store: Store, names: Names, keys: set[str], known_at: Known) -> dic
 
 
 def _parties(store: Store, names: Names, keys: set[str], known_at: Known) -> dict[str, CutParty]:
-    rows = store.tuples_by(_named_parties(known_at), MIRRORS["party"].c.key, sorted(keys))
+    rows = _with_keys(store, "party", _named_parties(known_at), keys, known_at)
     names.learn("party", {above for *_, above in rows if above})
     return {
         key: CutParty(
