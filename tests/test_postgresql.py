@@ -250,3 +250,18 @@ def test_what_a_write_assumed_and_is_not_so_is_asked(path: Where, ledger: Ledger
     with pytest.raises(BadInput, match="was withdrawn"):
         record(ledger, [new | {"key": "d", "claimant": ["two"]}])
     assert ledger.verify().clean
+
+
+@ONLY_SERVERS  # a file's writer sets what it needs for each transaction
+def test_what_is_acknowledged_waits_for_the_disk_whatever_the_default(
+    path: Where, ledger: Ledger
+) -> None:
+    with Raw(path) as raw:
+        raw.run("ALTER DATABASE postgres SET synchronous_commit = off")
+    try:
+        with Ledger.open(path, writable=True) as other:
+            asked = other._store.connection.exec_driver_sql("SHOW synchronous_commit")
+            assert asked.scalar() == "on"
+    finally:
+        with Raw(path) as raw:
+            raw.run("ALTER DATABASE postgres RESET synchronous_commit")

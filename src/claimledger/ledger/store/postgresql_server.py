@@ -38,7 +38,10 @@ def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
                 "SET default_transaction_isolation = 'read committed'; "
                 f"SET default_transaction_read_only = {'off' if writable else 'on'}; "
                 # A plan that is kept from when a ledger was small has to serve when it is large.
-                f"SET enable_seqscan = {'off' if writable else 'on'}"
+                f"SET enable_seqscan = {'off' if writable else 'on'}; "
+                # What is acknowledged is on the disk, whatever the server's default is.
+                "SELECT set_config('synchronous_commit', 'on', false) "
+                "WHERE current_setting('synchronous_commit') = 'off'"
             )
         except BaseException:
             driver.close()
