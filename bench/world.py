@@ -150,9 +150,12 @@ def build(path: Path, claims: int, seed: int = 1) -> None:
     chance = random.Random(seed)
     with Ledger.create(path) as ledger:
         ledger.take(read_files([str(case)]), by="bench")
-        with ledger.writing():
+
+        def change() -> None:
             for n in chance.sample(range(claims), claims // 1000):
                 ledger.amend("claim", f"c{n}", {"note": "read again"}, by="bench", reason="a slip")
             for n in chance.sample(range(claims // 2, claims), claims // 2000):
                 ledger.withdraw("claim", f"c{n}", by="bench", reason="a slip", cascade=True)
+
+        ledger.together(change)
     case.unlink()

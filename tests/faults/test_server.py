@@ -47,7 +47,7 @@ def test_a_line_that_is_cut_inside_a_write_leaves_nothing_of_it(
     before = ledger.head()
 
     def write() -> None:
-        with ledger.writing():
+        with ledger._store.writing():
             ledger.record(party("p1"), by="T")
             cut(pid_of(ledger))
             ledger.record(party("p2"), by="T")
