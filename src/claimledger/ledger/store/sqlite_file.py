@@ -60,6 +60,10 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
         (layout,) = driver.execute("PRAGMA user_version").fetchone()
         driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
     except sqlite3.Error as error:
+        if meant(path) != path:  # it was only just made, beside what it is to be
+            raise StoreError(
+                f"{meant(path)}: reading or writing failed ({error}); nothing was written"
+            ) from None
         leftover = [end for end in ("-journal", "-wal") if Path(f"{path}{end}").exists()]
         if leftover and not isinstance(error, sqlite3.NotSupportedError):
             raise StoreError(
