@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -18,7 +16,7 @@ import pytest
 from claimledger.errors import BadInput
 from claimledger.ledger import Ledger, Where
 from claimledger.records.check import record_of
-from hostile import HOSTILE, filled
+from hostile import HOSTILE, csv_rows, filled
 from stores import ONLY_FILES
 
 Call = Callable[..., Any]
@@ -120,8 +118,7 @@ def see_markdown(text: str) -> None:
 
 
 def see_csv(text: str) -> None:
-    csv.field_size_limit(10_000_000)
-    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    rows = csv_rows(text)
     assert len({len(row) for row in rows}) == 1
     assert not [cell for row in rows for cell in row if cell[:1] in set("=+-@\t\r")]
 

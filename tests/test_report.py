@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from html.parser import HTMLParser
@@ -16,7 +14,7 @@ from claimledger.publish.audit import audit
 from claimledger.publish.formats import AUDIT, REPORT, writer
 from claimledger.publish.formats.csv import safe
 from claimledger.publish.report import report
-from hostile import HOSTILE, filled
+from hostile import HOSTILE, csv_rows, filled
 from small_cases import case, record
 
 
@@ -71,7 +69,7 @@ def test_no_text_of_a_record_does_anything(hostile: Ledger) -> None:
 
 
 def test_csv_cells_are_no_formulas(hostile: Ledger) -> None:
-    rows = list(csv.reader(io.StringIO(pages(hostile)["report.csv"].removeprefix("\ufeff"))))
+    rows = csv_rows(pages(hostile)["report.csv"])
     assert len(rows) > len(HOSTILE)
     assert len({len(row) for row in rows}) == 1
     for cell in (cell for row in rows for cell in row):

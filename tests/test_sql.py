@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from claimledger.errors import ClaimledgerError
+from claimledger.ledger import Ledger, Where
+from hostile import filled
+from small_cases import case, record
+from stores import ONLY_FILES, ONLY_SERVERS, server
 
 SOURCE = Path(__file__).parent.parent / "src" / "claimledger"
 SQL = re.compile(
@@ -25,7 +37,10 @@ OUR_OWN = {
     "quoted(self.name(role))", "quoted(self.name(other))", "quoted(user)", "quoted(table)", "quoted(function)",
     "quoted(made.name)", "quoted(column.name)",
     "', '.join(columns)", "', '.join(rows)", "', '.join(first)", "', '.join(map(quoted, held))",
-    "', '.join(cells)", "STANDING.format(schema=schema)",
+    "', '.join(cells)", "', '.join(parts)",
+    # what functions of ours take and do, and lists of places
+    "given", "body.format(schema=schema)", "', '.join(given)",
+    "_into(table)", "_moved(table)", "_values(table, rows, number)",
 }  # fmt: skip
 
 
@@ -71,3 +86,84 @@ def test_no_statement_is_written_outside_the_stores() -> None:
                 names = {alias.name for alias in node.names}
                 # `tables.py` writes the conditions of its own indexes with it.
                 assert "text" not in names or path.name == "tables.py"
+
+
+MARK = "quokka7193"
+
+
+def everything(where: Where, folder: Path) -> None:
+    """Let a word stand in every text of a ledger, and ask for it in every way."""
+    with Ledger.open(where, writable=True) as ledger:
+        filled(ledger, [f"{MARK} said so"])
+        key = f"{MARK}-key"
+        record(ledger, case([f"{key}: {MARK}-party obs"]), by=MARK)
+        many = [{"kind": "party", "key": f"{MARK}-{n}", "name": MARK} for n in range(300)]
+        record(ledger, many, by=MARK)
+        ledger.amend("claim", key, {"note": MARK, "language": "en"}, by=MARK, reason=MARK)
+        for query in (MARK, f'"{MARK} said"', f"{MARK}*"):
+            assert ledger.search(query)
+        ledger.like(f"{MARK} said", 3)
+        ledger.near_keys(f"{MARK}-kye")
+        ledger.history(key)
+        ledger.with_key(key)
+        ledger.neighbourhood([key])
+        ledger.keys_about([MARK, "topic"])
+        ledger.referrers("party", [f"{MARK}-party"])
+        with suppress(ClaimledgerError):
+            ledger.grant("reader", MARK)
+        ledger.move(folder / "moved.db")
+        ledger.backup(folder / "kept.db")
+        size = ledger.head().size
+        strand = list(ledger.strand(size - 3))
+        assert MARK in str(strand)
+        ledger.withdraw("claim", key, by=MARK, reason=MARK, cascade=True)
+        ledger.redact("claim", key, by=MARK, reason=MARK)
+        ledger.rebuild()
+        assert ledger.verify().clean
+
+
+@ONLY_SERVERS  # the server itself writes down what it was asked
+def test_no_value_reaches_a_server_inside_a_statement(
+    path: Where, ledger: Ledger, tmp_path: Path
+) -> None:
+    told = {"log_statement": "'all'", "log_parameter_max_length": "0"}
+    with psycopg.connect(server().get_uri(), autocommit=True) as keeper:
+        for name, value in told.items():
+            keeper.execute(f"ALTER SYSTEM SET {name} = {value}")
+        keeper.execute("SELECT pg_reload_conf()")
+    start = server().log.stat().st_size
+    try:
+        everything(path, tmp_path)
+    finally:
+        with psycopg.connect(server().get_uri(), autocommit=True) as keeper:
+            for name in told:
+                keeper.execute(f"ALTER SYSTEM RESET {name}")
+            keeper.execute("SELECT pg_reload_conf()")
+    with server().log.open("rb") as held:
+        held.seek(start)
+        asked = held.read().decode()
+    assert asked.count("statement: ") + asked.count("execute ") > 100  # it does look
+    assert MARK not in asked
+
+
+@ONLY_FILES  # where there is no server to ask, the driver is
+def test_no_value_reaches_a_file_inside_a_statement(
+    path: Where, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Listening(sqlite3.Connection):
+        def execute(self, statement: str, *given: Any) -> sqlite3.Cursor:
+            asked.append(statement)
+            return super().execute(statement, *given)
+
+        def executemany(self, statement: str, given: Iterable[Any], /) -> sqlite3.Cursor:
+            asked.append(statement)
+            return super().executemany(statement, given)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Listening))
+    ledger.close()
+    everything(path, tmp_path)
+    assert len(asked) > 100  # it does listen
+    assert not [statement for statement in asked if MARK in statement]

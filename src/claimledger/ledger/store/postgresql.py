@@ -169,11 +169,11 @@ class PostgresStore(Store):
         if self.talk.inside:
             return work()
         end = time.monotonic() + WAIT_SECONDS
-        self._again = True  # what is done without the lock can have to be done again, with it
+        self._again = True  # first without the lock, which may have to be done again with it
         try:
             return work()
         except Overtaken:
-            self._again = False
+            pass
         finally:
             self._again = False
         while True:
