@@ -155,7 +155,7 @@ def test_every_error_is_told_with_its_place(ledger: Ledger, tmp_path: Path) -> N
         ("a.jsonl", '{"kind": "party", "name": "A"}\n{"kind": "par', "a.jsonl:2: is cut off"),
         ("a.yaml", "- {kind: party, name: [", "is no YAML"),
         ("a.json", "[" * 100_000, "nested deeper than 40"),
-        ("a.yaml", "[" * 100_000, "nested"),
+        ("a.yaml", "[" * 100_000, "nested deeper than 40"),
         ("a.jsonl", '{"a":' * 100_000, "nested deeper than 40"),
         ("a.json", '[{"kind": "party", "name": "A", "name": "B"}]', "gives 'name' twice"),
         ("a.jsonl", '{"kind": "party", "name": "A", "name": "B"}', "gives 'name' twice"),

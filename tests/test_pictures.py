@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from functools import partial
+from importlib.util import find_spec
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import pytest
+import resvg_py
 
+from claimledger.errors import Unreadable
 from claimledger.ledger import Ledger
 from claimledger.publish.pictures import exports
 from claimledger.publish.pictures.layout import HEIGHT, WIDEST, WIDTH, place
@@ -171,8 +175,25 @@ def test_graphml_is_read_back_by_networkx(many: Ledger) -> None:
     assert graph.nodes["new"]["standing"] == "single-origin"
 
 
-def test_png_shows_letters(many: Ledger) -> None:
-    assert exports.png(graph_svg(drawn(many)), 0.5).startswith(b"\x89PNG")
+def test_png_shows_letters(many: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a font that comes with the tests: a machine need not have one."""
+    fonts = str(Path(str(find_spec("font_source_sans_pro").origin)).parent)  # type: ignore[union-attr]
+    render = partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
+    svg = graph_svg(drawn(many))
+    mute = bytes(render(svg_string=svg, zoom=0.5))
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", partial(render, font_dirs=[fonts]))
+    told = exports.png(svg, 0.5)
+    assert told.startswith(b"\x89PNG")
+    assert len(told) > 1.2 * len(mute)  # letters are most of a picture
+
+
+def test_without_a_font_png_is_refused_in_words(
+    many: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", without)
+    with pytest.raises(Unreadable, match="no font"):
+        exports.png(graph_svg(drawn(many)))
 
 
 def test_a_timeline_holds_every_figure_as_it_is(many: Ledger) -> None:

@@ -53,6 +53,9 @@ def parse_yaml(text: str, file: str) -> Parsed:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "is no YAML"
         line = mark.line + 1 if mark else 0
+        if "nesting" in what:  # libyaml looks ahead, and from 0.2.6 on has a bound of its own
+            what = f"is nested deeper than {DEEPEST} levels"
+            raise BadInput([Problem(what, file=file, line=line)]) from None
         raise BadInput([Problem(f"is no YAML: {what}", file=file, line=line)]) from None
     except RecursionError:
         raise BadInput([Problem("is nested too deeply", file=file)]) from None

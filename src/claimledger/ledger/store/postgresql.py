@@ -25,18 +25,10 @@ from sqlalchemy.pool import StaticPool
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
 from claimledger.ledger.store.base import Assumed, Found, Overtaken, Question, Store, Tail
+from claimledger.ledger.store.postgresql_renewal import renew, scrub, stray_bytes
 from claimledger.ledger.store.postgresql_roles import Roles
-from claimledger.ledger.store.postgresql_schema import (
-    CALLED,
-    FOUND,
-    FUNCTIONS,
-    HEAD,
-    guarding,
-    making,
-    quoted,
-    tables_made,
-    viewing,
-)
+from claimledger.ledger.store.postgresql_schema import HEAD, making, quoted
+from claimledger.ledger.store.postgresql_search import matching
 from claimledger.ledger.store.postgresql_server import (
     PROGRAM,
     WAIT_SECONDS,
@@ -49,7 +41,7 @@ from claimledger.ledger.store.postgresql_server import (
 from claimledger.ledger.store.postgresql_shape import shape_damage
 from claimledger.ledger.store.postgresql_statements import columns_of
 from claimledger.ledger.store.postgresql_talk import Talk
-from claimledger.ledger.tables import ENTRY, LAYOUT, WORDS
+from claimledger.ledger.tables import ENTRY, LAYOUT
 
 _BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",)
 _BATCH = 20_000
@@ -75,7 +67,7 @@ class PostgresStore(Store):
         self._tail: Tail | None = None
         self._foreseen: Callable[[], Sequence[Question]] = tuple
         self._assumed: Assumed | None = None
-        self._again = False
+        self._assuming = False
         self._engine = create_engine(
             "postgresql+psycopg://",
             creator=lambda: driver,
@@ -144,12 +136,9 @@ class PostgresStore(Store):
                 self.create()
             return
         make_room(self.driver, self.address)
-        self._run(*making(self.address.place))
+        self.talk.execute(";\n".join(making(self.address.place)))
         head = f"INSERT INTO {HEAD} VALUES (true, %s, %s)"
         self.talk.execute(head, (PROGRAM, LAYOUT))
-
-    def _run(self, *statements: str) -> None:
-        self.talk.execute(";\n".join(statements))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -168,32 +157,25 @@ class PostgresStore(Store):
         """Do one whole write; again where the server refused it because of others."""
         if self.talk.inside:
             return work()
-        end = time.monotonic() + WAIT_SECONDS
-        self._again = True  # first without the lock, which may have to be done again with it
+        self._assuming = True  # once: where what is assumed is not so, the write asks
         try:
             return work()
         except Overtaken:
             pass
         finally:
-            self._again = False
-        while True:
-            try:
-                return work()
-            except Overtaken:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(random.uniform(*_GENTLE))
+            self._assuming = False
+        return _until_done(work)
 
     def _begin(self) -> None:
         """Begin, and wait for the lock; what others committed meanwhile is seen from then on."""
         foreseen, assumed = self._foreseen, self._assumed
         self.foresee(tuple, None)
         self.shift = 0
-        if assumed and self._again and not self.outdated:
+        if assumed and self._assuming and not self.outdated:
             self.talk.assume(assumed)
             self._tail = Tail(0, None, None)
             return
-        layout = self.again(lambda: self._begun(foreseen()))
+        layout = _until_done(lambda: self._begun(foreseen()))
         if layout != LAYOUT and not self.outdated:
             self._roll_back()
             raise StoreError(
@@ -320,41 +302,13 @@ class PostgresStore(Store):
         """Do nothing: the words leave the index with their row, and its pages with :meth:`scrub`."""
 
     def matching(self, phrases: Sequence[Sequence[str]], most: int) -> Iterator[int]:
-        """Yield the entries whose words hold every phrase, newest first; a last ``*`` is a prefix.
-
-        The index finds the words; that they stand together is seen in the text itself, because a vector
-        knows no places past 16,383.
-        """
-        words = " & ".join(_lexeme(word) for phrase in phrases for word in phrase)
-        query = f"SELECT entry FROM search_words WHERE {FOUND} @@ %s::tsquery"
-        given: list[Any] = [f"({words}) | '*'"]
-        for phrase in phrases:
-            end = "" if phrase[-1].endswith("*") else " "
-            query += " AND position(%s in ' ' || words || ' ') > 0"
-            given.append(f" {' '.join(phrase).rstrip('*')}{end}")
-        found = self.talk.execute(f"{query} ORDER BY entry DESC LIMIT %s", (*given, most))
-        for (entry,) in found.fetchall():
+        """Yield the entries whose words hold every phrase, newest first; a last ``*`` is a prefix."""
+        for (entry,) in self.talk.execute(*matching(phrases, most)).fetchall():
             yield entry
 
     def empty_views(self) -> None:
         """Remove the views, and make them anew as this program has them."""
-        schema = self.address.place
-        tables = self.talk.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = %s", (self.address.schema,)
-        ).fetchall()
-        for (name,) in tables:
-            if name not in ("entry", HEAD):
-                self._run(f"DROP TABLE {schema}.{quoted(name)}")
-        triggers = self.talk.execute(
-            "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal",
-            (f"{schema}.entry",),
-        ).fetchall()
-        for (name,) in triggers:
-            self._run(f"DROP TRIGGER {quoted(name)} ON {schema}.entry")
-        self._run(*(f"DROP FUNCTION IF EXISTS {schema}.{name}" for name in (*FUNCTIONS, *CALLED)))
-        self._run(*guarding(schema), *viewing(schema))
-        self.talk.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
-        Roles(self.driver, self.address.schema).renew()
+        renew(self.talk, self.address)
         self.outdated = False
 
     @cached_property
@@ -381,22 +335,12 @@ class PostgresStore(Store):
     def scrub(self) -> None:
         """Write the tables and their indexes anew, without what was deleted."""
         with named(self.address):
-            for table in tables_made():
-                self._run(f"VACUUM (FULL) {self.address.place}.{quoted(table.name)}")
-            with suppress(psycopg.Error):  # what it frees the server writes over sooner
-                self._run("CHECKPOINT")
+            scrub(self.talk, self.address)
 
     def stray_bytes(self, texts: Sequence[bytes]) -> list[bytes]:
         """Return those of the texts that still stand in the log or in the search words."""
-        found = []
-        for text in texts:
-            sought = text.decode()
-            for table, column in ((ENTRY, "payload"), (WORDS, "words")):
-                query = f"SELECT 1 FROM {table.name} WHERE position(%s in {column}) > 0 LIMIT 1"
-                if self.talk.execute(query, (sought,)).fetchone():
-                    found.append(text)
-                    break
-        return found
+        with named(self.address):
+            return stray_bytes(self.talk, texts)
 
     def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
@@ -443,15 +387,21 @@ class PostgresStore(Store):
         self.driver.close()
 
 
+def _until_done(work: Callable[[], Found]) -> Found:
+    """Do something until others are not in its way any more; raise :class:`Overtaken` after a minute."""
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return work()
+        except Overtaken:
+            if time.monotonic() > end:
+                raise
+            time.sleep(random.uniform(*_GENTLE))
+
+
 @lru_cache
 def _by_entry(table: Table) -> str:
     order = ", ".join(quoted(column.name) for column in table.primary_key.columns)
     number = "number" if table is ENTRY else "entry"
     where = f"WHERE {number} BETWEEN %s AND %s ORDER BY {order}"
     return f"SELECT {columns_of(table)} FROM {quoted(table.name)} {where}"
-
-
-def _lexeme(word: str) -> str:
-    prefix = ":*" if word.endswith("*") else ""
-    bare = word.rstrip("*").replace("\\", "\\\\").replace("'", "''")
-    return f"'{bare}'{prefix}"

@@ -21,6 +21,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
+from claimledger.ledger.store import sqlite_search as search
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.prepared import MANY, written
 from claimledger.ledger.store.sqlite_file import (
@@ -251,24 +252,15 @@ class SqliteStore(Store):
 
     def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
         """Add records' words to the full-text index."""
-        self.driver.executemany("INSERT INTO search (rowid, words) VALUES (?, ?)", rows)
+        search.index(self.driver, rows)
 
     def forget_words(self, rows: Sequence[tuple[int, str]]) -> None:
-        """Take words out of the index and merge it whole, which drops what was taken out."""
-        self.driver.executemany(
-            "INSERT INTO search (search, rowid, words) VALUES ('delete', ?, ?)", rows
-        )
-        self.driver.execute("INSERT INTO search (search) VALUES ('optimize')")
+        """Take words out of the index, so that no trace is left."""
+        search.forget(self.driver, rows)
 
     def matching(self, phrases: Sequence[Sequence[str]], most: int) -> Iterator[int]:
         """Yield the entries whose words hold every phrase, newest first; a last ``*`` is a prefix."""
-        query = " AND ".join(_phrase(words) for words in phrases)
-        found = self.driver.execute(
-            "SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?",
-            (query, most),
-        )
-        for (entry,) in found:
-            yield entry
+        return search.matching(self.driver, phrases, most)
 
     def empty_views(self) -> None:
         """Remove every row of every view, and make the views anew as this program has them."""
@@ -336,27 +328,8 @@ class SqliteStore(Store):
                 yield "file", str(line)
 
     def search_damage(self) -> Iterator[tuple[str, str]]:
-        """Yield what differs between the full-text index and the words it is made from.
-
-        FTS5 compares them itself, but only on a connection that may write: it is done on a copy of
-        the pages in memory, so that reading never changes the file.
-        """
-        target = self.driver
-        copy: sqlite3.Connection | None = None
-        try:
-            if not self.writable:
-                copy = sqlite3.connect("")
-                self.driver.backup(copy)
-                target = copy
-            target.execute("INSERT INTO search (search, rank) VALUES ('integrity-check', 1)")
-            options = target.execute("SELECT k, v FROM search_config").fetchall()
-            if options != [("version", 4)]:
-                yield "search_config", f"holds {options!r}"
-        except sqlite3.DatabaseError as error:
-            yield "search", f"does not hold the words of search_words: {error}"
-        finally:
-            if copy is not None:
-                copy.close()
+        """Yield what differs between the full-text index and the words it is made from."""
+        return search.damage(self.driver, writable=self.writable)
 
     def close(self) -> None:
         """Close the file; the last writer leaves it with no journal beside it."""
@@ -413,11 +386,6 @@ def _by_entry(table: Table) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _phrase(words: Sequence[str]) -> str:
-    prefix = "*" if words[-1].endswith("*") else ""
-    return '"' + " ".join(words).rstrip("*") + '"' + prefix
 
 
 def _holds(file: Path, text: bytes) -> bool:

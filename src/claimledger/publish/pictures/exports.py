@@ -66,17 +66,33 @@ def graphml(scene: Scene) -> str:
     return "\n".join(nx.generate_graphml(graph)) + "\n"
 
 
+FAMILIES = (
+    "DejaVu Sans", "Noto Sans", "Liberation Sans", "Arial", "Helvetica", "Segoe UI", "Ubuntu", "Cantarell",
+    "Source Sans Pro", "Roboto", "Open Sans", "FreeSans", "Nimbus Sans", "Verdana",
+)  # fmt: skip
+"""What a machine's plain font may be called: resvg knows ``sans-serif`` by one name, and asks no system."""
+
+
 def png(svg: str, zoom: float = 2.0) -> bytes:
     """Return an SVG as PNG; raise :class:`Unreadable` where the machine has no font to write with."""
+    import resvg_py
+
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg, zoom=zoom, sans_serif_family=_family()))
+
+
+def _family() -> str:
+    """Return a font that this machine draws letters with.
+
+    Without one the letters would be left out, and nobody would be told.
+    """
     import resvg_py
 
     from claimledger.errors import Unreadable
 
     probe = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">{}</svg>'
-    written = resvg_py.svg_to_bytes(
-        svg_string=probe.format('<text y="15" font-family="sans-serif">claim</text>')
-    )
-    if bytes(written) == bytes(resvg_py.svg_to_bytes(svg_string=probe.format(""))):
-        # Without a font the letters would be left out, and nobody would be told.
-        raise Unreadable("this machine has no font to draw letters with; use --format svg")
-    return bytes(resvg_py.svg_to_bytes(svg_string=svg, zoom=zoom))
+    letters = probe.format('<text y="15" font-family="sans-serif">claim</text>')
+    empty = bytes(resvg_py.svg_to_bytes(svg_string=probe.format("")))
+    for family in FAMILIES:
+        if bytes(resvg_py.svg_to_bytes(svg_string=letters, sans_serif_family=family)) != empty:
+            return family
+    raise Unreadable("this machine has no font to draw letters with; use --format svg")
