@@ -89,7 +89,8 @@ def _say_marked(text: str, marks: tuple[tuple[int, int], ...]) -> None:
     shown += printable(text[max(at, first) : max(at, first) + 120])
     lead = "…" if first else ""
     tail = "…" if max(at, first) + 120 < len(text) else ""
-    from claimledger.cli.output import width, wrapped
+    from claimledger.cli.output import width
+    from claimledger.publish.wrapping import wrapped
 
     for line in wrapped(lead + shown + tail, width(), 4):
         click.echo(line.replace("\x02", "\x1b[1m").replace("\x03", "\x1b[0m"))

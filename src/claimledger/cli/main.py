@@ -180,7 +180,8 @@ def _see_arguments() -> None:
 
 
 def _tell(error: ClaimledgerError) -> None:
-    from claimledger.cli.output import printable, width, wrapped
+    from claimledger.cli.output import printable, width
+    from claimledger.publish.wrapping import wrapped
 
     if "--json" in sys.argv[1:]:
         from claimledger.records.text import json_text

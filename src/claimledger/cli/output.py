@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
+from claimledger.publish.wrapping import cells, wrapped
 from claimledger.records.text import json_text, visible
 
 _WIDEST = 100
@@ -43,48 +43,6 @@ def say(text: str = "", indent: int = 0, hang: int = 0) -> None:
 def answer(value: Any) -> None:
     """Print an answer as one JSON object."""
     click.echo(json_text(value))
-
-
-def cells(text: str) -> int:
-    """Return how many columns a text takes: wide signs take two, marks none."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-        for sign in text
-    )
-
-
-def wrapped(text: str, columns: int, indent: int = 0, hang: int = 0) -> Iterator[str]:
-    """Yield a text's lines, none wider than ``columns`` unless a single sign is."""
-    lead, line, used = " " * indent, "", 0
-    room = columns - indent
-    for word in _breakable(text, max(8, room - hang)):
-        size = cells(word.rstrip())
-        if line and used + size > room:
-            yield (lead + line).rstrip()
-            lead, line, used = " " * (indent + hang), "", 0
-            room = columns - indent - hang
-        line += word
-        used += cells(word)
-    yield (lead + line).rstrip()
-
-
-def _breakable(text: str, room: int) -> Iterator[str]:
-    """Yield pieces after which a line may break: words, and signs of scripts without spaces."""
-    word, size = "", 0
-    for sign in text:
-        wide = unicodedata.east_asian_width(sign) in "WF" if sign > "\u02ff" else False
-        if word and (wide or size >= room):
-            yield word
-            word, size = "", 0
-        word += sign
-        size += 2 if wide else 1
-        if sign == " " or wide:
-            yield word
-            word, size = "", 0
-    if word:
-        yield word
 
 
 def cut(text: str, columns: int) -> str:

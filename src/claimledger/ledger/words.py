@@ -20,6 +20,7 @@ _SIGNS = (
     "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
 )
 _WORD = re.compile(rf"[{_SIGNS}]|[^\W_{_SIGNS}]+")
+_ALONE = re.compile(rf"[{_SIGNS}]+")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 
 
@@ -53,10 +54,9 @@ def places_of(text: str) -> Iterator[Place]:
     start = None
     held = ""
     for position, sign in enumerate(text):
-        folded = _folded_sign(sign)
+        folded, single = _folded_sign(sign)
         if folded is None and start is not None and unicodedata.combining(sign):
             continue  # a mark behind its letter belongs to the word and adds nothing to it
-        single = folded is not None and bool(re.fullmatch(rf"[{_SIGNS}]+", folded))
         if start is not None and (folded is None or single):
             yield Place(held[:LONGEST], start, position)
             start, held = None, ""
@@ -70,6 +70,7 @@ def places_of(text: str) -> Iterator[Place]:
 
 
 @lru_cache(maxsize=4096)
-def _folded_sign(sign: str) -> str | None:
+def _folded_sign(sign: str) -> tuple[str | None, bool]:
+    """Return what a sign adds to a word, if anything, and whether it makes words of its own."""
     folded = "".join(_WORD.findall(_fold(sign)))
-    return folded or None
+    return folded or None, bool(_ALONE.fullmatch(folded))
