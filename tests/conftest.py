@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -66,6 +66,10 @@ def launcher() -> BaseContext:
     """Return what starts processes that have the program's imports behind them: two thirds of a command."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["launched"])
+    with pytest.MonkeyPatch.context() as patched:
+        # Python before 3.13 does not tell it where modules are, and then it preloads nothing, without a word.
+        patched.setenv("PYTHONPATH", str(Path(__file__).parent))
+        forkserver.ensure_running()
     return context
 
 

@@ -10,8 +10,8 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from datetime import UTC, datetime
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from claimledger.records.citation import Citation
 from claimledger.records.figure import Figure
 from claimledger.records.kinds import KINDS, fields_of
 from claimledger.records.link import RELATIONS
+from launched import Door
 from stores import Current, schema_address
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +31,7 @@ BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELL = re.compile(r"^```(?:sh|bash|shell)\n", re.MULTILINE)
 
 
-def in_a_folder(folder: Path) -> dict[str, str]:
+def in_a_folder(folder: Path, program: Path) -> dict[str, str]:
     """Prepare a folder as a fresh clone looks to somebody who tries the documentation.
 
     On PostgreSQL the ledger that commands use unless told otherwise is the worked case, moved there.
@@ -39,10 +40,6 @@ def in_a_folder(folder: Path) -> dict[str, str]:
     shutil.copytree(
         ROOT / "fixtures", folder / "fixtures", ignore=shutil.ignore_patterns("__pycache__")
     )
-    program = folder / "bin" / "claimledger"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m claimledger "$@"\n')
-    program.chmod(0o755)
     kept = {name: held for name, held in os.environ.items() if name.startswith(("LC_", "LANG"))}
     path = f"{program.parent}:/usr/bin:/bin"
     made = {**kept, "PATH": path, "HOME": str(folder), "CLAIMLEDGER_BY": "Ann", "LC_ALL": "C.UTF-8"}
@@ -95,17 +92,24 @@ def agree(expected: str, actual: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 def test_every_command_gives_the_output_that_is_told(
-    page: Path, tmp_path: Path, store: str
+    page: Path, tmp_path: Path, store: str, launcher: BaseContext
 ) -> None:
     text = page.read_text("utf-8")
     if UPDATING and store != "file":
         return  # written from the file's answers; the other store's are compared with them
     assert not SHELL.search(text), "shell commands stand in console blocks, so that they are run"
-    environment = in_a_folder(tmp_path)
+    program = tmp_path / "bin" / "claimledger"
+    program.parent.mkdir()
+    with Door(launcher, program):
+        run_page(page, text, tmp_path, in_a_folder(tmp_path, program))
+
+
+def run_page(page: Path, text: str, folder: Path, environment: dict[str, str]) -> None:
+    """Run a page's commands and compare what they print; or write it down."""
     for match in BLOCK.finditer(text):
         told = ""
         for command, expected in steps(match[1]):
-            actual = run(command, tmp_path, environment)
+            actual = run(command, folder, environment)
             assert "Traceback" not in actual
             if not UPDATING:
                 assert agree(expected, actual), f"{command}gives\n{actual}\nand not\n{expected}"
