@@ -45,8 +45,8 @@ soak: $(VENV)/.ready-dev ## Thirty writers and sixty readers for ten minutes, 50
 	$(BIN)/python -m bench.soak
 	FAULTS_KILLS=500 $(BIN)/python -m pytest --numprocesses auto tests/faults
 
-fuzz: $(VENV)/.ready-dev ## Every reader fed with anything, FUZZ=... times each: a million in all
-	FUZZ=$${FUZZ:-110000} $(BIN)/python -m pytest --numprocesses auto tests/fuzz
+fuzz: $(VENV)/.ready-dev ## Every reader fed with anything, a million times in all (or FUZZ=...)
+	FUZZ=$${FUZZ:-1000000} $(BIN)/python -m pytest --numprocesses auto tests/fuzz
 
 known-faults: $(VENV)/.ready-dev ## What is installed against the list of known vulnerabilities; needs the network
 	$(PYTHON) -m venv $(VENV)/pip-audit
