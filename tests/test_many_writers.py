@@ -16,7 +16,7 @@ from claimledger.errors import Conflict
 from claimledger.ledger import Given, Ledger, Where
 from claimledger.records.check import record_from
 from small_cases import case, record
-from stores import ONLY_SERVERS, Raw
+from stores import ONLY_FILES, ONLY_SERVERS, Raw
 
 EACH = 12
 
@@ -99,7 +99,6 @@ def test_the_second_to_amend_is_told_and_shown_the_difference(path: Where, ledge
         assert other.get("claim", "a").record.note == "mine"  # type: ignore[attr-defined]
 
 
-@ONLY_SERVERS  # in a file with a rollback journal a reader can wait, for half a second at most
 def test_a_reader_does_not_wait_for_a_writer(path: Where, ledger: Ledger) -> None:
     record(ledger, case(["a: one"]))
     with Ledger.open(path) as reader, ledger._store.writing():
@@ -111,6 +110,27 @@ def test_a_reader_does_not_wait_for_a_writer(path: Where, ledger: Ledger) -> Non
         assert time.monotonic() - start < 10  # it would wait for the writer for ever
     with Ledger.open(path) as reader:
         assert reader.keys("claim") == ["a", "b"]
+
+
+@ONLY_FILES  # on a server readers and writers share no lock
+def test_a_reader_waits_for_no_writer_that_came_while_another_read(
+    path: Where, ledger: Ledger
+) -> None:
+    """The journal with which readers go on cannot be taken while one is inside: it is taken later."""
+    record(ledger, case(["a: one"]))
+    ledger.close()
+    with Ledger.open(path) as reader, reader.reading():
+        reader.keys("claim")
+        writer = Ledger.open(path, writable=True)
+    driver = writer._store.driver  # type: ignore[attr-defined]
+    driver.execute("PRAGMA cache_size = 10")  # what it writes goes to the disk before its end
+    with writer, writer._store.writing():
+        many = [{"kind": "party", "key": f"p{n}", "name": "x" * 500} for n in range(500)]
+        record(writer, many)
+        with Ledger.open(path) as another, another.reading():
+            assert another.keys("party") == ["one"]
+    with Ledger.open(path) as another:
+        assert len(another.keys("party")) == 501
 
 
 @ONLY_SERVERS  # what a file's lock does is SQLite's

@@ -28,6 +28,7 @@ from claimledger.ledger.store.sqlite_file import (
     connect,
     in_memory,
     in_turn,
+    is_busy,
     layout_of,
     meant,
     recover,
@@ -136,9 +137,21 @@ class SqliteStore(Store):
         run = self.driver.execute
         run("PRAGMA secure_delete = ON")
         run("PRAGMA synchronous = FULL")
-        with suppress(sqlite3.OperationalError):  # a reader is inside: the old journal serves too
-            run("PRAGMA journal_mode = WAL")
         run("PRAGMA cache_size = -65536")
+        self._let_readers_in()
+
+    def _let_readers_in(self) -> bool:
+        """Take the journal with which readers go on while this writes; say whether that could be.
+
+        It cannot while one is reading. With the other journal each would wait for the other: the end of a
+        write until all readers have left, and whoever comes to read until it has ended.
+        """
+        try:
+            # Where a file system has no such journal it stays the other one, without an error.
+            self.driver.execute("PRAGMA journal_mode = WAL").fetchall()
+        except sqlite3.OperationalError as error:
+            return not is_busy(error)  # whatever else is wrong the write itself meets, and tells
+        return True
 
     def create(self) -> None:
         """Make the tables of an empty ledger, in one transaction."""
@@ -169,12 +182,13 @@ class SqliteStore(Store):
         with in_turn(self.path):
             while True:
                 try:
-                    self.driver.execute("BEGIN IMMEDIATE")
-                    return
+                    if self._let_readers_in() or time.monotonic() > end:
+                        self.driver.execute("BEGIN IMMEDIATE")
+                        return
                 except sqlite3.OperationalError as error:
-                    if not _is_busy(error) or time.monotonic() > end:
+                    if not is_busy(error) or time.monotonic() > end:
                         raise
-                    time.sleep(random.uniform(*_GENTLE))
+                time.sleep(random.uniform(*_GENTLE))
 
     def _commit(self) -> None:
         end = time.monotonic() + _WAIT_SECONDS
@@ -192,7 +206,7 @@ class SqliteStore(Store):
                         "twice"
                     ) from None
                 # With a rollback journal a reader inside delays the commit; it stays whole meanwhile.
-                if not _is_busy(error) or time.monotonic() > end:
+                if not is_busy(error) or time.monotonic() > end:
                     raise
                 time.sleep(random.uniform(*_GENTLE))
 
@@ -341,10 +355,6 @@ class SqliteStore(Store):
                 self.driver.execute("PRAGMA busy_timeout = 0")
                 self.driver.execute("PRAGMA journal_mode = DELETE")
         self.driver.close()
-
-
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 @contextmanager

@@ -31,6 +31,12 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         raise StoreError(f"{path} cannot be opened: {error}") from None
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that others are in the way."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def recover(path: Path) -> None:
     """Undo a write that was cut off with a rollback journal, which a read-only connection cannot.
 
@@ -63,6 +69,10 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
         if meant(path) != path:  # it was only just made, beside what it is to be
             raise StoreError(
                 f"{meant(path)}: reading or writing failed ({error}); nothing was written"
+            ) from None
+        if is_busy(error):
+            raise StoreError(
+                f"{path}: another program holds the ledger; nothing was read, try again"
             ) from None
         leftover = [end for end in ("-journal", "-wal") if Path(f"{path}{end}").exists()]
         if leftover and not isinstance(error, sqlite3.NotSupportedError):
