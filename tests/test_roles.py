@@ -27,6 +27,8 @@ def users(path: Where, ledger: Ledger) -> Iterator[Callable[[str], str]]:
     record(ledger, case(["a: one", "b: two", "gone: one"], ["b contradicts a"]))
     ledger.withdraw("claim", "gone", by="Tester", reason="r")
     record(ledger, new("last"))
+    while ledger.head().size % 4 != 1:  # so that the next entry completes two subtrees: see NODES
+        record(ledger, new(f"last-{ledger.head().size}"))
     with psycopg.connect(server().get_uri(), autocommit=True) as keeper:
         for user in USERS:
             keeper.execute(f"CREATE ROLE {user} LOGIN")
@@ -103,6 +105,15 @@ def test_whoever_writes_writes_under_its_own_name(
         assert ledger.verify().clean
 
 
+# The next entry as it should be, by one who may record: what an attempt below changes one thing of.
+OWN = """SELECT *, encode(sha256(salt || convert_to(payload, 'UTF8')), 'hex') AS digest FROM (
+  SELECT number, header::json ->> 'recorded_at' AS moment, salt, nodes,
+    replace(replace(payload, 'Tester', session_user), '"key":"', '"key":"own-') AS payload
+  FROM entry ORDER BY number DESC LIMIT 1) AS last"""
+HEADER = """('{"digest":"' || digest || '","format":1,"recorded_at":"' || moment || '"}')"""
+LEAF = f"sha256('\\x00'::bytea || convert_to({HEADER}, 'UTF8'))"
+NODES = f"({LEAF} || sha256('\\x01'::bytea || substr(nodes, 1, 32) || {LEAF}))"
+
 BEHIND = {
     "an entry of another's": "INSERT INTO entry SELECT number + 1, header, "
     "replace(payload, 'Tester', 'kofi'), salt, nodes FROM entry ORDER BY number DESC LIMIT 1",
@@ -114,6 +125,27 @@ BEHIND = {
     "FROM entry ORDER BY number DESC LIMIT 1",
     "an empty entry": "INSERT INTO entry SELECT number + 1, header, NULL, NULL, nodes "
     "FROM entry ORDER BY number DESC LIMIT 1",
+    **{
+        f"an entry with {what}": f"INSERT INTO entry SELECT number + 1, {header}, payload, salt, {nodes} FROM ({OWN})"
+        for what, header, nodes in (
+            ("another's digest", f"replace({HEADER}, digest, repeat('0', 64))", NODES),
+            ("a time that went by", f"replace({HEADER}, '\"2', '\"1')", NODES),
+            ("a time that is none", f"replace({HEADER}, 'Z\"', 'z\"')", NODES),
+            ("more in its header", f"replace({HEADER}, '{{', '{{\"a\":1,')", NODES),
+            (
+                "a wrong leaf",
+                HEADER,
+                f"overlay({NODES} placing decode(repeat('00', 32), 'hex') from 1)",
+            ),
+            (
+                "a wrong node",
+                HEADER,
+                f"overlay({NODES} placing decode(repeat('00', 32), 'hex') from 33)",
+            ),
+            ("hashes too few", HEADER, f"substr({NODES}, 1, 32)"),
+            ("hashes too many", HEADER, f"{NODES} || substr({NODES}, 1, 32)"),
+        )
+    },
     "a deleted entry": "DELETE FROM entry WHERE number = 1",
     "a changed entry": "UPDATE entry SET payload = NULL",
     "an emptied log": "TRUNCATE entry",
@@ -127,6 +159,18 @@ BEHIND = {
     **{f"a row gone from {name}": f"DELETE FROM {name}" for name in VIEWS},
     **{f"a key changed in {name}": f"UPDATE {name} SET entry = 99" for name in VIEWS},
 }
+
+
+@ONLY_SERVERS
+def test_an_entry_that_is_right_in_all_this_is_taken(users: Callable[[str], str]) -> None:
+    """What is refused below is refused for what is changed in it."""
+    address, _, schema = users("ravi").rpartition("&schema=")
+    with psycopg.connect(address) as raw:
+        raw.execute(f"SET search_path = {schema}")
+        raw.execute(
+            f"INSERT INTO entry SELECT number + 1, {HEADER}, payload, salt, {NODES} FROM ({OWN})"
+        )
+        raw.rollback()
 
 
 @pytest.mark.parametrize("what", list(BEHIND))
@@ -148,7 +192,8 @@ def test_the_server_refuses_what_is_done_behind_the_programs_back(
             told = ""
     if what != "a role of its own":  # that one the server answers with a warning, and does nothing
         assert re.search(
-            "permission denied|must be owner|nobody writes as another|may record and not", told
+            "permission denied|must be owner|nobody writes as another|may record and not|does not fit the log",
+            told,
         )
     with Ledger.open(users("rita")) as ledger:
         assert ledger.verify().clean

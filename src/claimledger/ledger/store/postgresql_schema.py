@@ -158,6 +158,36 @@ BEGIN
       RAISE EXCEPTION '% may record and not change', session_user
       USING ERRCODE = 'insufficient_privilege';
     END IF;
+    IF EXISTS (
+      SELECT FROM (
+        SELECT *, header::json ->> 'recorded_at' COLLATE "C" AS moment,
+          encode(sha256(salt || convert_to(payload, 'UTF8')), 'hex') AS digest FROM added
+      ) AS a
+      WHERE a.header IS DISTINCT FROM
+        '{{"digest":"' || a.digest || '","format":1,"recorded_at":"' || a.moment || '"}}'
+      OR a.moment !~
+        '^[0-9]{{4}}(-[0-9]{{2}}){{2}}T[0-9]{{2}}(:[0-9]{{2}}){{2}}[.][0-9]{{6}}Z$'
+      OR a.moment < (SELECT b.header::json ->> 'recorded_at' COLLATE "C"
+                     FROM {schema}.entry AS b WHERE b.number = a.number - 1)
+    ) THEN
+      RAISE EXCEPTION 'the entry does not fit the log: its header is not its payload''s, or goes back in time'
+      USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF EXISTS (
+      SELECT FROM (
+        SELECT *, 64 - length(rtrim(number::bit(64)::text, '0')) AS levels FROM added
+      ) AS a, generate_series(0, a.levels) AS level
+      WHERE octet_length(a.nodes) <> 32 * (1 + a.levels)
+      OR substr(a.nodes, level * 32 + 1, 32) IS DISTINCT FROM sha256(CASE level
+        WHEN 0 THEN '\\x00'::bytea || convert_to(a.header, 'UTF8')
+        ELSE '\\x01'::bytea || (
+          SELECT substr(b.nodes, (level - 1) * 32 + 1, 32) FROM {schema}.entry AS b
+          WHERE b.number = a.number - (1::bigint << (level - 1))
+        ) || substr(a.nodes, (level - 1) * 32 + 1, 32) END)
+    ) THEN
+      RAISE EXCEPTION 'the entry does not fit the log: its hashes are not those of the tree'
+      USING ERRCODE = 'insufficient_privilege';
+    END IF;
   END IF;
   RETURN NULL;
 END""",
