@@ -19,7 +19,7 @@ from claimledger.records.check import record_of
 from faults.worker import WORK
 from small_cases import case, record
 
-KILLS = int(os.environ.get("FAULTS_KILLS", "0")) // (2 * len(WORK)) or 3
+KILLS = -(-int(os.environ.get("FAULTS_KILLS", "0")) // (2 * len(WORK) - 1)) or 3
 """Kills of each work on each store: three in ``make test``."""
 
 HERE = Path(__file__).parent

@@ -112,6 +112,18 @@ def crash(started: Any) -> None:
     pgexec("pg_ctl", words, bin_path=started.bin_path, user=started.system_user)
 
 
+def done_before_the_fall(writers: list[Any], first: list[str]) -> set[str]:
+    """Return what writers had said was recorded when they were refused, each in our own words."""
+    said: set[str] = set()
+    for writer, line in zip(writers, first, strict=True):
+        rest, errors = writer.communicate()
+        *parties, refused = (line + rest).splitlines()
+        assert refused.startswith("refused ")  # whatever it was doing
+        assert not errors
+        said |= {party.split()[1] for party in parties}
+    return said
+
+
 def test_a_server_that_falls_and_comes_back_has_all_that_was_acknowledged(own_server: Any) -> None:
     chance = random.Random(1)
     where = f"{own_server.get_uri()}&schema=falls"
@@ -123,12 +135,7 @@ def test_a_server_that_falls_and_comes_back_has_all_that_was_acknowledged(own_se
         first = [writer.stdout.readline() for writer in writers if writer.stdout]
         time.sleep(chance.uniform(0.1, 0.5))  # the moment is what is random here
         crash(own_server)
-        for writer, line in zip(writers, first, strict=True):
-            rest, errors = writer.communicate()
-            *parties, refused = (line + rest).splitlines()
-            assert refused.startswith("refused ")  # told as ours, whatever it was doing
-            assert not errors
-            acknowledged |= {said.split()[1] for said in parties}
+        acknowledged |= done_before_the_fall(writers, first)
         up(own_server)
         with Ledger.open(where, writable=True) as ledger:
             ledger.record(party(f"after-{round_}"), by="T")
@@ -166,12 +173,7 @@ def test_a_server_whose_disk_does_not_flush_loses_nothing_it_acknowledged(own_se
         first = [writer.stdout.readline() for writer in writers if writer.stdout]
         time.sleep(chance.uniform(0.05, 0.3))  # the moment is what is random here
         flush_with(own_server, "fdatasync")
-        for writer, line in zip(writers, first, strict=True):
-            rest, errors = writer.communicate()
-            *parties, refused = (line + rest).splitlines()
-            assert refused.startswith("refused ")
-            assert not errors
-            acknowledged |= {said.split()[1] for said in parties}
+        acknowledged |= done_before_the_fall(writers, first)
         with suppress(subprocess.CalledProcessError):
             crash(own_server)  # where it has not fallen by itself
         up(own_server)
