@@ -56,19 +56,16 @@ near = st.lists(st.one_of(st.sampled_from(WORDS), anything), max_size=20).map(" 
 def met(reader: Callable[[Any], object], given_: Any) -> None:
     """Let a reader read; what it refuses it refuses in our own words, and soon.
 
-    The machine is slow at times, a text that is hard to read always: it has three tries.
+    What counts is the time it works: how long it waits for a busy machine says nothing of it.
     """
-    for _ in range(3):
-        start = time.perf_counter()
-        try:
-            reader(given_)
-        except ClaimledgerError as error:
-            told = str(error)
-            assert told
-            assert "Traceback" not in told
-        if time.perf_counter() - start < LONGEST:
-            return
-    raise AssertionError("three times over a second")
+    start = time.process_time()
+    try:
+        reader(given_)
+    except ClaimledgerError as error:
+        told = str(error)
+        assert told
+        assert "Traceback" not in told
+    assert time.process_time() - start < LONGEST
 
 
 @fuzzed(19)
@@ -224,7 +221,7 @@ def test_command_lines(words: list[str]) -> None:
     if {"accept", "decline", "record", "init", "-o", "--output"} & set(words):
         return
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
-    start = time.perf_counter()
+    start = time.process_time()
     with (
         tempfile.TemporaryDirectory() as folder, chdir(folder),
         mock.patch.object(sys, "argv", ["claimledger", *words]),
@@ -235,7 +232,7 @@ def test_command_lines(words: list[str]) -> None:
         main()
     assert ended.value.code in (0, 1, 2), (words, err.getvalue())
     assert "Traceback" not in err.getvalue()
-    assert time.perf_counter() - start < 20 * LONGEST
+    assert time.process_time() - start < 20 * LONGEST
 
 
 def test_a_large_hostile_input_is_met_soon_and_in_little_room() -> None:
