@@ -26,6 +26,20 @@ settings.load_profile("steady")
 ROOT = Path(__file__).parent.parent
 
 
+ABOUT_STORES = (
+    "test_postgresql", "test_roles", "test_many_writers", "test_keeping", "test_redaction", "test_sql", "test_server"
+)  # fmt: skip
+"""Modules whose tests are traced on a server too."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Trace what is not about the store itself once, in a file: tracing doubles the time of a test."""
+    for item in items:
+        on_a_server = "postgresql" in item.name.partition("[")[2]
+        if on_a_server and item.path.stem not in ABOUT_STORES:
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.fixture(params=stores.STORES)
 def store(request: pytest.FixtureRequest) -> Iterator[str]:
     """Run a test once on each store."""
