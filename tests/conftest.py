@@ -81,7 +81,7 @@ def launcher() -> BaseContext:
     context = get_context("forkserver")
     context.set_forkserver_preload(["launched"])
     with pytest.MonkeyPatch.context() as patched:
-        # Python before 3.13 does not tell it where modules are, and then it preloads nothing, without a word.
+        # Python 3.11 does not tell it where modules are, and then it preloads nothing, without a word.
         patched.setenv("PYTHONPATH", str(Path(__file__).parent))
         forkserver.ensure_running()
     return context

@@ -40,7 +40,7 @@ LONGEST = 1.0
 
 def fuzzed(share: int) -> settings:
     """So many in a hundred of all runs, always the same ones in ``make test``."""
-    runs = max(20, RUNS * share // 100)
+    runs = max(60, RUNS * share // 100)
     return settings(max_examples=runs, deadline=None, derandomize="FUZZ" not in os.environ)
 
 

@@ -53,7 +53,7 @@ def parse_yaml(text: str, file: str) -> Parsed:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "is no YAML"
         line = mark.line + 1 if mark else 0
-        if "nesting" in what:  # libyaml looks ahead, and from 0.2.6 on has a bound of its own
+        if "nesting" in what:  # libyaml looks ahead, and newer ones have a bound of their own
             what = f"is nested deeper than {DEEPEST} levels"
             raise BadInput([Problem(what, file=file, line=line)]) from None
         raise BadInput([Problem(f"is no YAML: {what}", file=file, line=line)]) from None
