@@ -85,7 +85,8 @@ def test_words_become_edtf(words: str, edtf: str) -> None:
     [
         ("03/04/2022", "2022-04-03 (day first) or 2022-03-04 (month first)"),
         ("2022-13", "no month 13"),
-        ("2023-02-29", "ends on the 28th"),
+        ("2023-02-29", "2023-02 has 28"),
+        ("2022-01-32", "2022-01 has 31"),
         ("2022/2021", "ends before it begins"),
         ("October", "four-digit year"),
         ("12 Oct 22", "four-digit year"),
@@ -99,6 +100,8 @@ def test_words_become_edtf(words: str, edtf: str) -> None:
         ("12 Oct 2022 15:30", "time of day"),
         ("2004-06~-11", "cannot be read"),
         ("[1667,1668]", "cannot be read"),
+        ("late summer 2022", "'late' goes with a year or a month"),
+        ("early 2022-13", "'early' goes with a year or a month"),
         ("x" * 5000, "5000 characters"),
     ],
 )

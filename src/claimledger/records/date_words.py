@@ -78,10 +78,10 @@ def _part(words: str) -> str:
         if re.fullmatch(r"\d{4}", inner):
             first, last = _YEAR_PARTS[match[1]]
             return f"{inner}-{first}/{inner}-{last}"
-        if re.fullmatch(r"\d{4}-\d\d", inner):
+        if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", inner):
             first, end = _MONTH_PARTS[match[1]]
             return f"{inner}-{first}/{inner}-{end or _last_day(inner)}"
-        raise Unreadable(f"{match[1]!r} goes with a year or a month")
+        raise Unreadable(f"{match[1]!r} goes with a year or a month: late 2022, early October 2022")
     return _single(words)
 
 

@@ -179,7 +179,7 @@ def _days(year: int, month: int, day: str | None) -> tuple[int, int]:
     if day in (None, "XX"):
         return ordinal(year, month, 1), ordinal(year, month, last)
     if not 1 <= int(day) <= last:
-        raise Unreadable(f"has no day {day}: {year:04}-{month:02} ends on the {last}th")
+        raise Unreadable(f"has no day {day}: {year:04}-{month:02} has {last}")
     found = ordinal(year, month, int(day))
     return found, found
 
