@@ -227,7 +227,7 @@ def test_a_user_has_one_role_and_loses_it(
             DOES["amends"](edda, "edda")
     with pytest.raises(StoreError, match="permission denied"):
         Ledger.open(users("ravi"))
-    with pytest.raises(NotFound, match="user of the server"):
+    with pytest.raises(NotFound, match="no user of the server with the name 'rit'"):
         ledger.grant("reader", "rit")
     for words, status in ((["king", "rita"], 1), (["reader"], 2), (["none", "ravi"], 1)):
         done = call("grant", *words)

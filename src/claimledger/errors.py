@@ -77,11 +77,13 @@ class Unreadable(ClaimledgerError):
 class NotFound(ClaimledgerError):
     """No record with this key; names the nearest ones."""
 
-    def __init__(self, what: str, key: str, nearest: Sequence[str] = ()) -> None:
+    def __init__(
+        self, what: str, key: str, nearest: Sequence[str] = (), known_by: str = "key"
+    ) -> None:
         self.key = key
         self.nearest = tuple(nearest)
         hint = f"; nearest: {', '.join(self.nearest)}" if self.nearest else ""
-        super().__init__(f"no {what} with the key {key!r}{hint}")
+        super().__init__(f"no {what} with the {known_by} {key!r}{hint}")
 
     def as_json(self) -> dict[str, object]:
         """Return the error with the nearest keys."""

@@ -160,7 +160,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except OSError as error:
-        click.echo(f"claimledger: {error.strerror or error}: {error.filename or ''}", err=True)
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"claimledger: {where}{error.strerror or error}", err=True)
         status = 1
     sys.exit(status if isinstance(status, int) else 0)
 

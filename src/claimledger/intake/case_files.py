@@ -49,6 +49,9 @@ def read_in_turn(paths: Iterable[str]) -> Iterator[Incoming]:
             yield from _read(path)
         except BadInput as error:
             yield Faulty(error.problems)
+        except IsADirectoryError:
+            right = f"name the files in it, as in {Path(path) / '*.yaml'}"
+            yield Faulty((Problem("is a folder", file=path, expected=right),))
         except OSError as error:
             yield Faulty((Problem(f"cannot be read: {error.strerror}", file=path),))
 

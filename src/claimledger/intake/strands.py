@@ -21,6 +21,8 @@ def is_strand(path: str) -> bool:
     try:
         with Path(path).open("rb") as file:
             head = file.read(len(_FILE_OF_SQLITE))
+    except IsADirectoryError:
+        raise StoreError(f"{path} is a folder; a backup is one file") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     return head != _FILE_OF_SQLITE

@@ -105,7 +105,8 @@ class Roles:
             found = self._driver.execute(
                 "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname NOT LIKE 'pg\\_%' ORDER BY 1"
             ).fetchall()
-            raise NotFound("user of the server", user, [name for (name,) in found][:5])
+            nearest = [name for (name,) in found][:5]
+            raise NotFound("user of the server", user, nearest, known_by="name")
 
     def _exists(self, name: str) -> bool:
         query = "SELECT 1 FROM pg_roles WHERE rolname = %s"
