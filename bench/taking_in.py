@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import orjson
 import sqlite_utils
 
 from bench import floor
@@ -26,7 +27,7 @@ CASE = "ours"
 
 def taking_in(where: Places, made: Path, sizes: list[int]) -> Iterator[Line]:
     """Yield what importing took at every size: a figure and a citation a claim, two links for five."""
-    raw, utils, tables = {}, {}, {}
+    raw, utils, tables, amended = {}, {}, {}, {}
     for size in sizes:
         case = made / f"case-{size}.jsonl"
         if not case.exists():
@@ -39,6 +40,8 @@ def taking_in(where: Places, made: Path, sizes: list[int]) -> Iterator[Line]:
             own.append(timed(partial(_ours, where, case)))
             bare.append(timed(partial(_raw, where, case)))
         raw[size] = Cell(min(own), min(bare))
+        if size < 500_000:
+            amended[size] = Cell(_amending(where, made, case), min(own))
         if isinstance(where, Files) and size < 500_000:
             target = where.folder
             took = timed(partial(with_sqlite_utils, case, target / "utils.db"))
@@ -53,11 +56,28 @@ def taking_in(where: Places, made: Path, sizes: list[int]) -> Iterator[Line]:
         yield Line("import", "sqlite-utils writing the same tables", 1.0, cells=tables)
     else:
         yield Line("import", "raw `COPY`, same rows", 2.0, cells=raw)
+    yield Line("import --amend, every claim", "the import before", 2.0, cells=amended)
 
 
 def _ours(where: Places, case: Path) -> None:
     with Ledger.create(where.where(CASE)) as ledger:
         ledger.take(read_files([str(case)]), by="x")
+
+
+def _amending(where: Places, made: Path, case: Path) -> float:
+    """Measure a second import of a case, in which every claim has a note more."""
+    changed = made / f"{case.stem}-amended.jsonl"
+    with case.open("rb") as lines, changed.open("wb") as out:
+        for line in map(orjson.loads, lines):
+            if line["kind"] == "claim":
+                out.write(orjson.dumps({**line, "note": "seen again"}) + b"\n")
+    with Ledger.open(where.where(CASE), writable=True) as ledger:
+        size = ledger.head().size
+        incoming = read_files([str(changed)])
+        took = timed(lambda: ledger.take(incoming, by="x", amend=True, reason="seen again"))
+        assert ledger.head().size == size + ledger.counts()["claim"]
+    changed.unlink()
+    return took
 
 
 def _raw(where: Places, case: Path) -> None:

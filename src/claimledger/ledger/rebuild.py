@@ -14,9 +14,17 @@ from claimledger.ledger.projection import Rows, project
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import ENTRY
-from claimledger.ledger.writing.append import end_version, history_row, insert_rows, redacted_row
+from claimledger.ledger.writing.append import (
+    Ends,
+    end_version,
+    history_row,
+    insert_rows,
+    redacted_row,
+)
 
 _BATCH = 5000
+
+_SAID = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
 
 
 def rebuild(store: Store, progress: Progress = unseen) -> int:
@@ -30,7 +38,7 @@ def rebuild(store: Store, progress: Progress = unseen) -> int:
 
 def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> None:
     """Add to the views what some entries say, which they do not hold yet. Within a transaction."""
-    ended: list[tuple[Payload, int]] = []
+    ended: dict[int, int] = {}  # by which entry, by what it replaced
     for start in range(first, last + 1, _BATCH):
         end = min(start + _BATCH - 1, last)
         rows: Rows = defaultdict(list)
@@ -42,16 +50,22 @@ def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> 
             if said.record is not None:
                 project(number, said.kind, said.key, said.record, rows)
             if said.replaces is not None:
-                ended.append((said, number))
+                ended[said.replaces] = number
             if said.action == "redact":
                 rows["history"] += _blank_rows(store, said)
         insert_rows(store, rows)
         progress(end, last)
-    for said, number in ended:
-        old = _payload_of(store, said.replaces or 0)
-        if old is not None and old.record is not None:
-            record = {"key": said.key, **old.record}
-            end_version(store, said.kind, said.replaces or 0, record, number)
+    numbers = list(ended)
+    for start in range(0, len(numbers), _BATCH):
+        ends: Ends = defaultdict(list)
+        for entry, payload in store.tuples_by(
+            _SAID, ENTRY.c.number, numbers[start : start + _BATCH]
+        ):
+            old = Payload.decode(payload)
+            if old.record is not None:
+                record = {"key": old.key, **old.record}
+                end_version(old.kind, entry, record, ended[entry], ends)
+        store.end(ends)
 
 
 def _blank_rows(store: Store, said: Payload) -> list[tuple[Any, ...]]:
@@ -60,8 +74,3 @@ def _blank_rows(store: Store, said: Payload) -> list[tuple[Any, ...]]:
     return [
         redacted_row(number, said, parse(headers[number])["recorded_at"]) for number in said.entries
     ]
-
-
-def _payload_of(store: Store, number: int) -> Payload | None:
-    found = store.value(select(ENTRY.c.payload).where(ENTRY.c.number == number))
-    return Payload.decode(found) if found else None

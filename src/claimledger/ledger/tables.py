@@ -191,6 +191,12 @@ HISTORY: Table = History.__table__  # type: ignore[attr-defined]
 POINTER: Table = Pointer.__table__  # type: ignore[attr-defined]
 WORDS: Table = SearchWords.__table__  # type: ignore[attr-defined]
 
+
+def version_of(table: Table) -> list[Column[Any]]:
+    """Return the columns that find a version's rows: a reference by all of its key, others by their entry."""
+    return list(table.primary_key.columns) if table is POINTER else [table.c.entry]
+
+
 VIEWS: dict[str, Table] = {
     "history": HISTORY,
     **MIRRORS,

@@ -105,6 +105,10 @@ class Store(ABC):
         for table, rows in listed.items():
             self.insert(table, rows)
 
+    @abstractmethod
+    def end(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+        """Write into rows the entry they ended with: given are, a row, it and what ``version_of`` names."""
+
     def tail(self) -> Tail | None:
         """Return where the log ends, if the store knows it without being asked; inside a write."""
         return None

@@ -260,6 +260,10 @@ class PostgresStore(Store):
             self._tail = None
         self.talk.insert(listed)
 
+    def end(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+        """Write into rows of some tables the entry they ended with."""
+        self.talk.end(listed)
+
     def foresee(self, questions: Callable[[], Sequence[Question]], assumed: Assumed | None) -> None:
         """Note what the next write will ask first: it is sent along with its beginning."""
         self._foreseen, self._assumed = questions, assumed

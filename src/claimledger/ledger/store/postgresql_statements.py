@@ -7,7 +7,7 @@ from functools import lru_cache
 from sqlalchemy import Table
 
 from claimledger.ledger.store.postgresql_schema import quoted, type_of
-from claimledger.ledger.tables import HISTORY
+from claimledger.ledger.tables import HISTORY, version_of
 
 _LISTS = ("text", "text", "text", "text", "text", "bytea")
 """What ``SEQUENCE`` takes lists of."""
@@ -48,6 +48,20 @@ def sequencing(lengths: tuple[int, ...], shape: tuple[tuple[Table, int], ...]) -
         )
         number += rows * len(table.columns)
     return f"WITH {', '.join(parts)} SELECT shift FROM s"
+
+
+@lru_cache
+def ending(table: Table) -> str:
+    """Return the statement that writes into rows the entry they ended with; takes a list a column."""
+    columns = version_of(table)
+    types = ["bigint", *(type_of(column) for column in columns)]
+    given = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
+    names = ", ".join(f"c{place}" for place in range(len(types)))
+    here = " AND ".join(
+        f"t.{quoted(one.name)} = e.c{place}" for place, one in enumerate(columns, 1)
+    )
+    what = f"UPDATE {quoted(table.name)} AS t SET until = e.c0"
+    return f"{what} FROM unnest({given}) AS e ({names}) WHERE {here}"
 
 
 @lru_cache

@@ -1,4 +1,4 @@
-"""Talking with the server in as few turns as can be: a small write takes two.
+"""Talking with the server in as few turns as can be: what is recorded takes one or two.
 
 While a writer holds the lock of the head all others wait, and most of what they wait for is the way to the
 server and back. So what a write will have to ask is sent along with the lock, and what it inserts along with
@@ -22,7 +22,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Dialect, Select, Table
 
 from claimledger.ledger.store.base import Assumed, Overtaken, Question
-from claimledger.ledger.store.postgresql_statements import copying, insertion, sequencing
+from claimledger.ledger.store.postgresql_statements import copying, ending, insertion, sequencing
 from claimledger.ledger.store.prepared import written
 from claimledger.ledger.tables import ENTRY, HISTORY, LAYOUT
 
@@ -55,8 +55,9 @@ class Talk:
         self.driver = driver
         self._dialect = dialect
         self._put: dict[Table, list[Sequence[Any]]] = {}
+        self._ends: dict[Table, list[Sequence[Any]]] = {}
         self._waited = 0.0
-        self._ended = 0
+        self._rolled_back = 0
         self._streams = 0
         self._known: dict[Select[Any], dict[Any, list[tuple[Any, ...]]]] = {}
         self._assumed: Assumed | None = None
@@ -160,11 +161,20 @@ class Talk:
                 for row in rows:
                     copy.write_row(row)
 
+    def end(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+        """Write into rows the entry they ended with: with the next turn, after what is inserted."""
+        self._known.clear()
+        for table, rows in listed.items():
+            self._ends.setdefault(table, []).extend(rows)
+
     def send(self) -> None:
         """Send what was put off, before something is asked."""
         if self._assumed:
             raise Overtaken("more was asked than assumed")
-        if self._put:
+        if self._ends:
+            with self.driver.pipeline():
+                self._send_put()
+        elif self._put:
             self._send_put()
 
     def commit(self) -> int:
@@ -226,9 +236,9 @@ class Talk:
         if self.inside:
             # psycopg takes a statement for prepared that it sent behind the one that failed, in one
             # pipeline. A roll-back has it prepare all anew, but only one with words it has not seen yet.
-            self._ended += 1
+            self._rolled_back += 1
             with suppress(psycopg.Error):
-                self.driver.execute(f"ROLLBACK -- {self._ended}", prepare=False)
+                self.driver.execute(f"ROLLBACK -- {self._rolled_back}", prepare=False)
 
     def settle(self) -> None:
         """Have everything that was committed so far on the disk."""
@@ -247,6 +257,7 @@ class Talk:
     def forget(self) -> None:
         """Drop what was put off and what was learned: the transaction is over."""
         self._put.clear()
+        self._ends.clear()
         self._known.clear()
         self._assumed = None
 
@@ -259,3 +270,9 @@ class Talk:
             # of a statement with more than fifty of them.
             with RawCursor(self.driver) as cursor:
                 cursor.execute(insertion(shape), cells, prepare=sum(map(len, put.values())) < 20)
+        ends, self._ends = self._ends, {}
+        for table, rows in ends.items():
+            with RawCursor(self.driver) as cursor:
+                cursor.execute(
+                    ending(table), list(map(list, zip(*rows, strict=True))), prepare=True
+                )

@@ -10,7 +10,7 @@ import random
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from pathlib import Path
@@ -36,7 +36,7 @@ from claimledger.ledger.store.sqlite_file import (
     take_name,
 )
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, objects, schema
-from claimledger.ledger.tables import ENTRY, LAYOUT
+from claimledger.ledger.tables import ENTRY, LAYOUT, version_of
 
 _WAIT_SECONDS = 60.0
 _BATCH = 512
@@ -229,6 +229,11 @@ class SqliteStore(Store):
         if rows:
             self.driver.executemany(_insertion(table), rows)
 
+    def end(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+        """Write into rows of some tables the entry they ended with."""
+        for table, rows in listed.items():
+            self.driver.executemany(_ending(table), rows)
+
     def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return a query's rows as the driver gives them."""
         asked = written(query, self._engine.dialect)
@@ -384,6 +389,12 @@ def _named(path: Path | None) -> Iterator[None]:
 def _insertion(table: Table) -> str:
     places = ", ".join("?" * len(table.columns))
     return f"INSERT INTO {_quoted(table.name)} VALUES ({places})"
+
+
+@lru_cache
+def _ending(table: Table) -> str:
+    found_by = " AND ".join(f"{_quoted(column.name)} = ?" for column in version_of(table))
+    return f"UPDATE {_quoted(table.name)} SET until = ? WHERE {found_by}"
 
 
 @lru_cache

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import Table, bindparam, func, select
 
 from claimledger.errors import Refused
 from claimledger.ledger import log, tree
@@ -36,6 +36,9 @@ from claimledger.records.text import not_unicode
 Clock = Callable[[], datetime]
 Salts = Callable[[int], bytes]
 
+Ends = defaultdict[Table, list[tuple[Any, ...]]]
+"""Rows that ended, by table."""
+
 _BATCH = 2000
 
 
@@ -56,6 +59,7 @@ class Appender:
         self.recorded_at = max(log.timestamp(clock()), last)
         self._entries: list[tuple[Any, ...]] = []
         self._rows: Rows = defaultdict(list)
+        self._ends: Ends = defaultdict(list)
         self._numbers: dict[str, int] = {}
         self.pointed: set[Pointed] = set()
         """What the record appended last points to."""
@@ -101,11 +105,12 @@ class Appender:
         """Hand everything added so far to the store."""
         insert_rows(self._store, self._rows, self._entries)
         self._entries.clear()
+        self._store.end(self._ends)
+        self._ends.clear()
 
     def end(self, kind: str, entry: int, record: Json, by: int) -> None:
-        """Let a version end with an entry: its rows say so from now on."""
-        self.flush()
-        end_version(self._store, kind, entry, record, by)
+        """Let a version end with an entry: its rows say so from then on."""
+        end_version(kind, entry, record, by, self._ends)
 
 
 def _see(what: str, text: str) -> None:
@@ -123,21 +128,12 @@ def insert_rows(store: Store, rows: Rows, entries: Sequence[tuple[Any, ...]] = (
     rows.clear()
 
 
-def end_version(store: Store, kind: str, entry: int, record: Json, by: int) -> None:
-    """Write into the rows of a version the entry it ended with."""
+def end_version(kind: str, entry: int, record: Json, by: int, ends: Ends) -> None:
+    """Note for the rows of a version the entry it ended with; see :meth:`Store.end`."""
     for table in (HISTORY, *_mirrors(kind)):
-        store.connection.execute(update(table).where(table.c.entry == entry).values(until=by))
+        ends[table].append((by, entry))
     for to, key, field in pointers(kind, record):
-        store.connection.execute(
-            update(POINTER)
-            .where(
-                POINTER.c.kind == to,
-                POINTER.c.key == key,
-                POINTER.c.entry == entry,
-                POINTER.c.field == field,
-            )
-            .values(until=by)
-        )
+        ends[POINTER].append((by, to, key, entry, field))
 
 
 def remove_version(store: Store, kind: str, entry: int, record: Json) -> None:

@@ -86,6 +86,7 @@ def amend(
     payload = Payload(kind, key, "amend", appender.by, new, reason, held.entry)
     entry = appender.append(payload)
     appender.end(kind, held.entry, {"key": key, **old}, entry)
+    appender.flush()
     _check_revisions_of(store, kind, key)
     return Change(kind, key, entry, changed)
 
@@ -135,7 +136,9 @@ def withdraw(
     held = _live(store, kind, key)
     if replaced_by is not None:
         _check_replacement(store, kind, key, replaced_by)
-        return _end(appender, held, reason, replaced_by)
+        change = _end(appender, held, reason, replaced_by)
+        appender.flush()
+        return change
     pointing = _others(reading.referrers(store, kind, [key]).get(key, []), kind, key)
     if pointing and not cascade:
         named = ", ".join(f"{one.kind} {one.key} ({one.field})" for one in pointing[:10])
@@ -146,6 +149,7 @@ def withdraw(
         )
     chain = _all_that_point(store, held) if cascade else [held]
     ended = [_end(appender, one, reason, None) for one in chain]
+    appender.flush()
     also = tuple((change.kind, change.key) for change in ended[:-1])
     return Change(kind, key, ended[-1].entry, also=also)
 
