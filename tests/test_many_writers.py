@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from claimledger.errors import Conflict
@@ -131,6 +132,38 @@ def test_a_reader_waits_for_no_writer_that_came_while_another_read(
             assert another.keys("party") == ["one"]
     with Ledger.open(path) as another:
         assert len(another.keys("party")) == 501
+
+
+@ONLY_SERVERS  # a file is no turn away
+def test_a_write_takes_few_turns_to_the_server(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a writer waits for an answer, all others wait for it."""
+    waits = 0
+    wait = psycopg.Connection.wait
+
+    def waiting(*given: Any, **options: Any) -> Any:
+        nonlocal waits
+        waits += 1
+        return wait(*given, **options)
+
+    def waited(work: Callable[[], object]) -> int:
+        before = waits
+        work()
+        return waits - before
+
+    def amending(many: int, note: str) -> Callable[[], object]:
+        amended = [Given.of(record_from({**one, "note": note})) for one in parties[:many]]
+        return lambda: ledger.take(iter(amended), by="T", amend=True, reason="r")
+
+    monkeypatch.setattr(psycopg.Connection, "wait", waiting)
+    parties = [{"kind": "party", "key": f"p{n}", "name": "P"} for n in range(300)]
+    record(ledger, parties)
+    took = [waited(lambda n=n: record(ledger, [{**parties[0], "key": f"q{n}"}])) for n in range(4)]
+    assert took[2:] == [1, 1]  # whoever was alone before sends all of it at once
+    # What ends does not go row by row, but a table at a time.
+    assert waited(amending(300, "b")) < waited(amending(20, "a")) + 50
+    assert ledger.verify().clean
 
 
 @ONLY_SERVERS  # what a file's lock does is SQLite's

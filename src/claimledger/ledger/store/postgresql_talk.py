@@ -163,6 +163,8 @@ class Talk:
 
     def end(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows the entry they ended with: with the next turn, after what is inserted."""
+        if not listed:
+            return
         self._known.clear()
         for table, rows in listed.items():
             self._ends.setdefault(table, []).extend(rows)
