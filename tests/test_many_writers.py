@@ -159,7 +159,8 @@ def test_a_write_takes_few_turns_to_the_server(
     monkeypatch.setattr(psycopg.Connection, "wait", waiting)
     parties = [{"kind": "party", "key": f"p{n}", "name": "P"} for n in range(300)]
     record(ledger, parties)
-    took = [waited(lambda n=n: record(ledger, [{**parties[0], "key": f"q{n}"}])) for n in range(4)]
+    source = {"kind": "source", "title": "S", "publisher": "p0"}
+    took = [waited(lambda n=n: record(ledger, [{**source, "key": f"s{n}"}])) for n in range(4)]
     assert took[2:] == [1, 1]  # whoever was alone before sends all of it at once
     # What ends does not go row by row, but a table at a time.
     assert waited(amending(300, "b")) < waited(amending(20, "a")) + 50
