@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,46 @@ def test_a_reader_waits_for_no_writer_that_came_while_another_read(
             assert another.keys("party") == ["one"]
     with Ledger.open(path) as another:
         assert len(another.keys("party")) == 501
+
+
+def stay_reading(path: Where, inside: Event, leave: Event) -> None:
+    with Ledger.open(path) as ledger, ledger.reading():
+        assert ledger.keys("claim") == ["a"]
+        inside.set()
+        leave.wait()
+
+
+def come_to_write(path: Where, opened: Event, wrote: Event) -> None:
+    with Ledger.open(path, writable=True) as ledger:
+        opened.set()
+        record(ledger, case(["b: two"]))
+        wrote.set()
+
+
+@ONLY_FILES  # on a server readers and writers share no lock
+def test_a_writer_that_waits_for_a_reader_keeps_no_other_out(path: Where, ledger: Ledger) -> None:
+    record(ledger, case(["a: one"]))
+    ledger.close()
+    processes = multiprocessing.get_context("spawn")
+    inside, leave, opened, wrote = (processes.Event() for _ in range(4))
+    reader = processes.Process(target=stay_reading, args=(path, inside, leave))
+    writer = processes.Process(target=come_to_write, args=(path, opened, wrote))
+    reader.start()
+    inside.wait()
+    writer.start()
+    visits = 0
+    try:
+        while not opened.is_set() or visits < 100:
+            # A sixth of the patience that a ledger's own readers have.
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as another:
+                assert another.execute("SELECT key FROM claim").fetchall() == [("a",)]
+            visits += opened.is_set()
+        assert not wrote.is_set()
+    finally:
+        leave.set()
+        reader.join()
+        writer.join()
+    assert wrote.is_set()
 
 
 @ONLY_SERVERS  # a file is no turn away

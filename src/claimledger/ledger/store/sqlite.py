@@ -25,6 +25,7 @@ from claimledger.ledger.store import sqlite_search as search
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.prepared import MANY, written
 from claimledger.ledger.store.sqlite_file import (
+    BUSY_MILLISECONDS,
     connect,
     in_memory,
     in_turn,
@@ -146,11 +147,15 @@ class SqliteStore(Store):
         It cannot while one is reading. With the other journal each would wait for the other: the end of a
         write until all readers have left, and whoever comes to read until it has ended.
         """
+        # SQLite's own way of waiting would hold the door shut for whoever comes to read meanwhile.
+        self.driver.execute("PRAGMA busy_timeout = 0")
         try:
             # Where a file system has no such journal it stays the other one, without an error.
             self.driver.execute("PRAGMA journal_mode = WAL").fetchall()
         except sqlite3.OperationalError as error:
             return not is_busy(error)  # whatever else is wrong the write itself meets, and tells
+        finally:
+            self.driver.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
         return True
 
     def create(self) -> None:
