@@ -40,7 +40,7 @@ OUR_OWN = {
     "', '.join(cells)", "', '.join(parts)",
     # what functions of ours take and do, and lists of places
     "given", "body.format(schema=schema)", "', '.join(given)",
-    "found_by", "what", "names", "here",
+    "found_by", "what", "names", "here", "patience",
     "_into(table)", "_moved(table)", "_values(table, rows, number)",
 }  # fmt: skip
 

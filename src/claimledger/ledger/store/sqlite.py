@@ -25,7 +25,6 @@ from claimledger.ledger.store import sqlite_search as search
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.prepared import MANY, written
 from claimledger.ledger.store.sqlite_file import (
-    BUSY_MILLISECONDS,
     connect,
     in_memory,
     in_turn,
@@ -148,6 +147,7 @@ class SqliteStore(Store):
         write until all readers have left, and whoever comes to read until it has ended.
         """
         # SQLite's own way of waiting would hold the door shut for whoever comes to read meanwhile.
+        (patience,) = self.driver.execute("PRAGMA busy_timeout").fetchone()
         self.driver.execute("PRAGMA busy_timeout = 0")
         try:
             # Where a file system has no such journal it stays the other one, without an error.
@@ -155,7 +155,7 @@ class SqliteStore(Store):
         except sqlite3.OperationalError as error:
             return not is_busy(error)  # whatever else is wrong the write itself meets, and tells
         finally:
-            self.driver.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+            self.driver.execute(f"PRAGMA busy_timeout = {patience}")
         return True
 
     def create(self) -> None:

@@ -19,9 +19,6 @@ try:
 except ImportError:  # not a Unix
     fcntl = None  # type: ignore[assignment]
 
-BUSY_MILLISECONDS = 30_000
-"""How long SQLite itself waits for others, where it is not told otherwise."""
-
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open a file in a mode of SQLite's: ``ro`` or ``rw``."""
@@ -31,7 +28,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
             address,
             uri=True,
             isolation_level=None,
-            timeout=BUSY_MILLISECONDS / 1000,
+            timeout=30.0,
             check_same_thread=False,
         )
     except sqlite3.Error as error:
