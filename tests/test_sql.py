@@ -27,7 +27,7 @@ SQL = re.compile(
 OUR_OWN = {
     # tables, columns and types as this program declares them, and its own constants
     "HEAD", "FOUND", "LAYOUT", "APPLICATION_ID", "columns_of(table)", "type_of(column)", "quoted(table.name)",
-    "quoted(name)", "_quoted(name)", "_quoted(table.name)", "table.name", "column", "places", "where", "order",
+    "quoted(name)", "table.name", "column", "places", "where", "order",
     "number", "row", "rows", "into", "part", "place", "condition", "index", "kind", "name", "function", "body",
     "when", "how", "query", "collation", "needed", "key", "begin", "user",
     # a schema's name, which an address lets be of small letters and digits only; a server's snapshot
@@ -40,7 +40,7 @@ OUR_OWN = {
     "', '.join(cells)", "', '.join(parts)",
     # what functions of ours take and do, and lists of places
     "given", "body.format(schema=schema)", "', '.join(given)",
-    "found_by", "what", "names", "here", "patience",
+    "patience",
     "_into(table)", "_moved(table)", "_values(table, rows, number)",
 }  # fmt: skip
 

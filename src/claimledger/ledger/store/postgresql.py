@@ -8,11 +8,9 @@ those of the standard and of PostgreSQL's own copies; a server that refuses a tr
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +25,24 @@ from claimledger.ledger.store.address import Address
 from claimledger.ledger.store.base import Assumed, Found, Overtaken, Question, Store, Tail
 from claimledger.ledger.store.postgresql_renewal import renew, scrub, stray_bytes
 from claimledger.ledger.store.postgresql_roles import Roles
-from claimledger.ledger.store.postgresql_schema import HEAD, making, quoted
+from claimledger.ledger.store.postgresql_schema import HEAD, making
 from claimledger.ledger.store.postgresql_search import matching
 from claimledger.ledger.store.postgresql_server import (
     PROGRAM,
-    WAIT_SECONDS,
     connect,
     layout_of,
     make_room,
     named,
     plain,
+    until_done,
 )
 from claimledger.ledger.store.postgresql_shape import shape_damage
-from claimledger.ledger.store.postgresql_statements import columns_of
+from claimledger.ledger.store.postgresql_statements import by_entry
 from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.ledger.tables import ENTRY, LAYOUT
 
 _BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",)
 _BATCH = 20_000
-_GENTLE = (0.001, 0.02)
 """Seconds to wait before a write is done again."""
 
 
@@ -164,7 +161,7 @@ class PostgresStore(Store):
             pass
         finally:
             self._assuming = False
-        return _until_done(work)
+        return until_done(work)
 
     def _begin(self) -> None:
         """Begin, and wait for the lock; what others committed meanwhile is seen from then on."""
@@ -175,7 +172,7 @@ class PostgresStore(Store):
             self.talk.assume(assumed)
             self._tail = Tail(0, None, None)
             return
-        layout = _until_done(lambda: self._begun(foreseen()))
+        layout = until_done(lambda: self._begun(foreseen()))
         if layout != LAYOUT and not self.outdated:
             self._roll_back()
             raise StoreError(
@@ -350,7 +347,7 @@ class PostgresStore(Store):
         """Return whole rows of a table by entry, both ends included."""
         self.talk.send()
         with named(self.address), self.driver.cursor(binary=True) as cursor:
-            return cursor.execute(_by_entry(table), (first, last)).fetchall()
+            return cursor.execute(by_entry(table), (first, last)).fetchall()
 
     def copy_to(self, path: Path) -> bool:  # noqa: ARG002
         """Say that a file has to be made from the log."""
@@ -389,23 +386,3 @@ class PostgresStore(Store):
         with suppress(psycopg.Error, SQLAlchemyError, StoreError):
             self.connection.close()
         self.driver.close()
-
-
-def _until_done(work: Callable[[], Found]) -> Found:
-    """Do something until others are not in its way any more; raise :class:`Overtaken` after a minute."""
-    end = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            return work()
-        except Overtaken:
-            if time.monotonic() > end:
-                raise
-            time.sleep(random.uniform(*_GENTLE))
-
-
-@lru_cache
-def _by_entry(table: Table) -> str:
-    order = ", ".join(quoted(column.name) for column in table.primary_key.columns)
-    number = "number" if table is ENTRY else "entry"
-    where = f"WHERE {number} BETWEEN %s AND %s ORDER BY {order}"
-    return f"SELECT {columns_of(table)} FROM {quoted(table.name)} {where}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +14,7 @@ from psycopg import errors as pg
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
-from claimledger.ledger.store.base import Overtaken
+from claimledger.ledger.store.base import Found, Overtaken
 from claimledger.ledger.store.postgresql_schema import HEAD
 from claimledger.ledger.tables import LAYOUT
 
@@ -22,6 +24,7 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 PROGRAM = "claimledger"
 WAIT_SECONDS = 60.0
 _CONNECT_SECONDS = 10
+_GENTLE = (0.001, 0.02)  # seconds
 
 
 def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
@@ -124,3 +127,15 @@ def plain(error: psycopg.Error) -> str:
     """Return what the server said, in one line, without what it was asked."""
     said = error.diag.message_primary or str(error)
     return " ".join(said.split())
+
+
+def until_done(work: Callable[[], Found]) -> Found:
+    """Do something until others are not in its way any more; raise :class:`Overtaken` after a minute."""
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return work()
+        except Overtaken:
+            if time.monotonic() > end:
+                raise
+            time.sleep(random.uniform(*_GENTLE))

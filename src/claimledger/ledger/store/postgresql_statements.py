@@ -7,7 +7,7 @@ from functools import lru_cache
 from sqlalchemy import Table
 
 from claimledger.ledger.store.postgresql_schema import quoted, type_of
-from claimledger.ledger.tables import HISTORY, version_of
+from claimledger.ledger.tables import ENTRY, HISTORY, version_of
 
 _LISTS = ("text", "text", "text", "text", "text", "bytea")
 """What ``SEQUENCE`` takes lists of."""
@@ -56,18 +56,29 @@ def ending(table: Table) -> str:
     columns = version_of(table)
     types = ["bigint", *(type_of(column) for column in columns)]
     given = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
-    names = ", ".join(f"c{place}" for place in range(len(types)))
-    here = " AND ".join(
+    places = ", ".join(f"c{place}" for place in range(len(types)))
+    where = " AND ".join(
         f"t.{quoted(one.name)} = e.c{place}" for place, one in enumerate(columns, 1)
     )
-    what = f"UPDATE {quoted(table.name)} AS t SET until = e.c0"
-    return f"{what} FROM unnest({given}) AS e ({names}) WHERE {here}"
+    return (
+        f"UPDATE {quoted(table.name)} AS t SET until = e.c0 "
+        f"FROM unnest({given}) AS e ({places}) WHERE {where}"
+    )
 
 
 @lru_cache
 def copying(table: Table) -> str:
     """Return the statement that takes rows of a table as the server takes them fastest."""
     return f"COPY {_into(table)} FROM STDIN"
+
+
+@lru_cache
+def by_entry(table: Table) -> str:
+    """Return the statement that asks for whole rows of a table, from one entry to another."""
+    order = ", ".join(quoted(column.name) for column in table.primary_key.columns)
+    number = "number" if table is ENTRY else "entry"
+    where = f"WHERE {number} BETWEEN %s AND %s ORDER BY {order}"
+    return f"SELECT {columns_of(table)} FROM {quoted(table.name)} {where}"
 
 
 def _into(table: Table) -> str:

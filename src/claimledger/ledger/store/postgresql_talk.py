@@ -173,11 +173,9 @@ class Talk:
         """Send what was put off, before something is asked."""
         if self._assumed:
             raise Overtaken("more was asked than assumed")
-        if self._ends:
+        if self._put or self._ends:
             with self.driver.pipeline():
                 self._send_put()
-        elif self._put:
-            self._send_put()
 
     def commit(self) -> int:
         """Send what was put off, commit, which lets the next writer in, and wait for the disk.

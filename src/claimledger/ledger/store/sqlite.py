@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store import sqlite_search as search
+from claimledger.ledger.store import sqlite_shape as shape
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.prepared import MANY, written
 from claimledger.ledger.store.sqlite_file import (
@@ -36,7 +37,8 @@ from claimledger.ledger.store.sqlite_file import (
     take_name,
 )
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, objects, schema
-from claimledger.ledger.tables import ENTRY, LAYOUT, version_of
+from claimledger.ledger.store.sqlite_statements import by_entry, ending, insertion, quoted
+from claimledger.ledger.tables import LAYOUT
 
 _WAIT_SECONDS = 60.0
 _BATCH = 512
@@ -119,7 +121,7 @@ class SqliteStore(Store):
         driver = connect(path, "rw" if writable else "ro")
         try:
             # A lower number over the tables of today is a fault, which `verify` names.
-            outdated = layout_of(driver, path) < LAYOUT and _definitions(driver) != objects()
+            outdated = layout_of(driver, path) < LAYOUT and shape.definitions(driver) != objects()
             if outdated and not writable:
                 # Reading never changes a file: its views are made anew in a copy.
                 store = cls(in_memory(driver), None, writable=False)
@@ -232,12 +234,12 @@ class SqliteStore(Store):
     def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows in the order of the table's columns."""
         if rows:
-            self.driver.executemany(_insertion(table), rows)
+            self.driver.executemany(insertion(table), rows)
 
     def end(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows of some tables the entry they ended with."""
         for table, rows in listed.items():
-            self.driver.executemany(_ending(table), rows)
+            self.driver.executemany(ending(table), rows)
 
     def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return a query's rows as the driver gives them."""
@@ -292,9 +294,9 @@ class SqliteStore(Store):
         found = self.driver.execute("SELECT type, name FROM sqlite_master").fetchall()
         for kind, name in sorted(found, key=lambda row: row[1] != "search"):
             if kind == "table" and name != "entry" and not shadow.fullmatch(name):
-                self.driver.execute(f"DROP TABLE IF EXISTS {_quoted(name)}")
+                self.driver.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
             elif kind in ("trigger", "view"):
-                self.driver.execute(f"DROP {kind} IF EXISTS {_quoted(name)}")
+                self.driver.execute(f"DROP {kind} IF EXISTS {quoted(name)}")
         for statement in schema():
             if not statement.startswith("CREATE TABLE entry "):
                 self.driver.execute(statement)
@@ -316,7 +318,7 @@ class SqliteStore(Store):
 
     def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
-        return self.driver.execute(_by_entry(table), (first, last)).fetchall()
+        return self.driver.execute(by_entry(table), (first, last)).fetchall()
 
     def copy_to(self, path: Path) -> bool:
         """Copy everything, as it stands, into a new file."""
@@ -333,17 +335,7 @@ class SqliteStore(Store):
 
     def shape_damage(self) -> Iterator[tuple[str, str]]:
         """Yield the tables, indexes and triggers that are not as this program makes them."""
-        expected, found = objects(), _definitions(self.driver)
-        for name in sorted(expected.keys() - found.keys()):
-            yield name, "is missing from the file"
-        for name in sorted(found.keys() - expected.keys()):
-            yield name, "is in the file and should not be"
-        for name in sorted(expected.keys() & found.keys()):
-            if expected[name] != found[name]:
-                yield name, "is defined differently than this program defines it"
-        (layout,) = self.driver.execute("PRAGMA user_version").fetchone()
-        if layout != LAYOUT:
-            yield "file", f"has the layout number {layout} where it should have {LAYOUT}"
+        return shape.damage(self.driver)
 
     def damage(self) -> Iterator[tuple[str, str]]:
         """Yield what SQLite's own check of pages and indexes finds."""
@@ -390,30 +382,6 @@ def _named(path: Path | None) -> Iterator[None]:
         raise StoreError(f"{path} is damaged: {error}; `claimledger verify` says where") from None
 
 
-@lru_cache
-def _insertion(table: Table) -> str:
-    places = ", ".join("?" * len(table.columns))
-    return f"INSERT INTO {_quoted(table.name)} VALUES ({places})"
-
-
-@lru_cache
-def _ending(table: Table) -> str:
-    found_by = " AND ".join(f"{_quoted(column.name)} = ?" for column in version_of(table))
-    return f"UPDATE {_quoted(table.name)} SET until = ? WHERE {found_by}"
-
-
-@lru_cache
-def _by_entry(table: Table) -> str:
-    order = ", ".join(column.name for column in table.primary_key.columns)
-    number = "number" if table is ENTRY else "entry"
-    where = f"WHERE {number} BETWEEN ? AND ? ORDER BY {order}"
-    return f"SELECT * FROM {_quoted(table.name)} {where}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _holds(file: Path, text: bytes) -> bool:
     if not file.exists():
         return False
@@ -424,8 +392,3 @@ def _holds(file: Path, text: bytes) -> bool:
                 return True
             kept = block[-len(text) :]
     return False
-
-
-def _definitions(driver: sqlite3.Connection) -> dict[str, str | None]:
-    """Return every table, index and trigger of a file, with its definition."""
-    return dict(driver.execute("SELECT name, sql FROM sqlite_master"))

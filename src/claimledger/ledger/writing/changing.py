@@ -15,7 +15,7 @@ from claimledger.ledger.difference import difference
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import pointers
 from claimledger.ledger.reading import records as reading
-from claimledger.ledger.reading.records import Held, Referrer
+from claimledger.ledger.reading.records import Held
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import ENTRY, HISTORY
 from claimledger.ledger.writing.append import Appender, redacted_row, remove_version
@@ -134,29 +134,30 @@ def withdraw(
 ) -> Change:
     """Withdraw a record; refused while others point to it, unless they are told where to or go too."""
     held = _live(store, kind, key)
+    chain = [held]
     if replaced_by is not None:
         _check_replacement(store, kind, key, replaced_by)
-        change = _end(appender, held, reason, replaced_by)
-        appender.flush()
-        return change
-    pointing = _others(reading.referrers(store, kind, [key]).get(key, []), kind, key)
-    if pointing and not cascade:
+    elif cascade:
+        chain = _all_that_point(store, held)
+    else:
+        _see_unpointed(store, kind, key)
+    ended = [_end(appender, one, reason, replaced_by) for one in chain]
+    appender.flush()
+    also = tuple((change.kind, change.key) for change in ended[:-1])
+    return Change(kind, key, ended[-1].entry, also=also)
+
+
+def _see_unpointed(store: Store, kind: str, key: str) -> None:
+    """Refuse to end a record that others point to."""
+    found = reading.referrers(store, kind, [key]).get(key, [])
+    unique = {(one.kind, one.key): one for one in found if (one.kind, one.key) != (kind, key)}
+    if pointing := list(unique.values()):
         named = ", ".join(f"{one.kind} {one.key} ({one.field})" for one in pointing[:10])
         more = f" and {len(pointing) - 10} more" if len(pointing) > 10 else ""
         raise Refused(
             f"{kind} {key} is pointed to by {named}{more}; withdraw it with --replaced-by another "
             f"{kind}, or with --cascade together with all that points to it"
         )
-    chain = _all_that_point(store, held) if cascade else [held]
-    ended = [_end(appender, one, reason, None) for one in chain]
-    appender.flush()
-    also = tuple((change.kind, change.key) for change in ended[:-1])
-    return Change(kind, key, ended[-1].entry, also=also)
-
-
-def _others(pointing: list[Referrer], kind: str, key: str) -> list[Referrer]:
-    unique = {(one.kind, one.key): one for one in pointing if (one.kind, one.key) != (kind, key)}
-    return list(unique.values())
 
 
 def _check_replacement(store: Store, kind: str, key: str, replaced_by: str) -> None:
