@@ -17,6 +17,7 @@ import pytest
 
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
+from claimledger.records.party import Party
 from small_cases import case, record
 
 
@@ -221,20 +222,93 @@ def test_a_read_only_file_in_a_read_only_folder(path: Path) -> None:
         path.parent.chmod(0o755)
 
 
-def test_a_leftover_journal_in_a_read_only_folder_is_a_named_error(path: Path) -> None:
-    with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
-    killed_inside_a_write(path)
-    Path(f"{path}-shm").unlink(missing_ok=True)
+def read_as_a_plain_user(path: Path) -> str:
+    """Return how many entries and which parties one sees who may only read the file, or what it is told."""
     lock_away(path)
+    before = {file.name: file.read_bytes() for file in path.parent.glob("ledger.db*")}
 
     def work() -> str:
         with Ledger.open(path) as ledger:
-            return f"opened {ledger.head().size}"
+            clean = "clean" if ledger.verify().clean else "not clean"
+            return f"{ledger.head().size} {clean} {' '.join(ledger.keys('party'))}"
 
     try:
         told = as_a_plain_user(work)
-        assert "ledger.db-wal, left by a write that was cut off" in told
+        assert {file.name: file.read_bytes() for file in path.parent.glob("ledger.db*")} == before
+        return told
+    finally:
+        path.parent.chmod(0o755)
+
+
+def test_what_a_writer_left_while_others_read_can_be_read_where_nothing_may_be_written(
+    path: Path,
+) -> None:
+    """The last writer cannot take its journal away under a reader; those without rights read on."""
+    with Ledger.create(path) as ledger:
+        ledger.record(Party(key="kept", name="Kept"), by="T")
+    writer = Ledger.open(path, writable=True)
+    reader = Ledger.open(path)
+    with reader.reading():
+        assert reader.head().size == 1
+        writer.record(Party(key="new", name="New"), by="T")
+        writer.close()
+    reader.close()
+    assert path.read_bytes()[18:20] == b"\x02\x02"  # still with a write-ahead log
+    assert read_as_a_plain_user(path) == "2 clean kept new"
+    Path(f"{path}-shm").unlink(missing_ok=True)
+    assert read_as_a_plain_user(path) == "2 clean kept new"
+
+
+def test_a_file_that_asks_for_a_log_beside_it_can_be_read_where_nothing_may_be_written(
+    path: Path,
+) -> None:
+    with Ledger.create(path) as ledger:
+        ledger.record(Party(key="kept", name="Kept"), by="T")
+    raw = sqlite3.connect(path)
+    raw.execute("PRAGMA journal_mode = WAL")
+    raw.close()
+    assert [file.name for file in path.parent.glob("ledger.db*")] == ["ledger.db"]
+    assert read_as_a_plain_user(path) == "1 clean kept"
+
+
+def test_a_write_cut_off_is_undone_for_who_may_only_read_too(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+        size = ledger.head().size
+        parties = ledger.keys("party")
+    killed_inside_a_write(path)
+    told = read_as_a_plain_user(path)
+    assert told == f"{size + 1} clean {' '.join([*parties, 'kept'])}"
+    Path(f"{path}-shm").unlink()
+    assert read_as_a_plain_user(path) == told
+
+
+def test_no_room_for_a_copy_to_read_is_a_named_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+    killed_inside_a_write(path)
+    Path(f"{path}-shm").unlink()
+    monkeypatch.setattr("tempfile.tempdir", str(path.parent / "nowhere"))
+    told = read_as_a_plain_user(path)
+    assert told.startswith(f"StoreError: {path} cannot be read as it lies"), told
+    assert "No such file or directory. Open it once where it may be written" in told
+
+
+def test_who_may_not_write_is_told_of_a_write_that_was_cut_off(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+    killed_inside_a_write(path)
+    Path(f"{path}-shm").unlink()
+    lock_away(path)
+
+    def work() -> str:
+        with Ledger.open(path, writable=True) as ledger:
+            return f"opened {ledger.head().size}"
+
+    try:
+        assert "ledger.db-wal, left by a write that was cut off" in as_a_plain_user(work)
     finally:
         path.parent.chmod(0o755)
 
@@ -292,20 +366,13 @@ def test_a_write_cut_off_with_a_rollback_journal_is_undone_by_the_next_reader(pa
         assert ledger.verify().faults == ()
 
 
-def test_a_rollback_journal_in_a_read_only_folder_is_a_named_error(path: Path) -> None:
+def test_a_rollback_journal_is_undone_for_who_may_only_read_too(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record(ledger, case([f"c{n}: one" for n in range(50)]))
+        size = ledger.head().size
+        parties = ledger.keys("party")
     hot_journal(path)
-    lock_away(path)
-
-    def work() -> str:
-        with Ledger.open(path) as ledger:
-            return f"opened {ledger.head().size}"
-
-    try:
-        assert "ledger.db-journal, left by a write that was cut off" in as_a_plain_user(work)
-    finally:
-        path.parent.chmod(0o755)
+    assert read_as_a_plain_user(path) == f"{size} clean {' '.join(parties)}"
 
 
 def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """A ledger in one SQLite file.
 
 At rest the file has a rollback journal, so that a reader in a read-only folder needs nothing beside
-it. While a writer is open the journal is a write-ahead log, so that readers go on reading.
+it. While a writer is open the journal is a write-ahead log, so that readers go on reading. Where a writer
+left that behind, who may only read reads a copy.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from claimledger.ledger.store.sqlite_file import (
     recover,
     remove,
     take_name,
+    to_read,
 )
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, objects, schema
 from claimledger.ledger.store.sqlite_statements import by_entry, ending, insertion, quoted
@@ -53,6 +55,9 @@ class SqliteStore(Store):
         self.path = path
         self.meant = None if path is None else meant(path)
         """The name it is told by: that which it is to have, while it is being made."""
+
+        self.copied = False
+        """Whether this is a copy, since the file could not be read as it lies."""
 
         self.writable = writable
         self._engine = create_engine(
@@ -116,9 +121,12 @@ class SqliteStore(Store):
             raise StoreError(f"{path} does not exist; `claimledger init` makes a new ledger")
         if path.is_dir():
             raise StoreError(f"{path} is a folder; a ledger is one file")
-        if not writable:
+        copied = False
+        if writable:
+            driver = connect(path, "rw")
+        else:
             recover(path)
-        driver = connect(path, "rw" if writable else "ro")
+            driver, copied = to_read(path)
         try:
             # A lower number over the tables of today is a fault, which `verify` names.
             outdated = layout_of(driver, path) < LAYOUT and shape.definitions(driver) != objects()
@@ -127,6 +135,7 @@ class SqliteStore(Store):
                 store = cls(in_memory(driver), None, writable=False)
             else:
                 store = cls(driver, path, writable=writable)
+            store.copied = copied
             store.outdated = outdated
             if writable:
                 store._prepare_writing()
@@ -330,8 +339,10 @@ class SqliteStore(Store):
         return True
 
     def reopening(self) -> Callable[[], Store] | None:
-        """Return what opens this file again for reading; nothing for one in memory."""
-        return None if self.path is None else partial(SqliteStore.open, self.path)
+        """Return what opens this file again for reading; nothing for one in memory or copied."""
+        if self.path is None or self.copied:
+            return None
+        return partial(SqliteStore.open, self.path)
 
     def shape_damage(self) -> Iterator[tuple[str, str]]:
         """Yield the tables, indexes and triggers that are not as this program makes them."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from claimledger.errors import StoreError
@@ -18,6 +20,9 @@ try:
     import fcntl
 except ImportError:  # not a Unix
     fcntl = None  # type: ignore[assignment]
+
+_COPIES = 20
+"""How often a file is copied again because somebody wrote to it meanwhile."""
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -33,6 +38,69 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be opened: {error}") from None
+
+
+def to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """Open a file for reading as it lies, or a copy of it; return whether it is a copy.
+
+    A file whose last writer was killed, or left while others were reading, has to be brought to rest
+    before it can be read. Where this may write that happens in its place, as with every SQLite file; who
+    may only read brings a copy to rest, and sees what was complete when it was made.
+    """
+    driver = connect(path, "ro")
+    try:
+        driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) and os.access(path, os.R_OK):
+            driver.close()
+            return _at_rest(path), True
+    return driver, False  # anything else is told by the one who asks what the file is
+
+
+def _at_rest(path: Path) -> sqlite3.Connection:
+    """Return a copy of a file with what its journal holds; raise :class:`StoreError` where it cannot be."""
+    for _ in range(_COPIES):
+        before = _standing(path)
+        try:
+            with TemporaryDirectory(prefix="claimledger-", ignore_cleanup_errors=True) as folder:
+                copy = Path(folder) / path.name
+                for end in before:
+                    with suppress(FileNotFoundError):  # a writer came and took its journal away
+                        shutil.copyfile(f"{path}{end}", f"{copy}{end}")
+                if _standing(path) == before:
+                    # A file that is open outlives its name: nothing is left behind, by who is killed neither.
+                    return _recovered(copy)
+        except (OSError, sqlite3.Error) as error:
+            what = error.strerror if isinstance(error, OSError) else error
+            raise StoreError(
+                f"{path} cannot be read as it lies: its last writer was cut off, or left while others were "
+                f"reading; nor can a copy (TMPDIR says where): {what}. Open it once where it may be written "
+                "(`claimledger stats` in a writable folder): what was complete is kept, the rest undone"
+            ) from None
+    raise StoreError(f"{path}: another program holds the ledger; nothing was read, try again")
+
+
+def _recovered(copy: Path) -> sqlite3.Connection:
+    driver = connect(copy, "rw")
+    try:
+        driver.execute("PRAGMA journal_mode = DELETE").fetchall()
+    finally:
+        driver.close()
+    driver = connect(copy, "ro")
+    try:
+        driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.Error:
+        driver.close()
+        raise
+    return driver
+
+
+def _standing(path: Path) -> dict[str, tuple[int, int, int]]:
+    """Return what changes of a file and its journals with every write."""
+    files = {end: Path(f"{path}{end}") for end in ("", "-wal", "-journal")}
+    seen = {end: file.stat() for end, file in files.items() if file.exists()}
+    return {end: (one.st_ino, one.st_size, one.st_mtime_ns) for end, one in seen.items()}
 
 
 def is_busy(error: sqlite3.Error) -> bool:
