@@ -35,6 +35,9 @@ class Seen:
     waited: list[float] = field(default_factory=list)
     """Of a reader: from opening the ledger to its first answer, which is where a lock would hold it up."""
 
+    held: list[float] = field(default_factory=list)
+    """What of that it was held up by a lock or the disk, and not by ninety others on the same cores."""
+
     errors: list[str] = field(default_factory=list)
 
 
@@ -69,10 +72,11 @@ def reader(where: str, name: str, until: float) -> Seen:
     number = 0
     while time.time() < until:
         try:
-            start = time.perf_counter()
+            start, scheduled = time.perf_counter(), scheduling()
             with Ledger.open(where) as ledger, ledger.reading():
                 head = ledger.head()
                 seen.waited.append(time.perf_counter() - start)
+                seen.held.append(seen.waited[-1] - (scheduling() - scheduled))
                 if last[0] and ledger.head(last[0]).root != last[1]:
                     seen.errors.append(f"{name}: the tree of {last[0]} entries changed")
                 keys = ledger.like("fifty-four stations", 3)
@@ -87,6 +91,16 @@ def reader(where: str, name: str, until: float) -> Seen:
             return seen
         time.sleep(0.05)  # a person reads what was answered
     return seen
+
+
+def scheduling() -> float:
+    """Return the seconds for which this thread ran or waited for a core so far, where Linux tells."""
+    try:
+        told = Path("/proc/thread-self/schedstat").read_text()
+    except OSError:
+        return 0.0
+    ran, queued, _ = map(int, told.split())
+    return (ran + queued) / 1e9
 
 
 def run(where: str, minutes: float, writers: int, readers: int) -> bool:
@@ -117,6 +131,7 @@ def run(where: str, minutes: float, writers: int, readers: int) -> bool:
         "errors": errors[:3], "writing": times([one.seconds for one in written]),
         "reading": times([one.seconds for one in looked]),
         "to a reader's first answer": times([one.waited for one in looked]),
+        "of that held up, not short of a core": times([one.held for one in looked]),
         "slowest writer beside the mean": beside(written),
     }  # fmt: skip
     print(json.dumps(told, indent=2))
