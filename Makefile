@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 LEDGER := $(BIN)/claimledger
 CASE := fixtures/overseas-service-stations
 
+# The tests start the program some hundred times: what Python compiled of it is kept, as where pip installs it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint bench soak fuzz known-faults fixtures clean
 .DEFAULT_GOAL := demo
 

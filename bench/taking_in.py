@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import sqlite3
 import subprocess
 import sys
@@ -121,6 +122,7 @@ def same_tables(made: Path, target: Path) -> None:
 
 def starting(where: Places, size: int) -> Iterator[Line]:
     """Yield what starting the program takes, help and one claim, the worked case and a made one."""
+    compileall.compile_dir(ROOT / "src", quiet=1)  # as pip leaves it, wherever it is installed
     tool = str(Path(sys.executable).parent / "claimledger")
     if isinstance(where, Files):
         asked, click = starts([tool, "--help"], [sys.executable, "-c", "import click"])
