@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import create_model
 from sqlalchemy import BLOB, REAL, Column, Index, Integer, MetaData, Table, Text, text
 from sqlmodel import Field, SQLModel
 
@@ -110,33 +109,31 @@ class SearchWords(Row, table=True):
     words: str = _text("words")
 
 
-def columns_of(field: RecordField) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the columns a field takes: name, Python type, SQL type."""
+def columns_of(field: RecordField) -> Iterator[tuple[str, type[Any]]]:
+    """Yield the columns a field takes: name, SQL type."""
     name = field.name
-    yield name if field.form != "target" else f"{name}_kind", str | None, Text
+    yield name if field.form != "target" else f"{name}_kind", Text
     if field.form == "decimal":
-        yield f"{name}_sort", float | None, REAL
+        yield f"{name}_sort", REAL
     elif field.form == "date":
-        yield f"{name}_printed", str | None, Text
-        yield f"{name}_earliest", int | None, Integer
-        yield f"{name}_latest", int | None, Integer
+        yield f"{name}_printed", Text
+        yield f"{name}_earliest", Integer
+        yield f"{name}_latest", Integer
     elif field.form == "target":
-        yield f"{name}_key", str | None, Text
+        yield f"{name}_key", Text
 
 
 def _mirror(model: type[Record] | type[Part], name: str) -> Table:
-    fields: dict[str, Any] = {"entry": (int, _int("entry", primary_key=True, autoincrement=False))}
+    # No class of its own: nobody asks for these rows as objects, and twenty mapped classes are a tenth of
+    # what starting the program takes.
+    columns = [Column("entry", Integer, primary_key=True, autoincrement=False)]
     if issubclass(model, Part):
-        fields["position"] = (int, _int("position", primary_key=True, autoincrement=False))
+        columns.append(Column("position", Integer, primary_key=True, autoincrement=False))
     for field in fields_of(model):
-        if field.form == "parts":
-            continue
-        for column, python_type, sql_type in columns_of(field):
-            held = Column(column, sql_type, nullable=True)
-            fields[_attribute(column)] = (python_type, Field(default=None, sa_column=held))
-    fields["until"] = (int | None, _int("until", nullable=True))
-    made = create_model(name, __base__=Row, __cls_kwargs__={"table": True}, **fields)
-    table: Table = made.__table__  # type: ignore[attr-defined]
+        if field.form != "parts":
+            columns += (Column(column, sql_type) for column, sql_type in columns_of(field))
+    columns.append(Column("until", Integer))
+    table = Table(name, metadata, *columns)
     for field in fields_of(model):
         _index(table, field)
     return table
@@ -157,10 +154,6 @@ def _index(table: Table, field: RecordField) -> None:
         # By entry, not by the text itself, which can be longer than an index holds.
         given = table.c[field.name].is_not(None)
         Index(f"{table.name}_{field.name}", table.c.entry, sqlite_where=given)
-
-
-def _attribute(column: str) -> str:
-    return {"from": "from_", "metadata": "metadata_"}.get(column, column)
 
 
 def part_tables(kind: str) -> dict[str, str]:
