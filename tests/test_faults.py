@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +19,7 @@ import pytest
 
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
+from claimledger.ledger.store import sqlite_file
 from claimledger.records.party import Party
 from small_cases import case, record
 
@@ -281,6 +284,30 @@ def test_a_write_cut_off_is_undone_for_who_may_only_read_too(path: Path) -> None
     assert told == f"{size + 1} clean {' '.join([*parties, 'kept'])}"
     Path(f"{path}-shm").unlink()
     assert read_as_a_plain_user(path) == told
+
+
+@pytest.mark.parametrize(
+    ("writes", "told"),
+    [(3, "clean"), (10_000, "another program holds the ledger; nothing was read")],
+)
+def test_a_file_that_changes_while_it_is_copied_is_copied_again(
+    path: Path, writes: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+    killed_inside_a_write(path)
+    Path(f"{path}-shm").unlink()
+    standing, copied = sqlite_file._standing, itertools.count(-writes)
+    monkeypatch.setattr(
+        sqlite_file, "_standing", lambda path: {**standing(path), "changed": min(0, next(copied))}
+    )
+    monkeypatch.setattr(
+        "shutil.copyfile",
+        lambda source, target, copy=shutil.copyfile: (
+            source.endswith("changed") or copy(source, target)
+        ),
+    )
+    assert told in read_as_a_plain_user(path)
 
 
 def test_no_room_for_a_copy_to_read_is_a_named_error(

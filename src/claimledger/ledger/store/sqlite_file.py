@@ -21,8 +21,8 @@ try:
 except ImportError:  # not a Unix
     fcntl = None  # type: ignore[assignment]
 
-_COPIES = 20
-"""How often a file is copied again because somebody wrote to it meanwhile."""
+_TRIES = 20
+"""How often a file is looked at again because somebody wrote to it while it was copied."""
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -47,38 +47,43 @@ def to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
     before it can be read. Where this may write that happens in its place, as with every SQLite file; who
     may only read brings a copy to rest, and sees what was complete when it was made.
     """
-    driver = connect(path, "ro")
-    try:
-        driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) and os.access(path, os.R_OK):
-            driver.close()
-            return _at_rest(path), True
-    return driver, False  # anything else is told by the one who asks what the file is
-
-
-def _at_rest(path: Path) -> sqlite3.Connection:
-    """Return a copy of a file with what its journal holds; raise :class:`StoreError` where it cannot be."""
-    for _ in range(_COPIES):
-        before = _standing(path)
+    for _ in range(_TRIES):
+        driver = connect(path, "ro")
         try:
-            with TemporaryDirectory(prefix="claimledger-", ignore_cleanup_errors=True) as folder:
-                copy = Path(folder) / path.name
-                for end in before:
-                    with suppress(FileNotFoundError):  # a writer came and took its journal away
-                        shutil.copyfile(f"{path}{end}", f"{copy}{end}")
-                if _standing(path) == before:
-                    # A file that is open outlives its name: nothing is left behind, by who is killed neither.
-                    return _recovered(copy)
-        except (OSError, sqlite3.Error) as error:
-            what = error.strerror if isinstance(error, OSError) else error
-            raise StoreError(
-                f"{path} cannot be read as it lies: its last writer was cut off, or left while others were "
-                f"reading; nor can a copy (TMPDIR says where): {what}. Open it once where it may be written "
-                "(`claimledger stats` in a writable folder): what was complete is kept, the rest undone"
-            ) from None
+            driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+            return driver, False
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            left = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+            if not left or not os.access(path, os.R_OK):
+                return driver, False  # told by the one who asks what the file is
+        driver.close()
+        if copy := _at_rest(path):
+            return copy, True
     raise StoreError(f"{path}: another program holds the ledger; nothing was read, try again")
+
+
+def _at_rest(path: Path) -> sqlite3.Connection | None:
+    """Return a copy of a file with what its journal holds; nothing where somebody wrote meanwhile.
+
+    Raises :class:`StoreError` where there is no room for a copy.
+    """
+    before = _standing(path)
+    try:
+        with TemporaryDirectory(prefix="claimledger-", ignore_cleanup_errors=True) as folder:
+            copy = Path(folder) / path.name
+            for end in before:
+                with suppress(FileNotFoundError):  # a writer came and took its journal away
+                    shutil.copyfile(f"{path}{end}", f"{copy}{end}")
+            # A file that is open outlives its name: nothing is left behind, by who is killed neither.
+            return _recovered(copy) if _standing(path) == before else None
+    except (OSError, sqlite3.Error) as error:
+        what = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(
+            f"{path} cannot be read as it lies: its last writer was cut off, or left while others were "
+            f"reading; nor can a copy (TMPDIR says where): {what}. Open it once where it may be written "
+            "(`claimledger stats` in a writable folder): what was complete is kept, the rest undone"
+        ) from None
 
 
 def _recovered(copy: Path) -> sqlite3.Connection:
@@ -98,9 +103,12 @@ def _recovered(copy: Path) -> sqlite3.Connection:
 
 def _standing(path: Path) -> dict[str, tuple[int, int, int]]:
     """Return what changes of a file and its journals with every write."""
-    files = {end: Path(f"{path}{end}") for end in ("", "-wal", "-journal")}
-    seen = {end: file.stat() for end, file in files.items() if file.exists()}
-    return {end: (one.st_ino, one.st_size, one.st_mtime_ns) for end, one in seen.items()}
+    seen = {}
+    for end in ("", "-wal", "-journal"):
+        with suppress(FileNotFoundError):
+            file = Path(f"{path}{end}").stat()
+            seen[end] = (file.st_ino, file.st_size, file.st_mtime_ns)
+    return seen
 
 
 def is_busy(error: sqlite3.Error) -> bool:
