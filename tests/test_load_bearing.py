@@ -74,6 +74,7 @@ def test_a_report_bears_all_that_repeat_it_and_two_reports_bear_nothing(ledger: 
     assert Loads(answers_of(ledger)).of("claim", "report").others == 0
 
 
+@pytest.mark.no_cover
 def test_a_chain_of_a_hundred_thousand_costs_its_length() -> None:
     size = 100_000
     claims = {
@@ -131,6 +132,7 @@ HARD = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", list(HARD))
 def test_graphs_built_to_break_answers_are_answered_whole(name: str) -> None:
     """Each of 20,000 claims is answered; what grew with their square would take minutes here."""
