@@ -359,7 +359,7 @@ class SqliteStore(Store):
         return search.damage(self.driver, writable=self.writable)
 
     def close(self) -> None:
-        """Close the file; the last writer leaves it with no journal beside it."""
+        """Close the file; the last writer leaves it with no journal beside it, unless somebody reads."""
         self.connection.close()
         if self.writable and self.path is not None:
             with suppress(sqlite3.Error):
