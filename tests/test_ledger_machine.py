@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -174,7 +175,7 @@ class LedgerMachine(RuleBasedStateMachine):
         clean()
 
 
-def test_any_sequence_of_writes_agrees_with_the_model(store: str) -> None:
-    # A step on a server takes three times as long; the files have tried the program itself already.
-    steps = settings(max_examples=25 if store == "file" else 10, stateful_step_count=20)
+@pytest.mark.usefixtures("store")
+def test_any_sequence_of_writes_agrees_with_the_model() -> None:
+    steps = settings(max_examples=25, stateful_step_count=20)
     run_state_machine_as_test(LedgerMachine, settings=steps)
