@@ -25,7 +25,7 @@ metadata = MetaData()
 
 
 class Row(SQLModel):
-    """Base of every table, with the ledger's own metadata."""
+    """Base of the tables that are written out here, with the ledger's own metadata."""
 
     metadata = metadata
 
@@ -124,8 +124,8 @@ def columns_of(field: RecordField) -> Iterator[tuple[str, type[Any]]]:
 
 
 def _mirror(model: type[Record] | type[Part], name: str) -> Table:
-    # No class of its own: nobody asks for these rows as objects, and twenty mapped classes are a tenth of
-    # what starting the program takes.
+    # No class of its own: nobody asks for these rows as objects, and thirteen mapped classes are a
+    # tenth of what starting the program takes.
     columns = [Column("entry", Integer, primary_key=True, autoincrement=False)]
     if issubclass(model, Part):
         columns.append(Column("position", Integer, primary_key=True, autoincrement=False))
