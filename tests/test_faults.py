@@ -19,7 +19,7 @@ import pytest
 
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
-from claimledger.ledger.store import sqlite_file
+from claimledger.ledger.store import sqlite_rest
 from claimledger.records.party import Party
 from small_cases import case, record
 
@@ -297,9 +297,9 @@ def test_a_file_that_changes_while_it_is_copied_is_copied_again(
         record(ledger, case(["a: one"]))
     killed_inside_a_write(path)
     Path(f"{path}-shm").unlink()
-    standing, copied = sqlite_file._standing, itertools.count(-writes)
+    standing, copied = sqlite_rest._standing, itertools.count(-writes)
     monkeypatch.setattr(
-        sqlite_file, "_standing", lambda path: {**standing(path), "changed": min(0, next(copied))}
+        sqlite_rest, "_standing", lambda path: {**standing(path), "changed": min(0, next(copied))}
     )
     monkeypatch.setattr(
         "shutil.copyfile",

@@ -28,16 +28,15 @@ from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.prepared import MANY, written
 from claimledger.ledger.store.sqlite_file import (
     connect,
-    in_memory,
+    holds,
     in_turn,
     is_busy,
     layout_of,
     meant,
-    recover,
     remove,
     take_name,
-    to_read,
 )
+from claimledger.ledger.store.sqlite_rest import in_memory, to_read
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, objects, schema
 from claimledger.ledger.store.sqlite_statements import by_entry, ending, insertion, quoted
 from claimledger.ledger.tables import LAYOUT
@@ -48,16 +47,17 @@ _GENTLE = (0.0001, 0.0003)  # seconds: SQLite's own waiting grows and starves wr
 
 
 class SqliteStore(Store):
-    """A ledger in one file, or in memory."""
+    """A ledger in one file, or in a copy of it."""
 
-    def __init__(self, driver: sqlite3.Connection, path: Path | None, *, writable: bool) -> None:
+    def __init__(
+        self, driver: sqlite3.Connection, path: Path, *, writable: bool, copied: bool = False
+    ) -> None:
         self.driver = driver
-        self.path = path
-        self.meant = None if path is None else meant(path)
-        """The name it is told by: that which it is to have, while it is being made."""
+        self.path = None if copied else path
+        """Where it lies; nothing where this is a copy to read."""
 
-        self.copied = False
-        """Whether this is a copy, since the file could not be read as it lies."""
+        self.meant = meant(path)
+        """The name it is told by: that which it is to have, while it is being made."""
 
         self.writable = writable
         self._engine = create_engine(
@@ -121,21 +121,14 @@ class SqliteStore(Store):
             raise StoreError(f"{path} does not exist; `claimledger init` makes a new ledger")
         if path.is_dir():
             raise StoreError(f"{path} is a folder; a ledger is one file")
-        copied = False
-        if writable:
-            driver = connect(path, "rw")
-        else:
-            recover(path)
-            driver, copied = to_read(path)
+        driver, there = (connect(path, "rw"), path) if writable else to_read(path)
         try:
             # A lower number over the tables of today is a fault, which `verify` names.
             outdated = layout_of(driver, path) < LAYOUT and shape.definitions(driver) != objects()
             if outdated and not writable:
                 # Reading never changes a file: its views are made anew in a copy.
-                store = cls(in_memory(driver), None, writable=False)
-            else:
-                store = cls(driver, path, writable=writable)
-            store.copied = copied
+                driver, there = in_memory(driver), None
+            store = cls(driver, path, writable=writable, copied=there is None)
             store.outdated = outdated
             if writable:
                 store._prepare_writing()
@@ -323,7 +316,7 @@ class SqliteStore(Store):
         if self.path is None:
             return []
         files = [self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-journal"))]
-        return [text for text in texts if any(_holds(file, text) for file in files)]
+        return [text for text in texts if any(holds(file, text) for file in files)]
 
     def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
@@ -339,10 +332,8 @@ class SqliteStore(Store):
         return True
 
     def reopening(self) -> Callable[[], Store] | None:
-        """Return what opens this file again for reading; nothing for one in memory or copied."""
-        if self.path is None or self.copied:
-            return None
-        return partial(SqliteStore.open, self.path)
+        """Return what opens this file again for reading; nothing for a copy."""
+        return None if self.path is None else partial(SqliteStore.open, self.path)
 
     def shape_damage(self) -> Iterator[tuple[str, str]]:
         """Yield the tables, indexes and triggers that are not as this program makes them."""
@@ -371,7 +362,7 @@ class SqliteStore(Store):
 
 
 @contextmanager
-def _named(path: Path | None) -> Iterator[None]:
+def _named(path: Path) -> Iterator[None]:
     """Turn what SQLite reports into an error that says what happened and what was kept."""
     try:
         yield
@@ -391,15 +382,3 @@ def _named(path: Path | None) -> Iterator[None]:
         if isinstance(error, sqlite3.IntegrityError):
             raise
         raise StoreError(f"{path} is damaged: {error}; `claimledger verify` says where") from None
-
-
-def _holds(file: Path, text: bytes) -> bool:
-    if not file.exists():
-        return False
-    size, kept = 1 << 20, b""
-    with file.open("rb") as held:
-        while block := held.read(size):
-            if text in kept + block:
-                return True
-            kept = block[-len(text) :]
-    return False

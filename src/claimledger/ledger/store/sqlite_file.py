@@ -1,14 +1,12 @@
-"""Opening a ledger's file: what it is, whether it can be used, and a write that was cut off in it."""
+"""A ledger's file: what it is and whether it can be used, whose turn it is, and the name it gets."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from claimledger.errors import StoreError
@@ -20,9 +18,10 @@ try:
     import fcntl
 except ImportError:  # not a Unix
     fcntl = None  # type: ignore[assignment]
-
-_TRIES = 20
-"""How often a file is looked at again because somebody wrote to it while it was copied."""
+MENDING = (
+    "Open it once where it may be written (`claimledger stats` in a writable folder): what was complete is "
+    "kept, the rest undone"
+)
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -40,103 +39,20 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         raise StoreError(f"{path} cannot be opened: {error}") from None
 
 
-def to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """Open a file for reading as it lies, or a copy of it; return whether it is a copy.
-
-    A file whose last writer was killed, or left while others were reading, has to be brought to rest
-    before it can be read. Where this may write that happens in its place, as with every SQLite file; who
-    may only read brings a copy to rest, and sees what was complete when it was made.
-    """
-    for _ in range(_TRIES):
-        driver = connect(path, "ro")
-        try:
-            driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
-            return driver, False
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            left = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
-            if not left or not os.access(path, os.R_OK):
-                return driver, False  # told by the one who asks what the file is
-        driver.close()
-        if copy := _at_rest(path):
-            return copy, True
-    raise StoreError(f"{path}: another program holds the ledger; nothing was read, try again")
-
-
-def _at_rest(path: Path) -> sqlite3.Connection | None:
-    """Return a copy of a file with what its journal holds; nothing where somebody wrote meanwhile.
-
-    Raises :class:`StoreError` where there is no room for a copy.
-    """
-    before = _standing(path)
-    try:
-        with TemporaryDirectory(prefix="claimledger-", ignore_cleanup_errors=True) as folder:
-            copy = Path(folder) / path.name
-            for end in before:
-                with suppress(FileNotFoundError):  # a writer came and took its journal away
-                    shutil.copyfile(f"{path}{end}", f"{copy}{end}")
-            # A file that is open outlives its name: nothing is left behind, by who is killed neither.
-            return _recovered(copy) if _standing(path) == before else None
-    except (OSError, sqlite3.Error) as error:
-        what = error.strerror if isinstance(error, OSError) else error
-        raise StoreError(
-            f"{path} cannot be read as it lies: its last writer was cut off, or left while others were "
-            f"reading; nor can a copy (TMPDIR says where): {what}. Open it once where it may be written "
-            "(`claimledger stats` in a writable folder): what was complete is kept, the rest undone"
-        ) from None
-
-
-def _recovered(copy: Path) -> sqlite3.Connection:
-    driver = connect(copy, "rw")
-    try:
-        driver.execute("PRAGMA journal_mode = DELETE").fetchall()
-    finally:
-        driver.close()
-    driver = connect(copy, "ro")
-    try:
-        driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
-    except sqlite3.Error:
-        driver.close()
-        raise
-    return driver
-
-
-def _standing(path: Path) -> dict[str, tuple[int, int, int]]:
-    """Return what changes of a file and its journals with every write."""
-    seen = {}
-    for end in ("", "-wal", "-journal"):
-        with suppress(FileNotFoundError):
-            file = Path(f"{path}{end}").stat()
-            seen[end] = (file.st_ino, file.st_size, file.st_mtime_ns)
-    return seen
-
-
 def is_busy(error: sqlite3.Error) -> bool:
     """Whether SQLite says that others are in the way."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def recover(path: Path) -> None:
-    """Undo a write that was cut off with a rollback journal, which a read-only connection cannot.
-
-    It happens between two journals, while a writer opens or closes. Where the file or its folder may not
-    be written this fails, and the error is told by the one who then cannot read.
-    """
-    journal = Path(f"{path}-journal")
-    with suppress(OSError, StoreError, sqlite3.Error):
-        if journal.exists() and journal.stat().st_size and _is_ours(path):
-            driver = connect(path, "rw")
-            try:
-                driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
-            finally:
-                driver.close()
+def touch(driver: sqlite3.Connection) -> None:
+    """Have SQLite open the file, which it puts off until something is asked."""
+    driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether the file's header says that it is a ledger, without asking SQLite to open it."""
-    with path.open("rb") as held:
-        return held.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+def held(path: Path) -> StoreError:
+    """Return what who cannot read for others is told."""
+    return StoreError(f"{path}: another program holds the ledger; nothing was read, try again")
 
 
 def layout_of(driver: sqlite3.Connection, path: Path) -> int:
@@ -144,22 +60,19 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
     try:
         (application,) = driver.execute("PRAGMA application_id").fetchone()
         (layout,) = driver.execute("PRAGMA user_version").fetchone()
-        driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+        touch(driver)
     except sqlite3.Error as error:
         if meant(path) != path:  # it was only just made, beside what it is to be
             raise StoreError(
                 f"{meant(path)}: reading or writing failed ({error}); nothing was written"
             ) from None
         if is_busy(error):
-            raise StoreError(
-                f"{path}: another program holds the ledger; nothing was read, try again"
-            ) from None
+            raise held(path) from None
         leftover = [end for end in ("-journal", "-wal") if Path(f"{path}{end}").exists()]
         if leftover and not isinstance(error, sqlite3.NotSupportedError):
             raise StoreError(
                 f"{path} cannot be read: beside it lies {path.name}{leftover[0]}, left by a write "
-                f"that was cut off ({error}). Open it once where it may be written "
-                "(`claimledger stats` in a writable folder): what was complete is kept, the rest undone"
+                f"that was cut off ({error}). {MENDING}"
             ) from None
         if "not a database" in str(error):
             raise StoreError(f"{path} is not a ledger (no SQLite file)") from None
@@ -172,14 +85,6 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
             "it is left untouched: use that version"
         )
     return int(layout)
-
-
-def in_memory(driver: sqlite3.Connection) -> sqlite3.Connection:
-    """Return a copy of an open file in memory, and close the file."""
-    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    driver.backup(copy)
-    driver.close()
-    return copy
 
 
 @contextmanager
@@ -265,3 +170,16 @@ def _settle(folder: Path) -> None:
             os.fsync(held)
         finally:
             os.close(held)
+
+
+def holds(file: Path, text: bytes) -> bool:
+    """Whether some bytes stand anywhere in a file."""
+    if not file.exists():
+        return False
+    size, kept = 1 << 20, b""
+    with file.open("rb") as held:
+        while block := held.read(size):
+            if text in kept + block:
+                return True
+            kept = block[-len(text) :]
+    return False
