@@ -323,6 +323,19 @@ def test_no_room_for_a_copy_to_read_is_a_named_error(
     assert "No such file or directory. Open it once where it may be written" in told
 
 
+def test_a_file_being_made_that_its_disk_fails_is_told_by_the_name_it_was_to_have(
+    path: Path,
+) -> None:
+    """Nobody is to mend a file that nobody named, nor is a copy of it proved in its stead."""
+    beside = path.with_name(f".{path.name}.backup")
+    Ledger.create(beside).close()
+    killed_inside_a_write(beside)
+    Path(f"{beside}-shm").unlink()
+    told = read_as_a_plain_user(beside)
+    assert told.startswith(f"StoreError: {path}: reading or writing failed ("), told
+    assert told.endswith("; nothing was written")
+
+
 def test_who_may_not_write_is_told_of_a_write_that_was_cut_off(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record(ledger, case(["a: one"]))

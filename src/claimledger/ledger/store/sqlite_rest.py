@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from claimledger.errors import StoreError
-from claimledger.ledger.store.sqlite_file import MENDING, connect, held, touch
+from claimledger.ledger.store.sqlite_file import MENDING, connect, held, meant, touch
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID
 
 _TRIES = 20
@@ -33,7 +33,8 @@ def to_read(path: Path) -> tuple[sqlite3.Connection, Path | None]:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             left = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
-            if not left or not os.access(path, os.R_OK):
+            # A file being made is not copied: where it cannot be read, its disk failed.
+            if not left or meant(path) != path or not os.access(path, os.R_OK):
                 return driver, path  # told by the one who asks what the file is
         driver.close()
         if copy := _at_rest(path):
