@@ -34,7 +34,7 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
     said: list[list[str]] = []
     for round_ in range(ROUNDS):
         child = working(work, path, f"d{round_}", tmp_path, failure, str(chance.uniform(0, 0.1)))
-        told, errors = child.communicate(timeout=60)
+        told, errors = child.communicate()
         assert "Traceback" not in errors, errors
         lines = [line.split() for line in told.splitlines()]
         said += lines

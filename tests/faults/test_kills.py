@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,38 +13,27 @@ import pytest
 from claimledger.errors import StoreError
 from claimledger.ledger import Head, Ledger, Where
 from claimledger.records.check import record_of
-from faults.worker import WORK
+from faults.worker import WORK, Working
 from small_cases import case, record
 
 KILLS = -(-int(os.environ.get("FAULTS_KILLS", "0")) // (2 * len(WORK) - 1)) or 3
 """Kills of each work on each store: three in ``make test``."""
 
-HERE = Path(__file__).parent
 
-
-def working(work: str, where: Where, tag: str, folder: Path, *more: str) -> subprocess.Popen[str]:
+def working(work: str, where: Where, tag: str, folder: Path, *more: str) -> Working:
     """Begin some work in a process of its own."""
-    words = (work, str(where), tag, str(folder), *more)
-    return subprocess.Popen(
-        [sys.executable, "-m", "faults.worker", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
-    )
+    return Working(work, str(where), tag, str(folder), *more)
 
 
 def killed(work: str, where: Where, tag: str, folder: Path, after: float) -> list[list[str]]:
     """Let a process work, kill it some time after it began, and return what it had said was done."""
     child = working(work, where, tag, folder)
-    assert child.stdout is not None
-    assert child.stderr is not None
     first = child.stdout.readline()
-    assert first, child.stderr.read()
     time.sleep(after)  # the moment is what is random here; nothing is waited for
-    child.send_signal(signal.SIGKILL)
+    child.kill()
     rest, errors = child.communicate()
     assert "Traceback" not in errors, errors
+    assert first
     *whole, _ = (first + rest).split("\n")  # the last can be cut off in the middle
     return [line.split() for line in whole]
 

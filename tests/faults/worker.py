@@ -1,13 +1,15 @@
-"""A process that is killed while it works, or whose disk fails: says each thing that is done, on a line of its own.
-
-``python -m faults.worker WORK LEDGER TAG FOLDER [FAILURE SECONDS]``: the failure comes so long after the first line.
-"""
+"""A process that is killed while it works, or whose disk fails: says each thing that is done, on a line of its own."""
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.reduction import DupFd  # type: ignore[attr-defined]
 from pathlib import Path
+from typing import Any
 
 from claimledger.errors import StoreError
 from claimledger.intake.case_files import read_files
@@ -101,10 +103,48 @@ WORK: dict[str, Callable[[str, str, str], None]] = {
     "backup": backup, "move": move, "move there": move_there,
 }  # fmt: skip
 
-if __name__ == "__main__":
-    if len(sys.argv) > 5:
-        _failures.append((sys.argv[5], float(sys.argv[6])))
+
+class Working:
+    """Some work in a process of its own, forked from one that has the program's imports behind it."""
+
+    PATIENCE = 60.0
+
+    def __init__(self, *words: str) -> None:
+        (heard, out), (wrong, err) = os.pipe(), os.pipe()
+        context = get_context("forkserver")
+        self._process = context.Process(target=_work, args=(words, DupFd(out), DupFd(err)))
+        self._process.start()
+        os.close(out)
+        os.close(err)
+        self.stdout = os.fdopen(heard, encoding="utf-8", errors="replace")
+        self._stderr = os.fdopen(wrong, encoding="utf-8", errors="replace")
+
+    def kill(self) -> None:
+        """End it in the middle of whatever it does (SIGKILL)."""
+        self._process.kill()
+
+    def communicate(self) -> tuple[str, str]:
+        """Wait for its end; return what is left of what it said, and its errors."""
+        late = threading.Timer(self.PATIENCE, self._process.kill)
+        late.start()
+        with self.stdout, self._stderr:
+            told = (self.stdout.read(), self._stderr.read())
+        self._process.join()
+        assert late.is_alive(), f"still working after {self.PATIENCE} s"
+        late.cancel()
+        return told
+
+
+def _work(words: tuple[str, ...], out: Any, err: Any) -> None:
+    """Do some work; a disk fails so many seconds after the first line, where they are given."""
+    os.dup2(out.detach(), 1)
+    os.dup2(err.detach(), 2)
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
+    work, where, tag, folder, *failing = words
+    if failing:
+        _failures.append((failing[0], float(failing[1])))
     try:
-        WORK[sys.argv[1]](*sys.argv[2:5])
+        WORK[work](where, tag, folder)
     except StoreError as error:
         say("refused", error)
