@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, settings
 import launched
 import stores
 from claimledger.ledger import Ledger, Where
+from trials import trials
 
 settings.register_profile(
     "steady",
+    trials(100),
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("steady")

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -155,7 +156,9 @@ def test_a_reader_reads_on_while_a_writer_is_inside(path: Path) -> None:
                 assert not reader.with_key("half")
 
 
-def test_reading_leaves_the_file_and_its_folder_as_they_were(path: Path, tmp_path: Path) -> None:
+def test_reading_leaves_the_file_and_its_folder_as_they_were(
+    path: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
     with Ledger.create(path) as ledger:
         record(ledger, case(["a: one"]))
     before = (path.read_bytes(), path.stat().st_mtime_ns, sorted(tmp_path.iterdir()))
@@ -167,9 +170,8 @@ def test_reading_leaves_the_file_and_its_folder_as_they_were(path: Path, tmp_pat
         ["search", "says"],
         ["audit", "a"],
     ):
-        process = start(path, *words)
-        _, told = process.communicate(timeout=60)
-        assert process.returncode == 0, told
+        done = call("--ledger", path, *words)
+        assert done.returncode == 0, done.stderr
     assert (path.read_bytes(), path.stat().st_mtime_ns, sorted(tmp_path.iterdir())) == before
 
 

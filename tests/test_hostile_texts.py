@@ -17,7 +17,6 @@ from claimledger.errors import BadInput
 from claimledger.ledger import Ledger, Where
 from claimledger.records.check import record_of
 from hostile import HOSTILE, csv_rows, filled
-from stores import ONLY_FILES
 
 Call = Callable[..., Any]
 
@@ -42,28 +41,34 @@ PAGES = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def hostile(ledger: Ledger) -> Ledger:
-    return filled(ledger)
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with all of them; it is only read."""
+    path = tmp_path_factory.mktemp("hostile") / "ledger.db"
+    with Ledger.create(path) as ledger:
+        filled(ledger)
+    return path
 
 
-@ONLY_FILES  # that both stores give the same bytes is seen in tests of its own
+# In a file: that both stores give the same bytes is seen in tests of its own.
+
+
 @pytest.mark.parametrize("words", TOLD)
-def test_a_terminal_obeys_no_text(hostile: Ledger, path: Where, call: Call, words: str) -> None:
+def test_a_terminal_obeys_no_text(hostile: Path, call: Call, words: str) -> None:
     for number in PICKED if "{}" in words else [0]:
         for more in ([], ["--json"]):
-            told = call("--ledger", str(path), *words.format(number).split(), *more)
+            told = call("--ledger", hostile, *words.format(number).split(), *more)
             assert told.returncode == (1 if words == "compare" else 0), told.stderr
             for text in (told.stdout, told.stderr):
                 assert not ACTS.search(text), (words, number, more)
             assert more == [] or json.loads(told.stdout)
 
 
-def page(call: Call, path: Where, name: str, folder: Path, key: str) -> str:
+def page(call: Call, path: Path, name: str, folder: Path, key: str) -> str:
     what, form = name.split(".")
     file = folder / name
     shown = {"audit": [key], "timeline": []}.get(what, [])
-    told = call("--ledger", str(path), what, *shown, "--format", form, "-o", file)
+    told = call("--ledger", path, what, *shown, "--format", form, "-o", file)
     assert told.returncode == 0, told.stderr
     return file.read_bytes().decode()
 
@@ -134,13 +139,12 @@ LOOKED = {
 }  # fmt: skip
 
 
-@ONLY_FILES  # as above
 @pytest.mark.parametrize("name", PAGES)
 def test_a_file_does_nothing_where_it_is_opened(
-    hostile: Ledger, path: Where, call: Call, tmp_path: Path, name: str
+    hostile: Path, call: Call, tmp_path: Path, name: str
 ) -> None:
     for number in PICKED if name.startswith("audit") else [0]:
-        text = page(call, path, name, tmp_path, f"h-{number}")
+        text = page(call, hostile, name, tmp_path, f"h-{number}")
         assert "alert" in text or number not in (0, 7), "the text is told, not left out"
         assert not ACTS.search(text.replace("\r\n", "\n").removeprefix("\ufeff"))
         LOOKED[name.split(".")[1]](text)
@@ -148,8 +152,9 @@ def test_a_file_does_nothing_where_it_is_opened(
 
 @pytest.mark.parametrize("what", ["export", "export --log"])
 def test_what_is_exported_is_the_text_itself(
-    hostile: Ledger, path: Where, call: Call, tmp_path: Path, what: str
+    ledger: Ledger, path: Where, call: Call, tmp_path: Path, what: str
 ) -> None:
+    filled(ledger)
     file = tmp_path / "out.jsonl"
     assert call("--ledger", str(path), *what.split(), "-o", file).returncode == 0
     statements = set()

@@ -24,6 +24,7 @@ from claimledger.errors import BadInput, Refused
 from claimledger.ledger import Given, Ledger
 from claimledger.records.check import record_from
 from stores import clean, place
+from trials import trials
 
 Model = dict[tuple[str, str], dict[str, Any]]
 texts = st.text(
@@ -177,5 +178,5 @@ class LedgerMachine(RuleBasedStateMachine):
 
 @pytest.mark.usefixtures("store")
 def test_any_sequence_of_writes_agrees_with_the_model() -> None:
-    steps = settings(max_examples=25, stateful_step_count=20)
+    steps = settings(trials(12), stateful_step_count=20)
     run_state_machine_as_test(LedgerMachine, settings=steps)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from claimledger.disputes.moved import Difference, difference
@@ -17,6 +17,7 @@ from claimledger.publish.moving import changes, what_if
 from claimledger.records.check import record_from
 from small_cases import Records, answers_of, case, record
 from stores import content_of, place
+from trials import trials
 
 TYPES = [
     "contradicts",
@@ -48,7 +49,7 @@ def cases(draw: st.DrawFn) -> Records:
     return case(claims, links, parties=parties)
 
 
-@settings(max_examples=60)
+@trials(30)
 @pytest.mark.usefixtures("store")
 @given(cases(), st.data())
 def test_without_a_record_is_as_if_it_had_been_withdrawn(
@@ -65,7 +66,7 @@ def test_without_a_record_is_as_if_it_had_been_withdrawn(
         assert expected == difference(before, answers_of(ledger))
 
 
-@settings(max_examples=60)
+@trials(30)
 @pytest.mark.usefixtures("store")
 @given(cases(), st.data())
 def test_with_a_file_is_as_if_it_had_been_imported_and_changes_tells_the_same(
