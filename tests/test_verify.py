@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from claimledger.errors import ClaimledgerError
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.tables import ENTRY, VIEWS
 from small_cases import case, record
-from stores import ONLY_FILES, ONLY_SERVERS, Raw, tamper
+from stores import ONLY_FILES, ONLY_SERVERS, Pattern, Raw, tamper
 
 RICH: dict[str, dict[str, Any]] = {
     "a": {
@@ -24,9 +25,8 @@ RICH: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def damaged(path: Where, ledger: Ledger) -> Where:
-    """A ledger that has a row in every table, amended, withdrawn, redacted and replaced."""
+def fill(ledger: Ledger) -> None:
+    """Put a row in every table, amended, withdrawn, redacted and replaced."""
     parties = {
         "one": {
             "type": "person",
@@ -71,10 +71,16 @@ def damaged(path: Where, ledger: Ledger) -> Where:
     ledger.amend("claim", "b", {"note": "amended"}, by="T", reason="why")
     ledger.withdraw("claim", "d", by="T", reason="double", replaced_by="c")
     ledger.redact("claim", "d", by="T", reason="asked for")
-    ledger.close()
-    with Ledger.open(path) as again:
-        assert again.verify().clean
-    return path
+    assert ledger.verify().clean
+
+
+FULL = Pattern(fill)
+
+
+@pytest.fixture
+def damaged(store: str, tmp_path: Path) -> Where:
+    """Return a ledger of all there is, to be damaged."""
+    return FULL.copy(tmp_path)
 
 
 TABLES = {ENTRY.name: ENTRY, **VIEWS}
