@@ -230,11 +230,20 @@ def test_a_transaction_the_server_refuses_for_others_is_begun_again(
 
 
 @ONLY_SERVERS  # a file has one writer at a time
+@pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("when", ["in the middle", "at the end"])
 def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
-    path: Where, ledger: Ledger, when: str, call: Callable[..., Any], tmp_path: Path
+    path: Where,
+    ledger: Ledger,
+    when: str,
+    alone: bool,
+    call: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A trigger answers 40001 to the first three of each, as a server that is serialisable throughout can."""
+    # Who is not alone waits for the disk behind the commit, in the same turn.
+    monkeypatch.setattr("claimledger.ledger.store.postgresql_talk._ALONE", 60 if alone else 0)
     record(ledger, case(["a: one"]))
     kind, moment = ("", "BEFORE") if when == "in the middle" else ("CONSTRAINT", "AFTER")
     deferred = "DEFERRABLE INITIALLY DEFERRED" if kind else ""

@@ -43,7 +43,10 @@ _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 _FLUSH = "SELECT pg_logical_emit_message(true, 'claimledger', '')"
 """Its own commit is a synchronous one: with it everything before is on the disk, and writers that wait at the
-same time wait for one flush."""
+same time wait for one flush.
+
+Never prepared: where the commit before it is refused the server does not see it, and psycopg would take it
+for prepared from then on; no transaction is left whose roll-back would have it forget."""
 
 _MOMENT = list(HISTORY.columns).index(HISTORY.c.recorded_at)
 
@@ -192,7 +195,7 @@ class Talk:
                 self.driver.execute("COMMIT")
             else:
                 self.driver.execute("COMMIT")
-                self.driver.execute(_FLUSH)
+                self.driver.execute(_FLUSH, prepare=False)
         self.forget()
         return 0
 
@@ -221,7 +224,7 @@ class Talk:
                     self.driver.execute(_BEGIN)
                     cursor.execute(statement, given, prepare=True)
                     self.driver.execute("COMMIT")
-                    self.driver.execute(_FLUSH)
+                    self.driver.execute(_FLUSH, prepare=False)
             told = cursor.fetchone()
         assert told is not None
         shift = int(told[0])
