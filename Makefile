@@ -9,9 +9,6 @@ CASE := fixtures/overseas-service-stations
 # The tests start the program some hundred times: what Python compiled of it is kept, as where pip installs it.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Tests that try whatever comes; `make test` tries a little of it.
-TRIED_AT_RANDOM := tests/test_ledger_machine.py tests/test_parts_and_whole.py tests/test_moves.py tests/test_laws.py
-
 .PHONY: demo test lint bench soak fuzz known-faults fixtures clean
 .DEFAULT_GOAL := demo
 
@@ -53,7 +50,7 @@ soak: $(VENV)/.ready-dev ## Thirty writers and sixty readers for ten minutes, 50
 
 fuzz: $(VENV)/.ready-dev ## Every reader fed with anything, a million times in all (or FUZZ=...); every law 20 times as often (or TRIALS=...)
 	FUZZ=$${FUZZ:-1000000} $(BIN)/python -m pytest --numprocesses auto tests/fuzz
-	TRIALS=$${TRIALS:-20} $(BIN)/python -m pytest --numprocesses auto $(TRIED_AT_RANDOM)
+	TRIALS=$${TRIALS:-20} $(BIN)/python -m pytest --numprocesses auto -m at_random
 
 known-faults: $(VENV)/.ready-dev ## What is installed against the list of known vulnerabilities; needs the network
 	$(PYTHON) -m venv $(VENV)/pip-audit

@@ -33,16 +33,12 @@ ABOUT_STORES = (
 """Modules whose tests are traced on a server too."""
 
 
-AT_RANDOM = ("test_ledger_machine", "test_parts_and_whole", "test_moves", "test_laws")
-"""Modules that try whatever comes: the lines they reach others reach too."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Trace what is not about the store itself once, in a file: tracing doubles the time of a test."""
     for item in items:
         on_a_server = "postgresql" in item.name.partition("[")[2]
         again = on_a_server and item.path.stem not in ABOUT_STORES
-        if again or item.path.stem in AT_RANDOM:
+        if again or item.get_closest_marker("at_random"):
             item.add_marker(pytest.mark.no_cover)
 
 

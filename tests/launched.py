@@ -76,13 +76,18 @@ def _be(words: list[str], cwd: str, environment: dict[str, str], streams: Sequen
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
+    take_streams(streams)
+    sys.argv = ["claimledger", *words]
+    main()
+
+
+def take_streams(streams: Sequence[int]) -> None:
+    """Have a process that was forked read and write these: its input, its output, its errors."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
-    sys.argv = ["claimledger", *words]
-    main()
 
 
 class Door:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from claimledger.disputes.graph import graph_of
 from claimledger.disputes.standing import Answers
 from claimledger.ledger.reading.cut import Cut, CutClaim, CutLink, CutParty, CutSource
+
+pytestmark = pytest.mark.at_random
 
 TYPES = "contradicts undercuts corroborates repeats derives_from updates retracts".split()
 GROUNDS = [None, "observed", "unstated"]

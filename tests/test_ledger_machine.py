@@ -176,7 +176,8 @@ class LedgerMachine(RuleBasedStateMachine):
         clean()
 
 
+@pytest.mark.at_random
 @pytest.mark.usefixtures("store")
 def test_any_sequence_of_writes_agrees_with_the_model() -> None:
-    steps = settings(trials(12), stateful_step_count=20)
+    steps = settings(trials(25), stateful_step_count=20)
     run_state_machine_as_test(LedgerMachine, settings=steps)

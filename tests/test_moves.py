@@ -49,7 +49,8 @@ def cases(draw: st.DrawFn) -> Records:
     return case(claims, links, parties=parties)
 
 
-@trials(30)
+@pytest.mark.at_random
+@trials(60)
 @pytest.mark.usefixtures("store")
 @given(cases(), st.data())
 def test_without_a_record_is_as_if_it_had_been_withdrawn(
@@ -66,7 +67,8 @@ def test_without_a_record_is_as_if_it_had_been_withdrawn(
         assert expected == difference(before, answers_of(ledger))
 
 
-@trials(30)
+@pytest.mark.at_random
+@trials(60)
 @pytest.mark.usefixtures("store")
 @given(cases(), st.data())
 def test_with_a_file_is_as_if_it_had_been_imported_and_changes_tells_the_same(

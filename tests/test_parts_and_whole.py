@@ -17,7 +17,7 @@ from small_cases import answers_of, record, told
 from stores import place
 from trials import trials
 
-pytestmark = pytest.mark.usefixtures("store")
+pytestmark = [pytest.mark.usefixtures("store"), pytest.mark.at_random]
 
 TYPES = "contradicts undercuts corroborates repeats derives_from supports answers".split()
 DATES = [None, "2020", "2021-06", "2022-12-31"]
@@ -66,7 +66,7 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
     return records
 
 
-@trials(40)
+@trials(60)
 @given(ledgers(), st.sampled_from([None, 737_790, 738_000]))
 def test_part_and_whole_agree_at_every_clock(
     records: list[dict[str, Any]], as_of: int | None

@@ -12,8 +12,8 @@ from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
 from claimledger.ledger.store.sqlite_file import replace, take_name
 from faults.injected import FAILURES, POSSIBLE
-from faults.test_kills import KILLS, see_whole, working
-from faults.worker import WORK
+from faults.test_kills import KILLS, see_whole
+from faults.worker import WORK, Working
 from small_cases import case, record
 
 ROUNDS = max(1, KILLS // 3)
@@ -33,7 +33,7 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
         start = ledger.head()
     said: list[list[str]] = []
     for round_ in range(ROUNDS):
-        child = working(work, path, f"d{round_}", tmp_path, failure, str(chance.uniform(0, 0.1)))
+        child = Working(work, path, f"d{round_}", tmp_path, failure, chance.uniform(0, 0.1))
         told, errors = child.communicate()
         assert "Traceback" not in errors, errors
         lines = [line.split() for line in told.splitlines()]

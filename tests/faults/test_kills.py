@@ -20,14 +20,9 @@ KILLS = -(-int(os.environ.get("FAULTS_KILLS", "0")) // (2 * len(WORK) - 1)) or 3
 """Kills of each work on each store: three in ``make test``."""
 
 
-def working(work: str, where: Where, tag: str, folder: Path, *more: str) -> Working:
-    """Begin some work in a process of its own."""
-    return Working(work, str(where), tag, str(folder), *more)
-
-
 def killed(work: str, where: Where, tag: str, folder: Path, after: float) -> list[list[str]]:
     """Let a process work, kill it some time after it began, and return what it had said was done."""
-    child = working(work, where, tag, folder)
+    child = Working(work, where, tag, folder)
     first = child.stdout.readline()
     time.sleep(after)  # the moment is what is random here; nothing is waited for
     child.kill()

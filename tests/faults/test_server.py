@@ -23,7 +23,7 @@ from claimledger.ledger import Ledger, Where
 from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.records.check import record_of
 from faults.injected import POSSIBLE
-from faults.test_kills import working
+from faults.worker import Working
 from small_cases import case, record
 from stores import ONLY_SERVERS, server, server_in, up
 
@@ -131,7 +131,7 @@ def test_a_server_that_falls_and_comes_back_has_all_that_was_acknowledged(own_se
         record(ledger, case(["a: one"]))
     acknowledged: set[str] = set()
     for round_ in range(3):
-        writers = [working("record", where, f"w{round_}x{n}", Path()) for n in range(2)]
+        writers = [Working("record", where, f"w{round_}x{n}", Path()) for n in range(2)]
         first = [writer.stdout.readline() for writer in writers]
         time.sleep(chance.uniform(0.1, 0.5))  # the moment is what is random here
         crash(own_server)
@@ -169,7 +169,7 @@ def test_a_server_whose_disk_does_not_flush_loses_nothing_it_acknowledged(own_se
             [sys.executable, "-W", "ignore", "-c", UNDER_A_FAILING_DISK, str(own_server.pgdata)],
             check=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
         )  # fmt: skip
-        writers = [working("record", where, f"f{round_}x{n}", Path()) for n in range(2)]
+        writers = [Working("record", where, f"f{round_}x{n}", Path()) for n in range(2)]
         first = [writer.stdout.readline() for writer in writers]
         time.sleep(chance.uniform(0.05, 0.3))  # the moment is what is random here
         flush_with(own_server, "fdatasync")

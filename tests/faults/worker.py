@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -13,9 +12,10 @@ from typing import Any
 
 from claimledger.errors import StoreError
 from claimledger.intake.case_files import read_files
-from claimledger.ledger import Ledger
+from claimledger.ledger import Ledger, Where
 from claimledger.records.check import record_of
 from faults.injected import fail_after
+from launched import take_streams
 
 _failures: list[tuple[str, float]] = []
 
@@ -109,10 +109,15 @@ class Working:
 
     PATIENCE = 60.0
 
-    def __init__(self, *words: str) -> None:
+    def __init__(
+        self, work: str, where: Where, tag: str, folder: Path, *failing: str | float
+    ) -> None:
+        """Begin; where a failure and seconds are given the disk fails so, so long after the first line."""
         (heard, out), (wrong, err) = os.pipe(), os.pipe()
-        context = get_context("forkserver")
-        self._process = context.Process(target=_work, args=(words, DupFd(out), DupFd(err)))
+        words = (work, str(where), tag, str(folder))
+        self._process = get_context("forkserver").Process(
+            target=_work, args=(words, failing, DupFd(out), DupFd(err))
+        )
         self._process.start()
         os.close(out)
         os.close(err)
@@ -135,16 +140,13 @@ class Working:
         return told
 
 
-def _work(words: tuple[str, ...], out: Any, err: Any) -> None:
-    """Do some work; a disk fails so many seconds after the first line, where they are given."""
-    os.dup2(out.detach(), 1)
-    os.dup2(err.detach(), 2)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
-    work, where, tag, folder, *failing = words
+def _work(words: tuple[str, str, str, str], failing: Any, out: Any, err: Any) -> None:
+    with open(os.devnull, "rb") as nothing:
+        take_streams([nothing.fileno(), out.detach(), err.detach()])
     if failing:
-        _failures.append((failing[0], float(failing[1])))
+        _failures.append(failing)
+    work, *given = words
     try:
-        WORK[work](where, tag, folder)
+        WORK[work](*given)
     except StoreError as error:
         say("refused", error)

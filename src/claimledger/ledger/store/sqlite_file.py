@@ -18,6 +18,7 @@ try:
     import fcntl
 except ImportError:  # not a Unix
     fcntl = None  # type: ignore[assignment]
+
 MENDING = (
     "Open it once where it may be written (`claimledger stats` in a writable folder): what was complete is "
     "kept, the rest undone"
