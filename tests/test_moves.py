@@ -104,6 +104,18 @@ def _fits(one: dict[str, Any], held: set[tuple[str, str]]) -> bool:
     return all(target in held for target in wanted)
 
 
+def test_what_moves_a_critic_of_a_source_moves_all_that_cite_it(ledger: Ledger) -> None:
+    """a ─contradicts─ critic ─undercuts→ s; only the critic is linked with the claim that goes."""
+    drawn = case(["a: one", "critic: two", "cites: three @s"],
+                 ["a contradicts critic", "critic undercuts @s"])  # fmt: skip
+    record(ledger, drawn)
+    since = ledger.head().size
+    expected = what_if(ledger, [("claim", "a")], [])
+    assert [moved.key for moved in expected.claims] == ["a", "cites", "critic"]
+    ledger.withdraw("claim", "a", by="T", reason="r", cascade=True)
+    assert changes(ledger, since) == expected
+
+
 def test_nothing_is_written_and_nothing_moves_where_nothing_is_linked(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record(ledger, case(["a: one", "b: two"]))

@@ -98,6 +98,10 @@ def _both(
     while True:
         before, after = (ledger.neighbourhood(keys, clock) for ledger, clock in (one, other))
         reached = {*keys, *before.claims, *after.claims}
+        for cut, (ledger, clock) in ((before, one), (after, other)):
+            # Who criticises a source moves all that cite it, which no link joins to the critic.
+            criticised = {("source", link.to) for link in cut.links if link.to_kind == "source"}
+            reached |= touched(ledger, criticised, clock)
         if reached == keys:
             return before, after
         # What one state links and the other does not reaches further in one than in the other.
