@@ -22,6 +22,8 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
     A backup that is there is brought up to date. One of another ledger, one that forked, or one that
     goes further than the ledger is refused, and stays as it was.
     """
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder; a backup is one file")
     known = path.exists()
     beside = path.with_name(f".{path.name}.backup")
     remove(beside)  # what a program that was killed left
