@@ -24,6 +24,12 @@ ACTIONS = ("record", "amend", "withdraw", "redact")
 SALT = 16
 """Bytes in a salt."""
 
+LARGEST_PAYLOAD = 16 * 1024 * 1024
+"""Bytes in a payload, at most."""
+
+DEEPEST = 64
+"""How deep lists and objects of a payload are nested, at most."""
+
 
 class Payload(NamedTuple):
     """What an entry says: which record, what was done to it, by whom and why."""
@@ -73,11 +79,7 @@ class Payload(NamedTuple):
     def decode(cls, text: bytes | str) -> Payload:
         """Read a payload; raise :class:`StoreError` where it is not one."""
         try:
-            held = parse(text)
-            held["entries"] = tuple(held.get("entries", ()))
-            if not held.keys() <= _FIELDS:
-                held["more"] = {name: held.pop(name) for name in held.keys() - _FIELDS}
-            payload = cls(**held)
+            payload = cls.of(parse(text))
         except (ValueError, TypeError, AttributeError) as error:
             raise StoreError(f"the payload is not one of format {FORMAT}: {error}") from None
         if payload.action not in ACTIONS:
@@ -86,6 +88,14 @@ class Payload(NamedTuple):
                 "stands cannot be told without it; use a newer version"
             )
         return payload
+
+    @classmethod
+    def of(cls, members: dict[str, Any]) -> Payload:
+        """Return the payload that has these members of a JSON object; they are not checked."""
+        members["entries"] = tuple(members.get("entries", ()))
+        if not members.keys() <= _FIELDS:
+            members["more"] = {name: members.pop(name) for name in members.keys() - _FIELDS}
+        return cls(**members)
 
 
 _FIELDS = frozenset(Payload._fields) - {"more"}

@@ -36,11 +36,13 @@ class Capture(Record):
 
     source: Annotated[SourceKey, Field(description="the source it is a copy of")]
     sha256: Annotated[
-        str | None, AfterValidator(lambda v: v and _digest(v)), Field(description="its digest")
+        str | None,
+        AfterValidator(lambda v: v if v is None else _digest(v)),
+        Field(description="its digest"),
     ] = None
     media_type: Annotated[
         str | None,
-        AfterValidator(lambda v: v and _media_type(v)),
+        AfterValidator(lambda v: v if v is None else _media_type(v)),
         Field(description="its media type"),
     ] = None
     captured_at: Annotated[Date | None, Field(description="when it was taken")] = None

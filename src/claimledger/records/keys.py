@@ -13,9 +13,11 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}", re.ASCII)
-_NUMBERED = re.compile(r"([A-Z])([1-9][0-9]{0,17})", re.ASCII)
+_NUMBERED = re.compile(r"([A-Z])([1-9][0-9]{0,8})", re.ASCII)
 
 LONGEST = 100
+HIGHEST_NUMBER = 999_999_999
+"""The highest number a key may have: the log's format bounds it, so that there is always a next one."""
 
 
 def is_key(text: str) -> bool:
@@ -39,8 +41,8 @@ def why_no_key(text: str) -> str:
     """Return what is wrong with a text that is no key, and what would do."""
     hint = f"; {slug(text)!r} would do" if slug(text) else ""
     return (
-        f"is no key: a-z, 0-9 and hyphens, at most {LONGEST} characters, or a letter and a number "
-        f"the ledger gave{hint}"
+        f"is not a key: a-z, 0-9 and hyphens, at most {LONGEST} characters, or a kind's letter and a "
+        f"number up to {HIGHEST_NUMBER:,}{hint}"
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy import Table, bindparam, exists, func, select
 
 from claimledger.errors import Refused
 from claimledger.ledger import log, tree
@@ -30,6 +30,7 @@ from claimledger.ledger.projection import (
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store, Tail
 from claimledger.ledger.tables import ENTRY, HISTORY, MIRRORS, POINTER, VIEWS, WORDS, part_tables
+from claimledger.records.keys import HIGHEST_NUMBER
 from claimledger.records.kinds import KINDS
 from claimledger.records.text import not_unicode
 
@@ -61,13 +62,34 @@ class Appender:
         self._rows: Rows = defaultdict(list)
         self._ends: Ends = defaultdict(list)
         self._numbers: dict[str, int] = {}
+        self._free: dict[str, int] = defaultdict(int)
         self.pointed: set[Pointed] = set()
         """What the record appended last points to."""
 
     def next_key(self, kind: str, letter: str) -> str:
-        """Give out the next number of a kind."""
-        self._numbers[kind] = self._last_number(kind) + 1
-        return f"{letter}{self._numbers[kind]}"
+        """Give out the next number of a kind; where the highest is in use, the lowest that is not.
+
+        Raises :class:`Refused` where every number of the kind is in use.
+        """
+        number = self._last_number(kind) + 1
+        if number > HIGHEST_NUMBER:
+            number = self._lowest_free(kind)
+        else:
+            self._numbers[kind] = number
+        return f"{letter}{number}"
+
+    def _lowest_free(self, kind: str) -> int:
+        self.flush()
+        after = HISTORY.alias()
+        in_use = (HISTORY.c.kind == kind, HISTORY.c.number >= self._free[kind])
+        follows = exists().where(after.c.kind == kind, after.c.number == HISTORY.c.number + 1)
+        last = select(HISTORY.c.number).where(*in_use, ~follows).order_by(HISTORY.c.number).limit(1)
+        first = select(HISTORY.c.number).where(HISTORY.c.kind == kind, HISTORY.c.number == 1)
+        number: int = (self._store.value(last) or 0) + 1 if self._store.value(first) else 1
+        if number > HIGHEST_NUMBER:
+            raise Refused(f"every number of a {kind} is in use; give it a key of your own")
+        self._free[kind] = number
+        return number
 
     def _last_number(self, kind: str) -> int:
         if kind not in self._numbers:
@@ -89,6 +111,11 @@ class Appender:
         if payload.reason is not None:
             _see("the reason", payload.reason)
         written = payload.encode(record)
+        if len(written) > log.LARGEST_PAYLOAD:
+            raise Refused(
+                f"{payload.kind} {payload.key} takes {len(written):,} bytes, and a record at most "
+                f"{log.LARGEST_PAYLOAD:,}; nothing was written"
+            )
         salt = self._salts(log.SALT)
         header = log.header_of(self.recorded_at, log.digest_of(salt, written))
         self.number = number = self.number + 1
