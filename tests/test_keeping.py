@@ -209,7 +209,7 @@ SPOILT: dict[str, Callable[[list[dict[str, Any]]], object]] = {
     "does not give the root": lambda lines: lines.pop(),
     "no entry of a log": lambda lines: lines[1].pop("salt"),
     "does not give the digest": lambda lines: lines[1].update(payload=lines[2]["payload"]),
-    "has no header of a log": lambda lines: lines[1].update(header="{}"),
+    "does not have a header of format 1": lambda lines: lines[1].update(header="{}"),
     "goes back in time": lambda lines: lines[2].update(
         header=lines[2]["header"].replace('recorded_at":"2', 'recorded_at":"1')
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -108,7 +109,9 @@ class Ledger(Questions):
             with self._store.writing():
                 return write()
 
-        return self._store.again(whole)
+        done = self._store.again(whole)
+        self.scrub()
+        return done
 
     def record(self, *records: Record, by: str) -> list[str]:
         """Record values; return the keys of those that were written."""
@@ -162,18 +165,37 @@ class Ledger(Questions):
         return self._store.again(write)
 
     def redact(self, kind: str, key: str, *, by: str, reason: str) -> Change:
-        """Destroy the texts of a withdrawn record; return which of them stand elsewhere still."""
+        """Destroy the texts of a withdrawn record; return which of them stand elsewhere still.
+
+        It has two halves: the log and the views, in one transaction, and the bytes of the store's files.
+        Where the second cannot be done (somebody reads, the disk is full), ``unscrubbed`` of what is
+        returned says why, and redacting again finishes it.
+        """
 
         def write() -> Change:
             with self._store.writing():
                 return changing.redact(self._store, self._appender(by), kind, key, reason)
 
         change = self._store.again(write)
-        self._store.scrub()
+        unscrubbed = self.scrub()
         sought = {text: _as_stored(text) for text in change.elsewhere}
         found = set(self._store.stray_bytes([form for forms in sought.values() for form in forms]))
         left = tuple(text for text, forms in sought.items() if found.intersection(forms))
-        return Change(kind, key, change.entry, emptied=change.emptied, elsewhere=left)
+        return replace(change, elsewhere=left, unscrubbed=unscrubbed)
+
+    def scrub(self) -> str:
+        """Do the second half of redactions that are in the log: leave nothing of their texts in the files.
+
+        Returns why that could not be done, nothing where it is done. Within a transaction it is put off.
+        """
+        if self._store.in_transaction:
+            return "the write that it belongs to has not ended"
+        try:
+            if self._store.unscrubbed():
+                self._store.scrub()
+        except StoreError as error:
+            return str(error)
+        return ""
 
     @property
     def writes_as(self) -> str | None:
@@ -241,8 +263,15 @@ class Ledger(Questions):
         return strand_lines(self._store, since)
 
     def receive(self, strand: Strand) -> int:
-        """Append entries that another copy of this ledger holds; return how many were new."""
-        return receive(self._store, strand)
+        """Append entries that another copy of this ledger holds; return how many were new.
+
+        Raises :class:`StoreError` for entries that are not lawful or not of this ledger; nothing is then
+        written. What was redacted there is redacted here: where its texts could not be scrubbed from the
+        files, :meth:`verify` says so and :meth:`scrub` does it again.
+        """
+        new = receive(self._store, strand)
+        self.scrub()
+        return new
 
 
 def _as_stored(text: str) -> list[bytes]:

@@ -18,7 +18,7 @@ from claimledger.records.base import Part, Record
 from claimledger.records.kinds import KINDS, fields_of
 from claimledger.records.kinds import Field as RecordField
 
-LAYOUT = FORMAT * 100 + 3
+LAYOUT = FORMAT * 100 + 4
 """The log's format and the layout of these tables: views of an older one are made anew."""
 
 metadata = MetaData()
@@ -181,6 +181,13 @@ MIRRORS = _mirrors()
 
 ENTRY: Table = LogEntry.__table__  # type: ignore[attr-defined]
 HISTORY: Table = History.__table__  # type: ignore[attr-defined]
+PENDING_SCRUB = Table(
+    "pending_scrub",
+    metadata,
+    Column("entry", Integer, primary_key=True, autoincrement=False),
+)
+"""Redactions whose texts may still lie in the store's files: written with them, removed by a scrub."""
+
 POINTER: Table = Pointer.__table__  # type: ignore[attr-defined]
 WORDS: Table = SearchWords.__table__  # type: ignore[attr-defined]
 

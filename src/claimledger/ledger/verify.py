@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
+from sqlalchemy import func, select
+
+from claimledger.errors import StoreError
 from claimledger.ledger import tree
 from claimledger.ledger.collector import without_collecting
+from claimledger.ledger.head import Head
 from claimledger.ledger.progress import Progress, unseen
-from claimledger.ledger.reading.clocks import size
-from claimledger.ledger.store.base import Store
-from claimledger.ledger.tables import VIEWS
-from claimledger.ledger.verifying.closing import Closing, outside, references
+from claimledger.ledger.store.base import Store, UndecodableTextError
+from claimledger.ledger.tables import ENTRY, PENDING_SCRUB, VIEWS
+from claimledger.ledger.verifying.closing import Closing, outside, planted_scrubs, references
 from claimledger.ledger.verifying.faults import Fault
 from claimledger.ledger.verifying.stretch import MOST, Learned, Stretch
+from claimledger.ledger.writing.append import stored_hashes
 
 Found = TypeVar("Found")
 
@@ -36,6 +41,8 @@ class Redaction:
     key: str
     entry: int
     emptied: tuple[int, ...]
+    scrubbed: bool = True
+    """Whether its texts are gone from the store's files, and not only from the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +60,112 @@ class Verdict:
         return not self.faults
 
 
-def verify(store: Store, progress: Progress = unseen) -> Verdict:
-    """Check a whole ledger; return what it found, at most some two hundred faults."""
-    with without_collecting():
-        faults: list[Fault] = [Fault(name, what) for name, what in store.shape_damage()]
-        if {fault.table for fault in faults} & {"entry", *VIEWS}:
-            # A table that is missing or of another shape cannot be compared row by row.
-            return Verdict(0, tree.EMPTY, tuple(faults), ())
-        count = size(store)
-        learned = _pass(store, count, progress)
-        faults += learned.faults
-        if len(faults) <= MOST:
-            faults += Closing(store, learned, count).faults()
-            faults += outside(store, count)
-        top = tree.Frontier(count, learned.peaks).root
-    redactions = tuple(
-        Redaction(payload.kind, payload.key, entry, payload.entries)
-        for entry, payload in learned.redactions
+def verify(store: Store, progress: Progress = unseen, earlier: Head | None = None) -> Verdict:
+    """Check a whole ledger; return what it found, at most some two hundred faults.
+
+    ``earlier`` is a size and root kept elsewhere, which the log must go on from. Whatever is wrong with
+    the store is a fault in what is returned; nothing is raised for it.
+    """
+    with without_collecting(), store.reading():
+        try:
+            return _verify(store, progress, earlier, share=True)
+        except UndecodableTextError:
+            store.decode_leniently()
+            return _verify(store, progress, earlier, share=False)
+
+
+def _verify(store: Store, progress: Progress, earlier: Head | None, *, share: bool) -> Verdict:
+    faults = _guarded("file", lambda: (Fault(name, what) for name, what in store.shape_damage()))
+    if {fault.table for fault in faults} & {"entry", *VIEWS, PENDING_SCRUB.name}:
+        # A table that is missing or of another shape cannot be compared row by row.
+        return Verdict(0, tree.EMPTY, tuple(faults), ())
+    count = 0
+    learned = Learned()
+    try:
+        count, gaps = _extent(store)
+        faults += gaps
+        learned = _pass(store, count, progress, share=share)
+    except UndecodableTextError:
+        raise
+    except StoreError as error:
+        faults.append(Fault("file", f"cannot be read: {error}"))
+    faults += learned.faults
+    if len(faults) <= MOST:
+        for check in Closing(store, learned, count).checks():
+            faults += _guarded("file", check)
+        faults += _guarded("file", partial(outside, store, count))
+        faults += _guarded("file", partial(planted_scrubs, store, learned))
+    if earlier is not None:
+        faults += _guarded("entry", partial(_parted, store, count, earlier))
+    root = tree.Frontier(count, learned.peaks).root
+    return Verdict(count, root, tuple(faults[:MOST]), _redactions(store, learned))
+
+
+def _guarded(table: str, check: Callable[[], Iterable[Fault]]) -> list[Fault]:
+    """Return what a check finds; where the store stops it, that is what it found."""
+    faults: list[Fault] = []
+    try:
+        faults.extend(islice(check(), MOST))
+    except UndecodableTextError:
+        raise
+    except StoreError as error:
+        faults.append(Fault(table, f"cannot be read: {error}"))
+    return faults
+
+
+def _redactions(store: Store, learned: Learned) -> tuple[Redaction, ...]:
+    try:
+        unscrubbed = set(store.unscrubbed())
+    except StoreError:
+        unscrubbed = set()
+    return tuple(
+        Redaction(payload.kind, payload.key, entry, payload.entries, entry not in unscrubbed)
+        for entry, payload in learned.changes.items()
+        if payload.action == "redact"
     )
-    return Verdict(count, top, tuple(faults[:MOST]), redactions)
 
 
-def _pass(store: Store, count: int, progress: Progress) -> Learned:
+def _parted(store: Store, count: int, earlier: Head) -> Iterator[Fault]:
+    """Yield a fault where the log is not one that goes on from a size and root kept elsewhere."""
+    if earlier.size > count:
+        what = f"the log ends at entry {count}, and the root that was kept is of {earlier.size} entries"
+        yield Fault("entry", f"{what}: it was cut off, or this is an older copy")
+        return
+    root = tree.root(earlier.size, stored_hashes(store))
+    if root != earlier.root:
+        what = f"the first {earlier.size} entries give the root {root.hex()}, not the one that was kept"
+        yield Fault("entry", f"{what}: this is another log, or it was rewritten")
+
+
+def _extent(store: Store) -> tuple[int, list[Fault]]:
+    """Return how many entries there are from the first on without a gap, and what stands beyond."""
+    number = ENTRY.c.number
+    ends: list[Any] = [func.min(number), func.max(number), func.count(number)]
+    ((least, most, total),) = store.tuples(select(*ends))
+    if total == 0 or (least, most) == (1, total):
+        return total, []
+    faults: list[Fault] = []
+    count = 0
+    for (number,) in store.stream(select(ENTRY.c.number).order_by(ENTRY.c.number)):
+        if number == count + 1:
+            count = number
+        elif len(faults) < _MOST_BEYOND:
+            what = f"stands behind entry {count}, where {count + 1} is due (rule `number`)"
+            faults.append(Fault("entry", what, number, row=str(number), column="number"))
+        else:
+            break
+    missing = f"is missing from the log: {total - count} that stand behind it cannot be proved"
+    return count, [Fault("entry", missing, count + 1, str(count + 1), "number"), *faults]
+
+
+_MOST_BEYOND = 20
+
+
+def _pass(store: Store, count: int, progress: Progress, *, share: bool) -> Learned:
     """Read the whole log and compare what it says with the views; on every core there is."""
     cores = min(os.cpu_count() or 1, _MOST_CORES)
-    opened = store.reopening() if count >= _WORTH_SHARING and cores > 1 else None
+    sharing = share and count >= _WORTH_SHARING and cores > 1
+    opened = store.reopening() if sharing else None
     if opened is None or "fork" not in multiprocessing.get_all_start_methods():
         learned = Stretch(store, 1, count).check(progress)
         learned.held = references(store, count)
@@ -85,23 +173,25 @@ def _pass(store: Store, count: int, progress: Progress) -> Learned:
         return learned
     with ProcessPoolExecutor(cores, multiprocessing.get_context("fork")) as pool:
 
-        def share(work: Callable[[Store], Found]) -> Future[Found]:
-            return pool.submit(_elsewhere, opened, work)
+        def shared(work: Callable[[Store], Found]) -> Callable[[], Found]:
+            """Have work done elsewhere; where the ledger there is not the one here, do it here."""
+            future = pool.submit(_elsewhere, opened, count, work)
+            return lambda: work(store) if (done := future.result()) is None else done
 
         # What cannot be divided goes first, so that no core is left alone with it at the end.
-        whole = [share(_pages), share(_search)]
-        held = share(partial(references, count=count))
+        undivided = [shared(_pages), shared(_search)]
+        held = shared(partial(references, count=count))
         stretches = [
-            share(partial(_stretch, first=first, last=min(first + _SHARE - 1, count)))
+            shared(partial(_stretch, first=first, last=min(first + _SHARE - 1, count)))
             for first in range(1, count + 1, _SHARE)
         ]
         learned = Learned()
         for place, stretch in enumerate(stretches):
-            _join(learned, stretch.result(), place * _SHARE + 1)
+            _join(learned, stretch(), place * _SHARE + 1)
             progress(min((place + 1) * _SHARE, count), count)
-        learned.held = held.result()
-        for faults in whole:
-            learned.faults += faults.result()
+        learned.held = held()
+        for faults in undivided:
+            learned.faults += faults()
         return learned
 
 
@@ -122,14 +212,27 @@ def _stretch(store: Store, first: int, last: int) -> Learned:
     return Stretch(store, first, last).check(unseen)
 
 
-def _elsewhere(opened: Callable[[], Store], work: Callable[[Store], Found]) -> Found:
-    """Do a share of the work in another process, on a ledger opened there."""
+def _elsewhere(
+    opened: Callable[[], Store], count: int, work: Callable[[Store], Found]
+) -> Found | None:
+    """Do a share of the work in another process, on a ledger opened there.
+
+    A file is opened there as it is by then. What was added meanwhile is not looked at; where something was
+    redacted meanwhile, rows are gone that are still there for who asks: then ``None`` is returned.
+    """
     store = opened()
     try:
         with store.reading(), without_collecting():
-            return work(store)
+            redacted = select(ENTRY.c.number).where(
+                ENTRY.c.number > count, ENTRY.c.payload.startswith(_REDACTION, autoescape=True)
+            )
+            return None if store.value(redacted.limit(1)) is not None else work(store)
     finally:
         store.close()
+
+
+_REDACTION = '{"action":"redact"'
+"""How the canonical JSON of a redaction begins."""
 
 
 def _join(one: Learned, other: Learned, first: int) -> None:
@@ -138,9 +241,8 @@ def _join(one: Learned, other: Learned, first: int) -> None:
         what = f"goes back in time, to {other.moments_span[0]} from {one.moments_span[1]}"
         one.faults.append(Fault("entry", what, first, str(first), "header"))
     one.faults += other.faults
-    one.ended |= other.ended
+    one.changes |= other.changes
     one.moments |= other.moments
-    one.redactions += other.redactions
     one.references += other.references
     one.sum += other.sum
     one.peaks = other.peaks

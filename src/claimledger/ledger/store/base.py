@@ -48,6 +48,10 @@ class Overtaken(StoreError):
     """Other writers were in the way of a write; nothing of it was written, and it can be done again."""
 
 
+class UndecodableTextError(StoreError):
+    """A text in the store is not UTF-8; :meth:`Store.decode_leniently` lets it be read all the same."""
+
+
 class Store(ABC):
     """An open ledger's tables, for reading or for writing."""
 
@@ -147,6 +151,18 @@ class Store(ABC):
     @abstractmethod
     def copy_to(self, path: Path) -> bool:
         """Copy everything, as it stands, into a new file, if that can be done without reading it."""
+
+    def decode_leniently(self) -> None:  # noqa: B027
+        """Read bytes that are not UTF-8 as lone surrogates from now on, so that they can be named."""
+
+    @property
+    @abstractmethod
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+
+    @abstractmethod
+    def unscrubbed(self) -> list[int]:
+        """Return the redactions whose texts may still lie in the store's files."""
 
     @abstractmethod
     def reopening(self) -> Callable[[], Store] | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Select, Table, create_engine, event
+from sqlalchemy import Connection, Select, Table, create_engine, event, select
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -39,9 +39,10 @@ from claimledger.ledger.store.postgresql_server import (
 from claimledger.ledger.store.postgresql_shape import shape_damage
 from claimledger.ledger.store.postgresql_statements import by_entry
 from claimledger.ledger.store.postgresql_talk import Talk
-from claimledger.ledger.tables import ENTRY, LAYOUT
+from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB
 
 _BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",)
+_UNSCRUBBED = select(PENDING_SCRUB.c.entry).order_by(PENDING_SCRUB.c.entry)
 _BATCH = 20_000
 """Seconds to wait before a write is done again."""
 
@@ -104,6 +105,8 @@ class PostgresStore(Store):
             with store._transaction("BEGIN"):
                 store.create()
                 yield store
+            if store.unscrubbed():
+                store.scrub()
         finally:
             store.close()
 
@@ -333,10 +336,20 @@ class PostgresStore(Store):
         """Return the users of each role, by role."""
         return Roles(self.driver, self.address.schema).grants()
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self.talk.inside
+
+    def unscrubbed(self) -> list[int]:
+        """Return the redactions whose texts may still lie in the server's files."""
+        return [entry for (entry,) in self.tuples(_UNSCRUBBED)]
+
     def scrub(self) -> None:
         """Write the tables and their indexes anew, without what was deleted."""
         with named(self.address):
             scrub(self.talk, self.address)
+            self.talk.execute(f"DELETE FROM {PENDING_SCRUB.name}")
 
     def stray_bytes(self, texts: Sequence[bytes]) -> list[bytes]:
         """Return those of the texts that still stand in the log or in the search words."""

@@ -19,12 +19,13 @@ from claimledger.ledger.store.postgresql_schema import (
     viewing,
 )
 from claimledger.ledger.store.postgresql_talk import Talk
-from claimledger.ledger.tables import ENTRY, LAYOUT, WORDS
+from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB, WORDS
 
 
 def renew(talk: Talk, address: Address) -> None:
     """Remove every view and trigger, and make them as this program has them, with the rights there were."""
     schema = address.place
+    unscrubbed = _unscrubbed(talk, address)
     tables = talk.execute(
         "SELECT tablename FROM pg_tables WHERE schemaname = %s", (address.schema,)
     ).fetchall()
@@ -40,8 +41,18 @@ def renew(talk: Talk, address: Address) -> None:
     for name in (*FUNCTIONS, *CALLED):
         talk.execute(f"DROP FUNCTION IF EXISTS {schema}.{name}")
     talk.execute(";\n".join((*guarding(schema), *viewing(schema))))
+    for entry in unscrubbed:
+        talk.execute(f"INSERT INTO {schema}.{PENDING_SCRUB.name} VALUES (%s)", (entry,))
     talk.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
     Roles(talk.driver, address.schema).renew()
+
+
+def _unscrubbed(talk: Talk, address: Address) -> list[int]:
+    """Return the redactions that a renewal must not forget; none where an older layout had no table."""
+    name = f"{address.place}.{PENDING_SCRUB.name}"
+    (known,) = talk.execute("SELECT to_regclass(%s)", (name,)).fetchone() or (None,)
+    rows = talk.execute(f"SELECT entry FROM {name}").fetchall() if known else []
+    return [entry for (entry,) in rows]
 
 
 def scrub(talk: Talk, address: Address) -> None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from sqlalchemy import BLOB, REAL, Index, Integer, Table, Text
 from sqlalchemy.ext.compiler import compiles
 
-from claimledger.ledger.tables import ENTRY, VIEWS
+from claimledger.ledger.tables import ENTRY, PENDING_SCRUB, VIEWS
 
 TYPES: dict[type, str] = {
     Integer: "bigint",
@@ -231,7 +231,7 @@ def _condition(index: Index) -> str:
 
 def tables_made() -> tuple[Table, ...]:
     """Return the tables that records and log are in, in order."""
-    return (ENTRY, *VIEWS.values())
+    return (ENTRY, *VIEWS.values(), PENDING_SCRUB)
 
 
 @lru_cache
@@ -249,7 +249,7 @@ def making(schema: str) -> tuple[str, ...]:
 @lru_cache
 def viewing(schema: str) -> tuple[str, ...]:
     """The statements that make the views and their indexes, in order."""
-    made = [line for table in VIEWS.values() for line in _table(schema, table)]
+    made = [line for table in (*VIEWS.values(), PENDING_SCRUB) for line in _table(schema, table)]
     made.append(f"CREATE INDEX search ON {schema}.search_words USING gin ({FOUND})")
     made.append(f"ALTER INDEX {schema}.search ALTER COLUMN 1 SET STATISTICS 0")
     return tuple(made)

@@ -24,7 +24,7 @@ from sqlalchemy.pool import StaticPool
 from claimledger.errors import StoreError
 from claimledger.ledger.store import sqlite_search as search
 from claimledger.ledger.store import sqlite_shape as shape
-from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.base import Store, UndecodableTextError
 from claimledger.ledger.store.prepared import MANY, written
 from claimledger.ledger.store.sqlite_file import (
     connect,
@@ -37,9 +37,14 @@ from claimledger.ledger.store.sqlite_file import (
     take_name,
 )
 from claimledger.ledger.store.sqlite_rest import in_memory, to_read
-from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, objects, schema
+from claimledger.ledger.store.sqlite_schema import (
+    APPLICATION_ID,
+    definitions,
+    objects,
+    schema,
+)
 from claimledger.ledger.store.sqlite_statements import by_entry, ending, insertion, quoted
-from claimledger.ledger.tables import LAYOUT
+from claimledger.ledger.tables import LAYOUT, PENDING_SCRUB
 
 _WAIT_SECONDS = 60.0
 _BATCH = 512
@@ -108,6 +113,8 @@ class SqliteStore(Store):
         try:
             with store.writing():
                 yield store
+            if store.unscrubbed():
+                store.scrub()
             store.close()
             take_name(beside, path)
         finally:
@@ -124,7 +131,7 @@ class SqliteStore(Store):
         driver, there = (connect(path, "rw"), path) if writable else to_read(path)
         try:
             # A lower number over the tables of today is a fault, which `verify` names.
-            outdated = layout_of(driver, path) < LAYOUT and shape.definitions(driver) != objects()
+            outdated = layout_of(driver, path) < LAYOUT and definitions(driver) != objects()
             if outdated and not writable:
                 # Reading never changes a file: its views are made anew in a copy.
                 driver, there = in_memory(driver), None
@@ -293,6 +300,7 @@ class SqliteStore(Store):
     def empty_views(self) -> None:
         """Remove every row of every view, and make the views anew as this program has them."""
         shadow = re.compile(r"search_(data|idx|content|docsize|config)")
+        unscrubbed = self.unscrubbed()
         found = self.driver.execute("SELECT type, name FROM sqlite_master").fetchall()
         for kind, name in sorted(found, key=lambda row: row[1] != "search"):
             if kind == "table" and name != "entry" and not shadow.fullmatch(name):
@@ -302,14 +310,31 @@ class SqliteStore(Store):
         for statement in schema():
             if not statement.startswith("CREATE TABLE entry "):
                 self.driver.execute(statement)
+        self.insert(PENDING_SCRUB, [(entry,) for entry in unscrubbed])
         self.driver.execute(f"PRAGMA user_version = {LAYOUT}")
         self.outdated = False
+
+    def unscrubbed(self) -> list[int]:
+        """Return the redactions whose texts may still lie in the file or in its journal."""
+        if ("table", PENDING_SCRUB.name) not in definitions(self.driver):
+            return []  # an older layout
+        with _named(self.meant):
+            rows = self.driver.execute(f"SELECT entry FROM {PENDING_SCRUB.name} ORDER BY entry")
+            return [entry for (entry,) in rows]
 
     def scrub(self) -> None:
         """Rewrite the file without its free pages, and empty the write-ahead log."""
         with _named(self.meant):
             self.driver.execute("VACUUM")
-            self.driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            ((busy, *_),) = self.driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            if busy:
+                raise StoreError(f"{self.meant}: another program is reading the ledger")
+            self.driver.execute(f"DELETE FROM {PENDING_SCRUB.name}")
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self.driver.in_transaction
 
     def stray_bytes(self, texts: Sequence[bytes]) -> list[bytes]:
         """Return those of the texts that still stand anywhere in the ledger's files."""
@@ -320,7 +345,12 @@ class SqliteStore(Store):
 
     def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
-        return self.driver.execute(by_entry(table), (first, last)).fetchall()
+        with _named(self.meant):
+            return self.driver.execute(by_entry(table), (first, last)).fetchall()
+
+    def decode_leniently(self) -> None:
+        """Read bytes that are not UTF-8 as lone surrogates from now on."""
+        self.driver.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
 
     def copy_to(self, path: Path) -> bool:
         """Copy everything, as it stands, into a new file."""
@@ -341,9 +371,9 @@ class SqliteStore(Store):
 
     def damage(self) -> Iterator[tuple[str, str]]:
         """Yield what SQLite's own check of pages and indexes finds."""
-        for (line,) in self.driver.execute("PRAGMA integrity_check(20)"):
-            if line != "ok":
-                yield "file", str(line)
+        with _named(self.meant):
+            lines = self.driver.execute("PRAGMA integrity_check(20)").fetchall()
+        yield from (("file", str(line)) for (line,) in lines if line != "ok")
 
     def search_damage(self) -> Iterator[tuple[str, str]]:
         """Yield what differs between the full-text index and the words it is made from."""
@@ -367,7 +397,12 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        code = error.sqlite_errorcode & 0xFF
+        if "decode to UTF-8" in str(error):
+            raise UndecodableTextError(
+                f"{path} is damaged: a text in it is not UTF-8; `claimledger verify` says where"
+            ) from None
+        # The driver's own errors have no code of SQLite's.
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         what = {
             sqlite3.SQLITE_FULL: "the disk is full; nothing was written",
             sqlite3.SQLITE_READONLY: "the file or its folder is read-only; nothing was written",
@@ -375,9 +410,7 @@ def _named(path: Path) -> Iterator[None]:
             sqlite3.SQLITE_IOERR: f"reading or writing failed ({error}); nothing was written",
             sqlite3.SQLITE_CANTOPEN: f"a file beside it cannot be opened ({error})",
         }.get(code)
-        if what is None:
-            raise
-        raise StoreError(f"{path}: {what}") from None
+        raise StoreError(f"{path}: {what or error}") from None
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.IntegrityError):
             raise

@@ -13,7 +13,7 @@ from functools import lru_cache
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from claimledger.ledger.tables import ENTRY, VIEWS
+from claimledger.ledger.tables import ENTRY, PENDING_SCRUB, VIEWS
 
 APPLICATION_ID = 0x434C6467
 """``CLdg`` in the file's header: tells a ledger from any other SQLite file."""
@@ -51,17 +51,30 @@ def schema() -> tuple[str, ...]:
     """The statements that make a ledger's file, in order."""
     to_sqlite = sqlite_dialect()
     statements = []
-    for table in (ENTRY, *VIEWS.values()):
+    for table in (ENTRY, *VIEWS.values(), PENDING_SCRUB):
         statements.append(str(CreateTable(table).compile(dialect=to_sqlite)).strip())
         for index in sorted(table.indexes, key=lambda held: str(held.name)):
             statements.append(str(CreateIndex(index).compile(dialect=to_sqlite)).strip())
     return (*statements, _SEARCH, *(sql.strip() for sql in _TRIGGERS.values()))
 
 
+Definitions = dict[tuple[str, str], tuple[str, str | None]]
+"""Every table, index, trigger and view of a file, by type and name: the table it is of, and its SQL.
+
+A trigger may have the name of a table, so that the name alone would hide one behind the other.
+"""
+
+
 @lru_cache
-def objects() -> dict[str, str | None]:
-    """What a ledger's file should hold: name and definition of every table, index and trigger."""
+def objects() -> Definitions:
+    """Return what a ledger's file should hold."""
     plain = sqlite3.connect(":memory:", isolation_level=None)
     for statement in schema():
         plain.execute(statement)
-    return dict(plain.execute("SELECT name, sql FROM sqlite_master").fetchall())
+    return definitions(plain)
+
+
+def definitions(driver: sqlite3.Connection) -> Definitions:
+    """Return what a file holds."""
+    rows = driver.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
+    return {(kind, name): (table, sql) for kind, name, table, sql in rows}

@@ -5,25 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from claimledger.ledger.store.sqlite_schema import objects
+from claimledger.ledger.store.sqlite_schema import definitions, objects
 from claimledger.ledger.tables import LAYOUT
 
 
 def damage(driver: sqlite3.Connection) -> Iterator[tuple[str, str]]:
     """Yield what is missing, of another shape, or too much: the table or object, and what."""
-    expected, found = objects(), definitions(driver)
-    for name in sorted(expected.keys() - found.keys()):
-        yield name, "is missing from the file"
-    for name in sorted(found.keys() - expected.keys()):
-        yield name, "is in the file and should not be"
-    for name in sorted(expected.keys() & found.keys()):
-        if expected[name] != found[name]:
-            yield name, "is defined differently than this program defines it"
+    expected, actual = objects(), definitions(driver)
+    for kind, name in sorted(expected.keys() - actual.keys()):
+        yield name, f"is missing from the file (a {kind})"
+    for kind, name in sorted(actual.keys() - expected.keys(), key=repr):
+        yield str(name), f"is in the file and should not be (a {kind})"
+    for kind, name in sorted(expected.keys() & actual.keys()):
+        if expected[kind, name] != actual[kind, name]:
+            yield name, f"is defined differently than this program defines it (a {kind})"
     (layout,) = driver.execute("PRAGMA user_version").fetchone()
     if layout != LAYOUT:
         yield "file", f"has the layout number {layout} where it should have {LAYOUT}"
-
-
-def definitions(driver: sqlite3.Connection) -> dict[str, str | None]:
-    """Return every table, index and trigger of a file, with its definition."""
-    return dict(driver.execute("SELECT name, sql FROM sqlite_master"))

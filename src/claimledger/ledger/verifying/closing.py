@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Table, func, select
@@ -11,10 +13,18 @@ from sqlalchemy import Table, func, select
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import Rows, project
 from claimledger.ledger.store.base import Store
-from claimledger.ledger.tables import ENTRY, HISTORY, POINTER, VIEWS, WORDS
+from claimledger.ledger.tables import ENTRY, HISTORY, PENDING_SCRUB, POINTER, VIEWS, WORDS
+from claimledger.ledger.validate import (
+    InvalidEntryError,
+    RecordState,
+    check_fixed,
+    check_payload,
+    follow,
+)
 from claimledger.ledger.verifying.faults import Fault, compared, row_fault
 from claimledger.ledger.verifying.stretch import BATCH, Learned
 from claimledger.ledger.writing.append import redacted_row
+from claimledger.records.kinds import KINDS
 
 
 class Closing:
@@ -24,18 +34,24 @@ class Closing:
         self._store = store
         self._learned = learned
         self._count = count
+        self._ended = {
+            payload.replaces: entry
+            for entry, payload in learned.changes.items()
+            if payload.replaces is not None
+        }
 
-    def faults(self) -> Iterator[Fault]:
-        """Yield what is wrong."""
-        yield from self._order()
-        yield from self._emptied()
+    def checks(self) -> Iterator[Callable[[], Iterator[Fault]]]:
+        """Yield the checks, each of which yields what is wrong."""
+        yield self._order
+        yield self._fixed
+        yield self._emptied
         for table in VIEWS.values():
             if table is not WORDS:
-                yield from self._ends(table)
-        yield from self._references()
+                yield partial(self._ends, table)
+        yield self._references
 
     def _order(self) -> Iterator[Fault]:
-        """Check that no record is begun twice, and each change replaces the version before it."""
+        """Check that no record is begun twice, and that each change follows what was before it."""
         twice = (
             select(HISTORY.c.kind, HISTORY.c.key, func.max(HISTORY.c.entry).label("entry"))
             .where(HISTORY.c.action == "record")
@@ -43,17 +59,74 @@ class Closing:
             .having(func.count() > 1)
         )
         for row in self._store.rows(twice):
-            what = f"records {row.kind} {row.key} a second time"
+            what = f"records {row.kind} {row.key} a second time (rule `begins-once`)"
             yield Fault("entry", what, row.entry, row=str(row.entry), column="payload")
-        by = {by: replaced for replaced, by in self._learned.ended.items()}
-        changes = select(HISTORY.c.entry).where(HISTORY.c.action.in_(("amend", "withdraw")))
-        for (entry,) in self._store.rows(changes):
-            if entry not in by:
-                what = "does not say which version it replaces, or another replaces it too"
-                yield Fault("entry", what, entry, row=str(entry), column="payload")
+        changed: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for entry, payload in sorted(self._learned.changes.items()):
+            changed[payload.kind, payload.key].append(entry)
+        began = self._began({key for _, key in changed})
+        for (kind, key), entries in changed.items():
+            yield from self._order_of(kind, key, began.get((kind, key)), entries)
+
+    def _order_of(
+        self, kind: str, key: str, began: int | None, changes: Sequence[int]
+    ) -> Iterator[Fault]:
+        state = None if began is None else RecordState((began,), "record")
+        for entry in changes:
+            payload = self._learned.changes[entry]
+            try:
+                if began is not None and entry < began:
+                    raise InvalidEntryError(
+                        "replaces", f"says {payload.action} before {kind} {key} is recorded"
+                    )
+                state = follow(
+                    state, entry, payload,
+                    emptied=self._learned.moments, stands=partial(self._stands, entry),
+                )  # fmt: skip
+            except InvalidEntryError as error:
+                yield Fault("entry", str(error), entry, row=str(entry), column=error.column)
+                return
+
+    def _began(self, keys: Iterable[str]) -> dict[tuple[str, str], int]:
+        """Return the entry that each record of some keys begins with, where it can be read."""
+        query = select(HISTORY.c.kind, HISTORY.c.key, HISTORY.c.entry)
+        rows = self._store.tuples_by(query.where(HISTORY.c.action == "record"), HISTORY.c.key, keys)
+        return {(kind, key): entry for kind, key, entry in sorted(rows, key=lambda row: -row[2])}
+
+    def _stands(self, entry: int, kind: str, key: str) -> bool:
+        """Whether a record stands at an entry, as far as what is not redacted tells."""
+        query = select(HISTORY.c.entry, HISTORY.c.action).where(
+            HISTORY.c.kind == kind, HISTORY.c.key == key
+        )
+        rows = self._store.tuples(query)
+        if any(action == "redact" for _, action in rows):
+            # What its other entries said cannot be seen any more.
+            return all(number > entry for number, action in rows if action == "redact")
+        before = [action for number, action in rows if number < entry]
+        return "record" in before and "withdraw" not in before
+
+    def _fixed(self) -> Iterator[Fault]:
+        """Check that amendments leave the fixed fields of their kinds as they were."""
+        amended = {
+            entry: payload.replaces or 0
+            for entry, payload in self._learned.changes.items()
+            if payload.action == "amend" and payload.kind in KINDS and KINDS[payload.kind].fixed
+        }
+        query = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
+        wanted = {*amended, *amended.values()}
+        texts = dict(self._store.tuples_by(query, ENTRY.c.number, sorted(wanted)))
+        for entry, before in amended.items():
+            try:
+                if entry in texts and before in texts:
+                    check_fixed(
+                        check_payload(entry, texts[entry]),
+                        check_payload(before, texts[before]).record,
+                    )
+            except InvalidEntryError as error:
+                yield Fault("entry", str(error), entry, row=str(entry), column=error.column)
 
     def _ends(self, table: Table) -> Iterator[Fault]:
-        ended = self._learned.ended
+        ended = self._ended
         place = list(table.columns).index(table.c.entry)
         actual: set[int] = set()
         for row in self._store.rows(select(table).where(table.c.until.is_not(None))):
@@ -71,22 +144,26 @@ class Closing:
             yield row_fault(table, tuple(row), "until", what)
 
     def _emptied(self) -> Iterator[Fault]:
-        """Compare the rows of history that stand for redacted entries."""
+        """Check that each emptied entry is listed by one redaction, and compare its row of history."""
         listed: dict[int, Payload] = {}
-        for entry, payload in self._learned.redactions:
+        for entry, payload in self._learned.changes.items():
             for number in payload.entries:
+                if number in listed:
+                    what = (
+                        f"lists entry {number}, which another redaction lists (rule `redacts-own`)"
+                    )
+                    yield Fault("entry", what, entry, str(entry), "payload")
                 listed[number] = payload
                 if number not in self._learned.moments:
-                    what = f"was redacted by entry {entry} and still reads"
+                    what = f"was redacted by entry {entry} and still reads (rule `emptied`)"
                     yield Fault("entry", what, number, str(number), "payload")
         for number, moment in self._learned.moments.items():
-            found = self._store.raw(HISTORY, number, number)
             if number not in listed:
-                yield Fault(
-                    "entry", "is empty and no entry redacts it", number, str(number), "payload"
-                )
+                what = "is empty and no entry redacts it (rule `emptied`)"
+                yield Fault("entry", what, number, str(number), "payload")
                 continue
-            yield from compared(HISTORY, [redacted_row(number, listed[number], moment)], found)
+            actual = self._store.raw(HISTORY, number, number)
+            yield from compared(HISTORY, [redacted_row(number, listed[number], moment)], actual)
 
     def _references(self) -> Iterator[Fault]:
         if self._learned.held == (self._learned.sum, self._learned.references):
@@ -96,8 +173,8 @@ class Closing:
         for first in range(1, self._count + 1, BATCH):
             rows: Rows = defaultdict(list)
             for row in self._store.raw(ENTRY, first, first + BATCH - 1):
-                if row[2] is not None:
-                    said = Payload.decode(row[2])
+                with suppress(InvalidEntryError):  # named where the entry was checked
+                    said = check_payload(row[0], row[2])
                     if said.record is not None:
                         project(row[0], said.kind, said.key, said.record, rows)
             expected.update(row[:4] for row in rows["reference"])
@@ -110,8 +187,11 @@ class Closing:
 def references(store: Store, count: int) -> tuple[int, int]:
     """Return a sum over the references of a ledger's first entries, and their number."""
     entry = list(POINTER.columns).index(POINTER.c.entry)
-    found = [hash(row[:4]) for row in store.every(POINTER) if row[entry] <= count]
-    return sum(found), len(found)
+    rows = store.every(POINTER)
+    hashes = [
+        hash(row[:4]) for row in rows if not isinstance(row[entry], int) or row[entry] <= count
+    ]
+    return sum(hashes), len(hashes)
 
 
 def _not_redacted(table: Table) -> list[Any]:
@@ -124,7 +204,12 @@ def outside(store: Store, count: int) -> Iterator[Fault]:
         beyond = (table.c.entry > count) | (table.c.entry < 1)
         for row in store.rows(select(table).where(beyond).limit(20)):
             yield row_fault(table, tuple(row), "entry", f"is beyond the log, which ends at {count}")
-    if count:
-        least = store.value(select(func.min(ENTRY.c.number)))
-        if least != 1:
-            yield Fault("entry", f"the log begins with number {least}", least)
+
+
+def planted_scrubs(store: Store, learned: Learned) -> Iterator[Fault]:
+    """Yield rows that say of an entry that its texts must be scrubbed, and it is not a redaction."""
+    for entry in store.unscrubbed():
+        payload = learned.changes.get(entry)
+        if payload is None or payload.action != "redact":
+            what = "is in the table, and the entry is not a redaction"
+            yield Fault(PENDING_SCRUB.name, what, entry, row=str(entry), column="entry")

@@ -11,16 +11,22 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
 from claimledger.errors import StoreError
 from claimledger.ledger import tree
-from claimledger.ledger.canonical import canonical, parse
-from claimledger.ledger.log import FORMAT, Payload, digest_of, header_of
+from claimledger.ledger.log import SALT, Payload
 from claimledger.ledger.progress import Progress
 from claimledger.ledger.projection import Rows, project
-from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.base import Store, UndecodableTextError
 from claimledger.ledger.tables import ENTRY, HISTORY, POINTER, VIEWS
+from claimledger.ledger.validate import (
+    Header,
+    InvalidEntryError,
+    check_digest,
+    check_header,
+    check_payload,
+)
 from claimledger.ledger.verifying.faults import Fault, compared
 from claimledger.ledger.writing.append import history_row, stored_hashes
 
@@ -34,13 +40,12 @@ class Learned:
     """What a pass over a stretch of the log learns."""
 
     faults: list[Fault] = field(default_factory=list)
-    ended: dict[int, int] = field(default_factory=dict)
-    """Entries of versions that ended, with the entry that ended them."""
+    changes: dict[int, Payload] = field(default_factory=dict)
+    """By entry: what an amendment, a withdrawal or a redaction says, without its record."""
 
     moments: dict[int, str] = field(default_factory=dict)
     """For emptied entries: their time, which only the header still has."""
 
-    redactions: list[tuple[int, Payload]] = field(default_factory=list)
     references: int = 0
     """How many references there should be."""
 
@@ -67,8 +72,7 @@ class Stretch:
         self._moment = ""
         self._learned = Learned()
         # What was stored of the tree before this stretch is proved by whoever checks that.
-        before = tree.Frontier.read(first - 1, stored_hashes(store))
-        self._peaks = before.peaks
+        self._peaks = stored_peaks(store, first - 1)
 
     def check(self, progress: Progress) -> Learned:
         """Check the stretch and return what was learned."""
@@ -76,16 +80,19 @@ class Stretch:
         for first in range(self._first, self._last + 1, BATCH):
             last = min(first + BATCH - 1, self._last)
             rows: Rows = defaultdict(list)
-            self._entries(first, last, rows)
+            entries = {row[0]: row for row in self._rows(ENTRY, first, last)}
+            for number in range(first, last + 1):
+                if number in entries:
+                    self._entry(entries[number], rows)
+                else:  # it is there and cannot be read, which is named by now
+                    self._grow(number, bytes(tree.SIZE))
             for name, table in VIEWS.items():
-                if table is HISTORY:
-                    found = self._store.raw(table, first, last)
-                    if learned.moments:
-                        found = [row for row in found if row[0] not in learned.moments]
-                    learned.faults += compared(table, rows[name], found)
-                elif table is not POINTER:
-                    held = self._store.raw(table, first, last)
-                    learned.faults += compared(table, rows[name], held)
+                if table is POINTER:
+                    continue
+                actual = self._rows(table, first, last)
+                if table is HISTORY and learned.moments:
+                    actual = [row for row in actual if row[0] not in learned.moments]
+                learned.faults += compared(table, rows[name], actual)
             learned.references += len(rows["reference"])
             learned.sum += sum([hash(row[:4]) for row in rows["reference"]])
             progress(last, self._last)
@@ -95,128 +102,158 @@ class Stretch:
         learned.moments_span = (learned.moments_span[0], self._moment)
         return learned
 
-    def _entries(self, first: int, last: int, rows: Rows) -> None:
-        """Check some entries and add to ``rows`` what they project to."""
-        found = self._store.raw(ENTRY, first, last)
-        if len(found) != last - first + 1:
-            held = {row[0] for row in found}
-            missing = next(number for number in range(first, last + 1) if number not in held)
-            raise StoreError(
-                f"entry {missing} is missing from the log (table entry, row {missing}, column "
-                "number): the rest cannot be proved"
-            )
-        for row in found:
-            self._entry(row, rows)
+    def _rows(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
+        """Return a table's rows by entry; where they cannot be read at once, each that can be alone."""
+        try:
+            return self._store.raw(table, first, last)
+        except UndecodableTextError:
+            raise
+        except StoreError:
+            pass
+        readable: list[tuple[Any, ...]] = []
+        for number in range(first, last + 1):
+            try:
+                readable += self._store.raw(table, number, number)
+            except StoreError as error:
+                self._learned.faults.append(
+                    Fault(table.name, f"cannot be read: {error}", number, row=str(number))
+                )
+                if len(self._learned.faults) > MOST:
+                    break
+        return readable
 
     def _entry(self, row: tuple[Any, ...], rows: Rows) -> None:
+        """Check an entry and add to ``rows`` what it projects to."""
         number, header, payload, salt, nodes = row
-        # As this program writes it, header and payload are proved by writing the header again.
-        try:
-            digest = sha256(salt + payload.encode()).hexdigest()
-            moment = header[-29:-2]
-            plain = header == header_of(moment, digest).decode() and moment >= self._moment
-        except (TypeError, AttributeError):
-            digest = moment = ""
-            plain = False
-        if not plain:
-            moment, digest = self._header(number, header)
-        self._moment = max(self._moment, moment)
+        read = self._header(number, header)
         if number == self._first:
-            self._learned.moments_span = (moment, "")
-        self._tree(number, header, nodes, plain=plain, row=row)
+            self._learned.moments_span = (read.recorded_at, "")
+        fits = self._fits(read, payload, salt)
+        self._tree(number, header, nodes, speaks=fits or payload is None, moment=read.recorded_at)
         if payload is None or salt is None:
-            self._learned.moments[number] = moment
+            self._learned.moments[number] = read.recorded_at
             if payload is not None or salt is not None:
-                self._fault(number, "salt" if salt is None else "payload", "is missing")
+                column = "salt" if salt is None else "payload"
+                self._fault(number, column, "is missing (rule `emptied`)")
             return
-        said = self._payload(number, payload, salt, digest, plain=plain)
+        said = self._payload(number, payload)
+        if not fits and read.digest:
+            self._blame(number, read, said, payload, salt)
         if said is None:
             return
-        rows["history"].append(history_row(number, said, moment))
+        rows["history"].append(history_row(number, said, read.recorded_at))
         if said.record is not None:
             try:
                 project(number, said.kind, said.key, said.record, rows)
             except Exception as error:
                 self._fault(number, "payload", f"does not describe a {said.kind}: {error!r}")
-        if said.replaces is not None:
-            self._learned.ended[said.replaces] = number
-        if said.action == "redact":
-            self._learned.redactions.append((number, said))
+        if said.action != "record":
+            self._learned.changes[number] = said._replace(record=None)
 
-    def _header(self, number: int, header: str) -> tuple[str, str]:
+    def _header(self, number: int, header: object) -> Header:
         try:
-            held = parse(header)
-            moment, digest = str(held["recorded_at"]), str(held["digest"])
-            if held["format"] > FORMAT or canonical(held).decode() != header:
-                raise ValueError
-        except (ValueError, KeyError, TypeError):
-            self._fault(number, "header", f"is not a header of format {FORMAT}")
-            return "", ""
-        if moment < self._moment:
-            self._fault(number, "header", f"goes back in time, to {moment} from {self._moment}")
-        return moment, digest
+            read = check_header(header)
+        except InvalidEntryError as error:
+            self._fault(number, "header", str(error))
+            return Header("", "")
+        if read.recorded_at < self._moment:
+            what = f"goes back in time, to {read.recorded_at} from {self._moment} (rule `time`)"
+            self._fault(number, "header", what)
+        self._moment = max(self._moment, read.recorded_at)
+        return read
+
+    @staticmethod
+    def _fits(header: Header, payload: object, salt: object) -> bool:
+        """Whether a payload is the one that its header holds the digest of."""
+        if not isinstance(payload, str):
+            return False
+        try:
+            check_digest(salt, payload, header.digest)
+        except InvalidEntryError:
+            return False
+        return True
 
     def _tree(
-        self, number: int, header: str, nodes: bytes, *, plain: bool, row: tuple[Any, ...]
+        self, number: int, header: object, nodes: object, *, speaks: bool, moment: str
     ) -> None:
-        expected = node = sha256(b"\x00" + header.encode()).digest()
-        left = number - 1
-        while left & 1:
-            node = sha256(b"\x01" + self._peaks.pop() + node).digest()
-            expected += node
-            left >>= 1
+        """Check what an entry stores of the tree. ``speaks``: its payload does not contradict its header."""
+        leaf = str(header).encode(errors="surrogateescape")
+        expected = self._grow(number, sha256(b"\x00" + leaf).digest())
         if expected == nodes:
-            self._peaks.append(node)
             return
         # The leaf was changed, or what is stored of the tree. A leaf that still fits its payload, and
         # whose time is the one in history, speaks for the leaf.
         if isinstance(nodes, bytes) and nodes[: tree.SIZE] == expected[: tree.SIZE]:
-            self._fault(number, "nodes", "does not follow from the entries before it")
-        elif (plain or row[2] is None) and self._moment_in_history(number) == self._moment:
-            self._fault(number, "nodes", "is not the hash of its header")
+            self._fault(
+                number, "nodes", "does not follow from the entries before it (rule `nodes`)"
+            )
+        elif speaks and self._moment_in_history(number) == moment:
+            self._fault(number, "nodes", "is not the hash of its header (rule `nodes`)")
         else:
             self._fault(number, "header", "was changed: the tree was built over another one")
-        # Go on from what is stored, so that one fault is told once.
-        whole = isinstance(nodes, bytes) and len(nodes) == len(expected)
-        self._peaks.append(nodes[-tree.SIZE :] if whole else node)
+        # Go on from what is stored, so that one fault is named once.
+        if isinstance(nodes, bytes) and len(nodes) == len(expected):
+            self._peaks[-1] = nodes[-tree.SIZE :]
+
+    def _grow(self, number: int, node: bytes) -> bytes:
+        """Add a leaf's hash to the tree; return the hashes of the subtrees it completes, joined."""
+        completed = node
+        left = number - 1
+        while left & 1:
+            node = sha256(b"\x01" + self._peaks.pop() + node).digest()
+            completed += node
+            left >>= 1
+        self._peaks.append(node)
+        return completed
 
     def _moment_in_history(self, number: int) -> str | None:
         query = select(HISTORY.c.recorded_at).where(HISTORY.c.entry == number)
-        found: str | None = self._store.value(query)
-        return found
+        moment: str | None = self._store.value(query)
+        return moment
 
-    def _payload(
-        self, number: int, payload: str, salt: bytes, digest: str, *, plain: bool
-    ) -> Payload | None:
+    def _payload(self, number: int, payload: object) -> Payload | None:
         try:
-            said = Payload.decode(payload)
-            if plain:
-                return said
-            whole = said.encode().decode() == payload
-        except (StoreError, AttributeError) as error:
+            return check_payload(number, payload)
+        except InvalidEntryError as error:
             self._fault(number, "payload", str(error))
             return None
-        if digest_of(salt, payload.encode()) != digest:
-            as_it_was = whole and self._agrees_with_views(number, said)
-            column = "salt" if as_it_was else "payload"
-            self._fault(number, column, "was changed: it does not give the digest in the header")
-        elif not whole:
-            self._fault(number, "payload", "is not canonical")
-        return said
 
-    def _agrees_with_views(self, number: int, said: Payload) -> bool:
+    def _blame(
+        self, number: int, header: Header, said: Payload | None, payload: object, salt: object
+    ) -> None:
+        """Name what of an entry was changed, where payload and salt do not give the digest."""
+        sound = isinstance(salt, bytes) and len(salt) == SALT and isinstance(payload, str)
+        as_it_was = said is not None and self._agrees_with_views(number, header, said)
+        if as_it_was or not (sound or said is None):
+            self._fault(number, "salt", "was changed: it does not give the digest in the header")
+        else:
+            self._fault(number, "payload", "was changed: it does not give the digest in the header")
+
+    def _agrees_with_views(self, number: int, header: Header, said: Payload) -> bool:
         rows: Rows = defaultdict(list)
-        rows["history"].append(history_row(number, said, self._moment))
+        rows["history"].append(history_row(number, said, header.recorded_at))
         if said.record is not None:
             project(number, said.kind, said.key, said.record, rows)
-        del rows["reference"]
+        rows.pop("reference", None)
         return not any(
             fault
             for name, expected in rows.items()
-            for fault in compared(
-                VIEWS[name], expected, self._store.raw(VIEWS[name], number, number)
-            )
+            for fault in compared(VIEWS[name], expected, self._rows(VIEWS[name], number, number))
         )
 
     def _fault(self, number: int, column: str, what: str) -> None:
         self._learned.faults.append(Fault("entry", what, number, row=str(number), column=column))
+
+
+def stored_peaks(store: Store, size: int) -> list[bytes]:
+    """Return the tree's complete subtrees before an entry as they are stored, wrong ones made to fit.
+
+    What is not 32 bytes is named where its entry is checked; here it only must not stop the rest.
+    """
+    lookup = stored_hashes(store)
+    peaks = []
+    for level, index in tree.peaks(size):
+        node = lookup(level, index)
+        intact = isinstance(node, bytes) and len(node) == tree.SIZE
+        peaks.append(node if intact else bytes(tree.SIZE))
+    return peaks

@@ -17,7 +17,7 @@ from claimledger.ledger.projection import pointers
 from claimledger.ledger.reading import records as reading
 from claimledger.ledger.reading.records import Held
 from claimledger.ledger.store.base import Store
-from claimledger.ledger.tables import ENTRY, HISTORY
+from claimledger.ledger.tables import ENTRY, HISTORY, PENDING_SCRUB
 from claimledger.ledger.writing.append import Appender, redacted_row, remove_version
 from claimledger.records.check import record_of
 from claimledger.records.keys import is_key
@@ -44,6 +44,9 @@ class Change:
 
     elsewhere: tuple[str, ...] = ()
     """Texts of a redacted record that other entries hold too."""
+
+    unscrubbed: str = ""
+    """Why the texts of a redaction, gone from the log, may still lie in the store's files."""
 
 
 def amend(
@@ -215,11 +218,18 @@ def _end(appender: Appender, held: Held, reason: str, replaced_by: str | None) -
 
 
 def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -> Change:
-    """Destroy the payloads of all entries of a withdrawn record; its key and numbers stay."""
+    """Destroy the payloads of all entries of a withdrawn record; its key and numbers stay.
+
+    Where a redaction is in the log already and its texts may still lie in the store's files, nothing is
+    written and that redaction is returned, for its second half to be done again.
+    """
     query = select(HISTORY).where(HISTORY.c.kind == kind, HISTORY.c.key == key)
     rows = sorted(store.rows(query), key=lambda row: row.entry)
     if not rows:
         raise NotFound(kind, key, reading.near_keys(store, key, kind))
+    if rows[-1].action == "redact" and rows[-1].entry in store.unscrubbed():
+        numbers = [row.entry for row in rows if row.action == "redacted"]
+        return Change(kind, key, rows[-1].entry, emptied=tuple(numbers))
     if rows[-1].action == "redact":
         raise Refused(f"{kind} {key} is redacted already, by entry {rows[-1].entry}")
     if rows[-1].action != "withdraw":
@@ -249,6 +259,7 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     store.connection.execute(HISTORY.delete().where(HISTORY.c.entry.in_(numbers)))
     blanks = [redacted_row(row.entry, payload, row.recorded_at) for row in rows]
     store.insert(HISTORY, blanks)
+    store.insert(PENDING_SCRUB, [(entry,)])
     sought = sorted({text for one in said for text in _texts((one.record, one.reason))})
     return Change(kind, key, entry, emptied=tuple(numbers), elsewhere=tuple(sought))
 

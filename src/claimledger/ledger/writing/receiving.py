@@ -1,8 +1,8 @@
 """Entries that come from another copy of the same ledger: checked as ``verify`` would, then appended.
 
 They come as ``export --log`` writes them, one object a line. Nothing in them is taken on trust: numbers
-follow each other, times do not go back, payloads give the digests in their headers, and the root at the
-end is the one that was told.
+follow each other, every entry keeps the rules of the format (see :mod:`claimledger.ledger.validate`), and
+the root at the end is the one that was promised.
 """
 
 from __future__ import annotations
@@ -17,13 +17,22 @@ from sqlalchemy import select, update
 
 from claimledger.errors import StoreError
 from claimledger.ledger import rebuild, tree
-from claimledger.ledger.canonical import canonical, parse
 from claimledger.ledger.head import Head
-from claimledger.ledger.log import FORMAT, Entry, Payload, digest_of
+from claimledger.ledger.log import FORMAT, Entry, Payload
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store
-from claimledger.ledger.tables import ENTRY
+from claimledger.ledger.tables import ENTRY, HISTORY, PENDING_SCRUB
+from claimledger.ledger.validate import (
+    InvalidEntryError,
+    RecordState,
+    check_digest,
+    check_fixed,
+    check_header,
+    check_payload,
+    follow,
+)
 from claimledger.ledger.writing.append import moment_of, stored_hashes
+from claimledger.records.kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,8 @@ def receive(store: Store, strand: Strand) -> int:
             raise StoreError(
                 f"{strand.name} does not give the root that it tells; nothing was written"
             )
-        if receiving.redacted:
+        if receiving.redactions:
+            store.insert(PENDING_SCRUB, [(entry,) for entry in receiving.redactions])
             rebuild.rebuild(store)
         else:
             rebuild.replay(store, count + 1, receiving.last)
@@ -92,15 +102,24 @@ def receive(store: Store, strand: Strand) -> int:
 
 
 class _Receiving:
-    """One strand on its way in."""
+    """One strand on its way in: every entry is held to the rules of the format before it is written."""
 
     def __init__(self, store: Store, strand: Strand, count: int) -> None:
         self._store = store
         self._strand = strand
         self._count = count
         self._frontier = tree.Frontier.read(count, stored_hashes(store))
+        self._states: dict[tuple[str, str], RecordState | None] = {}
+        self._emptied: dict[int, str] = {}
+        """Entries that came without a payload and are listed by no redaction yet, with their places."""
+
+        self._ever_emptied: set[int] = set()
+        self._presumed: set[tuple[str, str]] = set()
+        """Records that are said to replace others, and must turn out to be redacted by a later entry."""
+
+        self._pending: list[tuple[Any, ...]] = []
         self.last = strand.begins.size
-        self.redacted = False
+        self.redactions: list[int] = []
         last = self._header(count) if count else None
         self._moment = moment_of(last) if last else ""
 
@@ -124,51 +143,106 @@ class _Receiving:
                         "them forked; nothing was written"
                     )
                 continue
-            self._one(place, entry)
+            self._add(place, entry)
+        self._flush()
+        for number, place in self._emptied.items():
+            raise StoreError(
+                f"{place}: entry {number} has no payload, and no redaction lists it (rule `emptied`); "
+                "nothing was written"
+            )
+        for kind, key in self._presumed:
+            if (self._state(kind, key) or _NEVER).action != "redact":
+                raise StoreError(
+                    f"{self._strand.name}: a withdrawal names {kind} {key}, which does not stand (rule "
+                    "`replaced-by`); nothing was written"
+                )
 
-    def _one(self, place: str, entry: Entry) -> None:
-        said = _checked(place, entry, self._moment)
-        self._moment = moment_of(entry.header)
+    def _add(self, place: str, entry: Entry) -> None:
+        try:
+            payload = self._checked(place, entry)
+        except InvalidEntryError as error:
+            raise StoreError(
+                f"{place}: entry {entry.number} {error}; nothing was written"
+            ) from None
+        text = None if entry.payload is None else entry.payload.decode()
         nodes = self._frontier.append(entry.header)
-        payload = None if entry.payload is None else entry.payload.decode()
-        row = (entry.number, entry.header.decode(), payload, entry.salt, nodes)
-        self._store.insert(ENTRY, [row])
-        if said is not None and said.action == "redact":
-            self.redacted = True
+        self._pending.append((entry.number, entry.header.decode(), text, entry.salt, nodes))
+        if payload is not None and payload.action == "redact":
+            # The store empties an entry only while the redaction that lists it is the newest.
+            self._flush()
+            self.redactions.append(entry.number)
             self._store.connection.execute(
                 update(ENTRY)
-                .where(ENTRY.c.number.in_(said.entries))
+                .where(ENTRY.c.number.in_(payload.entries))
                 .values(payload=None, salt=None)
             )
+        elif len(self._pending) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._store.insert(ENTRY, self._pending)
+        self._pending.clear()
+
+    def _checked(self, place: str, entry: Entry) -> Payload | None:
+        """Return what an entry says; raise :class:`InvalidEntryError` where it may not stand here."""
+        header = check_header(entry.header.decode(), self._moment)
+        self._moment = header.recorded_at
+        if entry.payload is None or entry.salt is None:
+            self._emptied[entry.number] = place
+            self._ever_emptied.add(entry.number)
+            return None
+        check_digest(entry.salt, entry.payload.decode(), header.digest)
+        payload = check_payload(entry.number, entry.payload.decode())
+        what = payload.kind, payload.key
+        self._states[what] = follow(
+            self._state(*what), entry.number, payload,
+            emptied=self._ever_emptied, stands=self._stands,
+        )  # fmt: skip
+        if payload.action == "amend":
+            self._check_fixed(payload)
+        if payload.action == "redact":
+            for number in payload.entries:
+                self._emptied.pop(number, None)
+        return payload
+
+    def _state(self, kind: str, key: str) -> RecordState | None:
+        """Return how far a record has come, in the ledger and in what was taken in since."""
+        if (kind, key) not in self._states:
+            self._states[kind, key] = self._stored_state(kind, key)
+        return self._states[kind, key]
+
+    def _stored_state(self, kind: str, key: str) -> RecordState | None:
+        if not self._count:
+            return None
+        query = select(HISTORY.c.entry, HISTORY.c.action, HISTORY.c.replaced_by)
+        of_record = query.where(HISTORY.c.kind == kind, HISTORY.c.key == key)
+        rows = sorted(self._store.tuples(of_record.where(HISTORY.c.entry <= self._count)))
+        readable = [row for row in rows if row[1] != "redacted"]
+        if not readable:
+            return None
+        _, action, replaced_by = readable[-1]
+        return RecordState(tuple(entry for entry, _, _ in readable), action, replaced_by)
+
+    def _stands(self, kind: str, key: str) -> bool:
+        state = self._state(kind, key)
+        if state is None and self._emptied:
+            self._presumed.add(
+                (kind, key)
+            )  # its own entries may be those that came without a payload
+            return True
+        return state is not None and state.stands
+
+    def _check_fixed(self, payload: Payload) -> None:
+        if payload.kind not in KINDS or not KINDS[payload.kind].fixed:
+            return
+        self._flush()
+        query = select(ENTRY.c.payload).where(ENTRY.c.number == payload.replaces)
+        before = self._store.value(query)
+        check_fixed(payload, None if before is None else Payload.decode(before).record)
 
 
-def _checked(place: str, entry: Entry, before: str) -> Payload | None:
-    """Return what an entry says; raise :class:`StoreError` where it cannot be an entry of a log."""
-    try:
-        header = parse(entry.header)
-        digest, moment, form = header["digest"], header["recorded_at"], header["format"]
-        if canonical(header) != entry.header:
-            raise ValueError("it is not canonical")
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"{place}: has no header of a log ({error}); nothing was written"
-        ) from None
-    if not isinstance(form, int) or form > FORMAT:
-        raise StoreError(
-            f"{place}: is of format {form}, and this claimledger knows {FORMAT}: use a newer one"
-        )
-    if not isinstance(moment, str) or moment < before:
-        raise StoreError(
-            f"{place}: goes back in time, to {moment} from {before}; nothing was written"
-        )
-    if entry.payload is None or entry.salt is None:
-        return None
-    if digest_of(entry.salt, entry.payload) != digest:
-        raise StoreError(f"{place}: does not give the digest in its header; nothing was written")
-    try:
-        return Payload.decode(entry.payload)
-    except StoreError as error:
-        raise StoreError(f"{place}: {error}; nothing was written") from None
+_BATCH = 1000
+_NEVER = RecordState((), "")
 
 
 def parting(one: Store, other: Store) -> int | None:
