@@ -271,20 +271,20 @@ def _check_record(payload: Payload) -> None:
         what = f"has a record that is not a {payload.kind}: {error!s:.200}"
         raise InvalidEntryError("record", what) from None
     for name, value in fields.items():
-        if name in written and value == written[name]:
-            continue
-        if not _as_written(value, written.get(name)):
+        if name not in written or not _as_written(value, written[name]):
             what = f"has a record whose `{name}` is not in its written form"
             raise InvalidEntryError("record", what)
 
 
 def _as_written(value: object, written: object) -> bool:
     """Whether a value is what would be written; what has a usual value may be left out of a part."""
+    if type(value) is type(written) and value == written:
+        return True
     if isinstance(value, dict) and isinstance(written, dict):
         return all(name in written and _as_written(value[name], written[name]) for name in value)
     if isinstance(value, list) and isinstance(written, list):
         return len(value) == len(written) and all(map(_as_written, value, written))
-    return type(value) is type(written) and value == written
+    return False
 
 
 class RecordState(NamedTuple):

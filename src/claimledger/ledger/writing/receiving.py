@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,20 +19,12 @@ from claimledger.errors import StoreError
 from claimledger.ledger import rebuild, tree
 from claimledger.ledger.head import Head
 from claimledger.ledger.log import FORMAT, Entry, Payload
+from claimledger.ledger.log_replay import LogReplay
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import ENTRY, HISTORY, PENDING_SCRUB
-from claimledger.ledger.validate import (
-    InvalidEntryError,
-    RecordState,
-    check_digest,
-    check_fixed,
-    check_header,
-    check_payload,
-    follow,
-)
+from claimledger.ledger.validate import InvalidEntryError, RecordState
 from claimledger.ledger.writing.append import moment_of, stored_hashes
-from claimledger.records.kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +101,14 @@ class _Receiving:
         self._strand = strand
         self._count = count
         self._frontier = tree.Frontier.read(count, stored_hashes(store))
-        self._states: dict[tuple[str, str], RecordState | None] = {}
-        self._emptied: dict[int, str] = {}
-        """Entries that came without a payload and are listed by no redaction yet, with their places."""
-
-        self._ever_emptied: set[int] = set()
-        self._presumed: set[tuple[str, str]] = set()
-        """Records that are said to replace others, and must turn out to be redacted by a later entry."""
+        self._places: dict[int, str] = {}
+        """Where an entry was read that a later one must still explain."""
 
         self._pending: list[tuple[Any, ...]] = []
         self.last = strand.begins.size
         self.redactions: list[int] = []
         last = self._header(count) if count else None
-        self._moment = moment_of(last) if last else ""
+        self._replay = LogReplay(moment_of(last) if last else "", self)
 
     def _header(self, number: int) -> str | None:
         query = select(ENTRY.c.header).where(ENTRY.c.number == number)
@@ -133,7 +120,8 @@ class _Receiving:
         for place, entry in self._strand.entries:
             if entry.number != self.last + 1:
                 raise StoreError(
-                    f"{place}: is entry {entry.number} where {self.last + 1} is due; nothing was written"
+                    f"{place}: is entry {entry.number} where {self.last + 1} is due (rule `number`); "
+                    "nothing was written"
                 )
             self.last = entry.number
             if entry.number <= self._count:
@@ -145,32 +133,26 @@ class _Receiving:
                 continue
             self._add(place, entry)
         self._flush()
-        for number, place in self._emptied.items():
-            raise StoreError(
-                f"{place}: entry {number} has no payload, and no redaction lists it (rule `emptied`); "
-                "nothing was written"
-            )
-        for kind, key in self._presumed:
-            if (self._state(kind, key) or _NEVER).action != "redact":
-                raise StoreError(
-                    f"{self._strand.name}: a withdrawal names {kind} {key}, which does not stand (rule "
-                    "`replaced-by`); nothing was written"
-                )
+        for number, error in self._replay.unexplained():
+            raise _unlawful(self._places.get(number, self._strand.name), number, error)
 
     def _add(self, place: str, entry: Entry) -> None:
-        try:
-            payload = self._checked(place, entry)
-        except InvalidEntryError as error:
-            raise StoreError(
-                f"{place}: entry {entry.number} {error}; nothing was written"
-            ) from None
+        number, header = entry.number, entry.header.decode()
         text = None if entry.payload is None else entry.payload.decode()
-        nodes = self._frontier.append(entry.header)
-        self._pending.append((entry.number, entry.header.decode(), text, entry.salt, nodes))
+        waiting = len(self._replay.presumed)
+        try:
+            payload = self._replay.add(number, header, text, entry.salt)
+        except InvalidEntryError as error:
+            raise _unlawful(place, number, error) from None
+        if payload is None or len(self._replay.presumed) > waiting:
+            self._places[number] = place
+        self._pending.append(
+            (number, header, text, entry.salt, self._frontier.append(entry.header))
+        )
         if payload is not None and payload.action == "redact":
             # The store empties an entry only while the redaction that lists it is the newest.
             self._flush()
-            self.redactions.append(entry.number)
+            self.redactions.append(number)
             self._store.connection.execute(
                 update(ENTRY)
                 .where(ENTRY.c.number.in_(payload.entries))
@@ -183,35 +165,8 @@ class _Receiving:
         self._store.insert(ENTRY, self._pending)
         self._pending.clear()
 
-    def _checked(self, place: str, entry: Entry) -> Payload | None:
-        """Return what an entry says; raise :class:`InvalidEntryError` where it may not stand here."""
-        header = check_header(entry.header.decode(), self._moment)
-        self._moment = header.recorded_at
-        if entry.payload is None or entry.salt is None:
-            self._emptied[entry.number] = place
-            self._ever_emptied.add(entry.number)
-            return None
-        check_digest(entry.salt, entry.payload.decode(), header.digest)
-        payload = check_payload(entry.number, entry.payload.decode())
-        what = payload.kind, payload.key
-        self._states[what] = follow(
-            self._state(*what), entry.number, payload,
-            emptied=self._ever_emptied, stands=self._stands,
-        )  # fmt: skip
-        if payload.action == "amend":
-            self._check_fixed(payload)
-        if payload.action == "redact":
-            for number in payload.entries:
-                self._emptied.pop(number, None)
-        return payload
-
-    def _state(self, kind: str, key: str) -> RecordState | None:
-        """Return how far a record has come, in the ledger and in what was taken in since."""
-        if (kind, key) not in self._states:
-            self._states[kind, key] = self._stored_state(kind, key)
-        return self._states[kind, key]
-
-    def _stored_state(self, kind: str, key: str) -> RecordState | None:
+    def state(self, kind: str, key: str) -> RecordState | None:
+        """Return how far a record had come in the ledger."""
         if not self._count:
             return None
         query = select(HISTORY.c.entry, HISTORY.c.action, HISTORY.c.replaced_by)
@@ -223,26 +178,17 @@ class _Receiving:
         _, action, replaced_by = readable[-1]
         return RecordState(tuple(entry for entry, _, _ in readable), action, replaced_by)
 
-    def _stands(self, kind: str, key: str) -> bool:
-        state = self._state(kind, key)
-        if state is None and self._emptied:
-            self._presumed.add(
-                (kind, key)
-            )  # its own entries may be those that came without a payload
-            return True
-        return state is not None and state.stands
+    def record(self, number: int) -> Mapping[str, Any] | None:
+        """Return the record of an entry that the ledger holds, where it can be read."""
+        payload = self._store.value(select(ENTRY.c.payload).where(ENTRY.c.number == number))
+        return None if payload is None else Payload.decode(payload).record
 
-    def _check_fixed(self, payload: Payload) -> None:
-        if payload.kind not in KINDS or not KINDS[payload.kind].fixed:
-            return
-        self._flush()
-        query = select(ENTRY.c.payload).where(ENTRY.c.number == payload.replaces)
-        before = self._store.value(query)
-        check_fixed(payload, None if before is None else Payload.decode(before).record)
+
+def _unlawful(place: str, number: int, error: InvalidEntryError) -> StoreError:
+    return StoreError(f"{place}: entry {number} {error}; nothing was written")
 
 
 _BATCH = 1000
-_NEVER = RecordState((), "")
 
 
 def parting(one: Store, other: Store) -> int | None:

@@ -1,0 +1,120 @@
+"""A log replayed in order, each entry held to the rules of the format given the entries before it.
+
+Whoever takes a log in from elsewhere (``restore``, ``salvage``) reads it through a :class:`LogReplay`.
+``verify`` holds the same rules on every core at once, and asks the views for what came before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from claimledger.ledger.log import Payload
+from claimledger.ledger.validate import (
+    InvalidEntryError,
+    RecordState,
+    check_digest,
+    check_fixed,
+    check_header,
+    check_payload,
+    follow,
+)
+from claimledger.records.kinds import KINDS
+
+
+class Before(Protocol):
+    """What a ledger holds that a replay goes on from."""
+
+    def state(self, kind: str, key: str) -> RecordState | None:
+        """Return how far a record has come there, ``None`` where no entry of it can be read."""
+
+    def record(self, number: int) -> Mapping[str, Any] | None:
+        """Return the record that an entry there holds, where it can be read."""
+
+
+class LogReplay:
+    """Replays a log from its first entry, or from where a ledger that holds its beginning ends."""
+
+    def __init__(self, moment: str = "", before: Before | None = None) -> None:
+        self.moment = moment
+        """The time of the last entry."""
+
+        self._before = before
+
+        self.emptied: set[int] = set()
+        """Entries without a payload that no redaction has listed yet."""
+
+        self._ever_emptied: set[int] = set()
+        self._states: dict[tuple[str, str], RecordState | None] = {}
+        self._fixed: dict[int, Mapping[str, Any]] = {}
+        """By entry: the fields of a record that no amendment may change."""
+
+        self.presumed: dict[tuple[str, str], int] = {}
+        """Records that cannot be read, and the entry that names each as one that stands."""
+
+    def add(self, number: int, header: object, payload: object, salt: object) -> Payload | None:
+        """Return what the next entry says, ``None`` where it is redacted.
+
+        Raises :class:`InvalidEntryError` where it breaks a rule; it then counts as not there.
+        """
+        head = check_header(header, self.moment)
+        if payload is None and salt is None:
+            self._emptied_entry(number)
+            said = None
+        else:
+            said = check_payload(number, self._text(payload, salt, head.digest))
+            self._follow(number, said)
+        self.moment = head.recorded_at
+        return said
+
+    def unexplained(self) -> Iterator[tuple[int, InvalidEntryError]]:
+        """Yield, at the end of a log, the entries that only what never came would have made lawful."""
+        for number in sorted(self.emptied):
+            what = "has no payload, and no redaction lists it"
+            yield number, InvalidEntryError("emptied", what)
+        for (kind, key), number in self.presumed.items():
+            state = self.state(kind, key)
+            if state is None or state.action != "redact":
+                what = f"names {kind} {key} as a replacement, which does not stand"
+                yield number, InvalidEntryError("replaced-by", what)
+
+    def state(self, kind: str, key: str) -> RecordState | None:
+        """Return how far a record has come, ``None`` where no entry of it can be read."""
+        if (kind, key) not in self._states:
+            self._states[kind, key] = self._before.state(kind, key) if self._before else None
+        return self._states[kind, key]
+
+    @staticmethod
+    def _text(payload: object, salt: object, digest: str) -> str:
+        if not isinstance(payload, str):
+            raise InvalidEntryError("canonical", "has a payload that is not text")
+        check_digest(salt, payload, digest)
+        return payload
+
+    def _emptied_entry(self, number: int) -> None:
+        self.emptied.add(number)
+        self._ever_emptied.add(number)
+
+    def _follow(self, number: int, said: Payload) -> None:
+        state = follow(
+            self.state(said.kind, said.key), number, said,
+            emptied=self._ever_emptied, stands=lambda kind, key: self._stands(kind, key, number),
+        )  # fmt: skip
+        if said.record is not None and said.kind in KINDS and KINDS[said.kind].fixed:
+            if said.action == "amend" and said.replaces is not None:
+                check_fixed(said, self._fixed.get(said.replaces) or self._record(said.replaces))
+            fixed = KINDS[said.kind].fixed
+            self._fixed[number] = {name: said.record.get(name) for name in fixed}
+        self._states[said.kind, said.key] = state
+        self.emptied.difference_update(said.entries)
+
+    def _record(self, number: int) -> Mapping[str, Any] | None:
+        return self._before.record(number) if self._before else None
+
+    def _stands(self, kind: str, key: str, number: int) -> bool:
+        state = self.state(kind, key)
+        if state is None and self.emptied:
+            # Its own entries may be among those that came without a payload.
+            self.presumed[kind, key] = number
+            return True
+        return state is not None and state.stands
