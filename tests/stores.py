@@ -9,8 +9,8 @@ import sqlite3
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -176,13 +176,29 @@ class Raw:
 
     def tamper(self, *statements: str) -> None:
         """Do it as somebody does who means it: triggers off, changed, triggers on again."""
+        with self.unguarded():
+            self.run(*statements)
+
+    @contextmanager
+    def unguarded(self) -> Iterator[None]:
+        """Have the triggers off for a while."""
         if not self.is_file:
-            self.run("SET session_replication_role = replica", *statements)
+            self.run("SET session_replication_role = replica")
+            yield
             self.run("SET session_replication_role = origin")
             return
         triggers = self.rows("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        self.run(*(f"DROP TRIGGER {name}" for name, _ in triggers), *statements)
+        self.run(*(f"DROP TRIGGER {name}" for name, _ in triggers))
+        yield
         self.run(*(sql for _, sql in triggers))
+
+    def plant(self, table: str, rows: list[tuple[Any, ...]]) -> None:
+        """Insert rows past the triggers."""
+        sign = "?" if self.is_file else "%s"
+        with self.unguarded():
+            for row in rows:
+                places = ", ".join(sign for _ in row)
+                self._driver.execute(f"INSERT INTO {table} VALUES ({places})", row)
 
 
 def tamper(where: Path | str, *statements: str) -> None:

@@ -156,10 +156,17 @@ def withdraw(
 @reason_option
 @kind_option
 @by_option
-@click.pass_obj
-def redact(call: Call, key: str, reason: str, kind: str | None, by: str | None) -> None:
-    """Destroy the texts of a withdrawn record. The log's root stays what it was."""
+@click.pass_context
+def redact(ctx: click.Context, key: str, reason: str, kind: str | None, by: str | None) -> None:
+    """Destroy the texts of a withdrawn record. The log's root stays what it was.
+
+    Status 1 if they may still lie in the ledger's files, because somebody reads or the disk is full: to
+    redact again finishes it.
+    """
     from claimledger.errors import NotFound
+
+    call = ctx.obj
+    assert isinstance(call, Call)
 
     with call.writing() as ledger:
         who = recorder(by, ledger)
@@ -172,15 +179,31 @@ def redact(call: Call, key: str, reason: str, kind: str | None, by: str | None) 
     if call.json:
         emptied = list(done.emptied)
         answer({"kind": done.kind, "key": done.key, "entry": done.entry, "emptied": emptied,
-                "elsewhere": list(done.elsewhere), "recorded_by": who})  # fmt: skip
-        return
-    say(f"Redacted {done.kind} {done.key} with entry {done.entry}, as {who}.")
-    say(
-        f"Emptied {count(len(done.emptied), 'entry', 'entries')}; the file was searched for its texts."
-    )
+                "elsewhere": list(done.elsewhere), "scrubbed": not done.unscrubbed,
+                "why_not": done.unscrubbed or None, "recorded_by": who})  # fmt: skip
+    else:
+        _say_redacted(done, who)
+    ctx.exit(1 if done.unscrubbed else 0)
+
+
+def _say_redacted(done: Change, who: str) -> None:
+    record = f"{done.kind} {done.key}"
+    if done.taken_up:
+        say(f"{record} was redacted already, by entry {done.entry}; nothing was recorded.")
+    else:
+        say(f"Redacted {record} with entry {done.entry}, as {who}.")
+        say(f"Emptied {count(len(done.emptied), 'entry', 'entries')}.")
+    if done.unscrubbed:
+        say(f"Redacted, not yet scrubbed: {done.unscrubbed}.", hang=2)
+        say(
+            "The texts are gone from the log and every view, and may still lie in the ledger's files. "
+            f"`claimledger redact {done.key} --reason TEXT` again finishes it."
+        )
+    else:
+        say("The ledger's files were scrubbed and searched for its texts.")
     for text in done.elsewhere:
         say(f"still there, in another record: {cut(text, 60)}", indent=2, hang=2)
-    say("Backups and copies of this file still hold them; redact there too.")
+    say("Backups and copies of this ledger still hold them; redact there too.")
 
 
 @click.command(cls=Command)

@@ -12,6 +12,7 @@ from claimledger.ledger.reading.records import Held, Referrer
 from claimledger.ledger.reading.search import Match
 from claimledger.ledger.store.address import Where, shown
 from claimledger.ledger.tables import LAYOUT
+from claimledger.ledger.verifying.verdict import Verdict
 from claimledger.ledger.writing.changing import Change
 from claimledger.ledger.writing.receiving import Strand, entry_of, line_of
 from claimledger.ledger.writing.salvaging import Survey, salvage, survey
@@ -33,6 +34,7 @@ __all__ = [
     "Strand",
     "Survey",
     "Taken",
+    "Verdict",
     "Where",
     "entry_of",
     "line_of",

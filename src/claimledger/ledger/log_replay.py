@@ -44,7 +44,6 @@ class LogReplay:
         self.emptied: set[int] = set()
         """Entries without a payload that no redaction has listed yet."""
 
-        self._ever_emptied: set[int] = set()
         self._states: dict[tuple[str, str], RecordState | None] = {}
         self._fixed: dict[int, Mapping[str, Any]] = {}
         """By entry: the fields of a record that no amendment may change."""
@@ -59,7 +58,7 @@ class LogReplay:
         """
         head = check_header(header, self.moment)
         if payload is None and salt is None:
-            self._emptied_entry(number)
+            self.emptied.add(number)
             said = None
         else:
             said = check_payload(number, self._text(payload, salt, head.digest))
@@ -91,14 +90,10 @@ class LogReplay:
         check_digest(salt, payload, digest)
         return payload
 
-    def _emptied_entry(self, number: int) -> None:
-        self.emptied.add(number)
-        self._ever_emptied.add(number)
-
     def _follow(self, number: int, said: Payload) -> None:
         state = follow(
             self.state(said.kind, said.key), number, said,
-            emptied=self._ever_emptied, stands=lambda kind, key: self._stands(kind, key, number),
+            emptied=self.emptied, stands=lambda kind, key: self._stands(kind, key, number),
         )  # fmt: skip
         if said.record is not None and said.kind in KINDS and KINDS[said.kind].fixed:
             if said.action == "amend" and said.replaces is not None:

@@ -24,7 +24,7 @@ from claimledger.ledger.tables import ENTRY
 from claimledger.records.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from claimledger.ledger.verify import Verdict
+    from claimledger.ledger.verifying.verdict import Verdict
 
 
 class Questions:
@@ -221,8 +221,11 @@ class Questions:
                 held = None if payload is None else payload.encode()
                 yield Entry(number, header.encode(), held, salt, nodes)
 
-    def verify(self, progress: Progress = unseen) -> Verdict:
-        """Check every digest, the tree, and every view against the log."""
+    def verify(self, progress: Progress = unseen, earlier: Head | None = None) -> Verdict:
+        """Check every rule of the log, the tree, and every view; return what is wrong, and the root.
+
+        ``earlier`` is a size and root kept elsewhere: the log must be that one, or one that goes on from it.
+        """
         from claimledger.ledger import verify as verification  # imports processes: not at a start
 
-        return verification.verify(self._store, progress)
+        return verification.verify(self._store, progress, earlier)

@@ -316,7 +316,8 @@ def follow(
     """Return how far a record has come with one entry more; raise where that may not follow.
 
     ``state`` is what its entries so far came to, ``None`` before the first; ``emptied`` are the entries
-    without a payload; ``stands`` tells of a kind and key whether that record stands at this entry.
+    without a payload that no redaction has listed yet; ``stands`` tells of a kind and key whether that
+    record stands at this entry.
     """
     name = f"{payload.kind} {payload.key}"
     if payload.action == "record":

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -28,36 +27,10 @@ from claimledger.ledger.tables import ENTRY, PENDING_SCRUB, VIEWS
 from claimledger.ledger.verifying.closing import Closing, outside, planted_scrubs, references
 from claimledger.ledger.verifying.faults import Fault
 from claimledger.ledger.verifying.stretch import MOST, Learned, Stretch
+from claimledger.ledger.verifying.verdict import Redaction, Verdict
 from claimledger.ledger.writing.append import stored_hashes
 
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True, slots=True)
-class Redaction:
-    """What was redacted: the record's key and the entries that were emptied."""
-
-    kind: str
-    key: str
-    entry: int
-    emptied: tuple[int, ...]
-    scrubbed: bool = True
-    """Whether its texts are gone from the store's files, and not only from the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What verifying found."""
-
-    size: int
-    root: bytes
-    faults: tuple[Fault, ...]
-    redactions: tuple[Redaction, ...]
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.faults
 
 
 def verify(store: Store, progress: Progress = unseen, earlier: Head | None = None) -> Verdict:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address, Where, is_database
 from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.damaged import Damaged
 
 if TYPE_CHECKING:
     from claimledger.ledger.store.postgresql import PostgresStore
@@ -39,6 +40,18 @@ def open_store(where: Where, *, writable: bool = False) -> Store:
     from claimledger.ledger.store.sqlite import SqliteStore
 
     return SqliteStore.open(Path(where), writable=writable)
+
+
+def damaged_store(where: Where) -> Damaged:
+    """Open a ledger that need not be whole, to read what can still be read of its log."""
+    if is_database(where):
+        _postgresql()
+        from claimledger.ledger.store.postgresql_damaged import DamagedServer
+
+        return DamagedServer(Address.of(str(where)))
+    from claimledger.ledger.store.sqlite_damaged import DamagedFile
+
+    return DamagedFile(Path(where))
 
 
 def _postgresql() -> type[PostgresStore]:

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from claimledger.errors import StoreError
+from claimledger.ledger.store.damaged import Damaged, ReadEntry
 from claimledger.ledger.store.sqlite_file import connect
 
 _BATCH = 200
+_LEAST_BYTES = 100
+"""Bytes that an entry takes at least: a header alone has more."""
+
+_ROWS = "SELECT number, header, payload, salt, nodes FROM entry WHERE number"
 
 
-class Damaged:
+class DamagedFile(Damaged):
     """A file that need not be whole, opened for reading. Nothing in it is taken on trust."""
 
     def __init__(self, path: Path) -> None:
@@ -23,42 +28,57 @@ class Damaged:
         self._driver = connect(path, "ro")
         self._driver.text_factory = lambda held: held.decode("utf-8", "replace")
 
-    def __enter__(self) -> Damaged:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._driver.close()
 
     def size(self) -> int:
-        """Return the highest number anything in the file speaks of; raise where nothing does."""
+        """Return the highest number anything in the file gives an entry; raise where nothing does.
+
+        A number for which a file of this size has no room is not one of its entries.
+        """
+        room = self._path.stat().st_size // _LEAST_BYTES
         found = [
             rows[0][0]
             for query in (
-                "SELECT max(number) FROM entry",
-                "SELECT max(rowid) FROM entry",
-                "SELECT number FROM entry ORDER BY number DESC LIMIT 1",
-                "SELECT max(entry) FROM history",
+                "SELECT max(number) FROM entry WHERE number <= ?",
+                "SELECT number FROM entry WHERE number <= ? ORDER BY number DESC LIMIT 1",
+                "SELECT max(entry) FROM history WHERE entry <= ?",
             )
-            if (rows := self._ask(query)) and isinstance(rows[0][0], int)
+            if (rows := self._ask(query, room)) and isinstance(rows[0][0], int)
         ]
         if not found:
             raise StoreError(f"{self._path}: nothing of a log can be read in it")
         return max(found)
 
-    def entries(self, count: int) -> Iterator[tuple[int, tuple[Any, ...] | None]]:
-        """Yield each number up to a count with its row of the log, or nothing where it is not read."""
-        query = (
-            "SELECT number, header, payload, salt, nodes FROM entry WHERE number BETWEEN ? AND ?"
-        )
-        for first in range(1, count + 1, _BATCH):
-            last = min(first + _BATCH - 1, count)
-            rows = self._ask(f"{query} ORDER BY number", first, last)
-            if rows is not None and len(rows) == last - first + 1:
-                yield from ((row[0], row) for row in rows)
+    def entries(self, count: int) -> Iterator[ReadEntry]:
+        """Yield what is read of each entry up to a count; see :data:`ReadEntry`."""
+        number = 1
+        while number <= count:
+            last = min(number + _BATCH - 1, count)
+            rows = self._ask(f"{_ROWS} BETWEEN ? AND ? ORDER BY number", number, last)
+            if rows is None:
+                for one in range(number, last + 1):
+                    alone = self._ask(f"{_ROWS} = ?", one)
+                    yield one, one, alone[0] if alone else None
+                number = last + 1
                 continue
-            for number in range(first, last + 1):
-                alone = self._ask(query, number, number)
-                yield number, alone[0] if alone else None
+            for row in rows:
+                if row[0] > number:
+                    yield number, row[0] - 1, None
+                yield row[0], row[0], row
+                number = row[0] + 1
+            if number <= last:
+                following = self._ask("SELECT min(number) FROM entry WHERE number > ?", last)
+                # Where even that cannot be read, the next stretch is tried entry by entry.
+                until = min(following[0][0] or count + 1, count + 1) if following else last + 1
+                yield number, until - 1, None
+                number = until
+
+    def beyond(self, count: int) -> Iterator[tuple[Any, ...]]:
+        """Yield rows of the log that no number from 1 up to a count belongs to."""
+        yield from self._ask(f"{_ROWS} < 1") or ()
+        yield from self._ask(f"{_ROWS} > ? ORDER BY number", count) or ()
 
     def about(self, number: int) -> str:
         """Return what the views still say an entry was about; empty where they do not."""

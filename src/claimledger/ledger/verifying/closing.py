@@ -72,13 +72,16 @@ class Closing:
         self, kind: str, key: str, began: int | None, changes: Sequence[int]
     ) -> Iterator[Fault]:
         state = None if began is None else RecordState((began,), "record")
-        for entry in changes:
-            payload = self._learned.changes[entry]
+        for change in changes:
+            entry, payload = change, self._learned.changes[change]
             try:
                 if began is not None and entry < began:
-                    raise InvalidEntryError(
-                        "replaces", f"says {payload.action} before {kind} {key} is recorded"
-                    )
+                    if payload.action == "redact":
+                        what = f"records {kind} {key} again, which entry {entry} redacts"
+                        entry = began
+                        raise InvalidEntryError("begins-once", what)
+                    what = f"says {payload.action} before {kind} {key} is recorded"
+                    raise InvalidEntryError("replaces", what)
                 state = follow(
                     state, entry, payload,
                     emptied=self._learned.moments, stands=partial(self._stands, entry),

@@ -133,12 +133,12 @@ class Stretch:
         if payload is None or salt is None:
             self._learned.moments[number] = read.recorded_at
             if payload is not None or salt is not None:
-                column = "salt" if salt is None else "payload"
-                self._fault(number, column, "is missing (rule `emptied`)")
+                column, rule = ("salt", "salt") if salt is None else ("payload", "canonical")
+                self._fault(number, column, f"is missing (rule `{rule}`)")
             return
         said = self._payload(number, payload)
         if not fits and read.digest:
-            self._blame(number, read, said, payload, salt)
+            self._blame(number, read, said, salt)
         if said is None:
             return
         rows["history"].append(history_row(number, said, read.recorded_at))
@@ -190,7 +190,9 @@ class Stretch:
         elif speaks and self._moment_in_history(number) == moment:
             self._fault(number, "nodes", "is not the hash of its header (rule `nodes`)")
         else:
-            self._fault(number, "header", "was changed: the tree was built over another one")
+            self._fault(
+                number, "header", "was changed: the tree was built over another one (rule `nodes`)"
+            )
         # Go on from what is stored, so that one fault is named once.
         if isinstance(nodes, bytes) and len(nodes) == len(expected):
             self._peaks[-1] = nodes[-tree.SIZE :]
@@ -218,16 +220,15 @@ class Stretch:
             self._fault(number, "payload", str(error))
             return None
 
-    def _blame(
-        self, number: int, header: Header, said: Payload | None, payload: object, salt: object
-    ) -> None:
+    def _blame(self, number: int, header: Header, said: Payload | None, salt: object) -> None:
         """Name what of an entry was changed, where payload and salt do not give the digest."""
-        sound = isinstance(salt, bytes) and len(salt) == SALT and isinstance(payload, str)
+        if not isinstance(salt, bytes) or len(salt) != SALT:
+            self._fault(number, "salt", f"does not have {SALT} bytes (rule `salt`)")
+            return
         as_it_was = said is not None and self._agrees_with_views(number, header, said)
-        if as_it_was or not (sound or said is None):
-            self._fault(number, "salt", "was changed: it does not give the digest in the header")
-        else:
-            self._fault(number, "payload", "was changed: it does not give the digest in the header")
+        column = "salt" if as_it_was else "payload"
+        what = "was changed: it does not give the digest in the header (rule `digest`)"
+        self._fault(number, column, what)
 
     def _agrees_with_views(self, number: int, header: Header, said: Payload) -> bool:
         rows: Rows = defaultdict(list)

@@ -45,6 +45,9 @@ class Change:
     elsewhere: tuple[str, ...] = ()
     """Texts of a redacted record that other entries hold too."""
 
+    taken_up: bool = False
+    """Whether the redaction was in the log already, and only its second half was still to be done."""
+
     unscrubbed: str = ""
     """Why the texts of a redaction, gone from the log, may still lie in the store's files."""
 
@@ -229,7 +232,7 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
         raise NotFound(kind, key, reading.near_keys(store, key, kind))
     if rows[-1].action == "redact" and rows[-1].entry in store.unscrubbed():
         numbers = [row.entry for row in rows if row.action == "redacted"]
-        return Change(kind, key, rows[-1].entry, emptied=tuple(numbers))
+        return Change(kind, key, rows[-1].entry, emptied=tuple(numbers), taken_up=True)
     if rows[-1].action == "redact":
         raise Refused(f"{kind} {key} is redacted already, by entry {rows[-1].entry}")
     if rows[-1].action != "withdraw":

@@ -52,9 +52,8 @@ def entry_of(line: Any, place: str) -> Entry:
     try:
         number, header = line["number"], line["header"]
         payload, salt = line["payload"], line["salt"]
-        right = isinstance(number, int) and isinstance(header, str) and not isinstance(number, bool)
-        if not right or (payload is None) != (salt is None):
-            raise ValueError("number, header, payload and salt belong to an entry")
+        if type(number) is not int or not isinstance(header, str):
+            raise ValueError("a number and the text of a header belong to an entry")
         held = None if payload is None else payload.encode()
         bare = None if salt is None else base64.b64decode(salt, validate=True)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:

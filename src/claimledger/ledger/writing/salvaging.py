@@ -1,33 +1,41 @@
-"""Saving what can be saved of a damaged file, and saying exactly what was lost.
+"""Saving what can be saved of a damaged ledger, and saying exactly what was lost.
 
-The log up to the first entry that cannot be proved is kept as it is: same numbers, same tree. What stands
-behind it cannot keep its place, because the tree goes over what is lost; entries there that give the digest
-in their own header are authentic each for itself, and their records are handed out to be taken in anew.
+The log up to the first entry that cannot be proved, or that breaks a rule of the format, is kept as it
+is: same numbers, same tree. What stands behind it cannot keep its place, because the tree goes over what is
+lost; entries there that give the digest in their own header are authentic each for itself, and their records
+are handed out to be imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from claimledger.errors import StoreError
 from claimledger.ledger import rebuild, tree
-from claimledger.ledger.canonical import canonical, parse
-from claimledger.ledger.log import FORMAT, Payload, digest_of
+from claimledger.ledger.log import Payload
+from claimledger.ledger.log_replay import LogReplay
 from claimledger.ledger.progress import Progress, unseen
-from claimledger.ledger.store.address import Where
-from claimledger.ledger.store.opening import arriving
-from claimledger.ledger.store.sqlite_damaged import Damaged
+from claimledger.ledger.store.address import Where, shown
+from claimledger.ledger.store.opening import arriving, damaged_store
 from claimledger.ledger.tables import ENTRY
+from claimledger.ledger.validate import (
+    InvalidEntryError,
+    check_digest,
+    check_header,
+    check_payload,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An entry that cannot be proved: its number, why, and what the views still say it was about."""
+    """An entry that cannot be proved, or many in a row: why, and what the views still say of it."""
 
     number: int
+    last: int
+    """The last of them; the same number for one entry."""
+
     why: str
     about: str
 
@@ -50,6 +58,22 @@ class Survey:
     behind: list[Payload] = field(default_factory=list)
     """What entries behind the first loss say, each authentic for itself."""
 
+    def undone(self) -> list[Payload]:
+        """Return the withdrawals behind the first loss, of records that stand in what is whole.
+
+        They are not in what is saved, where such a record therefore stands again.
+        """
+        standing: dict[tuple[str, str], bool] = {}
+        for row in self.rows:
+            if row[2] is not None:
+                payload = Payload.decode(row[2])
+                standing[payload.kind, payload.key] = payload.action in ("record", "amend")
+        return [
+            payload
+            for payload in self.behind
+            if payload.action == "withdraw" and standing.get((payload.kind, payload.key))
+        ]
+
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the last version of each record that only entries behind the first loss hold."""
         last: dict[tuple[str, str], dict[str, Any] | None] = {}
@@ -63,75 +87,110 @@ class Survey:
                 yield {"kind": kind, "key": key, **record}
 
 
-def survey(path: Path, progress: Progress = unseen) -> Survey:
-    """Read a damaged file's log entry by entry, and prove each; raise where nothing can be read."""
+def survey(where: Where, progress: Progress = unseen) -> Survey:
+    """Read a damaged ledger's log entry by entry, and prove each; raise where nothing can be read."""
     found = Survey()
-    frontier = tree.Frontier()
-    emptied: set[int] = set()
-    with Damaged(path) as damaged:
+    with damaged_store(where) as damaged:
         found.size = damaged.size()
-        moment, unbroken = "", True
-        for number, row in damaged.entries(found.size):
-            why, said, told = _proved(row, moment)
-            if why:
-                unbroken = False
-                found.lost.append(Lost(number, why, damaged.about(number)))
-            elif unbroken and row is not None:
-                moment = told
-                found.rows.append((*row[:4], frontier.append(row[1].encode())))
-                if said is None:
-                    emptied.add(number)
-                elif said.action == "redact":
-                    emptied -= set(said.entries)
-            elif said is not None:
-                found.behind.append(said)
-            progress(number, found.size)
-        if (
-            emptied
-        ):  # emptied, and what would say why is behind the loss: they cannot be told from lost
-            first = min(emptied)
-            found.lost += [Lost(n, "is empty, and no entry that can be read redacts it", "")
-                           for n in sorted(emptied)]  # fmt: skip
-            kept, behind = found.rows[: first - 1], found.rows[first - 1 :]
-            found.rows = kept
-            found.behind = [
-                Payload.decode(row[2]) for row in behind if row[2] is not None
-            ] + found.behind
-            frontier = tree.Frontier()
-            for row in kept:
-                frontier.append(row[1].encode())
-    found.lost.sort(key=lambda one: one.number)
-    found.whole, found.root = len(found.rows), frontier.root.hex()
+        surveying = _Surveying(found, damaged.about)
+        for first, last, row in damaged.entries(found.size):
+            if row is None:
+                surveying.missing(first, last)
+            else:
+                surveying.entry(first, row)
+            progress(last, found.size)
+        for number, header, payload, salt, _ in damaged.beyond(found.size):
+            why = f"stands where no entry can be: the log ends at {found.size} (rule `number`)"
+            found.lost.append(Lost(number, number, why, damaged.about(number)))
+            surveying.behind(number, header, payload, salt)
+        surveying.end()
     return found
 
 
-def salvage(path: Path, where: Where, progress: Progress = unseen) -> Survey:
+_MOST_APART = 1000
+"""Entries missing in a row up to which each is looked up in what the views still say."""
+
+
+class _Surveying:
+    """Sorts the entries of a damaged log into those that are proved, those that are not, and the rest."""
+
+    def __init__(self, found: Survey, about: Callable[[int], str]) -> None:
+        self._found = found
+        self._about = about
+        self._replay = LogReplay()
+        self._frontier = tree.Frontier()
+
+    def missing(self, first: int, last: int) -> None:
+        """Take in that entries are not there, or cannot be read."""
+        why = "missing, or cannot be read (rule `number`)"
+        if last - first >= _MOST_APART:
+            self._found.lost.append(Lost(first, last, f"are {why}", ""))
+            return
+        for number in range(first, last + 1):
+            self._lose(number, f"is {why}")
+
+    def entry(self, number: int, row: tuple[Any, ...]) -> None:
+        """Take in what is read where an entry should be."""
+        _, header, payload, salt, nodes = row
+        leaf = tree.leaf_hash(header.encode()) if isinstance(header, str) else b""
+        if not isinstance(nodes, bytes) or nodes[: tree.SIZE] != leaf:
+            self._lose(number, "has a header that the tree was not built over (rule `nodes`)")
+        elif self._found.lost:
+            self.behind(number, header, payload, salt)
+        else:
+            try:
+                self._replay.add(number, header, payload, salt)
+            except InvalidEntryError as error:
+                self._lose(number, str(error))
+            else:
+                self._found.rows.append((*row[:4], self._frontier.append(header.encode())))
+
+    def behind(self, number: int, header: object, payload: object, salt: object) -> None:
+        """Keep what an entry behind the first loss says, where it proves by itself."""
+        if payload is None and salt is None:
+            return
+        try:
+            head = check_header(header)
+            if not isinstance(payload, str):
+                raise InvalidEntryError("canonical", "has a payload that is not text")
+            check_digest(salt, payload, head.digest)
+            self._found.behind.append(check_payload(number, payload))
+        except InvalidEntryError as error:
+            self._lose(number, str(error))
+
+    def end(self) -> None:
+        """Give up what only a lost entry would have made lawful; say how far the log is whole."""
+        found = self._found
+        unexplained = dict(self._replay.unexplained())
+        if unexplained:
+            kept = min(unexplained) - 1
+            found.rows, cut = found.rows[:kept], found.rows[kept:]
+            found.behind = [
+                Payload.decode(row[2])
+                for row in cut
+                if row[2] is not None and row[0] not in unexplained
+            ] + found.behind
+            found.lost += [
+                Lost(number, number, str(error), self._about(number))
+                for number, error in unexplained.items()
+            ]
+            self._frontier = tree.Frontier()
+            for row in found.rows:
+                self._frontier.append(row[1].encode())
+        found.lost.sort(key=lambda lost: lost.number)
+        found.whole, found.root = len(found.rows), self._frontier.root.hex()
+
+    def _lose(self, number: int, why: str) -> None:
+        self._found.lost.append(Lost(number, number, why, self._about(number)))
+
+
+def salvage(damaged: Where, where: Where, progress: Progress = unseen) -> Survey:
     """Make a ledger of what of a damaged one is whole; return what was found, lost and left over."""
-    found = survey(path, progress)
+    found = survey(damaged, progress)
     if not found.whole:
-        raise StoreError(f"{path}: not even its first entry can be proved; nothing was written")
+        first = f"entry 1 {found.lost[0].why}" if found.lost else "it has no entries"
+        raise StoreError(f"{shown(damaged)}: nothing can be saved: {first}; nothing was written")
     with arriving(where) as target:
         target.insert(ENTRY, found.rows)
         rebuild.rebuild(target)
     return found
-
-
-def _proved(row: tuple[Any, ...] | None, before: str) -> tuple[str, Payload | None, str]:
-    """Return why an entry cannot be proved (or nothing), what it says, and its time."""
-    if row is None:
-        return "cannot be read", None, ""
-    _, header, payload, salt, nodes = row
-    try:
-        head = parse(header)
-        moment, digest = head["recorded_at"], head["digest"]
-        if canonical(head).decode() != header or head["format"] > FORMAT or moment < before:
-            return "has a header that does not fit", None, ""
-        if nodes[: tree.SIZE] != tree.leaf_hash(header.encode()):
-            return "has a header that the tree was not built over", None, ""
-        if payload is None and salt is None:
-            return "", None, moment
-        if digest_of(salt, payload.encode()) != digest:
-            return "does not give the digest in its header", None, ""
-        return "", Payload.decode(payload), moment
-    except (ValueError, KeyError, TypeError, AttributeError, StoreError):
-        return "is not an entry any more", None, ""

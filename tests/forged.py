@@ -1,0 +1,149 @@
+"""Logs as somebody forges them who knows the format: every digest, root and tree fits what was made up."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from claimledger.intake.strands import reading_strand
+from claimledger.ledger import Ledger, Where, line_of
+from claimledger.ledger.canonical import canonical
+from claimledger.ledger.log import Payload, digest_of
+from claimledger.ledger.tree import Frontier
+from claimledger.ledger.writing.append import history_row
+from stores import Raw
+
+ROOT = Path(__file__).parent.parent
+SALT = bytes(range(16))
+Line = dict[str, Any]
+"""A line of an exported log."""
+
+
+def lines_of(ledger: Ledger) -> list[Line]:
+    """Return a ledger's log as it is exported."""
+    return [line_of(entry) for entry in ledger.entries()]
+
+
+def forged(
+    number: int,
+    payload: dict[str, Any] | str,
+    *,
+    moment: str = "2099-01-01T00:00:00.000000Z",
+    salt: bytes = SALT,
+    header: dict[str, Any] | None = None,
+) -> Line:
+    """Return a line that holds a payload, or a text in its place, under a header that fits it."""
+    text = payload if isinstance(payload, str) else canonical(payload).decode()
+    digest = digest_of(salt, text.encode(errors="surrogatepass"))
+    members = {"digest": digest, "format": 1, "recorded_at": moment, **(header or {})}
+    return {
+        "number": number,
+        "header": canonical(members).decode(),
+        "payload": text,
+        "salt": base64.b64encode(salt).decode(),
+    }
+
+
+def said(line: Line) -> dict[str, Any]:
+    """Return what a line's payload says."""
+    found: dict[str, Any] = json.loads(line["payload"])
+    return found
+
+
+def entry_line(lines: list[Line], action: str, key: str) -> int:
+    """Return the number of the last entry that does something to a key."""
+    numbers = [
+        line["number"]
+        for line in lines
+        if line["payload"] and (said(line)["action"], said(line)["key"]) == (action, key)
+    ]
+    return int(numbers[-1])
+
+
+def emptied(line: Line) -> Line:
+    """Return a line without its payload, as a redaction leaves it."""
+    return {**line, "payload": None, "salt": None}
+
+
+def entry(action: str, kind: str, key: str, **more: Any) -> dict[str, Any]:
+    """Return the members of a payload."""
+    return {"action": action, "kind": kind, "key": key, "recorded_by": "Mallory", **more}
+
+
+def strand_file(lines: list[Line], since: int, path: Path) -> Path:
+    """Write the lines after some as a backup of new entries, with the roots that they give."""
+    heads = []
+    frontier = Frontier()
+    for done, line in enumerate([*lines, None]):
+        if done in (since, len(lines)):
+            heads.append({"size": done, "root": frontier.root.hex()})
+        if line is not None:
+            frontier.append(line["header"].encode())
+    first = {"claimledger": "entries", "format": 1, "begins": heads[0], "ends": heads[-1]}
+    content = [first, *lines[since:]]
+    path.write_text("".join(json.dumps(line) + "\n" for line in content), "utf-8")
+    return path
+
+
+def receive(where: Where, file: Path) -> int:
+    """Take in a backup of new entries."""
+    with Ledger.open(where, writable=True) as ledger, reading_strand(str(file)) as strand:
+        return ledger.receive(strand)
+
+
+def plant(where: Where, lines: list[Line], since: int) -> None:
+    """Write the lines after some into a ledger's log behind its back."""
+    frontier = Frontier()
+    rows = []
+    for line in lines:
+        nodes = frontier.append(line["header"].encode(errors="surrogatepass"))
+        salt = None if line["salt"] is None else base64.b64decode(line["salt"])
+        nodes = line.get("nodes", nodes)
+        rows.append((line["number"], line["header"], line["payload"], salt, nodes))
+    with Raw(where) as raw:
+        raw.plant("entry", rows[since:])
+        raw.plant("history", [row for line in lines[since:] for row in history_of(line)])
+
+
+def history_of(line: Line) -> list[tuple[Any, ...]]:
+    """Return the row of history that belongs to a line, where it can have one."""
+    try:
+        payload = Payload.of(said(line))
+        if not all(isinstance(text, str) for text in payload[:4]):
+            return []
+        return [history_row(line["number"], payload, json.loads(line["header"])["recorded_at"])]
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError):
+        return []
+
+
+@cache
+def second_reader() -> Any:
+    """Return the reader of the documentation as a module."""
+    spec = spec_from_file_location("read_log", ROOT / "docs" / "examples" / "read_log.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def second_opinion(lines: Iterable[Line]) -> str:
+    """Return what the documentation's reader says is wrong with a log; nothing where it is lawful."""
+    reader = second_reader()
+    log = reader.Log()
+    try:
+        for line in lines:
+            log.line(json.dumps(line))
+        log.end()
+    except reader.Wrong as wrong:
+        return str(wrong)
+    return ""
+
+
+Forgery = Callable[[list[Line]], list[Line]]
+"""Takes a lawful log and returns it with something behind it, or in it, that breaks a rule."""
