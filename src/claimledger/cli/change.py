@@ -199,6 +199,8 @@ def _say_redacted(done: Change, who: str) -> None:
             "The texts are gone from the log and every view, and may still lie in the ledger's files. "
             f"`claimledger redact {done.key} --reason TEXT` again finishes it."
         )
+    elif done.taken_up:
+        say("The ledger's files are scrubbed now.")
     else:
         say("The ledger's files were scrubbed and searched for its texts.")
     for text in done.elsewhere:

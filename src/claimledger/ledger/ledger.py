@@ -178,10 +178,13 @@ class Ledger(Questions):
 
         change = self._store.again(write)
         unscrubbed = self.scrub()
+        if unscrubbed:
+            # What still lies in the files may be the redacted record's own.
+            return replace(change, elsewhere=(), unscrubbed=unscrubbed)
         sought = {text: _as_stored(text) for text in change.elsewhere}
         found = set(self._store.stray_bytes([form for forms in sought.values() for form in forms]))
         left = tuple(text for text, forms in sought.items() if found.intersection(forms))
-        return replace(change, elsewhere=left, unscrubbed=unscrubbed)
+        return replace(change, elsewhere=left)
 
     def scrub(self) -> str:
         """Do the second half of redactions that are in the log: leave nothing of their texts in the files.

@@ -50,8 +50,10 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
 
 
 def open_whole(path: Path) -> Store:
-    """Open a file that was just copied, with the journal a ledger has at rest."""
-    open_store(path, writable=True).close()
+    """Open a file that was just copied, at rest, with nothing left in it of what was redacted."""
+    with open_store(path, writable=True) as copy:
+        if copy.unscrubbed():
+            copy.scrub()
     return open_store(path)
 
 

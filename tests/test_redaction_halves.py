@@ -1,0 +1,195 @@
+"""A redaction has two halves, the log and the bytes: what keeps the second from being done is told and mended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from claimledger.cli.call import Call
+from claimledger.cli.main import cli
+from claimledger.ledger import Ledger, Where
+from faults.injected import POSSIBLE, fail
+from forged import lines_of, receive, strand_file
+from small_cases import case, record
+from stores import ONLY_FILES, bytes_of
+
+SECRET = "zebrafish at Quokka Lane"
+WORDS = (b"zebrafish", b"Quokka")
+
+
+def left_in(where: Where) -> bool:
+    """Whether any of the secret is still in the bytes of a ledger."""
+    return any(word in bytes_of(where) for word in WORDS)
+
+
+def withdrawn(ledger: Ledger, key: str = "a") -> None:
+    """Record a secret, and withdraw it."""
+    record(ledger, case([f"{key}: one", "b: two"], extra={key: {"statement": SECRET}}))
+    ledger.withdraw("claim", key, by="T", reason="asked for")
+
+
+def impatient(ledger: Ledger) -> None:
+    """Have a ledger wait a fifth of a second for others, and not a minute."""
+    driver: Any = ledger._store.driver  # type: ignore[attr-defined]
+    if isinstance(ledger.writes_as, str) or hasattr(driver, "info"):
+        driver.execute("SET lock_timeout = 200")
+    else:
+        driver.execute("PRAGMA busy_timeout = 200")
+
+
+def redacted(ledger: Ledger) -> tuple[bool, bool]:
+    """Return whether verify finds the log lawful, and whether it says that the bytes are gone."""
+    verdict = ledger.verify()
+    (redaction,) = verdict.redactions
+    return verdict.clean, redaction.scrubbed
+
+
+def test_a_reader_keeps_the_bytes_and_redacting_again_finishes_it(
+    path: Where, ledger: Ledger, call: Callable[..., Any]
+) -> None:
+    withdrawn(ledger)
+    with Ledger.open(path) as reader, reader.reading():
+        assert len(list(reader.entries())) == ledger.head().size
+        impatient(ledger)
+        change = ledger.redact("claim", "a", by="T", reason="asked for")
+        assert change.unscrubbed
+        assert change.elsewhere == ()  # its own texts are not another record's
+        assert redacted(ledger) == (True, False)
+        assert left_in(path)
+    ledger.close()
+    told = call("--ledger", path, "verify")
+    assert told.returncode == 0
+    assert "redacted, not yet scrubbed: claim a" in told.stdout
+    size = len(lines_of(Ledger.open(path)))
+    done = call("--ledger", path, "redact", "a", "--reason", "asked for")
+    assert done.returncode == 0, done.stderr
+    assert "redacted already, by entry" in done.stdout
+    assert "scrubbed now" in done.stdout
+    assert not left_in(path)
+    with Ledger.open(path) as again:
+        assert redacted(again) == (True, True)
+        assert again.head().size == size  # the log has it already
+    twice = call("--ledger", path, "redact", "a", "--reason", "asked for")
+    assert twice.returncode == 1
+    assert "is redacted already" in twice.stderr
+
+
+def test_the_command_ends_with_status_1_where_the_bytes_may_be_left(
+    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withdrawn(ledger)
+    ledger.close()
+    monkeypatch.setattr(Ledger, "scrub", lambda _: "another program is reading the ledger")
+    words = ["--ledger", str(path), "redact", "a", "--reason", "r"]
+    done = CliRunner().invoke(cli, words, obj=Call())
+    assert done.exit_code == 1
+    assert "Redacted, not yet scrubbed: another program is reading the ledger." in done.output
+    assert "again finishes it" in done.output
+    assert "was searched" not in done.output
+
+
+def _ended_in_the_middle(where: str, disk_full: bool) -> None:
+    with Ledger.open(where, writable=True) as ledger:
+        store = ledger._store
+
+        def scrub() -> None:
+            if not disk_full:
+                os.kill(os.getpid(), signal.SIGKILL)
+            fail("no room")
+            type(store).scrub(store)
+
+        store.scrub = scrub  # type: ignore[method-assign]
+        change = ledger.redact("claim", "a", by="T", reason="r")
+        os._exit(7 if change.unscrubbed else 0)
+
+
+def ended_in_the_middle(where: Where, *, disk_full: bool = False) -> int | None:
+    """Redact in a process that is killed, or whose disk is full, between the halves; return its status."""
+    process = get_context("forkserver").Process(
+        target=_ended_in_the_middle, args=(str(where), disk_full)
+    )
+    process.start()
+    process.join(120)
+    return process.exitcode
+
+
+def test_a_kill_between_the_halves_leaves_a_redaction_to_be_finished(
+    path: Where, ledger: Ledger
+) -> None:
+    withdrawn(ledger)
+    ledger.close()
+    assert ended_in_the_middle(path) == -signal.SIGKILL
+    with Ledger.open(path, writable=True) as again:
+        assert redacted(again) == (True, False)
+        assert left_in(path)
+        assert not again.redact("claim", "a", by="T", reason="r").unscrubbed
+        assert redacted(again) == (True, True)
+    assert not left_in(path)
+
+
+@ONLY_FILES  # a server's disk is not this process's
+@pytest.mark.skipif(not POSSIBLE, reason="system calls are made to fail with Linux's seccomp")
+def test_a_full_disk_is_told_and_finished_when_there_is_room(path: Where, ledger: Ledger) -> None:
+    withdrawn(ledger)
+    ledger.close()
+    assert ended_in_the_middle(path, disk_full=True) == 7
+    with Ledger.open(path, writable=True) as again:
+        assert redacted(again) == (True, False)
+        assert not again.redact("claim", "a", by="T", reason="r").unscrubbed
+        assert redacted(again) == (True, True)
+    assert not left_in(path)
+
+
+def test_a_redaction_that_is_received_is_scrubbed(
+    path: Where, ledger: Ledger, tmp_path: Path
+) -> None:
+    withdrawn(ledger)
+    ledger.close()
+    with Ledger.open(path) as held:
+        size = held.head().size
+        copy = tmp_path / "copy.db"
+        held.move(copy)
+    with Ledger.open(copy, writable=True) as ahead:
+        ahead.redact("claim", "a", by="T", reason="r")
+        lines = lines_of(ahead)
+    assert left_in(path)
+    receive(path, strand_file(lines, size, tmp_path / "new.jsonl"))
+    assert not left_in(path)
+    with Ledger.open(path) as held:
+        assert redacted(held) == (True, True)
+
+
+def test_a_backup_of_an_unfinished_redaction_holds_none_of_its_texts(
+    path: Where, ledger: Ledger, tmp_path: Path
+) -> None:
+    withdrawn(ledger)
+    ledger.close()
+    assert ended_in_the_middle(path) == -signal.SIGKILL
+    with Ledger.open(path) as held:
+        held.backup(tmp_path / "kept.db")
+        held.move(tmp_path / "moved.db")
+    for there in (tmp_path / "kept.db", tmp_path / "moved.db"):
+        assert not left_in(there)
+        with Ledger.open(there) as copy:
+            assert redacted(copy) == (True, True)
+
+
+def test_a_redaction_within_a_larger_write_is_scrubbed_when_that_ends(
+    path: Where, ledger: Ledger
+) -> None:
+    withdrawn(ledger)
+
+    def write() -> str:
+        return ledger.redact("claim", "a", by="T", reason="r").unscrubbed
+
+    assert "has not ended" in ledger.together(write)
+    assert redacted(ledger) == (True, True)
+    ledger.close()
+    assert not left_in(path)
