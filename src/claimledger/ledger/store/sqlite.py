@@ -411,7 +411,7 @@ def _named(path: Path) -> Iterator[None]:
             sqlite3.SQLITE_CANTOPEN: f"a file beside it cannot be opened ({error})",
         }.get(code)
         raise StoreError(f"{path}: {what or error}") from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if isinstance(error, sqlite3.IntegrityError):
             raise
         raise StoreError(f"{path} is damaged: {error}; `claimledger verify` says where") from None

@@ -14,6 +14,10 @@ from claimledger.ledger.log import FORMAT
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID
 from claimledger.ledger.tables import LAYOUT
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What the driver raises for a file it cannot read: where SQLite's message quotes a name that is not UTF-8,
+it fails to decode the message."""
+
 try:
     import fcntl
 except ImportError:  # not a Unix
@@ -40,7 +44,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         raise StoreError(f"{path} cannot be opened: {error}") from None
 
 
-def is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: Exception) -> bool:
     """Whether SQLite says that others are in the way."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -62,7 +66,7 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
         (application,) = driver.execute("PRAGMA application_id").fetchone()
         (layout,) = driver.execute("PRAGMA user_version").fetchone()
         touch(driver)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         if meant(path) != path:  # it was only just made, beside what it is to be
             raise StoreError(
                 f"{meant(path)}: reading or writing failed ({error}); nothing was written"

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from claimledger.errors import StoreError
-from claimledger.ledger.store.sqlite_file import MENDING, connect, held, meant, touch
+from claimledger.ledger.store.sqlite_file import MENDING, UNREADABLE, connect, held, meant, touch
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID
 
 _TRIES = 20
@@ -30,7 +30,7 @@ def to_read(path: Path) -> tuple[sqlite3.Connection, Path | None]:
         try:
             touch(driver)
             return driver, path
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             left = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
             # A file being made is not copied: where it cannot be read, its disk failed.
@@ -57,7 +57,7 @@ def _at_rest(path: Path) -> sqlite3.Connection | None:
                     shutil.copyfile(f"{path}{end}", f"{copy}{end}")
             # A file that is open outlives its name: who is killed from here on leaves nothing behind.
             return _recovered(copy) if _standing(path) == before else None
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *UNREADABLE) as error:
         what = error.strerror if isinstance(error, OSError) else error
         raise StoreError(
             f"{path} cannot be read as it lies: its last writer was cut off, or left while others were "
@@ -74,7 +74,7 @@ def _recovered(copy: Path) -> sqlite3.Connection:
     driver = connect(copy, "ro")
     try:
         touch(driver)
-    except sqlite3.Error:
+    except UNREADABLE:
         driver.close()
         raise
     return driver
