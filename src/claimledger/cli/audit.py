@@ -44,7 +44,7 @@ def audit(
     if output in (None, "-"):
         sys.stdout.buffer.write(text)
         return
-    with writing_whole(str(output)) as stream:
+    with writing_whole(str(output), call.path) as stream:
         stream.write(text)
     click.echo(f"Wrote {output}", err=True)
 

@@ -96,7 +96,7 @@ def export(call: Call, log: bool, output: str | None) -> None:
         if output in (None, "-"):
             write_lines(sys.stdout.buffer, lines)
         else:
-            with writing_whole(str(output)) as stream:
+            with writing_whole(str(output), call.path, rights=ledger.rights) as stream:
                 write_lines(stream, lines)
 
 

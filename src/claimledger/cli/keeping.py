@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -52,13 +55,13 @@ def backup(call: Call, path: str, since: str | None) -> None:
         raise UsageMistake("a backup is of the whole ledger; clocks go with questions")
     with call.reading() as ledger:
         if since is None:
-            head = ledger.backup(path, Progress("entries"))
+            head = _back_up(ledger, path)
             written = head.size
         else:
             first = ledger.entry_at(since)
             head = ledger.head()
             written = head.size - first
-            _write_strand(ledger, path, first)
+            _write_strand(call, ledger, path, first)
     if call.json:
         answer({"to": path, "size": head.size, "root": head.root.hex(), "entries": written})
         return
@@ -71,11 +74,25 @@ def backup(call: Call, path: str, since: str | None) -> None:
     say(f"root {head.root.hex()}")
 
 
-def _write_strand(ledger: Ledger, path: str, since: int) -> None:
+def _back_up(ledger: Ledger, path: str) -> Head:
+    """Write the whole ledger to a file; into a device or a pipe once it is whole beside."""
+    if not Path(path).exists() or Path(path).is_file() or Path(path).is_dir():
+        return ledger.backup(path, Progress("entries"))
+    from claimledger.publish.files import writing_whole
+
+    with TemporaryDirectory(prefix="claimledger-") as folder:
+        kept = Path(folder) / "backup.db"
+        head = ledger.backup(kept, Progress("entries"))
+        with kept.open("rb") as content, writing_whole(path) as target:
+            shutil.copyfileobj(content, target)
+    return head
+
+
+def _write_strand(call: Call, ledger: Ledger, path: str, since: int) -> None:
     from claimledger.cli.files import write_lines
     from claimledger.publish.files import writing_whole
 
-    with writing_whole(path) as stream:
+    with writing_whole(path, call.path, rights=ledger.rights) as stream:
         write_lines(stream, ledger.strand(since))
 
 

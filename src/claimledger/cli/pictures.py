@@ -54,9 +54,9 @@ def graph(
         value = scene(ledger, answers, keys, title, call.known, call.day)
     faces = {"svg": graph_svg, "dot": exports.dot, "graphml": exports.graphml, "html": graph_page}
     if form == "png":
-        _write(exports.png(graph_svg(value)), output)
+        _write(call, exports.png(graph_svg(value)), output)
     else:
-        _write(faces[form or "svg"](value).encode(), output)
+        _write(call, faces[form or "svg"](value).encode(), output)
 
 
 def _meant(
@@ -112,12 +112,12 @@ def timeline(
             _no_such(measure, made(ledger, answers, keys, title, None, call.known).measures)
     svg = timeline_svg(value)
     if form == "png":
-        _write(exports.png(svg), output)
+        _write(call, exports.png(svg), output)
     elif form == "html":
         page = timeline_page(value)
-        _write(page.encode(), output)
+        _write(call, page.encode(), output)
     else:
-        _write(svg.encode(), output)
+        _write(call, svg.encode(), output)
 
 
 def _no_such(measure: str, known: tuple[str, ...]) -> NoReturn:
@@ -129,7 +129,7 @@ def _no_such(measure: str, known: tuple[str, ...]) -> NoReturn:
     raise Unreadable(f"no figure here counts {measure!r}{hint}")
 
 
-def _write(data: bytes, output: str | None) -> None:
+def _write(call: Call, data: bytes, output: str | None) -> None:
     from claimledger.publish.files import writing_whole
 
     if output in (None, "-"):
@@ -137,6 +137,6 @@ def _write(data: bytes, output: str | None) -> None:
             raise UsageMistake("a picture is no text: name a file with -o")
         sys.stdout.buffer.write(data)
         return
-    with writing_whole(str(output)) as stream:
+    with writing_whole(str(output), call.path) as stream:
         stream.write(data)
     click.echo(f"Wrote {output}", err=True)

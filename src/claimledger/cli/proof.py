@@ -203,14 +203,15 @@ def salvage(call: Call, target: str, rest: str | None) -> None:
     from claimledger.cli.files import write_lines
     from claimledger.ledger import salvage as save
     from claimledger.ledger import shown
-    from claimledger.publish.files import writing_whole
+    from claimledger.publish.files import refuse_to_replace, writing_whole
 
     _whole(call, "salvage")
+    name = rest or ("salvaged.rest.jsonl" if "://" in target else f"{target}.rest.jsonl")
+    refuse_to_replace(name, call.path)
     found = save(call.path, target, Progress("entries"))
     left = list(found.records())
-    name = rest or ("salvaged.rest.jsonl" if "://" in target else f"{target}.rest.jsonl")
     if left:
-        with writing_whole(name) as stream:
+        with writing_whole(name, call.path, target, rights=found.rights) as stream:
             write_lines(stream, left)
     if not call.json:
         say(f"Saved into {shown(target)}:")

@@ -45,7 +45,7 @@ def report(
     if output in (None, "-"):
         sys.stdout.buffer.write(text)
     else:
-        with writing_whole(str(output)) as stream:
+        with writing_whole(str(output), call.path) as stream:
             stream.write(text)
         click.echo(f"Wrote {output}: {value.summary[0]}", err=True)
 

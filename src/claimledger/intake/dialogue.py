@@ -67,7 +67,12 @@ class DraftFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             beside = self._path.with_suffix(".new")
-            beside.write_text(json.dumps(draft.as_json(), ensure_ascii=False), "utf-8")
+            beside.unlink(missing_ok=True)
+            # A draft holds what the ledger will: only its writer reads it.
+            with open(
+                os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
+            ) as file:
+                json.dump(draft.as_json(), file, ensure_ascii=False)
             beside.replace(self._path)
         except OSError:
             return False

@@ -232,7 +232,7 @@ class Ledger(Questions):
 
     def copy(self, path: Path) -> Ledger:
         """Copy the ledger as it stands into a new file, and open that for writing."""
-        if not self._store.copy_to(path):
+        if not self._store.copy_to(path, self._store.rights):
             self.move(path)
         return Ledger.open(path, writable=True)
 
@@ -245,7 +245,7 @@ class Ledger(Questions):
         """
         from claimledger.ledger.writing import moving
 
-        with arriving(where) as target:
+        with arriving(where, self._store.rights) as target:
             moving.move(self._store, target, progress)
             for strand in further:
                 receive(target, strand)

@@ -221,6 +221,11 @@ class Questions:
                 held = None if payload is None else payload.encode()
                 yield Entry(number, header.encode(), held, salt, nodes)
 
+    @property
+    def rights(self) -> int:
+        """The permission bits that files made of this ledger may have at most."""
+        return self._store.rights
+
     def verify(self, progress: Progress = unseen, earlier: Head | None = None) -> Verdict:
         """Check every rule of the log, the tree, and every view; return what is wrong, and the root.
 

@@ -1,24 +1,52 @@
-"""Writing a file whole: it appears complete or not at all."""
+"""Writing a file whole: it appears complete or not at all, and never in the place of a ledger."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from claimledger.errors import Refused
+
+_DATABASES = (
+    b"SQLite format 3\x00",
+    b"\x37\x7f\x06\x82",
+    b"\x37\x7f\x06\x83",  # write-ahead logs (www.sqlite.org/fileformat.html, section 4.1)
+    b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7",  # a rollback journal (section 3)
+)
+"""How the files of an SQLite database begin."""
+
+_BESIDE = ("-wal", "-shm", "-journal")
+
+WAIT_SECONDS = 60.0
+"""How long the other end of a named pipe is waited for."""
+
 
 @contextmanager
-def writing_whole(path: str) -> Iterator[BinaryIO]:
-    """Write to a file beside the target, which takes its place only when all is written."""
-    target = Path(path)
+def writing_whole(path: str, *inputs: str, rights: int | None = None) -> Iterator[BinaryIO]:
+    """Write to a file beside the target, which takes its place only when all is written.
+
+    A device or a named pipe is written into. ``inputs`` are files that are read for it, and never written
+    over; ``rights`` are permission bits that the file may have at most. Raises :class:`Refused` where the
+    target is one of the inputs, a ledger or another database, or what SQLite keeps beside one.
+    """
+    target = Path(os.path.realpath(path))  # a link goes on pointing to what it points to
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", path)
+    refuse_to_replace(path, *inputs)
+    if target.exists() and not target.is_file():
+        with _writing_into(path) as stream:
+            yield stream
+        return
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:200]}.", dir=target.parent)
     except OSError as error:
         # Told is the file that was asked for, not the one beside it.
         raise OSError(error.errno, error.strerror, path) from None
@@ -28,11 +56,75 @@ def writing_whole(path: str) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         mode = target.stat().st_mode if target.exists() else 0o666 & ~_umask()
-        Path(name).chmod(mode & 0o7777)
+        Path(name).chmod(mode & 0o7777 & (0o7777 if rights is None else rights))
+        refuse_to_replace(path, *inputs)  # once more: it was not there when the writing began
         Path(name).replace(target)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, path) from None
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def refuse_to_replace(path: str, *inputs: str) -> None:
+    """Raise :class:`Refused` where a file may not be written over: an input, a ledger, a database."""
+    for given in inputs:
+        with suppress(OSError):  # one of the two is not there
+            if os.path.samefile(path, given):
+                raise Refused(
+                    f"{path} is {given}, which is read for it; name another file to write"
+                )
+    target = Path(os.path.realpath(path))
+    with suppress(OSError):
+        if target.is_file() and _is_of_a_database(target):
+            raise Refused(
+                f"{path} is a ledger or another database, and is not written over; name another file "
+                "to write"
+            )
+
+
+def _is_of_a_database(target: Path) -> bool:
+    beside = next((end for end in _BESIDE if target.name.endswith(end)), None)
+    if beside is not None and target.with_name(target.name.removesuffix(beside)).exists():
+        return True
+    with target.open("rb") as file:
+        return file.read(16).startswith(_DATABASES)
+
+
+@contextmanager
+def _writing_into(path: str) -> Iterator[BinaryIO]:
+    """Write into what is no file: a device, or a named pipe once somebody reads it."""
+    try:
+        with os.fdopen(_opened(path), "wb") as stream:
+            yield stream
+    except BrokenPipeError:
+        raise Refused(f"{path}: nobody reads it any more; not all was written") from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
+
+
+def _opened(path: str) -> int:
+    """Open what is no file for writing; for a pipe that nobody reads yet, wait a while and say so."""
+    if not stat.S_ISFIFO(Path(path).stat().st_mode):
+        return os.open(path, os.O_WRONLY)
+    end = time.monotonic() + WAIT_SECONDS
+    told = False
+    while True:
+        try:
+            pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+        else:
+            os.set_blocking(pipe, True)
+            return pipe
+        if time.monotonic() > end:
+            raise Refused(f"{path}: nobody reads this pipe; nothing was written")
+        if not told:
+            sys.stderr.write(f"{path}: waiting for somebody to read this pipe\n")
+            told = True
+        time.sleep(0.05)
 
 
 def _umask() -> int:

@@ -94,6 +94,11 @@ class Store(ABC):
         """Do one whole write, and where a store lets others overtake it, again until it is done."""
         return work()
 
+    @property
+    @abstractmethod
+    def rights(self) -> int:
+        """The permission bits that files made of this ledger may have at most."""
+
     @abstractmethod
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -148,9 +153,16 @@ class Store(ABC):
     def scrub(self) -> None:
         """Leave nothing of deleted texts in the store's files. Not inside a transaction."""
 
+    def is_in(self, path: Path) -> bool:  # noqa: ARG002
+        """Whether a file is the one that the ledger lies in, by whatever name."""
+        return False
+
     @abstractmethod
-    def copy_to(self, path: Path) -> bool:
-        """Copy everything, as it stands, into a new file, if that can be done without reading it."""
+    def copy_to(self, path: Path, rights: int) -> bool:
+        """Copy everything, as it stands, into a new file with these rights; return whether it was done.
+
+        A store that cannot without reading everything leaves it to who asks.
+        """
 
     def decode_leniently(self) -> None:  # noqa: B027
         """Read bytes that are not UTF-8 as lone surrogates from now on, so that they can be named."""

@@ -23,6 +23,11 @@ class Damaged(ABC):
     def close(self) -> None:
         """Let what is read be."""
 
+    @property
+    def rights(self) -> int:
+        """The permission bits that files made of it may have at most."""
+        return 0o600
+
     @abstractmethod
     def size(self) -> int:
         """Return the number of the last entry; raise :class:`StoreError` where nothing can be read."""

@@ -24,13 +24,16 @@ def new_store(where: Where) -> Store:
     return SqliteStore.new(Path(where))
 
 
-def arriving(where: Where) -> AbstractContextManager[Store]:
-    """Make a ledger to be filled in one transaction: whole at the end, or not there at all."""
+def arriving(where: Where, rights: int = 0o666) -> AbstractContextManager[Store]:
+    """Make a ledger to be filled in one transaction: whole at the end, or not there at all.
+
+    ``rights`` are the permission bits that a file gets at most, beside what the user's umask takes away.
+    """
     if is_database(where):
         return _postgresql().arriving(Address.of(str(where)))
     from claimledger.ledger.store.sqlite import SqliteStore
 
-    return SqliteStore.arriving(Path(where))
+    return SqliteStore.arriving(Path(where), rights)
 
 
 def open_store(where: Where, *, writable: bool = False) -> Store:

@@ -362,7 +362,12 @@ class PostgresStore(Store):
         with named(self.address), self.driver.cursor(binary=True) as cursor:
             return cursor.execute(by_entry(table), (first, last)).fetchall()
 
-    def copy_to(self, path: Path) -> bool:  # noqa: ARG002
+    @property
+    def rights(self) -> int:
+        """Those of a file that only its owner reads: who may read the ledger is the server's to say."""
+        return 0o600
+
+    def copy_to(self, path: Path, rights: int) -> bool:  # noqa: ARG002
         """Say that a file has to be made from the log."""
         return False
 

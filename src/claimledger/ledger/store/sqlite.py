@@ -7,6 +7,7 @@ left that behind, who may only read reads a copy.
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import sqlite3
@@ -34,6 +35,7 @@ from claimledger.ledger.store.sqlite_file import (
     layout_of,
     meant,
     remove,
+    rights_of,
     take_name,
 )
 from claimledger.ledger.store.sqlite_rest import in_memory, to_read
@@ -82,11 +84,11 @@ class SqliteStore(Store):
                 raise context.original_exception
 
     @classmethod
-    def new(cls, path: Path) -> SqliteStore:
+    def new(cls, path: Path, rights: int = 0o666) -> SqliteStore:
         """Make a new file, which must not exist; it is a ledger once its transaction ends."""
         try:
-            with path.open("xb"):
-                pass
+            # What SQLite keeps beside it has the rights of the file.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, rights))
         except FileExistsError:
             raise StoreError(f"{path} exists; a new ledger needs a new file") from None
         except OSError as error:
@@ -103,13 +105,13 @@ class SqliteStore(Store):
 
     @classmethod
     @contextmanager
-    def arriving(cls, path: Path) -> Iterator[SqliteStore]:
+    def arriving(cls, path: Path, rights: int = 0o666) -> Iterator[SqliteStore]:
         """Make a ledger to be filled, which has its name only when it is whole."""
         if path.exists():
             raise StoreError(f"{path} exists; a new ledger needs a new file")
         beside = path.with_name(f".{path.name}.arriving")
         remove(beside)  # what a program that was killed left
-        store = cls.new(beside)
+        store = cls.new(beside, rights)
         try:
             with store.writing():
                 yield store
@@ -332,6 +334,11 @@ class SqliteStore(Store):
             self.driver.execute(f"DELETE FROM {PENDING_SCRUB.name}")
 
     @property
+    def rights(self) -> int:
+        """The permission bits of its own file."""
+        return rights_of(self.meant)
+
+    @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
         return self.driver.in_transaction
@@ -352,8 +359,13 @@ class SqliteStore(Store):
         """Read bytes that are not UTF-8 as lone surrogates from now on."""
         self.driver.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
 
-    def copy_to(self, path: Path) -> bool:
-        """Copy everything, as it stands, into a new file."""
+    def is_in(self, path: Path) -> bool:
+        """Whether a file is the one that the ledger lies in, by whatever name."""
+        return os.path.samefile(path, self.meant)
+
+    def copy_to(self, path: Path, rights: int) -> bool:
+        """Copy everything, as it stands, into a new file with these rights."""
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, rights))
         copy = sqlite3.connect(path)
         try:
             self.driver.backup(copy)

@@ -9,7 +9,7 @@ from typing import Any
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.damaged import Damaged, ReadEntry
-from claimledger.ledger.store.sqlite_file import connect
+from claimledger.ledger.store.sqlite_file import connect, rights_of
 
 _BATCH = 200
 _LEAST_BYTES = 100
@@ -27,6 +27,11 @@ class DamagedFile(Damaged):
         self._path = path
         self._driver = connect(path, "ro")
         self._driver.text_factory = lambda held: held.decode("utf-8", "replace")
+
+    @property
+    def rights(self) -> int:
+        """Those of the file."""
+        return rights_of(self._path)
 
     def close(self) -> None:
         """Close the file."""

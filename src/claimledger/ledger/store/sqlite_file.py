@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -175,6 +176,11 @@ def _settle(folder: Path) -> None:
             os.fsync(held)
         finally:
             os.close(held)
+
+
+def rights_of(path: Path) -> int:
+    """Return the permission bits of a file, with which what is made of it is read at most."""
+    return stat.S_IMODE(path.stat().st_mode) & 0o666
 
 
 def holds(file: Path, text: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from claimledger.errors import StoreError
@@ -10,7 +11,7 @@ from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.opening import arriving, open_store
-from claimledger.ledger.store.sqlite_file import remove, replace, take_name
+from claimledger.ledger.store.sqlite_file import remove, replace, rights_of, take_name
 from claimledger.ledger.verify import verify
 from claimledger.ledger.writing import moving
 from claimledger.ledger.writing.receiving import parting
@@ -19,24 +20,34 @@ from claimledger.ledger.writing.receiving import parting
 def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
     """Write a whole ledger to a file while others go on writing; return how far it goes.
 
-    A backup that is there is brought up to date. One of another ledger, one that forked, or one that
-    goes further than the ledger is refused, and stays as it was.
+    A backup that is there is brought up to date. The ledger itself, a ledger that somebody has open, one of
+    another ledger, one that forked, or one that goes further is refused, and stays as it was.
     """
     if path.is_dir():
         raise StoreError(f"{path} is a folder; a backup is one file")
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} is a device or a pipe; a backup is one file")
+    given, path = path, Path(os.path.realpath(path))  # a link goes on pointing to what it points to
     known = path.exists()
+    rights = store.rights & rights_of(path) if known else store.rights
     beside = path.with_name(f".{path.name}.backup")
     remove(beside)  # what a program that was killed left
     try:
         with store.reading():
             if known:
+                if store.is_in(path):
+                    raise StoreError(
+                        f"{given} is the ledger itself; a backup needs a file of its own"
+                    )
                 _follows(store, path)
-            if not store.copy_to(beside):
-                with arriving(beside) as target:
+                _see_free(path, given)
+            if not store.copy_to(beside, rights):
+                with arriving(beside, rights) as target:
                     moving.move(store, target)
         with open_whole(beside) as copy:
             stand = prove(copy, progress, str(path))
         if known:
+            _see_free(path, given)
             replace(beside, path)
         else:
             take_name(beside, path)
@@ -47,6 +58,15 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
         ) from None
     finally:
         remove(beside)
+
+
+def _see_free(path: Path, given: Path) -> None:
+    """Refuse to replace a ledger that somebody is working with."""
+    if Path(f"{path}-wal").exists():
+        raise StoreError(
+            f"{given} is a ledger that somebody has open, or left in the middle of a write; name another "
+            "file for the backup"
+        )
 
 
 def open_whole(path: Path) -> Store:

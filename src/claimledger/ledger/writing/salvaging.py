@@ -51,6 +51,9 @@ class Survey:
     root: str = ""
     """The root of the tree over those."""
 
+    rights: int = 0o600
+    """The permission bits that files made of it may have at most."""
+
     lost: list[Lost] = field(default_factory=list)
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     """The rows of the log that are whole, as a new one takes them."""
@@ -92,6 +95,7 @@ def survey(where: Where, progress: Progress = unseen) -> Survey:
     found = Survey()
     with damaged_store(where) as damaged:
         found.size = damaged.size()
+        found.rights = damaged.rights
         surveying = _Surveying(found, damaged.about)
         for first, last, row in damaged.entries(found.size):
             if row is None:
@@ -190,7 +194,7 @@ def salvage(damaged: Where, where: Where, progress: Progress = unseen) -> Survey
     if not found.whole:
         first = f"entry 1 {found.lost[0].why}" if found.lost else "it has no entries"
         raise StoreError(f"{shown(damaged)}: nothing can be saved: {first}; nothing was written")
-    with arriving(where) as target:
+    with arriving(where, found.rights) as target:
         target.insert(ENTRY, found.rows)
         rebuild.rebuild(target)
     return found

@@ -1,0 +1,261 @@
+"""No output is written over a ledger, a backup or an input; devices and pipes are written into."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claimledger.errors import StoreError
+from claimledger.ledger import Ledger, Where
+from claimledger.publish import files
+from small_cases import case, record
+from stores import ONLY_FILES, place
+
+WRITERS = {
+    "export": ["export", "-o"],
+    "export --log": ["export", "--log", "-o"],
+    "report": ["report", "-o"],
+    "report html": ["report", "--format", "html", "-o"],
+    "audit": ["audit", "a", "-o"],
+    "graph": ["graph", "-o"],
+    "graph png": ["graph", "--format", "png", "-o"],
+    "timeline": ["timeline", "--subject", "topic", "-o"],
+    "backup --since": ["backup", "--since", "2", ""],
+}
+"""Each command that writes a file, with the file's name behind it."""
+
+
+def words_for(what: str, target: Path | str) -> list[str]:
+    return [*[word for word in WRITERS[what] if word], str(target)]
+
+
+@pytest.fixture
+def filled(path: Where, ledger: Ledger) -> Where:
+    figures = {"a": {"figures": [{"measure": "stations", "value": "54"}], "asserted": "2022"}}
+    record(ledger, case(["a: one obs", "b: two"], ["b contradicts a"], extra=figures))
+    ledger.close()
+    return path
+
+
+def targets(ledger: Where, folder: Path) -> dict[str, Path]:
+    """Return files that must stay as they are, under all the names they can have."""
+    kept, other = folder / "kept.db", folder / "other.db"
+    with Ledger.open(ledger) as opened:
+        opened.backup(kept)
+    with Ledger.create(other) as made:
+        record(made, case(["z: one"]))
+    found = {"a backup": kept, "another ledger": other}
+    if isinstance(ledger, Path):
+        found["the ledger"] = ledger
+        for name in ("-wal", "-shm", "-journal"):
+            beside = Path(f"{other}{name}")
+            beside.write_bytes(b"")
+            found[f"what lies beside it, {name}"] = beside
+    foreign = folder / "foreign.db"
+    driver = sqlite3.connect(foreign)
+    driver.execute("CREATE TABLE t (x)")
+    driver.close()
+    found["another program's database"] = foreign
+    for name, file in list(found.items()):
+        link = folder / f"link-{len(found)}.md"
+        link.symlink_to(file)
+        found[f"a link to {name}"] = link
+        if file.stat().st_size:
+            hard = folder / f"hard-{len(found)}.md"
+            os.link(file, hard)
+            found[f"another name of {name}"] = hard
+    return found
+
+
+@ONLY_FILES  # where the ledger is kept makes no difference to it
+@pytest.mark.parametrize("what", list(WRITERS))
+def test_no_output_replaces_a_ledger_by_any_name(
+    what: str, filled: Where, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    for name, target in targets(filled, tmp_path).items():
+        before = target.read_bytes()
+        done = call("--ledger", filled, *words_for(what, target))
+        assert done.returncode == 1, (name, done)
+        assert str(target) in done.stderr, name
+        assert "Traceback" not in done.stderr
+        assert target.read_bytes() == before, name
+    assert not list(tmp_path.glob(".*"))
+
+
+@ONLY_FILES  # where the ledger is kept makes no difference to it
+@pytest.mark.parametrize("what", list(WRITERS))
+def test_an_output_goes_through_a_link_and_keeps_it(
+    what: str, filled: Where, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    real, link = tmp_path / "real.out", tmp_path / "link.out"
+    real.write_text("old")
+    link.symlink_to(real)
+    done = call("--ledger", filled, *words_for(what, link))
+    assert done.returncode == 0, done.stderr
+    assert link.is_symlink()
+    assert real.read_bytes() != b"old"
+
+
+@ONLY_FILES  # as above
+@pytest.mark.parametrize("what", list(WRITERS))
+def test_devices_are_written_into(what: str, filled: Where, call: Callable[..., Any]) -> None:
+    done = call("--ledger", filled, *words_for(what, "/dev/null"))
+    assert done.returncode == 0, done.stderr
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    full = call("--ledger", filled, *words_for(what, "/dev/full"))
+    assert full.returncode == 1
+    assert "/dev/full: No space left on device" in full.stderr
+    assert "Traceback" not in full.stderr
+
+
+@ONLY_FILES  # as above
+@pytest.mark.parametrize("what", [*WRITERS, "backup"])
+def test_a_named_pipe_is_written_into(
+    what: str, filled: Where, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    words = ["backup", str(pipe)] if what == "backup" else words_for(what, pipe)
+    done = call("--ledger", filled, *words)
+    reader.join(60)
+    assert done.returncode == 0, done.stderr
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert got[0]
+    if what == "backup":
+        (tmp_path / "got.db").write_bytes(got[0])
+        with Ledger.open(tmp_path / "got.db") as held:
+            assert held.verify().clean
+
+
+def test_a_pipe_that_nobody_reads_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setattr(files, "WAIT_SECONDS", 0.2)
+    with (
+        pytest.raises(files.Refused, match="nobody reads this pipe"),
+        files.writing_whole(str(pipe)),
+    ):
+        pass
+    assert "waiting for somebody to read" in capsys.readouterr().err
+
+
+@ONLY_FILES  # a server is no file
+def test_a_backup_onto_the_ledger_itself_is_refused_beside_a_writer(
+    filled: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(filled)
+    hard = tmp_path / "hard.db"
+    os.link(filled, hard)
+    with Ledger.open(filled, writable=True) as writer:
+        for number, target in enumerate((filled, link, hard, filled.parent / "." / filled.name)):
+            record(writer, [{"kind": "party", "key": f"p{number}", "name": "P"}])
+            done = call("--ledger", filled, "backup", target)
+            assert done.returncode == 1
+            assert "is the ledger itself" in done.stderr
+        record(writer, [{"kind": "party", "key": "last", "name": "P"}])
+    with Ledger.open(filled) as held:
+        assert {"p0", "p1", "p2", "p3", "last"} <= set(held.keys("party"))
+        assert held.verify().clean
+
+
+def test_a_backup_that_somebody_works_with_is_not_replaced(filled: Where, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.db"
+    with Ledger.open(filled) as ledger:
+        ledger.backup(kept)
+        with Ledger.open(kept, writable=True) as used:
+            record(used, [{"kind": "party", "key": "mine", "name": "P"}])
+            with pytest.raises(StoreError):
+                ledger.backup(kept)
+        with Ledger.open(kept) as held:
+            assert "mine" in held.keys("party")
+
+
+def test_salvage_does_not_write_the_rest_over_the_ledger(
+    filled: Where, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    kept = tmp_path / "kept.db"
+    with Ledger.open(filled) as ledger:
+        ledger.backup(kept)
+    before = kept.read_bytes()
+    done = call("--ledger", kept, "salvage", tmp_path / "new.db", "--rest", kept)
+    assert done.returncode == 1
+    assert "is read for it" in done.stderr
+    assert kept.read_bytes() == before
+    assert not (tmp_path / "new.db").exists()
+
+
+def bits(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+@ONLY_FILES  # a server's ledger has no rights of a file: its copies are the owner's alone, below
+@pytest.mark.parametrize("rights", [0o600, 0o640])
+def test_what_is_made_of_a_ledger_has_its_rights_or_stricter(
+    filled: Path, tmp_path: Path, call: Callable[..., Any], rights: int
+) -> None:
+    filled.chmod(rights)
+    before = os.umask(0o022)
+    try:
+        for again in range(2):  # also when it is written once more
+            for words in (["backup", "kept.db"], ["backup", "--since", "1", "new.jsonl"],
+                          ["export", "--log", "-o", "log.jsonl"]):  # fmt: skip
+                assert call("--ledger", filled, *words).returncode == 0
+            if not again:
+                assert call("move", filled, "moved.db").returncode == 0
+                torn = tmp_path / "torn.db"
+                shutil.copyfile(filled, torn)
+                torn.chmod(rights)
+                assert call("--ledger", torn, "salvage", "saved.db").returncode == 0
+                assert call("--ledger", "back.db", "restore", "kept.db").returncode == 0
+                (tmp_path / "kept.db").chmod(0o600)
+    finally:
+        os.umask(before)
+    assert bits(tmp_path / "kept.db") == 0o600
+    for name in ("new.jsonl", "log.jsonl", "moved.db", "saved.db", "back.db"):
+        assert bits(tmp_path / name) == rights, name
+
+
+def test_copies_of_a_server_s_ledger_are_their_owner_s_alone(
+    filled: Where, tmp_path: Path, call: Callable[..., Any], store: str
+) -> None:
+    if store == "postgresql":
+        before = os.umask(0o022)
+        try:
+            assert call("--ledger", filled, "backup", "kept.db").returncode == 0
+            assert call("move", filled, "moved.db").returncode == 0
+            assert call("--ledger", filled, "export", "-o", "all.jsonl").returncode == 0
+        finally:
+            os.umask(before)
+        for name in ("kept.db", "moved.db", "all.jsonl"):
+            assert bits(tmp_path / name) == 0o600
+    else:
+        there = place(tmp_path, "there.db")
+        assert call("move", filled, there).returncode == 0
+        assert bits(Path(there)) == bits(Path(filled))
+
+
+def test_a_draft_is_its_writer_s_alone(tmp_path: Path) -> None:
+    from claimledger.intake.dialogue import Draft, DraftFile
+
+    before = os.umask(0o022)
+    try:
+        for _ in range(2):
+            assert DraftFile(str(tmp_path / "l.db")).save(Draft({"statement": "s"}))
+    finally:
+        os.umask(before)
+    (draft,) = (Path(os.environ["XDG_STATE_HOME"]) / "claimledger").glob("draft-*.json")
+    assert bits(draft) == 0o600
