@@ -39,13 +39,13 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
                     raise StoreError(
                         f"{given} is the ledger itself; a backup needs a file of its own"
                     )
-                _follows(store, path)
+                _follows(store, given)
                 _see_free(path, given)
             if not store.copy_to(beside, rights):
                 with arriving(beside, rights) as target:
                     moving.move(store, target)
         with open_whole(beside) as copy:
-            stand = prove(copy, progress, str(path))
+            stand = prove(copy, progress, str(given))
         if known:
             _see_free(path, given)
             replace(beside, path)
@@ -54,7 +54,7 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
         return stand
     except OSError as error:
         raise StoreError(
-            f"{path} cannot be written: {error.strerror}; nothing was changed"
+            f"{given} cannot be written: {error.strerror}; nothing was changed"
         ) from None
     finally:
         remove(beside)
