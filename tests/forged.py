@@ -13,7 +13,7 @@ from typing import Any
 from claimledger.intake.strands import reading_strand
 from claimledger.ledger import Ledger, Where, line_of
 from claimledger.ledger.canonical import canonical
-from claimledger.ledger.log import Payload, digest_of
+from claimledger.ledger.log import Payload, digest_of, now, timestamp
 from claimledger.ledger.tree import Frontier
 from claimledger.ledger.writing.append import history_row
 from stores import Raw
@@ -33,11 +33,12 @@ def forged(
     number: int,
     payload: dict[str, Any] | str,
     *,
-    moment: str = "2099-01-01T00:00:00.000000Z",
+    moment: str = "",
     salt: bytes = SALT,
     header: dict[str, Any] | None = None,
 ) -> Line:
-    """Return a line that holds a payload, or a text in its place, under a header that fits it."""
+    """Return a line that holds a payload, or a text in its place, under a header that fits it, of now."""
+    moment = moment or timestamp(now())
     text = payload if isinstance(payload, str) else canonical(payload).decode()
     digest = digest_of(salt, text.encode(errors="surrogatepass"))
     members = {"digest": digest, "format": 1, "recorded_at": moment, **(header or {})}

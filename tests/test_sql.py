@@ -39,7 +39,8 @@ OUR_OWN = {
     "', '.join(columns)", "', '.join(rows)", "', '.join(first)", "', '.join(map(quoted, held))",
     "', '.join(cells)", "', '.join(parts)",
     # what functions of ours take and do, and lists of places
-    "given", "body.format(schema=schema)", "', '.join(given)",
+    "given", "returns", "placed(schema, body)", "quoted(self._schema)", "trigger.when", "trigger.how",
+    "trigger.function", "quoted(trigger.table)", "table", "', '.join(given)",
     "patience",
     "_into(table)", "_moved(table)", "_values(table, rows, number)",
 }  # fmt: skip
@@ -67,7 +68,17 @@ def test_only_our_own_names_are_put_into_statements() -> None:
             told = (
                 put_in in OUR_OWN
                 or "error" in put_in
-                or put_in.startswith(("path", "self.path", "self.address"))
+                or re.fullmatch("_?[A-Z_]+", put_in)  # a constant of the program's
+                or put_in.startswith(
+                    (
+                        "_of_each(",
+                        "json.dumps(shapes(),",
+                        "' '.join((f\"WHEN",
+                        "path",
+                        "self.path",
+                        "self.address",
+                    )
+                )
             )
             assert told, f"{path.name}: {put_in} in {text!r}"
     assert seen > 40  # it does look

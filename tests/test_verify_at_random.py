@@ -23,7 +23,7 @@ from claimledger.errors import ClaimledgerError
 from claimledger.ledger import Ledger
 from stores import ONLY_FILES, ONLY_SERVERS, Raw, tamper
 from test_verify import FULL, TABLES
-from trials import TIMES
+from trials import TIMES, seed_of
 
 MEMORY = 2 * 1024**3
 SECONDS = 120
@@ -156,11 +156,6 @@ def test_no_byte_that_is_changed_raises_or_is_called_clean(store: str, tmp_path:
 def test_no_value_that_is_changed_raises_or_is_called_clean(store: str, tmp_path: Path) -> None:
     assert store == "file"
     in_a_process(changes, 250 * TIMES, seed_of("values"), str(FULL.copy(tmp_path)), str(tmp_path))
-
-
-def seed_of(what: str) -> str:
-    """Return what chance begins with: always the same in ``make test``, always another in ``make fuzz``."""
-    return what if TIMES == 1 else f"{what} {random.random()}"
 
 
 @ONLY_SERVERS  # values of a file are above

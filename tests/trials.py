@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 
 from hypothesis import settings
 
@@ -12,3 +13,8 @@ TIMES = int(os.environ.get("TRIALS", "1"))
 def trials(number: int) -> settings:
     """So many, always the same ones, in ``make test``; ``TRIALS`` times as many, always others, with it."""
     return settings(max_examples=number * TIMES, derandomize="TRIALS" not in os.environ)
+
+
+def seed_of(what: str) -> str:
+    """Return what chance begins with: always the same in ``make test``, always another in ``make fuzz``."""
+    return what if TIMES == 1 else f"{what} {random.random()}"

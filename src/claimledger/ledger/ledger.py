@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any, Self
 from claimledger.errors import Refused, StoreError
 from claimledger.ledger import log
 from claimledger.ledger.head import Head
+from claimledger.ledger.log_replay import first_unlawful
 from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.questions import Questions
 from claimledger.ledger.store.address import Where
-from claimledger.ledger.store.base import Found, Store
+from claimledger.ledger.store.base import Found, Overtaken, Store
 from claimledger.ledger.store.opening import arriving, new_store, open_store
 from claimledger.ledger.writing import changing
 from claimledger.ledger.writing.append import Appender, Clock, Salts
@@ -221,7 +223,26 @@ class Ledger(Questions):
         """Make every view anew from the log; return the number of entries."""
         from claimledger.ledger import rebuild as rebuilding
 
-        return rebuilding.rebuild(self._store, progress)
+        with self._over_the_log():
+            return rebuilding.rebuild(self._store, progress)
+
+    @contextmanager
+    def _over_the_log(self) -> Iterator[None]:
+        """Name the entry that is in the way where work on the whole log fails because of one."""
+        try:
+            yield
+        except (OSError, Overtaken, Refused):
+            raise
+        except Exception:  # whatever an unlawful entry does to code that trusts the log
+            with self._store.reading():
+                found = first_unlawful(self._store)
+            if found is None:
+                raise
+            number, error = found
+            raise StoreError(
+                f"entry {number} {error}; nothing was written. `claimledger salvage` makes a ledger without "
+                "such entries, and says what it left out"
+            ) from None
 
     def _appender(self, by: str) -> Appender:
         if not by.strip():
@@ -245,7 +266,7 @@ class Ledger(Questions):
         """
         from claimledger.ledger.writing import moving
 
-        with arriving(where, self._store.rights) as target:
+        with self._over_the_log(), arriving(where, self._store.rights) as target:
             moving.move(self._store, target, progress)
             for strand in further:
                 receive(target, strand)
@@ -259,7 +280,8 @@ class Ledger(Questions):
         """
         from claimledger.ledger.writing import backing
 
-        return backing.back_up(self._store, Path(path), progress)
+        with self._over_the_log():
+            return backing.back_up(self._store, Path(path), progress)
 
     def strand(self, since: int) -> Iterator[dict[str, Any]]:
         """Yield the entries after one, as lines that :meth:`receive` of a copy takes."""

@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from sqlalchemy import select
+
 from claimledger.ledger.log import Payload
+from claimledger.ledger.store.base import Store
+from claimledger.ledger.tables import ENTRY
 from claimledger.ledger.validate import (
     InvalidEntryError,
     RecordState,
@@ -20,6 +24,20 @@ from claimledger.ledger.validate import (
     follow,
 )
 from claimledger.records.kinds import KINDS
+
+
+def first_unlawful(store: Store) -> tuple[int, InvalidEntryError] | None:
+    """Return the first entry of a ledger that breaks a rule, and how; ``None`` where none does."""
+    replay = LogReplay()
+    rows = store.stream(select(ENTRY).order_by(ENTRY.c.number))
+    for place, (number, header, payload, salt, _) in enumerate(rows, 1):
+        if number != place:
+            return number, InvalidEntryError("number", f"stands where {place} is due")
+        try:
+            replay.add(number, header, payload, salt)
+        except InvalidEntryError as error:
+            return number, error
+    return next(replay.unexplained(), None)
 
 
 class Before(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
-from claimledger.errors import NotFound
+from claimledger.errors import NotFound, StoreError
 from claimledger.ledger.foreign import split
 from claimledger.ledger.log import Payload
 from claimledger.ledger.reading.clocks import Known, standing_at
@@ -371,10 +371,16 @@ def _versions() -> Select[Any]:
 
 
 def _held(row: tuple[Any, ...]) -> Held:
-    entry, _, recorded_at, written = row
-    payload = Payload.decode(written)
-    known, more = split(payload.kind, payload.record or {})
-    record = KINDS[payload.kind].model_validate({"key": payload.key, **known})
+    entry, kind, recorded_at, written = row
+    try:
+        payload = Payload.decode(written)
+        known, more = split(payload.kind, payload.record or {})
+        record = KINDS[payload.kind].model_validate({"key": payload.key, **known})
+    except (StoreError, ValueError, LookupError, TypeError, AttributeError):
+        raise StoreError(
+            f"entry {entry} holds no {kind} that the log's format knows; `claimledger verify` says what is "
+            "wrong with it, `claimledger salvage` makes a ledger without it"
+        ) from None
     return Held(record, entry, recorded_at, payload.recorded_by, more)
 
 

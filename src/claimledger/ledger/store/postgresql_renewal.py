@@ -9,16 +9,18 @@ import psycopg
 
 from claimledger.ledger.store.address import Address
 from claimledger.ledger.store.postgresql_roles import Roles
+from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import (
     CALLED,
-    FUNCTIONS,
     HEAD,
+    KEYS,
     guarding,
     quoted,
     tables_made,
     viewing,
 )
 from claimledger.ledger.store.postgresql_talk import Talk
+from claimledger.ledger.store.postgresql_triggers import FUNCTIONS
 from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB, WORDS
 
 
@@ -38,8 +40,14 @@ def renew(talk: Talk, address: Address) -> None:
     ).fetchall()
     for (name,) in triggers:
         talk.execute(f"DROP TRIGGER {quoted(name)} ON {schema}.entry")
-    for name in (*FUNCTIONS, *CALLED):
-        talk.execute(f"DROP FUNCTION IF EXISTS {schema}.{name}")
+    functions = talk.execute(
+        "SELECT oid::regprocedure::text FROM pg_proc "
+        "WHERE pronamespace = %s::regnamespace AND proname = ANY (%s)",
+        (schema, [*FUNCTIONS, *CALLED, *CHECKS]),
+    ).fetchall()
+    for (function,) in functions:
+        talk.execute(f"DROP FUNCTION {function}")
+    talk.execute(f"DROP INDEX IF EXISTS {schema}.{KEYS}")
     talk.execute(";\n".join((*guarding(schema), *viewing(schema))))
     for entry in unscrubbed:
         talk.execute(f"INSERT INTO {schema}.{PENDING_SCRUB.name} VALUES (%s)", (entry,))

@@ -8,6 +8,7 @@ versions. None of them has any right to update or delete in the log. A keeper ow
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +16,7 @@ import psycopg
 
 from claimledger.errors import NotFound, StoreError
 from claimledger.ledger.store.postgresql_schema import HEAD, quoted, tables_made
+from claimledger.ledger.tables import ENTRY, VIEWS
 
 ROLES = {
     "reader": "reads and exports everything",
@@ -46,6 +48,7 @@ class Roles:
         if role not in ROLES:
             raise StoreError(f"{role!r} is no role; there are {', '.join(ROLES)}")
         self._see(user)
+        self._close()
         self._make(role)
         for other in ROLES:
             if other != role and user in self._members(other):
@@ -71,6 +74,20 @@ class Roles:
             if self._exists(self.name(role)):
                 self._run(*self._rights(role))
 
+    def _close(self) -> None:
+        """See to it that only keepers make objects beside the ledger's, which others' commands could meet."""
+        query = "SELECT has_schema_privilege('public', %s, 'CREATE')"
+        if self._driver.execute(query, (self._schema,)).fetchone() != (True,):
+            return
+        closing = f"REVOKE CREATE ON SCHEMA {quoted(self._schema)} FROM PUBLIC"
+        with suppress(psycopg.errors.InsufficientPrivilege), self._driver.transaction():
+            self._run(closing)
+        if self._driver.execute(query, (self._schema,)).fetchone() == (True,):
+            raise StoreError(
+                f"everybody may make objects in the schema {self._schema}, which others' commands "
+                f"could meet; the schema's owner ends that with: {closing}"
+            )
+
     def _make(self, role: str) -> None:
         name = self.name(role)
         if not self._exists(name):
@@ -95,7 +112,7 @@ class Roles:
             return
         # Locking the head asks for a right to change some column of it; this one has one value only.
         yield f"GRANT UPDATE (held) ON {schema}.{HEAD} TO {name}"
-        for made in tables_made():
+        for made in (ENTRY, *VIEWS.values()):
             yield f"GRANT INSERT ON {schema}.{quoted(made.name)} TO {name}"
             if role == "editor" and "until" in made.columns:
                 yield f"GRANT UPDATE (until) ON {schema}.{quoted(made.name)} TO {name}"

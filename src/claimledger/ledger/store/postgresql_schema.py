@@ -12,6 +12,8 @@ from functools import lru_cache
 from sqlalchemy import BLOB, REAL, Index, Integer, Table, Text
 from sqlalchemy.ext.compiler import compiles
 
+from claimledger.ledger.store.postgresql_rules import CHECKS
+from claimledger.ledger.store.postgresql_triggers import FUNCTIONS, TRIGGERS
 from claimledger.ledger.tables import ENTRY, PENDING_SCRUB, VIEWS
 
 TYPES: dict[type, str] = {
@@ -127,89 +129,14 @@ CALLED = {
 }
 """The functions that writers call: what they take and give, and what they do."""
 
-TRIGGERS = {
-    "entry_is_next": ("AFTER INSERT", "REFERENCING NEW TABLE AS added FOR EACH STATEMENT"),
-    "entry_stays": ("BEFORE DELETE OR TRUNCATE", "FOR EACH STATEMENT"),
-    "entry_is_only_redacted": ("BEFORE UPDATE", "FOR EACH ROW"),
-}
-"""The triggers that keep the log append-only, each with a function of its name."""
 
-FUNCTIONS = {
-    "entry_is_next": """
-DECLARE lowest bigint; highest bigint; many bigint;
-BEGIN
-  SELECT min(number), max(number), count(*) INTO lowest, highest, many FROM added;
-  IF many > 0 AND NOT (
-    highest - lowest + 1 = many
-    AND highest = (SELECT max(number) FROM {schema}.entry)
-    AND lowest = coalesce((SELECT max(number) FROM {schema}.entry WHERE number < lowest), 0) + 1
-  ) THEN
-    RAISE EXCEPTION 'the log is append-only: an entry takes the next number';
-  END IF;
-  IF NOT pg_has_role(session_user, (SELECT relowner FROM pg_class
-                                    WHERE oid = '{schema}.entry'::regclass), 'MEMBER') THEN
-    IF EXISTS (SELECT 1 FROM added WHERE payload::json ->> 'recorded_by' IS DISTINCT FROM session_user) THEN
-      RAISE EXCEPTION 'nobody writes as another: recorded_by must be %', session_user
-      USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    IF EXISTS (SELECT 1 FROM added WHERE payload IS NULL OR payload::json ->> 'action' <> 'record'
-               OR payload::json ->> 'kind' = 'disposition')
-      AND NOT has_column_privilege(session_user, '{schema}.history', 'until', 'UPDATE') THEN
-      RAISE EXCEPTION '% may record and not change', session_user
-      USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    IF EXISTS (
-      SELECT FROM (
-        SELECT *, header::json ->> 'recorded_at' COLLATE "C" AS moment,
-          encode(sha256(salt || convert_to(payload, 'UTF8')), 'hex') AS digest FROM added
-      ) AS a
-      WHERE a.header IS DISTINCT FROM
-        '{{"digest":"' || a.digest || '","format":1,"recorded_at":"' || a.moment || '"}}'
-      OR a.moment !~
-        '^[0-9]{{4}}(-[0-9]{{2}}){{2}}T[0-9]{{2}}(:[0-9]{{2}}){{2}}[.][0-9]{{6}}Z$'
-      OR a.moment < (SELECT b.header::json ->> 'recorded_at' COLLATE "C"
-                     FROM {schema}.entry AS b WHERE b.number = a.number - 1)
-    ) THEN
-      RAISE EXCEPTION 'the entry does not fit the log: its header is not its payload''s, or goes back in time'
-      USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    IF EXISTS (
-      SELECT FROM (
-        SELECT *, 64 - length(rtrim(number::bit(64)::text, '0')) AS levels FROM added
-      ) AS a, generate_series(0, a.levels) AS level
-      WHERE octet_length(a.nodes) <> 32 * (1 + a.levels)
-      OR substr(a.nodes, level * 32 + 1, 32) IS DISTINCT FROM sha256(CASE level
-        WHEN 0 THEN '\\x00'::bytea || convert_to(a.header, 'UTF8')
-        ELSE '\\x01'::bytea || (
-          SELECT substr(b.nodes, (level - 1) * 32 + 1, 32) FROM {schema}.entry AS b
-          WHERE b.number = a.number - (1::bigint << (level - 1))
-        ) || substr(a.nodes, (level - 1) * 32 + 1, 32) END)
-    ) THEN
-      RAISE EXCEPTION 'the entry does not fit the log: its hashes are not those of the tree'
-      USING ERRCODE = 'insufficient_privilege';
-    END IF;
-  END IF;
-  RETURN NULL;
-END""",
-    "entry_stays": """
-BEGIN
-  RAISE EXCEPTION 'the log is append-only: no entry is deleted';
-END""",
-    "entry_is_only_redacted": """
-BEGIN
-  IF NEW.number = OLD.number AND NEW.header = OLD.header AND NEW.nodes = OLD.nodes
-    AND NEW.payload IS NULL AND NEW.salt IS NULL
-    AND EXISTS (
-      SELECT 1 FROM {schema}.entry AS newest,
-        json_array_elements_text(newest.payload::json -> 'entries') AS listed
-      WHERE newest.number = (SELECT max(number) FROM {schema}.entry)
-      AND newest.payload::json ->> 'action' = 'redact' AND listed::bigint = OLD.number
-    ) THEN
-    RETURN NEW;
-  END IF;
-  RAISE EXCEPTION 'the log is append-only: only a redaction empties a payload';
-END""",
-}
+KEYS = "entry_key"
+"""The index by which the entries of a record are found in the log itself, which nobody can write past."""
+
+
+def placed(schema: str, body: str) -> str:
+    """Return what a function does, in a schema."""
+    return body.replace("{schema}", schema)
 
 
 def type_of(column: object) -> str:
@@ -250,25 +177,46 @@ def making(schema: str) -> tuple[str, ...]:
 def viewing(schema: str) -> tuple[str, ...]:
     """The statements that make the views and their indexes, in order."""
     made = [line for table in (*VIEWS.values(), PENDING_SCRUB) for line in _table(schema, table)]
+    made += [line for name in VIEWS for line in _triggers(schema, name)]
     made.append(f"CREATE INDEX search ON {schema}.search_words USING gin ({FOUND})")
     made.append(f"ALTER INDEX {schema}.search ALTER COLUMN 1 SET STATISTICS 0")
     return tuple(made)
+
+
+_PINNED = "SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on"
+"""What a session's settings cannot change: how a function reads its names and texts."""
 
 
 def guarding(schema: str) -> Iterator[str]:
     """Yield the statements that make the log append-only, and what writers call."""
     for name, (given, body) in CALLED.items():
         yield (
-            f"CREATE FUNCTION {schema}.{name}({given}) LANGUAGE plpgsql AS $${body.format(schema=schema)}$$"
+            f"CREATE FUNCTION {schema}.{name}({given}) LANGUAGE plpgsql AS $${placed(schema, body)}$$"
         )
-    for name, (when, how) in TRIGGERS.items():
-        body = FUNCTIONS[name].format(schema=schema)
+    for name, (given, returns, body) in CHECKS.items():
+        yield (
+            f"CREATE FUNCTION {schema}.{name}({given}) RETURNS {returns} LANGUAGE plpgsql "
+            f"{_PINNED} AS $${placed(schema, body)}$$"
+        )
+    for name, body in FUNCTIONS.items():
         yield (
             f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql "
-            f"SET search_path = pg_catalog, pg_temp AS $${body}$$"
+            f"{_PINNED} AS $${placed(schema, body)}$$"
         )
-        function = f"EXECUTE FUNCTION {schema}.{name}()"
-        yield f"CREATE TRIGGER {name} {when} ON {schema}.entry {how} {function}"
+    yield f"CREATE INDEX {KEYS} ON {schema}.entry ({OF_A_RECORD})"
+    yield from _triggers(schema, "entry")
+
+
+def _triggers(schema: str, table: str) -> Iterator[str]:
+    for name, trigger in TRIGGERS.items():
+        if trigger.table == table:
+            yield (
+                f"CREATE TRIGGER {name} {trigger.when} ON {schema}.{quoted(table)} {trigger.how} "
+                f"EXECUTE FUNCTION {schema}.{trigger.function}()"
+            )
+
+
+OF_A_RECORD = "(payload::json ->> 'key'), (payload::json ->> 'kind')"
 
 
 def _table(schema: str, table: Table) -> Iterator[str]:

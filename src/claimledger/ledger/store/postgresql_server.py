@@ -16,6 +16,7 @@ from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
 from claimledger.ledger.store.base import Found, Overtaken
 from claimledger.ledger.store.postgresql_schema import HEAD
+from claimledger.ledger.store.postgresql_triggers import CHECKED
 from claimledger.ledger.tables import LAYOUT
 
 # What the driver says of a line that was cut while it spoke is told once, by us.
@@ -25,6 +26,21 @@ PROGRAM = "claimledger"
 WAIT_SECONDS = 60.0
 _CONNECT_SECONDS = 10
 _GENTLE = (0.001, 0.02)  # seconds
+
+_SETTINGS = {
+    "statement_timeout": "0",
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "row_security": "off",
+    "standard_conforming_strings": "on",
+    "gin_fuzzy_search_limit": "0",
+    "quote_all_identifiers": "off",
+}
+"""What a server or a user's defaults could have otherwise, and would cut an answer short or change it.
+
+As pg_dump does. Row security that would leave rows out is then an error. Not every server has each of them.
+"""
 
 
 def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
@@ -41,10 +57,16 @@ def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
                 "SET default_transaction_isolation = 'read committed'; "
                 f"SET default_transaction_read_only = {'off' if writable else 'on'}; "
                 # A plan that is kept from when a ledger was small has to serve when it is large.
+                f"SET {CHECKED} = 'on'; "
                 f"SET enable_seqscan = {'off' if writable else 'on'}; "
                 # What is acknowledged is on the disk, whatever the server's default is.
                 "SELECT set_config('synchronous_commit', 'on', false) "
                 "WHERE current_setting('synchronous_commit') = 'off'"
+            )
+            driver.execute(
+                "SELECT set_config(name, value, false) FROM pg_settings "
+                "JOIN unnest(%s::text[], %s::text[]) AS ours (name, value) USING (name)",
+                (list(_SETTINGS), list(_SETTINGS.values())),
             )
         except BaseException:
             driver.close()
@@ -100,6 +122,8 @@ def named(address: Address) -> Iterator[None]:
         said = plain(error)
         if isinstance(error, pg.InsufficientPrivilege):
             told = f"{said}; nothing was written. Who keeps the ledger gives rights with `claimledger grant`"
+        elif isinstance(error, pg.CheckViolation):
+            told = f"the server refuses it: {said}; nothing was written"
         elif isinstance(error, pg.DiskFull | pg.OutOfMemory | pg.ConfigurationLimitExceeded):
             told = f"the server has no room ({said}); nothing was written"
         elif isinstance(error, pg.SerializationFailure | pg.DeadlockDetected):

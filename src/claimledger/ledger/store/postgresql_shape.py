@@ -8,16 +8,19 @@ from typing import Any
 import psycopg
 from sqlalchemy import Table, Text
 
+from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import (
     CALLED,
-    FUNCTIONS,
     HEAD,
-    TRIGGERS,
+    KEYS,
     indexes_of,
+    placed,
     quoted,
     tables_made,
     type_of,
 )
+from claimledger.ledger.store.postgresql_triggers import FUNCTIONS, TRIGGERS
+from claimledger.ledger.tables import ENTRY
 
 _HEAD_COLUMNS = [("held", "boolean", True), ("program", "text", True), ("layout", "bigint", True)]
 
@@ -27,6 +30,7 @@ def shape_damage(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
     yield from _of_tables(driver, schema)
     yield from _of_indexes(driver, schema)
     yield from _of_triggers(driver, schema)
+    yield from driver.execute(_NOT_OURS, {"schema": schema})
 
 
 def _of_tables(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
@@ -73,6 +77,7 @@ def _columns(table: Table) -> list[tuple[str, str, bool]]:
 
 def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
     expected: dict[str, tuple[str, list[str], str]] = {
+        KEYS: (ENTRY.name, ["", ""], ""),
         "search": ("search_words", [""], ""),
         f"{HEAD}_pkey": (HEAD, ["held"], ""),
     }
@@ -103,43 +108,91 @@ def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[
 
 
 def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
-    functions = {name: body.format(schema=quoted(schema)) for name, body in FUNCTIONS.items()}
-    functions |= {name: body.format(schema=quoted(schema)) for name, (_, body) in CALLED.items()}
-    sources = dict(
-        driver.execute(
-            "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = to_regnamespace(%s)",
-            (schema,),
-        ).fetchall()
-    )
-    for name in sorted(functions.keys() | sources.keys()):
-        if functions.get(name) != sources.get(name):
+    place = quoted(schema)
+    functions = {name: placed(place, body) for name, body in FUNCTIONS.items()}
+    functions |= {name: placed(place, body) for name, (_, body) in CALLED.items()}
+    functions |= {name: placed(place, body) for name, (_, _, body) in CHECKS.items()}
+    pinned = {name: name not in CALLED for name in functions}
+    found: dict[str, list[tuple[str, bool]]] = {}
+    for name, source, as_made in driver.execute(_FUNCTIONS_THERE, (schema,)):
+        found.setdefault(name, []).append((source, as_made))
+    for name in sorted(functions.keys() | found.keys()):
+        if found.get(name) != [(functions.get(name), pinned.get(name))]:
             yield name, "is a function that this program defines differently, or not at all"
     rows = driver.execute(
-        "SELECT t.tgname, c.relname, t.tgenabled::text, p.prosrc, pg_get_triggerdef(t.oid) "
+        "SELECT t.tgname, c.relname, t.tgenabled::text, p.proname, pg_get_triggerdef(t.oid) "
         "FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_proc AS p ON p.oid = t.tgfoid "
         "WHERE c.relnamespace = to_regnamespace(%s) AND NOT t.tgisinternal",
         (schema,),
-    )
-    found = {row[0]: row[1:] for row in rows}
-    for name in sorted(FUNCTIONS.keys() - found.keys()):
+    ).fetchall()
+    there = {
+        (table, name): (enabled, function, told) for name, table, enabled, function, told in rows
+    }
+    expected = {(trigger.table, name): trigger for name, trigger in TRIGGERS.items()}
+    for _, name in sorted(expected.keys() - there.keys()):
         yield name, "is missing from the database"
-    for name in sorted(found.keys() - FUNCTIONS.keys()):
+    for _, name in sorted(there.keys() - expected.keys()):
         yield name, "is in the database and should not be"
-    for name in FUNCTIONS:
-        if name not in found:
+    for (table, name), trigger in expected.items():
+        if (table, name) not in there:
             continue
-        table, enabled, source, told = found[name]
-        when, how = TRIGGERS[name]
-        as_made = f"CREATE TRIGGER {name} {when} ON {schema}.entry {how} "
+        enabled, function, told = there[table, name]
+        as_made = f"CREATE TRIGGER {name} {trigger.when} ON {schema}.{table} {trigger.how} "
         if enabled not in ("O", "A"):
             yield name, "is a trigger that was switched off"
-        if (
-            table != "entry"
-            or source != functions[name]
-            or not _loosely(told).startswith(_loosely(as_made))
-        ):
+        if function != trigger.function or not _loosely(told).startswith(_loosely(as_made)):
             yield name, "is defined differently than this program defines it"
+
+
+_FUNCTIONS_THERE = """
+SELECT p.proname, p.prosrc,
+  p.proconfig IS NOT DISTINCT FROM
+    ARRAY['search_path=pg_catalog, pg_temp', 'standard_conforming_strings=on'] AND NOT p.prosecdef
+FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
+WHERE p.pronamespace = to_regnamespace(%s)
+ORDER BY p.oid"""
+"""Functions by name, what they do, and whether they look names up where ours do, with the caller's rights."""
 
 
 def _loosely(text: str) -> str:
     return " ".join(text.upper().replace('"', "").split())
+
+
+_NOT_OURS = """
+WITH ours AS (
+  SELECT * FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s)
+)
+SELECT relname::text, 'is in the database and should not be' FROM ours WHERE relkind IN ('S', 'c')
+UNION ALL
+SELECT relname::text, 'does not survive a crash of the server: it is not logged'
+FROM ours WHERE relkind = 'r' AND relpersistence <> 'p'
+UNION ALL
+SELECT relname::text, 'hides rows from some users (row security)' FROM ours WHERE relrowsecurity
+UNION ALL
+SELECT polname::text, 'is a policy of row security, and should not be there'
+FROM pg_policy JOIN ours ON ours.oid = polrelid
+UNION ALL
+SELECT rulename::text, 'is a rule of ' || relname || ', and should not be there'
+FROM pg_rewrite JOIN ours ON ours.oid = ev_class
+UNION ALL
+SELECT conname::text, 'is a constraint of ' || relname || ', and should not be there'
+FROM pg_constraint JOIN ours ON ours.oid = conrelid
+WHERE NOT (contype = 'p' AND conname = relname || '_pkey' OR contype = 'n'
+           OR relname = 'head' AND conname = 'head_held_check'
+           AND pg_get_constraintdef(pg_constraint.oid) = 'CHECK (held)')
+UNION ALL
+SELECT relname || '.' || attname, 'is given a value by the server, and should not be'
+FROM pg_attribute JOIN ours ON ours.oid = attrelid
+WHERE attnum > 0 AND NOT attisdropped AND relkind = 'r' AND (atthasdef OR attidentity <> '')
+UNION ALL
+SELECT relname::text, 'takes rows from another table, or gives it its own'
+FROM ours WHERE EXISTS (SELECT FROM pg_inherits WHERE ours.oid IN (inhrelid, inhparent))
+UNION ALL
+SELECT typname::text, 'is a type, and should not be there' FROM pg_type
+WHERE typnamespace = to_regnamespace(%(schema)s) AND typrelid = 0
+AND NOT EXISTS (SELECT FROM pg_type AS held WHERE held.typarray = pg_type.oid AND held.typrelid <> 0)
+UNION ALL
+SELECT oprname::text, 'is an operator, and should not be there' FROM pg_operator
+WHERE oprnamespace = to_regnamespace(%(schema)s)
+ORDER BY 1, 2"""
+"""What a schema may hold besides tables, indexes, triggers and functions, and a ledger's does not."""

@@ -1,0 +1,70 @@
+"""The form of each field as the log's format has it: what its specification tables, and a server checks.
+
+A form is ``text``, ``name``, ``key``, ``target``, ``date``, ``decimal``, ``map``, ``word``, ``language``,
+``address``, ``item``, ``sha256``, ``media type``, ``formula``, the name of a part, a tuple of the texts that
+it may be, or a list of one of these: ``list of key``.
+"""
+
+from __future__ import annotations
+
+from claimledger.records.base import Part, Record
+from claimledger.records.citation import Citation
+from claimledger.records.figure import Figure
+from claimledger.records.kinds import KINDS, Field, fields_of
+
+Form = str | tuple[str, ...]
+
+PARTS: dict[str, type[Part]] = {"figure": Figure, "citation": Citation}
+"""The parts of records, by the name that their form has."""
+
+_OF_ITS_OWN = {
+    "sha256": "sha256",
+    "media_type": "media type",
+    "wikidata": "item",
+    "language": "language",
+    "url": "address",
+    "archive_url": "address",
+    "of": "word",
+    "formula": "formula",
+}
+"""Fields whose form no type tells: a function checks it."""
+
+
+def form_of(field: Field, model: type[Record | Part]) -> Form:
+    """Return the form of a field of a record or of a part."""
+    if field.choices:
+        return field.choices
+    if field.part:
+        return f"list of {field.part.__name__.lower()}"
+    if field.points_to:
+        return "list of key" if field.form == "texts" else "key"
+    if field.form in ("date", "decimal", "target", "map"):
+        return field.form
+    if field.name in _OF_ITS_OWN:
+        return _OF_ITS_OWN[field.name]
+    declared = model.__annotations__.get(field.attribute) or Record.__annotations__[field.attribute]
+    form = "name" if "Name" in str(declared) else "text"
+    return f"list of {form}" if field.form == "texts" else form
+
+
+def forms_of(model: type[Record | Part], *, required: bool) -> dict[str, Form]:
+    """Return the forms of the fields that a record or part must have, or of those that it may have."""
+    return {
+        field.name: form_of(field, model)
+        for field in fields_of(model)
+        if field.required == required and field.name != "key"
+    }
+
+
+def shapes() -> dict[str, dict[str, object]]:
+    """Return of each kind and part the fields it must have, the forms of all, its letter and fixed fields."""
+    models: dict[str, type[Record | Part]] = {**KINDS, **PARTS}
+    return {
+        name: {
+            "needed": list(forms_of(model, required=True)),
+            "fields": forms_of(model, required=True) | forms_of(model, required=False),
+            "letter": getattr(model, "letter", ""),
+            "fixed": list(getattr(model, "fixed", ())),
+        }
+        for name, model in models.items()
+    }
