@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from claimledger.errors import (
         BadInput,
         ClaimledgerError,
+        ClockInDoubt,
         Conflict,
         NotFound,
         Problem,
@@ -39,8 +40,8 @@ _HOMES = {
     "claimledger.disputes.graph": ("graph_of",),
     "claimledger.disputes.standing": ("Answers",),
     "claimledger.errors": (
-        "BadInput", "ClaimledgerError", "Conflict", "NotFound", "Problem", "Refused", "StoreError",
-        "Unreadable",
+        "BadInput", "ClaimledgerError", "ClockInDoubt", "Conflict", "NotFound", "Problem", "Refused",
+        "StoreError", "Unreadable",
     ),
     "claimledger.intake.case_files": ("read_files",),
     "claimledger.ledger": (
@@ -59,6 +60,7 @@ __all__ = [
     "BadInput",
     "Change",
     "ClaimledgerError",
+    "ClockInDoubt",
     "Conflict",
     "Date",
     "Event",

@@ -94,6 +94,10 @@ class Refused(ClaimledgerError):
     """A write the ledger's rules do not allow; says which rule and what would be right."""
 
 
+class ClockInDoubt(Refused):
+    """A write by a clock that is far from the time of the last entry; ``clock_is_right`` lets it go on."""
+
+
 class Conflict(Refused):
     """Two writes about one record differ; names the fields and both values."""
 

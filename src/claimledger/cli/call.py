@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from claimledger.disputes.graph import Graph
     from claimledger.disputes.standing import Answers
     from claimledger.ledger import Ledger
+
+
+Options = TypeVar("Options", bound=Callable[..., Any])
+"""A function that becomes a command, with its options."""
 
 
 class UsageMistake(ClaimledgerError):
@@ -70,6 +74,9 @@ class Call:
         self.json = False
         self.as_of: str | None = None
         self.known_at: str | None = None
+        self.clock_is_right = False
+        """Whether ``--clock-is-right`` was given: a write goes on by a clock that is in doubt."""
+
         self._ledger: str | None = None
         self.known: int | None = None
         """The entry that ``--known-at`` means, once a ledger is open."""
@@ -102,7 +109,8 @@ class Call:
 
         if self.as_of or self.known_at:
             raise UsageMistake("--as-of and --known-at are for questions; a write is made now")
-        with Ledger.open(self.path, writable=True) as ledger:
+        trusted = self.clock_is_right
+        with Ledger.open(self.path, writable=True, clock_is_right=trusted) as ledger:
             yield ledger
 
     @property
@@ -149,7 +157,10 @@ class Call:
 def recorder(by: str | None, ledger: Ledger) -> str:
     """Return whose name a write bears: the server's user where it decides, else the first of
     --by, CLAIMLEDGER_BY, git's user, the login name.
+
+    A write that its clock would have refused is refused here, before anything is asked.
     """
+    ledger.see_clock()
     if user := ledger.writes_as:
         if by and by != user:
             raise UsageMistake(
@@ -178,8 +189,27 @@ def _login() -> str:
         raise UsageMistake("whose name should this bear? give --by or set CLAIMLEDGER_BY") from None
 
 
-by_option = click.option(
-    "--by", metavar="NAME", help="Who records it.  [CLAIMLEDGER_BY, git, login]"
+def by_option(command: Options) -> Options:
+    """Add what every command that records takes: whose name it bears, and that its clock is right."""
+    named = click.option(
+        "--by", metavar="NAME", help="Who records it.  [CLAIMLEDGER_BY, git, login]"
+    )
+    return named(clock_option(command))
+
+
+def _trust(ctx: click.Context, _: click.Parameter, given: bool) -> None:
+    call = ctx.find_object(Call)
+    if call is not None:
+        call.clock_is_right = given
+
+
+clock_option = click.option(
+    "--clock-is-right",
+    is_flag=True,
+    envvar="CLAIMLEDGER_CLOCK_IS_RIGHT",
+    expose_value=False,
+    callback=_trust,
+    help="Write although the last entry's date and this clock are far apart.",
 )
 reason_option = click.option(
     "--reason", metavar="TEXT", required=True, help="Why; kept in the log."

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from claimledger.cli.call import Call, Command, UsageMistake, complete_key, recorder
+from claimledger.cli.call import Call, Command, UsageMistake, clock_option, complete_key, recorder
 from claimledger.cli.output import answer, count, say, table
 
 
@@ -34,6 +34,7 @@ from claimledger.cli.output import answer, count, say, table
 @click.option("--source", metavar="KEY", help="With --record: where the count is printed.")
 @click.option("--statement", metavar="TEXT", help="With --record.  [what was counted]")
 @click.option("--key", metavar="KEY", help="With --record.  [tally-WHAT-SUBJECT]")
+@clock_option
 @click.option(
     "--recorder", metavar="NAME", help="With --record: whose name it bears, as elsewhere --by."
 )

@@ -22,6 +22,7 @@ __all__ = [
     "FORMAT",
     "LAYOUT",
     "Change",
+    "DatedAhead",
     "Entry",
     "Event",
     "Faulty",

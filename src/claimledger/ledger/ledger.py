@@ -13,10 +13,13 @@ from typing import Any, Self
 
 from claimledger.errors import Refused, StoreError
 from claimledger.ledger import log
+from claimledger.ledger.clock import earliest_in_doubt, see_clock
 from claimledger.ledger.head import Head
 from claimledger.ledger.log_replay import first_unlawful
 from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.questions import Questions
+from claimledger.ledger.reading import clocks
+from claimledger.ledger.reading.clocks import DatedAhead
 from claimledger.ledger.store.address import Where
 from claimledger.ledger.store.base import Found, Overtaken, Store
 from claimledger.ledger.store.opening import arriving, new_store, open_store
@@ -35,10 +38,18 @@ class Ledger(Questions):
     changes the file. Every write is one transaction: whole or absent, log and views together.
     """
 
-    def __init__(self, store: Store, *, clock: Clock = log.now, salts: Salts = os.urandom) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock = log.now,
+        salts: Salts = os.urandom,
+        clock_is_right: bool = False,
+    ) -> None:
         super().__init__(store)
         self._clock = clock
         self._salts = salts
+        self._clock_is_right = clock_is_right
 
     @classmethod
     def create(cls, where: Where, *, clock: Clock = log.now, salts: Salts = os.urandom) -> Self:
@@ -56,14 +67,18 @@ class Ledger(Questions):
         writable: bool = False,
         clock: Clock = log.now,
         salts: Salts = os.urandom,
+        clock_is_right: bool = False,
     ) -> Self:
         """Open a ledger; raise :class:`StoreError` where the file is none that can be used so.
+
+        A write raises :class:`ClockInDoubt` where the clock is more than a day behind the last entry, or
+        more than ten years ahead of it; ``clock_is_right`` lets it go on.
 
         The views of one that an older version wrote are made anew: in the file where it is opened for
         writing, else in memory.
         """
         store = open_store(where, writable=writable)
-        ledger = cls(store, clock=clock, salts=salts)
+        ledger = cls(store, clock=clock, salts=salts, clock_is_right=clock_is_right)
         if store.outdated:
             ledger.rebuild()
         return ledger
@@ -249,7 +264,18 @@ class Ledger(Questions):
             raise StoreError("a write needs a name: who records it")
         if (user := self.writes_as) is not None and by != user:
             raise Refused(f"this server's user {user} writes under no other name, and not as {by}")
-        return Appender(self._store, by, self._clock, self._salts)
+        return Appender(
+            self._store, by, self._clock, self._salts, clock_is_right=self._clock_is_right
+        )
+
+    def see_clock(self) -> None:
+        """Raise :class:`ClockInDoubt` where a write would, before it is put together."""
+        if not self._clock_is_right:
+            see_clock(self._clock(), clocks.last_moment(self._store))
+
+    def dated_ahead(self) -> DatedAhead | None:
+        """Return the entries at the end of the log that are dated ahead of this clock, if there are any."""
+        return clocks.dated_ahead(self._store, earliest_in_doubt(self._clock()))
 
     def copy(self, path: Path) -> Ledger:
         """Copy the ledger as it stands into a new file, and open that for writing."""

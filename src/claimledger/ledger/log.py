@@ -126,7 +126,7 @@ def header_of(recorded_at: str, digest: str) -> bytes:
 
 def timestamp(moment: datetime) -> str:
     """Return a moment as the log writes it: RFC 3339 in UTC, with microseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def now() -> datetime:

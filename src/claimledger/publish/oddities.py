@@ -25,6 +25,7 @@ MANY = 5
 """Claims on one origin from which on it is told that it carries many."""
 
 KINDS: dict[str, tuple[Severity, str]] = {
+    "wrong clock": ("grave", "entries are dated ahead of this machine's clock"),
     "circular": ("grave", FLAGS["circular"]),
     "anachronism": ("grave", FLAGS["anachronism"]),
     "at odds": ("grave", FLAGS["at odds"]),
@@ -98,12 +99,27 @@ class _Finder:
         self._as_of = as_of
 
     def all(self) -> Iterator[Oddity]:
+        yield from self._of_clock()
         yield from self._of_claims()
         yield from self._of_records()
         yield from self._of_sources()
         yield from self._of_loads()
         yield from self._of_reviews()
         yield from self._of_terms()
+
+    def _of_clock(self) -> Iterator[Oddity]:
+        """Yield the end of the log, where a clock that was ahead dated it: it stays so for good."""
+        ahead = self._ledger.dated_ahead()
+        if ahead is None:
+            return
+        after = ahead.last - ahead.first
+        more = f" and the {after:,} after it are" if after else " is"
+        told = (
+            f"entry {ahead.first}{more} dated {ahead.moment[:10]} or later: the clock that wrote it, or "
+            "this one, is wrong; a claim there without a date of its own counts as known only from then"
+        )
+        mend = f'claimledger changes --since "#{ahead.first - 1}"'
+        yield self._made("wrong clock", f"#{ahead.first}", told, mend)
 
     def _made(self, kind: str, key: str, told: str, mend: str) -> Oddity:
         return Oddity(kind, KINDS[kind][0], key, told, mend)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, time
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Table, and_, func, or_, select
 
@@ -33,6 +34,32 @@ def size(store: Store) -> int:
     return store.value(_SIZE) or 0
 
 
+class DatedAhead(NamedTuple):
+    """The entries at the end of a log that are dated ahead of a clock."""
+
+    first: int
+    last: int
+    moment: str
+    """The time of the first."""
+
+
+def moment_at(store: Store, number: int) -> str:
+    """Return the time of an entry."""
+    return str(store.value(select(HISTORY.c.recorded_at).where(HISTORY.c.entry == number)) or "")
+
+
+def last_moment(store: Store) -> str:
+    """Return the time of the last entry, nothing where there is none."""
+    return moment_at(store, size(store))
+
+
+def dated_ahead(store: Store, since: str) -> DatedAhead | None:
+    """Return the entries dated later than a time, ``None`` where there is none."""
+    last = size(store)
+    before = entry_at(store, since)
+    return None if before == last else DatedAhead(before + 1, last, moment_at(store, before + 1))
+
+
 def entry_at(store: Store, when: str) -> int:
     """Return the last entry of a time: an entry number, a timestamp, or a day in any words.
 
@@ -56,7 +83,10 @@ def _moment(text: str) -> str:
     except ValueError:
         moment = None
     if moment is not None:
-        return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        try:
+            return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        except OverflowError:
+            raise Unreadable(f"{text!r} is, in UTC, outside the years 1 to 9999") from None
     try:
         day = Date.of(text).latest
         if day is None or not 1 <= day < 3_652_059:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from sqlalchemy import BLOB, REAL, Index, Integer, Table, Text
 from sqlalchemy.ext.compiler import compiles
 
+from claimledger.ledger.clock import AHEAD, BEHIND
 from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS, TRIGGERS
 from claimledger.ledger.tables import ENTRY, PENDING_SCRUB, VIEWS
@@ -69,7 +70,7 @@ The commit does not wait for the disk, which is waited for behind it: see ``Talk
 Each statement in it sees what others committed while the lock was waited for.
 """
 
-SEQUENCE = """
+SEQUENCE = f"""
 DECLARE
   held bigint; size bigint; level integer; node bytea; header text;
   numbers bigint[]; moved text[]; nodes bytea[];
@@ -77,13 +78,13 @@ BEGIN
   IF NOT alone THEN
     PERFORM set_config('synchronous_commit', 'off', true);
   END IF;
-  SELECT h.layout INTO STRICT held FROM {schema}.head AS h FOR NO KEY UPDATE;
-  SELECT coalesce(max(e.number), 0) INTO size FROM {schema}.entry AS e;
+  SELECT h.layout INTO STRICT held FROM {{schema}}.head AS h FOR NO KEY UPDATE;
+  SELECT coalesce(max(e.number), 0) INTO size FROM {{schema}}.entry AS e;
   IF held <> layout
-    OR EXISTS (SELECT FROM {schema}.history AS h WHERE h.key = ANY (unused))
+    OR EXISTS (SELECT FROM {{schema}}.history AS h WHERE h.key = ANY (unused))
     OR EXISTS (
       SELECT FROM unnest(kinds, keys) AS a (kind, key) WHERE NOT EXISTS (
-        SELECT FROM {schema}.history AS h WHERE h.key = a.key AND h.kind = a.kind
+        SELECT FROM {{schema}}.history AS h WHERE h.key = a.key AND h.kind = a.kind
         AND h.until IS NULL AND h.action IN ('record', 'amend')
       )
     ) THEN
@@ -91,8 +92,14 @@ BEGIN
   END IF;
   shift := size;
   SELECT greatest(moment, e.header::json ->> 'recorded_at' COLLATE "C") INTO later
-  FROM {schema}.entry AS e WHERE e.number = size;
+  FROM {{schema}}.entry AS e WHERE e.number = size;
   later := coalesce(later, moment);
+  -- A clock in doubt is told by the program, which then asks first: see `see_clock`.
+  IF later::timestamptz - moment::timestamptz > interval '{BEHIND.days} days' OR moment::timestamptz - (
+    SELECT (e.header::json ->> 'recorded_at')::timestamptz FROM {{schema}}.entry AS e WHERE e.number = size
+  ) > interval '{AHEAD.days} days' THEN
+    RAISE EXCEPTION 'a clock is in doubt' USING ERRCODE = 'serialization_failure';
+  END IF;
   FOR place IN 1 .. cardinality(headers) LOOP
     size := size + 1;
     header := replace(headers[place], moment, later);
@@ -105,13 +112,13 @@ BEGIN
       held := size - (1::bigint << level);
       node := sha256('\\x01'::bytea || CASE
         WHEN held > shift THEN substr(nodes[held - shift], level * 32 + 1, 32)
-        ELSE (SELECT substr(e.nodes, level * 32 + 1, 32) FROM {schema}.entry AS e WHERE e.number = held)
+        ELSE (SELECT substr(e.nodes, level * 32 + 1, 32) FROM {{schema}}.entry AS e WHERE e.number = held)
       END || node);
       nodes[place] := nodes[place] || node;
       level := level + 1;
     END LOOP;
   END LOOP;
-  INSERT INTO {schema}.entry SELECT * FROM unnest(numbers, moved, payloads, salts, nodes);
+  INSERT INTO {{schema}}.entry SELECT * FROM unnest(numbers, moved, payloads, salts, nodes);
 END"""
 """Adds new records' entries to the log, where what they depend on is so: see ``Assumed``.
 

@@ -17,6 +17,7 @@ from sqlalchemy import Table, bindparam, exists, func, select
 from claimledger.errors import Refused
 from claimledger.ledger import log, tree
 from claimledger.ledger.canonical import parse
+from claimledger.ledger.clock import see_clock
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import (
     Json,
@@ -47,7 +48,13 @@ class Appender:
     """Adds entries within one transaction. ``flush`` before anything reads what was added."""
 
     def __init__(
-        self, store: Store, by: str, clock: Clock = log.now, salts: Salts = os.urandom
+        self,
+        store: Store,
+        by: str,
+        clock: Clock = log.now,
+        salts: Salts = os.urandom,
+        *,
+        clock_is_right: bool = False,
     ) -> None:
         _see("who records", by)
         self._store = store
@@ -57,7 +64,10 @@ class Appender:
         self.number = tail.size
         self._frontier = None if tail.peaks is None else tree.Frontier(tail.size, tail.peaks)
         last = "" if tail.header is None else moment_of(tail.header)
-        self.recorded_at = max(log.timestamp(clock()), last)
+        now = clock()
+        if not clock_is_right:
+            see_clock(now, last)
+        self.recorded_at = max(log.timestamp(now), last)
         self._entries: list[tuple[Any, ...]] = []
         self._rows: Rows = defaultdict(list)
         self._ends: Ends = defaultdict(list)

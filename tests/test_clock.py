@@ -1,0 +1,153 @@
+"""A clock that cannot be right is told before anything is written, and what one once wrote is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from claimledger.disputes.graph import graph_of
+from claimledger.disputes.standing import Answers
+from claimledger.errors import ClockInDoubt, Unreadable
+from claimledger.ledger import Ledger, Where
+from claimledger.publish.oddities import oddities
+from conftest import Called
+from small_cases import case, record
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+WRONG = datetime(2099, 11, 26, 12, tzinfo=UTC)
+
+
+def by(where: Where, moment: datetime, *, trusted: bool = False) -> Ledger:
+    """Open a ledger for writing by a clock that says so."""
+    return Ledger.open(where, writable=True, clock=lambda: moment, clock_is_right=trusted)
+
+
+@pytest.fixture
+def begun(path: Where) -> Where:
+    """A ledger with a claim and a withdrawn party, written now."""
+    with Ledger.create(path, clock=lambda: NOW) as ledger:
+        record(ledger, case(["a: one"]))
+        record(ledger, [{"kind": "party", "key": "gone", "name": "Gone"}])
+        ledger.withdraw("party", "gone", by="Tester", reason="r")
+    return path
+
+
+WRITES: dict[str, Callable[[Ledger], object]] = {
+    "record": lambda ledger: record(ledger, [{"kind": "party", "key": "new", "name": "New"}]),
+    "record numbered": lambda ledger: record(ledger, [{"kind": "party", "name": "New"}]),
+    "amend": lambda ledger: ledger.amend("claim", "a", {"note": "n"}, by="Tester", reason="r"),
+    "withdraw": lambda ledger: ledger.withdraw("claim", "a", by="Tester", reason="r"),
+    "redact": lambda ledger: ledger.redact("party", "gone", by="Tester", reason="r"),
+}
+
+
+@pytest.mark.parametrize("name", list(WRITES))
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        (WRONG, "2099-11-26 12:00 UTC: more than ten years later"),
+        (NOW - timedelta(days=1, seconds=1), "one of the two is wrong"),
+        (NOW + timedelta(days=3653, seconds=1), "more than ten years later"),
+    ],
+)
+def test_a_write_by_a_clock_in_doubt_needs_a_word(
+    name: str, moment: datetime, told: str, begun: Where
+) -> None:
+    with by(begun, moment) as ledger:
+        before = ledger.head()
+        with pytest.raises(ClockInDoubt, match=told):
+            WRITES[name](ledger)
+        with pytest.raises(ClockInDoubt, match=told):
+            ledger.see_clock()
+        assert ledger.head() == before
+    with by(begun, moment, trusted=True) as ledger:
+        WRITES[name](ledger)
+        assert ledger.head().size == before.size + 1
+        assert ledger.verify().clean
+
+
+@pytest.mark.parametrize("name", list(WRITES))
+@pytest.mark.parametrize("moment", [NOW - timedelta(days=1), NOW, NOW + timedelta(days=3653)])
+def test_a_clock_that_can_be_right_needs_none(name: str, moment: datetime, begun: Where) -> None:
+    with by(begun, moment) as ledger:
+        before = ledger.head().size
+        WRITES[name](ledger)
+        assert ledger.head().size == before + 1
+
+
+def mends(ledger: Ledger) -> list[str]:
+    answers = Answers(graph_of(ledger.whole()))
+    return [one.mend for one in oddities(ledger, answers, answers.graph.claims)]
+
+
+def found(ledger: Ledger) -> list[tuple[str, str]]:
+    answers = Answers(graph_of(ledger.whole()))
+    odd = oddities(ledger, answers, answers.graph.claims)
+    return [(one.key, one.told) for one in odd if one.kind == "wrong clock"]
+
+
+def test_what_a_wrong_clock_wrote_is_named(begun: Where) -> None:
+    with by(begun, NOW) as ledger:
+        size = ledger.head().size
+        assert found(ledger) == []
+    with by(begun, WRONG, trusted=True) as ledger:
+        record(ledger, [{"kind": "party", "name": "New"}])
+        assert found(ledger) == []  # to this clock, which may be the right one, nothing is ahead
+    with by(begun, NOW) as ledger:
+        ((key, told),) = found(ledger)
+        assert (key, f"entry {size + 1} is dated 2099-11-26" in told) == (f"#{size + 1}", True)
+    with by(begun, NOW, trusted=True) as ledger:
+        record(ledger, [{"kind": "party", "name": "Newer"}])
+        assert f'claimledger changes --since "#{size}"' in mends(ledger)
+        ((key, told),) = found(ledger)
+        assert key == f"#{size + 1}"
+        assert f"entry {size + 1} and the 1 after it are dated 2099-11-26" in told
+
+
+def test_a_command_tells_before_it_asks_anything(
+    begun: Where, call: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with by(begun, WRONG, trusted=True) as ledger:
+        record(ledger, [{"kind": "party", "name": "New"}])
+        before = ledger.head()
+    amend = ("amend", "a", "--set", "note=n", "--reason", "r")
+    for words in (("record",), ("import", "-"), amend, ("party", "add", "Mill")):
+        told = call(*words, text="[]")
+        assert "dated 2099-11-26 12:00 UTC" in told.stderr
+        assert "--clock-is-right" in told.stderr
+        assert (told.stdout, told.returncode) == ("", 1)
+    with Ledger.open(begun) as ledger:
+        assert ledger.head() == before
+    assert call(*amend, "--clock-is-right").returncode == 0
+    monkeypatch.setenv("CLAIMLEDGER_CLOCK_IS_RIGHT", "1")
+    assert call(*amend[:3], "note=m", *amend[4:]).returncode == 0
+    with Ledger.open(begun) as ledger:
+        assert ledger.head().size == before.size + 2
+    assert "wrong clock" in call("flags").stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"],
+)
+def test_a_moment_outside_the_calendar_is_told(text: str, begun: Where) -> None:
+    with (
+        Ledger.open(begun) as ledger,
+        pytest.raises(Unreadable, match="outside the years 1 to 9999"),
+    ):
+        ledger.entry_at(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("0001-01-01T00:00:00Z", False),
+        ("0999-12-31T00:00:00Z", False),  # sorted as a number of four digits, before 2026
+        ("9999-12-31T23:59:59Z", True),
+    ],
+)
+def test_any_year_is_before_or_after(text: str, whole: bool, begun: Where) -> None:
+    with Ledger.open(begun) as ledger:
+        assert ledger.entry_at(text) == (ledger.head().size if whole else 0)
