@@ -26,6 +26,10 @@ HOSTILE = [
     "a\nb\r\nc\td\x0be\x0cf\x85g\u2028h\u2029i",
     "\x9b31mC1\x9b0m\x90q\x9c",
     "\\\"; DROP TABLE entry; -- \\N \\l %s $1 :x",
+    "AT&T & <b> &amp; 1. 2) # -",
+    "water\ufffemills\uffff\ufdd0\U0001ffff\U0010fffe",
+    "\u3000=1+1",
+    "\u2003\t\uff0b1",
     "]]></text></svg><svg onload=alert(1)>",
 ]  # fmt: skip
 

@@ -19,10 +19,16 @@ _CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _BIDI = "\u202a-\u202e\u2066-\u2069"
 _MARKS = "\u200b\u200e\u200f\u061c\ufeff\ufff9-\ufffb"
 _LONE = "\ud800-\udfff"
-_HIDDEN = re.compile(f"[{_CONTROL}{_BIDI}{_MARKS}{_LONE}]")
-_HIDDEN_IN_JSON = re.compile(
-    f"[\x7f-\x9f\u2028\u2029{_BIDI}{_MARKS}{_LONE}]"
-)  # the rest JSON escapes
+_NONCHARACTERS = "\ufdd0-\ufdef\ufffe\uffff"
+"""Never characters, and some of them not allowed in XML (XML 1.0, production 2)."""
+
+_NONE_BEYOND = "".join(
+    chr(plane * 0x10000 + last) for plane in range(1, 17) for last in (0xFFFE, 0xFFFF)
+)
+_HIDDEN = re.compile(f"[{_CONTROL}{_BIDI}{_MARKS}{_LONE}{_NONCHARACTERS}{_NONE_BEYOND}]")
+_HIDDEN_IN_JSON = re.compile(  # the rest JSON escapes
+    f"[\x7f-\x9f\u2028\u2029{_BIDI}{_MARKS}{_LONE}{_NONCHARACTERS}{_NONE_BEYOND}]"
+)
 _UNFIT_FOR_NAMES = re.compile(f"[{_CONTROL}{_BIDI}]")
 
 
@@ -37,14 +43,22 @@ def nfc(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    r"""Return the text with control and direction characters written out (``\n``, ``\u202e``)."""
+    r"""Return the text with what does not show as itself written out (``\n``, ``\u202e``, ``\uffff``).
+
+    These are control and direction characters, invisible marks, and noncharacters.
+    """
     return _HIDDEN.sub(_escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:
     sign = match.group()
     short = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(sign)
-    return short or (f"\\x{ord(sign):02x}" if ord(sign) < 256 else f"\\u{ord(sign):04x}")
+    if short:
+        return short
+    number = ord(sign)
+    if number > 0xFFFF:
+        return f"\\U{number:08x}"
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
 
 
 def json_text(value: object, indent: int | None = 2) -> str:
@@ -54,7 +68,7 @@ def json_text(value: object, indent: int | None = 2) -> str:
     """
     compact = (",", ":") if indent is None else None
     written = json.dumps(value, ensure_ascii=False, indent=indent, separators=compact)
-    return _HIDDEN_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", written)
+    return _HIDDEN_IN_JSON.sub(lambda match: json.dumps(match.group())[1:-1], written)
 
 
 def not_unicode(text: str) -> str:

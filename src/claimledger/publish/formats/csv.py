@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 
 from claimledger.publish.report import Against, Report, Section
 from claimledger.records.text import visible
@@ -74,8 +75,5 @@ def _against(one: Against) -> list[str]:
 def safe(cell: str) -> str:
     """Return a cell that no spreadsheet takes for a formula, control characters written out."""
     shown = visible(cell)
-    return (
-        "'" + shown
-        if shown.lstrip(" \u00a0\ufeff")[:1] in "=+-@|%＝＋－＠" and shown.strip()
-        else shown
-    )
+    first = unicodedata.normalize("NFKC", shown.lstrip()[:1])
+    return f"'{shown}" if first and first in "=+-@|%" else shown

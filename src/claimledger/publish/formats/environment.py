@@ -7,7 +7,9 @@ addresses become links.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from functools import lru_cache
+from hashlib import sha256
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -27,7 +29,31 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"said": _said, "address": _address, "number": _number}
+    environment.globals |= {"policy": _policy}
     return environment
+
+
+def script(name: str) -> Markup:
+    """Return a script of ours, to be put into a page as it is."""
+    loader = environment().loader
+    assert loader is not None
+    text = loader.get_source(environment(), name)[0]
+    return Markup(text.replace("\r\n", "\n"))  # as a browser reads it, before it takes the hash
+
+
+def _policy(script: str = "") -> Markup:
+    """Return what a browser may do with a page: show it, and run this one script, by its hash.
+
+    It loads nothing, sends nothing, and runs no other script, whatever a text in it should manage to be
+    (Content Security Policy Level 3).
+    """
+    allowed = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "img-src data:"]
+    allowed.append("style-src 'unsafe-inline'")
+    if script:
+        digest = b64encode(sha256(script.encode()).digest()).decode()
+        allowed.append(f"script-src 'sha256-{digest}'")
+    content = "; ".join(allowed)
+    return Markup(f'<meta http-equiv="Content-Security-Policy" content="{content}">')
 
 
 def _said(text: str) -> Markup:

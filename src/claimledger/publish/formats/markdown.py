@@ -10,12 +10,18 @@ from claimledger.publish.claims import Said
 from claimledger.publish.report import Against, Report, Section
 from claimledger.records.text import visible
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&$^=:@])")
+_SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~&$^=:@]")
+_AS_ENTITY = {"&": "&amp;", "<": "&lt;"}
+"""What programs that let HTML through would take for it, with a backslash before it too."""
 
 
 def safe(text: str) -> str:
     """Return a text that means itself in Markdown."""
-    return _SPECIAL.sub(r"\\\1", visible(text)).replace("&", "&amp;").replace("<", "&lt;")
+    return _SPECIAL.sub(_escaped, visible(text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return _AS_ENTITY.get(match[0]) or f"\\{match[0]}"
 
 
 def report(value: Report) -> str:

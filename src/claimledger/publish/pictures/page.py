@@ -7,7 +7,7 @@ from base64 import b64encode
 
 from markupsafe import Markup
 
-from claimledger.publish.formats.environment import environment
+from claimledger.publish.formats.environment import environment, script
 from claimledger.publish.pictures.scene import Scene
 from claimledger.publish.pictures.svg import graph_svg
 from claimledger.publish.pictures.timeline import Timeline, in_words, timeline_svg
@@ -39,6 +39,7 @@ def graph_page(scene: Scene) -> str:
             boxes=scene.boxes,
             lines=scene.lines,
             data=Markup(data),
+            script=script("graph.js"),
         )
     )
 
