@@ -157,10 +157,11 @@ def newer(ledger: Ledger, where: Where, payloads: list[dict[str, Any]], folder: 
     frontier = Frontier()
     for line in log:
         frontier.append(line["header"].encode())
+    moment = json.loads(log[-1]["header"])["recorded_at"]
     rows = []
     for number, payload in enumerate(payloads, size + 1):
         text, salt = canonical(payload), bytes(16)
-        header = header_of("2999-01-01T00:00:00.000000Z", digest_of(salt, text))
+        header = header_of(moment, digest_of(salt, text))
         frontier.append(header)
         rows.append({"number": number, "header": header.decode(), "payload": text.decode(),
                      "salt": "AAAAAAAAAAAAAAAAAAAAAA=="})  # fmt: skip

@@ -36,6 +36,9 @@ QUOTED = "hunter2%3A%26%25%2Fx"
         (f"postgres:///news?host=/run/pg&password={QUOTED}&user=ann&schema=desk",
          "postgresql://ann@/news?host=/run/pg&schema=desk"),
         ("postgresql://ann@[::1]:5432/news", "postgresql://ann@[::1]:5432/news"),
+        (f"postgresql+psycopg://ann:{QUOTED}@db/news", "postgresql://ann@db/news"),
+        (f" \nPostgreSQL+psycopg2://ann:{QUOTED}@db/news?schema=desk \n", "postgresql://ann@db/news?schema=desk"),
+        (f"POSTGRES://ann:{QUOTED}@db/news", "postgresql://ann@db/news"),
     ],
 )  # fmt: skip
 def test_an_address_is_told_without_its_password(given: str, told: str) -> None:
@@ -51,6 +54,76 @@ def test_an_address_is_told_without_its_password(given: str, told: str) -> None:
 def test_an_address_that_is_no_unicode_is_refused(text: str) -> None:
     with pytest.raises(StoreError, match="is not the address of a database"):
         Ledger.open(text)
+
+
+NOT_UNDERSTOOD = (
+    "host=db user=ann password=hunter2 dbname=news",
+    "user=ann  password = 'hun\\'ter2 ter2' host=db",
+    "HOST=db PASSWORD=hunter2",
+    "  password=hunter2",
+    "postgresql:/ann:hunter2@db/news",
+    "postgresql:ann:hunter2@db",
+    "postgresql+psycopg:/ann:hunter2@db/news",
+    "jdbc:postgresql://db/news?user=ann&password=hunter2",
+    "mysql://ann:hunter2@db/news",
+    "https://ann:hunter2@db/news",
+    "cockroachdb+psycopg://ann:hunter2@db/news",
+)
+
+
+@pytest.mark.parametrize("text", NOT_UNDERSTOOD)
+def test_no_spelling_of_an_address_is_taken_for_a_file(
+    text: str, call: Callable[..., Any], tmp_path: Path
+) -> None:
+    with pytest.raises(StoreError, match="is not an address that is understood") as told:
+        Ledger.open(text)
+    assert "ter2" not in str(told.value)
+    for words in (["stats"], ["init"], ["move", text, "x.db"], ["salvage", text], ["import", "-"]):
+        done = call("--ledger", text, *words, text="[]")
+        assert done.returncode == 1
+        assert "ter2" not in done.stderr + done.stdout
+    assert not [file for file in tmp_path.rglob("*") if "ter2" in str(file)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://ann:hunter2@db/news",
+        "postgresql+psycopg://ann:hun/ter2@db/x/y",
+        *NOT_UNDERSTOOD,
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_no_message_about_a_file_shows_a_password(
+    text: str,
+    more: tuple[str, ...],
+    ledger: Ledger,
+    path: Where,
+    call: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    record(ledger, case(["a: one"]))
+    for words in (
+        ["import", text],
+        ["restore", text, "x.db"],
+        ["restore", "x.jsonl", text],
+        ["report", "-o", text],
+        ["export", f"--output={text}"],
+        ["graph", "a", "-o", text],
+        ["backup", text],
+        ["backup", "--since", "1", text],
+        ["timeline", "-o", text],
+        ["audit", "a", "-o", text],
+        ["show", text],
+        ["list", "--subject", text],
+        ["verify", "--at", text],
+        ["nothing", text],
+        [text],
+        ["salvage", text],
+    ):
+        done = call("--ledger", str(path), *words, *more)
+        assert "Traceback" not in done.stderr
+        assert "ter2" not in done.stderr + done.stdout, (words, done.stderr)
 
 
 @pytest.mark.parametrize(

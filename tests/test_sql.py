@@ -40,7 +40,7 @@ OUR_OWN = {
     "', '.join(cells)", "', '.join(parts)",
     # what functions of ours take and do, and lists of places
     "given", "returns", "placed(schema, body)", "quoted(self._schema)", "trigger.when", "trigger.how",
-    "trigger.function", "quoted(trigger.table)", "table", "', '.join(given)",
+    "trigger.function", "quoted(trigger.table)", "table", "BEHIND.days", "AHEAD.days", "', '.join(given)",
     "patience",
     "_into(table)", "_moved(table)", "_values(table, rows, number)",
 }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from claimledger.cli.call import Call, Command, UsageMistake, complete_key
+from claimledger.cli.call import Call, Command, UsageMistake, complete_key, output_option
 from claimledger.cli.output import answer, cut, say
 from claimledger.publish.formats import AUDIT
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("what", required=False, metavar='[KEY|"54 stations"]', shell_complete=complete_key)
 @click.option("--figure", metavar="NUMBER", help="The claims that hold this number.")
 @click.option("--format", "form", type=click.Choice(list(AUDIT)), help="[text]")
-@click.option("-o", "--output", metavar="FILE", help="Where to write.  [standard output]")
+@output_option
 @click.pass_context
 def audit(
     ctx: click.Context, what: str | None, figure: str | None, form: str | None, output: str | None

@@ -216,6 +216,28 @@ reason_option = click.option(
 )
 
 
+class FileName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a file that is read or written; an address of a database is refused."""
+
+    name = "file"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Return the name; raise :class:`StoreError` where it is an address."""
+        from claimledger.ledger import file_of
+
+        file_of(value)
+        return value
+
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=FileName(),
+    metavar="FILE",
+    help="Where to write.  [standard output]",
+)
+
+
 def complete_key(ctx: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Complete a key from the ledger."""
     from claimledger.ledger import Ledger

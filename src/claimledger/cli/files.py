@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from claimledger.cli.call import Call, Command, UsageMistake, by_option, recorder
+from claimledger.cli.call import (
+    Call,
+    Command,
+    FileName,
+    UsageMistake,
+    by_option,
+    output_option,
+    recorder,
+)
 from claimledger.cli.output import Progress, answer, count, say
 
 if TYPE_CHECKING:
@@ -17,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command("import", cls=Command)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=FileName(), metavar="FILE...")
 @click.option("--check", is_flag=True, help="Check only; write nothing.")
 @click.option("--amend", is_flag=True, help="Amend records that differ from the ledger.")
 @click.option("--reason", metavar="TEXT", help="Why; kept in the log.")
@@ -83,7 +91,7 @@ def _counted(incoming: Iterator[Incoming]) -> Iterator[Incoming]:
 
 @click.command(cls=Command)
 @click.option("--log", is_flag=True, help="Write the log's entries instead of the current records.")
-@click.option("-o", "--output", metavar="FILE", help="Where to write.  [standard output]")
+@output_option
 @click.pass_obj
 def export(call: Call, log: bool, output: str | None) -> None:
     """Write records as JSON Lines, in an order in which they can be imported again."""

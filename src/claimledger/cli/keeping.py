@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from claimledger.cli.call import Call, Command, UsageMistake
+from claimledger.cli.call import Call, Command, FileName, UsageMistake
 from claimledger.cli.output import Progress, answer, count, say
 from claimledger.errors import Refused
 
@@ -42,7 +42,7 @@ def move(call: Call, source: str, target: str) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("path", metavar="FILE")
+@click.argument("path", type=FileName(), metavar="FILE")
 @click.option("--since", metavar="TIME", help="Only the entries after one: its number, or a time.")
 @click.pass_obj
 def backup(call: Call, path: str, since: str | None) -> None:
@@ -105,7 +105,7 @@ def _strands(paths: Sequence[str]) -> Iterator[list[Strand]]:
 
 
 @click.command(cls=Command)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=FileName(), metavar="FILE...")
 @click.pass_obj
 def restore(call: Call, files: tuple[str, ...]) -> None:
     """Make the ledger from a backup, proved first; then add the entries of `backup --since` files.

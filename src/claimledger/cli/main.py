@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -147,10 +150,12 @@ def main() -> None:
         click.echo("\nStopped; nothing was written.", err=True)
         status = 1
     except UsageMistake as error:
-        click.echo(f"claimledger: {error}", err=True)
+        click.echo(_without_passwords(f"claimledger: {error}"), err=True)
         status = 2
     except click.ClickException as error:
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        click.echo(_without_passwords(told.getvalue()), err=True, nl=False)
         status = error.exit_code
     except ClaimledgerError as error:
         _tell(error)
@@ -161,7 +166,7 @@ def main() -> None:
         status = 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"claimledger: {where}{error.strerror or error}", err=True)
+        click.echo(_without_passwords(f"claimledger: {where}{error.strerror or error}"), err=True)
         status = 1
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -180,6 +185,28 @@ def _see_arguments() -> None:
             raise UsageMistake(f"{name} {what}: {text!a}; write it in UTF-8")
 
 
+def _without_passwords(message: str) -> str:
+    """Return a message without a password that an argument held."""
+    given = [*sys.argv[1:], os.environ.get("CLAIMLEDGER_DB", "")]
+    given += [value for word in given if (value := word.partition("=")[2])]
+    if not any(":" in word or "=" in word for word in given):
+        return message
+    from claimledger.ledger import without_passwords  # costs what --help must not
+
+    return without_passwords(message, given)
+
+
+def _in_every_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a value as JSON has it, with every text in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: _in_every_text(inner, change) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_every_text(inner, change) for inner in value]
+    return value
+
+
 def _tell(error: ClaimledgerError) -> None:
     from claimledger.cli.output import printable, width
     from claimledger.publish.wrapping import wrapped
@@ -187,9 +214,11 @@ def _tell(error: ClaimledgerError) -> None:
     if "--json" in sys.argv[1:]:
         from claimledger.records.text import json_text
 
-        click.echo(json_text(error.as_json()), err=True)
+        click.echo(json_text(_in_every_text(error.as_json(), _without_passwords)), err=True)
         return
-    for number, line in enumerate(str(error).splitlines() or [type(error).__name__]):
+    for number, line in enumerate(
+        _without_passwords(str(error)).splitlines() or [type(error).__name__]
+    ):
         shown = printable(line if number else "claimledger: " + line)
         # In a pipe a problem stays on one line, for those who search it.
         for part in wrapped(shown, width(), 0, 2) if sys.stderr.isatty() else [shown]:

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from claimledger.cli.call import Call, Command, UsageMistake, complete_key
+from claimledger.cli.call import Call, Command, UsageMistake, complete_key, output_option
 
 if TYPE_CHECKING:
     from claimledger.disputes.standing import Answers
     from claimledger.ledger import Ledger
 
-output_option = click.option(
-    "-o", "--output", metavar="FILE", help="Where to write.  [standard output]"
-)
 subject_option = click.option(
     "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
 )

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from claimledger.cli.call import Call, Command, complete_key
+from claimledger.cli.call import Call, Command, complete_key, output_option
 from claimledger.publish.formats import REPORT
 
 
@@ -14,7 +14,7 @@ from claimledger.publish.formats import REPORT
 @click.option(
     "--format", "form", type=click.Choice(list(REPORT)), help="[markdown, or by -o's name]"
 )
-@click.option("-o", "--output", metavar="FILE", help="Where to write.  [standard output]")
+@output_option
 @click.option(
     "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
 )

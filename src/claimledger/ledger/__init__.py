@@ -10,7 +10,7 @@ from claimledger.ledger.log import FORMAT, Entry
 from claimledger.ledger.reading.history import Event
 from claimledger.ledger.reading.records import Held, Referrer
 from claimledger.ledger.reading.search import Match
-from claimledger.ledger.store.address import Where, shown
+from claimledger.ledger.store.address import Where, file_of, shown, without_passwords
 from claimledger.ledger.tables import LAYOUT
 from claimledger.ledger.verifying.verdict import Verdict
 from claimledger.ledger.writing.changing import Change
@@ -38,8 +38,10 @@ __all__ = [
     "Verdict",
     "Where",
     "entry_of",
+    "file_of",
     "line_of",
     "salvage",
     "shown",
     "survey",
+    "without_passwords",
 ]

@@ -8,15 +8,33 @@ is taken out of everything that is shown.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode
 
 from claimledger.errors import StoreError
 
-_SCHEMES = ("postgresql", "postgres")
+_OURS = re.compile(r"\s*postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
+"""How an address begins, also as SQLAlchemy spells it, with a driver."""
+
+_ADDRESS = re.compile(
+    r"\s*(?:[a-z][a-z0-9+.-]+:(?=//)|(?:jdbc:)?postgres(?:ql)?[+:])", re.IGNORECASE
+)
+"""How an address of whatever kind begins, and one of ours that is misspelled."""
+
+_KEYWORDS = re.compile(
+    r"(?:^|\s)(?:host|hostaddr|port|dbname|user|password|service)\s*=", re.IGNORECASE
+)
+"""What libpq takes instead of a URL: ``host=db user=ann password=…``."""
+
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,47}")
-_SECRET = ("password", "sslpassword")
+_UNDERSTOOD = (
+    "postgresql://user@host:port/database?schema=name, signs in it that mean something written as %40"
+)  # fmt: skip
+_SECRET = re.compile(
+    r"(\b(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^&#\s]*)", re.IGNORECASE | re.DOTALL
+)
 
 Where = str | Path
 """A file's path, or a database's address."""
@@ -24,7 +42,24 @@ Where = str | Path
 
 def is_database(where: Where) -> bool:
     """Whether this is the address of a database, and not the path of a file."""
-    return isinstance(where, str) and where.partition(":")[0].lower() in _SCHEMES and "://" in where
+    return isinstance(where, str) and _OURS.match(where) is not None
+
+
+def file_of(where: Where) -> Path:
+    """Return the path that a file has; raise :class:`StoreError` where it is an address."""
+    if is_database(where):
+        raise StoreError(
+            f"{shown(where)} is the address of a database; here a file's path is needed"
+        )
+    if isinstance(where, str) and _is_address(where):
+        raise StoreError(
+            f"{shown(where)} is not an address that is understood: it reads like {_UNDERSTOOD}"
+        )
+    return Path(where)
+
+
+def _is_address(text: str) -> bool:
+    return bool(_ADDRESS.match(text) or _KEYWORDS.search(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +77,21 @@ class Address:
         from psycopg import Error
         from psycopg.conninfo import conninfo_to_dict
 
-        base, _, query = text.partition("?")
+        base, _, query = _OURS.sub("postgresql://", text.rstrip(), count=1).partition("?")
         given = parse_qsl(query, keep_blank_values=True)
         schema = next((value for name, value in reversed(given) if name == "schema"), "public")
+        unfit = StoreError(
+            f"{shown(text)} is not the address of a database: it reads like {_UNDERSTOOD}"
+        )
         try:
             plain = urlencode([one for one in given if one[0] != "schema"], quote_via=quote)
             options = conninfo_to_dict(f"{base}?{plain}" if plain else base)
         except (Error, ValueError):  # its message holds the whole address
-            raise StoreError(
-                f"{shown(text)} is not the address of a database: what is understood is "
-                "postgresql://user@host:port/database?schema=name, signs in it that mean something "
-                "written as %40"
-            ) from None
+            raise unfit from None
+        # A password with a sign that ends it too early stands in what looks like a port or a name.
+        database = base.partition("://")[2].partition("/")[2]
+        if re.search("[@/:]", database) or re.search("[^0-9,]", str(options.get("port", ""))):
+            raise unfit
         if not _SCHEMA.fullmatch(schema):
             raise StoreError(
                 f"{shown(text)}: {schema!r} is no schema's name here; use small letters, digits and "
@@ -85,9 +123,19 @@ class Address:
 
 def shown(where: Where) -> str:
     """Return a path or an address as it may be shown: without a password."""
-    if not is_database(where):
-        return str(where)
     text = str(where)
+    if not isinstance(where, str) or not _is_address(text):
+        return text
     # From the first colon to the last @, whatever stands between: a password that was not quoted too.
-    text = re.sub(r"(?<=://)([^:]*):.*@", r"\1@", text, flags=re.DOTALL)
-    return re.sub(rf"((?:^|[?&])(?:{'|'.join(_SECRET)})=)[^&#]*", r"\1…", text, flags=re.IGNORECASE)
+    text = re.sub(r"^(\s*[\w+.-]+:/{0,2}[^:/]*):.*@", r"\1@", text, count=1, flags=re.DOTALL)
+    return _SECRET.sub(r"\1…", text)
+
+
+def without_passwords(message: str, given: Iterable[str]) -> str:
+    """Return a message in which no address that was given, nor a path made of one, shows a password."""
+    for text in filter(_is_address, given):
+        spelled = [text, *(str(path) for path in (Path(text), *Path(text).parents))]
+        for whole in sorted(spelled, key=len, reverse=True):
+            if (told := shown(whole)) != whole:
+                message = message.replace(whole, told).replace(repr(whole)[1:-1], told)
+    return message

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claimledger.errors import StoreError
-from claimledger.ledger.store.address import Address, Where, is_database
+from claimledger.ledger.store.address import Address, Where, file_of, is_database
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.damaged import Damaged
 
@@ -21,7 +20,7 @@ def new_store(where: Where) -> Store:
         return _postgresql().new(Address.of(str(where)))
     from claimledger.ledger.store.sqlite import SqliteStore
 
-    return SqliteStore.new(Path(where))
+    return SqliteStore.new(file_of(where))
 
 
 def arriving(where: Where, rights: int = 0o666) -> AbstractContextManager[Store]:
@@ -33,7 +32,7 @@ def arriving(where: Where, rights: int = 0o666) -> AbstractContextManager[Store]
         return _postgresql().arriving(Address.of(str(where)))
     from claimledger.ledger.store.sqlite import SqliteStore
 
-    return SqliteStore.arriving(Path(where), rights)
+    return SqliteStore.arriving(file_of(where), rights)
 
 
 def open_store(where: Where, *, writable: bool = False) -> Store:
@@ -42,7 +41,7 @@ def open_store(where: Where, *, writable: bool = False) -> Store:
         return _postgresql().open(Address.of(str(where)), writable=writable)
     from claimledger.ledger.store.sqlite import SqliteStore
 
-    return SqliteStore.open(Path(where), writable=writable)
+    return SqliteStore.open(file_of(where), writable=writable)
 
 
 def damaged_store(where: Where) -> Damaged:
@@ -54,7 +53,7 @@ def damaged_store(where: Where) -> Damaged:
         return DamagedServer(Address.of(str(where)))
     from claimledger.ledger.store.sqlite_damaged import DamagedFile
 
-    return DamagedFile(Path(where))
+    return DamagedFile(file_of(where))
 
 
 def _postgresql() -> type[PostgresStore]:
