@@ -77,6 +77,9 @@ class Call:
         self.clock_is_right = False
         """Whether ``--clock-is-right`` was given: a write goes on by a clock that is in doubt."""
 
+        self.done = False
+        """Whether something was recorded, or a ledger or file made: it stays, whatever happens next."""
+
         self._ledger: str | None = None
         self.known: int | None = None
         """The entry that ``--known-at`` means, once a ledger is open."""
@@ -111,7 +114,10 @@ class Call:
             raise UsageMistake("--as-of and --known-at are for questions; a write is made now")
         trusted = self.clock_is_right
         with Ledger.open(self.path, writable=True, clock_is_right=trusted) as ledger:
-            yield ledger
+            try:
+                yield ledger
+            finally:
+                self.done |= ledger.written
 
     @property
     def day(self) -> int | None:

@@ -16,6 +16,7 @@ def init(call: Call) -> None:
 
     with Ledger.create(call.path) as ledger:
         head = ledger.head()
+    call.done = True
     if call.json:
         answer({"ledger": shown(call.path), "size": head.size, "root": head.root.hex()})
     else:

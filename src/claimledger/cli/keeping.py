@@ -32,6 +32,7 @@ def move(call: Call, source: str, target: str) -> None:
 
     with Ledger.open(source) as ledger, ledger.reading():
         head = ledger.move(target, Progress("entries"))
+    call.done = True
     if call.json:
         answer(
             {"from": shown(source), "to": shown(target), "size": head.size, "root": head.root.hex()}
@@ -62,6 +63,7 @@ def backup(call: Call, path: str, since: str | None) -> None:
             head = ledger.head()
             written = head.size - first
             _write_strand(call, ledger, path, first)
+    call.done = True
     if call.json:
         answer({"to": path, "size": head.size, "root": head.root.hex(), "entries": written})
         return
@@ -126,6 +128,7 @@ def restore(call: Call, files: tuple[str, ...]) -> None:
                 raise Refused(f"{files[0]} is damaged: {verdict.faults[0]}; nothing was written")
             head = kept.move(call.path, further=strands)
             added = head.size
+        call.done = True
     else:
         with call.writing() as ledger:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
@@ -9,13 +10,16 @@ import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from claimledger import __version__
 from claimledger.cli.call import SHARED, Call, UsageMistake
 from claimledger.errors import ClaimledgerError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init:init", "Make a new, empty ledger."),
@@ -128,47 +132,116 @@ def cli(ctx: click.Context, /, **shared: object) -> None:
     claimledger keeps every assertion as a dated claim tied to a source, a claimant and a subject, and
     never changes any of it silently. It does not say what is true.
     """
-    ctx.obj = Call()
-    ctx.obj.update(shared)
+    ctx.ensure_object(Call).update(shared)
+
+
+NOT_TOLD = 3
+"""The status where something was done and stays, and only the answer could not be written."""
 
 
 def main() -> None:
-    """Run the command line; end with status 0 (done), 1 (refused or found wrong), 2 (wrong usage)."""
+    """Run the command line; end with its status.
+
+    0: done. 1: refused or found wrong, nothing was written. 2: wrong usage. 3: done, and it stays; only the
+    rest of the answer was lost, to a full disk, a reader that went away, or Ctrl-C.
+    """
     # A command is short and makes next to no rings; looking for them costs a third of a large answer.
     gc.disable()
-    for stream in (sys.stdout, sys.stderr):
-        # Whatever the terminal's encoding, an odd character must not end the program.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    call = Call()
     try:
-        _see_arguments()
-        status = cli.main(prog_name="claimledger", standalone_mode=False)
+        status = _run(call)
         sys.stdout.flush()
+    except _AnswerLostError as error:
+        # Python is not to complain as well, when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = NOT_TOLD if call.done else 1
+        if error.errno != errno.EPIPE:  # who read the pipe has gone, and need not be told so
+            stays = "what was asked for is done, and stays" if call.done else "nothing was changed"
+            _tell_line(f"claimledger: the answer cannot be written ({error.strerror}); {stays}")
+    sys.exit(status)
+
+
+class _AnswerLostError(Exception):
+    """Standard output cannot be written to."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.errno = error.errno
+        self.strerror = error.strerror
+
+
+class _Answer(io.FileIO):
+    """Standard output, whose failures are told apart from those of other files."""
+
+    def write(self, data: Buffer, /) -> int:
+        """Write as much as can be written at once."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise _AnswerLostError(error) from None
+
+
+def _run(call: Call) -> int:
+    """Run the command; return its status, once what went wrong was told."""
+    try:
+        _see_streams()
+        _see_arguments()
+        status = cli.main(prog_name="claimledger", standalone_mode=False, obj=call)
     except click.exceptions.Exit as ending:
-        status = ending.exit_code
+        return ending.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt, EOFError):
-        click.echo("\nStopped; nothing was written.", err=True)
-        status = 1
+        stays = "what was done until then stays" if call.done else "nothing was written"
+        _tell_line(f"\nStopped; {stays}.")
+        return NOT_TOLD if call.done else 1
     except UsageMistake as error:
-        click.echo(_without_passwords(f"claimledger: {error}"), err=True)
-        status = 2
+        _tell_line(f"claimledger: {error}")
+        return 2
     except click.ClickException as error:
-        told = io.StringIO()
-        error.show(told)
-        click.echo(_without_passwords(told.getvalue()), err=True, nl=False)
-        status = error.exit_code
+        shown = io.StringIO()
+        error.show(shown)
+        _tell_line(shown.getvalue().removesuffix("\n"))
+        return error.exit_code
     except ClaimledgerError as error:
         _tell(error)
-        status = 1
-    except BrokenPipeError:
-        # The reader of a pipe has gone; let Python not complain when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
+        return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(_without_passwords(f"claimledger: {where}{error.strerror or error}"), err=True)
-        status = 1
-    sys.exit(status if isinstance(status, int) else 0)
+        _tell_line(f"claimledger: {where}{error.strerror or error}")
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _see_streams() -> None:
+    """See to it that there are the three standard streams, and that no odd character ends the program.
+
+    A file that is opened while one is closed would take its number, and be written to in its place.
+    """
+    closed = []
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
+            closed.append(name)
+    if "stdout" in closed:
+        raise UsageMistake(
+            "standard output is closed, and nothing was done; send it to /dev/null where nobody is to read it"
+        )
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(_Answer(1, "w", closefd=False)),
+        encoding=sys.stdout.encoding,
+        errors="backslashreplace",
+        line_buffering=sys.stdout.isatty(),
+    )
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+
+
+def _tell_line(line: str) -> None:
+    from claimledger.cli.output import tell
+
+    tell(_without_passwords(line))
 
 
 def _see_arguments() -> None:
@@ -208,13 +281,13 @@ def _in_every_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _tell(error: ClaimledgerError) -> None:
-    from claimledger.cli.output import printable, width
+    from claimledger.cli.output import printable, tell, width
     from claimledger.publish.wrapping import wrapped
 
     if "--json" in sys.argv[1:]:
         from claimledger.records.text import json_text
 
-        click.echo(json_text(_in_every_text(error.as_json(), _without_passwords)), err=True)
+        tell(json_text(_in_every_text(error.as_json(), _without_passwords)))
         return
     for number, line in enumerate(
         _without_passwords(str(error)).splitlines() or [type(error).__name__]
@@ -222,4 +295,4 @@ def _tell(error: ClaimledgerError) -> None:
         shown = printable(line if number else "claimledger: " + line)
         # In a pipe a problem stays on one line, for those who search it.
         for part in wrapped(shown, width(), 0, 2) if sys.stderr.isatty() else [shown]:
-            click.echo(part, err=True)
+            tell(part)

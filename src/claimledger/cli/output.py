@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -38,6 +39,12 @@ def say(text: str = "", indent: int = 0, hang: int = 0) -> None:
     """Print a paragraph, escaped and wrapped; lines after the first hang in by ``hang`` more."""
     for line in wrapped(printable(text), width(), indent, hang):
         click.echo(line)
+
+
+def tell(text: str, *, end: str = "\n") -> None:
+    """Say something beside the answer, on standard error; where that cannot be written, go on without."""
+    with suppress(OSError):
+        click.echo(text + end, nl=False, err=True)
 
 
 def answer(value: Any) -> None:
@@ -97,4 +104,4 @@ class Progress:
         """Show that so many are done."""
         if self._shown:
             end = "\n" if done >= of else ""
-            click.echo(f"\r{self._label}: {done:,} of {of:,}{end}", nl=False, err=True)
+            tell(f"\r{self._label}: {done:,} of {of:,}", end=end)

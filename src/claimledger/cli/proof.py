@@ -209,6 +209,7 @@ def salvage(call: Call, target: str, rest: str | None) -> None:
     name = rest or ("salvaged.rest.jsonl" if "://" in target else f"{target}.rest.jsonl")
     refuse_to_replace(name, call.path)
     found = save(call.path, target, Progress("entries"))
+    call.done = True
     left = list(found.records())
     if left:
         with writing_whole(name, call.path, target, rights=found.rights) as stream:

@@ -268,6 +268,11 @@ class Ledger(Questions):
             self._store, by, self._clock, self._salts, clock_is_right=self._clock_is_right
         )
 
+    @property
+    def written(self) -> bool:
+        """Whether anything was written since the ledger was opened."""
+        return self._store.commits > 0
+
     def see_clock(self) -> None:
         """Raise :class:`ClockInDoubt` where a write would, before it is put together."""
         if not self._clock_is_right:

@@ -60,6 +60,9 @@ class Store(ABC):
     outdated = False
     """Whether the views are those of an older program, and must be made anew before they are used."""
 
+    commits = 0
+    """How many writes were committed since it was opened."""
+
     @property
     def writes_as(self) -> str | None:
         """The one name that may be written under, where the store itself decides that."""

@@ -152,6 +152,7 @@ class PostgresStore(Store):
         self._begin()
         with self._transaction():
             yield
+        self.commits += 1
 
     def again(self, work: Callable[[], Found]) -> Found:
         """Do one whole write; again where the server refused it because of others."""

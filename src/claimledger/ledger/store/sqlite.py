@@ -190,6 +190,7 @@ class SqliteStore(Store):
             try:
                 yield
                 self._commit()
+                self.commits += 1
             except BaseException:
                 with suppress(sqlite3.Error):
                     self.driver.execute("ROLLBACK")
