@@ -97,6 +97,19 @@ def unusual() -> Iterator[str]:
         connection.execute(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP"])
+def test_a_database_that_cannot_hold_every_text_is_refused(encoding: str, store: str) -> None:
+    assert store == "postgresql"
+    name = f"other_{encoding.lower()}"
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        connection.execute(
+            f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+        with pytest.raises(StoreError, match=f"encoding is {encoding}.*ENCODING 'UTF8'"):
+            Ledger.create(server().get_uri().replace("/postgres?", f"/{name}?"))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def test_a_users_settings_change_no_answer(path: Where, unusual: str) -> None:
     theirs = str(path).replace("postgres:@", f"{unusual}@", 1)
     assert theirs != str(path)

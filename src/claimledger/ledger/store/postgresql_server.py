@@ -75,7 +75,13 @@ def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
 
 
 def make_room(driver: psycopg.Connection[Any], address: Address) -> None:
-    """See to it that there is a schema, and nothing in it."""
+    """See to it that there is a schema, and nothing in it, in a database that can hold any text."""
+    ((encoding,),) = driver.execute("SHOW server_encoding").fetchall()
+    if encoding != "UTF8":
+        raise StoreError(
+            f"{address}: the database's encoding is {encoding}, which cannot hold every text; make one with "
+            "CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
+        )
     held = driver.execute(
         "SELECT relname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace "
         "WHERE n.nspname = %s AND relkind IN ('r', 'v', 'm', 'p', 'f') ORDER BY relname LIMIT 1",
@@ -130,7 +136,7 @@ def named(address: Address) -> Iterator[None]:
             raise Overtaken(
                 f"{address}: other writers were in the way ({said}); nothing was written, try again"
             ) from None
-        elif isinstance(error, pg.LockNotAvailable | pg.QueryCanceled):
+        elif isinstance(error, pg.LockNotAvailable):
             told = f"another program holds the ledger ({said}); nothing was written, try again"
         elif isinstance(error, pg.ReadOnlySqlTransaction):
             told = "it was opened for reading, or the server takes no writes; nothing was written"
@@ -140,10 +146,9 @@ def named(address: Address) -> Iterator[None]:
             told = f"the server cannot be reached or ended the connection ({said}); nothing was written"
         elif isinstance(error, psycopg.DataError):
             told = f"was asked what it cannot hold ({said})"
-        elif isinstance(error, psycopg.InternalError | pg.SystemError | pg.RaiseException):
-            told = f"the server failed ({said}); nothing was written"
         else:
-            raise
+            told = f"the server failed ({said}); nothing was written"
+            raise StoreError(f"{address}: {told}") from error
         raise StoreError(f"{address}: {told}") from None
 
 

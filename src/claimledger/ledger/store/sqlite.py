@@ -425,6 +425,4 @@ def _named(path: Path) -> Iterator[None]:
         }.get(code)
         raise StoreError(f"{path}: {what or error}") from None
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        if isinstance(error, sqlite3.IntegrityError):
-            raise
         raise StoreError(f"{path} is damaged: {error}; `claimledger verify` says where") from None
