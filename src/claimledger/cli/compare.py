@@ -8,6 +8,10 @@ import click
 
 from claimledger.cli.call import Call, Command, complete_key
 from claimledger.cli.output import answer, say
+from claimledger.errors import Refused
+
+MOST_PAIRS = 250_000
+"""Pairs of figures that are compared: some seconds, and more than anybody reads."""
 
 
 def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
@@ -39,6 +43,12 @@ def compare(call: Call, one: str, other: str, tolerance: Decimal) -> None:
         one, other = (ledger.get("claim", key, call.known).key for key in (one, other))
         graph = call.answers(ledger, [one, other]).graph
         call.in_view(graph, one, other)
+        here, there = (len(graph.claims[key].figures) for key in (one, other))
+        if here * there > MOST_PAIRS:
+            raise Refused(
+                f"{one} has {here:,} figures and {other} {there:,}: that makes {here * there:,} pairs, and "
+                f"{MOST_PAIRS:,} at most are compared"
+            )
         pairs = Comparing(ledger, graph, Names(ledger, call.known), call.known).told(
             one, other, tolerance
         )

@@ -8,9 +8,13 @@ are bounded in size; a line of JSON Lines is bounded too, so memory is.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 import orjson
@@ -21,12 +25,16 @@ from claimledger.intake.places import Parsed, parse_json, parse_yaml
 from claimledger.ledger import Faulty, Given
 from claimledger.records.check import record_from, shown
 from claimledger.records.kinds import KINDS, fields_of
+from claimledger.records.text import json_text
 
 LARGEST_FILE = 64 * 1024 * 1024
 """Bytes in a YAML or JSON file; beyond, JSON Lines has no bound."""
 
 LARGEST_LINE = 16 * 1024 * 1024
 """Bytes in a line of JSON Lines: room for a statement of millions of characters."""
+
+LARGEST_DEFAULTS = 20_000
+"""Signs of JSON in ``defaults``: they count for every record of a file."""
 
 FORMS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".jsonl": "lines", ".ndjson": "lines"}
 
@@ -43,39 +51,77 @@ def read_files(paths: Iterable[str]) -> Iterator[Incoming]:
 
 
 def read_in_turn(paths: Iterable[str]) -> Iterator[Incoming]:
-    """Yield the records of files, in this process."""
-    for path in paths:
-        try:
-            yield from _read(path)
-        except BadInput as error:
-            yield Faulty(error.problems)
-        except IsADirectoryError:
-            right = f"name the files in it, as in {Path(path) / '*.yaml'}"
-            yield Faulty((Problem("is a folder", file=path, expected=right),))
-        except OSError as error:
-            yield Faulty((Problem(f"cannot be read: {error.strerror}", file=path),))
+    """Yield the records of files, in this process.
+
+    All that can be read only as a whole, or only as fast as somebody else writes it, is read before the first
+    record is yielded, so that a writer who takes them in keeps nobody waiting for it.
+    """
+    with ExitStack() as opened:
+        readings = [_begun(path, opened) for path in paths]
+        for reading in readings:
+            yield from _whatever_comes(reading)
 
 
-def _read(path: str) -> Iterator[Incoming]:
-    if path == "-":
-        yield from _read_stream(sys.stdin.buffer, "standard input", None)
-        return
-    form = FORMS.get(Path(path).suffix.lower())
-    with open(path, "rb") as stream:
-        yield from _read_stream(stream, path, form)
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """A file of JSON Lines, to be read line by line: opened when its turn comes, or a copy of a stream."""
 
+    name: str
+    copied: BinaryIO | None = None
 
-def _read_stream(stream: BinaryIO, name: str, form: str | None) -> Iterator[Incoming]:
-    if form == "lines":
-        yield from _lines(stream, name, b"")
-        return
-    head = stream.readline(LARGEST_LINE + 1)
-    if form is None:
-        form = _form_of(head)
-        if form == "lines":
-            yield from _lines(stream, name, head)
+    def __iter__(self) -> Iterator[Incoming]:
+        if self.copied is not None:
+            yield from _lines(self.copied, self.name)
             return
-    whole = head + stream.read(LARGEST_FILE + 1)
+        with open(self.name, "rb") as stream:
+            yield from _lines(stream, self.name)
+
+
+def _begun(path: str, opened: ExitStack) -> Iterable[Incoming]:
+    """Read a file as far as it must be read before the others; return its records."""
+    try:
+        if path != "-" and Path(path).is_file():
+            with open(path, "rb") as stream:
+                form = FORMS.get(Path(path).suffix.lower()) or _form_of(stream)
+                return _Lines(path) if form == "lines" else list(_document(stream, path, form))
+        name = "standard input" if path == "-" else path
+        copied = opened.enter_context(_copied(path))
+        form = FORMS.get(Path(path).suffix.lower()) or _form_of(copied)
+        return _Lines(name, copied) if form == "lines" else list(_document(copied, name, form))
+    except (BadInput, OSError) as error:
+        return [_unread(path, error)]
+
+
+def _whatever_comes(reading: Iterable[Incoming]) -> Iterator[Incoming]:
+    try:
+        yield from reading
+    except (BadInput, OSError) as error:
+        yield _unread(reading.name if isinstance(reading, _Lines) else "", error)
+
+
+def _unread(path: str, error: BadInput | OSError) -> Faulty:
+    """Return what is wrong with a file that cannot be read, or not to its end."""
+    if isinstance(error, BadInput):
+        return Faulty(error.problems)
+    if isinstance(error, IsADirectoryError):
+        right = f"name the files in it, as in {Path(path) / '*.yaml'}"
+        return Faulty((Problem("is a folder", file=path, expected=right),))
+    return Faulty((Problem(f"cannot be read: {error.strerror}", file=path),))
+
+
+@contextmanager
+def _copied(path: str) -> Iterator[BinaryIO]:
+    """Hold what standard input or a pipe holds, to its end, in a file without a name."""
+    with TemporaryFile() as copy:
+        with ExitStack() as opened:
+            stream = sys.stdin.buffer if path == "-" else opened.enter_context(open(path, "rb"))
+            shutil.copyfileobj(stream, copy)
+        copy.seek(0)
+        yield copy
+
+
+def _document(stream: BinaryIO, name: str, form: str) -> Iterator[Incoming]:
+    whole = stream.read(LARGEST_FILE + 1)
     if len(whole) > LARGEST_FILE:
         size = LARGEST_FILE // 1024**2
         raise BadInput(
@@ -83,11 +129,13 @@ def _read_stream(stream: BinaryIO, name: str, form: str | None) -> Iterator[Inco
         )
     text = _decoded(whole, name, 1)
     parsed = (parse_yaml if form == "yaml" else parse_json)(text, name)
-    yield from _document(parsed, name)
+    yield from _records(parsed, name)
 
 
-def _form_of(head: bytes) -> str:
-    """Tell the form of unnamed input by its first line."""
+def _form_of(stream: BinaryIO) -> str:
+    """Tell the form of unnamed input by its first line, and go back to its beginning."""
+    head = stream.readline(LARGEST_LINE + 1)
+    stream.seek(0)
     start = head.lstrip()
     if start.startswith(b"{"):
         try:
@@ -110,7 +158,7 @@ def _decoded(whole: bytes, name: str, line: int) -> str:
         raise BadInput([problem]) from None
 
 
-def _document(parsed: Parsed, name: str) -> Iterator[Incoming]:
+def _records(parsed: Parsed, name: str) -> Iterator[Incoming]:
     value: Any = parsed.value
     path: tuple[str | int, ...] = ()
     defaults: dict[str, Any] = {}
@@ -139,10 +187,15 @@ def _defaults(given: Any, name: str, line: int) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise BadInput([Problem("must be an object", "defaults", file=name, line=line)])
     known = {field.name for kind in KINDS for field in fields_of(KINDS[kind])} | {"kind"}
-    for field in given:
-        by_kind = field in KINDS and isinstance(given[field], dict)
-        if not by_kind and field not in known:
-            raise BadInput([Problem("unknown field", f"defaults.{field}", file=name, line=line)])
+    by_kind = {kind for kind in given if kind in KINDS and isinstance(given[kind], dict)}
+    fields = [(field, field) for field in given if field not in by_kind]
+    fields += [(f"{kind}.{field}", field) for kind in by_kind for field in given[kind]]
+    for place, field in fields:
+        if field not in known:
+            raise BadInput([Problem("unknown field", f"defaults.{place}", file=name, line=line)])
+    if len(json_text(given)) > LARGEST_DEFAULTS:
+        what = f"are longer than {LARGEST_DEFAULTS:,} signs, which every record would hold"
+        raise BadInput([Problem(what, "defaults", file=name, line=line)])
     return given
 
 
@@ -193,11 +246,10 @@ def _faulty(problems: tuple[Problem, ...], given: dict[str, Any]) -> Faulty:
     )
 
 
-def _lines(stream: BinaryIO, name: str, head: bytes) -> Iterator[Incoming]:
+def _lines(stream: BinaryIO, name: str) -> Iterator[Incoming]:
     defaults: dict[str, Any] = {}
     number = 0
-    while line := head or stream.readline(LARGEST_LINE + 1):
-        head = b""
+    while line := stream.readline(LARGEST_LINE + 1):
         number += 1
         if len(line) > LARGEST_LINE:
             size = LARGEST_LINE // 1024**2

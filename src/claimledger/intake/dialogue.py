@@ -25,11 +25,14 @@ from claimledger.records.number_words import find_values
 if TYPE_CHECKING:
     from claimledger.ledger import Held, Ledger
 
-_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
-_DATES = re.compile(
-    rf"between\s+.{{3,20}}?\d{{4}}\s+and\s+.{{3,20}}?\d{{4}}|(?:(?:as of|since|late|early|mid|circa)\s+)?"
-    rf"(?:\d{{1,2}}\s+{_MONTH}\s+\d{{4}}|{_MONTH}\s+\d{{1,2}},?\s+\d{{4}}|{_MONTH}\s+\d{{4}}|"
-    rf"\d{{4}}-\d\d(?:-\d\d)?|\d{{4}}年(?:\d{{1,2}}月(?:\d{{1,2}}日)?)?|(?:in|since|by|late|early|mid|circa)\s+(?:1[89]|20)\d\d)",
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+_GAP = r"\s{1,3}"
+_DATES = re.compile(  # every part is bounded: a text of a million signs is gone through once
+    rf"between{_GAP}.{{3,20}}?\d{{4}}{_GAP}and{_GAP}.{{3,20}}?\d{{4}}|"
+    rf"(?<![a-z])(?:(?:as of|since|late|early|mid|circa){_GAP})?"
+    rf"(?:\d{{1,2}}{_GAP}{_MONTH}{_GAP}\d{{4}}|{_MONTH}{_GAP}\d{{1,2}},?{_GAP}\d{{4}}|{_MONTH}{_GAP}\d{{4}}|"
+    rf"\d{{4}}-\d\d(?:-\d\d)?|\d{{4}}年(?:\d{{1,2}}月(?:\d{{1,2}}日)?)?|"
+    rf"(?:in|since|by|late|early|mid|circa){_GAP}(?:1[89]|20)\d\d)",
     re.IGNORECASE,
 )
 

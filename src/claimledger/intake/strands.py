@@ -10,14 +10,18 @@ from typing import Any, BinaryIO
 import orjson
 
 from claimledger.errors import StoreError
-from claimledger.intake.case_files import LARGEST_LINE
-from claimledger.ledger import Entry, Head, Strand, entry_of
+from claimledger.ledger import LARGEST_PAYLOAD, Entry, Head, Strand, entry_of
+
+LARGEST_LINE = 6 * LARGEST_PAYLOAD + 1024 * 1024
+"""Bytes in a line: room for a payload each sign of which JSON writes as six."""
 
 _FILE_OF_SQLITE = b"SQLite format 3\x00"
 
 
 def is_strand(path: str) -> bool:
     """Whether a file holds entries, and not a whole ledger; raise :class:`StoreError` if it is not read."""
+    if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
+        raise StoreError(f"{path} is a device or a pipe; a backup is one file")
     try:
         with Path(path).open("rb") as file:
             head = file.read(len(_FILE_OF_SQLITE))

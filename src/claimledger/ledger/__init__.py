@@ -6,7 +6,7 @@ folder goes through :class:`~claimledger.ledger.ledger.Ledger`.
 
 from claimledger.ledger.head import Head
 from claimledger.ledger.ledger import Ledger
-from claimledger.ledger.log import FORMAT, Entry
+from claimledger.ledger.log import FORMAT, LARGEST_PAYLOAD, Entry
 from claimledger.ledger.reading.history import Event
 from claimledger.ledger.reading.records import Held, Referrer
 from claimledger.ledger.reading.search import Match
@@ -20,6 +20,7 @@ from claimledger.ledger.writing.taking import Faulty, Given, Taken
 
 __all__ = [
     "FORMAT",
+    "LARGEST_PAYLOAD",
     "LAYOUT",
     "Change",
     "DatedAhead",

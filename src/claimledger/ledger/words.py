@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from claimledger.records.text import GRAPHEME_JOINER, stream_safe
+
 LONGEST = 64
 
 _SIGNS = (
@@ -32,9 +34,12 @@ def words_of(text: str) -> list[str]:
 
 
 def _fold(text: str) -> str:
+    safe = stream_safe(text)
     bare = "".join(
-        sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign)
+        sign for sign in unicodedata.normalize("NFKD", safe) if not unicodedata.combining(sign)
     )
+    if safe is not text:
+        bare = bare.replace(GRAPHEME_JOINER, "")
     # Folding can bring marks back (ŉ, İ): a second pass takes them off.
     again = unicodedata.normalize("NFKD", bare.casefold())
     return "".join(sign for sign in again if not unicodedata.combining(sign))

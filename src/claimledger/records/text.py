@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -38,8 +39,32 @@ def same(one: str, other: str) -> bool:
 
 
 def nfc(text: str) -> str:
-    """Return the text in Unicode normalisation form C."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    """Return the text in Unicode normalisation form C.
+
+    Of a long text whose combining marks run on for ever, that of its stream-safe form.
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", stream_safe(text))
+
+
+_LONG = 10_000
+"""Signs up to which a text of nothing but combining marks is normalised in some milliseconds."""
+
+GRAPHEME_JOINER = "\u034f"
+
+
+def stream_safe(text: str) -> str:
+    """Return a text fit to be normalised: a long one has no more than 30 combining marks in a row.
+
+    To sort a run of marks takes a time that grows with its square. It is broken up by a sign that is not
+    seen: the Stream-Safe Text Format (Unicode Standard Annex 15, section 13).
+    """
+    return text if len(text) < _LONG else _long_run().sub(rf"\g<0>{GRAPHEME_JOINER}", text)
+
+
+@lru_cache
+def _long_run() -> re.Pattern[str]:
+    marks = "".join(filter(unicodedata.combining, map(chr, range(0x300, 0x20000))))
+    return re.compile(f"[{marks}]{{30}}(?=[{marks}])")
 
 
 def visible(text: str) -> str:

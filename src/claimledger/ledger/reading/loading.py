@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Set
 from datetime import date
 from decimal import Decimal
@@ -175,10 +176,13 @@ def _figures_of(store: Store, claims: dict[int, CutClaim], entries: Only, known_
     column = MIRRORS["claim_figure"].c.entry
     words = reading.vocabulary(store, known_at)
     concept = lru_cache(maxsize=65536)(partial(words.concept, MEASURE))
+    figures: dict[int, list[CutFigure]] = defaultdict(list)
     for entry, measure, unit, low, high, qualifier in _rows(store, _FIGURES, column, entries):
         if entry in claims:
             figure = CutFigure(concept(measure), unit, _interval(low, high, qualifier))
-            claims[entry].figures += (figure,)
+            figures[entry].append(figure)
+    for entry, found in figures.items():
+        claims[entry].figures = tuple(found)
 
 
 @lru_cache(maxsize=65536)

@@ -128,6 +128,8 @@ class SqliteStore(Store):
         """Open a ledger; raise :class:`StoreError` where the file is none that can be used so."""
         if not path.exists():
             raise StoreError(f"{path} does not exist; `claimledger init` makes a new ledger")
+        if not path.is_file() and not path.is_dir():
+            raise StoreError(f"{path} is a device or a pipe; a ledger is one file")
         if path.is_dir():
             raise StoreError(f"{path} is a folder; a ledger is one file")
         driver, there = (connect(path, "rw"), path) if writable else to_read(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from urllib.parse import quote
 
 from claimledger.errors import StoreError
@@ -23,6 +25,11 @@ try:
     import fcntl
 except ImportError:  # not a Unix
     fcntl = None  # type: ignore[assignment]
+
+logger = logging.getLogger("claimledger")
+
+QUEUE_SECONDS = 10.0
+"""How long a write waits behind others before it asks SQLite itself."""
 
 MENDING = (
     "Open it once where it may be written (`claimledger stats` in a writable folder): what was complete is "
@@ -95,12 +102,12 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
 
 @contextmanager
 def in_turn(path: Path | None) -> Iterator[None]:
-    """Wait behind whoever wants to write already, so that nobody is passed over.
+    """Wait behind whoever wants to write already, so that nobody is passed over; at most a while.
 
     SQLite lets in whoever asks at the right moment: of eight writers the slowest got a quarter of the mean.
     The queue is a lock on the folder (never on the file: to close a second handle of it would drop SQLite's
     own locks), held only until SQLite has let this one in. Where a file system has no such lock there is no
-    queue.
+    queue, and none behind somebody who keeps it: SQLite's own lock says who may write.
     """
     if path is None or fcntl is None:
         yield
@@ -112,10 +119,31 @@ def in_turn(path: Path | None) -> Iterator[None]:
         return
     try:
         with suppress(OSError):
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            _wait_for(folder, path)
         yield
     finally:
         os.close(folder)
+
+
+def _wait_for(folder: int, path: Path) -> None:
+    """Take the lock on a folder, for as long as its number is open; go on without it after a while."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        # The system lets those in first who came first, if they wait; and it knows no wait with an end.
+        waiting = Thread(target=_take_lock, args=(folder,), daemon=True)
+        waiting.start()
+        waiting.join(QUEUE_SECONDS)
+        if waiting.is_alive():
+            logger.warning(
+                "%s: another program keeps a lock on the folder; this write goes on without a queue",
+                path,
+            )
+
+
+def _take_lock(folder: int) -> None:
+    with suppress(OSError):
+        fcntl.flock(folder, fcntl.LOCK_EX)
 
 
 UNFINISHED = (".arriving", ".backup")

@@ -41,6 +41,9 @@ Salts = Callable[[int], bytes]
 Ends = defaultdict[Table, list[tuple[Any, ...]]]
 """Rows that ended, by table."""
 
+MOST_FIGURES = 500
+"""Figures that a claim may hold when it is recorded: two such claims make a quarter of a million pairs."""
+
 _BATCH = 2000
 
 
@@ -120,6 +123,12 @@ class Appender:
         """
         if payload.reason is not None:
             _see("the reason", payload.reason)
+        figures = 0 if payload.record is None else len(payload.record.get("figures", ()))
+        if figures > MOST_FIGURES:
+            raise Refused(
+                f"{payload.kind} {payload.key} has {figures:,} figures, and a record at most {MOST_FIGURES}, "
+                "as each is compared with each of another's; nothing was written"
+            )
         written = payload.encode(record)
         if len(written) > log.LARGEST_PAYLOAD:
             raise Refused(

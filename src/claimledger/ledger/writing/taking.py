@@ -111,6 +111,8 @@ def take(
     and undone again.
     """
     source = iter(incoming)
+    # What must be read as a whole is read for the first record: before anybody is kept waiting.
+    first = list(islice(source, 1))
     if isinstance(incoming, Sequence) and len(incoming) <= _FORESEEN:
         given = [one for one in incoming if isinstance(one, Given)]
         plain = not amend and len(given) == len(incoming) <= _ASSUMED
@@ -118,7 +120,8 @@ def take(
     try:
         with without_collecting(), store.writing():
             taking = _Taking(store, appender_of(), amend=amend, reason=reason)
-            while chunk := list(islice(source, _CHUNK)):
+            while chunk := first + list(islice(source, _CHUNK - len(first))):
+                first = []
                 taking.chunk(chunk)
             taking.finish()
             if check:
