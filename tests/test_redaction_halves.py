@@ -9,16 +9,19 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
 from claimledger.cli.call import Call
 from claimledger.cli.main import cli
 from claimledger.ledger import Ledger, Where
+from claimledger.ledger.store import postgresql_renewal
+from claimledger.ledger.store.base import Store
 from faults.injected import POSSIBLE, fail
 from forged import lines_of, receive, strand_file
 from small_cases import case, record
-from stores import ONLY_FILES, bytes_of
+from stores import ONLY_FILES, ONLY_SERVERS, bytes_of, server
 
 SECRET = "zebrafish at Quokka Lane"
 WORDS = (b"zebrafish", b"Quokka")
@@ -40,8 +43,15 @@ def impatient(ledger: Ledger) -> None:
     driver: Any = ledger._store.driver  # type: ignore[attr-defined]
     if isinstance(ledger.writes_as, str) or hasattr(driver, "info"):
         driver.execute("SET lock_timeout = 200")
+        postgresql_renewal.SCRUB_SECONDS = 1.0
     else:
         driver.execute("PRAGMA busy_timeout = 200")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give its time back to what :func:`impatient` hurries."""
+    monkeypatch.setattr(postgresql_renewal, "SCRUB_SECONDS", postgresql_renewal.SCRUB_SECONDS)
 
 
 def redacted(ledger: Ledger) -> tuple[bool, bool]:
@@ -49,6 +59,55 @@ def redacted(ledger: Ledger) -> tuple[bool, bool]:
     verdict = ledger.verify()
     (redaction,) = verdict.redactions
     return verdict.clean, redaction.scrubbed
+
+
+@ONLY_SERVERS
+def test_a_transaction_that_read_nothing_keeps_the_bytes_too(path: Where, ledger: Ledger) -> None:
+    withdrawn(ledger)
+    with psycopg.connect(
+        server().get_uri().replace("/postgres?", _database(path)), autocommit=True
+    ) as idle:
+        idle.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        idle.execute("SELECT 1")  # from here on it may ask for what is there now
+        impatient(ledger)
+        change = ledger.redact("claim", "a", by="T", reason="asked for")
+        assert "may still see" in change.unscrubbed
+        assert redacted(ledger) == (True, False)
+        assert left_in(path)
+        idle.execute("COMMIT")
+    assert ledger.scrub() == ""
+    assert redacted(ledger) == (True, True)
+    assert not left_in(path)
+
+
+def _database(path: Where) -> str:
+    """Return the database's name in an address, with what stands around it."""
+    return f"/{str(path).split('?')[0].rpartition('/')[2]}?"
+
+
+def test_a_redaction_made_meanwhile_keeps_its_own_mark(
+    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withdrawn(ledger)
+    ledger.withdraw("claim", "b", by="T", reason="r")
+    store = type(ledger._store)
+    unscrubbed = store.unscrubbed
+    turns = iter(range(9))
+
+    def seen(self: Store) -> list[int]:
+        found = unscrubbed(self)
+        if self is ledger._store and next(turns) == 1:  # the scrub has begun
+            with Ledger.open(path, writable=True) as other, monkeypatch.context() as hurried:
+                hurried.setattr(Ledger, "scrub", lambda _: "later")
+                other.redact("claim", "b", by="T", reason="r")
+        return found
+
+    monkeypatch.setattr(store, "unscrubbed", seen)
+    assert ledger.redact("claim", "a", by="T", reason="r").unscrubbed == ""
+    monkeypatch.undo()
+    assert [one.scrubbed for one in ledger.verify().redactions] == [True, False]
+    assert ledger.scrub() == ""
+    assert all(one.scrubbed for one in ledger.verify().redactions)
 
 
 def test_a_reader_keeps_the_bytes_and_redacting_again_finishes_it(

@@ -349,8 +349,11 @@ class PostgresStore(Store):
     def scrub(self) -> None:
         """Write the tables and their indexes anew, without what was deleted."""
         with named(self.address):
+            pending = self.unscrubbed()  # what is redacted from here on is for whoever did that
             scrub(self.talk, self.address)
-            self.talk.execute(f"DELETE FROM {PENDING_SCRUB.name}")
+            self.talk.execute(
+                f"DELETE FROM {PENDING_SCRUB.name} WHERE entry = ANY (%s)", (pending,)
+            )
 
     def stray_bytes(self, texts: Sequence[bytes]) -> list[bytes]:
         """Return those of the texts that still stand in the log or in the search words."""

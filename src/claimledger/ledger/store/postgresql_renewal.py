@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
 import psycopg
 
+from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
 from claimledger.ledger.store.postgresql_roles import Roles
 from claimledger.ledger.store.postgresql_rules import CHECKS
@@ -63,12 +66,53 @@ def _unscrubbed(talk: Talk, address: Address) -> list[int]:
     return [entry for (entry,) in rows]
 
 
+PATIENCE_SECONDS = 0.5
+"""How long a table's lock is waited for at once: whoever comes meanwhile waits as well."""
+
+SCRUB_SECONDS = 30.0
+"""How long it is tried again and again to have a table alone."""
+
+
 def scrub(talk: Talk, address: Address) -> None:
-    """Write the tables and their indexes anew. Not inside a transaction."""
-    for table in tables_made():
-        talk.execute(f"VACUUM (FULL) {address.place}.{quoted(table.name)}")
+    """Write the tables and their indexes anew. Not inside a transaction.
+
+    Raises :class:`StoreError` where somebody reads, or may still read what was deleted.
+    """
+    ((patience,),) = talk.execute("SHOW lock_timeout").fetchall()
+    talk.execute(f"SET lock_timeout = {int(PATIENCE_SECONDS * 1000)}")
+    end = time.monotonic() + SCRUB_SECONDS
+    try:
+        for table in tables_made():
+            name = f"{address.place}.{quoted(table.name)}"
+            while not _rewritten(talk, name):
+                if time.monotonic() > end:
+                    raise StoreError(
+                        f"{address}: somebody reads, or may still see what was deleted"
+                    )
+                time.sleep(PATIENCE_SECONDS * random.uniform(0.5, 1.5))
+    finally:
+        talk.execute("SELECT set_config('lock_timeout', %s, false)", (patience,))
     with suppress(psycopg.Error):  # what it frees the server writes over sooner
         talk.execute("CHECKPOINT")
+
+
+def _rewritten(talk: Talk, name: str) -> bool:
+    """Write a table anew, unless somebody has it; return whether nothing of what was deleted is left.
+
+    Others who want the table wait behind this, so it waits for a moment only. A reader who has it, and waits
+    for another connection of its own that wants it too (as `verify` does), would else wait for this for ever.
+    """
+    try:
+        talk.execute(f"VACUUM (FULL) {name}")
+    except psycopg.errors.LockNotAvailable:
+        return False
+    # Rows that an open transaction may still see are copied too. The server's count of a table leaves them
+    # out; that of its key's index, which is made anew with it, does not.
+    kept = (
+        f"SELECT c.reltuples > (SELECT count(*) FROM {name}) FROM pg_class AS c "
+        "JOIN pg_index AS i ON i.indexrelid = c.oid WHERE i.indrelid = %s::regclass AND i.indisprimary"
+    )
+    return talk.execute(kept, (name,)).fetchone() == (False,)
 
 
 def stray_bytes(talk: Talk, texts: Sequence[bytes]) -> list[bytes]:
