@@ -237,6 +237,7 @@ def test_reading_ahead_reads_what_reading_in_turn_reads(
     file = write(tmp_path, "a.jsonl", "\n".join(lines))
     in_turn = list(read_files([str(file), str(tmp_path / "none.yaml")]))
     monkeypatch.setattr("claimledger.intake.ahead._LARGE", 1)
+    monkeypatch.setattr("claimledger.intake.ahead.may_fork", lambda: True)
     assert list(read_files([str(file), str(tmp_path / "none.yaml")])) == in_turn
     assert len(in_turn) == len(lines) + 1
 

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from claimledger.errors import BadInput, Problem
-from claimledger.ledger import Faulty, Given
+from claimledger.ledger import Faulty, Given, may_fork
 
 Incoming = Given | Faulty
 Reader = Callable[[list[str]], Iterator[Incoming]]
@@ -34,7 +34,7 @@ _SET_PIPE_SIZE = 1031  # Linux's F_SETPIPE_SZ
 
 def worth_it(paths: Iterable[str]) -> bool:
     """Whether the files are large enough, and the machine has a second core to read them on."""
-    if sys.platform != "linux" or (os.cpu_count() or 1) < 2:
+    if sys.platform != "linux" or (os.cpu_count() or 1) < 2 or not may_fork():
         return False  # elsewhere a process is started anew, which takes as long as it saves
     sizes = (Path(path).stat().st_size for path in paths if path != "-" and Path(path).is_file())
     return sum(sizes) >= _LARGE

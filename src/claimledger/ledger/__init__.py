@@ -4,6 +4,7 @@ The log is the ledger; tables and search index can be rebuilt from it. Everythin
 folder goes through :class:`~claimledger.ledger.ledger.Ledger`.
 """
 
+from claimledger.ledger.forking import may_fork
 from claimledger.ledger.head import Head
 from claimledger.ledger.ledger import Ledger
 from claimledger.ledger.log import FORMAT, LARGEST_PAYLOAD, Entry
@@ -41,6 +42,7 @@ __all__ = [
     "entry_of",
     "file_of",
     "line_of",
+    "may_fork",
     "salvage",
     "shown",
     "survey",

@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 from claimledger.errors import StoreError
 from claimledger.ledger import tree
 from claimledger.ledger.collector import without_collecting
+from claimledger.ledger.forking import may_fork
 from claimledger.ledger.head import Head
 from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.store.base import Store, UndecodableTextError
@@ -139,7 +140,7 @@ def _pass(store: Store, count: int, progress: Progress, *, share: bool) -> Learn
     cores = min(os.cpu_count() or 1, _MOST_CORES)
     sharing = share and count >= _WORTH_SHARING and cores > 1
     opened = store.reopening() if sharing else None
-    if opened is None or "fork" not in multiprocessing.get_all_start_methods():
+    if opened is None or not may_fork():
         learned = Stretch(store, 1, count).check(progress)
         learned.held = references(store, count)
         learned.faults += [*_pages(store), *_search(store)]
