@@ -60,7 +60,7 @@ def test_a_write_by_a_clock_in_doubt_needs_a_word(
         with pytest.raises(ClockInDoubt, match=told):
             WRITES[name](ledger)
         with pytest.raises(ClockInDoubt, match=told):
-            ledger.see_clock()
+            ledger.check_clock()
         assert ledger.head() == before
     with by(begun, moment, trusted=True) as ledger:
         WRITES[name](ledger)

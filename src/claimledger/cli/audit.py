@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from claimledger.cli.call import Call, Command, UsageMistake, complete_key, output_option
-from claimledger.cli.output import answer, cut, say, tell
+from claimledger.cli.output import answer, cut, print_stderr, say
 from claimledger.publish.formats import AUDIT
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def audit(
         return
     with writing_whole(str(output), call.path) as stream:
         stream.write(text)
-    tell(f"Wrote {output}")
+    print_stderr(f"Wrote {output}")
 
 
 def _meant(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> str | None:

@@ -166,7 +166,7 @@ def recorder(by: str | None, ledger: Ledger) -> str:
 
     A write that its clock would have refused is refused here, before anything is asked.
     """
-    ledger.see_clock()
+    ledger.check_clock()
     if user := ledger.writes_as:
         if by and by != user:
             raise UsageMistake(
@@ -203,7 +203,7 @@ def by_option(command: Options) -> Options:
     return named(clock_option(command))
 
 
-def _trust(ctx: click.Context, _: click.Parameter, given: bool) -> None:
+def _set_clock_is_right(ctx: click.Context, _: click.Parameter, given: bool) -> None:
     call = ctx.find_object(Call)
     if call is not None:
         call.clock_is_right = given
@@ -214,7 +214,7 @@ clock_option = click.option(
     is_flag=True,
     envvar="CLAIMLEDGER_CLOCK_IS_RIGHT",
     expose_value=False,
-    callback=_trust,
+    callback=_set_clock_is_right,
     help="Write although the last entry's date and this clock are far apart.",
 )
 reason_option = click.option(

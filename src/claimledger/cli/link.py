@@ -15,7 +15,7 @@ from claimledger.cli.call import (
     complete_key,
     recorder,
 )
-from claimledger.cli.output import answer, say, tell
+from claimledger.cli.output import answer, print_stderr, say
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
@@ -82,7 +82,7 @@ def link(call: Call, /, type: str, from_: str, to: str, by: str | None, **given:
         answer({"kind": "link", "written": keys, "recorded_by": who, "warnings": odd})
         return
     for line in odd:
-        tell(f"Warning: {line}")
+        print_stderr(f"Warning: {line}")
     if keys:
         say(f"Recorded link {keys[0]}: {from_} {type} {to}, as {who}.")
     else:

@@ -157,7 +157,7 @@ def main() -> None:
         status = NOT_TOLD if call.done else 1
         if error.errno != errno.EPIPE:  # who read the pipe has gone, and need not be told so
             stays = "what was asked for is done, and stays" if call.done else "nothing was changed"
-            _tell_line(f"claimledger: the answer cannot be written ({error.strerror}); {stays}")
+            _print_error(f"claimledger: the answer cannot be written ({error.strerror}); {stays}")
     sys.exit(status)
 
 
@@ -170,7 +170,7 @@ class _AnswerLostError(Exception):
         self.strerror = error.strerror
 
 
-class _Answer(io.FileIO):
+class _CheckedOutput(io.FileIO):
     """Standard output, whose failures are told apart from those of other files."""
 
     def write(self, data: Buffer, /) -> int:
@@ -191,22 +191,22 @@ def _run(call: Call) -> int:
         return ending.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt, EOFError):
         stays = "what was done until then stays" if call.done else "nothing was written"
-        _tell_line(f"\nStopped; {stays}.")
+        _print_error(f"\nStopped; {stays}.")
         return NOT_TOLD if call.done else 1
     except UsageMistake as error:
-        _tell_line(f"claimledger: {error}")
+        _print_error(f"claimledger: {error}")
         return 2
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)
-        _tell_line(shown.getvalue().removesuffix("\n"))
+        _print_error(shown.getvalue().removesuffix("\n"))
         return error.exit_code
     except ClaimledgerError as error:
         _tell(error)
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _tell_line(f"claimledger: {where}{error.strerror or error}")
+        _print_error(f"claimledger: {where}{error.strerror or error}")
         return 1
     return status if isinstance(status, int) else 0
 
@@ -229,7 +229,7 @@ def _see_streams() -> None:
             "standard output is closed, and nothing was done; send it to /dev/null where nobody is to read it"
         )
     sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(_Answer(1, "w", closefd=False)),
+        io.BufferedWriter(_CheckedOutput(1, "w", closefd=False)),
         encoding=sys.stdout.encoding,
         errors="backslashreplace",
         line_buffering=sys.stdout.isatty(),
@@ -238,10 +238,10 @@ def _see_streams() -> None:
         sys.stderr.reconfigure(errors="backslashreplace")
 
 
-def _tell_line(line: str) -> None:
-    from claimledger.cli.output import tell
+def _print_error(line: str) -> None:
+    from claimledger.cli.output import print_stderr
 
-    tell(_without_passwords(line))
+    print_stderr(_without_passwords(line))
 
 
 def _see_arguments() -> None:
@@ -281,13 +281,13 @@ def _in_every_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _tell(error: ClaimledgerError) -> None:
-    from claimledger.cli.output import printable, tell, width
+    from claimledger.cli.output import print_stderr, printable, width
     from claimledger.publish.wrapping import wrapped
 
     if "--json" in sys.argv[1:]:
         from claimledger.records.text import json_text
 
-        tell(json_text(_in_every_text(error.as_json(), _without_passwords)))
+        print_stderr(json_text(_in_every_text(error.as_json(), _without_passwords)))
         return
     for number, line in enumerate(
         _without_passwords(str(error)).splitlines() or [type(error).__name__]
@@ -295,4 +295,4 @@ def _tell(error: ClaimledgerError) -> None:
         shown = printable(line if number else "claimledger: " + line)
         # In a pipe a problem stays on one line, for those who search it.
         for part in wrapped(shown, width(), 0, 2) if sys.stderr.isatty() else [shown]:
-            tell(part)
+            print_stderr(part)

@@ -41,7 +41,7 @@ def say(text: str = "", indent: int = 0, hang: int = 0) -> None:
         click.echo(line)
 
 
-def tell(text: str, *, end: str = "\n") -> None:
+def print_stderr(text: str, *, end: str = "\n") -> None:
     """Say something beside the answer, on standard error; where that cannot be written, go on without."""
     with suppress(OSError):
         click.echo(text + end, nl=False, err=True)
@@ -104,4 +104,4 @@ class Progress:
         """Show that so many are done."""
         if self._shown:
             end = "\n" if done >= of else ""
-            tell(f"\r{self._label}: {done:,} of {of:,}", end=end)
+            print_stderr(f"\r{self._label}: {done:,} of {of:,}", end=end)

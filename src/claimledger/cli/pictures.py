@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from claimledger.cli.call import Call, Command, UsageMistake, complete_key, output_option
-from claimledger.cli.output import tell
+from claimledger.cli.output import print_stderr
 
 if TYPE_CHECKING:
     from claimledger.disputes.standing import Answers
@@ -137,4 +137,4 @@ def _write(call: Call, data: bytes, output: str | None) -> None:
         return
     with writing_whole(str(output), call.path) as stream:
         stream.write(data)
-    tell(f"Wrote {output}")
+    print_stderr(f"Wrote {output}")

@@ -7,7 +7,7 @@ import sys
 import click
 
 from claimledger.cli.call import Call, Command, complete_key, output_option
-from claimledger.cli.output import tell
+from claimledger.cli.output import print_stderr
 from claimledger.publish.formats import REPORT
 
 
@@ -48,7 +48,7 @@ def report(
     else:
         with writing_whole(str(output), call.path) as stream:
             stream.write(text)
-        tell(f"Wrote {output}: {value.summary[0]}")
+        print_stderr(f"Wrote {output}: {value.summary[0]}")
 
 
 def _form_of(output: str | None) -> str:

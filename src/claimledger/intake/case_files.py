@@ -57,9 +57,9 @@ def read_in_turn(paths: Iterable[str]) -> Iterator[Incoming]:
     record is yielded, so that a writer who takes them in keeps nobody waiting for it.
     """
     with ExitStack() as opened:
-        readings = [_begun(path, opened) for path in paths]
+        readings = [_open_input(path, opened) for path in paths]
         for reading in readings:
-            yield from _whatever_comes(reading)
+            yield from _with_problems(reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class _Lines:
             yield from _lines(stream, self.name)
 
 
-def _begun(path: str, opened: ExitStack) -> Iterable[Incoming]:
+def _open_input(path: str, opened: ExitStack) -> Iterable[Incoming]:
     """Read a file as far as it must be read before the others; return its records."""
     try:
         if path != "-" and Path(path).is_file():
@@ -89,17 +89,17 @@ def _begun(path: str, opened: ExitStack) -> Iterable[Incoming]:
         form = FORMS.get(Path(path).suffix.lower()) or _form_of(copied)
         return _Lines(name, copied) if form == "lines" else list(_document(copied, name, form))
     except (BadInput, OSError) as error:
-        return [_unread(path, error)]
+        return [_unreadable(path, error)]
 
 
-def _whatever_comes(reading: Iterable[Incoming]) -> Iterator[Incoming]:
+def _with_problems(reading: Iterable[Incoming]) -> Iterator[Incoming]:
     try:
         yield from reading
     except (BadInput, OSError) as error:
-        yield _unread(reading.name if isinstance(reading, _Lines) else "", error)
+        yield _unreadable(reading.name if isinstance(reading, _Lines) else "", error)
 
 
-def _unread(path: str, error: BadInput | OSError) -> Faulty:
+def _unreadable(path: str, error: BadInput | OSError) -> Faulty:
     """Return what is wrong with a file that cannot be read, or not to its end."""
     if isinstance(error, BadInput):
         return Faulty(error.problems)

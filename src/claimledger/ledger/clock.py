@@ -17,7 +17,7 @@ AHEAD = timedelta(days=3653)
 """How far a clock may be ahead of the last entry; a ledger may lie at rest for years."""
 
 
-def see_clock(now: datetime, last: str) -> None:
+def check_clock(now: datetime, last: str) -> None:
     """Raise :class:`ClockInDoubt` where a clock is far from the time of the last entry."""
     if not last:
         return

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from claimledger.errors import Refused, StoreError
 from claimledger.ledger import log
-from claimledger.ledger.clock import earliest_in_doubt, see_clock
+from claimledger.ledger.clock import check_clock, earliest_in_doubt
 from claimledger.ledger.head import Head
 from claimledger.ledger.log_replay import first_unlawful
 from claimledger.ledger.progress import Progress, unseen
@@ -238,11 +238,11 @@ class Ledger(Questions):
         """Make every view anew from the log; return the number of entries."""
         from claimledger.ledger import rebuild as rebuilding
 
-        with self._over_the_log():
+        with self._naming_unlawful_entries():
             return rebuilding.rebuild(self._store, progress)
 
     @contextmanager
-    def _over_the_log(self) -> Iterator[None]:
+    def _naming_unlawful_entries(self) -> Iterator[None]:
         """Name the entry that is in the way where work on the whole log fails because of one."""
         try:
             yield
@@ -273,10 +273,10 @@ class Ledger(Questions):
         """Whether anything was written since the ledger was opened."""
         return self._store.commits > 0
 
-    def see_clock(self) -> None:
+    def check_clock(self) -> None:
         """Raise :class:`ClockInDoubt` where a write would, before it is put together."""
         if not self._clock_is_right:
-            see_clock(self._clock(), clocks.last_moment(self._store))
+            check_clock(self._clock(), clocks.last_moment(self._store))
 
     def dated_ahead(self) -> DatedAhead | None:
         """Return the entries at the end of the log that are dated ahead of this clock, if there are any."""
@@ -297,7 +297,7 @@ class Ledger(Questions):
         """
         from claimledger.ledger.writing import moving
 
-        with self._over_the_log(), arriving(where, self._store.rights) as target:
+        with self._naming_unlawful_entries(), arriving(where, self._store.rights) as target:
             moving.move(self._store, target, progress)
             for strand in further:
                 receive(target, strand)
@@ -311,7 +311,7 @@ class Ledger(Questions):
         """
         from claimledger.ledger.writing import backing
 
-        with self._over_the_log():
+        with self._naming_unlawful_entries():
             return backing.back_up(self._store, Path(path), progress)
 
     def strand(self, since: int) -> Iterator[dict[str, Any]]:

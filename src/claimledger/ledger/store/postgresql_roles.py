@@ -48,7 +48,7 @@ class Roles:
         if role not in ROLES:
             raise StoreError(f"{role!r} is no role; there are {', '.join(ROLES)}")
         self._see(user)
-        self._close()
+        self._revoke_public_create()
         self._make(role)
         for other in ROLES:
             if other != role and user in self._members(other):
@@ -74,7 +74,7 @@ class Roles:
             if self._exists(self.name(role)):
                 self._run(*self._rights(role))
 
-    def _close(self) -> None:
+    def _revoke_public_create(self) -> None:
         """See to it that only keepers make objects beside the ledger's, which others' commands could meet."""
         query = "SELECT has_schema_privilege('public', %s, 'CREATE')"
         if self._driver.execute(query, (self._schema,)).fetchone() != (True,):

@@ -94,7 +94,7 @@ BEGIN
   SELECT greatest(moment, e.header::json ->> 'recorded_at' COLLATE "C") INTO later
   FROM {{schema}}.entry AS e WHERE e.number = size;
   later := coalesce(later, moment);
-  -- A clock in doubt is told by the program, which then asks first: see `see_clock`.
+  -- A clock in doubt is told by the program, which then asks first: see `check_clock`.
   IF later::timestamptz - moment::timestamptz > interval '{BEHIND.days} days' OR moment::timestamptz - (
     SELECT (e.header::json ->> 'recorded_at')::timestamptz FROM {{schema}}.entry AS e WHERE e.number = size
   ) > interval '{AHEAD.days} days' THEN

@@ -25,7 +25,7 @@ from sqlalchemy.pool import StaticPool
 from claimledger.errors import StoreError
 from claimledger.ledger.store import sqlite_search as search
 from claimledger.ledger.store import sqlite_shape as shape
-from claimledger.ledger.store.base import Store, UndecodableTextError
+from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.prepared import MANY, written
 from claimledger.ledger.store.sqlite_file import (
     connect,
@@ -36,6 +36,7 @@ from claimledger.ledger.store.sqlite_file import (
     meant,
     remove,
     rights_of,
+    sqlite_errors,
     take_name,
 )
 from claimledger.ledger.store.sqlite_rest import in_memory, to_read
@@ -80,7 +81,7 @@ class SqliteStore(Store):
     def _in_own_words(self, context: ExceptionContext) -> None:
         """Let an error of a single statement be told like those of a transaction."""
         if isinstance(context.original_exception, sqlite3.Error):
-            with _named(self.meant):
+            with sqlite_errors(self.meant):
                 raise context.original_exception
 
     @classmethod
@@ -187,7 +188,7 @@ class SqliteStore(Store):
         if self.driver.in_transaction:
             yield
             return
-        with _named(self.meant):
+        with sqlite_errors(self.meant):
             self._begin()
             try:
                 yield
@@ -237,7 +238,7 @@ class SqliteStore(Store):
         if self.driver.in_transaction:
             yield
             return
-        with _named(self.meant):
+        with sqlite_errors(self.meant):
             self.driver.execute("BEGIN")
             try:
                 yield
@@ -258,7 +259,7 @@ class SqliteStore(Store):
     def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return a query's rows as the driver gives them."""
         asked = written(query, self._engine.dialect)
-        with _named(self.meant):
+        with sqlite_errors(self.meant):
             return self.driver.execute(asked.text, asked.in_order).fetchall()
 
     def tuples_by(
@@ -271,7 +272,7 @@ class SqliteStore(Store):
         bound = asked.in_order
         place = before.count("?")
         found: list[tuple[Any, ...]] = []
-        with _named(self.meant):
+        with sqlite_errors(self.meant):
             for start in range(0, len(wanted), _BATCH):
                 batch = wanted[start : start + _BATCH]
                 # A few lengths only, so that the driver knows the statement already.
@@ -285,7 +286,7 @@ class SqliteStore(Store):
     def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
         """Yield a query's rows as the driver gives them."""
         asked = written(query, self._engine.dialect)
-        with _named(self.meant):
+        with sqlite_errors(self.meant):
             # Not `yield from`: it would close the cursor of a ledger that was closed before.
             for row in self.driver.execute(asked.text, asked.in_order):  # noqa: UP028
                 yield row
@@ -323,13 +324,13 @@ class SqliteStore(Store):
         """Return the redactions whose texts may still lie in the file or in its journal."""
         if ("table", PENDING_SCRUB.name) not in definitions(self.driver):
             return []  # an older layout
-        with _named(self.meant):
+        with sqlite_errors(self.meant):
             rows = self.driver.execute(f"SELECT entry FROM {PENDING_SCRUB.name} ORDER BY entry")
             return [entry for (entry,) in rows]
 
     def scrub(self) -> None:
         """Rewrite the file without its free pages, and empty the write-ahead log."""
-        with _named(self.meant):
+        with sqlite_errors(self.meant):
             pending = self.unscrubbed()  # what is redacted from here on is for whoever did that
             self.driver.execute("VACUUM")
             ((busy, *_),) = self.driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -358,7 +359,7 @@ class SqliteStore(Store):
 
     def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
-        with _named(self.meant):
+        with sqlite_errors(self.meant):
             return self.driver.execute(by_entry(table), (first, last)).fetchall()
 
     def decode_leniently(self) -> None:
@@ -389,7 +390,7 @@ class SqliteStore(Store):
 
     def damage(self) -> Iterator[tuple[str, str]]:
         """Yield what SQLite's own check of pages and indexes finds."""
-        with _named(self.meant):
+        with sqlite_errors(self.meant):
             lines = self.driver.execute("PRAGMA integrity_check(20)").fetchall()
         yield from (("file", str(line)) for (line,) in lines if line != "ok")
 
@@ -407,27 +408,3 @@ class SqliteStore(Store):
                 self.driver.execute("PRAGMA busy_timeout = 0")
                 self.driver.execute("PRAGMA journal_mode = DELETE")
         self.driver.close()
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Turn what SQLite reports into an error that says what happened and what was kept."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "decode to UTF-8" in str(error):
-            raise UndecodableTextError(
-                f"{path} is damaged: a text in it is not UTF-8; `claimledger verify` says where"
-            ) from None
-        # The driver's own errors have no code of SQLite's.
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        what = {
-            sqlite3.SQLITE_FULL: "the disk is full; nothing was written",
-            sqlite3.SQLITE_READONLY: "the file or its folder is read-only; nothing was written",
-            sqlite3.SQLITE_BUSY: "another program holds the ledger; nothing was written, try again",
-            sqlite3.SQLITE_IOERR: f"reading or writing failed ({error}); nothing was written",
-            sqlite3.SQLITE_CANTOPEN: f"a file beside it cannot be opened ({error})",
-        }.get(code)
-        raise StoreError(f"{path}: {what or error}") from None
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path} is damaged: {error}; `claimledger verify` says where") from None

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from claimledger.errors import StoreError
 from claimledger.ledger.log import FORMAT
+from claimledger.ledger.store.base import UndecodableTextError
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID
 from claimledger.ledger.tables import LAYOUT
 
@@ -222,3 +223,27 @@ def holds(file: Path, text: bytes) -> bool:
                 return True
             kept = block[-len(text) :]
     return False
+
+
+@contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite reports into an error that says what happened and what was kept."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "decode to UTF-8" in str(error):
+            raise UndecodableTextError(
+                f"{path} is damaged: a text in it is not UTF-8; `claimledger verify` says where"
+            ) from None
+        # The driver's own errors have no code of SQLite's.
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        what = {
+            sqlite3.SQLITE_FULL: "the disk is full; nothing was written",
+            sqlite3.SQLITE_READONLY: "the file or its folder is read-only; nothing was written",
+            sqlite3.SQLITE_BUSY: "another program holds the ledger; nothing was written, try again",
+            sqlite3.SQLITE_IOERR: f"reading or writing failed ({error}); nothing was written",
+            sqlite3.SQLITE_CANTOPEN: f"a file beside it cannot be opened ({error})",
+        }.get(code)
+        raise StoreError(f"{path}: {what or error}") from None
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path} is damaged: {error}; `claimledger verify` says where") from None

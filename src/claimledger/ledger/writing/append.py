@@ -17,7 +17,7 @@ from sqlalchemy import Table, bindparam, exists, func, select
 from claimledger.errors import Refused
 from claimledger.ledger import log, tree
 from claimledger.ledger.canonical import parse
-from claimledger.ledger.clock import see_clock
+from claimledger.ledger.clock import check_clock
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import (
     Json,
@@ -69,7 +69,7 @@ class Appender:
         last = "" if tail.header is None else moment_of(tail.header)
         now = clock()
         if not clock_is_right:
-            see_clock(now, last)
+            check_clock(now, last)
         self.recorded_at = max(log.timestamp(now), last)
         self._entries: list[tuple[Any, ...]] = []
         self._rows: Rows = defaultdict(list)
