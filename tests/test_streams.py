@@ -42,6 +42,9 @@ def shell(tmp_path: Path) -> Shell:
         record(ledger, case(["a: one", "b: two"]))
     (tmp_path / "new.json").write_text('[{"kind": "party", "name": "Newer"}]', "utf-8")
     environment = {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}
+    environment.pop(
+        "PYTHONUNBUFFERED", None
+    )  # with it, a failed write shows earlier than users see it
 
     def run(line: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

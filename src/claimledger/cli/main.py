@@ -152,13 +152,21 @@ def main() -> None:
         status = _run(call)
         sys.stdout.flush()
     except _AnswerLostError as error:
-        # Python is not to complain as well, when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _discard(1)
         status = NOT_TOLD if call.done else 1
         if error.errno != errno.EPIPE:  # who read the pipe has gone, and need not be told so
             stays = "what was asked for is done, and stays" if call.done else "nothing was changed"
             _print_error(f"claimledger: the answer cannot be written ({error.strerror}); {stays}")
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _discard(2)  # the status says what an error message cannot
     sys.exit(status)
+
+
+def _discard(number: int) -> None:
+    """Send a stream nowhere: else Python fails to write what it holds when it ends, with status 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 class _AnswerLostError(Exception):
