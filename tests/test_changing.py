@@ -32,6 +32,25 @@ def test_an_amendment_keeps_what_was_before(ledger: Ledger) -> None:
     assert first.action == "record"
 
 
+@pytest.mark.parametrize("reason", ["", "  ", "\n"])
+def test_a_change_says_why(ledger: Ledger, reason: str) -> None:
+    record(ledger, case(["a: one"]))
+    before = ledger.head()
+    party = {"kind": "party", "key": "one", "name": "One"}
+    for change in (
+        lambda: ledger.amend("claim", "a", {"note": "n"}, by="T", reason=reason),
+        lambda: ledger.withdraw("claim", "a", by="T", reason=reason),
+        lambda: ledger.take([Given.of(record_from(party))], by="T", amend=True, reason=reason),
+        lambda: ledger.take([Given.of(record_from(party))], by="T", amend=True),
+    ):
+        with pytest.raises(Refused, match="needs a reason; nothing was written"):
+            change()
+    assert ledger.head() == before
+    ledger.withdraw("claim", "a", by="T", reason="r")
+    with pytest.raises(Refused, match="a redaction needs a reason"):
+        ledger.redact("claim", "a", by="T", reason=reason)
+
+
 def test_a_links_ends_cannot_be_amended(ledger: Ledger) -> None:
     record(ledger, case(["a: one", "b: two", "c: three"], ["a repeats b"]))
     with pytest.raises(Refused, match="withdraw l1 and record another"):

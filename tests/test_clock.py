@@ -9,13 +9,16 @@ import pytest
 
 from claimledger.disputes.graph import graph_of
 from claimledger.disputes.standing import Answers
-from claimledger.errors import ClockInDoubt, Unreadable
+from claimledger.errors import ClockInDoubt, StoreError, Unreadable
 from claimledger.ledger import Ledger, Where
 from claimledger.publish.oddities import oddities
 from conftest import Called
 from small_cases import case, record
+from stores import tamper
 
-NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+NOW = datetime(2016, 11, 20, 12, tzinfo=UTC)
+"""Ten years after it is no time ahead of a server's own clock."""
+
 WRONG = datetime(2099, 11, 26, 12, tzinfo=UTC)
 
 
@@ -66,6 +69,19 @@ def test_a_write_by_a_clock_in_doubt_needs_a_word(
         WRITES[name](ledger)
         assert ledger.head().size == before.size + 1
         assert ledger.verify().clean
+
+
+@pytest.mark.parametrize("damaged", ["garbage", "2026-11-26", "2026-02-30T00:00:00.000000Z", ""])
+def test_a_last_time_that_is_none_is_told(damaged: str, begun: Where) -> None:
+    header = f"""substr(header, 1, length(header) - 29) || '{damaged}"}}'"""
+    tamper(
+        begun,
+        f"UPDATE entry SET header = {header} WHERE number = (SELECT max(number) FROM entry)",
+    )
+    with by(begun, NOW) as ledger:
+        for write in (ledger.check_clock, lambda: WRITES["record numbered"](ledger)):
+            with pytest.raises(StoreError, match=r"entry \d+ .*`claimledger verify`"):
+                write()
 
 
 @pytest.mark.parametrize("name", list(WRITES))

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from claimledger.errors import BadInput, StoreError
 from claimledger.ledger import Given, Ledger, Where, shown
 from claimledger.ledger.store.address import Address
+from claimledger.ledger.store.postgresql_server import named
 from claimledger.records.check import record_from
 from small_cases import case, record
 from stores import ONLY_SERVERS, STORES, Current, Raw, clean, place, server
@@ -48,6 +49,17 @@ def test_an_address_is_told_without_its_password(given: str, told: str) -> None:
     assert str(Address.of(told)) == told
     if "hunter2" in given:
         assert dict(address.options)["password"] == SECRET
+
+
+def test_a_plus_sign_in_an_address_is_a_plus_sign() -> None:
+    address = Address.of("postgresql://ann@db/news?password=a+b&schema=d%65sk&user=c%2Bd")
+    assert dict(address.options) == {
+        "user": "c+d",
+        "password": "a+b",
+        "host": "db",
+        "dbname": "news",
+    }
+    assert address.schema == "desk"
 
 
 @pytest.mark.parametrize("text", ["postgresql://? \ud800", "postgresql://u@h/d?user=\udcff"])
@@ -134,6 +146,9 @@ def test_no_message_about_a_file_shows_a_password(
         f"postgresql://ann:{QUOTED}@db/news?schema=Robert'); DROP TABLE entry;--",
         f"postgresql://ann:{QUOTED}@db/news?schema=",
         "postgresql://ann:hun@ter2@db/news?schema=9",
+        "postgresql://ann:hun@ter2@db/news",
+        "postgresql://ann:hunter2/news",
+        "postgresql://ann:hunter2",
         f"postgresql://[ann:{QUOTED}@db/news",
         f"postgresql://ann:{QUOTED}@db/news?password=hunter2&schema=NO",
     ],
@@ -180,6 +195,18 @@ def test_without_the_driver_it_is_told_which_extra_brings_it(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
 
 
+@ONLY_SERVERS  # a file is asked nothing that somebody else could stop
+def test_what_stops_a_question_is_told_for_what_it_is(path: Where, ledger: Ledger) -> None:
+    driver = ledger._store.driver  # type: ignore[attr-defined]
+    for asked, told in {
+        "SET statement_timeout = '10ms'; SELECT pg_sleep(9)": "was made to stop .canceling statement",
+        "SELECT repeat('x', 2000000000)": "the server (has no room|failed)",
+        "SELECT pg_terminate_backend(pg_backend_pid())": "cannot be reached or ended the connection",
+    }.items():
+        with pytest.raises(StoreError, match=told), named(Address.of(str(path))):
+            driver.execute(asked)
+
+
 @ONLY_SERVERS  # a file's name is the file system's
 def test_a_schema_may_be_named_by_a_word_of_sql(path: Where) -> None:
     address = str(path).rpartition("=")[0] + "=order"
@@ -202,12 +229,26 @@ def test_what_is_no_ledger_is_told_and_left_untouched(path: Where) -> None:
     with psycopg.connect(server().get_uri(), autocommit=True) as other:
         other.execute(f"CREATE SCHEMA {schema}")
         other.execute(f"CREATE TABLE {schema}.theirs (x integer)")
-    with pytest.raises(StoreError, match=r"not empty .it holds the table theirs"):
+    with pytest.raises(StoreError, match=r"not empty .it holds theirs"):
         Ledger.create(path)
     with Raw(path) as raw:
-        assert raw.rows("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()") == [
-            ("theirs",)
-        ]
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+        assert raw.rows(tables) == [("theirs",)]
+        raw.run("DROP TABLE theirs")
+        for name, made in {
+            "twice": "FUNCTION twice(x integer) RETURNS integer LANGUAGE sql RETURN 2 * x",
+            "standing": "FUNCTION standing() RETURNS integer LANGUAGE sql RETURN 2",
+            "all_of": "AGGREGATE all_of (integer) (SFUNC = int4pl, STYPE = integer)",
+            "numbers": "SEQUENCE numbers",
+            "mood": "TYPE mood AS ENUM ('sad')",
+        }.items():
+            raw.run(f"CREATE {made}")
+            with pytest.raises(
+                StoreError, match=rf"not empty .it holds.*{name}.*schema of its own"
+            ):
+                Ledger.create(path)
+            assert raw.rows(tables) == []
+            raw.run(f"DROP {made.split()[0]} {name}{'(integer)' if name == 'all_of' else ''}")
         raw.run(
             "CREATE TABLE head (program text, layout bigint)", "INSERT INTO head VALUES ('git', 1)"
         )

@@ -18,6 +18,7 @@ from claimledger.cli.main import cli
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.store import postgresql_renewal
 from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.postgresql_talk import Talk
 from faults.injected import POSSIBLE, fail
 from forged import lines_of, receive, strand_file
 from small_cases import case, record
@@ -108,6 +109,36 @@ def test_a_redaction_made_meanwhile_keeps_its_own_mark(
     assert [one.scrubbed for one in ledger.verify().redactions] == [True, False]
     assert ledger.scrub() == ""
     assert all(one.scrubbed for one in ledger.verify().redactions)
+
+
+@ONLY_SERVERS
+def test_a_write_beside_the_scrub_does_not_hide_what_is_kept(
+    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withdrawn(ledger)
+    execute = Talk.execute
+    names = (f"w{number}" for number in range(1000))
+    with (
+        psycopg.connect(
+            server().get_uri().replace("/postgres?", _database(path)), autocommit=True
+        ) as idle,
+        Ledger.open(path, writable=True) as other,
+    ):
+        idle.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        idle.execute("SELECT 1")
+
+        def beside(talk: Talk, statement: str, given: Any = ()) -> Any:
+            answer = execute(talk, statement, given)
+            if talk is not other._store.talk and statement.startswith("VACUUM"):  # type: ignore[attr-defined]
+                record(other, [{"kind": "party", "key": next(names), "name": "New"}])
+            return answer
+
+        monkeypatch.setattr(Talk, "execute", beside)
+        impatient(ledger)
+        assert "may still see" in ledger.redact("claim", "a", by="T", reason="r").unscrubbed
+        assert redacted(ledger) == (True, False)
+        assert left_in(path)
+        assert next(names) != "w0"
 
 
 def test_a_reader_keeps_the_bytes_and_redacting_again_finishes_it(

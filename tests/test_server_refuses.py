@@ -7,24 +7,44 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from claimledger.errors import Refused, StoreError
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.canonical import canonical
-from claimledger.ledger.log import LARGEST_PAYLOAD
+from claimledger.ledger.log import LARGEST_PAYLOAD, now
 from claimledger.ledger.tables import VIEWS
 from claimledger.ledger.tree import Frontier
 from claimledger.ledger.validate import InvalidEntryError, check_payload
-from forged import Forgery, Line, entry, forged, lines_of, said
+from forged import Forgery, Line, entry, entry_line, forged, lines_of, receive, said, strand_file
 from small_cases import record
-from stores import ONLY_SERVERS, server
+from stores import ONLY_SERVERS, server, tamper
 from test_log_rules import EACH, fill, golden, names, party, spoil
 from trials import TIMES, seed_of
 
 pytestmark = ONLY_SERVERS  # a file has no server to refuse anything
+
+OF_EVERY_KIND = [
+    {"kind": "term", "key": "stations", "of": "measure", "label": "stations", "broader": "posts"},
+    {"kind": "term", "key": "posts", "of": "measure", "label": "posts"},
+    {"kind": "capture", "key": "copy", "source": "a-page"},
+    {"kind": "review", "key": "rated", "claim": "a", "rating": "true"},
+    {"kind": "decision", "key": "no", "rule": "r", "outcome": "declined", "about": ["a"]},
+    {"kind": "disposition", "key": "over", "dispute": "l1", "ending": "dormant", "reason": "r"},
+    {
+        "kind": "link", "key": "cited", "type": "repeats", "from": "b", "to": "a",
+        "citations": [{"source": "b-page"}],
+    },
+    {
+        "kind": "claim", "key": "counted", "statement": "s", "claimant": ["one"], "subject": "topic",
+        "citations": [{"source": "a-page"}], "figures": [{"measure": "stations", "low": "54"}],
+    },
+]  # fmt: skip
 
 Address = Callable[[str], str]
 USERS = {"recorder": "rolf", "editor": "Mallory", "keeper": "kira"}
@@ -33,8 +53,9 @@ USERS = {"recorder": "rolf", "editor": "Mallory", "keeper": "kira"}
 
 @pytest.fixture
 def address(path: Where, ledger: Ledger) -> Iterator[Address]:
-    """Return a user's own address of a ledger in which each has a role."""
+    """Return a user's own address of a ledger in which each has a role, and each table a row."""
     fill(ledger)
+    record(ledger, OF_EVERY_KIND)
     with psycopg.connect(server().get_uri(), autocommit=True) as master:
         for role, user in USERS.items():
             master.execute(f'CREATE ROLE "{user}" LOGIN')
@@ -76,12 +97,23 @@ def as_psql(address: str, *statements: str, rows: list[tuple[Any, ...]] | None =
     return ""
 
 
-OTHERWISE = re.compile(
-    r"rule `(header|number|salt|replaces|canonical)`|invalid input syntax for type json|unsupported Unicode|"
-    r"date/time field value out of range|stack depth limit|null value in column|may record and not redact|"
-    r"nobody writes as another"
-)
-"""What it is refused for where the server looks at something else first."""
+NO_JSON = "invalid input syntax for type json|unsupported Unicode escape|stack depth limit exceeded"
+OTHERWISE = {
+    "format": "rule `header`",
+    "time": "rule `header`|date/time field value out of range",
+    "digest": "rule `header`",
+    "canonical": f"{NO_JSON}|rule `salt`",
+    "redacts-own": "rule `salt`",
+    "emptied": "rule `salt`",
+}
+"""What an entry that breaks a rule is refused for where the server looks at something else first."""
+
+AS_EDITOR = {
+    "canonical": "nobody writes as another",
+    "members": "nobody writes as another|may record and not redact",
+    "redacts-own": "may record and not redact",
+}
+"""What it is refused for besides where it comes from who keeps nothing."""
 
 
 @pytest.mark.parametrize("user", ["Mallory", "kira"])
@@ -91,7 +123,9 @@ def test_no_role_writes_an_unlawful_entry(
 ) -> None:
     before, log = ledger.head(), lines_of(ledger)
     told = as_psql(address(user), rows=rows_of(forge(log), len(log)))
-    assert names(rule, told) or OTHERWISE.search(told), told
+    reasons = [OTHERWISE.get(rule, ""), AS_EDITOR.get(rule, "") if user == "Mallory" else ""]
+    expected = "|".join([re.escape(f"(rule `{rule}`)"), *filter(None, reasons)])
+    assert re.search(expected, told), told
     assert ledger.head() == before
     assert ledger.verify().faults == ()
 
@@ -150,8 +184,12 @@ STANDING_IN_THE_WAY = {
     "a temporary table in its place": "CREATE TEMPORARY TABLE entry (number bigint, header text, payload text, "
     "salt bytea, nodes bytea)",
     "settings of the ledger's": "ALTER DATABASE postgres SET search_path = pg_catalog",
-    "a claim that it takes in a log": "SET claimledger.checked = 'on'",
+    "a claim that it takes in a log": "SET claimledger.checked = 'log'",
 }
+
+
+HARMLESS = ["a temporary table in its place", "a claim that it takes in a log"]
+"""What is of the session that does it alone."""
 
 
 @pytest.mark.parametrize("user", ["rolf", "Mallory"])
@@ -159,11 +197,79 @@ STANDING_IN_THE_WAY = {
 def test_nobody_stands_in_the_way_of_others(
     what: str, user: str, ledger: Ledger, address: Address
 ) -> None:
-    as_psql(address(user), STANDING_IN_THE_WAY[what])
+    told = as_psql(address(user), STANDING_IN_THE_WAY[what])
+    refused = "permission denied|must be owner|does not fit the log"
+    assert (told == "") if what in HARMLESS else re.search(refused, told), told
     assert ledger.verify().faults == ()
     with Ledger.open(address("rolf"), writable=True) as recorder:
         record(recorder, [{"kind": "party", "name": "Goes on"}], by="rolf")
     works_on(address)
+
+
+def test_an_entry_comes_with_its_row_of_history(ledger: Ledger, address: Address) -> None:
+    log = lines_of(ledger)
+    for user in ("rolf", "Mallory"):
+        # Without that row its number would be given out again, and nobody could write under it.
+        line = forged(len(log) + 1, {**party("P1"), "recorded_by": user})
+        told = as_psql(address(user), rows=rows_of([*log, line], len(log)))
+        assert "its row of history does not come with it" in told
+    works_on(address)
+
+
+TAMPERED = [
+    "UPDATE history SET until = NULL WHERE key = 'slip' AND action = 'record'",
+    "UPDATE party SET until = NULL WHERE key = 'slip'",
+]
+
+
+def test_who_keeps_the_ledger_is_not_misled_by_views_that_an_editor_changed(
+    ledger: Ledger, address: Address
+) -> None:
+    assert as_psql(address("Mallory"), *TAMPERED) == ""
+    with Ledger.open(address("kira"), writable=True) as keeper:
+        before = keeper.head()
+        with pytest.raises(StoreError, match=r"`replaces`.*`rebuild` makes them anew"):
+            keeper.amend("party", "slip", {"note": "n"}, by="kira", reason="r")
+        assert keeper.head() == before
+        keeper.rebuild()
+        with pytest.raises(Refused, match="withdrawn"):
+            keeper.amend("party", "slip", {"note": "n"}, by="kira", reason="r")
+        assert keeper.verify().faults == ()
+
+
+def test_a_log_that_is_received_goes_by_the_log_and_not_by_views(
+    path: Where, ledger: Ledger, address: Address, tmp_path: Path
+) -> None:
+    log = lines_of(ledger)
+    replaced = entry_line(log, "record", "slip")
+    forgery = entry("amend", "party", "slip", record={"name": "N"}, reason="r", replaces=replaced)
+    tamper(path, "DELETE FROM history WHERE key = 'slip' AND action = 'withdraw'")
+    strand = strand_file([*log, forged(len(log) + 1, forgery)], len(log), tmp_path / "new.jsonl")
+    with pytest.raises(StoreError, match=r"rule `replaces`"):
+        receive(address("kira"), strand)
+    assert ledger.head().size == len(log)
+
+
+def test_the_server_s_clock_binds_who_keeps_the_ledger_too_without_a_word(
+    ledger: Ledger, address: Address
+) -> None:
+    def later() -> datetime:
+        return now() + timedelta(days=400)
+
+    before = ledger.head()
+    with Ledger.open(address("kira"), writable=True, clock=later) as keeper:
+        for key in ("new", None):  # what is assumed about a new key, and what is asked first
+            with pytest.raises(StoreError, match=r"ahead of this server's.*--clock-is-right"):
+                record(keeper, [{"kind": "party", "key": key, "name": "New"}], by="kira")
+    with (
+        Ledger.open(address("rolf"), writable=True, clock=later, clock_is_right=True) as recorder,
+        pytest.raises(StoreError, match="ahead of this server's"),
+    ):
+        record(recorder, [{"kind": "party", "name": "New"}], by="rolf")
+    assert ledger.head() == before
+    with Ledger.open(address("kira"), writable=True, clock=later, clock_is_right=True) as keeper:
+        record(keeper, [{"kind": "party", "name": "New"}], by="kira")
+        assert keeper.verify().faults == ()
 
 
 def test_only_who_keeps_the_ledger_takes_in_a_log_unchecked(
@@ -171,8 +277,9 @@ def test_only_who_keeps_the_ledger_takes_in_a_log_unchecked(
 ) -> None:
     log = lines_of(ledger)
     rows = rows_of([*log, forged(len(log) + 1, entry("erase", "party", "body"))], len(log))
-    told = as_psql(address("Mallory"), "SET LOCAL claimledger.checked = 'on'", rows=rows)
-    assert names("action", told)
+    for what in ("payloads", "log"):
+        told = as_psql(address("Mallory"), f"SET LOCAL claimledger.checked = '{what}'", rows=rows)
+        assert names("action", told)
 
 
 def test_settings_of_ones_own_bend_no_rule(ledger: Ledger, address: Address) -> None:
@@ -200,9 +307,21 @@ def test_the_largest_payload_is_read_and_a_larger_one_is_not(ledger: Ledger, pat
 
 
 @pytest.mark.parametrize(
-    "pair", ["\ue000\U00010000", "\uffff\U0010ffff", "\ud7ff\U00010000", "a\u00e9", "aa"]
+    "pair",
+    [
+        ("\ue000", "\U00010000"),
+        ("\uffff", "\U0010ffff"),
+        ("\ud7ff", "\U00010000"),
+        ("\ue000", "\U0010ffff\U00010000"),
+        ("\ue000\U00010000", "\ue000\uffff"),
+        ("\ue001", "\ue000\U00010000"),
+        ("a", "\u00e9"),
+        ("a", "a"),
+    ],
 )
-def test_names_are_sorted_as_the_format_sorts_them(pair: str, ledger: Ledger, path: Where) -> None:
+def test_names_are_sorted_as_the_format_sorts_them(
+    pair: tuple[str, str], ledger: Ledger, path: Where
+) -> None:
     place, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
     told = canonical(dict.fromkeys(pair, 1)).decode()
@@ -210,6 +329,28 @@ def test_names_are_sorted_as_the_format_sorts_them(pair: str, ledger: Ledger, pa
     with psycopg.connect(place, autocommit=True) as raw:
         query = f"SELECT {schema}.is_sorted(%s, 1), {schema}.is_sorted(%s, 1)"
         assert raw.execute(query, (told, other)).fetchone() == (True, told == other)
+
+
+LAWFUL = {
+    "64 deep, with a text within": party(more=json.loads("[" * 62 + '"a"' + "]" * 62)),
+    "64 deep, with a number within": party(more=json.loads("[" * 62 + "1" + "]" * 62)),
+    "a kind of a newer version, called like a part": entry("record", "figure", "F1", record={}),
+}
+
+
+@pytest.mark.parametrize("what", list(LAWFUL))
+def test_what_is_lawful_is_taken(what: str, ledger: Ledger, path: Where) -> None:
+    place, _, schema = str(path).rpartition("&schema=")
+    assert ledger.head().size == 0
+    payload = canonical(LAWFUL[what]).decode()
+    assert check_payload(1, payload)
+    with psycopg.connect(place, autocommit=True) as raw:
+        assert raw.execute(f"SELECT {schema}.payload_fault(1, %s)", (payload,)).fetchone() == (
+            None,
+        )
+        deeper = canonical({**LAWFUL[what], "more": json.loads("[" * 64 + "]" * 64)}).decode()
+        with pytest.raises(psycopg.errors.CheckViolation, match="nested"):
+            raw.execute(f"SELECT {schema}.payload_fault(1, %s)", (deeper,))
 
 
 def respelt(text: str, chance: random.Random) -> str:

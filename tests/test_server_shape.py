@@ -36,6 +36,10 @@ PLANTED = {
     "entry_is_next": "CREATE TRIGGER entry_is_next AFTER INSERT ON claim FOR EACH STATEMENT "
     "EXECUTE FUNCTION entry_is_next()",
     "entry_stays": "ALTER TABLE entry DISABLE TRIGGER entry_stays",
+    "term_is_of_its_entry": "DROP TRIGGER term_is_of_its_entry ON term; CREATE TRIGGER term_is_of_its_entry "
+    "AFTER INSERT ON term REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (false) "
+    "EXECUTE FUNCTION row_is_of_its_entry()",
+    "entry_has_history": "DROP TRIGGER entry_has_history ON entry",
 }
 """By the name that has to be told, what was done."""
 

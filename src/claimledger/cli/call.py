@@ -213,6 +213,7 @@ clock_option = click.option(
     "--clock-is-right",
     is_flag=True,
     envvar="CLAIMLEDGER_CLOCK_IS_RIGHT",
+    show_envvar=True,
     expose_value=False,
     callback=_set_clock_is_right,
     help="Write although the last entry's date and this clock are far apart.",

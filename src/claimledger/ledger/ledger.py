@@ -50,6 +50,8 @@ class Ledger(Questions):
         self._clock = clock
         self._salts = salts
         self._clock_is_right = clock_is_right
+        if clock_is_right:
+            store.trust_clock()
 
     @classmethod
     def create(cls, where: Where, *, clock: Clock = log.now, salts: Salts = os.urandom) -> Self:

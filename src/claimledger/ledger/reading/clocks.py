@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Table, and_, func, or_, select
 
-from claimledger.errors import Unreadable
+from claimledger.errors import StoreError, Unreadable
 from claimledger.ledger.log import timestamp
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import ENTRY, HISTORY
+from claimledger.ledger.validate import InvalidEntryError, check_header
 from claimledger.records.dates import Date, day_text
 
 Known = int | None
@@ -50,7 +51,19 @@ def moment_at(store: Store, number: int) -> str:
 
 def last_moment(store: Store) -> str:
     """Return the time of the last entry, nothing where there is none."""
-    return moment_at(store, size(store))
+    number = size(store)
+    header = store.value(select(ENTRY.c.header).where(ENTRY.c.number == number))
+    return moment_in(number, header) if number else ""
+
+
+def moment_in(number: int, header: object) -> str:
+    """Return the time in an entry's header; raise :class:`StoreError` where it is not lawful."""
+    try:
+        return check_header(header).recorded_at
+    except InvalidEntryError as error:
+        raise StoreError(
+            f"entry {number} {error}; nothing was written. `claimledger verify` says what else is damaged"
+        ) from None
 
 
 def dated_ahead(store: Store, since: str) -> DatedAhead | None:

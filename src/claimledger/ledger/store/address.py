@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from claimledger.errors import StoreError
 
@@ -78,19 +78,22 @@ class Address:
         from psycopg.conninfo import conninfo_to_dict
 
         base, _, query = _OURS.sub("postgresql://", text.rstrip(), count=1).partition("?")
-        given = parse_qsl(query, keep_blank_values=True)
-        schema = next((value for name, value in reversed(given) if name == "schema"), "public")
+        # As libpq reads it: a + is a plus sign.
+        parameters = query.split("&") if query else []
+        schemas = [part.partition("=")[2] for part in parameters if part.startswith("schema=")]
+        schema = unquote(schemas[-1]) if schemas else "public"
         unfit = StoreError(
             f"{shown(text)} is not the address of a database: it reads like {_UNDERSTOOD}"
         )
         try:
-            plain = urlencode([one for one in given if one[0] != "schema"], quote_via=quote)
+            plain = "&".join(part for part in parameters if not part.startswith("schema="))
             options = conninfo_to_dict(f"{base}?{plain}" if plain else base)
         except (Error, ValueError):  # its message holds the whole address
             raise unfit from None
-        # A password with a sign that ends it too early stands in what looks like a port or a name.
-        database = base.partition("://")[2].partition("/")[2]
-        if re.search("[@/:]", database) or re.search("[^0-9,]", str(options.get("port", ""))):
+        # A password with a sign that ends it too early stands in what looks like a host, a port or a name.
+        authority, _, database = base.partition("://")[2].partition("/")
+        port = str(options.get("port", ""))
+        if authority.count("@") > 1 or re.search("[@/:]", database) or re.search("[^0-9,]", port):
             raise unfit
         if not _SCHEMA.fullmatch(schema):
             raise StoreError(
@@ -128,6 +131,12 @@ def shown(where: Where) -> str:
         return text
     # From the first colon to the last @, whatever stands between: a password that was not quoted too.
     text = re.sub(r"^(\s*[\w+.-]+:/{0,2}[^:/]*):.*@", r"\1@", text, count=1, flags=re.DOTALL)
+    # Where the host was left out, the password stands where a port would.
+    text = re.sub(
+        r"^(\s*[\w+.-]+:/{0,2}(?:[^@/]*@)?(?:\[[^]]*\]|[^:/@[]*)):[^/?]*[^/?0-9,][^/?]*",
+        r"\1:…",
+        text,
+    )
     return _SECRET.sub(r"\1…", text)
 
 

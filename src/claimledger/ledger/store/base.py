@@ -108,6 +108,12 @@ class Store(ABC):
         """Hold one consistent view of the ledger for several reads."""
         yield
 
+    def trust_clock(self) -> None:  # noqa: B027
+        """Take times for right that are ahead of the store's own clock, if it has one."""
+
+    def expect_log(self) -> None:  # noqa: B027
+        """Take what comes until the end of the transaction for a log made elsewhere, held to the rules."""
+
     @abstractmethod
     def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows in the order of the table's columns."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import errors
 from sqlalchemy import Connection, Select, Table, create_engine, event, select
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,18 +34,20 @@ from claimledger.ledger.store.postgresql_server import (
     layout_of,
     make_room,
     named,
+    not_empty,
     plain,
     until_done,
 )
 from claimledger.ledger.store.postgresql_shape import shape_damage
 from claimledger.ledger.store.postgresql_statements import by_entry
 from claimledger.ledger.store.postgresql_talk import Talk
+from claimledger.ledger.store.postgresql_triggers import CHECKED, CLOCK_IS_RIGHT, Checked
 from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB
 
 _BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",)
 _UNSCRUBBED = select(PENDING_SCRUB.c.entry).order_by(PENDING_SCRUB.c.entry)
 _BATCH = 20_000
-"""Seconds to wait before a write is done again."""
+"""Values that one statement asks for at once."""
 
 
 class PostgresStore(Store):
@@ -136,7 +139,12 @@ class PostgresStore(Store):
                 self.create()
             return
         make_room(self.driver, self.address)
-        self.talk.execute(";\n".join(making(self.address.place)))
+        try:
+            self.talk.execute(";\n".join(making(self.address.place)))
+        except (errors.DuplicateFunction, errors.DuplicateTable, errors.DuplicateObject) as error:
+            raise not_empty(self.address, plain(error)) from None
+        for name, _ in shape_damage(self.driver, self.address.schema):
+            raise not_empty(self.address, name)
         head = f"INSERT INTO {HEAD} VALUES (true, %s, %s)"
         self.talk.execute(head, (PROGRAM, LAYOUT))
 
@@ -250,6 +258,14 @@ class PostgresStore(Store):
                 yield
             finally:
                 self._roll_back()
+
+    def trust_clock(self) -> None:
+        """Take times for right that are ahead of the server's clock, from who keeps the ledger."""
+        self.talk.execute(f"SET {CLOCK_IS_RIGHT} = 'on'")
+
+    def expect_log(self) -> None:
+        """Take what comes until the end of the transaction for a log made elsewhere, held to the rules."""
+        self.talk.execute(f"SET LOCAL {CHECKED} = '{Checked.LOG}'")
 
     def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows in the order of the table's columns."""

@@ -15,7 +15,9 @@ from typing import Any
 import psycopg
 
 from claimledger.errors import NotFound, StoreError
-from claimledger.ledger.store.postgresql_schema import HEAD, quoted, tables_made
+from claimledger.ledger.store.postgresql_rules import CHECKS
+from claimledger.ledger.store.postgresql_schema import CALLED, HEAD, quoted, tables_made
+from claimledger.ledger.store.postgresql_triggers import FUNCTIONS
 from claimledger.ledger.tables import ENTRY, VIEWS
 
 ROLES = {
@@ -101,10 +103,11 @@ class Roles:
             for table in (HEAD, *(table.name for table in tables_made())):
                 yield f"ALTER TABLE {schema}.{quoted(table)} OWNER TO {name}"
             for (function,) in self._driver.execute(
-                "SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace(%s) ORDER BY 1",
-                (self._schema,),
+                "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = to_regnamespace(%s) "
+                "AND proname = ANY (%s) ORDER BY 1",
+                (self._schema, [*FUNCTIONS, *CALLED, *CHECKS]),
             ).fetchall():
-                yield f"ALTER FUNCTION {schema}.{quoted(function)} OWNER TO {name}"
+                yield f"ALTER FUNCTION {function} OWNER TO {name}"
             return
         yield f"GRANT USAGE ON SCHEMA {schema} TO {name}"
         yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {name}"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from claimledger.ledger.log import DEEPEST, LARGEST_PAYLOAD
 from claimledger.records.forms import shapes
+from claimledger.records.kinds import KINDS
 
 
 class Function(NamedTuple):
@@ -58,15 +59,16 @@ _TOKENS = (
 SORTED = f"""
 DECLARE name text; held json; this text; before text;
 BEGIN
-  IF depth > {DEEPEST} THEN
+  IF depth > {DEEPEST} AND json_typeof(value) IN ('object', 'array') THEN
     RAISE EXCEPTION 'the payload is nested more than {DEEPEST} deep (rule `canonical`)'
     USING ERRCODE = 'check_violation';
   END IF;
   IF json_typeof(value) = 'object' THEN
     FOR name, held IN SELECT * FROM json_each(value) LOOP
-      -- Sorted by UTF-16 units: what lies above U+DFFF there comes behind what lies above U+FFFF.
-      this := CASE WHEN octet_length(name) = length(name) THEN name
-              ELSE regexp_replace(name, '[\\uE000-\\uFFFF]', U&'\\+10FFFF' || '\\&', 'g') END;
+      -- Sorted by UTF-16 units, where what lies above U+FFFF comes before what lies between U+E000 and it.
+      this := CASE WHEN octet_length(name) = length(name) THEN name ELSE regexp_replace(
+        regexp_replace(name, '[\\uE000-\\uFFFF]', U&'\\E001' || '\\&', 'g'),
+        '[\\U00010000-\\U0010FFFF]', U&'\\E000' || '\\&', 'g') END;
       IF this COLLATE "C" <= before COLLATE "C" OR (
         json_typeof(held) <> 'string' AND NOT {{schema}}.is_sorted(held, depth + 1)
       ) THEN
@@ -248,7 +250,7 @@ END"""
 PAYLOAD_FAULT = f"""
 DECLARE
   told jsonb; action text; kind text; record jsonb; needed text[]; possible text[]; entries jsonb;
-  letters jsonb := '{_of_each("letter")}';
+  letters jsonb := '{json.dumps({kind: made.letter for kind, made in KINDS.items()})}';
 BEGIN
   IF octet_length(payload) > {LARGEST_PAYLOAD} THEN
     RETURN 'canonical';
@@ -320,16 +322,22 @@ END"""
 
 ORDER_FAULT = f"""
 DECLARE
-  told jsonb := payload::jsonb; last bigint; before jsonb; prior bigint[]; fixed jsonb;
+  told jsonb; last bigint; before jsonb; prior bigint[]; fixed jsonb;
 BEGIN
+  IF payload::json ->> 'action' = 'record' THEN
+    RETURN CASE WHEN EXISTS (
+      SELECT FROM {{schema}}.entry AS e
+      WHERE e.payload::json ->> 'key' = order_fault.payload::json ->> 'key'
+      AND e.payload::json ->> 'kind' = order_fault.payload::json ->> 'kind' AND e.number < order_fault.number
+    ) THEN 'begins-once' END;
+  END IF;
+  told := payload::jsonb;
   SELECT array_agg(e.number ORDER BY e.number) INTO prior FROM {{schema}}.entry AS e
   WHERE e.payload::json ->> 'key' = told ->> 'key' AND e.payload::json ->> 'kind' = told ->> 'kind'
     AND e.number < order_fault.number;
   last := prior[cardinality(prior)];
   SELECT e.payload::jsonb INTO before FROM {{schema}}.entry AS e WHERE e.number = last;
   CASE told ->> 'action'
-  WHEN 'record' THEN
-    RETURN CASE WHEN last IS NOT NULL THEN 'begins-once' END;
   WHEN 'redact' THEN
     RETURN CASE WHEN before ->> 'action' = 'withdraw'
       AND to_jsonb(prior) = told -> 'entries'

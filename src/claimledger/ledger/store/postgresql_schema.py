@@ -218,7 +218,8 @@ def _triggers(schema: str, table: str) -> Iterator[str]:
     for name, trigger in TRIGGERS.items():
         if trigger.table == table:
             yield (
-                f"CREATE TRIGGER {name} {trigger.when} ON {schema}.{quoted(table)} {trigger.how} "
+                f"CREATE {trigger.sort} {name} {trigger.when} ON {schema}.{quoted(table)} "
+                f"{placed(schema, trigger.how)} "
                 f"EXECUTE FUNCTION {schema}.{trigger.function}()"
             )
 

@@ -16,7 +16,7 @@ from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
 from claimledger.ledger.store.base import Found, Overtaken
 from claimledger.ledger.store.postgresql_schema import HEAD
-from claimledger.ledger.store.postgresql_triggers import CHECKED
+from claimledger.ledger.store.postgresql_triggers import CHECKED, OF_ORDER, Checked
 from claimledger.ledger.tables import LAYOUT
 
 # What the driver says of a line that was cut while it spoke is told once, by us.
@@ -57,7 +57,7 @@ def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
                 "SET default_transaction_isolation = 'read committed'; "
                 f"SET default_transaction_read_only = {'off' if writable else 'on'}; "
                 # A plan that is kept from when a ledger was small has to serve when it is large.
-                f"SET {CHECKED} = 'on'; "
+                f"SET {CHECKED} = '{Checked.PAYLOADS}'; "
                 f"SET enable_seqscan = {'off' if writable else 'on'}; "
                 # What is acknowledged is on the disk, whatever the server's default is.
                 "SELECT set_config('synchronous_commit', 'on', false) "
@@ -94,12 +94,17 @@ def make_room(driver: psycopg.Connection[Any], address: Address) -> None:
             raise StoreError(
                 f"{address} holds a ledger already; a new one needs a schema of its own"
             )
-        raise StoreError(
-            f"{address} is not empty (it holds the table {held[0]}); a new ledger needs a schema of its own: "
-            "?schema=NAME at the end of the address"
-        )
+        raise not_empty(address, held[0])
     if driver.execute("SELECT to_regnamespace(%s)", (address.schema,)).fetchone() == (None,):
         driver.execute(f"CREATE SCHEMA IF NOT EXISTS {address.place}")
+
+
+def not_empty(address: Address, name: str) -> StoreError:
+    """Return the error of a schema that holds something, by its name, where a ledger is to be made."""
+    return StoreError(
+        f"{address} is not empty (it holds {name}); a new ledger needs a schema of its own: "
+        "?schema=NAME at the end of the address"
+    )
 
 
 def layout_of(driver: psycopg.Connection[Any], address: Address) -> int:
@@ -125,31 +130,61 @@ def named(address: Address) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        said = plain(error)
-        if isinstance(error, pg.InsufficientPrivilege):
-            told = f"{said}; nothing was written. Who keeps the ledger gives rights with `claimledger grant`"
-        elif isinstance(error, pg.CheckViolation):
-            told = f"the server refuses it: {said}; nothing was written"
-        elif isinstance(error, pg.DiskFull | pg.OutOfMemory | pg.ConfigurationLimitExceeded):
-            told = f"the server has no room ({said}); nothing was written"
-        elif isinstance(error, pg.SerializationFailure | pg.DeadlockDetected):
-            raise Overtaken(
-                f"{address}: other writers were in the way ({said}); nothing was written, try again"
-            ) from None
-        elif isinstance(error, pg.LockNotAvailable):
-            told = f"another program holds the ledger ({said}); nothing was written, try again"
-        elif isinstance(error, pg.ReadOnlySqlTransaction):
-            told = "it was opened for reading, or the server takes no writes; nothing was written"
-        elif isinstance(error, pg.UndefinedTable | pg.UndefinedColumn | pg.UndefinedFunction):
-            told = f"a part of the ledger is missing ({said}); `claimledger verify` says what"
-        elif isinstance(error, psycopg.OperationalError):
-            told = f"the server cannot be reached or ended the connection ({said}); nothing was written"
-        elif isinstance(error, psycopg.DataError):
-            told = f"was asked what it cannot hold ({said})"
-        else:
-            told = f"the server failed ({said}); nothing was written"
-            raise StoreError(f"{address}: {told}") from error
-        raise StoreError(f"{address}: {told}") from None
+        raise _in_words(address, error) from None
+
+
+def _in_words(address: Address, error: psycopg.Error) -> StoreError:
+    said = plain(error)
+    if isinstance(error, pg.SerializationFailure | pg.DeadlockDetected):
+        return Overtaken(
+            f"{address}: other writers were in the way ({said}); nothing was written, try again"
+        )
+    if isinstance(error, psycopg.OperationalError) and _ends_connection(error):
+        words = "the server cannot be reached or ended the connection ({said}); nothing was written"
+    else:
+        words = next(
+            (words for kinds, words in _WORDS.items() if isinstance(error, kinds)),
+            "the server failed ({said}); nothing was written",
+        )
+    words = words.format(said=said)
+    if any(f"(rule `{rule}`)" in said for rule in OF_ORDER):
+        # The program asks the views, which others can write, and the server the log.
+        words += ". Where `claimledger verify` finds the views damaged, `rebuild` makes them anew"
+    if "ahead of this server's" in said:
+        words += ". Where that clock is wrong, who keeps the ledger goes on with --clock-is-right"
+    return StoreError(f"{address}: {words}")
+
+
+_WORDS: dict[tuple[type[psycopg.Error], ...], str] = {
+    (
+        pg.InsufficientPrivilege,
+    ): "{said}; nothing was written. Who keeps the ledger gives rights with `claimledger grant`",
+    (pg.CheckViolation,): "the server refuses it: {said}; nothing was written",
+    (
+        pg.DiskFull,
+        pg.OutOfMemory,
+        pg.ConfigurationLimitExceeded,
+    ): "the server has no room ({said}); nothing was written",
+    (
+        pg.LockNotAvailable,
+    ): "another program holds the ledger ({said}); nothing was written, try again",
+    (pg.QueryCanceled,): "the server was made to stop ({said}); nothing was written",
+    (
+        pg.ReadOnlySqlTransaction,
+    ): "it was opened for reading, or the server takes no writes; nothing was written",
+    (
+        pg.UndefinedTable,
+        pg.UndefinedColumn,
+        pg.UndefinedFunction,
+    ): "a part of the ledger is missing ({said}); `claimledger verify` says what",
+    (psycopg.DataError,): "was asked what it cannot hold ({said})",
+}
+"""What an error means for who uses the ledger."""
+
+
+def _ends_connection(error: psycopg.OperationalError) -> bool:
+    """Whether there is no connection after an error: what psycopg names has no SQLSTATE, or one of these."""
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "28", "57P"))
 
 
 def plain(error: psycopg.Error) -> str:

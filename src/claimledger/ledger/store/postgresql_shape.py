@@ -137,10 +137,13 @@ def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
         if (table, name) not in there:
             continue
         enabled, function, told = there[table, name]
-        as_made = f"CREATE TRIGGER {name} {trigger.when} ON {schema}.{table} {trigger.how} "
+        as_made = (
+            f"CREATE {trigger.sort} {name} {trigger.when} ON {table} {placed(place, trigger.how)} "
+            f"EXECUTE FUNCTION {trigger.function}()"
+        )
         if enabled not in ("O", "A"):
             yield name, "is a trigger that was switched off"
-        if function != trigger.function or not _loosely(told).startswith(_loosely(as_made)):
+        if function != trigger.function or _loosely(told, schema) != _loosely(as_made, schema):
             yield name, "is defined differently than this program defines it"
 
 
@@ -154,8 +157,9 @@ ORDER BY p.oid"""
 """Functions by name, what they do, and whether they look names up where ours do, with the caller's rights."""
 
 
-def _loosely(text: str) -> str:
-    return " ".join(text.upper().replace('"', "").split())
+def _loosely(text: str, schema: str) -> str:
+    """Return a definition as it can be compared: the server writes a schema only where it must."""
+    return " ".join(text.replace('"', "").replace(f"{schema}.", "").upper().split())
 
 
 _NOT_OURS = """
@@ -178,6 +182,7 @@ UNION ALL
 SELECT conname::text, 'is a constraint of ' || relname || ', and should not be there'
 FROM pg_constraint JOIN ours ON ours.oid = conrelid
 WHERE NOT (contype = 'p' AND conname = relname || '_pkey' OR contype = 'n'
+           OR contype = 't' AND conname = 'entry_has_history'
            OR relname = 'head' AND conname = 'head_held_check'
            AND pg_get_constraintdef(pg_constraint.oid) = 'CHECK (held)')
 UNION ALL

@@ -13,7 +13,6 @@ from threading import Thread
 from urllib.parse import quote
 
 from claimledger.errors import StoreError
-from claimledger.ledger.log import FORMAT
 from claimledger.ledger.store.base import UndecodableTextError
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID
 from claimledger.ledger.tables import LAYOUT
@@ -93,7 +92,7 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
         raise StoreError(f"{path} cannot be opened: {error}") from None
     if application != APPLICATION_ID:
         raise StoreError(f"{path} is not a ledger: a database of another program, left untouched")
-    if layout // 100 > FORMAT or layout > LAYOUT:
+    if layout > LAYOUT:
         raise StoreError(
             f"{path} was written by a newer claimledger (format {layout}, this one knows {LAYOUT}); "
             "it is left untouched: use that version"
@@ -221,7 +220,7 @@ def holds(file: Path, text: bytes) -> bool:
         while block := held.read(size):
             if text in kept + block:
                 return True
-            kept = block[-len(text) :]
+            kept = (kept + block)[-len(text) :]
     return False
 
 

@@ -16,7 +16,6 @@ from sqlalchemy import Table, bindparam, exists, func, select
 
 from claimledger.errors import Refused
 from claimledger.ledger import log, tree
-from claimledger.ledger.canonical import parse
 from claimledger.ledger.clock import check_clock
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import (
@@ -28,7 +27,7 @@ from claimledger.ledger.projection import (
     pointers,
     project,
 )
-from claimledger.ledger.reading.clocks import size
+from claimledger.ledger.reading.clocks import moment_in, size
 from claimledger.ledger.store.base import Store, Tail
 from claimledger.ledger.tables import ENTRY, HISTORY, MIRRORS, POINTER, VIEWS, WORDS, part_tables
 from claimledger.records.keys import HIGHEST_NUMBER
@@ -45,6 +44,9 @@ MOST_FIGURES = 500
 """Figures that a claim may hold when it is recorded: two such claims make a quarter of a million pairs."""
 
 _BATCH = 2000
+
+_ACTS = {"amend": "an amendment", "withdraw": "a withdrawal", "redact": "a redaction"}
+"""How a change is called that must not be made without saying why."""
 
 
 class Appender:
@@ -66,7 +68,7 @@ class Appender:
         tail = store.tail() or _tail(store)
         self.number = tail.size
         self._frontier = None if tail.peaks is None else tree.Frontier(tail.size, tail.peaks)
-        last = "" if tail.header is None else moment_of(tail.header)
+        last = "" if tail.header is None else moment_in(tail.size, tail.header)
         now = clock()
         if not clock_is_right:
             check_clock(now, last)
@@ -123,6 +125,8 @@ class Appender:
         """
         if payload.reason is not None:
             _see("the reason", payload.reason)
+        if payload.action != "record" and not (payload.reason or "").strip():
+            raise Refused(f"{_ACTS[payload.action]} needs a reason; nothing was written")
         figures = 0 if payload.record is None else len(payload.record.get("figures", ()))
         if figures > MOST_FIGURES:
             raise Refused(
@@ -231,11 +235,6 @@ def stored_hashes(store: Store) -> tree.Lookup:
         return nodes[level * tree.SIZE : (level + 1) * tree.SIZE]
 
     return lookup
-
-
-def moment_of(header: bytes | str) -> str:
-    """Return the time in a header."""
-    return str(parse(header)["recorded_at"])
 
 
 def _tail(store: Store) -> Tail:

@@ -21,6 +21,7 @@ def move(source: Store, target: Store, progress: Progress = unseen) -> int:
     the copy does not give the root of the source.
     """
     with source.reading(), without_collecting():
+        target.expect_log()
         count = size(source)
         frontier = tree.Frontier()
         for first in range(1, count + 1, _BATCH):

@@ -20,11 +20,11 @@ from claimledger.ledger import rebuild, tree
 from claimledger.ledger.head import Head
 from claimledger.ledger.log import FORMAT, Entry, Payload
 from claimledger.ledger.log_replay import LogReplay
-from claimledger.ledger.reading.clocks import size
+from claimledger.ledger.reading.clocks import moment_in, size
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import ENTRY, HISTORY, PENDING_SCRUB
 from claimledger.ledger.validate import InvalidEntryError, RecordState
-from claimledger.ledger.writing.append import moment_of, stored_hashes
+from claimledger.ledger.writing.append import stored_hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ def receive(store: Store, strand: Strand) -> int:
                 f"{strand.name} is of another ledger, or of one that forked: up to entry "
                 f"{strand.begins.size}, where it begins, the two have different roots"
             )
+        store.expect_log()
         receiving = _Receiving(store, strand, count)
         receiving.all()
         if Head.of(store) != strand.ends and receiving.last > count:
@@ -107,7 +108,7 @@ class _Receiving:
         self.last = strand.begins.size
         self.redactions: list[int] = []
         last = self._header(count) if count else None
-        self._replay = LogReplay(moment_of(last) if last else "", self)
+        self._replay = LogReplay(moment_in(count, last) if last else "", self)
 
     def _header(self, number: int) -> str | None:
         query = select(ENTRY.c.header).where(ENTRY.c.number == number)
