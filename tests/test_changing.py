@@ -51,6 +51,17 @@ def test_a_change_says_why(ledger: Ledger, reason: str) -> None:
         ledger.redact("claim", "a", by="T", reason=reason)
 
 
+def test_what_was_withdrawn_is_not_recorded_again_without_a_word(ledger: Ledger) -> None:
+    party = record_from({"kind": "party", "key": "mill", "name": "Mill"})
+    ledger.record(party, by="T")
+    assert ledger.record(party, by="T") == []
+    ledger.withdraw("party", "mill", by="T", reason="r")
+    with pytest.raises(BadInput, match="was withdrawn; its key is not used again"):
+        ledger.record(party, by="T")
+    # A file that is read again, though, leaves what was withdrawn withdrawn.
+    assert ledger.take([Given.of(party)], by="T").unchanged == 1
+
+
 def test_a_links_ends_cannot_be_amended(ledger: Ledger) -> None:
     record(ledger, case(["a: one", "b: two", "c: three"], ["a repeats b"]))
     with pytest.raises(Refused, match="withdraw l1 and record another"):

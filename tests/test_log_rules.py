@@ -342,7 +342,7 @@ def test_nodes_that_do_not_fit_are_named_by_verify_and_salvage(lawful: Where) ->
 
 POOL: list[Any] = [
     None, True, 0, 1, 2, 3, -1, 2**53, 10**30, 1.5, "", " ", "x", "body", "P1", "C12", "P0", "2022", "2022-13",
-    "2022-02-29", "2024-02-29", "201X", "20XX-XX", "2022~/..", "2022/2021", "Y17000", "-0044", "2022-24/2023-02-28",
+    "2022-02-29", "2022-02-28T24:00:00", "2022-02-28T23:59:59-14:59", "2024-02-29", "201X", "20XX-XX", "2022~/..", "2022/2021", "Y17000", "-0044", "2022-24/2023-02-28",
     "54", "054", "-0", "1.50", "over", "under", "sum(a)", "sum(a,b)", "sum(a, b)", "share(a/x, b)", "count(places, t)",
     "count(places, t, p=NLD)", "ratio(a)", "en", "zh-CN", "https://e.example", "mailto:x y", "Q42", "ab" * 32,
     "text/html", "text", [], ["x"], ["x", ""], {}, {"p": "q"}, {"P": "q"}, {"source": "s"}, {"claim": "s"},

@@ -45,6 +45,46 @@ def filled(path: Where, ledger: Ledger) -> Where:
     return path
 
 
+@ONLY_FILES  # a server has no files beside it
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
+def test_no_output_takes_a_name_that_sqlite_would_read(
+    end: str, filled: Path, call: Callable[..., Any]
+) -> None:
+    beside = Path(f"{filled}{end}")
+    assert not beside.exists()
+    for what in WRITERS:
+        done = call("--ledger", filled, *words_for(what, beside))
+        assert done.returncode == 1, (what, done)
+        assert "is a ledger or another database" in done.stderr
+        assert not beside.exists()
+
+
+@ONLY_FILES  # where the ledger is kept makes no difference to it
+def test_a_file_is_of_the_kind_that_its_name_says(
+    filled: Where, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    begins = {"g.svg": b"<svg", "g.png": b"\x89PNG", "g.html": b"<!doctype html", "g.dot": b"digraph",
+              "g.graphml": b"<graphml", "g": b"<svg"}  # fmt: skip
+    for name, start in begins.items():
+        assert call("--ledger", filled, "graph", "-o", tmp_path / name).returncode == 0
+        assert (tmp_path / name).read_bytes().lower().startswith(start.lower()), name
+    words = {
+        "report": ["report"],
+        "audit": ["audit", "a"],
+        "timeline": ["timeline"],
+        "graph": ["graph"],
+    }
+    for what, command in words.items():
+        done = call("--ledger", filled, *command, "-o", tmp_path / "x.pdf")
+        assert (done.returncode, "end the name so, or say --format" in done.stderr) == (2, True), (
+            what
+        )
+        assert not (tmp_path / "x.pdf").exists()
+        done = call("--ledger", filled, *command, "--format", "html", "-o", tmp_path / "x.pdf")
+        assert done.returncode == 0, done.stderr
+        (tmp_path / "x.pdf").unlink()
+
+
 def targets(ledger: Where, folder: Path) -> dict[str, Path]:
     """Return files that must stay as they are, under all the names they can have."""
     kept, other = folder / "kept.db", folder / "other.db"
@@ -65,11 +105,11 @@ def targets(ledger: Where, folder: Path) -> dict[str, Path]:
     driver.close()
     found["another program's database"] = foreign
     for name, file in list(found.items()):
-        link = folder / f"link-{len(found)}.md"
+        link = folder / f"link-{len(found)}"
         link.symlink_to(file)
         found[f"a link to {name}"] = link
         if file.stat().st_size:
-            hard = folder / f"hard-{len(found)}.md"
+            hard = folder / f"hard-{len(found)}"
             os.link(file, hard)
             found[f"another name of {name}"] = hard
     return found

@@ -91,6 +91,16 @@ def test_what_others_hold_too_is_told(ledger: Ledger) -> None:
     assert ledger.redact("claim", "a", by="T", reason="r").elsewhere == (text,)
 
 
+def test_the_reason_does_not_keep_what_is_destroyed(ledger: Ledger) -> None:
+    record(ledger, case(["a: one"], extra={"a": {"statement": "Zoe lives at 5 Hill Road"}}))
+    ledger.withdraw("claim", "a", by="T", reason="asked for")
+    before = ledger.head()
+    with pytest.raises(Refused, match=r"repeats what is to be destroyed .'Zoe lives"):
+        ledger.redact("claim", "a", by="T", reason='It said "Zoe lives at 5 Hill Road".')
+    assert ledger.head() == before
+    assert ledger.redact("claim", "a", by="T", reason="their right").elsewhere == ()
+
+
 def test_a_redacted_replacement_still_resolves(ledger: Ledger) -> None:
     record(ledger, case(["a: one obs", "b: two", "c: three"], ["c repeats a"]))
     ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="b")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from claimledger.cli.call import Call, Command, by_option, complete_key, reason_option, recorder
-from claimledger.cli.output import answer, count, cut, say, table
+from claimledger.cli.output import answer, count, cut, say, say_known, table
 from claimledger.cli.output import origins as span
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def dispose(call: Call, key: str, ending: str, reason: str, by: str | None) -> N
     elif keys:
         say(f"Recorded disposition {keys[0]}: {dispute} is laid to rest ({ending}), as {who}.")
     else:
-        say("The ledger holds this disposition already; nothing was written.")
+        say_known("disposition")
 
 
 @click.command(cls=Command)

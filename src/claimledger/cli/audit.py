@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from claimledger.cli.call import Call, Command, UsageMistake, complete_key, output_option
+from claimledger.cli.call import Call, Command, UsageMistake, complete_key, form_of, output_option
 from claimledger.cli.output import answer, cut, print_stderr, say
 from claimledger.publish.formats import AUDIT
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("what", required=False, metavar='[KEY|"54 stations"]', shell_complete=complete_key)
 @click.option("--figure", metavar="NUMBER", help="The claims that hold this number.")
-@click.option("--format", "form", type=click.Choice(list(AUDIT)), help="[text]")
+@click.option("--format", "form", type=click.Choice(list(AUDIT)), help="[text, or by -o's name]")
 @output_option
 @click.pass_context
 def audit(
@@ -33,7 +33,7 @@ def audit(
     assert isinstance(call, Call)
     if (what is None) == (figure is None):
         raise UsageMistake('audit needs a claim\'s key, words like "54 stations", or --figure 54')
-    form = form or ("json" if call.json else "text")
+    form = form or ("json" if call.json else form_of(output, _ENDINGS))
     with call.reading() as ledger:
         key = _meant(call, ledger, what, figure)
         if key is None:
@@ -47,6 +47,16 @@ def audit(
     with writing_whole(str(output), call.path) as stream:
         stream.write(text)
     print_stderr(f"Wrote {output}")
+
+
+_ENDINGS = {
+    ".txt": "text",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".json": "json",
+}
 
 
 def _meant(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,7 +46,7 @@ def SHARED() -> list[click.Parameter]:  # made anew for each command
         click.Option(
             ["--known-at"],
             metavar="TIME",
-            help="Only what the ledger held then: an entry number, a timestamp, a day.",
+            help="Only what the ledger held then: an entry (#1234), a timestamp, a day.",
         ),
     ]
 
@@ -86,6 +86,10 @@ class Call:
 
     def update(self, given: dict[str, Any]) -> None:
         """Take what was given; what was not leaves things as they are."""
+        for name in ("as_of", "known_at"):
+            if given.get(name) is not None and not given[name].strip():
+                option = name.replace("_", "-")
+                raise UsageMistake(f"--{option} is empty; give it a day, or leave it out")
         self._ledger = given.get("ledger") or self._ledger
         self.json = bool(given.get("json")) or self.json
         self.as_of = given.get("as_of") or self.as_of
@@ -234,6 +238,26 @@ class FileName(click.ParamType):  # type: ignore[type-arg]
 
         file_of(value)
         return value
+
+
+def form_of(output: str | None, endings: Mapping[str, str]) -> str:
+    """Return the format that a file's name asks for, else the first one.
+
+    ``endings`` are those of names, with the format of each. Raises :class:`UsageMistake` for a name that
+    ends like some other kind of file.
+    """
+    from mimetypes import guess_type
+
+    default = next(iter(endings.values()))
+    if output is None:
+        return default
+    ending = os.path.splitext(output)[1].lower()
+    if ending in endings:
+        return endings[ending]
+    if guess_type(output)[0] is not None:
+        possible = ", ".join(endings)
+        raise UsageMistake(f"{output}: this writes {possible}; end the name so, or say --format")
+    return default
 
 
 output_option = click.option(

@@ -15,7 +15,7 @@ from claimledger.cli.call import (
     complete_key,
     recorder,
 )
-from claimledger.cli.output import answer, print_stderr, say
+from claimledger.cli.output import answer, print_stderr, say, say_known
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
@@ -86,7 +86,7 @@ def link(call: Call, /, type: str, from_: str, to: str, by: str | None, **given:
     if keys:
         say(f"Recorded link {keys[0]}: {from_} {type} {to}, as {who}.")
     else:
-        say("The ledger holds this link already; nothing was written.")
+        say_known("link")
 
 
 def _target(ledger: Ledger, to: str) -> Any:
@@ -194,4 +194,4 @@ def review(call: Call, /, claim: str, by: str | None, **given: Any) -> None:
     elif keys:
         say(f"Recorded review {keys[0]} of {claim}, as {who}.")
     else:
-        say("The ledger holds this review already; nothing was written.")
+        say_known("review")

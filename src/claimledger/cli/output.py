@@ -41,6 +41,13 @@ def say(text: str = "", indent: int = 0, hang: int = 0) -> None:
         click.echo(line)
 
 
+def say_known(kind: str) -> None:
+    """Say that nothing was written because just this record is there."""
+    say(
+        f"The ledger holds just this {kind} already, or held it until it was withdrawn; nothing was written."
+    )
+
+
 def print_stderr(text: str, *, end: str = "\n") -> None:
     """Say something beside the answer, on standard error; where that cannot be written, go on without."""
     with suppress(OSError):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from claimledger.cli.call import Call, Command, by_option, complete_key, recorder
-from claimledger.cli.output import answer, count, say, table
+from claimledger.cli.output import answer, count, say, say_known, table
 
 _LISTED = {
     "party": ("type", "part_of"),
@@ -60,7 +60,7 @@ def _add(kind: str) -> click.Command:
         elif keys:
             say(f"Recorded {kind} {keys[0]}, as {who}.")
         else:
-            say(f"The ledger holds this {kind} already; nothing was written.")
+            say_known(kind)
 
     command = Command("add", callback=add, params=options, help=f"Add a {kind}.")
     by_option(command)

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from claimledger.cli.call import Call, Command, UsageMistake, complete_key, output_option
+from claimledger.cli.call import Call, Command, UsageMistake, complete_key, form_of, output_option
 from claimledger.cli.output import print_stderr
 
 if TYPE_CHECKING:
     from claimledger.disputes.standing import Answers
     from claimledger.ledger import Ledger
+
+_ENDINGS_OF_TIMELINES = {".svg": "svg", ".png": "png", ".html": "html", ".htm": "html"}
+_ENDINGS = {**_ENDINGS_OF_TIMELINES, ".dot": "dot", ".gv": "dot", ".graphml": "graphml"}
 
 subject_option = click.option(
     "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
@@ -24,7 +27,10 @@ subject_option = click.option(
 @subject_option
 @click.option("--depth", type=click.IntRange(1, 20), default=2, help="Links away from KEY.  [2]")
 @click.option(
-    "--format", "form", type=click.Choice(["svg", "png", "dot", "graphml", "html"]), help="[svg]"
+    "--format",
+    "form",
+    type=click.Choice(["svg", "png", "dot", "graphml", "html"]),
+    help="[svg, or by -o's name]",
 )
 @output_option
 @click.pass_obj
@@ -47,6 +53,7 @@ def graph(
 
     if key and subject:
         raise UsageMistake("give KEY or --subject, not both")
+    form = form or form_of(output, _ENDINGS)
     with call.reading() as ledger:
         answers, keys, title = _meant(call, ledger, key, subject, depth)
         value = scene(ledger, answers, keys, title, call.known, call.day)
@@ -54,7 +61,7 @@ def graph(
     if form == "png":
         _write(call, exports.png(graph_svg(value)), output)
     else:
-        _write(call, faces[form or "svg"](value).encode(), output)
+        _write(call, faces[form](value).encode(), output)
 
 
 def _meant(
@@ -86,7 +93,9 @@ def _disputed(call: Call, ledger: Ledger) -> tuple[Answers, list[str]]:
 @click.command(cls=Command)
 @subject_option
 @click.option("--measure", metavar="NAME", help="Only what is counted so: stations.")
-@click.option("--format", "form", type=click.Choice(["svg", "png", "html"]), help="[svg]")
+@click.option(
+    "--format", "form", type=click.Choice(["svg", "png", "html"]), help="[svg, or by -o's name]"
+)
 @output_option
 @click.pass_obj
 def timeline(
@@ -98,6 +107,7 @@ def timeline(
     from claimledger.publish.pictures.timeline import timeline as made
     from claimledger.publish.pictures.timeline import timeline_svg
 
+    form = form or form_of(output, _ENDINGS_OF_TIMELINES)
     with call.reading() as ledger:
         if subject is not None:
             answers, keys = call.about(ledger, subject)

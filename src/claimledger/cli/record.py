@@ -16,7 +16,7 @@ from claimledger.cli.call import (
     complete_key,
     recorder,
 )
-from claimledger.cli.output import answer, cut, say
+from claimledger.cli.output import answer, cut, say, say_known
 
 if TYPE_CHECKING:
     from claimledger.intake.dialogue import Draft, DraftFile
@@ -86,7 +86,7 @@ def _by_options(call: Call, ledger: Ledger, given: dict[str, Any], who: str) -> 
     elif keys:
         say(f"Recorded claim {keys[0]}, as {who}.")
     else:
-        say("The ledger holds this claim already; nothing was written.")
+        say_known("claim")
 
 
 class _Dialogue:

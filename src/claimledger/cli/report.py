@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from claimledger.cli.call import Call, Command, complete_key, output_option
+from claimledger.cli.call import Call, Command, complete_key, form_of, output_option
 from claimledger.cli.output import print_stderr
 from claimledger.publish.formats import REPORT
 
@@ -31,7 +31,7 @@ def report(
     from claimledger.publish.formats import writer
     from claimledger.publish.report import report as made
 
-    form = form or ("json" if call.json else _form_of(output))
+    form = form or ("json" if call.json else form_of(output, _ENDINGS))
     with call.reading() as ledger:
         value = made(
             ledger,
@@ -51,9 +51,12 @@ def report(
         print_stderr(f"Wrote {output}: {value.summary[0]}")
 
 
-def _form_of(output: str | None) -> str:
-    endings = {".html": "html", ".htm": "html", ".json": "json", ".csv": "csv"}
-    for ending, form in endings.items():
-        if output and output.lower().endswith(ending):
-            return form
-    return "markdown"
+_ENDINGS = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".txt": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".json": "json",
+    ".csv": "csv",
+}

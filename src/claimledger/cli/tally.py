@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from claimledger.cli.call import Call, Command, UsageMistake, clock_option, complete_key, recorder
-from claimledger.cli.output import answer, count, say, table
+from claimledger.cli.output import answer, count, say, say_known, table
 
 
 @click.command(cls=Command)
@@ -101,4 +101,4 @@ def _record(call: Call, asked: Any, given: dict[str, Any]) -> None:
     elif keys:
         say(f"Recorded claim {keys[0]} with {count(len(keys) - 1, 'link')}, as {who}.")
     else:
-        say("The ledger holds this tally already; nothing was written.")
+        say_known("tally")

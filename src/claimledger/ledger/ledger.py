@@ -133,8 +133,16 @@ class Ledger(Questions):
         return done
 
     def record(self, *records: Record, by: str) -> list[str]:
-        """Record values; return the keys of those that were written."""
-        taken = self.take([Given.of(record) for record in records], by=by)
+        """Record values; return the keys of those that were written.
+
+        Raises :class:`BadInput` with every problem, one of which is a key that was withdrawn.
+        """
+        given = [Given.of(record) for record in records]
+
+        def write() -> Taken:
+            return take(self._store, given, partial(self._appender, by), by_hand=True)
+
+        taken = self._store.again(write)
         return [key for _, key, _ in taken.written]
 
     def amend(

@@ -77,19 +77,25 @@ def refuse_to_replace(path: str, *inputs: str) -> None:
                 )
     target = Path(os.path.realpath(path))
     with suppress(OSError):
-        if target.is_file() and _is_of_a_database(target):
+        if _is_beside_a_database(target) or (target.is_file() and _is_database(target)):
             raise Refused(
                 f"{path} is a ledger or another database, and is not written over; name another file "
                 "to write"
             )
 
 
-def _is_of_a_database(target: Path) -> bool:
+def _is_database(file: Path) -> bool:
+    with file.open("rb") as content:
+        return content.read(16).startswith(_DATABASES)
+
+
+def _is_beside_a_database(target: Path) -> bool:
+    """Whether SQLite would take a file of this name, there or not, for a part of a database beside it."""
     beside = next((end for end in _BESIDE if target.name.endswith(end)), None)
-    if beside is not None and target.with_name(target.name.removesuffix(beside)).exists():
-        return True
-    with target.open("rb") as file:
-        return file.read(16).startswith(_DATABASES)
+    if beside is None:
+        return False
+    database = target.with_name(target.name.removesuffix(beside))
+    return database.is_file() and _is_database(database)
 
 
 @contextmanager

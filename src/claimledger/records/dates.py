@@ -26,7 +26,8 @@ _LONGEST = 200
 
 _PLAIN = re.compile(
     r"(?P<year>-?\d{4}|\d{3}X|\d{2}XX|Y-?[1-9]\d{4,8})"
-    r"(?:-(?P<month>\d\d|XX)(?:-(?P<day>\d\d|XX)(?P<time>T\d\d:\d\d:\d\d(?:Z|[+-]\d\d(?::\d\d)?)?)?)?)?"
+    r"(?:-(?P<month>\d\d|XX)(?:-(?P<day>\d\d|XX)"
+    r"(?P<time>T(?:[01]\d|2[0-3])(?::[0-5]\d){2}(?:Z|[+-](?:0\d|1[0-4])(?::[0-5]\d)?)?)?)?)?"
     r"(?P<qualifier>[?~%])?",
     re.ASCII,
 )

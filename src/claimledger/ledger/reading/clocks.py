@@ -76,11 +76,14 @@ def dated_ahead(store: Store, since: str) -> DatedAhead | None:
 def entry_at(store: Store, when: str) -> int:
     """Return the last entry of a time: an entry number, a timestamp, or a day in any words.
 
-    A day means its end. Raises :class:`Unreadable` for what is none of them.
+    A day means its end. Raises :class:`Unreadable` for what is none of them, and for an entry there is not.
     """
     text = when.strip()
     if re.fullmatch(r"[0-9]{1,3}|[0-9]{5,15}|#[0-9]{1,15}", text):
-        return min(int(text.lstrip("#")), size(store))
+        number, last = int(text.lstrip("#")), size(store)
+        if number > last:
+            raise Unreadable(f"there is no entry {number} yet; the ledger ends at entry {last}")
+        return number
     moment = _moment(text)
     low, high = 0, size(store)
     while low < high:  # recorded_at never goes back, so the log is sorted by it

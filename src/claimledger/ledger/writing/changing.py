@@ -243,6 +243,12 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
         store.tuples_by(select(ENTRY.c.number, ENTRY.c.payload), ENTRY.c.number, numbers)
     )
     said = [Payload.decode(payloads[number]) for number in numbers]
+    repeated = [text for one in said for text in _texts(one.record) if text in reason]
+    if repeated:
+        raise Refused(
+            f"the reason repeats what is to be destroyed ({repeated[0][:60]!r}), and would keep it in the "
+            "log; give one without it. Nothing was written"
+        )
     payload = Payload(
         kind,
         key,

@@ -90,7 +90,7 @@ def receive(store: Store, strand: Strand) -> int:
             rebuild.rebuild(store)
         else:
             rebuild.replay(store, count + 1, receiving.last)
-        return receiving.last - count
+        return max(receiving.last - count, 0)
 
 
 class _Receiving:

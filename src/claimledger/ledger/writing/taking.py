@@ -104,11 +104,13 @@ def take(
     amend: bool = False,
     reason: str | None = None,
     check: bool = False,
+    by_hand: bool = False,
 ) -> Taken:
     """Take records in within one transaction; raise :class:`BadInput` with all problems found.
 
     ``appender_of`` makes an :class:`Appender` for the transaction. With ``check`` everything is done
-    and undone again.
+    and undone again. A file that is read again leaves what was withdrawn withdrawn; ``by_hand`` that is a
+    problem, as who records one record means it to stand.
     """
     source = iter(incoming)
     # What must be read as a whole is read for the first record: before anybody is kept waiting.
@@ -119,7 +121,7 @@ def take(
         store.foresee(partial(_questions, given), _assumed(given) if plain else None)
     try:
         with without_collecting(), store.writing():
-            taking = _Taking(store, appender_of(), amend=amend, reason=reason)
+            taking = _Taking(store, appender_of(), amend=amend, reason=reason, by_hand=by_hand)
             while chunk := first + list(islice(source, _CHUNK - len(first))):
                 first = []
                 taking.chunk(chunk)
@@ -173,12 +175,19 @@ class _Taking:
     """One transaction of taking in."""
 
     def __init__(
-        self, store: Store, appender: Appender, *, amend: bool, reason: str | None
+        self,
+        store: Store,
+        appender: Appender,
+        *,
+        amend: bool,
+        reason: str | None,
+        by_hand: bool,
     ) -> None:
         self._store = store
         self._appender = appender
         self._amend = amend
         self._reason = reason
+        self._by_hand = by_hand
         self._was_empty = appender.number == 0
         self._new: dict[tuple[str, str], tuple[int, str, int]] = {}
         self._contents: set[bytes] = set()
@@ -291,7 +300,8 @@ class _Taking:
         if any(version.action in ("redact", "redacted") for version in versions):
             self._problem(given, key, "was redacted and is not taken again", "leave it out")
             return
-        if any(equal(version.record, record) for version in versions):
+        known = any(equal(version.record, record) for version in versions)
+        if known and (live is not None or not self._by_hand):
             self.taken.unchanged += 1
             return
         if live is None:
