@@ -6,7 +6,9 @@ import pytest
 
 from claimledger.errors import BadInput, Conflict, NotFound, Refused
 from claimledger.ledger import Given, Ledger
+from claimledger.ledger.writing import append
 from claimledger.records.check import record_from
+from claimledger.records.keys import HIGHEST_NUMBER
 from small_cases import answers_of, case, record, told
 
 
@@ -49,6 +51,28 @@ def test_a_change_says_why(ledger: Ledger, reason: str) -> None:
     ledger.withdraw("claim", "a", by="T", reason="r")
     with pytest.raises(Refused, match="a redaction needs a reason"):
         ledger.redact("claim", "a", by="T", reason=reason)
+
+
+def test_where_the_highest_number_is_in_use_the_lowest_free_one_is_given(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add(name: str, key: str | None = None) -> list[str]:
+        return record(ledger, [{"kind": "party", "key": key, "name": name}])
+
+    highest = f"P{HIGHEST_NUMBER}"
+    for name, key in (("last", highest), ("second", "P2")):
+        add(name, key)
+    assert [ledger.record(record_from({"kind": "party", "name": name}), by="T") for name in "abc"] == [
+        ["P1"], ["P3"], ["P4"]
+    ]  # fmt: skip
+    several = [record_from({"kind": "party", "name": name}) for name in ("d", "e")]
+    assert ledger.record(*several, by="T") == ["P5", "P6"]
+    with pytest.raises(BadInput, match="key"):
+        add("beyond", f"P{HIGHEST_NUMBER + 1}")
+    assert ledger.verify().faults == ()
+    monkeypatch.setattr(append, "HIGHEST_NUMBER", 6)
+    with pytest.raises(Refused, match="every number of a party is in use"):
+        ledger.record(record_from({"kind": "party", "name": "none left"}), by="T")
 
 
 def test_what_was_withdrawn_is_not_recorded_again_without_a_word(ledger: Ledger) -> None:
