@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +91,20 @@ def test_what_others_hold_too_is_told(ledger: Ledger) -> None:
     )
     ledger.withdraw("claim", "a", by="T", reason="r")
     assert ledger.redact("claim", "a", by="T", reason="r").elsewhere == (text,)
+
+
+def test_what_is_redacted_is_told_so_or_leads_to_what_replaced_it(
+    ledger: Ledger, path: Where, call: Callable[..., Any]
+) -> None:
+    record(ledger, [{"kind": "party", "key": key, "name": key} for key in ("new", "old", "gone")])
+    ledger.withdraw("party", "old", by="T", reason="r", replaced_by="new")
+    ledger.withdraw("party", "gone", by="T", reason="r")
+    for key in ("old", "gone"):
+        ledger.redact("party", key, by="T", reason="r")
+    ledger.close()
+    assert "new" in call("--ledger", path, "show", "old").stdout
+    told = call("--ledger", path, "show", "gone")
+    assert (told.returncode, "party gone was redacted; " in told.stderr) == (1, True)
 
 
 def test_the_reason_does_not_keep_what_is_destroyed(ledger: Ledger) -> None:

@@ -42,13 +42,14 @@ def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -
         return found[0]
     events = ledger.history(key)
     for event in events:
-        if event.action == "withdraw" and event.replaced_by:
+        if event.replaced_by:
             return ledger.get(event.kind, key, known)
     if events:
         last = events[-1]
         if known is not None and events[0].entry > known:
             raise Refused(f"{key} came with entry {events[0].entry}, after entry {known}")
-        raise Refused(f"{last.kind} {key} was withdrawn; `claimledger history {key}` says why")
+        what = "redacted" if last.action == "redact" else "withdrawn"
+        raise Refused(f"{last.kind} {key} was {what}; `claimledger history {key}` says why")
     raise NotFound("record", key, ledger.near_keys(key))
 
 
