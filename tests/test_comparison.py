@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claimledger.disputes import comparison
 from claimledger.disputes.comparison import Compared, compare
 from claimledger.disputes.units import conversion
 from claimledger.records.claim import Claim
@@ -25,7 +26,7 @@ TERMS = [
 WORDS = Vocabulary.of(TERMS)
 
 
-def claim(figure: dict[str, Any], **fields: Any) -> Claim:
+def claim(figure: dict[str, Any] | list[dict[str, Any]], **fields: Any) -> Claim:
     plain = {"statement": "s", "claimant": "p", "subject": "t", "citations": {"source": "s"}}
     return Claim.model_validate({**plain, **fields, "figures": figure})
 
@@ -166,3 +167,12 @@ def test_comparison_is_symmetric_and_agrees_with_itself(
 def test_no_unit_is_too_odd_to_compare(one: str, other: str) -> None:
     conversion(one, other)
     assert conversion(one, one) is not None
+
+
+def test_no_two_claims_hold_up_an_answer_by_their_number_of_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(comparison, "MOST_PAIRS", 12)
+    for size, pairs in ((3, 9), (4, 12), (100, 12)):
+        many = claim([{"measure": "stations", "value": str(n)} for n in range(size)])
+        assert len(list(compare(many, many))) == pairs

@@ -10,9 +10,6 @@ from claimledger.cli.call import Call, Command, complete_key
 from claimledger.cli.output import answer, say
 from claimledger.errors import Refused
 
-MOST_PAIRS = 250_000
-"""Pairs of figures that are compared: some seconds, and more than anybody reads."""
-
 
 def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
     """Return a share of a number, written ``2%`` or ``0.02``."""
@@ -35,7 +32,7 @@ def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
 @click.pass_obj
 def compare(call: Call, one: str, other: str, tolerance: Decimal) -> None:
     """Compare every figure of one claim with every figure of another."""
-    from claimledger.disputes.comparison import percent
+    from claimledger.disputes.comparison import MOST_PAIRS, percent
     from claimledger.publish.comparing import Comparing
     from claimledger.publish.names import Names
 

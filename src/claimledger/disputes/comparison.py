@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice, product
 from typing import Literal, NamedTuple
 
 from claimledger.disputes.intervals import above, inside, overlap, rounds, within
@@ -79,15 +80,21 @@ def compare(
     tolerance: Decimal = Decimal(0),
     vocabulary: Vocabulary = _NOTHING,
 ) -> Iterator[Compared]:
-    """Yield every pair of figures that two claims hold, compared.
+    """Yield every pair of figures that two claims hold, compared: the first :data:`MOST_PAIRS` of them.
 
     ``revision`` says that one claim updates the other; ``tolerance`` is a share of the larger number.
     """
-    for here in one.figures:
-        for there in other.figures:
-            pair = _Pair(one, here, other, there, vocabulary, tolerance)
-            relation, rests = pair.compared(revision=revision)
-            yield Compared(here, there, relation, rests)
+    for here, there in islice(product(one.figures, other.figures), MOST_PAIRS):
+        pair = _Pair(one, here, other, there, vocabulary, tolerance)
+        relation, rests = pair.compared(revision=revision)
+        yield Compared(here, there, relation, rests)
+
+
+MOST_PAIRS = 250_000
+"""Pairs of figures of two claims that are compared.
+
+Two that are recorded here have no more. In a log made elsewhere they can, and would hold up every report.
+"""
 
 
 def most_telling(pairs: Iterable[Compared]) -> Compared | None:
