@@ -228,7 +228,7 @@ def test_who_keeps_the_ledger_is_not_misled_by_views_that_an_editor_changed(
     assert as_psql(address("Mallory"), *TAMPERED) == ""
     with Ledger.open(address("kira"), writable=True) as keeper:
         before = keeper.head()
-        with pytest.raises(StoreError, match=r"`replaces`.*`rebuild` makes them anew"):
+        with pytest.raises(StoreError, match=r"`replaces`.*`rebuild` mends them"):
             keeper.amend("party", "slip", {"note": "n"}, by="kira", reason="r")
         assert keeper.head() == before
         keeper.rebuild()

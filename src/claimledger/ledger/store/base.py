@@ -109,10 +109,10 @@ class Store(ABC):
         yield
 
     def trust_clock(self) -> None:  # noqa: B027
-        """Take times for right that are ahead of the store's own clock, if it has one."""
+        """Accept times ahead of the store's own clock, if it has one."""
 
     def expect_log(self) -> None:  # noqa: B027
-        """Take what comes until the end of the transaction for a log made elsewhere, held to the rules."""
+        """Accept entries of a log made elsewhere, already checked, until the transaction ends."""
 
     @abstractmethod
     def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:

@@ -260,11 +260,11 @@ class PostgresStore(Store):
                 self._roll_back()
 
     def trust_clock(self) -> None:
-        """Take times for right that are ahead of the server's clock, from who keeps the ledger."""
+        """Accept times ahead of the server's clock, if this user keeps the ledger."""
         self.talk.execute(f"SET {CLOCK_IS_RIGHT} = 'on'")
 
     def expect_log(self) -> None:
-        """Take what comes until the end of the transaction for a log made elsewhere, held to the rules."""
+        """Accept entries of a log made elsewhere, already checked, until the transaction ends."""
         self.talk.execute(f"SET LOCAL {CHECKED} = '{Checked.LOG}'")
 
     def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:

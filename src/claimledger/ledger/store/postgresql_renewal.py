@@ -122,7 +122,7 @@ def _rewritten(talk: Talk, name: str) -> bool:
     # in whatever language the server speaks: "2 dead row versions cannot be removed yet".
     copied = re.match(r"\d+", details[-1]) if details else None
     if copied is None:
-        raise StoreError(f"the server did not say that it wrote {name} anew")
+        raise StoreError(f"the server did not report that it rewrote {name}")
     return int(copied[0]) == 0
 
 

@@ -149,7 +149,7 @@ def _in_words(address: Address, error: psycopg.Error) -> StoreError:
     words = words.format(said=said)
     if any(f"(rule `{rule}`)" in said for rule in OF_ORDER):
         # The program asks the views, which others can write, and the server the log.
-        words += ". Where `claimledger verify` finds the views damaged, `rebuild` makes them anew"
+        words += ". Where `claimledger verify` finds the views damaged, `rebuild` mends them"
     if "ahead of this server's" in said:
         words += ". Where that clock is wrong, who keeps the ledger goes on with --clock-is-right"
     return StoreError(f"{address}: {words}")

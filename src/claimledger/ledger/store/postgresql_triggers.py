@@ -150,7 +150,7 @@ BEGIN
     END IF;
     IF fault IS NULL AND line.payload IS NOT NULL THEN
       fault := {{schema}}.order_fault(line.number, line.payload);
-      -- What a later redaction of the same log has emptied is no longer there to compare with.
+      -- Entries that a later redaction of the same log has emptied cannot be compared with.
       IF checked = '{Checked.LOG}' AND fault IN ('replaced-by', 'redacts-own') THEN
         fault := NULL;
       END IF;
