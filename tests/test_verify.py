@@ -228,6 +228,43 @@ def test_a_changed_search_index_is_named(damaged: Where, table: str) -> None:
 
 
 @ONLY_FILES  # as above
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM search_idx",
+        "DELETE FROM search_idx WHERE term = (SELECT max(term) FROM search_idx)",
+        "INSERT INTO search_idx VALUES (99, 'x', 4)",
+        "INSERT INTO search_data VALUES (7, x'00')",
+        "INSERT INTO search_data VALUES (999999999999, x'00')",
+        "INSERT INTO search_data SELECT max(id) + 5, x'00' FROM search_data",
+        "UPDATE search_data SET block = CAST(block AS TEXT) WHERE id = 1",
+        "UPDATE search_docsize SET sz = CAST(sz AS TEXT) WHERE id = 1",
+        "DELETE FROM search_data WHERE id = 10",
+        "UPDATE search_data SET block = x'00000000ffffffffffffffffffffffffff' WHERE id = 10",
+    ],
+)
+def test_what_the_index_s_own_check_passes_over_is_named(damaged: Path, change: str) -> None:
+    with Ledger.open(damaged, writable=True) as ledger:  # an index of several pages
+        record(ledger, [{"kind": "party", "name": f"p{n} q{n} r{n} s{n}"} for n in range(400)])
+        assert ledger.verify().faults == ()
+    with Raw(damaged) as raw:
+        raw.run(change)
+    assert any("search" in fault for fault in faults(damaged))
+
+
+def test_each_row_of_an_ended_version_is_held_to_the_log(damaged: Where) -> None:
+    with Ledger.open(damaged, writable=True) as ledger:
+        record(ledger, case(["several: another @s1 @s2"]))
+        ledger.amend("claim", "several", {"note": "n"}, by="T", reason="r")
+    query = "SELECT max(entry) FROM claim_citation WHERE until IS NOT NULL"
+    with Raw(damaged) as raw:
+        assert raw.rows(f"SELECT count(*) FROM claim_citation WHERE entry = ({query})") == [(2,)]
+    change = f"UPDATE claim_citation SET until = NULL WHERE position = 1 AND entry = ({query})"
+    tamper(damaged, change)
+    assert any("claim_citation" in fault and "until" in fault for fault in faults(damaged))
+
+
+@ONLY_FILES  # as above
 def test_a_posting_moved_in_the_search_index_is_named(damaged: Where) -> None:
     with Raw(damaged) as raw:
         raw.run(

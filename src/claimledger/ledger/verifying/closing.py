@@ -131,17 +131,15 @@ class Closing:
     def _ends(self, table: Table) -> Iterator[Fault]:
         ended = self._ended
         place = list(table.columns).index(table.c.entry)
-        actual: set[int] = set()
         for row in self._store.rows(select(table).where(table.c.until.is_not(None))):
-            actual.add(row[place])
             if ended.get(row[place]) != row.until:
                 what = f"holds {row.until}, the log says {ended.get(row[place])}"
                 yield row_fault(table, tuple(row), "until", what)
-        missing = [entry for entry in ended if entry not in actual]
+        # Each row of an entry, as one entry can have several in a table.
         for row in self._store.tuples_by(
             select(table).where(table.c.until.is_(None), *_not_redacted(table)),
             table.c.entry,
-            missing,
+            list(ended),
         ):
             what = f"is empty, the log says {ended[row[place]]}"
             yield row_fault(table, tuple(row), "until", what)
