@@ -329,7 +329,7 @@ def test_a_file_being_made_that_its_disk_fails_is_told_by_the_name_it_was_to_hav
     path: Path,
 ) -> None:
     """Nobody is to mend a file that nobody named, nor is a copy of it proved in its stead."""
-    beside = path.with_name(f".{path.name}.backup")
+    beside = path.with_name(f".{path.name}.1-0123abcd.backup")
     Ledger.create(beside).close()
     killed_inside_a_write(beside)
     Path(f"{beside}-shm").unlink()

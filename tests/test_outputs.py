@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,63 @@ def filled(path: Where, ledger: Ledger) -> Where:
     record(ledger, case(["a: one obs", "b: two"], ["b contradicts a"], extra=figures))
     ledger.close()
     return path
+
+
+@ONLY_FILES  # where the ledger is kept makes no difference to it
+def test_a_backup_of_entries_is_written_over_only_by_one_that_holds_them(
+    filled: Where, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    kept = tmp_path / "entries.jsonl"
+    assert call("--ledger", filled, "backup", "--since", "2", kept).returncode == 0
+    before = kept.read_bytes()
+    for what in WRITERS:
+        if what == "backup --since":
+            continue
+        done = call("--ledger", filled, *words_for(what, kept))
+        assert (done.returncode, "is a backup of" in done.stderr) == (1, True), (what, done)
+    later = call("--ledger", filled, "backup", "--since", "3", kept)
+    assert (later.returncode, "would not hold them" in later.stderr) == (1, True), later
+    with Ledger.create(tmp_path / "other.db") as other:
+        record(other, case([f"z{number}: one" for number in range(9)]))
+    done = call("--ledger", tmp_path / "other.db", "backup", "--since", "1", kept)
+    assert (done.returncode, "would not hold them" in done.stderr) == (1, True), done
+    assert kept.read_bytes() == before
+    with Ledger.open(filled, writable=True) as ledger:
+        record(ledger, [{"kind": "party", "name": "New"}])
+    assert call("--ledger", filled, "backup", "--since", "1", kept).returncode == 0
+    assert len(kept.read_bytes()) > len(before)
+
+
+@ONLY_FILES  # a server is no file
+def test_a_ledger_with_a_damaged_beginning_is_not_written_over(
+    filled: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(bytes(100) + filled.read_bytes()[100:])
+    before = damaged.read_bytes()
+    for what in WRITERS:
+        done = call("--ledger", filled, *words_for(what, damaged))
+        assert (done.returncode, damaged.read_bytes() == before) == (1, True), (what, done)
+
+
+@ONLY_FILES  # a server has no files beside it
+def test_no_file_is_removed_for_its_name(
+    filled: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = tmp_path / f".moved.{ended.pid}-0123abcd.arriving"
+    in_use = tmp_path / f".moved.{os.getpid()}-0123abcd.arriving"
+    theirs = [
+        tmp_path / name for name in (".moved.arriving", ".moved.backup", ".moved.old.arriving")
+    ]
+    for file in (left, in_use, *theirs):
+        shutil.copyfile(filled, file)
+    assert call("move", filled, tmp_path / "moved").returncode == 0
+    assert call("--ledger", filled, "backup", tmp_path / "moved").returncode == 0
+    assert not left.exists()  # of a program that was killed
+    for file in (in_use, *theirs):
+        assert file.read_bytes() == filled.read_bytes()
 
 
 @ONLY_FILES  # a server has no files beside it

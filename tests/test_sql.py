@@ -39,9 +39,9 @@ OUR_OWN = {
     "', '.join(columns)", "', '.join(rows)", "', '.join(first)", "', '.join(map(quoted, held))",
     "', '.join(cells)", "', '.join(parts)",
     # what functions of ours take and do, and lists of places
-    "given", "returns", "placed(schema, body)", "quoted(self._schema)", "trigger.when", "trigger.how",
+    "given", "returns", "placed(schema, body)", "quoted(self._schema)", "trigger.when", "placed(schema, trigger.how)", "placed(place, trigger.how)", "trigger.sort",
     "trigger.function", "quoted(trigger.table)", "table", "BEHIND.days", "AHEAD.days", "', '.join(given)",
-    "patience",
+    "patience", "Checked.PAYLOADS", "Checked.LOG", "fitting",
     "_into(table)", "_moved(table)", "_values(table, rows, number)",
 }  # fmt: skip
 

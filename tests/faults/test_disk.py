@@ -50,7 +50,7 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
 def test_a_file_of_which_a_part_stands_in_a_journal_is_given_no_name(
     give: Callable[[Path, Path], None], end: str, tmp_path: Path
 ) -> None:
-    beside, path = tmp_path / ".l.db.arriving", tmp_path / "l.db"
+    beside, path = tmp_path / ".l.db.1-0123abcd.arriving", tmp_path / "l.db"
     beside.write_bytes(b"begun")
     Path(f"{beside}{end}").write_bytes(b"the rest")
     with pytest.raises(StoreError, match="the disk failed; nothing was written"):

@@ -92,9 +92,19 @@ def _back_up(ledger: Ledger, path: str) -> Head:
 
 def _write_strand(call: Call, ledger: Ledger, path: str, since: int) -> None:
     from claimledger.cli.files import write_lines
-    from claimledger.publish.files import writing_whole
+    from claimledger.intake.strands import reading_strand
+    from claimledger.publish.files import is_backup_of_entries, writing_whole
 
-    with writing_whole(path, call.path, rights=ledger.rights) as stream:
+    if is_backup_of_entries(Path(path)):
+        with reading_strand(path) as old:
+            begins, ends = old.begins, old.ends
+        known = ends.size <= ledger.head().size and ledger.head(ends.size) == ends
+        if not known or begins.size < since:
+            raise Refused(
+                f"{path} is a backup of entries {begins.size + 1} to {ends.size}, and this one would not "
+                "hold them; name another file"
+            )
+    with writing_whole(path, call.path, rights=ledger.rights, over_backup=True) as stream:
         write_lines(stream, ledger.strand(since))
 
 

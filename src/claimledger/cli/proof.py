@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -201,6 +202,7 @@ def salvage(call: Call, target: str, rest: str | None) -> None:
     imported.
     """
     from claimledger.cli.files import write_lines
+    from claimledger.errors import Refused
     from claimledger.ledger import salvage as save
     from claimledger.ledger import shown
     from claimledger.publish.files import refuse_to_replace, writing_whole
@@ -208,6 +210,8 @@ def salvage(call: Call, target: str, rest: str | None) -> None:
     _whole(call, "salvage")
     name = rest or ("salvaged.rest.jsonl" if "://" in target else f"{target}.rest.jsonl")
     refuse_to_replace(name, call.path)
+    if rest is None and Path(name).is_file():
+        raise Refused(f"{name} exists; name another file for what is left over with --rest")
     found = save(call.path, target, Progress("entries"))
     call.done = True
     left = list(found.records())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -23,6 +24,12 @@ _DATABASES = (
 )
 """How the files of an SQLite database begin."""
 
+_OF_A_LEDGER = b"CREATE TRIGGER entry_is_only_redacted"
+"""Stands near the beginning of a ledger's file, also of one whose first bytes are damaged."""
+
+_BACKUP = re.compile(rb'\s*\{\s*"claimledger"\s*:\s*"entries"')
+"""How a backup of new entries begins."""
+
 _BESIDE = ("-wal", "-shm", "-journal")
 
 WAIT_SECONDS = 60.0
@@ -30,17 +37,20 @@ WAIT_SECONDS = 60.0
 
 
 @contextmanager
-def writing_whole(path: str, *inputs: str, rights: int | None = None) -> Iterator[BinaryIO]:
+def writing_whole(
+    path: str, *inputs: str, rights: int | None = None, over_backup: bool = False
+) -> Iterator[BinaryIO]:
     """Write to a file beside the target, which takes its place only when all is written.
 
     A device or a named pipe is written into. ``inputs`` are files that are read for it, and never written
     over; ``rights`` are permission bits that the file may have at most. Raises :class:`Refused` where the
-    target is one of the inputs, a ledger or another database, or what SQLite keeps beside one.
+    target is one of the inputs, a ledger or another database, or what SQLite keeps beside one, or a backup of
+    entries without ``over_backup``.
     """
     target = Path(os.path.realpath(path))  # a link goes on pointing to what it points to
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", path)
-    refuse_to_replace(path, *inputs)
+    refuse_to_replace(path, *inputs, over_backup=over_backup)
     if target.exists() and not target.is_file():
         with _writing_into(path) as stream:
             yield stream
@@ -57,7 +67,8 @@ def writing_whole(path: str, *inputs: str, rights: int | None = None) -> Iterato
             os.fsync(stream.fileno())
         mode = target.stat().st_mode if target.exists() else 0o666 & ~_umask()
         Path(name).chmod(mode & 0o7777 & (0o7777 if rights is None else rights))
-        refuse_to_replace(path, *inputs)  # once more: it was not there when the writing began
+        # Once more: it was not there when the writing began.
+        refuse_to_replace(path, *inputs, over_backup=over_backup)
         Path(name).replace(target)
     except OSError as error:
         Path(name).unlink(missing_ok=True)
@@ -67,8 +78,8 @@ def writing_whole(path: str, *inputs: str, rights: int | None = None) -> Iterato
         raise
 
 
-def refuse_to_replace(path: str, *inputs: str) -> None:
-    """Raise :class:`Refused` where a file may not be written over: an input, a ledger, a database."""
+def refuse_to_replace(path: str, *inputs: str, over_backup: bool = False) -> None:
+    """Raise :class:`Refused` for what may not be written over: an input, a ledger, a database, a backup."""
     for given in inputs:
         with suppress(OSError):  # one of the two is not there
             if os.path.samefile(path, given):
@@ -82,11 +93,26 @@ def refuse_to_replace(path: str, *inputs: str) -> None:
                 f"{path} is a ledger or another database, and is not written over; name another file "
                 "to write"
             )
+        if not over_backup and is_backup_of_entries(target):
+            raise Refused(
+                f"{path} is a backup of a ledger's entries, and is not written over; name another file to "
+                "write"
+            )
+
+
+def is_backup_of_entries(file: Path) -> bool:
+    """Whether a file is what ``backup --since`` writes."""
+    return file.is_file() and _BACKUP.match(_beginning(file)) is not None
 
 
 def _is_database(file: Path) -> bool:
+    beginning = _beginning(file)
+    return beginning.startswith(_DATABASES) or _OF_A_LEDGER in beginning
+
+
+def _beginning(file: Path) -> bytes:
     with file.open("rb") as content:
-        return content.read(16).startswith(_DATABASES)
+        return content.read(1 << 20)
 
 
 def _is_beside_a_database(target: Path) -> bool:

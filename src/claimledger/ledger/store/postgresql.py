@@ -261,11 +261,11 @@ class PostgresStore(Store):
 
     def trust_clock(self) -> None:
         """Accept times ahead of the server's clock, if this user keeps the ledger."""
-        self.talk.execute(f"SET {CLOCK_IS_RIGHT} = 'on'")
+        self.talk.execute("SELECT set_config(%s, 'on', false)", (CLOCK_IS_RIGHT,))
 
     def expect_log(self) -> None:
         """Accept entries of a log made elsewhere, already checked, until the transaction ends."""
-        self.talk.execute(f"SET LOCAL {CHECKED} = '{Checked.LOG}'")
+        self.talk.execute("SELECT set_config(%s, %s, true)", (CHECKED, str(Checked.LOG)))
 
     def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows in the order of the table's columns."""

@@ -248,10 +248,12 @@ BEGIN
 END"""
 """Whether an object has the fields of a kind or part, each in its form, and what must hold between them."""
 
+_LETTERS = json.dumps({kind: made.letter for kind, made in KINDS.items()})
+
 PAYLOAD_FAULT = f"""
 DECLARE
   told jsonb; action text; kind text; record jsonb; needed text[]; possible text[]; entries jsonb;
-  letters jsonb := '{json.dumps({kind: made.letter for kind, made in KINDS.items()})}';
+  letters jsonb := '{_LETTERS}';
 BEGIN
   IF octet_length(payload) > {LARGEST_PAYLOAD} THEN
     RETURN 'canonical';

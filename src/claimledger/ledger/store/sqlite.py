@@ -38,6 +38,7 @@ from claimledger.ledger.store.sqlite_file import (
     rights_of,
     sqlite_errors,
     take_name,
+    unfinished,
 )
 from claimledger.ledger.store.sqlite_rest import in_memory, to_read
 from claimledger.ledger.store.sqlite_schema import (
@@ -110,8 +111,7 @@ class SqliteStore(Store):
         """Make a ledger to be filled, which has its name only when it is whole."""
         if path.exists():
             raise StoreError(f"{path} exists; a new ledger needs a new file")
-        beside = path.with_name(f".{path.name}.arriving")
-        remove(beside)  # what a program that was killed left
+        beside = unfinished(path, "arriving")
         store = cls.new(beside, rights)
         try:
             with store.writing():

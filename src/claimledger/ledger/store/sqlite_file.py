@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+from secrets import token_hex
 from threading import Thread
 from urllib.parse import quote
 
@@ -146,16 +149,39 @@ def _take_lock(folder: int) -> None:
         fcntl.flock(folder, fcntl.LOCK_EX)
 
 
-UNFINISHED = (".arriving", ".backup")
-"""Ends of the hidden names of files that get their own when they are whole."""
+_UNFINISHED = re.compile(
+    r"\.(?P<name>.+)\.(?P<process>[1-9][0-9]*)-[0-9a-f]{8}\.(?:arriving|backup)"
+)
+"""The hidden names of files that get their own when they are whole."""
+
+
+def unfinished(path: Path, end: str) -> Path:
+    """Return a hidden name beside a file, for what is not whole yet; nobody else has it.
+
+    What programs that were killed left under such names of the file is removed.
+    """
+    if fcntl is not None:  # elsewhere to ask whether a process runs would end it
+        for left in path.parent.glob(f".{escape(path.name)}.*.{end}"):
+            match = _UNFINISHED.fullmatch(left.name)
+            if match and match["name"] == path.name and not _runs(int(match["process"])):
+                remove(left)
+    return path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.{end}")
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def meant(path: Path) -> Path:
     """Return the name that a person knows a file by."""
-    for end in UNFINISHED:
-        if path.name.startswith(".") and path.name.endswith(end):
-            return meant(path.with_name(path.name[1:].removesuffix(end)))
-    return path
+    match = _UNFINISHED.fullmatch(path.name)
+    return meant(path.with_name(match["name"])) if match else path
 
 
 def remove(path: Path) -> None:

@@ -11,7 +11,7 @@ from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.opening import arriving, open_store
-from claimledger.ledger.store.sqlite_file import remove, replace, rights_of, take_name
+from claimledger.ledger.store.sqlite_file import remove, replace, rights_of, take_name, unfinished
 from claimledger.ledger.verify import verify
 from claimledger.ledger.writing import moving
 from claimledger.ledger.writing.receiving import parting
@@ -30,8 +30,7 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
     given, path = path, Path(os.path.realpath(path))  # a link goes on pointing to what it points to
     known = path.exists()
     rights = store.rights & rights_of(path) if known else store.rights
-    beside = path.with_name(f".{path.name}.backup")
-    remove(beside)  # what a program that was killed left
+    beside = unfinished(path, "backup")
     try:
         with store.reading():
             if known:
