@@ -238,3 +238,48 @@ def test_a_user_has_one_role_and_loses_it(
 def test_a_file_has_the_rights_of_the_file(ledger: Ledger) -> None:
     with pytest.raises(StoreError, match="the rights of the file"):
         ledger.grants()
+
+
+def rows_read(path: Where, user: str, batches: int) -> int:
+    """Return how many rows of the log the server reads while a recorder records claims in one write."""
+    schema = str(path).rpartition("=")[2]
+    theirs = str(path).replace("postgres:@", f"{user}@", 1)
+    read = (
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_all_tables "
+        f"WHERE relid = '{schema}.entry'::regclass"
+    )
+    running = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}'"
+    with psycopg.connect(server().get_uri(), autocommit=True) as master:
+        ((before,),) = master.execute(read).fetchall()
+        with Ledger.open(theirs, writable=True) as recorder:
+
+            def write() -> None:
+                for batch in range(batches):
+                    drawn = [f"c{batches}-{batch}-{number}: one @s" for number in range(200)]
+                    record(recorder, case(drawn), by=user)
+
+            recorder.together(write)
+        while master.execute(running).fetchone() != (
+            0,
+        ):  # a server tells what it read when it ends
+            pass
+        ((after,),) = master.execute(read).fetchall()
+    return int(after) - int(before)
+
+
+@ONLY_SERVERS
+def test_what_a_recorder_records_is_held_to_the_log_without_reading_the_log_again(
+    path: Where, ledger: Ledger
+) -> None:
+    with psycopg.connect(server().get_uri(), autocommit=True) as master:
+        master.execute("CREATE ROLE rita LOGIN")
+    try:
+        ledger.grant("recorder", "rita")
+        assert ledger.head().size == 0  # what is planned for a small log has to serve a large one
+        read = rows_read(path, "rita", batches=30)
+        entries = ledger.head().size
+        assert entries < read < 20 * entries, (read, entries)
+    finally:
+        ledger.revoke("rita")
+        with psycopg.connect(server().get_uri(), autocommit=True) as master:
+            master.execute("DROP OWNED BY rita; DROP ROLE rita")
