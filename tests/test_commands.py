@@ -121,6 +121,8 @@ def test_standings_and_show_give_the_same_four(call: Call, filled: Path) -> None
         (["report", "-o", "."], 1, ".: is a folder; name a file in it"),
         (["import", "."], 1, ".: is a folder; name the files in it, as in *.yaml"),
         (["restore", "."], 1, ". is a folder; a backup is one file"),
+        (["--ledger", "none.db", "restore", __file__], 1, Path(__file__).name),
+        (["backup", "-"], 2, "name one"),
         (["backup", "."], 1, ". is a folder; a backup is one file"),
         (["backup", "/"], 1, "/ is a folder; a backup is one file"),
         (["timeline", "--measure", "staton"], 1, "nearest: stations"),

@@ -54,6 +54,8 @@ def backup(call: Call, path: str, since: str | None) -> None:
     """
     if call.as_of or call.known_at:
         raise UsageMistake("a backup is of the whole ledger; clocks go with questions")
+    if path == "-":
+        raise UsageMistake("a backup is a file, proved before it takes its name: name one")
     with call.reading() as ledger:
         if since is None:
             head = _back_up(ledger, path)
@@ -140,6 +142,8 @@ def restore(call: Call, files: tuple[str, ...]) -> None:
             added = head.size
         call.done = True
     else:
+        with _strands(parts):
+            pass  # a file that is none is named before anything about the ledger
         with call.writing() as ledger:
 
             def add() -> tuple[int, Head]:
