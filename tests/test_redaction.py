@@ -90,7 +90,9 @@ def test_what_others_hold_too_is_told(ledger: Ledger) -> None:
         case(["a: one", "b: two"], extra={"a": {"statement": text}, "b": {"statement": text}}),
     )
     ledger.withdraw("claim", "a", by="T", reason="r")
-    assert ledger.redact("claim", "a", by="T", reason="r").elsewhere == (text,)
+    change = ledger.redact("claim", "a", by="T", reason="r")
+    assert change.elsewhere == (text,)
+    assert change.holders == ((("claim", "b"),),)
 
 
 def test_what_is_redacted_is_told_so_or_leads_to_what_replaced_it(

@@ -180,11 +180,15 @@ def redact(ctx: click.Context, key: str, reason: str, kind: str | None, by: str 
     if call.json:
         emptied = list(done.emptied)
         answer({"kind": done.kind, "key": done.key, "entry": done.entry, "emptied": emptied,
-                "elsewhere": list(done.elsewhere), "scrubbed": not done.unscrubbed,
+                "elsewhere": list(done.elsewhere), "held_by": _held_by(done), "scrubbed": not done.unscrubbed,
                 "why_not": done.unscrubbed or None, "recorded_by": who})  # fmt: skip
     else:
         _say_redacted(done, who)
     ctx.exit(1 if done.unscrubbed else 0)
+
+
+def _held_by(done: Change) -> list[list[dict[str, str]]]:
+    return [[{"kind": kind, "key": key} for kind, key in holders] for holders in done.holders]
 
 
 def _say_redacted(done: Change, who: str) -> None:
@@ -204,8 +208,9 @@ def _say_redacted(done: Change, who: str) -> None:
         say("The ledger's files are scrubbed now.")
     else:
         say("The ledger's files were scrubbed and searched for its texts.")
-    for text in done.elsewhere:
-        say(f"still there, in another record: {cut(text, 60)}", indent=2, hang=2)
+    for text, holders in zip(done.elsewhere, done.holders, strict=True):
+        where = ", ".join(f"{kind} {key}" for kind, key in holders) or "the ledger's files"
+        say(f"still there, in {where}: {cut(text, 60)}", indent=2, hang=2)
     say("Backups and copies of this ledger still hold them; redact there too.")
 
 

@@ -20,6 +20,7 @@ from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.questions import Questions
 from claimledger.ledger.reading import clocks
 from claimledger.ledger.reading.clocks import DatedAhead
+from claimledger.ledger.reading.records import holders_of
 from claimledger.ledger.store.address import Where
 from claimledger.ledger.store.base import Found, Overtaken, Store
 from claimledger.ledger.store.opening import arriving, new_store, open_store
@@ -211,7 +212,9 @@ class Ledger(Questions):
         sought = {text: _as_stored(text) for text in change.elsewhere}
         found = set(self._store.stray_bytes([form for forms in sought.values() for form in forms]))
         left = tuple(text for text, forms in sought.items() if found.intersection(forms))
-        return replace(change, elsewhere=left)
+        return replace(
+            change, elsewhere=left, holders=tuple(holders_of(self._store, text) for text in left)
+        )
 
     def scrub(self) -> str:
         """Do the second half of redactions that are in the log: leave nothing of their texts in the files.

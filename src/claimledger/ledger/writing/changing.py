@@ -45,6 +45,9 @@ class Change:
     elsewhere: tuple[str, ...] = ()
     """Texts of a redacted record that other entries hold too."""
 
+    holders: tuple[tuple[tuple[str, str], ...], ...] = ()
+    """For each of these texts the first records that hold it, by kind and key."""
+
     taken_up: bool = False
     """Whether the redaction was in the log already, and only its second half was still to be done."""
 
