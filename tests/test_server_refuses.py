@@ -21,7 +21,18 @@ from claimledger.ledger.log import LARGEST_PAYLOAD, now
 from claimledger.ledger.tables import VIEWS
 from claimledger.ledger.tree import Frontier
 from claimledger.ledger.validate import InvalidEntryError, check_payload
-from forged import Forgery, Line, entry, entry_line, forged, lines_of, receive, said, strand_file
+from forged import (
+    Forgery,
+    Line,
+    entry,
+    entry_line,
+    forged,
+    history_of,
+    lines_of,
+    receive,
+    said,
+    strand_file,
+)
 from small_cases import record
 from stores import ONLY_SERVERS, server, tamper
 from test_log_rules import EACH, fill, golden, names, party, spoil
@@ -213,6 +224,25 @@ def test_an_entry_comes_with_its_row_of_history(ledger: Ledger, address: Address
         line = forged(len(log) + 1, {**party("P1"), "recorded_by": user})
         told = as_psql(address(user), rows=rows_of([*log, line], len(log)))
         assert "its row of history does not come with it" in told
+    works_on(address)
+
+
+def test_a_record_of_a_newer_version_comes_with_its_row_too(
+    ledger: Ledger, address: Address
+) -> None:
+    log = lines_of(ledger)
+    novel = entry("record", "novel", "N1", record={"title": "T"}) | {"recorded_by": "rolf"}
+    line = forged(len(log) + 1, novel)
+    ((*row,),) = history_of(line)
+    place, _, schema = address("rolf").rpartition("&schema=")
+    with psycopg.connect(place) as raw:
+        raw.execute(f"SET search_path = {schema}")
+        signs = ", ".join("%s" for _ in row)
+        raw.execute(
+            "INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", rows_of([*log, line], len(log))[0]
+        )
+        raw.execute(f"INSERT INTO history VALUES ({signs})", row)  # type: ignore[arg-type]
+    assert ledger.verify().faults == ()
     works_on(address)
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from claimledger.ledger.log import FORMAT, SALT
 from claimledger.ledger.store.postgresql_rules import AHEAD_MINUTES
 from claimledger.ledger.tables import VIEWS
+from claimledger.records.kinds import KINDS
 
 
 class Trigger(NamedTuple):
@@ -71,6 +72,8 @@ TRIGGERS = {
     },
 }
 """What keeps the log append-only and lawful, and the views rows of entries that come with them."""
+
+_KINDS = ",".join(KINDS)
 
 FUNCTIONS = {
     "entry_is_next": f"""
@@ -188,13 +191,16 @@ BEGIN
 END""",
     # Numbers are given out by history: an entry that is not in it would have its number given out again, and
     # nobody could write under it.
-    "entry_has_history": """
+    "entry_has_history": f"""
 DECLARE recorded text := NEW.payload::json ->> 'key';
 BEGIN
   IF NOT EXISTS (
-    SELECT FROM {schema}.history AS h WHERE h.entry = NEW.number AND h.key = recorded
+    SELECT FROM {{schema}}.history AS h WHERE h.entry = NEW.number AND h.key = recorded
     AND h.kind = NEW.payload::json ->> 'kind' AND h.action = NEW.payload::json ->> 'action'
-    AND h.number IS NOT DISTINCT FROM CASE WHEN recorded ~ '^[A-Z]' THEN substr(recorded, 2)::bigint END
+    AND h.number IS NOT DISTINCT FROM CASE
+      WHEN recorded ~ '^[A-Z]' AND NEW.payload::json ->> 'kind' = ANY ('{{{_KINDS}}}')
+      THEN substr(recorded, 2)::bigint
+    END
   ) THEN
     RAISE EXCEPTION 'the entry does not fit the ledger: its row of history does not come with it'
     USING ERRCODE = 'check_violation';
