@@ -107,6 +107,11 @@ def see_linear(work: Callable[[int], Callable[[], object]]) -> None:
     took: list[float] = []
     for size in SIZES:
         took.append(seconds(work(size)))
+        # A busy machine makes a turn ten times as long now and then; a square makes every turn so.
+        for _ in range(5):
+            if took[-1] <= MOST * max(took[0], FLOOR):
+                break
+            took[-1] = min(took[-1], seconds(work(size)))
         assert took[-1] <= MOST * max(took[0], FLOOR), took
 
 
