@@ -69,7 +69,8 @@ def places_of(text: str) -> Iterator[Place]:
             yield from (Place(part, position, position + 1) for part in folded)
         elif folded is not None:
             start = position if start is None else start
-            held += folded
+            # What is cut off anyway is not collected: a text that grows is copied, at times, with each sign.
+            held = held if len(held) >= LONGEST else held + folded
     if start is not None:
         yield Place(held[:LONGEST], start, len(text))
 
