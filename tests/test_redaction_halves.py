@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from claimledger.cli.call import Call
 from claimledger.cli.main import cli
+from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.store import postgresql_renewal
 from claimledger.ledger.store.base import Store
@@ -169,6 +170,19 @@ def test_a_reader_keeps_the_bytes_and_redacting_again_finishes_it(
     twice = call("--ledger", path, "redact", "a", "--reason", "asked for")
     assert twice.returncode == 1
     assert "is redacted already" in twice.stderr
+
+
+def test_what_keeps_the_bytes_is_not_told_as_if_nothing_had_been_written(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Store) -> None:
+        raise StoreError("x.db: the disk is full; nothing was written")
+
+    withdrawn(ledger)
+    monkeypatch.setattr(type(ledger._store), "scrub", full)
+    change = ledger.redact("claim", "a", by="T", reason="r")
+    assert change.unscrubbed == "x.db: the disk is full"
+    assert redacted(ledger) == (True, False)
 
 
 def test_the_command_ends_with_status_1_where_the_bytes_may_be_left(
