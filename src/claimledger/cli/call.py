@@ -241,10 +241,9 @@ class FileName(click.ParamType):  # type: ignore[type-arg]
 
 
 def form_of(output: str | None, endings: Mapping[str, str]) -> str:
-    """Return the format that a file's name asks for, else the first one.
+    """Return the format that the ending of a file's name stands for, or the first of ``endings``.
 
-    ``endings`` are those of names, with the format of each. Raises :class:`UsageMistake` for a name that
-    ends like some other kind of file.
+    ``endings`` maps endings to formats. Raises :class:`UsageMistake` for the ending of another file type.
     """
     from mimetypes import guess_type
 

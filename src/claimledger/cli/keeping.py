@@ -143,7 +143,7 @@ def restore(call: Call, files: tuple[str, ...]) -> None:
         call.done = True
     else:
         with _strands(parts):
-            pass  # a file that is none is named before anything about the ledger
+            pass  # a file that is no backup is reported before the ledger is opened
         with call.writing() as ledger:
 
             def add() -> tuple[int, Head]:

@@ -20,7 +20,7 @@ from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.questions import Questions
 from claimledger.ledger.reading import clocks
 from claimledger.ledger.reading.clocks import DatedAhead
-from claimledger.ledger.reading.records import holders_of
+from claimledger.ledger.reading.history import holders_of
 from claimledger.ledger.store.address import Where
 from claimledger.ledger.store.base import Found, Overtaken, Store
 from claimledger.ledger.store.opening import arriving, new_store, open_store
@@ -112,9 +112,11 @@ class Ledger(Questions):
     ) -> Taken:
         """Take records in, all or nothing; raise :class:`BadInput` with every problem found."""
 
+        return self._take(incoming, by, amend=amend, reason=reason, check=check)
+
+    def _take(self, incoming: Iterable[Given | Faulty], by: str, **options: Any) -> Taken:
         def write() -> Taken:
-            appender_of = partial(self._appender, by)
-            return take(self._store, incoming, appender_of, amend=amend, reason=reason, check=check)
+            return take(self._store, incoming, partial(self._appender, by), **options)
 
         # What can be gone through only once cannot be written again.
         return write() if isinstance(incoming, Iterator) else self._store.again(write)
@@ -138,12 +140,7 @@ class Ledger(Questions):
 
         Raises :class:`BadInput` with every problem, one of which is a key that was withdrawn.
         """
-        given = [Given.of(record) for record in records]
-
-        def write() -> Taken:
-            return take(self._store, given, partial(self._appender, by), by_hand=True)
-
-        taken = self._store.again(write)
+        taken = self._take([Given.of(record) for record in records], by, by_hand=True)
         return [key for _, key, _ in taken.written]
 
     def amend(

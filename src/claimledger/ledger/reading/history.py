@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from claimledger.ledger.canonical import canonical
 from claimledger.ledger.difference import difference
 from claimledger.ledger.log import Payload
 from claimledger.ledger.reading.clocks import Known
@@ -86,3 +87,16 @@ def changed(store: Store, since: int, known_at: Known = None) -> list[tuple[str,
     if known_at is not None:
         query = query.where(HISTORY.c.entry <= known_at)
     return list(dict.fromkeys(store.tuples(query.order_by(HISTORY.c.entry))))
+
+
+def holders_of(store: Store, text: str) -> tuple[tuple[str, str], ...]:
+    """Return the first records of which some version holds a text, by kind and key. Reads the whole log."""
+    written = canonical(text)[1:-1].decode()
+    # LIKE would take no pattern of more than 50,000 bytes in SQLite.
+    holding = func.replace(ENTRY.c.payload, written, "") != ENTRY.c.payload
+    query = select(HISTORY.c.kind, HISTORY.c.key).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
+    rows = store.tuples(query.where(holding).order_by(HISTORY.c.entry).limit(_MOST_HOLDERS))
+    return tuple(dict.fromkeys((kind, key) for kind, key in rows))
+
+
+_MOST_HOLDERS = 5

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from claimledger.errors import NotFound, StoreError
-from claimledger.ledger.canonical import canonical
 from claimledger.ledger.foreign import split
 from claimledger.ledger.log import Payload
 from claimledger.ledger.reading.clocks import Known, standing_at
@@ -391,16 +390,3 @@ def foreign(store: Store, known_at: Known = None) -> Iterator[dict[str, Any]]:
     for *_, written in store.tuples(query.order_by(HISTORY.c.entry)):
         payload = Payload.decode(written)
         yield {"kind": payload.kind, "key": payload.key, **(payload.record or {})}
-
-
-def holders_of(store: Store, text: str) -> tuple[tuple[str, str], ...]:
-    """Return the first records of which some version holds a text, by kind and key. Reads the whole log."""
-    written = canonical(text)[1:-1].decode()
-    # LIKE would take no pattern of more than 50,000 bytes in SQLite.
-    holding = func.replace(ENTRY.c.payload, written, "") != ENTRY.c.payload
-    query = select(HISTORY.c.kind, HISTORY.c.key).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
-    rows = store.tuples(query.where(holding).order_by(HISTORY.c.entry).limit(_MOST_HOLDERS))
-    return tuple(dict.fromkeys((kind, key) for kind, key in rows))
-
-
-_MOST_HOLDERS = 5

@@ -183,7 +183,7 @@ _WORDS: dict[tuple[type[psycopg.Error], ...], str] = {
 
 
 def _ends_connection(error: psycopg.OperationalError) -> bool:
-    """Whether there is no connection after an error: what psycopg names has no SQLSTATE, or one of these."""
+    """Whether an error ended the connection: psycopg's own errors have no SQLSTATE."""
     return error.sqlstate is None or error.sqlstate.startswith(("08", "28", "57P"))
 
 

@@ -109,7 +109,7 @@ def _segments(structure: bytes) -> list[tuple[int, int]]:
 
 
 def _varints(data: bytes) -> Iterator[int]:
-    """Yield SQLite's numbers of variable length; zeros where there is no more."""
+    """Yield the variable-length integers of SQLite that some bytes hold, then zeros without end."""
     number, length = 0, 0
     for byte in data:
         length += 1
