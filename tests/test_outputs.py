@@ -117,6 +117,40 @@ def test_no_output_takes_a_name_that_sqlite_would_read(
         assert not beside.exists()
 
 
+LEDGERS = {
+    "init": lambda ledger, new: ("--ledger", new, "init"),
+    "backup": lambda ledger, new: ("--ledger", ledger, "backup", new),
+    "move": lambda ledger, new: ("move", ledger, new),
+    "restore": lambda ledger, new: ("--ledger", new, "restore", ledger),
+    "salvage": lambda ledger, new: ("--ledger", ledger, "salvage", new),
+}
+"""What makes a ledger in a new file."""
+
+
+@ONLY_FILES  # a server has no files beside it
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("what", list(LEDGERS))
+def test_no_ledger_takes_a_name_that_sqlite_would_read(
+    what: str, end: str, filled: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    beside = Path(f"{filled}{end}")
+    done = call(*LEDGERS[what](filled, beside))
+    assert (done.returncode, f"part of {filled.name}" in done.stderr) == (1, True), done
+    assert not beside.exists()
+    assert call("--ledger", filled, "verify").returncode == 0
+    # Nor a name beside which lies what SQLite would read with it.
+    new = tmp_path / "new.db"
+    left = Path(f"{new}{end}")
+    left.write_bytes(b"somebody's")
+    done = call(*LEDGERS[what](filled, new))
+    if end == "-shm":  # which SQLite reads only beside the write-ahead log
+        assert done.returncode == 0, done
+    else:
+        assert (done.returncode, f"beside it lies new.db{end}" in done.stderr) == (1, True), done
+        assert left.read_bytes() == b"somebody's"
+        assert not new.exists()
+
+
 @ONLY_FILES  # where the ledger is kept makes no difference to it
 def test_a_file_is_of_the_kind_that_its_name_says(
     filled: Where, tmp_path: Path, call: Callable[..., Any]

@@ -41,7 +41,7 @@ OUR_OWN = {
     # what functions of ours take and do, and lists of places
     "given", "returns", "placed(schema, body)", "quoted(self._schema)", "trigger.when", "placed(schema, trigger.how)", "placed(place, trigger.how)", "trigger.sort",
     "trigger.function", "quoted(trigger.table)", "table", "BEHIND.days", "AHEAD.days", "', '.join(given)",
-    "patience", "Checked.PAYLOADS", "Checked.LOG", "fitting",
+    "patience", "Checked.PAYLOADS", "Checked.LOG", "fitting", "longest", "LARGEST_VALUE",
     "_into(table)", "_moved(table)", "_values(table, rows, number)",
 }  # fmt: skip
 

@@ -158,6 +158,19 @@ def test_no_value_that_is_changed_raises_or_is_called_clean(store: str, tmp_path
     in_a_process(changes, 250 * TIMES, seed_of("values"), str(FULL.copy(tmp_path)), str(tmp_path))
 
 
+def naming(where: Path | str, table: str) -> None:
+    with Ledger.open(where) as ledger:
+        faults = ledger.verify().faults
+    assert any("cannot be read" in fault.what for fault in faults if fault.table == table), faults
+
+
+def test_a_value_that_has_no_room_in_memory_is_named(store: str, tmp_path: Path) -> None:
+    where = FULL.copy(tmp_path)
+    longest = "zeroblob(900000000)" if store == "file" else "repeat('x', 900000000)"
+    tamper(where, f"UPDATE history SET reason = {longest} WHERE entry = 1")
+    in_a_process(naming, where, "history")
+
+
 @ONLY_SERVERS  # values of a file are above
 @pytest.mark.at_random
 def test_no_value_that_is_changed_on_a_server_raises_or_is_called_clean(

@@ -216,6 +216,10 @@ def _run(call: Call) -> int:
         where = f"{error.filename}: " if error.filename else ""
         _print_error(f"claimledger: {where}{error.strerror or error}")
         return 1
+    except MemoryError:
+        stays = "what was done until then stays" if call.done else "nothing was written"
+        _print_error(f"claimledger: there is not enough memory for it; {stays}")
+        return NOT_TOLD if call.done else 1
     return status if isinstance(status, int) else 0
 
 

@@ -12,6 +12,7 @@ from claimledger.ledger.reading.history import Event
 from claimledger.ledger.reading.records import Held, Referrer
 from claimledger.ledger.reading.search import Match
 from claimledger.ledger.store.address import Where, file_of, shown, without_passwords
+from claimledger.ledger.store.sqlite_names import database_beside, is_database
 from claimledger.ledger.tables import LAYOUT
 from claimledger.ledger.verifying.verdict import Verdict
 from claimledger.ledger.writing.changing import Change
@@ -24,7 +25,6 @@ __all__ = [
     "LARGEST_PAYLOAD",
     "LAYOUT",
     "Change",
-    "DatedAhead",
     "Entry",
     "Event",
     "Faulty",
@@ -39,8 +39,10 @@ __all__ = [
     "Taken",
     "Verdict",
     "Where",
+    "database_beside",
     "entry_of",
     "file_of",
+    "is_database",
     "line_of",
     "may_fork",
     "salvage",

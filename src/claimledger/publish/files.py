@@ -15,22 +15,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from claimledger.errors import Refused
-
-_DATABASES = (
-    b"SQLite format 3\x00",
-    b"\x37\x7f\x06\x82",
-    b"\x37\x7f\x06\x83",  # write-ahead logs (www.sqlite.org/fileformat.html, section 4.1)
-    b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7",  # a rollback journal (section 3)
-)
-"""How the files of an SQLite database begin."""
-
-_OF_A_LEDGER = b"CREATE TRIGGER entry_is_only_redacted"
-"""Stands near the beginning of a ledger's file, also of one whose first bytes are damaged."""
+from claimledger.ledger import database_beside, is_database
 
 _BACKUP = re.compile(rb'\s*\{\s*"claimledger"\s*:\s*"entries"')
 """How a backup of new entries begins."""
-
-_BESIDE = ("-wal", "-shm", "-journal")
 
 WAIT_SECONDS = 60.0
 """How long the other end of a named pipe is waited for."""
@@ -88,7 +76,7 @@ def refuse_to_replace(path: str, *inputs: str, over_backup: bool = False) -> Non
                 )
     target = Path(os.path.realpath(path))
     with suppress(OSError):
-        if _is_beside_a_database(target) or (target.is_file() and _is_database(target)):
+        if database_beside(target) or (target.is_file() and is_database(target)):
             raise Refused(
                 f"{path} is a ledger or another database, and is not written over; name another file "
                 "to write"
@@ -102,26 +90,10 @@ def refuse_to_replace(path: str, *inputs: str, over_backup: bool = False) -> Non
 
 def is_backup_of_entries(file: Path) -> bool:
     """Whether a file is what ``backup --since`` writes."""
-    return file.is_file() and _BACKUP.match(_beginning(file)) is not None
-
-
-def _is_database(file: Path) -> bool:
-    beginning = _beginning(file)
-    return beginning.startswith(_DATABASES) or _OF_A_LEDGER in beginning
-
-
-def _beginning(file: Path) -> bytes:
-    with file.open("rb") as content:
-        return content.read(1 << 20)
-
-
-def _is_beside_a_database(target: Path) -> bool:
-    """Whether SQLite would take a file of this name, there or not, for a part of a database beside it."""
-    beside = next((end for end in _BESIDE if target.name.endswith(end)), None)
-    if beside is None:
+    if not file.is_file():
         return False
-    database = target.with_name(target.name.removesuffix(beside))
-    return database.is_file() and _is_database(database)
+    with file.open("rb") as content:
+        return _BACKUP.match(content.read(1 << 16)) is not None
 
 
 @contextmanager

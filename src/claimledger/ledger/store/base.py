@@ -12,8 +12,17 @@ from sqlalchemy import Connection, Table, select
 from sqlalchemy.sql import Select
 
 from claimledger.errors import StoreError
+from claimledger.ledger.log import LARGEST_PAYLOAD
 
 Found = TypeVar("Found")
+
+
+LARGEST_VALUE = 16 * LARGEST_PAYLOAD
+"""Bytes of one value that a store reads, at most: what is longer is damage, and could take all memory.
+
+The longest that is written are a record's search words: compatibility decomposition makes at most eleven
+times as many bytes of a text (U+FDFA).
+"""
 
 
 class Tail(NamedTuple):

@@ -39,7 +39,7 @@ from claimledger.ledger.store.postgresql_server import (
     until_done,
 )
 from claimledger.ledger.store.postgresql_shape import shape_damage
-from claimledger.ledger.store.postgresql_statements import by_entry
+from claimledger.ledger.store.postgresql_statements import by_entry, too_long
 from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.ledger.store.postgresql_triggers import CHECKED, CLOCK_IS_RIGHT, Checked
 from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB
@@ -380,6 +380,12 @@ class PostgresStore(Store):
         """Return whole rows of a table by entry, both ends included."""
         self.talk.send()
         with named(self.address), self.driver.cursor(binary=True) as cursor:
+            found = cursor.execute(too_long(table), (first, last)).fetchone()
+            if found is not None:
+                raise StoreError(
+                    f"{self.address}: entry {found[0]} has a longer value in {table.name} than any that is "
+                    "written"
+                )
             return cursor.execute(by_entry(table), (first, last)).fetchall()
 
     @property

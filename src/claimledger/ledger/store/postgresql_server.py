@@ -131,6 +131,8 @@ def named(address: Address) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise _in_words(address, error) from None
+    except MemoryError:
+        raise StoreError(f"{address}: there is not enough memory for what is in it") from None
 
 
 def _in_words(address: Address, error: psycopg.Error) -> StoreError:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Table
+from sqlalchemy import BLOB, Table, Text
 
+from claimledger.ledger.store.base import LARGEST_VALUE
 from claimledger.ledger.store.postgresql_schema import quoted, type_of
 from claimledger.ledger.tables import ENTRY, HISTORY, version_of
 
@@ -79,6 +80,19 @@ def by_entry(table: Table) -> str:
     number = "number" if table is ENTRY else "entry"
     where = f"WHERE {number} BETWEEN %s AND %s ORDER BY {order}"
     return f"SELECT {columns_of(table)} FROM {quoted(table.name)} {where}"
+
+
+@lru_cache
+def too_long(table: Table) -> str:
+    """Return the statement that asks which of some entries has a row with a value too long to be read."""
+    number = "number" if table is ENTRY else "entry"
+    longest = ", ".join(
+        f"octet_length({quoted(column.name)})"
+        for column in table.columns
+        if isinstance(column.type, Text | BLOB)
+    )
+    where = f"WHERE {number} BETWEEN %s AND %s AND greatest({longest}) > {LARGEST_VALUE}"
+    return f"SELECT {number} FROM {quoted(table.name)} {where} ORDER BY {number} LIMIT 1"
 
 
 def _into(table: Table) -> str:

@@ -93,5 +93,5 @@ class DamagedFile(Damaged):
     def _ask(self, query: str, *given: int) -> list[tuple[Any, ...]] | None:
         try:
             return self._driver.execute(query, given).fetchall()
-        except (sqlite3.Error, UnicodeError):
+        except (sqlite3.Error, UnicodeError, MemoryError):
             return None

@@ -16,7 +16,8 @@ from threading import Thread
 from urllib.parse import quote
 
 from claimledger.errors import StoreError
-from claimledger.ledger.store.base import UndecodableTextError
+from claimledger.ledger.store.base import LARGEST_VALUE, UndecodableTextError
+from claimledger.ledger.store.sqlite_names import BESIDE
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID
 from claimledger.ledger.tables import LAYOUT
 
@@ -44,7 +45,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open a file in a mode of SQLite's: ``ro`` or ``rw``."""
     address = f"file:{quote(str(path.absolute()))}?mode={mode}"
     try:
-        return sqlite3.connect(
+        driver = sqlite3.connect(
             address,
             uri=True,
             isolation_level=None,
@@ -53,6 +54,13 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be opened: {error}") from None
+    return bounded(driver)
+
+
+def bounded(driver: sqlite3.Connection) -> sqlite3.Connection:
+    """Have a connection refuse values longer than any that are written; return it."""
+    driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
+    return driver
 
 
 def is_busy(error: Exception) -> bool:
@@ -186,7 +194,7 @@ def meant(path: Path) -> Path:
 
 def remove(path: Path) -> None:
     """Remove a file and what SQLite keeps beside it."""
-    for end in ("", "-wal", "-shm", "-journal"):
+    for end in ("", *BESIDE):
         Path(f"{path}{end}").unlink(missing_ok=True)
 
 
@@ -272,3 +280,5 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: {what or error}") from None
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise StoreError(f"{path} is damaged: {error}; `claimledger verify` says where") from None
+    except MemoryError:
+        raise StoreError(f"{path}: there is not enough memory for what is in it") from None

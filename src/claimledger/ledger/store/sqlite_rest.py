@@ -10,7 +10,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from claimledger.errors import StoreError
-from claimledger.ledger.store.sqlite_file import MENDING, UNREADABLE, connect, held, meant, touch
+from claimledger.ledger.store.sqlite_file import (
+    MENDING,
+    UNREADABLE,
+    bounded,
+    connect,
+    held,
+    meant,
+    touch,
+)
 from claimledger.ledger.store.sqlite_schema import APPLICATION_ID
 
 _TRIES = 20
@@ -114,7 +122,7 @@ def _is_ours(path: Path) -> bool:
 
 def in_memory(driver: sqlite3.Connection) -> sqlite3.Connection:
     """Return a copy of an open file in memory, and close the file."""
-    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    copy = bounded(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
     driver.backup(copy)
     driver.close()
     return copy

@@ -58,8 +58,14 @@ def compared(
             for name, here, there in zip(names, row, log_row, strict=True):
                 if here != there or type(here) is not type(there):
                     yield row_fault(
-                        table, key, name, f"holds {here!r:.80}, the log says {there!r:.80}"
+                        table, key, name, f"holds {_brief(here)}, the log says {_brief(there)}"
                     )
+
+
+def _brief(value: object) -> str:
+    """Return how a value of any length is told."""
+    # Cut first: written out, a damaged value can be larger than there is room for.
+    return repr(value[:80] if isinstance(value, str | bytes) else value)[:80]
 
 
 def _until(table: Table) -> int:
@@ -74,5 +80,6 @@ def row_fault(table: Table, row: tuple[Any, ...], column: str, what: str) -> Fau
     """Return a fault of one row: named by its key, with its entry."""
     names = [held.name for held in table.columns]
     entry = row[names.index("entry")] if names.index("entry") < len(row) else None
-    keys = [str(row[names.index(held.name)]) for held in table.primary_key.columns]
-    return Fault(table.name, what, entry, row=" ".join(keys), column=column)
+    keys = [row[names.index(held.name)] for held in table.primary_key.columns]
+    told = [key[:200] if isinstance(key, str) else _brief(key) for key in keys]
+    return Fault(table.name, what, entry, row=" ".join(told), column=column)
