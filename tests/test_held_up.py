@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from claimledger.errors import Refused, StoreError
+from claimledger.errors import BadInput, StoreError
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.store import sqlite_file
 from conftest import Called
@@ -122,11 +122,11 @@ def figures(number: int) -> list[dict[str, str]]:
 
 def test_a_claim_has_a_bounded_number_of_figures(ledger: Ledger) -> None:
     before = ledger.head()
-    with pytest.raises(Refused, match="claim a has 501 figures, and a record at most 500"):
+    with pytest.raises(BadInput, match="figures: has 501 where there may be 500"):
         record(ledger, case(["a: one"], extra={"a": {"figures": figures(501)}}))
     assert ledger.head() == before
     record(ledger, case(["a: one"], extra={"a": {"figures": figures(500)}}))
-    with pytest.raises(Refused, match="501 figures"):
+    with pytest.raises(BadInput, match="has 501 where there may be 500"):
         ledger.amend("claim", "a", {"figures": figures(501)}, by="Ann", reason="r")
 
 

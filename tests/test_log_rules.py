@@ -200,6 +200,9 @@ FORGERIES: dict[str, list[Forgery]] = {
         add(entry("record", "source", "new", record={"title": "T", "published": "October 2022"})),
         add(entry("record", "source", "new", record={"title": "T", "published": "2022-02-30"})),
         add(entry("record", "source", "new", record={"title": "T", "url": "no address"})),
+        add(entry("record", "claim", "new", record={
+            "statement": "s", "claimant": ["two"], "subject": "topic", "citations": [{"source": "b-page"}],
+            "figures": [{"measure": f"m{place}", "low": "1"} for place in range(501)]})),
         add(entry("record", "link", "new", record={"type": "repeats", "from": "a", "to": "a"})),
         add(entry("record", "link", "new", record={"type": "repeats", "from": "a", "to": {"source": "s"}})),
     ],

@@ -244,8 +244,10 @@ def compared(one, other):
     return (wholes[0] > wholes[1]) - (wholes[0] < wholes[1])
 
 
-def grounds_were_read(claim):
-    return "grounds" not in claim or not all("via" in citation for citation in claim["citations"])
+def is_bounded_and_grounds_were_read(claim):
+    return len(claim.get("figures", ())) <= 500 and (
+        "grounds" not in claim or not all("via" in citation for citation in claim["citations"])
+    )
 
 
 def ends_fit(link):
@@ -304,7 +306,7 @@ KINDS = {
         {"asserted": is_date, "about": is_date, "scope": is_map, "figures": list_of(FIGURE),
          "grounds": one_of("observed", "documents", "testimony", "analysis", "own-act", "unstated"),
          "language": LANGUAGE, **NOTE},
-        grounds_were_read)),
+        is_bounded_and_grounds_were_read)),
     "capture": ("K", object_with(
         {"source": is_key},
         {"sha256": SHA256, "media_type": MEDIA_TYPE, "captured_at": is_date, "path": is_name, **NOTE})),

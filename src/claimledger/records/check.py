@@ -96,6 +96,9 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
         return Problem("unknown word", field=field, value=value, expected=expected)
     if kind == "too_short":
         return Problem("must hold one at least", field=field)
+    if kind == "too_long":
+        given, most = context.get("actual_length"), context.get("max_length")
+        return Problem(f"has {given} where there may be {most}", field=field)
     if kind == "string_too_long":
         return Problem(
             f"is longer than {context.get('max_length')} characters", field=field, value=value

@@ -16,6 +16,9 @@ from claimledger.records.text import Prose
 
 Grounds = Literal["observed", "documents", "testimony", "analysis", "own-act", "unstated"]
 
+MOST_FIGURES = 500
+"""Figures in one claim: each is compared with each of another's."""
+
 
 class Claim(Record):
     """One assertion: who says it, of what, since when, how they know, and where it was seen."""
@@ -38,7 +41,11 @@ class Claim(Record):
     scope: Annotated[
         TextMap, Field(default_factory=dict, description="what it is limited to: place: NLD")
     ]
-    figures: Annotated[tuple[Figure, ...], Listed, Field(description="the numbers in it")] = ()
+    figures: Annotated[
+        tuple[Figure, ...],
+        Listed,
+        Field(max_length=MOST_FIGURES, description="the numbers in it"),
+    ] = ()
     language: Annotated[Language | None, Field(description="the language it was said in")] = None
     citations: Annotated[
         tuple[Citation, ...], Listed, Field(min_length=1, description="where it was seen")

@@ -11,6 +11,7 @@ import json
 from typing import NamedTuple
 
 from claimledger.ledger.log import DEEPEST, LARGEST_PAYLOAD
+from claimledger.records.claim import MOST_FIGURES
 from claimledger.records.forms import shapes
 from claimledger.records.kinds import KINDS
 
@@ -238,8 +239,9 @@ BEGIN
       AND NOT (qualifier IN ('under', 'at most') AND high IS NULL)
       AND (qualifier IN ('over', 'under') AND low = high) IS NOT TRUE;
   ELSIF kind = 'claim' THEN
-    RETURN NOT record ? 'grounds' OR EXISTS (
-      SELECT FROM jsonb_array_elements(record -> 'citations') AS citation WHERE NOT citation ? 'via');
+    RETURN (jsonb_array_length(record -> 'figures') > {MOST_FIGURES}) IS NOT TRUE
+      AND (NOT record ? 'grounds' OR EXISTS (
+        SELECT FROM jsonb_array_elements(record -> 'citations') AS citation WHERE NOT citation ? 'via'));
   ELSIF kind = 'link' THEN
     RETURN record -> 'to' <> record -> 'from'
       AND (jsonb_typeof(record -> 'to') = 'string' OR record ->> 'type' = 'undercuts');

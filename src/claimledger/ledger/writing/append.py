@@ -40,9 +40,6 @@ Salts = Callable[[int], bytes]
 Ends = defaultdict[Table, list[tuple[Any, ...]]]
 """Rows that ended, by table."""
 
-MOST_FIGURES = 500
-"""Figures that a claim may hold when it is recorded: two such claims make a quarter of a million pairs."""
-
 _BATCH = 2000
 
 _ACTS = {"amend": "an amendment", "withdraw": "a withdrawal", "redact": "a redaction"}
@@ -127,12 +124,6 @@ class Appender:
             _see("the reason", payload.reason)
         if payload.action != "record" and not (payload.reason or "").strip():
             raise Refused(f"{_ACTS[payload.action]} needs a reason; nothing was written")
-        figures = 0 if payload.record is None else len(payload.record.get("figures", ()))
-        if figures > MOST_FIGURES:
-            raise Refused(
-                f"{payload.kind} {payload.key} has {figures:,} figures, and a record at most {MOST_FIGURES}, "
-                "as each is compared with each of another's; nothing was written"
-            )
         written = payload.encode(record)
         if len(written) > log.LARGEST_PAYLOAD:
             raise Refused(
