@@ -6,6 +6,7 @@ import base64
 import json
 import random
 import re
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -111,7 +112,7 @@ def as_psql(address: str, *statements: str, rows: list[tuple[Any, ...]] | None =
 NO_JSON = "invalid input syntax for type json|unsupported Unicode escape|stack depth limit exceeded"
 OTHERWISE = {
     "format": "rule `header`",
-    "time": "rule `header`|date/time field value out of range",
+    "time": "rule `header`",
     "digest": "rule `header`",
     "canonical": f"{NO_JSON}|rule `salt`",
     "redacts-own": "rule `salt`",
@@ -243,6 +244,85 @@ def test_a_record_of_a_newer_version_comes_with_its_row_too(
         )
         raw.execute(f"INSERT INTO history VALUES ({signs})", row)  # type: ignore[arg-type]
     assert ledger.verify().faults == ()
+    works_on(address)
+
+
+def held_up(address: str) -> bool:
+    """Wait until somebody waits for a lock of a ledger on a server; return whether that came."""
+    query = "SELECT FROM pg_locks WHERE NOT granted"
+    with psycopg.connect(address.partition("&schema=")[0], autocommit=True) as watching:
+        for _ in range(400):
+            if watching.execute(query).fetchone() is not None:
+                return True
+            watching.execute("SELECT pg_sleep(0.01)")
+    return False
+
+
+@pytest.mark.parametrize("user", ["Mallory", "kira"])
+def test_who_writes_past_the_program_takes_no_number_from_others(
+    user: str, path: Where, ledger: Ledger, address: Address
+) -> None:
+    log = lines_of(ledger)
+    line = forged(len(log) + 1, {**party(), "recorded_by": "rolf"})
+    ((*row,),) = history_of(line)
+    place, _, schema = address("rolf").rpartition("&schema=")
+    signs = ", ".join("%s" for _ in row)
+    recorded: list[int] = []
+
+    def work() -> None:
+        with Ledger.open(address(user), writable=True) as other:
+            record(other, [{"kind": "party", "name": "Goes on"}], by=user)
+            recorded.append(other.head().size)
+
+    waiting = threading.Thread(target=work)
+    with psycopg.connect(place) as raw:
+        raw.execute(f"SET search_path = {schema}")
+        rows = rows_of([*log, line], len(log))
+        raw.execute("INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", rows[0])
+        waiting.start()
+        assert held_up(str(path))
+        raw.execute(f"INSERT INTO history VALUES ({signs})", row)  # type: ignore[arg-type]
+    waiting.join()
+    assert recorded == [len(log) + 2]
+    works_on(address)
+
+
+@pytest.mark.parametrize("settings", ["checked = ''", "checked = 'payloads'"])
+def test_a_redaction_from_psql_is_not_called_scrubbed(
+    settings: str, ledger: Ledger, address: Address
+) -> None:
+    slip = [event.entry for event in ledger.history("slip")]
+    log = lines_of(ledger)
+    payload = entry("redact", "party", "slip", entries=slip, reason="r", replaced_by="body")
+    (row,) = rows_of([*log, forged(len(log) + 1, payload | {"recorded_by": "kira"})], len(log))
+    place, _, schema = address("kira").rpartition("&schema=")
+    with psycopg.connect(place) as raw:
+        for statement in (f"SET search_path = {schema}", f"SET claimledger.{settings}"):
+            raw.execute(statement)  # type: ignore[arg-type]
+        raw.execute("INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", row)
+        raw.execute("UPDATE entry SET payload = NULL, salt = NULL WHERE number = ANY (%s)", (slip,))
+    with Ledger.open(address("kira"), writable=True) as keeper:
+        keeper.rebuild()
+        assert [one.entry for one in keeper.verify().redactions if not one.scrubbed] == [
+            len(log) + 1
+        ]
+        keeper.redact("party", "slip", by="kira", reason="again")
+        assert all(one.scrubbed for one in keeper.verify().redactions)
+
+
+@pytest.mark.parametrize("day", ["2099-02-31", "2099-13-01", "0000-01-01"])
+def test_a_day_that_does_not_exist_is_refused_from_who_says_that_a_clock_is_right(
+    day: str, ledger: Ledger, address: Address
+) -> None:
+    log = lines_of(ledger)
+    line = forged(
+        len(log) + 1, {**party(), "recorded_by": "kira"}, moment=f"{day}T00:00:00.000000Z"
+    )
+    for word in ("clock_is_right = 'on'", "checked = 'log'", "checked = 'payloads'"):
+        told = as_psql(
+            address("kira"), f"SET claimledger.{word}", rows=rows_of([*log, line], len(log))
+        )
+        assert names("time", told), (word, told)
     works_on(address)
 
 

@@ -51,6 +51,7 @@ OF_ORDER = ("begins-once", "replaces", "fixed", "replaced-by", "redacts-own")
 _ADDED = "REFERENCING NEW TABLE AS added FOR EACH STATEMENT"
 
 TRIGGERS = {
+    "entry_waits": Trigger("entry", "entry_waits", "BEFORE INSERT", "FOR EACH STATEMENT"),
     "entry_is_next": Trigger("entry", "entry_is_next", "AFTER INSERT", _ADDED),
     "entry_has_history": Trigger(
         "entry",
@@ -76,6 +77,12 @@ TRIGGERS = {
 _KINDS = ",".join(KINDS)
 
 FUNCTIONS = {
+    # Whoever writes past the program waits for its turn as the program does, and takes no number from others.
+    "entry_waits": """
+BEGIN
+  PERFORM FROM {schema}.head FOR NO KEY UPDATE;
+  RETURN NULL;
+END""",
     "entry_is_next": f"""
 DECLARE
   lowest bigint; highest bigint; many bigint; fault text; line record;
@@ -139,6 +146,7 @@ BEGIN
         '{{"digest":"' || line.digest || '","format":{FORMAT},"recorded_at":"' || line.moment || '"}}'
         THEN 'header'
       WHEN line.moment !~ '^[0-9]{{4}}(-[0-9]{{2}}){{2}}T([01][0-9]|2[0-3])(:[0-5][0-9]){{2}}[.][0-9]{{6}}Z$'
+        OR left(line.moment, 4) = '0000' OR {{schema}}.days(left(line.moment, 10)) IS NULL
         OR line.moment < line.before THEN 'time'
       WHEN bound AND line.moment > coalesce(line.before, '')
         AND line.moment::timestamptz > clock_timestamp() + interval '{AHEAD_MINUTES} minutes' THEN 'ahead'
@@ -221,6 +229,8 @@ BEGIN
       WHERE newest.number = (SELECT max(number) FROM {schema}.entry)
       AND newest.payload::json ->> 'action' = 'redact' AND listed::bigint = OLD.number
     ) THEN
+    -- What it was lies in the table's pages until they are written anew.
+    INSERT INTO {schema}.pending_scrub SELECT max(number) FROM {schema}.entry ON CONFLICT DO NOTHING;
     RETURN NEW;
   END IF;
   RAISE EXCEPTION 'the log is append-only: only a redaction empties a payload';

@@ -266,12 +266,12 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     for number, one in zip(numbers, said, strict=True):
         if one.record is not None:
             remove_version(store, kind, number, {"key": key, **one.record})
+    store.insert(PENDING_SCRUB, [(entry,)])
     emptied = ENTRY.c.number.in_(numbers)
     store.connection.execute(update(ENTRY).where(emptied).values(payload=None, salt=None))
     store.connection.execute(HISTORY.delete().where(HISTORY.c.entry.in_(numbers)))
     blanks = [redacted_row(row.entry, payload, row.recorded_at) for row in rows]
     store.insert(HISTORY, blanks)
-    store.insert(PENDING_SCRUB, [(entry,)])
     sought = sorted({text for one in said for text in _texts((one.record, one.reason))})
     return Change(kind, key, entry, emptied=tuple(numbers), elsewhere=tuple(sought))
 

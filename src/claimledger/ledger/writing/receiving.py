@@ -86,7 +86,6 @@ def receive(store: Store, strand: Strand) -> int:
                 f"{strand.name} does not give the root that it tells; nothing was written"
             )
         if receiving.redactions:
-            store.insert(PENDING_SCRUB, [(entry,) for entry in receiving.redactions])
             rebuild.rebuild(store)
         else:
             rebuild.replay(store, count + 1, receiving.last)
@@ -153,6 +152,7 @@ class _Receiving:
             # The store empties an entry only while the redaction that lists it is the newest.
             self._flush()
             self.redactions.append(number)
+            self._store.insert(PENDING_SCRUB, [(number,)])
             self._store.connection.execute(
                 update(ENTRY)
                 .where(ENTRY.c.number.in_(payload.entries))
