@@ -17,7 +17,7 @@ from claimledger.cli.call import Call
 from claimledger.cli.main import cli
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
-from claimledger.ledger.store import postgresql_renewal
+from claimledger.ledger.store import postgresql_locks
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.postgresql_talk import Talk
 from faults.injected import POSSIBLE, fail
@@ -45,7 +45,7 @@ def impatient(ledger: Ledger) -> None:
     driver: Any = ledger._store.driver  # type: ignore[attr-defined]
     if isinstance(ledger.writes_as, str) or hasattr(driver, "info"):
         driver.execute("SET lock_timeout = 200")
-        postgresql_renewal.SCRUB_SECONDS = 1.0
+        postgresql_locks.ALONE_SECONDS = 1.0
     else:
         driver.execute("PRAGMA busy_timeout = 200")
 
@@ -53,7 +53,7 @@ def impatient(ledger: Ledger) -> None:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give its time back to what :func:`impatient` hurries."""
-    monkeypatch.setattr(postgresql_renewal, "SCRUB_SECONDS", postgresql_renewal.SCRUB_SECONDS)
+    monkeypatch.setattr(postgresql_locks, "ALONE_SECONDS", postgresql_locks.ALONE_SECONDS)
 
 
 def redacted(ledger: Ledger) -> tuple[bool, bool]:

@@ -16,7 +16,7 @@ from claimledger.errors import NotFound, Refused, StoreError
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.tables import VIEWS
 from small_cases import case, record
-from stores import ONLY_FILES, ONLY_SERVERS, server
+from stores import ONLY_FILES, ONLY_SERVERS, Raw, server
 
 USERS = ("rita", "ravi", "edda", "kofi", "nobody_here")
 
@@ -232,6 +232,54 @@ def test_a_user_has_one_role_and_loses_it(
     for words, status in ((["king", "rita"], 1), (["reader"], 2), (["none", "ravi"], 1)):
         done = call("grant", *words)
         assert (done.returncode, "Traceback" in done.stderr) == (status, False)
+
+
+@ONLY_SERVERS
+def test_rights_beyond_the_roles_are_named_and_taken(
+    users: Callable[[str], str], ledger: Ledger, path: Where
+) -> None:
+    schema = str(path).rpartition("=")[2]
+    given = [
+        "GRANT TRIGGER, DELETE ON entry TO ravi",
+        "GRANT UPDATE (until) ON history TO ravi",
+        f'GRANT INSERT ON claim TO "postgres.{schema}.recorder" WITH GRANT OPTION',
+    ]
+    of_ravi = {"rights of entry", "rights of history"}
+    with Raw(path) as raw:
+        raw.run(*given)
+        with Ledger.open(users("rita")) as reader:
+            assert {fault.table for fault in reader.verify().faults} == {
+                *of_ravi,
+                "rights of claim",
+            }
+        with Ledger.open(users("kofi"), writable=True) as keeper:
+            keeper.rebuild()
+        assert ledger.verify().faults == ()
+        with Ledger.open(users("ravi"), writable=True) as ravi:
+            DOES["records"](ravi, "ravi")
+        raw.run(*given[:2])
+        ledger.revoke("ravi")
+        assert ledger.verify().faults == ()
+        raw.run(*given[:2])
+        ledger.revoke("ravi")  # who has rights, and no role
+        assert ledger.verify().faults == ()
+        with pytest.raises(StoreError, match="ravi has no role"):
+            ledger.revoke("ravi")
+
+
+@ONLY_SERVERS
+def test_what_the_server_gives_on_every_new_table_is_taken(path: Where) -> None:
+    schema = str(path).rpartition("=")[2] + "b"
+    with psycopg.connect(server().get_uri(), autocommit=True) as master:
+        master.execute("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC")
+        try:
+            with Ledger.create(f"{server().get_uri()}&schema={schema}") as ledger:
+                assert ledger.verify().faults == ()
+                ledger.rebuild()
+                assert ledger.verify().faults == ()
+        finally:
+            master.execute("ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC")
+            master.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
 
 
 @ONLY_FILES

@@ -35,7 +35,9 @@ OUR_OWN = {
     "'off' if writable else 'on'",
     # roles: a user's name that the server itself said is one, quoted
     "quoted(self.name(role))", "quoted(self.name(other))", "quoted(user)", "quoted(table)", "quoted(function)",
-    "quoted(made.name)", "quoted(column.name)",
+    "quoted(made.name)", "quoted(column.name)", "quoted(unsampled)", "', '.join(dropped)", "only", "of",
+    "'PUBLIC' if user is None else quoted(user)",
+    "right",  # what the server itself calls it
     "', '.join(columns)", "', '.join(rows)", "', '.join(first)", "', '.join(map(quoted, held))",
     "', '.join(cells)", "', '.join(parts)",
     # what functions of ours take and do, and lists of places

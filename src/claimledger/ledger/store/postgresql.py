@@ -145,6 +145,9 @@ class PostgresStore(Store):
             raise not_empty(self.address, plain(error)) from None
         for name, _ in shape_damage(self.driver, self.address.schema):
             raise not_empty(self.address, name)
+        Roles(
+            self.driver, self.address
+        ).take_beyond()  # which the server may give on every new table
         head = f"INSERT INTO {HEAD} VALUES (true, %s, %s)"
         self.talk.execute(head, (PROGRAM, LAYOUT))
 
@@ -342,16 +345,16 @@ class PostgresStore(Store):
     def grant(self, role: str, user: str) -> None:
         """Give a user of the server a role."""
         with self.writing():
-            Roles(self.driver, self.address.schema).grant(role, user)
+            Roles(self.driver, self.address).grant(role, user)
 
     def revoke(self, user: str) -> None:
         """Take every role from a user of the server."""
         with self.writing():
-            Roles(self.driver, self.address.schema).revoke(user)
+            Roles(self.driver, self.address).revoke(user)
 
     def grants(self) -> dict[str, list[str]]:
         """Return the users of each role, by role."""
-        return Roles(self.driver, self.address.schema).grants()
+        return Roles(self.driver, self.address).grants()
 
     @property
     def in_transaction(self) -> bool:
@@ -408,6 +411,8 @@ class PostgresStore(Store):
     def shape_damage(self) -> Iterator[tuple[str, str]]:
         """Yield the tables, indexes and triggers that are not as this program makes them."""
         yield from shape_damage(self.driver, self.address.schema)
+        for right in Roles(self.driver, self.address).beyond():
+            yield f"rights of {right.table or 'the schema'}", f"{right}, beyond what `grant` gives"
         layout = layout_of(self.driver, self.address)
         if layout != LAYOUT:
             yield HEAD, f"has the layout number {layout} where it should have {LAYOUT}"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import random
+import logging
 import re
-import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import psycopg
 from psycopg.errors import Diagnostic
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
+from claimledger.ledger.store.postgresql_locks import PATIENCE_SECONDS, Turns, lock_alone
 from claimledger.ledger.store.postgresql_roles import Roles
 from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import (
@@ -22,23 +23,32 @@ from claimledger.ledger.store.postgresql_schema import (
     guarding,
     quoted,
     tables_made,
+    unsampled_in,
     viewing,
 )
 from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS
 from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB, WORDS
 
+logger = logging.getLogger("claimledger")
+
 
 def renew(talk: Talk, address: Address) -> None:
-    """Remove every view and trigger, and make them as this program has them, with the rights there were."""
+    """Remove every view and trigger, and make them as this program has them, with the rights of the roles.
+
+    What others made of the views goes with them, and is told: else whoever may read could keep them there.
+    """
     schema = address.place
     unscrubbed = _unscrubbed(talk, address)
-    tables = talk.execute(
-        "SELECT tablename FROM pg_tables WHERE schemaname = %s", (address.schema,)
+    found = talk.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> %s ORDER BY tablename",
+        (address.schema, HEAD),
     ).fetchall()
-    for (name,) in tables:
-        if name not in ("entry", HEAD):
-            talk.execute(f"DROP TABLE {schema}.{quoted(name)}")
+    tables = {name: f"{schema}.{quoted(name)}" for (name,) in found}
+    lock_alone(talk.driver, address, list(tables.values()))
+    dropped = [name for name in tables.values() if name != tables.get(ENTRY.name)]
+    if dropped:
+        _drop(talk, address, f"DROP TABLE {', '.join(dropped)} CASCADE")
     triggers = talk.execute(
         "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal",
         (f"{schema}.entry",),
@@ -51,13 +61,71 @@ def renew(talk: Talk, address: Address) -> None:
         (schema, [*FUNCTIONS, *CALLED, *CHECKS]),
     ).fetchall()
     for (function,) in functions:
-        talk.execute(f"DROP FUNCTION {function}")
+        _drop(talk, address, f"DROP FUNCTION {function} CASCADE")
     talk.execute(f"DROP INDEX IF EXISTS {schema}.{KEYS}")
+    _forget_samples(talk, address)
     talk.execute(";\n".join((*guarding(schema), *viewing(schema))))
     for entry in unscrubbed:
         talk.execute(f"INSERT INTO {schema}.{PENDING_SCRUB.name} VALUES (%s)", (entry,))
     talk.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
-    Roles(talk.driver, address.schema).renew()
+    Roles(talk.driver, address).renew()
+
+
+_SAMPLED = """
+SELECT a.attname
+FROM pg_attribute AS a
+JOIN pg_class AS c ON c.oid = a.attrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = %s::regclass AND a.attname = ANY (%s) AND (
+  coalesce(a.attstattarget, -1) <> 0
+  OR a.attcollation <> (
+    SELECT oid FROM pg_collation WHERE collname = 'C' AND collnamespace = 'pg_catalog'::regnamespace)
+  OR EXISTS (
+    SELECT FROM pg_stats AS s
+    WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname)
+)"""
+"""Columns that the server samples or sampled, or compares otherwise than sign by sign."""
+
+
+def _forget_samples(talk: Talk, address: Address) -> None:
+    """See to it that the log's texts are compared sign by sign, and that nothing is sampled of them."""
+    table = f"{address.place}.{ENTRY.name}"
+    sampled = talk.execute(_SAMPLED, (table, unsampled_in(ENTRY))).fetchall()
+    for (name,) in sampled:
+        altered = f"ALTER TABLE {table} ALTER COLUMN {quoted(name)}"
+        # The server forgets what it sampled of a column only with its type, which may be the one it has.
+        talk.execute(f'{altered} TYPE text COLLATE pg_catalog."C"')
+        talk.execute(f"{altered} SET STATISTICS 0")
+
+
+def _drop(talk: Talk, address: Address, statement: str) -> None:
+    """Drop something with all that depends on it, and tell what else that was."""
+    talk.execute("SET LOCAL client_min_messages = notice")
+    with noticing(talk.driver) as notices:
+        talk.execute(statement)
+    told = [line for primary, detail in notices for line in (detail or primary).splitlines()]
+    if told:
+        logger.warning(
+            "%s: what others made of the ledger's tables went with them: %s",
+            address,
+            "; ".join(told),
+        )
+
+
+@contextmanager
+def noticing(driver: psycopg.Connection[Any]) -> Iterator[list[tuple[str, str]]]:
+    """Collect what the server remarks: message and detail."""
+    notices: list[tuple[str, str]] = []
+
+    def note(notice: Diagnostic) -> None:
+        # What a notice holds is gone when this returns.
+        notices.append((notice.message_primary or "", notice.message_detail or ""))
+
+    driver.add_notice_handler(note)
+    try:
+        yield notices
+    finally:
+        driver.remove_notice_handler(note)
 
 
 def _unscrubbed(talk: Talk, address: Address) -> list[int]:
@@ -68,13 +136,6 @@ def _unscrubbed(talk: Talk, address: Address) -> list[int]:
     return [entry for (entry,) in rows]
 
 
-PATIENCE_SECONDS = 0.5
-"""How long a table's lock is waited for at once: whoever comes meanwhile waits as well."""
-
-SCRUB_SECONDS = 30.0
-"""How long it is tried again and again to have a table alone."""
-
-
 def scrub(talk: Talk, address: Address) -> None:
     """Write the tables and their indexes anew. Not inside a transaction.
 
@@ -82,16 +143,15 @@ def scrub(talk: Talk, address: Address) -> None:
     """
     ((patience,),) = talk.execute("SHOW lock_timeout").fetchall()
     talk.execute(f"SET lock_timeout = {int(PATIENCE_SECONDS * 1000)}")
-    end = time.monotonic() + SCRUB_SECONDS
+    turns = Turns()
     try:
         for table in tables_made():
             name = f"{address.place}.{quoted(table.name)}"
             while not _rewritten(talk, name):
-                if time.monotonic() > end:
+                if not turns.next():
                     raise StoreError(
                         f"{address}: somebody reads, or may still see what was deleted"
                     )
-                time.sleep(PATIENCE_SECONDS * random.uniform(0.5, 1.5))
     finally:
         talk.execute("SELECT set_config('lock_timeout', %s, false)", (patience,))
     with suppress(psycopg.Error):  # what it frees the server writes over sooner
@@ -104,22 +164,14 @@ def _rewritten(talk: Talk, name: str) -> bool:
     Others who want the table wait behind this, so it waits for a moment only. A reader who has it, and waits
     for another connection of its own that wants it too (as `verify` does), would else wait for this for ever.
     """
-    details: list[str] = []
-
-    def note(notice: Diagnostic) -> None:
-        # What a notice holds is gone when this returns.
-        if notice.message_detail:
-            details.append(notice.message_detail)
-
-    talk.driver.add_notice_handler(note)
-    try:
-        talk.execute(f"VACUUM (FULL, VERBOSE) {name}")
-    except psycopg.errors.LockNotAvailable:
-        return False
-    finally:
-        talk.driver.remove_notice_handler(note)
+    with noticing(talk.driver) as notices:
+        try:
+            talk.execute(f"VACUUM (FULL, VERBOSE) {name}")
+        except psycopg.errors.LockNotAvailable:
+            return False
     # Rows that an open transaction may still see are copied too. How many is the first thing in the detail,
     # in whatever language the server speaks: "2 dead row versions cannot be removed yet".
+    details = [detail for _, detail in notices if detail]
     copied = re.match(r"\d+", details[-1]) if details else None
     if copied is None:
         raise StoreError(f"the server did not report that it rewrote {name}")

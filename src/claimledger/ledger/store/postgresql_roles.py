@@ -7,14 +7,16 @@ versions. None of them has any right to update or delete in the log. A keeper ow
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
 from claimledger.errors import NotFound, StoreError
+from claimledger.ledger.store.address import Address
+from claimledger.ledger.store.postgresql_locks import lock_alone
 from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import CALLED, HEAD, quoted, tables_made
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS
@@ -29,12 +31,62 @@ ROLES = {
 """What each role may, beyond the one before it."""
 
 
+class Right(NamedTuple):
+    """A right that somebody has: on a table or a column of one, or on the ledger's schema."""
+
+    user: str | None
+    """Nothing where everybody has it."""
+
+    table: str
+    column: str
+    what: str
+
+    def __str__(self) -> str:
+        of = f" of its column {self.column}" if self.column else ""
+        return f"gives {self.user or 'everybody'} the right {self.what}{of}"
+
+
+_GRANTABLE = " WITH GRANT OPTION"
+
+_GRANTED = f"""
+WITH given AS (
+  SELECT c.relname, '' AS attname, c.relowner AS owner, x.*
+  FROM pg_class AS c, aclexplode(c.relacl) AS x WHERE c.relnamespace = to_regnamespace(%(schema)s)
+  UNION ALL
+  SELECT c.relname, a.attname, c.relowner, x.*
+  FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid, aclexplode(a.attacl) AS x
+  WHERE c.relnamespace = to_regnamespace(%(schema)s)
+  UNION ALL
+  SELECT '', '', n.nspowner, x.*
+  FROM pg_namespace AS n, aclexplode(n.nspacl) AS x WHERE n.oid = to_regnamespace(%(schema)s)
+)
+SELECT r.rolname, given.relname, given.attname,
+  privilege_type || CASE WHEN is_grantable THEN '{_GRANTABLE}' ELSE '' END
+FROM given LEFT JOIN pg_roles AS r ON r.oid = given.grantee
+WHERE given.grantee <> given.owner
+ORDER BY 2, 3, 1, 4"""
+
+
+def _rights_to_change(role: str) -> Iterator[tuple[str, str, str]]:
+    """Yield what a role may do besides reading: the table, the column or none, and the right."""
+    if role == "keeper":  # who owns the tables; this one is on the schema
+        yield "", "", "CREATE"
+    if role in ("recorder", "editor"):
+        # Locking the head asks for a right to change some column of it; this one has one value only.
+        yield HEAD, "held", "UPDATE"
+        for made in (ENTRY, *VIEWS.values()):
+            yield made.name, "", "INSERT"
+            if role == "editor" and "until" in made.columns:
+                yield made.name, "until", "UPDATE"
+
+
 class Roles:
     """The roles of one ledger."""
 
-    def __init__(self, driver: psycopg.Connection[Any], schema: str) -> None:
+    def __init__(self, driver: psycopg.Connection[Any], address: Address) -> None:
         self._driver = driver
-        self._schema = schema
+        self._address = address
+        self._schema = address.schema
         row = driver.execute("SELECT current_database()").fetchone()
         self._database = str(row[0]) if row else ""
 
@@ -58,23 +110,64 @@ class Roles:
         self._run(f"GRANT {quoted(self.name(role))} TO {quoted(user)}")
 
     def revoke(self, user: str) -> None:
-        """Take every role from a user."""
+        """Take every role from a user, and every right that was given to it past the roles."""
         self._see(user)
         held = [role for role in ROLES if user in self._members(role)]
-        if not held:
+        rights = [right for right in self._granted() if right.user == user]
+        if not held and not rights:
             raise StoreError(f"{user} has no role in this ledger")
         for role in held:
             self._run(f"REVOKE {quoted(self.name(role))} FROM {quoted(user)}")
+        self._take(rights)
+
+    def beyond(self) -> list[Right]:
+        """Return the rights to change something that somebody has beyond those of the roles.
+
+        Who may read besides is the server's to say; so is who may make things in its schema `public`.
+        """
+        expected = {
+            Right(self.name(role), *right) for role in ROLES for right in _rights_to_change(role)
+        }
+        if self._schema == "public":
+            expected.add(Right(None, "", "", "CREATE"))
+        reading = ("SELECT", "USAGE")
+        return [
+            right
+            for right in self._granted()
+            if right.what not in reading and right not in expected
+        ]
+
+    def take_beyond(self) -> None:
+        """Take from everybody what is beyond the rights of the roles."""
+        self._take(self.beyond())
 
     def grants(self) -> dict[str, list[str]]:
         """Return the users of each role."""
         return {role: self._members(role) for role in ROLES}
 
     def renew(self) -> None:
-        """Give the roles there are their rights again, on tables that were made anew."""
+        """Give the roles there are their rights again, on tables that were made anew, and take all others."""
+        self.take_beyond()
         for role in ROLES:
             if self._exists(self.name(role)):
                 self._run(*self._rights(role))
+
+    def _granted(self) -> list[Right]:
+        """Return every right that somebody has besides who owns what it is on."""
+        return [
+            Right(*row)
+            for row in self._driver.execute(_GRANTED, {"schema": self._schema}).fetchall()
+        ]
+
+    def _take(self, rights: Sequence[Right]) -> None:
+        schema = quoted(self._schema)
+        for user, table, column, what in rights:
+            of = f"{schema}.{quoted(table)}" if table else f"SCHEMA {schema}"
+            only = f" ({quoted(column)})" if column else ""
+            right = what.removesuffix(_GRANTABLE)
+            self._run(
+                f"REVOKE {right}{only} ON {of} FROM {'PUBLIC' if user is None else quoted(user)} CASCADE"
+            )
 
     def _revoke_public_create(self) -> None:
         """See to it that only keepers make objects beside the ledger's, which others' commands could meet."""
@@ -100,8 +193,11 @@ class Roles:
         schema, name = quoted(self._schema), quoted(self.name(role))
         if role == "keeper":
             yield f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {name}"
-            for table in (HEAD, *(table.name for table in tables_made())):
-                yield f"ALTER TABLE {schema}.{quoted(table)} OWNER TO {name}"
+            tables = self._owned_by_others(self.name(role))
+            if tables:
+                lock_alone(self._driver, self._address, tables)
+            for table in tables:
+                yield f"ALTER TABLE {table} OWNER TO {name}"
             for (function,) in self._driver.execute(
                 "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = to_regnamespace(%s) "
                 "AND proname = ANY (%s) ORDER BY 1",
@@ -113,12 +209,19 @@ class Roles:
         yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {name}"
         if role == "reader":
             return
-        # Locking the head asks for a right to change some column of it; this one has one value only.
-        yield f"GRANT UPDATE (held) ON {schema}.{HEAD} TO {name}"
-        for made in (ENTRY, *VIEWS.values()):
-            yield f"GRANT INSERT ON {schema}.{quoted(made.name)} TO {name}"
-            if role == "editor" and "until" in made.columns:
-                yield f"GRANT UPDATE (until) ON {schema}.{quoted(made.name)} TO {name}"
+        for table, column, right in _rights_to_change(role):
+            only = f" ({quoted(column)})" if column else ""
+            yield f"GRANT {right}{only} ON {schema}.{quoted(table)} TO {name}"
+
+    def _owned_by_others(self, name: str) -> list[str]:
+        """Return the ledger's tables that a role of the server does not own."""
+        made = [HEAD, *(table.name for table in tables_made())]
+        found = self._driver.execute(
+            "SELECT relname FROM pg_class JOIN pg_roles AS r ON r.oid = relowner "
+            "WHERE relnamespace = to_regnamespace(%s) AND relname = ANY (%s) AND rolname <> %s",
+            (self._schema, made, name),
+        )
+        return [f"{quoted(self._schema)}.{quoted(table)}" for (table,) in found.fetchall()]
 
     def _see(self, user: str) -> None:
         if not self._exists(user):

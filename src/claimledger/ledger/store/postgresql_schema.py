@@ -239,9 +239,17 @@ def _table(schema: str, table: Table) -> Iterator[str]:
     for index, held, condition in indexes_of(table):
         where = f" WHERE {condition}" if condition else ""
         yield f"CREATE INDEX {index} ON {name} ({', '.join(map(quoted, held))}){where}"
-    for column in table.columns:
-        if isinstance(column.type, Text) and column.name not in _SAMPLED:
-            yield f"ALTER TABLE {name} ALTER COLUMN {quoted(column.name)} SET STATISTICS 0"
+    for unsampled in unsampled_in(table):
+        yield f"ALTER TABLE {name} ALTER COLUMN {quoted(unsampled)} SET STATISTICS 0"
+
+
+def unsampled_in(table: Table) -> list[str]:
+    """Return the columns of a table that hold a person's own words."""
+    return [
+        column.name
+        for column in table.columns
+        if isinstance(column.type, Text) and column.name not in _SAMPLED
+    ]
 
 
 _SAMPLED = {"kind", "key", "from", "to_key", "to_kind", "type", "field", "action", "replaced_by"}

@@ -44,14 +44,14 @@ As pg_dump does. Row security that would leave rows out is then an error. Not ev
 
 
 def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
-    """Connect to a ledger's server, with its schema before all others."""
+    """Connect to a ledger's server. Names are the server's own first, whatever the schema holds."""
     options: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": PROGRAM}
     options |= dict(address.options)
     with named(address):
         driver = psycopg.connect(autocommit=True, **options)
         try:
             driver.execute(
-                f"SET search_path = {address.place}, pg_catalog; SET client_encoding = 'UTF8'; "
+                f"SET search_path = pg_catalog, {address.place}; SET client_encoding = 'UTF8'; "
                 f"SET jit = off; SET lock_timeout = {int(WAIT_SECONDS * 1000)}; "
                 # Behind the lock each statement has to see what was committed while it was waited for.
                 "SET default_transaction_isolation = 'read committed'; "

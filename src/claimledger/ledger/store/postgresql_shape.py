@@ -18,6 +18,7 @@ from claimledger.ledger.store.postgresql_schema import (
     quoted,
     tables_made,
     type_of,
+    unsampled_in,
 )
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS, TRIGGERS
 from claimledger.ledger.tables import ENTRY
@@ -30,14 +31,16 @@ def shape_damage(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
     yield from _of_tables(driver, schema)
     yield from _of_indexes(driver, schema)
     yield from _of_triggers(driver, schema)
-    yield from driver.execute(_NOT_OURS, {"schema": schema})
+    unsampled = [f"{table.name}.{name}" for table in tables_made() for name in unsampled_in(table)]
+    yield from driver.execute(_NOT_OURS, {"schema": schema, "unsampled": unsampled})
 
 
 def _of_tables(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
     found: dict[str, list[tuple[str, str, bool]]] = {}
     rows = driver.execute(
         "SELECT c.relname, a.attname, "
-        "format_type(a.atttypid, a.atttypmod) || coalesce(' ' || l.collname, ''), "
+        "format_type(a.atttypid, a.atttypmod) || coalesce(CASE l.collnamespace "
+        "WHEN 'pg_catalog'::regnamespace THEN ' ' ELSE ' another ' END || l.collname, ''), "
         "a.attnotnull "
         "FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid "
         "LEFT JOIN pg_collation AS l ON l.oid = a.attcollation AND l.collname <> 'default' "
@@ -109,15 +112,17 @@ def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[
 
 def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
     place = quoted(schema)
-    functions = {name: placed(place, body) for name, body in FUNCTIONS.items()}
-    functions |= {name: placed(place, body) for name, (_, body) in CALLED.items()}
-    functions |= {name: placed(place, body) for name, (_, _, body) in CHECKS.items()}
-    pinned = {name: name not in CALLED for name in functions}
-    found: dict[str, list[tuple[str, bool]]] = {}
-    for name, source, as_made in driver.execute(_FUNCTIONS_THERE, (schema,)):
-        found.setdefault(name, []).append((source, as_made))
+    functions = {name: ("", "trigger", _PINNED, body) for name, body in FUNCTIONS.items()}
+    functions |= {name: (given, "record", "", body) for name, (given, body) in CALLED.items()}
+    functions |= {
+        name: (given, returns, _PINNED, body) for name, (given, returns, body) in CHECKS.items()
+    }
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for name, *made, plain in driver.execute(_FUNCTIONS_THERE, (schema,)):
+        found.setdefault(name, []).append((*made, "" if plain else "not plain"))
     for name in sorted(functions.keys() | found.keys()):
-        if found.get(name) != [(functions.get(name), pinned.get(name))]:
+        *how, body = functions.get(name, ("",))
+        if found.get(name) != [(*how, placed(place, body), "")]:
             yield name, "is a function that this program defines differently, or not at all"
     rows = driver.execute(
         "SELECT t.tgname, c.relname, t.tgenabled::text, p.proname, pg_get_triggerdef(t.oid) "
@@ -148,13 +153,16 @@ def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
 
 
 _FUNCTIONS_THERE = """
-SELECT p.proname, p.prosrc,
-  p.proconfig IS NOT DISTINCT FROM
-    ARRAY['search_path=pg_catalog, pg_temp', 'standard_conforming_strings=on'] AND NOT p.prosecdef
+SELECT p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
+  coalesce(array_to_string(p.proconfig, '; '), ''), p.prosrc,
+  l.lanname = 'plpgsql' AND p.prokind = 'f' AND p.provolatile = 'v' AND NOT p.proisstrict AND NOT p.prosecdef
 FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
 WHERE p.pronamespace = to_regnamespace(%s)
 ORDER BY p.oid"""
-"""Functions by name, what they do, and whether they look names up where ours do, with the caller's rights."""
+"""Functions by name: what they take and give, where they look names up, what they do, and whether they are
+called each time, whatever they are given, with the caller's rights."""
+
+_PINNED = "search_path=pg_catalog, pg_temp; standard_conforming_strings=on"
 
 
 def _loosely(text: str, schema: str) -> str:
@@ -199,5 +207,16 @@ AND NOT EXISTS (SELECT FROM pg_type AS held WHERE held.typarray = pg_type.oid AN
 UNION ALL
 SELECT oprname::text, 'is an operator, and should not be there' FROM pg_operator
 WHERE oprnamespace = to_regnamespace(%(schema)s)
+UNION ALL
+SELECT collname::text, 'is a collation, and should not be there' FROM pg_collation
+WHERE collnamespace = to_regnamespace(%(schema)s)
+UNION ALL
+SELECT stxname::text, 'has the server sample what a redaction would not find' FROM pg_statistic_ext
+JOIN ours ON ours.oid = stxrelid
+UNION ALL
+SELECT relname || '.' || attname, 'is sampled by the server, where a redaction would not find it'
+FROM pg_attribute JOIN ours ON ours.oid = attrelid
+WHERE attnum > 0 AND NOT attisdropped AND relkind = 'r' AND coalesce(attstattarget, -1) <> 0
+AND relname || '.' || attname = ANY (%(unsampled)s)
 ORDER BY 1, 2"""
 """What a schema may hold besides tables, indexes, triggers and functions, and a ledger's does not."""
