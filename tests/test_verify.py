@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from claimledger.errors import ClaimledgerError
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Head, Ledger, Where
 from claimledger.ledger.tables import ENTRY, VIEWS
 from small_cases import case, record
 from stores import ONLY_FILES, ONLY_SERVERS, Pattern, Raw, tamper
@@ -292,6 +293,34 @@ def test_rebuilding_mends_every_view(damaged: Where) -> None:
         ledger.rebuild()
         assert ledger.verify().faults == ()
         assert ledger.head().root == root
+
+
+def test_verify_compares_the_log_with_a_size_and_root_that_were_kept(
+    path: Where, ledger: Ledger, call: Callable[..., Any]
+) -> None:
+    record(ledger, case(["a: one", "b: two"]))
+    kept = ledger.head()
+    record(ledger, case(["c: one"]))
+    size, root = str(kept.size), kept.root.hex()
+
+    def verify(size: str, root: str) -> tuple[int, str]:
+        done = call("verify", "--at", size, "--root", root)
+        return done.returncode, " ".join(done.stdout.split())
+
+    status, text = verify(size, root)
+    assert (status, "goes on from the size and root that you kept" in text) == (0, True)
+    status, text = verify(size, root[::-1])
+    assert (status, "this is another log, or it was rewritten" in text) == (1, True)
+    assert "typing errors" in text
+    assert "salvage" not in text  # nothing here is damaged
+    status, text = verify("999", root)
+    assert (status, "the log ends at entry" in text, "typing errors" in text) == (1, True, True)
+    tamper(path, "UPDATE claim SET statement = 'forged'")
+    status, text = verify(size, root[::-1])
+    assert (status, "another log" in text, "salvage" in text) == (1, True, True)
+    with Ledger.open(path) as opened:
+        assert not opened.verify(earlier=Head(kept.size, bytes(32))).continues
+        assert opened.verify(earlier=kept).continues
 
 
 @pytest.mark.parametrize("share", [1, 5, 10_000])

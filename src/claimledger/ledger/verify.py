@@ -69,10 +69,12 @@ def _verify(store: Store, progress: Progress, earlier: Head | None, *, share: bo
             faults += _guarded("file", check)
         faults += _guarded("file", partial(outside, store, count))
         faults += _guarded("file", partial(planted_scrubs, store, learned))
+    parted = []
     if earlier is not None:
-        faults += _guarded("entry", partial(_parted, store, count, earlier))
+        parted = _guarded("entry", partial(_parted, store, count, earlier))
     root = tree.Frontier(count, learned.peaks).root
-    return Verdict(count, root, tuple(faults[:MOST]), _redactions(store, learned))
+    faults = [*faults[: MOST - len(parted)], *parted]
+    return Verdict(count, root, tuple(faults), _redactions(store, learned), continues=not parted)
 
 
 def _guarded(table: str, check: Callable[[], Iterable[Fault]]) -> list[Fault]:

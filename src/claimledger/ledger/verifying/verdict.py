@@ -29,6 +29,8 @@ class Verdict:
     root: bytes
     faults: tuple[Fault, ...]
     redactions: tuple[Redaction, ...]
+    continues: bool = True
+    """Whether the log continues the earlier one whose size and root were given, if any were."""
 
     @property
     def clean(self) -> bool:
