@@ -45,7 +45,7 @@ def impatient(ledger: Ledger) -> None:
     driver: Any = ledger._store.driver  # type: ignore[attr-defined]
     if isinstance(ledger.writes_as, str) or hasattr(driver, "info"):
         driver.execute("SET lock_timeout = 200")
-        postgresql_locks.ALONE_SECONDS = 1.0
+        postgresql_locks.LOCK_DEADLINE_SECONDS = 1.0
     else:
         driver.execute("PRAGMA busy_timeout = 200")
 
@@ -53,7 +53,9 @@ def impatient(ledger: Ledger) -> None:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give its time back to what :func:`impatient` hurries."""
-    monkeypatch.setattr(postgresql_locks, "ALONE_SECONDS", postgresql_locks.ALONE_SECONDS)
+    monkeypatch.setattr(
+        postgresql_locks, "LOCK_DEADLINE_SECONDS", postgresql_locks.LOCK_DEADLINE_SECONDS
+    )
 
 
 def redacted(ledger: Ledger) -> tuple[bool, bool]:

@@ -244,13 +244,13 @@ def test_rights_beyond_the_roles_are_named_and_taken(
         "GRANT UPDATE (until) ON history TO ravi",
         f'GRANT INSERT ON claim TO "postgres.{schema}.recorder" WITH GRANT OPTION',
     ]
-    of_ravi = {"rights of entry", "rights of history"}
+    of_ravi = {"privileges on entry", "privileges on history"}
     with Raw(path) as raw:
         raw.run(*given)
         with Ledger.open(users("rita")) as reader:
             assert {fault.table for fault in reader.verify().faults} == {
                 *of_ravi,
-                "rights of claim",
+                "privileges on claim",
             }
         with Ledger.open(users("kofi"), writable=True) as keeper:
             keeper.rebuild()

@@ -44,9 +44,9 @@ PLANTED = {
     "AFTER INSERT ON term REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (false) "
     "EXECUTE FUNCTION row_is_of_its_entry()",
     "entry_has_history": "DROP TRIGGER entry_has_history ON entry",
-    "rights of entry": "GRANT UPDATE (payload), TRIGGER ON entry TO PUBLIC",
-    "rights of history": "GRANT INSERT ON history TO pg_monitor WITH GRANT OPTION",
-    "rights of the schema": "DO $$ BEGIN EXECUTE format('GRANT CREATE ON SCHEMA %I TO pg_monitor', "
+    "privileges on entry": "GRANT UPDATE (payload), TRIGGER ON entry TO PUBLIC",
+    "privileges on history": "GRANT INSERT ON history TO pg_monitor WITH GRANT OPTION",
+    "privileges on the schema": "DO $$ BEGIN EXECUTE format('GRANT CREATE ON SCHEMA %I TO pg_monitor', "
     "current_schema()) ;END $$",
     "payload_fault": "ALTER FUNCTION payload_fault(bigint, text) STRICT",
     "days": "ALTER FUNCTION days(text) IMMUTABLE",
@@ -129,7 +129,7 @@ def test_what_a_reader_makes_of_the_tables_does_not_stand_in_the_way_of_rebuild(
     reader.execute(MADE_BY_A_READER[what])
     ledger.rebuild()
     assert ledger.verify().clean
-    assert re.search(r"went with them: .*\bmine\b", caplog.text)
+    assert re.search(r"were dropped: .*\bmine\b", caplog.text)
     reader.execute("SELECT * FROM history")  # it keeps its rights
 
 
@@ -139,7 +139,7 @@ def test_a_reader_who_stays_keeps_rebuild_waiting_and_nobody_else(
     reader: psycopg.Connection[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(postgresql_locks, "ALONE_SECONDS", 4.0)
+    monkeypatch.setattr(postgresql_locks, "LOCK_DEADLINE_SECONDS", 4.0)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM history").fetchall()
     told: list[str] = []
@@ -158,7 +158,7 @@ def test_a_reader_who_stays_keeps_rebuild_waiting_and_nobody_else(
             read += len(other.rows("SELECT * FROM history LIMIT 1"))
     waiting.join()
     assert read > 1
-    assert "somebody keeps reading the ledger" in told[0]
+    assert "another session keeps reading the ledger" in told[0]
     reader.execute("COMMIT")
     ledger.rebuild()
     assert ledger.verify().clean

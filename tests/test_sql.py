@@ -31,13 +31,12 @@ OUR_OWN = {
     "number", "row", "rows", "into", "part", "place", "condition", "index", "kind", "name", "function", "body",
     "when", "how", "query", "collation", "needed", "key", "begin", "user",
     # a schema's name, which an address lets be of small letters and digits only; a server's snapshot
-    "PENDING_SCRUB.name", "schema", "self.address.place", "address.place", "self._snapshot", "int(WAIT_SECONDS * 1000)", "int(PATIENCE_SECONDS * 1000)",
+    "PENDING_SCRUB.name", "schema", "self.address.place", "address.place", "self._snapshot", "int(WAIT_SECONDS * 1000)", "int(LOCK_TIMEOUT_SECONDS * 1000)",
     "'off' if writable else 'on'",
     # roles: a user's name that the server itself said is one, quoted
     "quoted(self.name(role))", "quoted(self.name(other))", "quoted(user)", "quoted(table)", "quoted(function)",
-    "quoted(made.name)", "quoted(column.name)", "quoted(unsampled)", "', '.join(dropped)", "only", "of",
-    "'PUBLIC' if user is None else quoted(user)",
-    "right",  # what the server itself calls it
+    "quoted(made.name)", "quoted(column.name)", "quoted(name_of_text)", "', '.join(dropped)", "of_column", "target", "role",
+    "privilege",  # by the server's own name of it
     "', '.join(columns)", "', '.join(rows)", "', '.join(first)", "', '.join(map(quoted, held))",
     "', '.join(cells)", "', '.join(parts)",
     # what functions of ours take and do, and lists of places

@@ -18,10 +18,10 @@ Found = TypeVar("Found")
 
 
 LARGEST_VALUE = 16 * LARGEST_PAYLOAD
-"""Bytes of one value that a store reads, at most: what is longer is damage, and could take all memory.
+"""The most bytes a store reads as one value. A longer value is damage, and reading it could exhaust memory.
 
-The longest that is written are a record's search words: compatibility decomposition makes at most eleven
-times as many bytes of a text (U+FDFA).
+The longest values that are written are a record's search words: compatibility decomposition turns a text into
+at most eleven times as many bytes (U+FDFA).
 """
 
 

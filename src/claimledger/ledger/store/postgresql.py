@@ -39,7 +39,7 @@ from claimledger.ledger.store.postgresql_server import (
     until_done,
 )
 from claimledger.ledger.store.postgresql_shape import shape_damage
-from claimledger.ledger.store.postgresql_statements import by_entry, too_long
+from claimledger.ledger.store.postgresql_statements import by_entry, oversized_entry
 from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.ledger.store.postgresql_triggers import CHECKED, CLOCK_IS_RIGHT, Checked
 from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB
@@ -145,9 +145,7 @@ class PostgresStore(Store):
             raise not_empty(self.address, plain(error)) from None
         for name, _ in shape_damage(self.driver, self.address.schema):
             raise not_empty(self.address, name)
-        Roles(
-            self.driver, self.address
-        ).take_beyond()  # which the server may give on every new table
+        Roles(self.driver, self.address).revoke_excess()  # of ALTER DEFAULT PRIVILEGES
         head = f"INSERT INTO {HEAD} VALUES (true, %s, %s)"
         self.talk.execute(head, (PROGRAM, LAYOUT))
 
@@ -383,11 +381,11 @@ class PostgresStore(Store):
         """Return whole rows of a table by entry, both ends included."""
         self.talk.send()
         with named(self.address), self.driver.cursor(binary=True) as cursor:
-            found = cursor.execute(too_long(table), (first, last)).fetchone()
+            found = cursor.execute(oversized_entry(table), (first, last)).fetchone()
             if found is not None:
                 raise StoreError(
-                    f"{self.address}: entry {found[0]} has a longer value in {table.name} than any that is "
-                    "written"
+                    f"{self.address}: entry {found[0]} has a value in {table.name} that is longer than "
+                    "any that claimledger writes"
                 )
             return cursor.execute(by_entry(table), (first, last)).fetchall()
 
@@ -411,8 +409,9 @@ class PostgresStore(Store):
     def shape_damage(self) -> Iterator[tuple[str, str]]:
         """Yield the tables, indexes and triggers that are not as this program makes them."""
         yield from shape_damage(self.driver, self.address.schema)
-        for right in Roles(self.driver, self.address).beyond():
-            yield f"rights of {right.table or 'the schema'}", f"{right}, beyond what `grant` gives"
+        for privilege in Roles(self.driver, self.address).excess():
+            target = privilege.table or "the schema"
+            yield f"privileges on {target}", f"{privilege}, which no role of the ledger has"
         layout = layout_of(self.driver, self.address)
         if layout != LAYOUT:
             yield HEAD, f"has the layout number {layout} where it should have {LAYOUT}"

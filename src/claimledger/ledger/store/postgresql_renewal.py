@@ -13,17 +13,22 @@ from psycopg.errors import Diagnostic
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
-from claimledger.ledger.store.postgresql_locks import PATIENCE_SECONDS, Turns, lock_alone
+from claimledger.ledger.store.postgresql_locks import (
+    LOCK_TIMEOUT_SECONDS,
+    attempts_until,
+    lock_deadline,
+    lock_exclusively,
+)
 from claimledger.ledger.store.postgresql_roles import Roles
 from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import (
     CALLED,
     HEAD,
     KEYS,
+    columns_without_statistics,
     guarding,
     quoted,
     tables_made,
-    unsampled_in,
     viewing,
 )
 from claimledger.ledger.store.postgresql_talk import Talk
@@ -34,9 +39,10 @@ logger = logging.getLogger("claimledger")
 
 
 def renew(talk: Talk, address: Address) -> None:
-    """Remove every view and trigger, and make them as this program has them, with the rights of the roles.
+    """Drop every view and trigger, and create them as this program defines them, with the roles' privileges.
 
-    What others made of the views goes with them, and is told: else whoever may read could keep them there.
+    Other users' objects that depend on the views are dropped too, and logged: otherwise anyone who may read
+    could block this.
     """
     schema = address.place
     unscrubbed = _unscrubbed(talk, address)
@@ -45,7 +51,7 @@ def renew(talk: Talk, address: Address) -> None:
         (address.schema, HEAD),
     ).fetchall()
     tables = {name: f"{schema}.{quoted(name)}" for (name,) in found}
-    lock_alone(talk.driver, address, list(tables.values()))
+    lock_exclusively(talk.driver, address, list(tables.values()))
     dropped = [name for name in tables.values() if name != tables.get(ENTRY.name)]
     if dropped:
         _drop(talk, address, f"DROP TABLE {', '.join(dropped)} CASCADE")
@@ -63,7 +69,7 @@ def renew(talk: Talk, address: Address) -> None:
     for (function,) in functions:
         _drop(talk, address, f"DROP FUNCTION {function} CASCADE")
     talk.execute(f"DROP INDEX IF EXISTS {schema}.{KEYS}")
-    _forget_samples(talk, address)
+    _discard_statistics(talk, address)
     talk.execute(";\n".join((*guarding(schema), *viewing(schema))))
     for entry in unscrubbed:
         talk.execute(f"INSERT INTO {schema}.{PENDING_SCRUB.name} VALUES (%s)", (entry,))
@@ -84,41 +90,41 @@ WHERE c.oid = %s::regclass AND a.attname = ANY (%s) AND (
     SELECT FROM pg_stats AS s
     WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname)
 )"""
-"""Columns that the server samples or sampled, or compares otherwise than sign by sign."""
+"""Columns with statistics, with a statistics target, or with another collation than ``C``."""
 
 
-def _forget_samples(talk: Talk, address: Address) -> None:
-    """See to it that the log's texts are compared sign by sign, and that nothing is sampled of them."""
+def _discard_statistics(talk: Talk, address: Address) -> None:
+    """Remove the planner's statistics of the log's texts, where a redaction would not find them."""
     table = f"{address.place}.{ENTRY.name}"
-    sampled = talk.execute(_SAMPLED, (table, unsampled_in(ENTRY))).fetchall()
+    sampled = talk.execute(_SAMPLED, (table, columns_without_statistics(ENTRY))).fetchall()
     for (name,) in sampled:
         altered = f"ALTER TABLE {table} ALTER COLUMN {quoted(name)}"
-        # The server forgets what it sampled of a column only with its type, which may be the one it has.
+        # PostgreSQL drops a column's statistics only when its type is set, even to the same type.
         talk.execute(f'{altered} TYPE text COLLATE pg_catalog."C"')
         talk.execute(f"{altered} SET STATISTICS 0")
 
 
 def _drop(talk: Talk, address: Address, statement: str) -> None:
-    """Drop something with all that depends on it, and tell what else that was."""
+    """Drop objects and everything that depends on them; log the dependent objects."""
     talk.execute("SET LOCAL client_min_messages = notice")
-    with noticing(talk.driver) as notices:
+    with collect_notices(talk.driver) as notices:
         talk.execute(statement)
-    told = [line for primary, detail in notices for line in (detail or primary).splitlines()]
-    if told:
+    cascades = [line for message, detail in notices for line in (detail or message).splitlines()]
+    if cascades:
         logger.warning(
-            "%s: what others made of the ledger's tables went with them: %s",
+            "%s: objects that depend on the ledger's tables were dropped: %s",
             address,
-            "; ".join(told),
+            "; ".join(cascades),
         )
 
 
 @contextmanager
-def noticing(driver: psycopg.Connection[Any]) -> Iterator[list[tuple[str, str]]]:
-    """Collect what the server remarks: message and detail."""
+def collect_notices(driver: psycopg.Connection[Any]) -> Iterator[list[tuple[str, str]]]:
+    """Collect the server's notices: message and detail of each."""
     notices: list[tuple[str, str]] = []
 
     def note(notice: Diagnostic) -> None:
-        # What a notice holds is gone when this returns.
+        # The driver frees the notice when this returns.
         notices.append((notice.message_primary or "", notice.message_detail or ""))
 
     driver.add_notice_handler(note)
@@ -142,16 +148,15 @@ def scrub(talk: Talk, address: Address) -> None:
     Raises :class:`StoreError` where somebody reads, or may still read what was deleted.
     """
     ((patience,),) = talk.execute("SHOW lock_timeout").fetchall()
-    talk.execute(f"SET lock_timeout = {int(PATIENCE_SECONDS * 1000)}")
-    turns = Turns()
+    talk.execute(f"SET lock_timeout = {int(LOCK_TIMEOUT_SECONDS * 1000)}")
+    deadline = lock_deadline()
     try:
         for table in tables_made():
             name = f"{address.place}.{quoted(table.name)}"
-            while not _rewritten(talk, name):
-                if not turns.next():
-                    raise StoreError(
-                        f"{address}: somebody reads, or may still see what was deleted"
-                    )
+            if not any(_rewritten(talk, name) for _ in attempts_until(deadline)):
+                raise StoreError(
+                    f"{address}: another session reads the ledger, or may still see what was deleted"
+                )
     finally:
         talk.execute("SELECT set_config('lock_timeout', %s, false)", (patience,))
     with suppress(psycopg.Error):  # what it frees the server writes over sooner
@@ -164,7 +169,7 @@ def _rewritten(talk: Talk, name: str) -> bool:
     Others who want the table wait behind this, so it waits for a moment only. A reader who has it, and waits
     for another connection of its own that wants it too (as `verify` does), would else wait for this for ever.
     """
-    with noticing(talk.driver) as notices:
+    with collect_notices(talk.driver) as notices:
         try:
             talk.execute(f"VACUUM (FULL, VERBOSE) {name}")
         except psycopg.errors.LockNotAvailable:

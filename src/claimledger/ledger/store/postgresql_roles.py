@@ -16,7 +16,7 @@ import psycopg
 
 from claimledger.errors import NotFound, StoreError
 from claimledger.ledger.store.address import Address
-from claimledger.ledger.store.postgresql_locks import lock_alone
+from claimledger.ledger.store.postgresql_locks import lock_exclusively
 from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import CALLED, HEAD, quoted, tables_made
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS
@@ -31,24 +31,28 @@ ROLES = {
 """What each role may, beyond the one before it."""
 
 
-class Right(NamedTuple):
-    """A right that somebody has: on a table or a column of one, or on the ledger's schema."""
+class Privilege(NamedTuple):
+    """A privilege that a role of the server holds on a table, on one of its columns, or on the schema."""
 
-    user: str | None
-    """Nothing where everybody has it."""
+    grantee: str | None
+    """``None`` stands for PUBLIC."""
 
     table: str
+    """Empty where the privilege is on the schema."""
+
     column: str
-    what: str
+    """Empty where the privilege is on the whole table."""
+
+    name: str
 
     def __str__(self) -> str:
-        of = f" of its column {self.column}" if self.column else ""
-        return f"gives {self.user or 'everybody'} the right {self.what}{of}"
+        column = f" on its column {self.column}" if self.column else ""
+        return f"grants {self.name}{column} to {self.grantee or 'PUBLIC'}"
 
 
 _GRANTABLE = " WITH GRANT OPTION"
 
-_GRANTED = f"""
+_DIRECT_GRANTS = f"""
 WITH given AS (
   SELECT c.relname, '' AS attname, c.relowner AS owner, x.*
   FROM pg_class AS c, aclexplode(c.relacl) AS x WHERE c.relnamespace = to_regnamespace(%(schema)s)
@@ -67,8 +71,8 @@ WHERE given.grantee <> given.owner
 ORDER BY 2, 3, 1, 4"""
 
 
-def _rights_to_change(role: str) -> Iterator[tuple[str, str, str]]:
-    """Yield what a role may do besides reading: the table, the column or none, and the right."""
+def _write_privileges(role: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the privileges a role has besides reading: table, column and name, as in :class:`Privilege`."""
     if role == "keeper":  # who owns the tables; this one is on the schema
         yield "", "", "CREATE"
     if role in ("recorder", "editor"):
@@ -110,64 +114,65 @@ class Roles:
         self._run(f"GRANT {quoted(self.name(role))} TO {quoted(user)}")
 
     def revoke(self, user: str) -> None:
-        """Take every role from a user, and every right that was given to it past the roles."""
+        """Revoke every role of a user, and every privilege granted to it directly."""
         self._see(user)
         held = [role for role in ROLES if user in self._members(role)]
-        rights = [right for right in self._granted() if right.user == user]
-        if not held and not rights:
+        direct = [privilege for privilege in self._direct_grants() if privilege.grantee == user]
+        if not held and not direct:
             raise StoreError(f"{user} has no role in this ledger")
         for role in held:
             self._run(f"REVOKE {quoted(self.name(role))} FROM {quoted(user)}")
-        self._take(rights)
+        self._revoke(direct)
 
-    def beyond(self) -> list[Right]:
-        """Return the rights to change something that somebody has beyond those of the roles.
+    def excess(self) -> list[Privilege]:
+        """Return the privileges, besides reading, that are held beyond those of the ledger's roles.
 
-        Who may read besides is the server's to say; so is who may make things in its schema `public`.
+        Reading and the PostgreSQL default for the schema ``public`` are left to the server's administrators.
         """
         expected = {
-            Right(self.name(role), *right) for role in ROLES for right in _rights_to_change(role)
+            Privilege(self.name(role), *privilege)
+            for role in ROLES
+            for privilege in _write_privileges(role)
         }
         if self._schema == "public":
-            expected.add(Right(None, "", "", "CREATE"))
+            expected.add(Privilege(None, "", "", "CREATE"))
         reading = ("SELECT", "USAGE")
         return [
-            right
-            for right in self._granted()
-            if right.what not in reading and right not in expected
+            privilege
+            for privilege in self._direct_grants()
+            if privilege.name not in reading and privilege not in expected
         ]
 
-    def take_beyond(self) -> None:
-        """Take from everybody what is beyond the rights of the roles."""
-        self._take(self.beyond())
+    def revoke_excess(self) -> None:
+        """Revoke what :meth:`excess` returns."""
+        self._revoke(self.excess())
 
     def grants(self) -> dict[str, list[str]]:
         """Return the users of each role."""
         return {role: self._members(role) for role in ROLES}
 
     def renew(self) -> None:
-        """Give the roles there are their rights again, on tables that were made anew, and take all others."""
-        self.take_beyond()
+        """Grant the existing roles their privileges on recreated tables, and revoke all others."""
+        self.revoke_excess()
         for role in ROLES:
             if self._exists(self.name(role)):
                 self._run(*self._rights(role))
 
-    def _granted(self) -> list[Right]:
-        """Return every right that somebody has besides who owns what it is on."""
+    def _direct_grants(self) -> list[Privilege]:
+        """Return every privilege on the ledger's tables and schema, except those of their owners."""
         return [
-            Right(*row)
-            for row in self._driver.execute(_GRANTED, {"schema": self._schema}).fetchall()
+            Privilege(*row)
+            for row in self._driver.execute(_DIRECT_GRANTS, {"schema": self._schema}).fetchall()
         ]
 
-    def _take(self, rights: Sequence[Right]) -> None:
+    def _revoke(self, privileges: Sequence[Privilege]) -> None:
         schema = quoted(self._schema)
-        for user, table, column, what in rights:
-            of = f"{schema}.{quoted(table)}" if table else f"SCHEMA {schema}"
-            only = f" ({quoted(column)})" if column else ""
-            right = what.removesuffix(_GRANTABLE)
-            self._run(
-                f"REVOKE {right}{only} ON {of} FROM {'PUBLIC' if user is None else quoted(user)} CASCADE"
-            )
+        for grantee, table, column, name in privileges:
+            target = f"{schema}.{quoted(table)}" if table else f"SCHEMA {schema}"
+            of_column = f" ({quoted(column)})" if column else ""
+            privilege = name.removesuffix(_GRANTABLE)
+            role = "PUBLIC" if grantee is None else quoted(grantee)
+            self._run(f"REVOKE {privilege}{of_column} ON {target} FROM {role} CASCADE")
 
     def _revoke_public_create(self) -> None:
         """See to it that only keepers make objects beside the ledger's, which others' commands could meet."""
@@ -195,7 +200,7 @@ class Roles:
             yield f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {name}"
             tables = self._owned_by_others(self.name(role))
             if tables:
-                lock_alone(self._driver, self._address, tables)
+                lock_exclusively(self._driver, self._address, tables)
             for table in tables:
                 yield f"ALTER TABLE {table} OWNER TO {name}"
             for (function,) in self._driver.execute(
@@ -209,9 +214,9 @@ class Roles:
         yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {name}"
         if role == "reader":
             return
-        for table, column, right in _rights_to_change(role):
-            only = f" ({quoted(column)})" if column else ""
-            yield f"GRANT {right}{only} ON {schema}.{quoted(table)} TO {name}"
+        for table, column, privilege in _write_privileges(role):
+            of_column = f" ({quoted(column)})" if column else ""
+            yield f"GRANT {privilege}{of_column} ON {schema}.{quoted(table)} TO {name}"
 
     def _owned_by_others(self, name: str) -> list[str]:
         """Return the ledger's tables that a role of the server does not own."""

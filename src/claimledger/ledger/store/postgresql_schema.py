@@ -239,12 +239,12 @@ def _table(schema: str, table: Table) -> Iterator[str]:
     for index, held, condition in indexes_of(table):
         where = f" WHERE {condition}" if condition else ""
         yield f"CREATE INDEX {index} ON {name} ({', '.join(map(quoted, held))}){where}"
-    for unsampled in unsampled_in(table):
-        yield f"ALTER TABLE {name} ALTER COLUMN {quoted(unsampled)} SET STATISTICS 0"
+    for name_of_text in columns_without_statistics(table):
+        yield f"ALTER TABLE {name} ALTER COLUMN {quoted(name_of_text)} SET STATISTICS 0"
 
 
-def unsampled_in(table: Table) -> list[str]:
-    """Return the columns of a table that hold a person's own words."""
+def columns_without_statistics(table: Table) -> list[str]:
+    """Return the columns that hold a person's own words, of which the server must keep no statistics."""
     return [
         column.name
         for column in table.columns

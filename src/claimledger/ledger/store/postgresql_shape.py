@@ -13,12 +13,12 @@ from claimledger.ledger.store.postgresql_schema import (
     CALLED,
     HEAD,
     KEYS,
+    columns_without_statistics,
     indexes_of,
     placed,
     quoted,
     tables_made,
     type_of,
-    unsampled_in,
 )
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS, TRIGGERS
 from claimledger.ledger.tables import ENTRY
@@ -31,7 +31,11 @@ def shape_damage(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
     yield from _of_tables(driver, schema)
     yield from _of_indexes(driver, schema)
     yield from _of_triggers(driver, schema)
-    unsampled = [f"{table.name}.{name}" for table in tables_made() for name in unsampled_in(table)]
+    unsampled = [
+        f"{table.name}.{name}"
+        for table in tables_made()
+        for name in columns_without_statistics(table)
+    ]
     yield from driver.execute(_NOT_OURS, {"schema": schema, "unsampled": unsampled})
 
 

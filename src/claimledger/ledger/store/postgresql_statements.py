@@ -83,8 +83,8 @@ def by_entry(table: Table) -> str:
 
 
 @lru_cache
-def too_long(table: Table) -> str:
-    """Return the statement that asks which of some entries has a row with a value too long to be read."""
+def oversized_entry(table: Table) -> str:
+    """Return the query for the first entry of a range that has a value longer than :data:`LARGEST_VALUE`."""
     number = "number" if table is ENTRY else "entry"
     longest = ", ".join(
         f"octet_length({quoted(column.name)})"

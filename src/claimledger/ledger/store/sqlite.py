@@ -40,7 +40,7 @@ from claimledger.ledger.store.sqlite_file import (
     take_name,
     unfinished,
 )
-from claimledger.ledger.store.sqlite_names import check_name
+from claimledger.ledger.store.sqlite_names import require_unambiguous_name
 from claimledger.ledger.store.sqlite_rest import in_memory, to_read
 from claimledger.ledger.store.sqlite_schema import (
     APPLICATION_ID,
@@ -89,7 +89,7 @@ class SqliteStore(Store):
     @classmethod
     def new(cls, path: Path, rights: int = 0o666) -> SqliteStore:
         """Make a new file, which must not exist; it is a ledger once its transaction ends."""
-        check_name(path, meant(path))
+        require_unambiguous_name(path, meant(path))
         try:
             # What SQLite keeps beside it has the rights of the file.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, rights))
@@ -113,7 +113,7 @@ class SqliteStore(Store):
         """Make a ledger to be filled, which has its name only when it is whole."""
         if path.exists():
             raise StoreError(f"{path} exists; a new ledger needs a new file")
-        check_name(path, meant(path))
+        require_unambiguous_name(path, meant(path))
         beside = unfinished(path, "arriving")
         store = cls.new(beside, rights)
         try:

@@ -54,11 +54,11 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be opened: {error}") from None
-    return bounded(driver)
+    return limit_values(driver)
 
 
-def bounded(driver: sqlite3.Connection) -> sqlite3.Connection:
-    """Have a connection refuse values longer than any that are written; return it."""
+def limit_values(driver: sqlite3.Connection) -> sqlite3.Connection:
+    """Make a connection refuse values longer than :data:`LARGEST_VALUE`; return the connection."""
     driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
     return driver
 

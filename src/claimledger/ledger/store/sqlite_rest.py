@@ -13,9 +13,9 @@ from claimledger.errors import StoreError
 from claimledger.ledger.store.sqlite_file import (
     MENDING,
     UNREADABLE,
-    bounded,
     connect,
     held,
+    limit_values,
     meant,
     touch,
 )
@@ -122,7 +122,7 @@ def _is_ours(path: Path) -> bool:
 
 def in_memory(driver: sqlite3.Connection) -> sqlite3.Connection:
     """Return a copy of an open file in memory, and close the file."""
-    copy = bounded(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
+    copy = limit_values(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
     driver.backup(copy)
     driver.close()
     return copy

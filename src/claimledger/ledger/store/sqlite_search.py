@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from claimledger.ledger.store.sqlite_file import bounded
+from claimledger.ledger.store.sqlite_file import limit_values
 
 
 def index(driver: sqlite3.Connection, rows: Sequence[tuple[int, str]]) -> None:
@@ -46,7 +46,7 @@ def damage(driver: sqlite3.Connection, *, writable: bool) -> Iterator[tuple[str,
     copy: sqlite3.Connection | None = None
     try:
         if not writable:
-            copy = bounded(sqlite3.connect(""))
+            copy = limit_values(sqlite3.connect(""))
             driver.backup(copy)
             target = copy
         target.execute("INSERT INTO search (search, rank) VALUES ('integrity-check', 1)")

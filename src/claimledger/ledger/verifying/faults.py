@@ -58,13 +58,16 @@ def compared(
             for name, here, there in zip(names, row, log_row, strict=True):
                 if here != there or type(here) is not type(there):
                     yield row_fault(
-                        table, key, name, f"holds {_brief(here)}, the log says {_brief(there)}"
+                        table,
+                        key,
+                        name,
+                        f"holds {_shortened(here)}, the log says {_shortened(there)}",
                     )
 
 
-def _brief(value: object) -> str:
-    """Return how a value of any length is told."""
-    # Cut first: written out, a damaged value can be larger than there is room for.
+def _shortened(value: object) -> str:
+    """Return the first characters of a value's representation."""
+    # Cut before repr: the representation of a damaged value may not fit into memory.
     return repr(value[:80] if isinstance(value, str | bytes) else value)[:80]
 
 
@@ -81,5 +84,5 @@ def row_fault(table: Table, row: tuple[Any, ...], column: str, what: str) -> Fau
     names = [held.name for held in table.columns]
     entry = row[names.index("entry")] if names.index("entry") < len(row) else None
     keys = [row[names.index(held.name)] for held in table.primary_key.columns]
-    told = [key[:200] if isinstance(key, str) else _brief(key) for key in keys]
+    told = [key[:200] if isinstance(key, str) else _shortened(key) for key in keys]
     return Fault(table.name, what, entry, row=" ".join(told), column=column)

@@ -12,7 +12,7 @@ from claimledger.ledger.reading.clocks import size
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.store.opening import arriving, open_store
 from claimledger.ledger.store.sqlite_file import remove, replace, rights_of, take_name, unfinished
-from claimledger.ledger.store.sqlite_names import check_name
+from claimledger.ledger.store.sqlite_names import require_unambiguous_name
 from claimledger.ledger.verify import verify
 from claimledger.ledger.writing import moving
 from claimledger.ledger.writing.receiving import parting
@@ -41,7 +41,7 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
                     )
                 _follows(store, given)
                 _see_free(path, given)
-            check_name(path, given)
+            require_unambiguous_name(path, given)
             if not store.copy_to(beside, rights):
                 with arriving(beside, rights) as target:
                     moving.move(store, target)
