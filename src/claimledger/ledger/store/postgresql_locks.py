@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -36,12 +36,16 @@ def attempts_until(deadline: float) -> Iterator[None]:
         yield
 
 
-def lock_exclusively(
-    driver: psycopg.Connection[Any], address: Address, tables: Sequence[str]
+def locked_exclusively(
+    driver: psycopg.Connection[Any],
+    address: Address,
+    tables: Sequence[str],
+    change: Callable[[], None],
 ) -> None:
-    """Lock tables, given by their quoted names, exclusively until the transaction ends.
+    """Lock tables, given by their quoted names, exclusively until the transaction ends, and change them.
 
-    Raises :class:`StoreError` if another session holds one of them until the deadline.
+    ``change`` is undone and repeated if it has to wait for a further lock: objects that depend on the tables
+    have locks of their own. After the deadline raises :class:`StoreError`, which names the blocking sessions.
     """
     for _ in attempts_until(lock_deadline()):
         try:
@@ -49,11 +53,28 @@ def lock_exclusively(
                 timeout = driver.execute("SHOW lock_timeout").fetchone()
                 driver.execute(f"SET LOCAL lock_timeout = {int(LOCK_TIMEOUT_SECONDS * 1000)}")
                 driver.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+                change()
                 driver.execute("SELECT set_config('lock_timeout', %s, true)", timeout)
                 return
         except psycopg.errors.LockNotAvailable:
             continue
-    raise StoreError(
-        f"{address}: another session keeps reading the ledger, and its tables cannot be changed meanwhile; "
-        "nothing was written, try again"
+    sessions = ", ".join(
+        f"{pid} of {user}"
+        for pid, user in driver.execute(_LOCK_HOLDERS, (list(tables),)).fetchall()
     )
+    raise StoreError(
+        f"{address}: other sessions keep the ledger's tables locked ({sessions or 'unknown'}); nothing was "
+        "written, try again. The server's administrator ends a session with pg_terminate_backend"
+    )
+
+
+_LOCK_HOLDERS = """
+WITH holders AS (
+  SELECT pid, usename, relation = ANY (%s::regclass[]) AS direct
+  FROM pg_locks JOIN pg_stat_activity USING (pid)
+  WHERE granted AND pid <> pg_backend_pid() AND locktype = 'relation'
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+SELECT DISTINCT pid, usename FROM holders
+WHERE direct OR NOT EXISTS (SELECT FROM holders WHERE direct) ORDER BY pid"""
+"""Sessions with a lock on one of some tables; if there are none, those with a lock on any table."""

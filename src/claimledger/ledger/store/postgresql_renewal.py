@@ -17,7 +17,7 @@ from claimledger.ledger.store.postgresql_locks import (
     LOCK_TIMEOUT_SECONDS,
     attempts_until,
     lock_deadline,
-    lock_exclusively,
+    locked_exclusively,
 )
 from claimledger.ledger.store.postgresql_roles import Roles
 from claimledger.ledger.store.postgresql_rules import CHECKS
@@ -46,35 +46,55 @@ def renew(talk: Talk, address: Address) -> None:
     """
     schema = address.place
     unscrubbed = _unscrubbed(talk, address)
-    found = talk.execute(
+    rows = talk.execute(
         "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> %s ORDER BY tablename",
         (address.schema, HEAD),
     ).fetchall()
-    tables = {name: f"{schema}.{quoted(name)}" for (name,) in found}
-    lock_exclusively(talk.driver, address, list(tables.values()))
-    dropped = [name for name in tables.values() if name != tables.get(ENTRY.name)]
-    if dropped:
-        _drop(talk, address, f"DROP TABLE {', '.join(dropped)} CASCADE")
-    triggers = talk.execute(
-        "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal",
-        (f"{schema}.entry",),
-    ).fetchall()
-    for (name,) in triggers:
-        talk.execute(f"DROP TRIGGER {quoted(name)} ON {schema}.entry")
-    functions = talk.execute(
-        "SELECT oid::regprocedure::text FROM pg_proc "
-        "WHERE pronamespace = %s::regnamespace AND proname = ANY (%s)",
-        (schema, [*FUNCTIONS, *CALLED, *CHECKS]),
-    ).fetchall()
-    for (function,) in functions:
-        _drop(talk, address, f"DROP FUNCTION {function} CASCADE")
-    talk.execute(f"DROP INDEX IF EXISTS {schema}.{KEYS}")
-    _discard_statistics(talk, address)
+    tables = [f"{schema}.{quoted(name)}" for (name,) in rows]
+    cascades: list[str] = []
+
+    def drop() -> None:
+        cascades[:] = _drop(talk, address, tables)
+
+    locked_exclusively(talk.driver, address, tables, drop)
+    if cascades:
+        logger.warning(
+            "%s: objects that depend on the ledger's tables were dropped: %s",
+            address,
+            "; ".join(cascades),
+        )
     talk.execute(";\n".join((*guarding(schema), *viewing(schema))))
     for entry in unscrubbed:
         talk.execute(f"INSERT INTO {schema}.{PENDING_SCRUB.name} VALUES (%s)", (entry,))
     talk.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
     Roles(talk.driver, address).renew()
+
+
+def _drop(talk: Talk, address: Address, tables: Sequence[str]) -> list[str]:
+    """Drop everything but the log and the head; return what the server says it dropped with them."""
+    log = f"{address.place}.{quoted(ENTRY.name)}"
+    views = [table for table in tables if table != log]
+    talk.execute("SET LOCAL client_min_messages = notice")
+    with collect_notices(talk.driver) as notices:
+        if views:
+            talk.execute(f"DROP TABLE {', '.join(views)} CASCADE")
+        triggers = talk.execute(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal",
+            (log,),
+        ).fetchall()
+        for (name,) in triggers:
+            talk.execute(f"DROP TRIGGER {quoted(name)} ON {log}")
+        functions = talk.execute(
+            "SELECT oid::regprocedure::text FROM pg_proc "
+            "WHERE pronamespace = %s::regnamespace AND proname = ANY (%s)",
+            (address.place, [*FUNCTIONS, *CALLED, *CHECKS]),
+        ).fetchall()
+        for (function,) in functions:
+            talk.execute(f"DROP FUNCTION {function} CASCADE")
+        talk.execute(f"DROP INDEX IF EXISTS {address.place}.{KEYS}")
+    _discard_statistics(talk, log)
+    cascades = [line for message, detail in notices for line in (detail or message).splitlines()]
+    return [line for line in cascades if line]
 
 
 _SAMPLED = """
@@ -93,29 +113,14 @@ WHERE c.oid = %s::regclass AND a.attname = ANY (%s) AND (
 """Columns with statistics, with a statistics target, or with another collation than ``C``."""
 
 
-def _discard_statistics(talk: Talk, address: Address) -> None:
+def _discard_statistics(talk: Talk, log: str) -> None:
     """Remove the planner's statistics of the log's texts, where a redaction would not find them."""
-    table = f"{address.place}.{ENTRY.name}"
-    sampled = talk.execute(_SAMPLED, (table, columns_without_statistics(ENTRY))).fetchall()
+    sampled = talk.execute(_SAMPLED, (log, columns_without_statistics(ENTRY))).fetchall()
     for (name,) in sampled:
-        altered = f"ALTER TABLE {table} ALTER COLUMN {quoted(name)}"
+        column = f"ALTER TABLE {log} ALTER COLUMN {quoted(name)}"
         # PostgreSQL drops a column's statistics only when its type is set, even to the same type.
-        talk.execute(f'{altered} TYPE text COLLATE pg_catalog."C"')
-        talk.execute(f"{altered} SET STATISTICS 0")
-
-
-def _drop(talk: Talk, address: Address, statement: str) -> None:
-    """Drop objects and everything that depends on them; log the dependent objects."""
-    talk.execute("SET LOCAL client_min_messages = notice")
-    with collect_notices(talk.driver) as notices:
-        talk.execute(statement)
-    cascades = [line for message, detail in notices for line in (detail or message).splitlines()]
-    if cascades:
-        logger.warning(
-            "%s: objects that depend on the ledger's tables were dropped: %s",
-            address,
-            "; ".join(cascades),
-        )
+        talk.execute(f'{column} TYPE text COLLATE pg_catalog."C"')
+        talk.execute(f"{column} SET STATISTICS 0")
 
 
 @contextmanager

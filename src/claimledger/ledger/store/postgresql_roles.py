@@ -16,7 +16,7 @@ import psycopg
 
 from claimledger.errors import NotFound, StoreError
 from claimledger.ledger.store.address import Address
-from claimledger.ledger.store.postgresql_locks import lock_exclusively
+from claimledger.ledger.store.postgresql_locks import locked_exclusively
 from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import CALLED, HEAD, quoted, tables_made
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS
@@ -198,11 +198,7 @@ class Roles:
         schema, name = quoted(self._schema), quoted(self.name(role))
         if role == "keeper":
             yield f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {name}"
-            tables = self._owned_by_others(self.name(role))
-            if tables:
-                lock_exclusively(self._driver, self._address, tables)
-            for table in tables:
-                yield f"ALTER TABLE {table} OWNER TO {name}"
+            self._own_tables(self.name(role))
             for (function,) in self._driver.execute(
                 "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = to_regnamespace(%s) "
                 "AND proname = ANY (%s) ORDER BY 1",
@@ -218,15 +214,21 @@ class Roles:
             of_column = f" ({quoted(column)})" if column else ""
             yield f"GRANT {privilege}{of_column} ON {schema}.{quoted(table)} TO {name}"
 
-    def _owned_by_others(self, name: str) -> list[str]:
-        """Return the ledger's tables that a role of the server does not own."""
+    def _own_tables(self, name: str) -> None:
+        """Make a role of the server the owner of the ledger's tables."""
         made = [HEAD, *(table.name for table in tables_made())]
         found = self._driver.execute(
             "SELECT relname FROM pg_class JOIN pg_roles AS r ON r.oid = relowner "
             "WHERE relnamespace = to_regnamespace(%s) AND relname = ANY (%s) AND rolname <> %s",
             (self._schema, made, name),
         )
-        return [f"{quoted(self._schema)}.{quoted(table)}" for (table,) in found.fetchall()]
+        tables = [f"{quoted(self._schema)}.{quoted(table)}" for (table,) in found.fetchall()]
+
+        def change_owner() -> None:
+            self._run(*(f"ALTER TABLE {table} OWNER TO {quoted(name)}" for table in tables))
+
+        if tables:
+            locked_exclusively(self._driver, self._address, tables, change_owner)
 
     def _see(self, user: str) -> None:
         if not self._exists(user):
