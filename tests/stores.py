@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -65,10 +66,18 @@ def server_in(folder: Path) -> Any:
     return started
 
 
+def _in_memory() -> str | None:
+    """Return a folder in memory with room for a server's data, if there is one: copying a database is fast there."""
+    folder = Path("/dev/shm")
+    if os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > 4 * 1024**3:
+        return str(folder)
+    return None
+
+
 @cache
 def server(**settings: str) -> Any:
     """Start a PostgreSQL server of this process's own; it ends with the process and leaves nothing."""
-    started = server_in(Path(tempfile.mkdtemp(prefix="cl-pg-")))
+    started = server_in(Path(tempfile.mkdtemp(prefix="cl-pg-", dir=_in_memory())))
     # What is tested is not what a power cut leaves: that is tested on a server with these left on.
     told = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on", **settings}
     with psycopg.connect(started.get_uri(), autocommit=True) as connection:
@@ -83,6 +92,17 @@ def schema_address() -> str:
     name = f"t{next(_numbers)}"
     Current.schemas.append(name)
     return f"{server().get_uri()}&schema={name}"
+
+
+def database_of(where: Path | str) -> str:
+    """Return the address of the database that a ledger on the server lies in."""
+    return str(where).partition("&schema=")[0]
+
+
+def server_role(where: Path | str, role: str) -> str:
+    """Return the server's name for a role of a ledger."""
+    database, _, schema = str(where).partition("@/")[2].partition("?")
+    return f"{database}.{schema.rpartition('=')[2]}.{role}"
 
 
 def place(folder: Path | str, name: str = "ledger.db") -> Path | str:
@@ -128,6 +148,10 @@ class Pattern:
     @staticmethod
     def _in(database: str) -> str:
         return f"{server().get_uri()}&schema=ledger".replace("/postgres?", f"/{database}?", 1)
+
+
+EMPTY = Pattern(lambda ledger: None)
+"""A ledger without entries."""
 
 
 def clean() -> None:
@@ -230,7 +254,7 @@ def content_of(where: Path | str) -> bytes:
         return bytes_of(where)
     schema = str(where).rpartition("schema=")[2]
     told = []
-    with psycopg.connect(server().get_uri()) as connection:
+    with psycopg.connect(database_of(where)) as connection:
         names = connection.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (schema,)
         ).fetchall()

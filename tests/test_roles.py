@@ -16,7 +16,7 @@ from claimledger.errors import NotFound, Refused, StoreError
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.tables import VIEWS
 from small_cases import case, record
-from stores import ONLY_FILES, ONLY_SERVERS, Raw, server
+from stores import ONLY_FILES, ONLY_SERVERS, Raw, database_of, server, server_role
 
 USERS = ("rita", "ravi", "edda", "kofi", "nobody_here")
 
@@ -29,7 +29,7 @@ def users(path: Where, ledger: Ledger) -> Iterator[Callable[[str], str]]:
     record(ledger, new("last"))
     while ledger.head().size % 4 != 1:  # so that the next entry completes two subtrees: see NODES
         record(ledger, new(f"last-{ledger.head().size}"))
-    with psycopg.connect(server().get_uri(), autocommit=True) as keeper:
+    with psycopg.connect(database_of(path), autocommit=True) as keeper:
         for user in USERS:
             keeper.execute(f"CREATE ROLE {user} LOGIN")
     for user, role in zip(USERS, ("reader", "recorder", "editor", "keeper"), strict=False):
@@ -37,7 +37,7 @@ def users(path: Where, ledger: Ledger) -> Iterator[Callable[[str], str]]:
     yield lambda user: str(path).replace("postgres:@", f"{user}@", 1)
     ledger.close()
     schema = str(path).rpartition("=")[2]
-    with psycopg.connect(server().get_uri(), autocommit=True) as keeper:
+    with psycopg.connect(database_of(path), autocommit=True) as keeper:
         keeper.execute(f"DROP SCHEMA {schema} CASCADE")
         made = keeper.execute(
             "SELECT rolname FROM pg_roles WHERE rolname LIKE %s", (f"%.{schema}.%",)
@@ -238,11 +238,10 @@ def test_a_user_has_one_role_and_loses_it(
 def test_rights_beyond_the_roles_are_named_and_taken(
     users: Callable[[str], str], ledger: Ledger, path: Where
 ) -> None:
-    schema = str(path).rpartition("=")[2]
     given = [
         "GRANT TRIGGER, DELETE ON entry TO ravi",
         "GRANT UPDATE (until) ON history TO ravi",
-        f'GRANT INSERT ON claim TO "postgres.{schema}.recorder" WITH GRANT OPTION',
+        f'GRANT INSERT ON claim TO "{server_role(path, "recorder")}" WITH GRANT OPTION',
     ]
     of_ravi = {"privileges on entry", "privileges on history"}
     with Raw(path) as raw:
@@ -297,7 +296,7 @@ def rows_read(path: Where, user: str, batches: int) -> int:
         f"WHERE relid = '{schema}.entry'::regclass"
     )
     running = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}'"
-    with psycopg.connect(server().get_uri(), autocommit=True) as master:
+    with psycopg.connect(database_of(path), autocommit=True) as master:
         ((before,),) = master.execute(read).fetchall()
         with Ledger.open(theirs, writable=True) as recorder:
 
@@ -319,7 +318,7 @@ def rows_read(path: Where, user: str, batches: int) -> int:
 def test_what_a_recorder_records_is_held_to_the_log_without_reading_the_log_again(
     path: Where, ledger: Ledger
 ) -> None:
-    with psycopg.connect(server().get_uri(), autocommit=True) as master:
+    with psycopg.connect(database_of(path), autocommit=True) as master:
         master.execute("CREATE ROLE rita LOGIN")
     try:
         ledger.grant("recorder", "rita")
@@ -329,5 +328,5 @@ def test_what_a_recorder_records_is_held_to_the_log_without_reading_the_log_agai
         assert entries < read < 20 * entries, (read, entries)
     finally:
         ledger.revoke("rita")
-        with psycopg.connect(server().get_uri(), autocommit=True) as master:
+        with psycopg.connect(database_of(path), autocommit=True) as master:
             master.execute("DROP OWNED BY rita; DROP ROLE rita")

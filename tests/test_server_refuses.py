@@ -8,6 +8,7 @@ import random
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,17 @@ from forged import (
     strand_file,
 )
 from small_cases import record
-from stores import ONLY_SERVERS, server, tamper
+from stores import (
+    EMPTY,
+    ONLY_SERVERS,
+    Current,
+    Pattern,
+    content_of,
+    database_of,
+    server,
+    server_role,
+    tamper,
+)
 from test_log_rules import EACH, fill, golden, names, party, spoil
 from trials import TIMES, seed_of
 
@@ -63,23 +74,67 @@ USERS = {"recorder": "rolf", "editor": "Mallory", "keeper": "kira"}
 """Forged entries say that Mallory wrote them."""
 
 
-@pytest.fixture
-def address(path: Where, ledger: Ledger) -> Iterator[Address]:
-    """Return a user's own address of a ledger in which each has a role, and each table a row."""
+def fill_every_kind(ledger: Ledger) -> None:
+    """Put a row in every table."""
     fill(ledger)
     record(ledger, OF_EVERY_KIND)
-    with psycopg.connect(server().get_uri(), autocommit=True) as master:
-        for role, user in USERS.items():
-            master.execute(f'CREATE ROLE "{user}" LOGIN')
-            ledger.grant(role, user)
+
+
+EVERY_KIND = Pattern(fill_every_kind)
+
+
+@contextmanager
+def with_roles(path: Where) -> Iterator[Address]:
+    """Give each of the users a role in a ledger; yield a function that returns a user's address of it."""
+    with psycopg.connect(database_of(path), autocommit=True) as master:
+        with Ledger.open(path, writable=True) as ledger:
+            for role, user in USERS.items():
+                if master.execute("SELECT to_regrole(%s)", (f'"{user}"',)).fetchone() == (None,):
+                    master.execute(f'CREATE ROLE "{user}" LOGIN')
+                ledger.grant(role, user)
         yield lambda user: str(path).replace("postgres:@", f"{user}@", 1)
+        master.execute(f"DROP SCHEMA {str(path).rpartition('=')[2]} CASCADE")  # type: ignore[arg-type]
+        for role in USERS:
+            name = server_role(path, role)
+            master.execute(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"')  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def path(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Where:
+    """Return where a ledger lies; where users have roles in it, it has a row in each table."""
+    pattern = EVERY_KIND if "address" in request.fixturenames else EMPTY
+    return pattern.copy(tmp_path)
+
+
+@pytest.fixture
+def ledger(path: Where) -> Iterator[Ledger]:
+    with Ledger.open(path, writable=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def address(path: Where, ledger: Ledger) -> Iterator[Address]:
+    """Return a user's own address of the ledger, in which each has a role."""
+    with with_roles(path) as address:
+        yield address
         ledger.close()
-        schema = str(path).rpartition("=")[2]
-        master.execute(f"DROP SCHEMA {schema} CASCADE")
-        query = "SELECT rolname FROM pg_roles WHERE rolname LIKE %s"
-        made = [name for (name,) in master.execute(query, (f"%.{schema}.%",))]
-        for name in (*USERS.values(), *made):
-            master.execute(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"')
+
+
+@pytest.fixture(scope="module")
+def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Where, Address]]:
+    """Return one ledger for all that is refused: nothing of it stays, as is proved after all of it."""
+    Current.store = "postgresql"
+    path = EVERY_KIND.copy(tmp_path_factory.mktemp("unharmed"))
+    Current.databases.remove(
+        str(path).partition("@/")[2].partition("?")[0]
+    )  # not dropped after each test
+    Current.store = "file"
+    before = content_of(path)
+    with with_roles(path) as address:
+        yield path, address
+        assert content_of(path) == before
+        with Ledger.open(path) as ledger:
+            assert ledger.verify().faults == ()
 
 
 def rows_of(log: list[Line], since: int) -> list[tuple[Any, ...]]:
@@ -131,15 +186,17 @@ AS_EDITOR = {
 @pytest.mark.parametrize("user", ["Mallory", "kira"])
 @pytest.mark.parametrize(("rule", "forge"), EACH)
 def test_no_role_writes_an_unlawful_entry(
-    rule: str, forge: Forgery, user: str, ledger: Ledger, address: Address
+    rule: str, forge: Forgery, user: str, store: str, unharmed: tuple[Where, Address]
 ) -> None:
-    before, log = ledger.head(), lines_of(ledger)
+    path, address = unharmed
+    with Ledger.open(path) as ledger:
+        log = lines_of(ledger)
     told = as_psql(address(user), rows=rows_of(forge(log), len(log)))
     reasons = [OTHERWISE.get(rule, ""), AS_EDITOR.get(rule, "") if user == "Mallory" else ""]
     expected = "|".join([re.escape(f"(rule `{rule}`)"), *filter(None, reasons)])
     assert re.search(expected, told), told
-    assert ledger.head() == before
-    assert ledger.verify().faults == ()
+    with Ledger.open(path) as ledger:
+        assert lines_of(ledger) == log
 
 
 def works_on(address: Address) -> None:

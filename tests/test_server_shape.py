@@ -14,7 +14,7 @@ from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.store import postgresql_locks
 from small_cases import case, record
-from stores import ONLY_SERVERS, Raw, server
+from stores import ONLY_SERVERS, Raw, database_of, server, server_role
 
 pytestmark = ONLY_SERVERS
 
@@ -108,7 +108,7 @@ def reader(path: Where, ledger: Ledger) -> Iterator[psycopg.Connection[Any]]:
             f"DROP SCHEMA rita CASCADE; DROP OWNED BY rita; DROP SCHEMA {schema} CASCADE"
         )  # type: ignore[arg-type]
         master.execute("DROP ROLE rita")
-        master.execute(f'DROP ROLE "postgres.{schema}.reader"')  # type: ignore[arg-type]
+        master.execute(f'DROP ROLE "{server_role(path, "reader")}"')  # type: ignore[arg-type]
 
 
 MADE_BY_A_READER = {
@@ -176,7 +176,7 @@ def test_a_reader_who_stays_keeps_rebuild_waiting_and_nobody_else(
             read += len(other.rows("SELECT * FROM history LIMIT 1"))
     waiting.join()
     assert read > 1
-    assert f"({reader.info.backend_pid} of rita)" in told[0]
+    assert f"{reader.info.backend_pid} of rita" in told[0]
     reader.execute("COMMIT")
     ledger.rebuild()
     assert ledger.verify().clean
@@ -246,18 +246,18 @@ def test_a_role_is_given_only_where_nobody_else_can_plant_what_others_meet(
     path: Where, ledger: Ledger
 ) -> None:
     schema = str(path).rpartition("=")[2]
-    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+    with psycopg.connect(database_of(path), autocommit=True) as connection:
         connection.execute("CREATE ROLE wanda LOGIN")
         connection.execute(f"GRANT CREATE ON SCHEMA {schema} TO PUBLIC")
     try:
         ledger.grant("recorder", "wanda")
         query = f"SELECT has_schema_privilege('wanda', '{schema}', 'CREATE')"
-        with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        with psycopg.connect(database_of(path), autocommit=True) as connection:
             assert connection.execute(query).fetchone() == (False,)
             connection.execute(f"GRANT CREATE, USAGE ON SCHEMA {schema} TO PUBLIC")
             connection.execute("CREATE ROLE kim LOGIN CREATEROLE")
         ledger.grant("keeper", "wanda")
-        with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        with psycopg.connect(database_of(path), autocommit=True) as connection:
             connection.execute(f"GRANT CREATE ON SCHEMA {schema} TO PUBLIC")
             connection.execute("ALTER ROLE wanda CREATEROLE")
         with (
@@ -267,7 +267,7 @@ def test_a_role_is_given_only_where_nobody_else_can_plant_what_others_meet(
             theirs.grant("recorder", "kim")
     finally:
         ledger.close()
-        with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        with psycopg.connect(database_of(path), autocommit=True) as connection:
             connection.execute(f"DROP SCHEMA {schema} CASCADE")
             for (name,) in connection.execute(
                 "SELECT rolname FROM pg_roles WHERE rolname LIKE %s OR rolname IN ('wanda', 'kim')",

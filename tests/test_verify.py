@@ -323,6 +323,37 @@ def test_verify_compares_the_log_with_a_size_and_root_that_were_kept(
         assert opened.verify(earlier=kept).continues
 
 
+VIEWS_DAMAGED = {
+    "UPDATE source SET authors = '-1'": [
+        "report",
+        "audit a",
+        "disputes",
+        "show a",
+        "graph",
+        "flags",
+    ],
+    "UPDATE claim_figure SET low = 'x'": ["audit a", "compare a b", "show a"],
+    "UPDATE claim SET claimant = '-1'": ["audit a", "flags", "show a"],
+}
+"""What somebody can do to the views, and commands that read them."""
+
+
+@pytest.mark.parametrize("damage", list(VIEWS_DAMAGED))
+def test_a_command_that_reads_damaged_views_ends_in_words(
+    damage: str, damaged: Where, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAIMLEDGER_TRACEBACK", "")
+    tamper(damaged, damage)
+    failed = 0
+    for words in VIEWS_DAMAGED[damage]:
+        done = call("--ledger", damaged, *words.split())
+        assert "Traceback" not in done.stderr, (words, done.stderr)
+        assert done.returncode in (0, 1)
+        failed += done.returncode
+        assert ("claimledger verify" in done.stderr) == (done.returncode == 1), (words, done.stderr)
+    assert failed
+
+
 @pytest.mark.parametrize("share", [1, 5, 10_000])
 def test_several_processes_find_what_one_does(
     damaged: Where, monkeypatch: pytest.MonkeyPatch, share: int

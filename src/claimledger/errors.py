@@ -112,5 +112,16 @@ class Conflict(Refused):
         return {**super().as_json(), "difference": rows}
 
 
+class UnexpectedError(ClaimledgerError):
+    """An exception that no command expects: the ledger's views are damaged, or the program has a bug."""
+
+    def __init__(self, cause: Exception, kept: str) -> None:
+        super().__init__(
+            f"unexpected {type(cause).__name__}: {str(cause)[:200]}; {kept}. If `claimledger verify` reports "
+            "damage, `rebuild` or `salvage` repairs it; if the ledger is clean, this is a bug: please report "
+            "it with the traceback, which CLAIMLEDGER_TRACEBACK=1 shows"
+        )
+
+
 class StoreError(ClaimledgerError):
     """The ledger's file cannot be used as asked: missing, foreign, newer, locked, read-only, full."""

@@ -16,7 +16,7 @@ import click
 
 from claimledger import __version__
 from claimledger.cli.call import SHARED, Call, UsageMistake
-from claimledger.errors import ClaimledgerError
+from claimledger.errors import ClaimledgerError, UnexpectedError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -219,6 +219,15 @@ def _run(call: Call) -> int:
     except MemoryError:
         stays = "what was done until then stays" if call.done else "nothing was written"
         _print_error(f"claimledger: there is not enough memory for it; {stays}")
+        return NOT_TOLD if call.done else 1
+    except _AnswerLostError:
+        raise
+    except Exception as error:
+        # Values in damaged views can be of any type, and fail in any place that uses them.
+        if os.environ.get("CLAIMLEDGER_TRACEBACK"):
+            raise
+        stays = "what was done until then stays" if call.done else "nothing was written"
+        _tell(UnexpectedError(error, stays))
         return NOT_TOLD if call.done else 1
     return status if isinstance(status, int) else 0
 
