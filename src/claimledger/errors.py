@@ -113,13 +113,16 @@ class Conflict(Refused):
 
 
 class UnexpectedError(ClaimledgerError):
-    """An exception that no command expects: the ledger's views are damaged, or the program has a bug."""
+    """An exception that no command handles: the ledger's views are damaged, or the program has a bug.
 
-    def __init__(self, cause: Exception, kept: str) -> None:
+    ``outcome`` says what the command had written before it failed.
+    """
+
+    def __init__(self, cause: Exception, outcome: str) -> None:
         super().__init__(
-            f"unexpected {type(cause).__name__}: {str(cause)[:200]}; {kept}. If `claimledger verify` reports "
-            "damage, `rebuild` or `salvage` repairs it; if the ledger is clean, this is a bug: please report "
-            "it with the traceback, which CLAIMLEDGER_TRACEBACK=1 shows"
+            f"unexpected {type(cause).__name__}: {str(cause)[:200]}; {outcome}. If `claimledger verify` "
+            "reports damage, `rebuild` or `salvage` repairs it; if the ledger is clean, this is a bug: "
+            "please report it with the traceback, which CLAIMLEDGER_TRACEBACK=1 shows"
         )
 
 

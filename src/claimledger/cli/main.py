@@ -198,9 +198,8 @@ def _run(call: Call) -> int:
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt, EOFError):
-        stays = "what was done until then stays" if call.done else "nothing was written"
-        _print_error(f"\nStopped; {stays}.")
-        return NOT_TOLD if call.done else 1
+        _print_error(f"\nStopped; {_outcome(call)}.")
+        return _status_after_failure(call)
     except UsageMistake as error:
         _print_error(f"claimledger: {error}")
         return 2
@@ -217,19 +216,27 @@ def _run(call: Call) -> int:
         _print_error(f"claimledger: {where}{error.strerror or error}")
         return 1
     except MemoryError:
-        stays = "what was done until then stays" if call.done else "nothing was written"
-        _print_error(f"claimledger: there is not enough memory for it; {stays}")
-        return NOT_TOLD if call.done else 1
+        _print_error(f"claimledger: out of memory; {_outcome(call)}")
+        return _status_after_failure(call)
     except _AnswerLostError:
         raise
     except Exception as error:
         # Values in damaged views can be of any type, and fail in any place that uses them.
         if os.environ.get("CLAIMLEDGER_TRACEBACK"):
             raise
-        stays = "what was done until then stays" if call.done else "nothing was written"
-        _tell(UnexpectedError(error, stays))
-        return NOT_TOLD if call.done else 1
+        _tell(UnexpectedError(error, _outcome(call)))
+        return _status_after_failure(call)
     return status if isinstance(status, int) else 0
+
+
+def _outcome(call: Call) -> str:
+    """Return what a command that failed has written."""
+    return "what was done until then stays" if call.done else "nothing was written"
+
+
+def _status_after_failure(call: Call) -> int:
+    """Return the exit status of a command that failed: its own where its work was already done."""
+    return NOT_TOLD if call.done else 1
 
 
 def _see_streams() -> None:

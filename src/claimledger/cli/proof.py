@@ -49,17 +49,19 @@ def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -
             say(str(fault), hang=2)
         _say_redactions(verdict)
         say(f"{count(len(verdict.faults), 'fault')} in {count(verdict.size, 'entry', 'entries')}.")
-        if not verdict.continues and len(verdict.faults) == 1:
-            say(
-                "The ledger is undamaged in itself. Check the size and the root for typing errors; if they "
-                "are right, this is an older copy or another ledger than the one they were taken from."
-            )
-            ctx.exit(1)
-        say(
-            "Where only views are wrong, `claimledger rebuild` makes them anew from the log; where the "
-            "log is, take the ledger from a backup, or see what can be saved: `verify --deep`, `salvage`."
-        )
+        only_another_log = not verdict.continues and len(verdict.faults) == 1
+        say(_CHECK_TYPING if only_another_log else _REPAIR)
     ctx.exit(0 if verdict.clean else 1)
+
+
+_CHECK_TYPING = (
+    "The ledger is undamaged in itself. Check the size and the root for typing errors; if they are right, "
+    "this is an older copy or another ledger than the one they were taken from."
+)
+_REPAIR = (
+    "Where only views are wrong, `claimledger rebuild` makes them anew from the log; where the log is, take "
+    "the ledger from a backup, or see what can be saved: `verify --deep`, `salvage`."
+)
 
 
 def _whole(call: Call, command: str) -> None:

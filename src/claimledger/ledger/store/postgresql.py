@@ -381,10 +381,10 @@ class PostgresStore(Store):
         """Return whole rows of a table by entry, both ends included."""
         self.talk.send()
         with named(self.address), self.driver.cursor(binary=True) as cursor:
-            found = cursor.execute(oversized_entry(table), (first, last)).fetchone()
-            if found is not None:
+            oversized = cursor.execute(oversized_entry(table), (first, last)).fetchone()
+            if oversized is not None:
                 raise StoreError(
-                    f"{self.address}: entry {found[0]} has a value in {table.name} that is longer than "
+                    f"{self.address}: entry {oversized[0]} has a value in {table.name} that is longer than "
                     "any that claimledger writes"
                 )
             return cursor.execute(by_entry(table), (first, last)).fetchall()

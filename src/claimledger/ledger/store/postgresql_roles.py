@@ -76,7 +76,7 @@ def _write_privileges(role: str) -> Iterator[tuple[str, str, str]]:
     if role == "keeper":  # who owns the tables; this one is on the schema
         yield "", "", "CREATE"
     if role in ("recorder", "editor"):
-        # Locking the head asks for a right to change some column of it; this one has one value only.
+        # PostgreSQL locks a row only for who may update a column of it; this column has a single value.
         yield HEAD, "held", "UPDATE"
         for made in (ENTRY, *VIEWS.values()):
             yield made.name, "", "INSERT"
@@ -216,13 +216,13 @@ class Roles:
 
     def _own_tables(self, name: str) -> None:
         """Make a role of the server the owner of the ledger's tables."""
-        made = [HEAD, *(table.name for table in tables_made())]
-        found = self._driver.execute(
+        names = [HEAD, *(table.name for table in tables_made())]
+        owned_by_others = self._driver.execute(
             "SELECT relname FROM pg_class JOIN pg_roles AS r ON r.oid = relowner "
             "WHERE relnamespace = to_regnamespace(%s) AND relname = ANY (%s) AND rolname <> %s",
-            (self._schema, made, name),
-        )
-        tables = [f"{quoted(self._schema)}.{quoted(table)}" for (table,) in found.fetchall()]
+            (self._schema, names, name),
+        ).fetchall()
+        tables = [f"{quoted(self._schema)}.{quoted(table)}" for (table,) in owned_by_others]
 
         def change_owner() -> None:
             self._run(*(f"ALTER TABLE {table} OWNER TO {quoted(name)}" for table in tables))

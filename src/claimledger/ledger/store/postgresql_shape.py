@@ -117,9 +117,12 @@ def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[
 def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
     place = quoted(schema)
     functions = {name: ("", "trigger", _PINNED, body) for name, body in FUNCTIONS.items()}
-    functions |= {name: (given, "record", "", body) for name, (given, body) in CALLED.items()}
     functions |= {
-        name: (given, returns, _PINNED, body) for name, (given, returns, body) in CHECKS.items()
+        name: (arguments, "record", "", body) for name, (arguments, body) in CALLED.items()
+    }
+    functions |= {
+        name: (function.given, function.returns, _PINNED, function.body)
+        for name, function in CHECKS.items()
     }
     found: dict[str, list[tuple[str, ...]]] = {}
     for name, *made, plain in driver.execute(_FUNCTIONS_THERE, (schema,)):
@@ -163,8 +166,8 @@ SELECT p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid
 FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
 WHERE p.pronamespace = to_regnamespace(%s)
 ORDER BY p.oid"""
-"""Functions by name: what they take and give, where they look names up, what they do, and whether they are
-called each time, whatever they are given, with the caller's rights."""
+"""Functions by name: arguments, result, settings and body, and whether they are volatile PL/pgSQL functions
+that accept null arguments and run with the caller's privileges, as all of ours."""
 
 _PINNED = "search_path=pg_catalog, pg_temp; standard_conforming_strings=on"
 

@@ -77,7 +77,7 @@ TRIGGERS = {
 _KINDS = ",".join(KINDS)
 
 FUNCTIONS = {
-    # Whoever writes past the program waits for its turn as the program does, and takes no number from others.
+    # A session that inserts without the program takes the same lock first: it takes no number from others.
     "entry_waits": """
 BEGIN
   PERFORM FROM {schema}.head FOR NO KEY UPDATE;
@@ -229,7 +229,7 @@ BEGIN
       WHERE newest.number = (SELECT max(number) FROM {schema}.entry)
       AND newest.payload::json ->> 'action' = 'redact' AND listed::bigint = OLD.number
     ) THEN
-    -- What it was lies in the table's pages until they are written anew.
+    -- The old payload stays in the table's pages until the table is rewritten.
     INSERT INTO {schema}.pending_scrub SELECT max(number) FROM {schema}.entry ON CONFLICT DO NOTHING;
     RETURN NEW;
   END IF;

@@ -83,6 +83,6 @@ def row_fault(table: Table, row: tuple[Any, ...], column: str, what: str) -> Fau
     """Return a fault of one row: named by its key, with its entry."""
     names = [held.name for held in table.columns]
     entry = row[names.index("entry")] if names.index("entry") < len(row) else None
-    keys = [row[names.index(held.name)] for held in table.primary_key.columns]
-    told = [key[:200] if isinstance(key, str) else _shortened(key) for key in keys]
-    return Fault(table.name, what, entry, row=" ".join(told), column=column)
+    keys = [row[names.index(key.name)] for key in table.primary_key.columns]
+    shown_keys = [key[:200] if isinstance(key, str) else _shortened(key) for key in keys]
+    return Fault(table.name, what, entry, row=" ".join(shown_keys), column=column)
