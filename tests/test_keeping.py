@@ -206,7 +206,12 @@ def test_entries_of_another_ledger_or_a_fork_are_refused(
 
 SPOILT: dict[str, Callable[[list[dict[str, Any]]], object]] = {
     "is entry": lambda lines: lines.pop(1),
-    "does not give the root": lambda lines: lines.pop(),
+    "is not whole: it ends with": lambda lines: lines.pop(),
+    "do not give the root": lambda lines: lines[0]["ends"].update(root="00" * 32),
+    "lists it": lambda lines: lines[2].update(payload=None, salt=None),
+    "by a newer claimledger .log format 99": lambda lines: lines[0].update(format=99),
+    "`format` is None": lambda lines: lines[0].pop("format"),
+    "`format` is True": lambda lines: lines[0].update(format=True),
     "no entry of a log": lambda lines: lines[1].pop("salt"),
     "does not give the digest": lambda lines: lines[1].update(payload=lines[2]["payload"]),
     "does not have a header of format 1": lambda lines: lines[1].update(header="{}"),
@@ -239,6 +244,10 @@ def test_spoilt_entries_are_refused_naming_file_and_line(
     with Ledger.open(copy) as held:
         assert held.head().size == size
         assert held.verify().clean
+    # Where the ledger holds these entries already, a changed header is the sign of a fork.
+    known = rf"spoilt\.jsonl.*({what}|part at entry)"
+    with pytest.raises(StoreError, match=known):
+        receive(path, str(file))
 
 
 def test_backup_and_restore_as_a_keeper_uses_them(

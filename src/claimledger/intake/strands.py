@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from claimledger.errors import StoreError
-from claimledger.ledger import LARGEST_PAYLOAD, Entry, Head, Strand, entry_of
+from claimledger.ledger import FORMAT, LARGEST_PAYLOAD, Entry, Head, Strand, entry_of
 
 LARGEST_LINE = 6 * LARGEST_PAYLOAD + 1024 * 1024
 """Bytes in a line: room for a payload each sign of which JSON writes as six."""
@@ -40,10 +40,23 @@ def reading_strand(path: str) -> Iterator[Strand]:
             head = _object(file.readline(LARGEST_LINE + 1), f"{path}:1")
             if not isinstance(head, dict) or head.get("claimledger") != "entries":
                 raise StoreError(f"{path} is no backup of a ledger")
+            _check_format(head.get("format"), path)
             yield Strand(path, _head(head, "begins", path), _head(head, "ends", path),
                          _entries(file, path))  # fmt: skip
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _check_format(version: object, path: str) -> None:
+    if type(version) is int and version > FORMAT:
+        raise StoreError(
+            f"{path} was written by a newer claimledger (log format {version}, this one knows {FORMAT}): "
+            "use that version"
+        )
+    if type(version) is not int or version != FORMAT:
+        raise StoreError(
+            f"{path}:1: `format` is {version!r:.40}; a backup of entries has {FORMAT} there"
+        )
 
 
 def _head(first: dict[str, Any], name: str, path: str) -> Head:

@@ -23,7 +23,12 @@ from claimledger.ledger.log_replay import LogReplay
 from claimledger.ledger.reading.clocks import moment_in, size
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import ENTRY, HISTORY, PENDING_SCRUB
-from claimledger.ledger.validate import InvalidEntryError, RecordState
+from claimledger.ledger.validate import (
+    InvalidEntryError,
+    RecordState,
+    check_digest,
+    check_header,
+)
 from claimledger.ledger.writing.append import stored_hashes
 
 
@@ -81,9 +86,15 @@ def receive(store: Store, strand: Strand) -> int:
         store.expect_log()
         receiving = _Receiving(store, strand, count)
         receiving.all()
-        if Head.of(store) != strand.ends and receiving.last > count:
+        if receiving.last != strand.ends.size:
             raise StoreError(
-                f"{strand.name} does not give the root that it tells; nothing was written"
+                f"{strand.name} is not whole: it ends with entry {receiving.last}, and its first line "
+                f"says that it goes to {strand.ends.size}; nothing was written"
+            )
+        if Head.of(store, strand.ends.size) != strand.ends:
+            raise StoreError(
+                f"{strand.name} was altered: its entries do not give the root in its first line; nothing "
+                "was written"
             )
         if receiving.redactions:
             rebuild.rebuild(store)
@@ -102,6 +113,9 @@ class _Receiving:
         self._frontier = tree.Frontier.read(count, stored_hashes(store))
         self._places: dict[int, str] = {}
         """Where an entry was read that a later one must still explain."""
+
+        self._without_payload: dict[int, str] = {}
+        """Entries the ledger holds and the strand gives without a payload: where each was read."""
 
         self._pending: list[tuple[Any, ...]] = []
         self.last = strand.begins.size
@@ -124,16 +138,40 @@ class _Receiving:
                 )
             self.last = entry.number
             if entry.number <= self._count:
-                if self._header(entry.number) != entry.header.decode():
-                    raise StoreError(
-                        f"{self._strand.name} and the ledger part at entry {entry.number}: one of "
-                        "them forked; nothing was written"
-                    )
-                continue
-            self._add(place, entry)
+                self._compare(place, entry)
+            else:
+                self._add(place, entry)
         self._flush()
         for number, error in self._replay.unexplained():
             raise _unlawful(self._places.get(number, self._strand.name), number, error)
+        self._require_redacted()
+
+    def _compare(self, place: str, entry: Entry) -> None:
+        """Refuse an entry that the ledger holds already where the two differ."""
+        header = entry.header.decode()
+        if self._header(entry.number) != header:
+            raise StoreError(
+                f"{self._strand.name} and the ledger part at entry {entry.number}: one of them forked; "
+                "nothing was written"
+            )
+        if entry.payload is None and entry.salt is None:
+            self._without_payload[entry.number] = place
+            return
+        try:
+            digest = check_header(header).digest
+            check_digest(entry.salt, (entry.payload or b"").decode(), digest)
+        except InvalidEntryError as error:
+            raise _unlawful(place, entry.number, error) from None
+
+    def _require_redacted(self) -> None:
+        """Refuse a strand that lacks a payload which no redaction took away.
+
+        The other way round is lawful: the ledger may have redacted an entry since the strand was written.
+        """
+        held = select(ENTRY.c.number).where(ENTRY.c.payload.is_not(None))
+        for (number,) in self._store.tuples_by(held, ENTRY.c.number, list(self._without_payload)):
+            error = InvalidEntryError("emptied", "has no payload, and no redaction lists it")
+            raise _unlawful(self._without_payload[number], number, error)
 
     def _add(self, place: str, entry: Entry) -> None:
         number, header = entry.number, entry.header.decode()
