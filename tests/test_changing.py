@@ -138,7 +138,7 @@ def test_a_merged_record_answers_to_both_keys(ledger: Ledger) -> None:
 
 def test_merging_the_two_ends_of_a_link_is_refused(ledger: Ledger) -> None:
     record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
-    with pytest.raises(Refused, match="withdraw the link first"):
+    with pytest.raises(BadInput, match="withdraw the link first"):
         ledger.withdraw("claim", "a", by="T", reason="r", replaced_by="b")
 
 

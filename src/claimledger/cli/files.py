@@ -21,7 +21,7 @@ from claimledger.cli.output import Progress, answer, count, say
 
 if TYPE_CHECKING:
     from claimledger.intake.case_files import Incoming
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import Held, Ledger
 
 
 @click.command("import", cls=Command)
@@ -94,7 +94,10 @@ def _counted(incoming: Iterator[Incoming]) -> Iterator[Incoming]:
 @output_option
 @click.pass_obj
 def export(call: Call, log: bool, output: str | None) -> None:
-    """Write records as JSON Lines, in an order in which they can be imported again."""
+    """Write records as JSON Lines, in an order in which they can be imported again.
+
+    Where a record names another that was withdrawn and replaced, it names the replacement there.
+    """
     from claimledger.publish.files import writing_whole
 
     with call.reading() as ledger:
@@ -119,20 +122,28 @@ def write_lines(stream: BinaryIO, lines: Iterable[Any]) -> None:
 def _records(ledger: Ledger, call: Call) -> Iterator[Any]:
     from claimledger.publish.words import out_by
     from claimledger.records.kinds import KINDS
+    from claimledger.records.review import Review
 
     graph = None if call.day is None else call.answers(ledger).graph
     links = set() if graph is None else {link.key for link in graph.links}
+
+    def is_known(held: Held) -> bool:
+        """Whether a record was known on the day that was asked for."""
+        if graph is None:
+            return True
+        if held.kind == "claim":
+            return held.key in graph.claims
+        if isinstance(held.record, Review):
+            about = held.record.claim
+            rated = ledger.resolve("claim", [about], call.known).get(about, about)
+            return rated in graph.claims and out_by(held.record.reviewed, call.day)
+        return held.kind != "link" or held.key in links
+
     for kind in KINDS:
-        for held in ledger.records(kind, call.known):
-            record = held.record.as_json()
-            about = {"claim": held.key, "review": record.get("claim")}.get(kind)
-            if graph is not None and (
-                (about is not None and about not in graph.claims)
-                or (kind == "link" and held.key not in links)
-                or not out_by(getattr(held.record, "reviewed", None), call.day)
-            ):
-                continue  # not known yet on that day
-            yield {"kind": kind, **record, **held.more}
+        known = filter(is_known, ledger.records(kind, call.known))
+        plain = ({**held.record.as_json(), **held.more} for held in known)
+        for record in ledger.resolved(kind, plain, call.known):
+            yield {"kind": kind, **record}
     yield from ledger.foreign(call.known)
 
 

@@ -8,7 +8,7 @@ file's faults are all told at once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -32,28 +32,70 @@ _OTHERS = select(HISTORY.c.kind, HISTORY.c.action, HISTORY.c.until)
 
 NESTING = {"party": "part_of", "subject": "broader", "term": "broader"}
 REVISIONS = ("updates", "retracts")
+RESTED_ON = {"claim": "claimant", **NESTING}
+"""By kind the field on which it rests whether other records, or the record itself, keep the rules."""
+
+
+class Ended(NamedTuple):
+    """A record that is pointed to and does not stand, and the key that replaced it, if one did."""
+
+    kind: str
+    key: str
+    replaced_by: str | None
+
+
+def ended(store: Store, wanted: Iterable[Target]) -> list[Ended]:
+    """Return those of some records that no live record answers to, by their own key."""
+    pointed = dict.fromkeys(wanted)
+    live = set(store.tuples_by(LIVE, HISTORY.c.key, dict.fromkeys(key for _, key in pointed)))
+    by_kind: dict[str, list[str]] = defaultdict(list)
+    for kind, key in pointed:
+        if (kind, key) not in live:
+            by_kind[kind].append(key)
+    found: list[Ended] = []
+    for kind, keys in by_kind.items():
+        replaced = reading.replacements(store, kind, keys)
+        found += [Ended(kind, key, replaced.get(key)) for key in keys]
+    return found
 
 
 def missing_references(
-    store: Store, wanted: Mapping[Target, list[Problem]], coming: Container[Target] = ()
+    store: Store,
+    found: Iterable[Ended],
+    wanted: Mapping[Target, list[Problem]],
+    coming: Container[Target] = (),
 ) -> Iterator[Problem]:
-    """Yield a problem for each place that points to what no live record answers to.
+    """Yield a problem for each place that points to a record that ended and was not replaced.
 
     ``coming`` are the records that are about to be written.
     """
-    live = set(store.tuples_by(LIVE, HISTORY.c.key, dict.fromkeys(key for _, key in wanted)))
-    by_kind: dict[str, list[str]] = defaultdict(list)
-    for kind, key in wanted:
-        if (kind, key) not in live:
-            by_kind[kind].append(key)
-    for kind, absent in by_kind.items():
-        replaced = reading.replacements(store, kind, absent)
-        for key in absent:
-            if key not in replaced:
-                what = _missing(store, kind, key, coming)
-                for place in wanted[kind, key]:
-                    told = replace(what, field=place.field)
-                    yield told.at(file=place.file, line=place.line, record=place.record)
+    for kind, key, replaced_by in found:
+        if replaced_by is None:
+            what = _missing(store, kind, key, coming)
+            for place in wanted[kind, key]:
+                told = replace(what, field=place.field)
+                yield told.at(file=place.file, line=place.line, record=place.record)
+
+
+def replacing_claims(found: Iterable[Ended]) -> set[str]:
+    """Return the claims that answer for some that ended."""
+    return {one.replaced_by for one in found if one.kind == "claim" and one.replaced_by}
+
+
+def faults_of_merged_claims(store: Store, keys: Iterable[str]) -> Iterator[Problem]:
+    """Yield a problem for each link that begins and ends at the same of these claims.
+
+    It names the claim by its key and by one that it replaced, or by two of those.
+    """
+    for key, pointing in reading.referrers(store, "claim", keys).items():
+        begin = {one.key for one in pointing if one.kind == "link" and one.field == "from"}
+        end = {one.key for one in pointing if one.kind == "link" and one.field == "to"}
+        for link in sorted(begin & end):
+            yield Problem(
+                f"would link the claim {key} with itself",
+                record=f"link {link}",
+                expected="withdraw the link first, or leave it out",
+            )
 
 
 def _missing(store: Store, kind: str, key: str, coming: Container[Target]) -> Problem:
@@ -82,30 +124,35 @@ class Revision(NamedTuple):
     to: str
 
 
-def rings_of_nesting(store: Store, nested: Mapping[str, Mapping[str, str]]) -> Iterator[Problem]:
-    """Yield a problem for each record that would be part of itself.
-
-    ``nested`` gives by kind what each record is part of.
-    """
-    for kind, parents in nested.items():
-        field = NESTING[kind]
-        climbed: dict[str, str | None] = dict(parents)
-        ask = set(parents.values()) - climbed.keys()
-        table = MIRRORS[kind]
-        query = select(table.c.key, table.c[field]).where(table.c.until.is_(None))
-        while ask:
-            step = dict(store.tuples_by(query, table.c.key, sorted(ask)))
-            climbed |= step
-            ask = {parent for parent in step.values() if parent and parent not in climbed}
-        for start in parents:
-            ring = _ring_through(start, climbed)
+def rings_of_nesting(store: Store, nested: Mapping[str, Collection[str]]) -> Iterator[Problem]:
+    """Yield a problem for each of these records, keys by kind, that is part of itself as the store has it."""
+    for kind, keys in nested.items():
+        parents = _parents(store, kind, keys)
+        for start in keys:
+            ring = _ring_through(start, parents)
             if ring:
                 yield Problem(
                     "would be part of itself: " + " → ".join(ring),
-                    field=field,
+                    field=NESTING[kind],
                     record=f"{kind} {start}",
                     expected="leave one of these out",
                 )
+
+
+def _parents(store: Store, kind: str, keys: Iterable[str]) -> dict[str, str | None]:
+    """Return what records are part of, near and far; a key that was replaced leads to what replaced it."""
+    table = MIRRORS[kind]
+    query = select(table.c.key, table.c[NESTING[kind]]).where(table.c.until.is_(None))
+    parents: dict[str, str | None] = {}
+    ask = set(keys)
+    while ask:
+        step: dict[str, str | None] = dict(store.tuples_by(query, table.c.key, sorted(ask)))
+        ended = ask - step.keys()
+        if ended:
+            step |= reading.replacements(store, kind, ended)
+        parents |= step
+        ask = {parent for parent in step.values() if parent and parent not in parents}
+    return parents
 
 
 def _ring_through(start: str, parents: Mapping[str, str | None]) -> list[str]:
@@ -121,9 +168,10 @@ def faults_of_revisions(store: Store, revisions: Iterable[Revision]) -> Iterator
     revisions = list(revisions)
     if not revisions:
         return
-    yield from _strangers(store, revisions)
+    names = _resolved(store, "claim", {key for link in revisions for key in (link.from_, link.to)})
+    yield from _strangers(store, revisions, names)
     for kind in REVISIONS:
-        new = [(link.from_, link.to) for link in revisions if link.type == kind]
+        new = [(names[link.from_], names[link.to]) for link in revisions if link.type == kind]
         edges = _revisions_beyond(store, kind, new)
         ring = _ring_among(edges, {older for _, older in new})
         if ring:
@@ -134,21 +182,23 @@ def faults_of_revisions(store: Store, revisions: Iterable[Revision]) -> Iterator
             )
 
 
-def _strangers(store: Store, links: list[Revision]) -> Iterator[Problem]:
-    ends = {key for link in links for key in (link.from_, link.to)}
-    held = reading.held(store, "claim", ends)
-    resolved = reading.replacements(store, "claim", [key for key in ends if key not in held])
-    held |= {
-        key: found[to]
-        for key, to in resolved.items()
-        if to in (found := reading.held(store, "claim", [to]))
+def _resolved(store: Store, kind: str, keys: Iterable[str]) -> dict[str, str]:
+    """Return for each of these keys what it resolves to: itself, or the record that replaced it."""
+    found = {key: key for key in keys}
+    return found | reading.replacements(store, kind, found)
+
+
+def _strangers(store: Store, links: list[Revision], names: Mapping[str, str]) -> Iterator[Problem]:
+    held = reading.held(store, "claim", set(names.values()))
+    listed = {
+        key: one.record.claimant for key, one in held.items() if isinstance(one.record, Claim)
     }
-    claimants = {
-        key: set(one.record.claimant) for key, one in held.items() if isinstance(one.record, Claim)
-    }
-    above = parties_above(store, {party for listed in claimants.values() for party in listed})
+    parties = _resolved(store, "party", {party for each in listed.values() for party in each})
+    claimants = {key: {parties[party] for party in each} for key, each in listed.items()}
+    above = parties_above(store, parties.values())
     for link in links:
-        new, old = claimants.get(link.from_, set()), claimants.get(link.to, set())
+        new = claimants.get(names[link.from_], set())
+        old = claimants.get(names[link.to], set())
         related = any(
             one == other or one in above[other] or other in above[one]
             for one in new
@@ -167,14 +217,8 @@ def _strangers(store: Store, links: list[Revision]) -> Iterator[Problem]:
 
 def parties_above(store: Store, keys: Iterable[str]) -> dict[str, set[str]]:
     """Return for each party the parties it is part of, near and far."""
-    table = MIRRORS["party"]
-    query = select(table.c.key, table.c.part_of).where(table.c.until.is_(None))
-    parents: dict[str, str | None] = {}
-    ask = set(keys)
-    wanted = set(ask)
-    while ask:
-        parents |= dict(store.tuples_by(query, table.c.key, sorted(ask)))
-        ask = {parent for parent in parents.values() if parent and parent not in parents} - ask
+    wanted = set(keys)
+    parents = _parents(store, "party", wanted)
     above: dict[str, set[str]] = {}
     for key in wanted:
         found: set[str] = set()
@@ -186,10 +230,48 @@ def parties_above(store: Store, keys: Iterable[str]) -> dict[str, set[str]]:
     return above
 
 
+def faults_of_changes(store: Store, changed: Mapping[str, Collection[str]]) -> Iterator[Problem]:
+    """Yield a problem for each rule that the store no longer keeps, now that records were changed.
+
+    ``changed`` has, by kind, the keys of claims that have other claimants, or that took another's place, and
+    of what nests that is part of something else, or took another's place.
+    """
+    yield from rings_of_nesting(
+        store, {kind: keys for kind, keys in changed.items() if kind in NESTING}
+    )
+    claims = set(changed.get("claim", ()))
+    yield from faults_of_merged_claims(store, claims)
+    claims |= _said_by(store, changed.get("party", ()))
+    yield from faults_of_revisions(store, _revisions_at(store, claims))
+
+
+def _said_by(store: Store, parties: Iterable[str]) -> set[str]:
+    """Return the claims of parties and of all that are part of them."""
+    claims: set[str] = set()
+    ask, seen = set(parties), set[str]()
+    while ask:
+        seen |= ask
+        pointing = reading.referrers(store, "party", ask)
+        near = [one for listed in pointing.values() for one in listed]
+        claims |= {one.key for one in near if (one.kind, one.field) == ("claim", "claimant")}
+        ask = {one.key for one in near if (one.kind, one.field) == ("party", "part_of")} - seen
+    return claims
+
+
+def _revisions_at(store: Store, claims: Iterable[str]) -> list[Revision]:
+    """Return the revisions that begin or end at these claims."""
+    pointing = reading.referrers(store, "claim", claims)
+    entries = {one.entry for listed in pointing.values() for one in listed if one.kind == "link"}
+    table = MIRRORS["link"]
+    query = select(table.c.entry, table.c.type, table.c["from"], table.c.to_key)
+    query = query.where(table.c.type.in_(REVISIONS)).order_by(table.c.entry)
+    return [Revision(*row) for _, *row in store.tuples_by(query, table.c.entry, sorted(entries))]
+
+
 def _revisions_beyond(store: Store, kind: str, new: list[tuple[str, str]]) -> dict[str, set[str]]:
     """Return the revisions of a kind that can be reached from the new ones, newer to older."""
     table = MIRRORS["link"]
-    query = select(table.c["from"], table.c.to_key).where(
+    query = select(table.c.entry, table.c.to_key).where(
         table.c.until.is_(None), table.c.type == kind
     )
     edges: dict[str, set[str]] = defaultdict(set)
@@ -199,11 +281,17 @@ def _revisions_beyond(store: Store, kind: str, new: list[tuple[str, str]]) -> di
     seen: set[str] = set()
     while ask:
         seen |= ask
-        pointing = reading.referrers(store, "claim", ask)
-        entries = [r.entry for listed in pointing.values() for r in listed if r.field == "from"]
-        for newer, older in store.tuples_by(query, table.c.entry, entries):
-            edges[newer].add(older)
-        ask = {older for newer in ask for older in edges.get(newer, ())} - seen
+        newer_of = {
+            one.entry: newer
+            for newer, pointing in reading.referrers(store, "claim", ask).items()
+            for one in pointing
+            if (one.kind, one.field) == ("link", "from")
+        }
+        links = store.tuples_by(query, table.c.entry, list(newer_of))
+        names = _resolved(store, "claim", {older for _, older in links})
+        for entry, older in links:
+            edges[newer_of[entry]].add(names[older])
+        ask = set(names.values()) - seen
     return edges
 
 

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from claimledger.ledger.head import Head
 from claimledger.ledger.log import Entry
 from claimledger.ledger.progress import Progress, unseen
-from claimledger.ledger.reading import clocks, history, neighbourhood, search
+from claimledger.ledger.reading import clocks, history, neighbourhood, resolved, search
 from claimledger.ledger.reading import records as reading
 from claimledger.ledger.reading.clocks import Known
 from claimledger.ledger.reading.cut import Cut
@@ -77,6 +77,12 @@ class Questions:
     def resolve(self, kind: str, keys: Iterable[str], known_at: Known = None) -> dict[str, str]:
         """Return what keys resolve to, for those that were replaced."""
         return reading.replacements(self._store, kind, keys, known_at)
+
+    def resolved(
+        self, kind: str, records: Iterable[Mapping[str, Any]], known_at: Known = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield records of a kind in their JSON form, with every replaced key in them resolved."""
+        return resolved.resolved(self._store, kind, records, known_at)
 
     def referrers(
         self, kind: str, keys: Iterable[str], known_at: Known = None

@@ -35,6 +35,7 @@ def computed(
     """Return each computed figure of a claim, done again."""
     if not any(figure.formula for figure in claim.figures):
         return []
+    claim = Claim.model_validate(next(ledger.resolved("claim", [claim.as_json()], known_at)))
     held = ledger.get_all("claim", taken(claim), known_at)
     claims = {one: h.record for one, h in held.items() if isinstance(h.record, Claim)}
     in_view = {one: claims[one] for one in claims if one in answers.graph.claims}

@@ -26,16 +26,13 @@ SILENT = ("answers", "supports")
 """Link types on which no answer depends."""
 
 
-_ANY_REPLACED = select(HISTORY.c.entry).where(HISTORY.c.replaced_by.is_not(None)).limit(1)
-
-
 class Names:
     """Resolves keys that were replaced, learning of them as they come up."""
 
     def __init__(self, store: Store, known_at: Known) -> None:
         self._store = store
         self._known_at = known_at
-        self.any = store.value(_ANY_REPLACED) is not None
+        self.any = reading.any_replaced(store)
         self._held: dict[str, dict[str, str]] = {"claim": {}, "source": {}, "party": {}}
 
     def learn(self, kind: str, keys: Iterable[str]) -> None:

@@ -142,6 +142,14 @@ def _end(key: str, found: dict[str, str]) -> str:
     return key
 
 
+_ANY_REPLACED = select(HISTORY.c.entry).where(HISTORY.c.replaced_by.is_not(None)).limit(1)
+
+
+def any_replaced(store: Store) -> bool:
+    """Whether any record was ever replaced by another."""
+    return store.value(_ANY_REPLACED) is not None
+
+
 def replaced_by(
     store: Store, kind: str, keys: Iterable[str], known_at: Known = None
 ) -> dict[str, str]:

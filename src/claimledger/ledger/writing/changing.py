@@ -10,7 +10,6 @@ from sqlalchemy import select, update
 
 from claimledger.errors import BadInput, Conflict, NotFound, Problem, Refused
 from claimledger.ledger import admission
-from claimledger.ledger.admission import Revision
 from claimledger.ledger.difference import difference
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import pointers
@@ -22,7 +21,6 @@ from claimledger.ledger.writing.append import Appender, redacted_row, remove_ver
 from claimledger.records.check import record_of
 from claimledger.records.keys import is_key
 from claimledger.records.kinds import KINDS
-from claimledger.records.link import Link
 
 _SHORTEST_SOUGHT = 8
 """Characters: shorter texts stand everywhere by chance, so finding them again shows nothing."""
@@ -91,42 +89,24 @@ def amend(
                 f"a {kind}'s {name} cannot be amended ({before!r} to {after!r}): withdraw {key} and "
                 "record another"
             )
-    _check(store, kind, key, new)
     payload = Payload(kind, key, "amend", appender.by, new, reason, held.entry)
     entry = appender.append(payload)
     appender.end(kind, held.entry, {"key": key, **old}, entry)
     appender.flush()
-    _check_revisions_of(store, kind, key)
+    _check(store, kind, key, new, {name for name, _, _ in changed})
     return Change(kind, key, entry, changed)
 
 
-def _check(store: Store, kind: str, key: str, new: Mapping[str, Any]) -> None:
+def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], changed: set[str]) -> None:
+    """Raise :class:`BadInput` where an amended record, or what rests on it, breaks a rule."""
     place = f"{kind} {key}"
     wanted = {
         (to, target): [Problem("", field, record=place)]
         for to, target, field in pointers(kind, new)
-        if (to, target) != (kind, key)
     }
-    problems = [*admission.missing_references(store, wanted)]
-    parent = new.get(admission.NESTING.get(kind, ""))
-    if parent is not None:
-        problems += admission.rings_of_nesting(store, {kind: {key: parent}})
-    if problems:
-        raise BadInput(problems)
-
-
-def _check_revisions_of(store: Store, kind: str, key: str) -> None:
-    """A claim whose claimant changes must still be allowed what it takes back or renews."""
-    if kind != "claim":
-        return
-    pointing = reading.referrers(store, "claim", [key]).get(key, [])
-    links = reading.at_entries(store, {one.entry for one in pointing if one.kind == "link"})
-    found = [
-        Revision(held.record.type, held.record.from_, held.record.to.key)
-        for held in links.values()
-        if isinstance(held.record, Link) and held.record.type in admission.REVISIONS
-    ]
-    problems = list(admission.faults_of_revisions(store, found))
+    problems = [*admission.missing_references(store, admission.ended(store, wanted), wanted)]
+    if not problems and admission.RESTED_ON.get(kind) in changed:
+        problems += admission.faults_of_changes(store, {kind: [key]})
     if problems:
         raise BadInput(problems)
 
@@ -152,6 +132,10 @@ def withdraw(
         _see_unpointed(store, kind, key)
     ended = [_end(appender, one, reason, replaced_by) for one in chain]
     appender.flush()
+    if replaced_by is not None:
+        problems = list(admission.faults_of_changes(store, {kind: [replaced_by]}))
+        if problems:
+            raise BadInput(problems)
     also = tuple((change.kind, change.key) for change in ended[:-1])
     return Change(kind, key, ended[-1].entry, also=also)
 
@@ -173,22 +157,6 @@ def _check_replacement(store: Store, kind: str, key: str, replaced_by: str) -> N
     if replaced_by == key:
         raise Refused(f"{kind} {key} cannot be replaced by itself")
     _live(store, kind, replaced_by)
-    if kind != "claim":
-        return
-    pointing = reading.referrers(store, "claim", [key]).get(key, [])
-    links = reading.at_entries(store, {one.entry for one in pointing if one.kind == "link"})
-    between = [
-        held.key
-        for held in links.values()
-        if isinstance(held.record, Link)
-        and {held.record.from_, held.record.to.key} == {key, replaced_by}
-        and held.record.to.kind == "claim"
-    ]
-    if between:
-        raise Refused(
-            f"claim {key} is linked with {replaced_by} by {', '.join(between)}: one claim is not linked "
-            "with itself; withdraw the link first"
-        )
 
 
 def _all_that_point(store: Store, held: Held) -> list[Held]:

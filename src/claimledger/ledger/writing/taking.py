@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ from claimledger.ledger.collector import without_collecting
 from claimledger.ledger.difference import difference, equal
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import Pointed, content_digest, number_in, pointers
+from claimledger.ledger.reading import records as reading
+from claimledger.ledger.reading.resolved import resolved
 from claimledger.ledger.store.base import Assumed, Store
 from claimledger.ledger.tables import ENTRY, HISTORY
 from claimledger.ledger.writing.append import Appender
@@ -192,7 +194,10 @@ class _Taking:
         self._new: dict[tuple[str, str], tuple[int, str, int]] = {}
         self._contents: set[bytes] = set()
         self._wanted: dict[tuple[str, str], list[Problem]] = {}
-        self._nesting: dict[str, dict[str, str]] = defaultdict(dict)
+        self._nested: dict[str, list[str]] = defaultdict(list)
+        self._changed: dict[str, list[str]] = defaultdict(list)
+        """By kind the keys of amended records on which it rests whether others keep the rules."""
+
         self._revisions: list[Revision] = []
         self.problems: list[Problem] = []
         self.taken = Taken()
@@ -274,7 +279,7 @@ class _Taking:
                 )
         if kind in admission.NESTING:
             if any(field_name == admission.NESTING[kind] for _, _, field_name in pointed):
-                self._nesting[kind][key] = given.fields[admission.NESTING[kind]]
+                self._nested[kind].append(key)
         elif kind == "link" and given.fields["type"] in admission.REVISIONS:
             fields = given.fields
             self._revisions.append(Revision(fields["type"], fields["from"], fields["to"]))
@@ -301,6 +306,9 @@ class _Taking:
             self._problem(given, key, "was redacted and is not taken again", "leave it out")
             return
         known = any(equal(version.record, record) for version in versions)
+        if not known and live is not None and live.record is not None and self._any_replaced:
+            record = self._with_keys_kept(given.kind, live.record, record)
+            known = equal(live.record, record)
         if known and (live is not None or not self._by_hand):
             self.taken.unchanged += 1
             return
@@ -322,6 +330,24 @@ class _Taking:
                 shown(new),
             )
 
+    @cached_property
+    def _any_replaced(self) -> bool:
+        return reading.any_replaced(self._store)
+
+    def _with_keys_kept(
+        self, kind: str, old: dict[str, Any], new: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return a record with the keys that its live version names, where a field differs in nothing else.
+
+        An export has, in place of a key that was replaced, the one that answers for it: that is no change.
+        """
+        before, after = resolved(self._store, kind, [old, new])
+        kept = {
+            name: old[name] if equal({name: before[name]}, {name: after[name]}) else new[name]
+            for name in new.keys() & old.keys()
+        }
+        return {**new, **kept}
+
     def _amendment(self, given: Given, key: str, record: dict[str, Any], live: _Version) -> None:
         for name in KINDS[given.kind].fixed:
             if (live.record or {}).get(name) != record.get(name):
@@ -334,6 +360,9 @@ class _Taking:
                 )
                 return
         self._write(given, key, record, live.entry)
+        rested_on = admission.RESTED_ON.get(given.kind, "")
+        if (live.record or {}).get(rested_on) != record.get(rested_on):
+            self._changed[given.kind].append(key)
         if not self.problems:
             entry = self.taken.written[-1][2]
             held = {"key": key, **(live.record or {})}
@@ -373,15 +402,22 @@ class _Taking:
     def finish(self) -> None:
         """Check what needed everything to be there; raise :class:`BadInput` if anything is wrong."""
         missing = {what: places for what, places in self._wanted.items() if what not in self._new}
-        self.problems.extend(admission.missing_references(self._store, missing, self._new))
+        ended = admission.ended(self._store, missing)
+        self.problems.extend(admission.missing_references(self._store, ended, missing, self._new))
         if not self.problems:
-            if self._nesting or self._revisions:
-                self._appender.flush()
-            self.problems.extend(admission.rings_of_nesting(self._store, self._nesting))
-            self.problems.extend(admission.faults_of_revisions(self._store, self._revisions))
+            self.problems.extend(self._faults_beyond(admission.replacing_claims(ended)))
         if self.problems:
             raise BadInput(list(_in_order(self.problems)))
         self._appender.flush()
+
+    def _faults_beyond(self, merged: set[str]) -> Iterator[Problem]:
+        """Yield what is wrong with how the records taken in stand to each other and to those there."""
+        if merged or self._nested or self._revisions or self._changed:
+            self._appender.flush()
+        yield from admission.faults_of_merged_claims(self._store, merged)
+        yield from admission.rings_of_nesting(self._store, self._nested)
+        yield from admission.faults_of_revisions(self._store, self._revisions)
+        yield from admission.faults_of_changes(self._store, self._changed)
 
 
 def _in_order(problems: list[Problem]) -> Iterator[Problem]:

@@ -1,0 +1,95 @@
+"""Records that name, in place of a key that was replaced, the key that answers for it.
+
+A record keeps the keys it was recorded with, and every answer resolves them as it reads. Who takes a record
+out of the ledger has nothing to resolve them with, and gets it resolved.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from claimledger.ledger.projection import pointers
+from claimledger.ledger.reading import records as reading
+from claimledger.ledger.reading.clocks import Known
+from claimledger.ledger.store.base import Store
+from claimledger.records.formula import Count, Formula, Input, read_formula
+from claimledger.records.kinds import KINDS, Field, fields_of
+
+Json = Mapping[str, Any]
+Replaced = Mapping[str, Mapping[str, str]]
+"""By kind the keys that were replaced, each with the key that answers for it."""
+
+
+def resolved(
+    store: Store, kind: str, records: Iterable[Json], known_at: Known = None
+) -> Iterator[Json]:
+    """Yield records of a kind in their JSON form, with every replaced key in them resolved."""
+    waiting = iter(records)
+    if not reading.any_replaced(store):
+        yield from waiting
+        return
+    while some := list(islice(waiting, _TOGETHER)):
+        keys: dict[str, set[str]] = defaultdict(set)
+        for record in some:
+            for to, key in _named(kind, record):
+                keys[to].add(key)
+        replaced = {to: reading.replacements(store, to, keys[to], known_at) for to in keys}
+        if any(replaced.values()):
+            some = [_renamed(KINDS[kind], one, replaced) for one in some]
+        yield from some
+
+
+_TOGETHER = 1000
+"""Records whose keys are looked up at once."""
+
+
+def _named(kind: str, record: Json) -> set[tuple[str, str]]:
+    """Return the kinds and keys that a record names: what it points to, and what its formulas take."""
+    found = {(to, key) for to, key, _ in pointers(kind, record)}
+    for figure in record.get("figures", ()) if kind == "claim" else ():
+        formula = read_formula(figure["formula"]) if figure.get("formula") else None
+        if isinstance(formula, Formula):
+            found |= {("claim", one.claim) for one in formula.inputs}
+        elif formula is not None:
+            found.add(("subject", formula.subject))
+    return found
+
+
+def _renamed(model: Any, record: Json, replaced: Replaced) -> dict[str, Any]:
+    declared = {field.name: field for field in fields_of(model)}
+    return {
+        name: _renamed_in(declared[name], held, replaced) if name in declared else held
+        for name, held in record.items()
+    }
+
+
+def _renamed_in(field: Field, held: Any, replaced: Replaced) -> Any:
+    """Return what a field holds with the keys in it renamed; two that become one are one."""
+    if field.part is not None:
+        return [_renamed(field.part, one, replaced) for one in held]
+    if field.form == "target":
+        if isinstance(held, str):
+            return _name("claim", held, replaced)
+        return {to: _name(to, key, replaced) for to, key in held.items()}
+    if field.name == "formula":
+        return _renamed_formula(held, replaced)
+    if field.points_to is None:
+        return held
+    if isinstance(held, str):
+        return _name(field.points_to, held, replaced)
+    return list(dict.fromkeys(_name(field.points_to, key, replaced) for key in held))
+
+
+def _renamed_formula(text: str, replaced: Replaced) -> str:
+    formula = read_formula(text)
+    if isinstance(formula, Count):
+        return str(Count(formula.what, _name("subject", formula.subject, replaced), formula.scope))
+    inputs = [Input(_name("claim", one.claim, replaced), one.measure) for one in formula.inputs]
+    return str(Formula(formula.operation, tuple(inputs)))
+
+
+def _name(kind: str, key: str, replaced: Replaced) -> str:
+    return replaced.get(kind, {}).get(key, key)

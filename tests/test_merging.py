@@ -1,0 +1,196 @@
+"""Replaced records: every way in keeps the rules under the keys that answer for others, and exports go back in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claimledger.errors import BadInput
+from claimledger.ledger import Given, Ledger
+from claimledger.records.check import record_from
+from small_cases import Records, answers_of, case, record
+from stores import place
+
+Write = Callable[[Ledger], object]
+
+
+def amending(records: Records) -> Write:
+    return lambda ledger: ledger.take(
+        [Given.of(record_from(one)) for one in records], by="T", amend=True, reason="r"
+    )
+
+
+def replacing(kind: str, key: str, by: str) -> Write:
+    return lambda ledger: ledger.withdraw(kind, key, by="T", reason="r", replaced_by=by)
+
+
+def nested(kind: str, *pairs: str) -> Records:
+    """Return records of a kind, each drawn as ``key`` or as ``key<parent``."""
+    field, name = ("part_of", "name") if kind == "party" else ("broader", "label")
+    made = []
+    for pair in pairs:
+        key, _, parent = pair.partition("<")
+        own = {"of": "measure", "reason": "r"} if kind == "term" else {}
+        made.append(
+            {"kind": kind, "key": key, name: key, **own, **({field: parent} if parent else {})}
+        )
+    return made
+
+
+PARTIES = {"desk": {"part_of": "paper"}, "paper": {}, "rival": {}, "owner": {}}
+REVISED = case(["old: desk", "new: paper", "other: rival"], ["new updates old"], parties=PARTIES)
+OWN = case(["a: one", "b: one", "c: one", "d: one"], ["a updates b", "c updates d"])
+
+REFUSED: dict[str, tuple[Records, list[Write], Write, str]] = {
+    "part-of-what-replaced-its-part": (
+        nested("party", "a<b", "b", "c<a"), [], replacing("party", "b", "c"), "part of itself"),
+    "broader-than-what-replaced-it": (
+        nested("subject", "a<b", "b", "c<a"), [], replacing("subject", "b", "c"), "part of itself"),
+    "a-term-broader-than-what-replaced-it": (
+        nested("term", "a<b", "b", "c<a"), [], replacing("term", "b", "c"), "part of itself"),
+    "replaced-by-its-own-part": (
+        nested("party", "a<b", "b"), [], replacing("party", "b", "a"), "part of itself"),
+    "a-ring-through-a-replaced-party": (
+        nested("party", "a<b", "b", "c"), [replacing("party", "b", "c")],
+        amending(nested("party", "c<a")), "part of itself"),
+    "a-ring-of-revisions-closed": (
+        OWN, [replacing("claim", "b", "c")],
+        replacing("claim", "d", "a"), "a ring of `updates`"),
+    "a-new-link-closes-a-ring-through-a-replaced-claim": (
+        OWN, [replacing("claim", "b", "c")],
+        amending([{"kind": "link", "key": "l9", "type": "updates", "from": "d", "to": "a"}]),
+        "a ring of `updates`"),
+    "both-ends-become-one": (
+        case(["a: one", "b: two", "c: three"], ["a repeats b"]), [replacing("claim", "a", "c")],
+        replacing("claim", "b", "c"), "link the claim c with itself; withdraw the link"),
+    "a-link-with-what-replaced-it": (
+        case(["a: one", "b: two"]), [replacing("claim", "a", "b")],
+        amending([{"kind": "link", "key": "l9", "type": "repeats", "from": "a", "to": "b"}]),
+        "link the claim b with itself"),
+    "a-stranger-by-a-replaced-claim": (
+        REVISED, [], replacing("claim", "old", "other"), "paper cannot update what rival said"),
+    "a-stranger-by-a-replaced-party": (
+        REVISED, [], replacing("party", "desk", "rival"), "paper cannot update what rival said"),
+    "a-stranger-by-an-amended-claimant": (
+        REVISED, [], amending([{**one, "claimant": ["rival"]} for one in REVISED if one["key"] == "old"]),
+        "paper cannot update what rival said"),
+    "a-stranger-by-an-amended-party": (
+        REVISED, [], amending([{"kind": "party", "key": "desk", "name": "desk", "part_of": "rival"}]),
+        "paper cannot update what desk said"),
+    "a-stranger-by-a-party-that-leaves": (
+        REVISED, [], amending([{"kind": "party", "key": "desk", "name": "desk"}]),
+        "paper cannot update what desk said"),
+    "a-stranger-between-two-above": (
+        case(["old: desk", "new: owner"], ["new updates old"],
+             parties={**PARTIES, "paper": {"part_of": "owner"}}), [],
+        amending([{"kind": "party", "key": "paper", "name": "paper"}]),
+        "owner cannot update what desk said"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_no_write_breaks_a_rule_by_what_was_replaced_or_amended(name: str, ledger: Ledger) -> None:
+    records, before, write, why = REFUSED[name]
+    record(ledger, records)
+    for one in before:
+        one(ledger)
+    head = ledger.head()
+    with pytest.raises(BadInput, match=why):
+        write(ledger)
+    assert ledger.head() == head
+    assert ledger.verify().faults == ()
+
+
+def test_one_party_under_two_keys_takes_back_what_it_said(ledger: Ledger) -> None:
+    """Also where each claim names it by another key, both replaced."""
+    record(ledger, case(["old: one", "new: two"], parties={"one": {}, "two": {}, "whole": {}}))
+    for key in ("one", "two"):
+        ledger.withdraw("party", key, by="T", reason="one body", replaced_by="whole")
+    record(ledger, [{"kind": "link", "type": "retracts", "from": "new", "to": "old"}])
+    ledger.amend("party", "whole", {"note": "n"}, by="T", reason="r")
+    assert ledger.verify().faults == ()
+
+
+def exported(call: Callable[..., Any], where: Any, *words: str) -> str:
+    done = call("--ledger", where, "export", *words)
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout)
+
+
+def test_an_export_names_what_replaced_a_key_and_goes_in_anywhere(
+    call: Callable[..., Any], ledger: Ledger, path: Any, tmp_path: Path
+) -> None:
+    count = {"measure": "things", "value": 5}
+    extra = {
+        "a": {"figures": [count]}, "b": {"figures": [count]},
+        "total": {"figures": [{"measure": "things", "value": 10, "formula": "sum(a, b)"}]},
+    }  # fmt: skip
+    record(
+        ledger,
+        [
+            *case(
+                ["a: one @page", "a2: one", "b: one+two", "total: two"],
+                ["total derives_from a", "total derives_from b", "b undercuts @page"],
+                parties={"one": {"part_of": "body"}, "two": {}, "body": {}, "body2": {}},
+                extra={**extra, "a2": {"figures": [count]}},
+            ),
+            {"kind": "source", "key": "page2", "title": "p"},
+            {"kind": "subject", "key": "topic2", "label": "t"},
+            {"kind": "review", "key": "r1", "claim": "a", "rating": "true"},
+        ],
+    )
+    merges = ("party body body2", "party two one", "source page page2", "subject topic topic2",
+              "claim a a2")  # fmt: skip
+    for kind, key, by in map(str.split, merges):
+        ledger.withdraw(kind, key, by="T", reason="double", replaced_by=by)
+    file = tmp_path / "out.jsonl"
+    file.write_text(exported(call, path))
+    lines = {one["key"]: one for one in map(json.loads, file.read_text().splitlines())}
+    assert lines["one"]["part_of"] == "body2"
+    assert lines["b"]["claimant"] == ["one"]
+    assert lines["b"]["subject"] == "topic2"
+    assert lines["l3"]["to"] == {"source": "page2"}
+    assert lines["r1"]["claim"] == "a2"
+    assert lines["total"]["figures"][0]["formula"] == "sum(a2, b)"
+    other = place(tmp_path, "other.db")
+    Ledger.create(other).close()
+    done = call("--ledger", other, "import", file, "--by", "T")
+    assert done.returncode == 0, done.stderr
+    assert exported(call, other) == file.read_text()
+    with Ledger.open(other) as held:
+        assert answers_of(held).as_json("a2") == answers_of(ledger).as_json("a2")
+    # In the ledger itself nothing of it is new, with or without --amend, and a real change is one.
+    for words in ([], ["--amend", "--reason", "r"]):
+        done = call("--ledger", path, "import", file, "--by", "T", *words)
+        assert "Recorded 0 records, " in done.stdout, done.stderr
+        assert "amended" not in done.stdout
+    file.write_text(json.dumps({**lines["l3"], "note": "n"}))
+    done = call("--ledger", path, "import", file, "--by", "T", "--amend", "--reason", "r")
+    assert "1 amended" in done.stdout, done.stderr
+    assert ledger.get("link", "l3").record.as_json()["to"] == {"source": "page"}
+    assert ledger.verify().faults == ()
+    day = exported(call, path, "--as-of", "2099-01-01")
+    assert json.loads(file.read_text())["key"] in day
+    assert '"key":"r1"' in day
+
+
+def test_a_computed_figure_goes_on_with_what_replaced_its_input(
+    call: Callable[..., Any], ledger: Ledger, path: Any
+) -> None:
+    figures = [{"measure": "things", "value": 5}]
+    total = [{"measure": "things", "value": 10, "formula": "sum(a, b)"}]
+    record(ledger, case(
+        ["a: one", "a2: one", "b: one", "total: one"],
+        ["total derives_from a", "total derives_from b"],
+        extra={**{key: {"figures": figures} for key in ("a", "a2", "b")}, "total": {"figures": total}},
+    ))  # fmt: skip
+    before = call("--ledger", path, "show", "total").stdout
+    ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="a2")
+    after = call("--ledger", path, "show", "total").stdout
+    assert "sum(a, b)" in before
+    assert "not there" not in after
+    assert "sum(a2, b)" in after
