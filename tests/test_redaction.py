@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
+from string import ascii_letters
 from typing import Any
 
 import pytest
@@ -83,16 +85,37 @@ def test_only_what_was_withdrawn_can_be_redacted(ledger: Ledger) -> None:
         ledger.redact("claim", "a", by="T", reason="r")
 
 
-def test_what_others_hold_too_is_told(ledger: Ledger) -> None:
-    text = "the very same words stand elsewhere"
+@pytest.mark.parametrize("length", [35, 4_000, 5_000, 50_000])
+def test_what_others_hold_too_is_told(length: int, ledger: Ledger) -> None:
+    """Also where the other's text lies on several pages of the file, or runs from one into the next."""
+    text = ("the very same words stand elsewhere " * length)[:length].strip()
+    others = {"b": f"{'before ' * 570}{text}", "c": f"They wrote: {text}"}
     record(
         ledger,
-        case(["a: one", "b: two"], extra={"a": {"statement": text}, "b": {"statement": text}}),
+        case(
+            ["a: one", *(f"{key}: two" for key in others)],
+            extra={
+                "a": {"statement": text},
+                **{key: {"statement": held} for key, held in others.items()},
+            },
+        ),
     )
     ledger.withdraw("claim", "a", by="T", reason="r")
     change = ledger.redact("claim", "a", by="T", reason="r")
     assert change.elsewhere == (text,)
-    assert change.holders == ((("claim", "b"),),)
+    assert change.holders == ((("claim", "b"), ("claim", "c")),)
+
+
+def test_nothing_of_a_long_text_is_left_in_the_store(ledger: Ledger, path: Where) -> None:
+    chance = random.Random(7)  # a server keeps what repeats in fewer bytes
+    text = " ".join("".join(chance.choices(ascii_letters, k=12)) for _ in range(3_000))
+    record(ledger, case(["a: one", "b: two"], extra={"a": {"statement": text}}))
+    pieces = [text[at : at + 500].encode() for at in range(0, len(text) - 500, 500)]
+    assert any(piece in bytes_of(path) for piece in pieces)
+    ledger.withdraw("claim", "a", by="T", reason="r")
+    assert ledger.redact("claim", "a", by="T", reason="r").elsewhere == ()
+    held = bytes_of(path)
+    assert [piece for piece in pieces if piece in held] == []
 
 
 def test_what_is_redacted_is_told_so_or_leads_to_what_replaced_it(

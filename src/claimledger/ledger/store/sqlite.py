@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, create_engine, event
+from sqlalchemy import Connection, Select, Table, create_engine, event, select
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import StaticPool
 
@@ -49,7 +49,7 @@ from claimledger.ledger.store.sqlite_schema import (
     schema,
 )
 from claimledger.ledger.store.sqlite_statements import by_entry, ending, insertion, quoted
-from claimledger.ledger.tables import LAYOUT, PENDING_SCRUB
+from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB, WORDS
 
 _WAIT_SECONDS = 60.0
 _BATCH = 512
@@ -358,7 +358,12 @@ class SqliteStore(Store):
         if self.path is None:
             return []
         files = [self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-journal"))]
-        return [text for text in texts if any(holds(file, text) for file in files)]
+        unseen = {text.decode() for text in texts if not any(holds(file, text) for file in files)}
+        # SQLite spreads a long value over pages that need not follow each other: only it sees the whole.
+        for column in (ENTRY.c.payload, WORDS.c.words):
+            for (value,) in self.stream(select(column).where(column.is_not(None))):
+                unseen -= {text for text in unseen if text in value}
+        return [text for text in texts if text.decode() not in unseen]
 
     def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
