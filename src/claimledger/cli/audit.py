@@ -34,13 +34,21 @@ def audit(
     if (what is None) == (figure is None):
         raise UsageMistake('audit needs a claim\'s key, words like "54 stations", or --figure 54')
     form = form or ("json" if call.json else form_of(output, _ENDINGS))
+
+    def written(ledger: Ledger, claim: Held) -> bytes:
+        told = made(ledger, claim.key, call.known, call.day, pictures=form == "html")
+        return writer("audit", form)(told).encode()
+
     with call.reading() as ledger:
-        key = _meant(call, ledger, what, figure)
-        if key is None:
+        meant = _meant(call, ledger, what, figure)
+        text = written(ledger, meant[0]) if len(meant) == 1 else b""
+    if not text:
+        # The ledger is closed by now: while a person thinks, nobody has to wait.
+        chosen = _chosen(call, meant)
+        if chosen is None:
             ctx.exit(1)
-        text = writer("audit", form)(
-            made(ledger, str(key), call.known, call.day, pictures=form == "html")
-        ).encode()
+        with call.reading() as ledger:
+            text = written(ledger, chosen)
     if output in (None, "-"):
         sys.stdout.buffer.write(text)
         return
@@ -59,22 +67,25 @@ _ENDINGS = {
 }
 
 
-def _meant(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> str | None:
-    """Return the key of the claim that is meant, or ask, or say what is nearest."""
+def _meant(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> list[Held]:
+    """Return the claims that can be meant, the first of each assertion; where there is none, say so."""
     from claimledger.publish.asking import candidates, figure_asked, with_value
 
     known = call.known
     if what is not None:
         resolved = ledger.resolve("claim", [what], known).get(what, what)
-        if ledger.get_all("claim", [resolved], known):
-            return resolved
+        if held := ledger.get_all("claim", [resolved], known):
+            return list(held.values())
         found = candidates(ledger, what, known)
     else:
         found = with_value(ledger, figure_asked(str(figure)), known)
     if not found:
         _nearest(call, ledger, what, figure)
-        return None
-    return _chosen(call, ledger, found)
+        return []
+    options = _firsts(call, ledger, found)
+    if not options:
+        say("What matches was not known yet at that time.")
+    return options
 
 
 def _nearest(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> None:
@@ -94,20 +105,21 @@ def _nearest(call: Call, ledger: Ledger, what: str | None, figure: str | None) -
         say(_told(held), indent=2, hang=2)
 
 
-def _chosen(call: Call, ledger: Ledger, found: list[Held]) -> str | None:
-    """Return the first claim of the one assertion that matches; let a person choose among several."""
+def _firsts(call: Call, ledger: Ledger, found: list[Held]) -> list[Held]:
+    """Return the claims that were in view, of each assertion the one that was known first."""
     answers = call.answers(ledger, [held.key for held in found])
     known = answers.graph.known_by
     by_assertion: dict[str, Held] = {}
     in_view = [held for held in found if held.key in known]
     for held in sorted(in_view, key=lambda one: (known[one.key], one.key)):
         by_assertion.setdefault(answers.assertions.of[held.key], held)
-    options = [held for held in in_view if held in by_assertion.values()]
+    return [held for held in in_view if held in by_assertion.values()]
+
+
+def _chosen(call: Call, options: list[Held]) -> Held | None:
+    """Let a person choose among several claims; return nothing where there are none, or nobody to ask."""
     if not options:
-        say("What matches was not known yet at that time.")
         return None
-    if len(options) == 1:
-        return options[0].key
     if call.json:
         answer({"matches": [_option(held) for held in options], "nearest": []})
         return None
@@ -118,7 +130,7 @@ def _chosen(call: Call, ledger: Ledger, found: list[Held]) -> str | None:
         say("Name the one you mean: `claimledger audit KEY`.")
         return None
     number: int = click.prompt("Which", type=click.IntRange(1, len(options)))
-    return options[number - 1].key
+    return options[number - 1]
 
 
 def _told(held: Held) -> str:

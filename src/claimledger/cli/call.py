@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from claimledger.cli.streams import waiting_for_no_reader
 from claimledger.errors import ClaimledgerError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Call:
         """Open the ledger for reading, at one moment."""
         from claimledger.ledger import Ledger
 
-        with Ledger.open(self.path) as ledger, ledger.reading():
+        with waiting_for_no_reader(), Ledger.open(self.path) as ledger, ledger.reading():
             self.known = ledger.entry_at(self.known_at) if self.known_at else None
             yield ledger
 

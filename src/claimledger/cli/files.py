@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -100,15 +101,16 @@ def export(call: Call, log: bool, output: str | None) -> None:
     """
     from claimledger.publish.files import writing_whole
 
-    with call.reading() as ledger:
-        if log and (call.known_at or call.as_of):
-            raise UsageMistake("--log writes the whole log; clocks go with the records")
+    if log and (call.known_at or call.as_of):
+        raise UsageMistake("--log writes the whole log; clocks go with the records")
+    with ExitStack() as file, call.reading() as ledger:
         lines = _log(ledger) if log else _records(ledger, call)
         if output in (None, "-"):
             write_lines(sys.stdout.buffer, lines)
         else:
-            with writing_whole(str(output), call.path, rights=ledger.rights) as stream:
-                write_lines(stream, lines)
+            # Left last: a pipe gets the lines when the ledger is closed, and nobody waits for its reader.
+            target = writing_whole(str(output), call.path, rights=ledger.rights)
+            write_lines(file.enter_context(target), lines)
 
 
 def write_lines(stream: BinaryIO, lines: Iterable[Any]) -> None:

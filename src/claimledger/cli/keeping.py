@@ -56,15 +56,16 @@ def backup(call: Call, path: str, since: str | None) -> None:
         raise UsageMistake("a backup is of the whole ledger; clocks go with questions")
     if path == "-":
         raise UsageMistake("a backup is a file, proved before it takes its name: name one")
-    with call.reading() as ledger:
+    # Left last: a pipe gets the backup when the ledger is closed, and nobody waits for its reader.
+    with ExitStack() as file, call.reading() as ledger:
         if since is None:
-            head = _back_up(ledger, path)
+            head = _back_up(ledger, path, file)
             written = head.size
         else:
             first = ledger.entry_at(since)
             head = ledger.head()
             written = head.size - first
-            _write_strand(call, ledger, path, first)
+            _write_strand(call, ledger, path, first, file)
     call.done = True
     if call.json:
         answer({"to": path, "size": head.size, "root": head.root.hex(), "entries": written})
@@ -78,8 +79,8 @@ def backup(call: Call, path: str, since: str | None) -> None:
     say(f"root {head.root.hex()}")
 
 
-def _back_up(ledger: Ledger, path: str) -> Head:
-    """Write the whole ledger to a file; into a device or a pipe once it is whole beside."""
+def _back_up(ledger: Ledger, path: str, target: ExitStack) -> Head:
+    """Write the whole ledger to a file; into a device or a pipe once it is whole, and ``target`` is left."""
     if not Path(path).exists() or Path(path).is_file() or Path(path).is_dir():
         return ledger.backup(path, Progress("entries"))
     from claimledger.publish.files import writing_whole
@@ -87,12 +88,13 @@ def _back_up(ledger: Ledger, path: str) -> Head:
     with TemporaryDirectory(prefix="claimledger-") as folder:
         kept = Path(folder) / "backup.db"
         head = ledger.backup(kept, Progress("entries"))
-        with kept.open("rb") as content, writing_whole(path) as target:
-            shutil.copyfileobj(content, target)
+        stream = target.enter_context(writing_whole(path))
+        with kept.open("rb") as content:
+            shutil.copyfileobj(content, stream)
     return head
 
 
-def _write_strand(call: Call, ledger: Ledger, path: str, since: int) -> None:
+def _write_strand(call: Call, ledger: Ledger, path: str, since: int, target: ExitStack) -> None:
     from claimledger.cli.files import write_lines
     from claimledger.intake.strands import reading_strand
     from claimledger.publish.files import is_backup_of_entries, writing_whole
@@ -106,8 +108,8 @@ def _write_strand(call: Call, ledger: Ledger, path: str, since: int) -> None:
                 f"{path} is a backup of entries {begins.size + 1} to {ends.size}, and this one would not "
                 "hold them; name another file"
             )
-    with writing_whole(path, call.path, rights=ledger.rights, over_backup=True) as stream:
-        write_lines(stream, ledger.strand(since))
+    writing = writing_whole(path, call.path, rights=ledger.rights, over_backup=True)
+    write_lines(target.enter_context(writing), ledger.strand(since))
 
 
 @contextmanager

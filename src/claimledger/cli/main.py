@@ -10,16 +10,14 @@ import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from claimledger import __version__
 from claimledger.cli.call import SHARED, Call, UsageMistake
+from claimledger.cli.streams import AnswerLostError, StandardOutput
 from claimledger.errors import ClaimledgerError, UnexpectedError
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init:init", "Make a new, empty ledger."),
@@ -151,7 +149,7 @@ def main() -> None:
     try:
         status = _run(call)
         sys.stdout.flush()
-    except _AnswerLostError as error:
+    except AnswerLostError as error:
         _discard(1)
         status = NOT_TOLD if call.done else 1
         if error.errno != errno.EPIPE:  # who read the pipe has gone, and need not be told so
@@ -167,26 +165,6 @@ def main() -> None:
 def _discard(number: int) -> None:
     """Send a stream nowhere: else Python fails to write what it holds when it ends, with status 120."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-
-
-class _AnswerLostError(Exception):
-    """Standard output cannot be written to."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(str(error))
-        self.errno = error.errno
-        self.strerror = error.strerror
-
-
-class _CheckedOutput(io.FileIO):
-    """Standard output, whose failures are told apart from those of other files."""
-
-    def write(self, data: Buffer, /) -> int:
-        """Write as much as can be written at once."""
-        try:
-            return super().write(data)
-        except OSError as error:
-            raise _AnswerLostError(error) from None
 
 
 def _run(call: Call) -> int:
@@ -218,7 +196,7 @@ def _run(call: Call) -> int:
     except MemoryError:
         _print_error(f"claimledger: out of memory; {_outcome(call)}")
         return _status_after_failure(call)
-    except _AnswerLostError:
+    except AnswerLostError:
         raise
     except Exception as error:
         # Values in damaged views can be of any type, and fail in any place that uses them.
@@ -257,7 +235,7 @@ def _see_streams() -> None:
             "standard output is closed, and nothing was done; send it to /dev/null where nobody is to read it"
         )
     sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(_CheckedOutput(1, "w", closefd=False)),
+        io.BufferedWriter(StandardOutput()),
         encoding=sys.stdout.encoding,
         errors="backslashreplace",
         line_buffering=sys.stdout.isatty(),

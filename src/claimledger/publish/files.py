@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import stat
 import sys
 import tempfile
@@ -30,16 +31,17 @@ def writing_whole(
 ) -> Iterator[BinaryIO]:
     """Write to a file beside the target, which takes its place only when all is written.
 
-    A device or a named pipe is written into. ``inputs`` are files that are read for it, and never written
-    over; ``rights`` are permission bits that the file may have at most. Raises :class:`Refused` where the
-    target is one of the inputs, a ledger or another database, or what SQLite keeps beside one, or a backup of
-    entries without ``over_backup``.
+    A device or a named pipe is written into once all is there, and so is a stream that this program was
+    given, such as ``/dev/stdout``: to replace the file behind it would lose what else goes there.
+    ``inputs`` are files that are read for it, and never written over; ``rights`` are permission bits that
+    the file may have at most. Raises :class:`Refused` where the target is one of the inputs, a ledger or
+    another database, or what SQLite keeps beside one, or a backup of entries without ``over_backup``.
     """
     target = Path(os.path.realpath(path))  # a link goes on pointing to what it points to
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", path)
     refuse_to_replace(path, *inputs, over_backup=over_backup)
-    if target.exists() and not target.is_file():
+    if _own_stream(path) is not None or (target.exists() and not target.is_file()):
         with _writing_into(path) as stream:
             yield stream
         return
@@ -96,20 +98,43 @@ def is_backup_of_entries(file: Path) -> bool:
         return _BACKUP.match(content.read(1 << 16)) is not None
 
 
+def _own_stream(path: str) -> int | None:
+    """Return the number of the open stream that a path stands for, as ``/dev/stdout`` does."""
+    for _ in range(_MOST_LINKS):
+        match = _OWN_STREAM.fullmatch(os.path.normpath(path))
+        if match:
+            name = match["name"] or match["number"]
+            return {"stdout": 1, "stderr": 2}.get(name) or int(name)
+        if not Path(path).is_symlink():
+            break
+        path = str(Path(path).parent / Path(path).readlink())
+    return None
+
+
+_OWN_STREAM = re.compile(r"/dev/(?P<name>stdout|stderr)|(?:/dev|/proc/self)/fd/(?P<number>\d{1,6})")
+_MOST_LINKS = 40
+"""Symbolic links that lead to each other at most, as on Linux."""
+
+
 @contextmanager
 def _writing_into(path: str) -> Iterator[BinaryIO]:
-    """Write into what is no file: a device, or a named pipe once somebody reads it."""
-    try:
-        with os.fdopen(_opened(path), "wb") as stream:
-            yield stream
-    except BrokenPipeError:
-        raise Refused(f"{path}: nobody reads it any more; not all was written") from None
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from None
+    """Write into what is no file: a device, an open stream, or a named pipe once somebody reads it."""
+    with tempfile.TemporaryFile(prefix="claimledger-") as whole:
+        yield whole
+        whole.seek(0)
+        try:
+            with os.fdopen(_opened(path), "wb") as stream:
+                shutil.copyfileobj(whole, stream)
+        except BrokenPipeError:
+            raise Refused(f"{path}: nobody reads it any more; not all was written") from None
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None
 
 
 def _opened(path: str) -> int:
     """Open what is no file for writing; for a pipe that nobody reads yet, wait a while and say so."""
+    if (stream := _own_stream(path)) is not None:
+        return os.dup(stream)
     if not stat.S_ISFIFO(Path(path).stat().st_mode):
         return os.open(path, os.O_WRONLY)
     end = time.monotonic() + WAIT_SECONDS
