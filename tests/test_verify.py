@@ -388,3 +388,47 @@ def test_several_processes_find_a_clean_ledger_clean(
         monkeypatch.setattr("claimledger.ledger.verify.may_fork", lambda: True)
         monkeypatch.setattr("claimledger.ledger.verify._SHARE", share)
         assert ledger.verify() == alone
+
+
+MISSHAPEN = {
+    name: f"ALTER TABLE {name} ADD COLUMN planted TEXT" for name in (*VIEWS, "pending_scrub")
+}
+
+
+@pytest.mark.parametrize("name", list(MISSHAPEN))
+def test_a_table_of_another_shape_hides_nothing_else(name: str, damaged: Where) -> None:
+    """The log, the root that was kept, and every table of the right shape are checked all the same."""
+    with Ledger.open(damaged) as ledger:
+        head = ledger.head()
+        said = ledger.get("claim", "a").entry
+        moved = ledger.get("review", "rev").entry
+    tamper(damaged, MISSHAPEN[name], f"UPDATE review SET rating = 'true' WHERE entry = {moved}")
+    with Ledger.open(damaged) as ledger:
+        verdict = ledger.verify(earlier=head)
+    assert verdict.size == head.size
+    assert verdict.root == head.root
+    assert verdict.continues
+    assert {fault.table for fault in verdict.faults} == {name, "review"}
+    tamper(
+        damaged,
+        f"UPDATE entry SET payload = replace(payload, 'a says so', 'forged') WHERE number = {said}",
+    )
+    with Ledger.open(damaged) as ledger:
+        verdict = ledger.verify(earlier=Head(head.size, bytes(32)))
+    assert verdict.continues is False
+    assert (said, "payload") in {(fault.entry, fault.column) for fault in verdict.faults}
+
+
+def test_the_order_of_the_log_is_judged_by_the_log(damaged: Where) -> None:
+    """A history that was changed makes no entry unlawful, and hides none that is."""
+    with Ledger.open(damaged) as ledger:
+        amended = ledger.get("claim", "b").entry
+    tamper(damaged, "UPDATE history SET key = 'other' WHERE kind = 'claim' AND key = 'b'")
+    found = faults(damaged)
+    assert found
+    assert [fault for fault in found if "rule" in fault] == []
+    tamper(
+        damaged,
+        f"UPDATE entry SET payload = replace(payload, 'amend', 'record') WHERE number = {amended}",
+    )
+    assert any("rule `digest`" in fault for fault in faults(damaged))

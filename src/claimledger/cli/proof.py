@@ -48,15 +48,17 @@ def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -
         for fault in verdict.faults:
             say(str(fault), hang=2)
         _say_redactions(verdict)
-        say(f"{count(len(verdict.faults), 'fault')} in {count(verdict.size, 'entry', 'entries')}.")
-        only_another_log = not verdict.continues and len(verdict.faults) == 1
-        say(_CHECK_TYPING if only_another_log else _REPAIR)
+        within = f" in {count(verdict.size, 'entry', 'entries')}" if verdict.size else ""
+        say(f"{count(len(verdict.faults), 'fault')}{within}.")
+        only_another_log = verdict.continues is False and len(verdict.faults) == 1
+        say(_CHECK_TYPING if only_another_log and verdict.size else _REPAIR)
     ctx.exit(0 if verdict.clean else 1)
 
 
 _CHECK_TYPING = (
-    "The ledger is undamaged in itself. Check the size and the root for typing errors; if they are right, "
-    "this is an older copy or another ledger than the one they were taken from."
+    "Check the size and the root for typing errors first. If they are right, this log was rewritten or cut "
+    "off, or it is an older copy or another ledger: record nothing in it, and look for the ledger that they "
+    "were taken from."
 )
 _REPAIR = (
     "Where only views are wrong, `claimledger rebuild` makes them anew from the log; where the log is, take "
@@ -95,6 +97,7 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
         "clean": verdict.clean,
         "size": verdict.size,
         "root": verdict.root.hex(),
+        "continues": verdict.continues,
         "faults": [
             {"table": fault.table, "entry": fault.entry, "row": fault.row, "column": fault.column,
              "what": fault.what}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import islice
@@ -24,7 +24,7 @@ from claimledger.ledger.forking import may_fork
 from claimledger.ledger.head import Head
 from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.store.base import Store, UndecodableTextError
-from claimledger.ledger.tables import ENTRY, PENDING_SCRUB, VIEWS
+from claimledger.ledger.tables import ENTRY, PENDING_SCRUB, POINTER, VIEWS, WORDS
 from claimledger.ledger.verifying.closing import Closing, outside, planted_scrubs, references
 from claimledger.ledger.verifying.faults import Fault
 from claimledger.ledger.verifying.stretch import MOST, Learned, Stretch
@@ -50,31 +50,35 @@ def verify(store: Store, progress: Progress = unseen, earlier: Head | None = Non
 
 def _verify(store: Store, progress: Progress, earlier: Head | None, *, share: bool) -> Verdict:
     faults = _guarded("file", lambda: (Fault(name, what) for name, what in store.shape_damage()))
-    if {fault.table for fault in faults} & {"entry", *VIEWS, PENDING_SCRUB.name}:
-        # A table that is missing or of another shape cannot be compared row by row.
-        return Verdict(0, tree.EMPTY, tuple(faults), ())
+    # A table that is missing or of another shape cannot be compared row by row; all others can.
+    misshapen = {fault.table for fault in faults}
+    if ENTRY.name in misshapen:
+        return Verdict(0, tree.EMPTY, tuple(faults), (), None if earlier is None else False)
+    views = [name for name in VIEWS if name not in misshapen]
     count = 0
     learned = Learned()
     try:
         count, gaps = _extent(store)
         faults += gaps
-        learned = _pass(store, count, progress, share=share)
+        learned = _pass(store, count, views, progress, share=share)
     except UndecodableTextError:
         raise
     except StoreError as error:
         faults.append(Fault("file", f"cannot be read: {error}"))
     faults += learned.faults
     if len(faults) <= MOST:
-        for check in Closing(store, learned, count).checks():
+        for check in Closing(store, learned, count, views).checks():
             faults += _guarded("file", check)
-        faults += _guarded("file", partial(outside, store, count))
-        faults += _guarded("file", partial(planted_scrubs, store, learned))
+        faults += _guarded("file", partial(outside, store, count, views))
+        if PENDING_SCRUB.name not in misshapen:
+            faults += _guarded("file", partial(planted_scrubs, store, learned))
     parted = []
     if earlier is not None:
         parted = _guarded("entry", partial(_parted, store, count, earlier))
     root = tree.Frontier(count, learned.peaks).root
     faults = [*faults[: MOST - len(parted)], *parted]
-    return Verdict(count, root, tuple(faults), _redactions(store, learned), continues=not parted)
+    continues = None if earlier is None else not parted
+    return Verdict(count, root, tuple(faults), _redactions(store, learned), continues)
 
 
 def _guarded(table: str, check: Callable[[], Iterable[Fault]]) -> list[Fault]:
@@ -137,15 +141,17 @@ def _extent(store: Store) -> tuple[int, list[Fault]]:
 _MOST_BEYOND = 20
 
 
-def _pass(store: Store, count: int, progress: Progress, *, share: bool) -> Learned:
-    """Read the whole log and compare what it says with the views; on every core there is."""
+def _pass(
+    store: Store, count: int, views: Sequence[str], progress: Progress, *, share: bool
+) -> Learned:
+    """Read the whole log and compare what it says with these views; on every core there is."""
     cores = min(os.cpu_count() or 1, _MOST_CORES)
     sharing = share and count >= _WORTH_SHARING and cores > 1
     opened = store.reopening() if sharing else None
     if opened is None or not may_fork():
-        learned = Stretch(store, 1, count).check(progress)
-        learned.held = references(store, count)
-        learned.faults += [*_pages(store), *_search(store)]
+        learned = Stretch(store, 1, count, views).check(progress)
+        learned.held = references(store, count) if POINTER.name in views else (0, 0)
+        learned.faults += [*_pages(store), *_search(store, views)]
         return learned
     with ProcessPoolExecutor(cores, multiprocessing.get_context("fork")) as pool:
 
@@ -155,17 +161,18 @@ def _pass(store: Store, count: int, progress: Progress, *, share: bool) -> Learn
             return lambda: work(store) if (done := future.result()) is None else done
 
         # What cannot be divided goes first, so that no core is left alone with it at the end.
-        undivided = [shared(_pages), shared(_search)]
-        held = shared(partial(references, count=count))
+        undivided = [shared(_pages), shared(partial(_search, views=views))]
+        held = shared(partial(references, count=count)) if POINTER.name in views else None
         stretches = [
-            shared(partial(_stretch, first=first, last=min(first + _SHARE - 1, count)))
+            shared(partial(_stretch, first=first, last=min(first + _SHARE - 1, count), views=views))
             for first in range(1, count + 1, _SHARE)
         ]
         learned = Learned()
         for place, stretch in enumerate(stretches):
             _join(learned, stretch(), place * _SHARE + 1)
             progress(min((place + 1) * _SHARE, count), count)
-        learned.held = held()
+        if held is not None:
+            learned.held = held()
         for faults in undivided:
             learned.faults += faults()
         return learned
@@ -180,12 +187,14 @@ def _pages(store: Store) -> list[Fault]:
     return [Fault(name, what) for name, what in store.damage()]
 
 
-def _search(store: Store) -> list[Fault]:
+def _search(store: Store, views: Sequence[str]) -> list[Fault]:
+    if WORDS.name not in views:
+        return []
     return [Fault(name, what) for name, what in store.search_damage()]
 
 
-def _stretch(store: Store, first: int, last: int) -> Learned:
-    return Stretch(store, first, last).check(unseen)
+def _stretch(store: Store, first: int, last: int, views: Sequence[str]) -> Learned:
+    return Stretch(store, first, last, views).check(unseen)
 
 
 def _elsewhere(

@@ -7,6 +7,7 @@ what is stored, which is proved by whoever checks the stretch before.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -65,8 +66,9 @@ class Learned:
 class Stretch:
     """Reads a stretch of the log in order: recomputes digests and tree, projects, and compares."""
 
-    def __init__(self, store: Store, first: int, last: int) -> None:
+    def __init__(self, store: Store, first: int, last: int, views: Sequence[str]) -> None:
         self._store = store
+        self._views = {name: VIEWS[name] for name in views}
         self._first = first
         self._last = last
         self._moment = ""
@@ -86,7 +88,7 @@ class Stretch:
                     self._entry(entries[number], rows)
                 else:  # it is there and cannot be read, which is named by now
                     self._grow(number, bytes(tree.SIZE))
-            for name, table in VIEWS.items():
+            for name, table in self._views.items():
                 if table is POINTER:
                     continue
                 actual = self._rows(table, first, last)
@@ -145,6 +147,8 @@ class Stretch:
         if said.record is not None:
             try:
                 project(number, said.kind, said.key, said.record, rows)
+            except MemoryError:
+                raise  # which says nothing of the entry
             except Exception as error:
                 self._fault(number, "payload", f"does not describe a {said.kind}: {error!r}")
         if said.action != "record":
@@ -209,6 +213,8 @@ class Stretch:
         return completed
 
     def _moment_in_history(self, number: int) -> str | None:
+        if HISTORY.name not in self._views:
+            return None
         query = select(HISTORY.c.recorded_at).where(HISTORY.c.entry == number)
         moment: str | None = self._store.value(query)
         return moment
@@ -239,6 +245,7 @@ class Stretch:
         return not any(
             fault
             for name, expected in rows.items()
+            if name in self._views
             for fault in compared(VIEWS[name], expected, self._rows(VIEWS[name], number, number))
         )
 

@@ -29,8 +29,8 @@ class Verdict:
     root: bytes
     faults: tuple[Fault, ...]
     redactions: tuple[Redaction, ...]
-    continues: bool = True
-    """Whether the log continues the earlier one whose size and root were given, if any were."""
+    continues: bool | None = None
+    """Whether the log was seen to continue the earlier one whose size and root were given, if they were."""
 
     @property
     def clean(self) -> bool:
