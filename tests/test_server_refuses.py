@@ -344,27 +344,38 @@ def test_who_writes_past_the_program_takes_no_number_from_others(
     works_on(address)
 
 
+@pytest.mark.parametrize("in_history", [False, True])
 @pytest.mark.parametrize("settings", ["checked = ''", "checked = 'payloads'"])
-def test_a_redaction_from_psql_is_not_called_scrubbed(
-    settings: str, ledger: Ledger, address: Address
+def test_a_redaction_from_psql_is_finished_in_log_views_and_files(
+    settings: str, in_history: bool, ledger: Ledger, address: Address
 ) -> None:
+    """It empties the log, and leaves the texts in the views."""
     slip = [event.entry for event in ledger.history("slip")]
     log = lines_of(ledger)
     payload = entry("redact", "party", "slip", entries=slip, reason="r", replaced_by="body")
-    (row,) = rows_of([*log, forged(len(log) + 1, payload | {"recorded_by": "kira"})], len(log))
+    line = forged(len(log) + 1, payload | {"recorded_by": "kira"})
+    (row,) = rows_of([*log, line], len(log))
     place, _, schema = address("kira").rpartition("&schema=")
     with psycopg.connect(place) as raw:
         for statement in (f"SET search_path = {schema}", f"SET claimledger.{settings}"):
             raw.execute(statement)  # type: ignore[arg-type]
         raw.execute("INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", row)
+        for held in history_of(line) if in_history else []:
+            signs = ", ".join("%s" for _ in held)
+            raw.execute(f"INSERT INTO history VALUES ({signs})", held)  # type: ignore[arg-type]
         raw.execute("UPDATE entry SET payload = NULL, salt = NULL WHERE number = ANY (%s)", (slip,))
     with Ledger.open(address("kira"), writable=True) as keeper:
-        keeper.rebuild()
-        assert [one.entry for one in keeper.verify().redactions if not one.scrubbed] == [
-            len(log) + 1
-        ]
+        found = keeper.verify()
+        assert [one.entry for one in found.redactions if not one.scrubbed] == [len(log) + 1]
+        assert [fault for fault in found.faults if "rule" in fault.what] == []
         keeper.redact("party", "slip", by="kira", reason="again")
-        assert all(one.scrubbed for one in keeper.verify().redactions)
+        found = keeper.verify()
+        assert found.faults == ()
+        assert all(one.scrubbed for one in found.redactions)
+    with psycopg.connect(place) as raw:
+        for table in ("party", "search_words"):
+            query = f"SELECT 1 FROM {schema}.{table} WHERE entry = ANY (%s)"
+            assert raw.execute(query, (slip,)).fetchall() == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("day", ["2099-02-31", "2099-13-01", "0000-01-01"])

@@ -222,6 +222,10 @@ class Ledger(Questions):
             return "the write that it belongs to has not ended"
         try:
             if self._store.unscrubbed():
+                if not changing.is_redacted_in_views(
+                    self._store, changing.unscrubbed_redactions(self._store)
+                ):
+                    self.rebuild()
                 self._store.scrub()
         except StoreError as error:
             # Of the scrub that is so; the redaction itself was written before.

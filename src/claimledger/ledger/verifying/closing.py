@@ -44,12 +44,7 @@ class Closing:
 
     def checks(self) -> Iterator[Callable[[], Iterator[Fault]]]:
         """Yield the checks, each of which yields what is wrong."""
-        in_order = not any(fault.table == HISTORY.name for fault in self._learned.faults)
-        if HISTORY.name in self._views and in_order:
-            yield self._order
-            yield self._fixed
-        else:
-            yield self._replayed
+        yield self._rules_that_look_back
         yield self._emptied
         for name in self._views:
             if name != WORDS.name:
@@ -57,8 +52,17 @@ class Closing:
         if POINTER.name in self._views:
             yield self._references
 
+    def _rules_that_look_back(self) -> Iterator[Fault]:
+        """Check each entry against those before it, which history tells at once; else the log is replayed."""
+        if HISTORY.name in self._views and not any(
+            fault.table == HISTORY.name for fault in (*self._learned.faults, *self._emptied())
+        ):
+            yield from self._order()
+            yield from self._fixed()
+        else:
+            yield from self._replayed()
+
     def _replayed(self) -> Iterator[Fault]:
-        """Check the order of the log by the log alone, where history cannot be asked what came before."""
         named = {fault.entry for fault in self._learned.faults if fault.table == ENTRY.name}
         replay = LogReplay()
         for number, header, payload, salt, _ in self._store.stream(

@@ -16,7 +16,7 @@ from claimledger.ledger.projection import pointers
 from claimledger.ledger.reading import records as reading
 from claimledger.ledger.reading.records import Held
 from claimledger.ledger.store.base import Store
-from claimledger.ledger.tables import ENTRY, HISTORY, PENDING_SCRUB
+from claimledger.ledger.tables import ENTRY, HISTORY, PENDING_SCRUB, VIEWS
 from claimledger.ledger.writing.append import Appender, redacted_row, remove_version
 from claimledger.records.check import record_of
 from claimledger.records.keys import is_key
@@ -197,13 +197,13 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     Where a redaction is in the log already and its texts may still lie in the store's files, nothing is
     written and that redaction is returned, for its second half to be done again.
     """
+    for entry, unfinished in unscrubbed_redactions(store):
+        if (unfinished.kind, unfinished.key) == (kind, key):
+            return Change(kind, key, entry, emptied=unfinished.entries, taken_up=True)
     query = select(HISTORY).where(HISTORY.c.kind == kind, HISTORY.c.key == key)
     rows = sorted(store.rows(query), key=lambda row: row.entry)
     if not rows:
         raise NotFound(kind, key, reading.near_keys(store, key, kind))
-    if rows[-1].action == "redact" and rows[-1].entry in store.unscrubbed():
-        numbers = [row.entry for row in rows if row.action == "redacted"]
-        return Change(kind, key, rows[-1].entry, emptied=tuple(numbers), taken_up=True)
     if rows[-1].action == "redact":
         raise Refused(f"{kind} {key} is redacted already, by entry {rows[-1].entry}")
     if rows[-1].action != "withdraw":
@@ -242,6 +242,35 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     store.insert(HISTORY, blanks)
     sought = sorted({text for one in said for text in _texts((one.record, one.reason))})
     return Change(kind, key, entry, emptied=tuple(numbers), elsewhere=tuple(sought))
+
+
+def unscrubbed_redactions(store: Store) -> list[tuple[int, Payload]]:
+    """Return the redactions in the log, by entry, whose texts may still lie in the store's files."""
+    query = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
+    rows = store.tuples_by(query, ENTRY.c.number, store.unscrubbed())
+    said = [(number, Payload.decode(payload)) for number, payload in sorted(rows)]
+    return [(number, one) for number, one in said if one.action == "redact"]
+
+
+def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]) -> bool:
+    """Whether the views hold nothing of what was redacted, and the redactions.
+
+    Who redacts from psql changes the log, and not the views.
+    """
+    listed = list(redactions)
+    numbers = [number for _, said in listed for number in said.entries]
+    states = select(HISTORY.c.entry, HISTORY.c.action)
+    actions = dict(
+        store.tuples_by(states, HISTORY.c.entry, [*numbers, *(one for one, _ in listed)])
+    )
+    if any(actions.get(number) != "redacted" for number in numbers):
+        return False
+    if any(actions.get(entry) != "redact" for entry, _ in listed):
+        return False
+    others = [table for table in VIEWS.values() if table is not HISTORY]
+    return not any(
+        store.tuples_by(select(table.c.entry), table.c.entry, numbers) for table in others
+    )
 
 
 def _texts(value: object) -> Iterable[str]:
