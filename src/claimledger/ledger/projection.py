@@ -13,7 +13,7 @@ from typing import Any
 
 from claimledger.ledger.canonical import canonical
 from claimledger.ledger.tables import columns_of, part_tables
-from claimledger.ledger.words import words_of
+from claimledger.ledger.words import joined_words
 from claimledger.records.base import Part, Record
 from claimledger.records.dates import Date
 from claimledger.records.keys import number_of
@@ -64,12 +64,9 @@ def search_words(kind: str, record: Json) -> str:
     found: list[str] = []
     for field in KINDS[kind].searched:
         held = record.get(field)
-        if isinstance(held, str):
-            found += words_of(held)
-        elif held:
-            for text in held:
-                found += words_of(text)
-    return " ".join(found)
+        if held:
+            found += map(joined_words, [held] if isinstance(held, str) else held)
+    return " ".join(filter(None, found))
 
 
 def content_digest(kind: str, record: Json) -> bytes:

@@ -23,26 +23,66 @@ _SIGNS = (
 )
 _WORD = re.compile(rf"[{_SIGNS}]|[^\W_{_SIGNS}]+")
 _ALONE = re.compile(rf"[{_SIGNS}]+")
-_ASCII_WORD = re.compile(r"[a-z0-9]+")
 
 
 def words_of(text: str) -> list[str]:
     """Return the folded words of a text, in order."""
-    if text.isascii():
-        return [word[:LONGEST] for word in _ASCII_WORD.findall(text.lower())]
-    return [word[:LONGEST] for word in _WORD.findall(_fold(text))]
+    return joined_words(text).split()
+
+
+def joined_words(text: str) -> str:
+    """Return the folded words of a text in order, a space between each two."""
+    return " ".join(filter(None, _words_in_pieces(text)))
+
+
+def _words_in_pieces(text: str) -> Iterator[str]:
+    """Yield the words of a text, joined, those of some thousand signs at once: a list of all is larger."""
+    begun = ""
+    for piece in _pieces(text):
+        folded = begun + _fold(piece)
+        words = _WORD.findall(folded)
+        begun = ""
+        if words and folded.endswith(words[-1]) and not _ALONE.fullmatch(words[-1]):
+            begun = words.pop()[:LONGEST]  # it may go on in the next piece
+        yield " ".join([word[:LONGEST] for word in words])
+    yield begun
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield a text in pieces that fold alone as they do together: none begins with a combining mark."""
+    start = 0
+    while len(text) - start > _PIECE:
+        end = start + _PIECE
+        while end < len(text) and unicodedata.combining(text[end]):
+            end += 1
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+_PIECE = 1 << 16
 
 
 def _fold(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     safe = stream_safe(text)
-    bare = "".join(
-        sign for sign in unicodedata.normalize("NFKD", safe) if not unicodedata.combining(sign)
-    )
+    bare = unicodedata.normalize("NFKD", safe).translate(_WITHOUT_MARKS)
     if safe is not text:
         bare = bare.replace(GRAPHEME_JOINER, "")
     # Folding can bring marks back (ŉ, İ): a second pass takes them off.
-    again = unicodedata.normalize("NFKD", bare.casefold())
-    return "".join(sign for sign in again if not unicodedata.combining(sign))
+    return unicodedata.normalize("NFKD", bare.casefold()).translate(_WITHOUT_MARKS)
+
+
+class _Marks(dict[int, int | None]):
+    """Maps a combining mark to nothing and any other sign to itself, learning of them as they come up."""
+
+    def __missing__(self, sign: int) -> int | None:
+        self[sign] = held = None if unicodedata.combining(chr(sign)) else sign
+        return held
+
+
+_WITHOUT_MARKS = _Marks()
 
 
 @dataclass(frozen=True, slots=True)
