@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from claimledger.errors import BadInput
 from claimledger.ledger import Given, Ledger
 from claimledger.records.check import record_from
+from claimledger.records.kinds import KINDS
 from small_cases import Records, answers_of, case, record
 from stores import place
 
@@ -194,3 +197,79 @@ def test_a_computed_figure_goes_on_with_what_replaced_its_input(
     assert "sum(a, b)" in before
     assert "not there" not in after
     assert "sum(a2, b)" in after
+
+
+QUESTIONS = (
+    "list --json", "list --subject overseas-stations{} --json", "list --subject purpose{} --json",
+    "list --claimant radio-free-asia{}", "report --format json",
+    "report --subject investigations{} --format json", "disputes --json", "standings --json", "flags --json",
+    "propose --json", "origins rfa-54 --json", "origins --subject overseas-stations{} --json",
+    "tally --count claims --subject overseas-stations{} --by claimant",
+    "tally --count places --subject overseas-stations{} --by subject --json",
+    "tally --count sources --subject number-of-stations{} --by source", "audit rfa-54", "audit sd-230000",
+    "load-bearing --json", "explain rfa-54 --json", "graph --format dot", "timeline --format svg",
+    "compare rfa-54 schrader-45", "graph --subject purpose{} --format dot",
+)  # fmt: skip
+"""Questions whose answers come from keys; ``{}`` stands for what was added to a key that was replaced."""
+
+RENAMED = "renamed"
+
+
+def thereafter() -> datetime:
+    """Return a day after the worked case was recorded, the same for both ledgers."""
+    return datetime(2023, 6, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def renamed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The worked case with every party, source, subject and term replaced by a copy of itself."""
+    where = tmp_path_factory.mktemp("renamed") / "a.db"
+    where.write_bytes((Path(__file__).parents[1] / "ledger.db").read_bytes())
+    with Ledger.open(where, writable=True, clock=thereafter) as ledger:
+        for kind in ("party", "source", "subject", "term"):
+            held = list(ledger.records(kind))
+            copies = [
+                {"kind": kind, **one.record.as_json(), "key": one.key + RENAMED} for one in held
+            ]
+            record(ledger, copies)
+            for one in held:
+                ledger.withdraw(
+                    kind, one.key, by="T", reason="renamed", replaced_by=one.key + RENAMED
+                )
+        assert ledger.verify().faults == ()
+    return where
+
+
+@pytest.fixture(scope="module")
+def taken_in(renamed: Path) -> Path:
+    """The same, exported and imported into a new ledger, in which no key was ever replaced."""
+    where = renamed.with_name("b.db")
+    with Ledger.open(renamed) as old, Ledger.create(where, clock=thereafter) as new:
+        for kind in KINDS:
+            plain = (one.record.as_json() for one in old.records(kind))
+            resolved = old.resolved(kind, plain)
+            new.take([Given.of(record_from({"kind": kind, **one})) for one in resolved], by="T")
+    return where
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_every_answer_sees_one_thing_under_one_name(
+    question: str, renamed: Path, taken_in: Path, call: Callable[..., Any]
+) -> None:
+    expected = call("--ledger", taken_in, *question.format(RENAMED).split())
+    assert len(expected.stdout) > 20, expected.stderr
+    for added in ("", RENAMED):
+        answered = call("--ledger", renamed, *question.format(added).split())
+        assert in_common(answered.stdout) == in_common(expected.stdout), answered.stderr
+
+
+def in_common(text: str) -> str:
+    """Return an answer without that in which two ledgers with the same records differ.
+
+    These are roots, entries and the list of what was withdrawn, the keys' ends, and where lines break.
+    """
+    if text.startswith("{"):
+        text = json.dumps({**json.loads(text), "corrections": None})
+    same = text.replace(RENAMED, "")
+    varying = r"[0-9a-f]{64}|\b\d{3} entries|\"(entry|size)\": \d+|[Ee]ntry \d+"
+    return " ".join(re.sub(varying, "", same).split())

@@ -105,7 +105,8 @@ def _odd(ledger: Ledger, type: str, from_: str, to: str) -> list[str]:
     """Return what is odd about a link and possible all the same."""
     from claimledger.records.claim import Claim
 
-    held = ledger.get_all("claim", [from_, to])
+    claims = ledger.get_all("claim", [from_, to]).values()
+    held = {one.key: one for one in ledger.resolved_records(claims)}
     one, other = (held[key].record if key in held else None for key in (from_, to))
     found = []
     if isinstance(one, Claim) and isinstance(other, Claim):

@@ -84,6 +84,10 @@ class Questions:
         """Yield records of a kind in their JSON form, with every replaced key in them resolved."""
         return resolved.resolved(self._store, kind, records, known_at)
 
+    def resolved_records(self, held: Iterable[Held], known_at: Known = None) -> list[Held]:
+        """Return records with every replaced key in them resolved, as answers compare them."""
+        return resolved.resolved_records(self._store, held, known_at)
+
     def referrers(
         self, kind: str, keys: Iterable[str], known_at: Known = None
     ) -> dict[str, list[Referrer]]:
@@ -134,7 +138,7 @@ class Questions:
         """Return the claims about these subjects, newest first; all of them where ``most`` is ``None``."""
         entries = reading.claims_about(self._store, subjects, known_at, most)
         found = reading.at_entries(self._store, entries)
-        return [found[entry] for entry in entries]
+        return self.resolved_records([found[entry] for entry in entries], known_at)
 
     def keys_about(self, subjects: Iterable[str], known_at: Known = None) -> set[str]:
         """Return the keys of all claims about these subjects."""
@@ -146,21 +150,23 @@ class Questions:
         found = reading.at_entries(
             self._store, reading.critics_among(self._store, claims, known_at)
         )
-        return [found[entry] for entry in sorted(found)]
+        return self.resolved_records([found[entry] for entry in sorted(found)], known_at)
 
     def widest(self, subject: str, known_at: Known = None) -> str:
         """Return the widest subject that a subject is part of."""
-        seen = {subject}
+        seen: set[str] = set()
         while True:
+            subject = self.resolve("subject", [subject], known_at).get(subject, subject)
+            seen.add(subject)
             held = reading.held(self._store, "subject", [subject], known_at).get(subject)
             above = getattr(held.record, "broader", None) if held else None
             if above is None or above in seen:
                 return subject
             subject = above
-            seen.add(subject)
 
     def narrower(self, subject: str, known_at: Known = None, most: int | None = None) -> list[str]:
         """Return a subject and all subjects under it, near and far; the nearest where only so many."""
+        subject = self.resolve("subject", [subject], known_at).get(subject, subject)
         found, ask = [subject], [subject]
         while ask and (most is None or len(found) < most):
             under = reading.referrers(self._store, "subject", ask, known_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from claimledger.records.term import Term
 from claimledger.records.text import nfc
@@ -23,8 +24,13 @@ class Vocabulary:
     """From the key of a term to the key of the term it is part of."""
 
     @classmethod
-    def of(cls, terms: Iterable[Term]) -> Vocabulary:
-        """Return the vocabulary of some terms; a name that two of them claim means the first."""
+    def of(
+        cls, terms: Iterable[Term], replaced: Mapping[str, str] = MappingProxyType({})
+    ) -> Vocabulary:
+        """Return the vocabulary of some terms; a name that two of them claim means the first.
+
+        ``replaced`` has, for keys of terms that were replaced, what they resolve to.
+        """
         concepts: dict[tuple[str, str], str] = {}
         broader: dict[str, str] = {}
         for term in terms:
@@ -32,7 +38,7 @@ class Vocabulary:
             for name in (term.label, *term.aliases):
                 concepts.setdefault((term.of, nfc(name)), key)
             if term.broader:
-                broader[key] = term.broader
+                broader[key] = replaced.get(term.broader, term.broader)
         return cls(concepts, broader)
 
     def concept(self, scheme: str, name: str) -> str:

@@ -130,7 +130,7 @@ def _near(ledger: Ledger, held: Held, known_at: int | None) -> set[str]:
 def _matter(ledger: Ledger, answers: Answers, held: Iterable[Held], known_at: int | None) -> Matter:
     claims = {
         one.key: one.record
-        for one in held
+        for one in ledger.resolved_records(held, known_at)
         if isinstance(one.record, Claim) and one.key in answers.graph.claims
     }
     subjects = _upwards(ledger, {claim.subject for claim in claims.values()}, known_at)
@@ -141,19 +141,19 @@ def _upwards(ledger: Ledger, keys: set[str], known_at: int | None) -> dict[str, 
     """Return some subjects and all above them."""
     found: dict[str, Subject] = {}
     while keys:
-        held = ledger.get_all("subject", keys, known_at)
-        found |= {key: one.record for key, one in held.items() if isinstance(one.record, Subject)}
+        held = ledger.resolved_records(ledger.get_all("subject", keys, known_at).values(), known_at)
+        found |= {one.key: one.record for one in held if isinstance(one.record, Subject)}
         keys = {one.broader for one in found.values() if one.broader} - found.keys()
     return found
 
 
 def _subjects(ledger: Ledger, known_at: int | None) -> dict[str, Subject]:
-    held = ledger.records("subject", known_at)
+    held = ledger.resolved_records(ledger.records("subject", known_at), known_at)
     return {one.key: one.record for one in held if isinstance(one.record, Subject)}
 
 
 def _parties(ledger: Ledger, known_at: int | None) -> dict[str, Party]:
-    held = ledger.records("party", known_at)
+    held = ledger.resolved_records(ledger.records("party", known_at), known_at)
     return {one.key: one.record for one in held if isinstance(one.record, Party)}
 
 

@@ -165,6 +165,13 @@ def replaced_by(
     return found
 
 
+def every_name(store: Store, kind: str, keys: Iterable[str], known_at: Known = None) -> list[str]:
+    """Return the keys under which the records that some keys mean are named: theirs, and those replaced."""
+    given = dict.fromkeys(keys)
+    now = given | dict.fromkeys(replacements(store, kind, given, known_at).values())
+    return list(now | dict.fromkeys(replaced_by(store, kind, now, known_at)))
+
+
 def referrers(
     store: Store, kind: str, keys: Iterable[str], known_at: Known = None
 ) -> dict[str, list[Referrer]]:
@@ -263,7 +270,8 @@ def claims_about(
     store: Store, subjects: Iterable[str], known_at: Known = None, most: int | None = 2000
 ) -> list[int]:
     """Return the entries of the claims about these subjects, newest first, so many of each batch."""
-    query, wanted, found = _newest_about(known_at, most), list(subjects), []
+    query, found = _newest_about(known_at, most), []
+    wanted = every_name(store, "subject", subjects, known_at)
     for start in range(0, len(wanted), _TOGETHER):
         batch = wanted[start : start + _TOGETHER]
         found += [entry for (entry,) in store.tuples_by(query, POINTER.c.key, batch)]
@@ -285,7 +293,7 @@ def newest_pointing(
     store: Store, kind: str, key: str, field: str, most: int, known_at: Known = None
 ) -> set[str]:
     """Return the keys of the newest claims that point to a record through a field."""
-    wanted = [key, *replaced_by(store, kind, [key], known_at)]
+    wanted = every_name(store, kind, [key], known_at)
     query = (
         select(HISTORY.c.key)
         .select_from(POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry))
@@ -316,7 +324,8 @@ def tallies(store: Store, known_at: Known = None) -> list[str]:
 
 def keys_about(store: Store, subjects: Iterable[str], known_at: Known = None) -> set[str]:
     """Return the keys of all claims about these subjects."""
-    rows = store.tuples_by(_keys_about(known_at), POINTER.c.key, subjects)
+    named = every_name(store, "subject", subjects, known_at)
+    rows = store.tuples_by(_keys_about(known_at), POINTER.c.key, named)
     return {key for (key,) in rows}
 
 
@@ -356,8 +365,11 @@ def vocabulary(store: Store, known_at: Known = None) -> Vocabulary:
     """Return what the ledger's terms say."""
     if store.value(_ANY_TERM) is None:
         return Vocabulary()
+    terms = [held.record for held in of_kind(store, "term", known_at)]
+    wider = {one.broader for one in terms if isinstance(one, Term) and one.broader}
     return Vocabulary.of(
-        found.record for found in of_kind(store, "term", known_at) if isinstance(found.record, Term)
+        (one for one in terms if isinstance(one, Term)),
+        replacements(store, "term", wider, known_at),
     )
 
 

@@ -1,19 +1,22 @@
 """Records that name, in place of a key that was replaced, the key that answers for it.
 
-A record keeps the keys it was recorded with, and every answer resolves them as it reads. Who takes a record
-out of the ledger has nothing to resolve them with, and gets it resolved.
+A record keeps the keys it was recorded with. Who takes it out of the ledger has nothing to resolve them
+with, and an answer that compares records by their keys must see one thing under one name: both get it
+resolved.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from claimledger.ledger.projection import pointers
 from claimledger.ledger.reading import records as reading
 from claimledger.ledger.reading.clocks import Known
+from claimledger.ledger.reading.records import Held
 from claimledger.ledger.store.base import Store
 from claimledger.records.formula import Count, Formula, Input, read_formula
 from claimledger.records.kinds import KINDS, Field, fields_of
@@ -40,6 +43,24 @@ def resolved(
         if any(replaced.values()):
             some = [_renamed(KINDS[kind], one, replaced) for one in some]
         yield from some
+
+
+def resolved_records(store: Store, held: Iterable[Held], known_at: Known = None) -> list[Held]:
+    """Return records with every replaced key in them resolved, as answers compare them, in their order."""
+    listed = list(held)
+    if not reading.any_replaced(store):
+        return listed
+    by_kind: dict[str, list[int]] = defaultdict(list)
+    for place, one in enumerate(listed):
+        by_kind[one.kind].append(place)
+    for kind, places in by_kind.items():
+        before = [listed[place].record.as_json() for place in places]
+        for place, old, new in zip(
+            places, before, resolved(store, kind, before, known_at), strict=True
+        ):
+            if new != old:
+                listed[place] = replace(listed[place], record=KINDS[kind].model_validate(new))
+    return listed
 
 
 _TOGETHER = 1000
