@@ -84,6 +84,17 @@ def _write_privileges(role: str) -> Iterator[tuple[str, str, str]]:
                 yield made.name, "until", "UPDATE"
 
 
+_OWNER_WITHOUT_ROLE = """
+SELECT r.rolname FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
+WHERE c.oid = %s::regclass AND r.rolcanlogin AND NOT r.rolsuper AND NOT EXISTS (
+  SELECT FROM pg_auth_members AS m
+  WHERE m.member = r.oid AND m.roleid = (SELECT oid FROM pg_roles WHERE rolname = %s)
+  -- Since PostgreSQL 16 who makes a role is a member of it, without any of its rights.
+  AND coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true)
+  AND coalesce((to_jsonb(m) ->> 'set_option')::boolean, true))"""
+"""The user who owns the ledger's tables and may not act as a role; none where that is a superuser."""
+
+
 class Roles:
     """The roles of one ledger."""
 
@@ -156,7 +167,7 @@ class Roles:
         self.revoke_excess()
         for role in ROLES:
             if self._exists(self.name(role)):
-                self._run(*self._rights(role))
+                self._give_rights(role)
 
     def _direct_grants(self) -> list[Privilege]:
         """Return every privilege on the ledger's tables and schema, except those of their owners."""
@@ -192,27 +203,42 @@ class Roles:
         name = self.name(role)
         if not self._exists(name):
             self._run(f"CREATE ROLE {quoted(name)} NOLOGIN")
-        self._run(*self._rights(role))
+        if role == "keeper":
+            self._keep_owner()
+        self._give_rights(role)
 
-    def _rights(self, role: str) -> Iterator[str]:
+    def _keep_owner(self) -> None:
+        """Make the user who owns the tables so far a keeper: only a member can give them to the role."""
+        name = self.name("keeper")
+        row = self._driver.execute(_OWNER_WITHOUT_ROLE, (f"{self._schema}.{HEAD}", name)).fetchone()
+        if row is not None:
+            (user,) = row
+            self._run(f"GRANT {quoted(name)} TO {quoted(user)}")
+
+    def _give_rights(self, role: str) -> None:
+        """Grant an existing role of the server its privileges, and the keepers' role the ownership."""
         schema, name = quoted(self._schema), quoted(self.name(role))
         if role == "keeper":
-            yield f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {name}"
+            # The server gives an object only to a role that may create objects in the schema.
+            self._run(f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {name}")
             self._own_tables(self.name(role))
-            for (function,) in self._driver.execute(
-                "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = to_regnamespace(%s) "
-                "AND proname = ANY (%s) ORDER BY 1",
-                (self._schema, [*FUNCTIONS, *CALLED, *CHECKS]),
-            ).fetchall():
-                yield f"ALTER FUNCTION {function} OWNER TO {name}"
+            self._own_functions(self.name(role))
             return
-        yield f"GRANT USAGE ON SCHEMA {schema} TO {name}"
-        yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {name}"
-        if role == "reader":
-            return
+        self._run(f"GRANT USAGE ON SCHEMA {schema} TO {name}")
+        self._run(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {name}")
         for table, column, privilege in _write_privileges(role):
             of_column = f" ({quoted(column)})" if column else ""
-            yield f"GRANT {privilege}{of_column} ON {schema}.{quoted(table)} TO {name}"
+            self._run(f"GRANT {privilege}{of_column} ON {schema}.{quoted(table)} TO {name}")
+
+    def _own_functions(self, name: str) -> None:
+        """Make a role of the server the owner of the ledger's functions."""
+        functions = self._driver.execute(
+            "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = to_regnamespace(%s) "
+            "AND proname = ANY (%s) ORDER BY 1",
+            (self._schema, [*FUNCTIONS, *CALLED, *CHECKS]),
+        ).fetchall()
+        for (function,) in functions:
+            self._run(f"ALTER FUNCTION {function} OWNER TO {quoted(name)}")
 
     def _own_tables(self, name: str) -> None:
         """Make a role of the server the owner of the ledger's tables."""
