@@ -54,7 +54,14 @@ PLANTED = {
     "term": 'CREATE COLLATION own FROM "C"; ALTER TABLE term ALTER COLUMN label TYPE text COLLATE own',
     "claim.statement": "ALTER TABLE claim ALTER COLUMN statement SET STATISTICS 100",
     "entry.payload": "ALTER TABLE entry ALTER COLUMN payload SET STATISTICS 100",
-    "pairs": "CREATE STATISTICS pairs ON kind, reason FROM history",
+    "entry.salt": "ALTER TABLE entry ALTER COLUMN salt SET STATISTICS 1000",
+    "history.content": "ALTER TABLE history ALTER COLUMN content SET STATISTICS 100",
+    "claim_figure.low_sort": "ALTER TABLE claim_figure ALTER COLUMN low_sort SET STATISTICS 100",
+    "claim.about_earliest": "ALTER TABLE claim ALTER COLUMN about_earliest SET STATISTICS 100",
+    "search": "ALTER INDEX search ALTER COLUMN 1 SET STATISTICS 1000",
+    "pairs": "CREATE STATISTICS pairs ON payload, salt FROM entry",
+    "of_text": "CREATE INDEX of_text ON entry (md5(payload))",
+    "one_text": "ALTER TABLE entry ADD CONSTRAINT one_text UNIQUE (header)",
 }
 """By the name that has to be told, what was done."""
 
@@ -76,6 +83,70 @@ def test_what_is_planted_in_the_schema_is_named(name: str, path: Where) -> None:
         ledger.rebuild()
         left = {fault.table for fault in ledger.verify().faults}
         assert (name in left) == (name in REMAINS), left
+
+
+OURS = {"entry", "number", "position", "until"}
+OURS |= {"kind", "key", "from", "to_key", "to_kind", "type", "field", "action", "replaced_by"}
+
+
+def sampled(raw: Raw, path: Where) -> set[str]:
+    """Return what the server has sampled of a ledger, besides keys, kinds and its own numbers."""
+    schema = str(path).rpartition("=")[2]
+    columns = raw.rows(
+        "SELECT tablename, attname FROM pg_stats "
+        f"WHERE schemaname = '{schema}' AND tablename NOT IN ('head', 'entry_key')"
+    )
+    extended = raw.rows(f"SELECT statistics_name FROM pg_stats_ext WHERE schemaname = '{schema}'")
+    return {f"{table}.{name}" for table, name in columns if name not in OURS} | {
+        name for (name,) in extended
+    }
+
+
+SAMPLING = [
+    "ALTER TABLE entry ALTER COLUMN salt SET STATISTICS 1000",
+    "ALTER TABLE entry ALTER COLUMN payload SET STATISTICS 1000",
+    "ALTER TABLE claim ALTER COLUMN statement SET STATISTICS 1000",
+    "ALTER TABLE history ALTER COLUMN content SET STATISTICS 1000",
+    "ALTER TABLE claim_figure ALTER COLUMN low_sort SET STATISTICS 1000",
+    "ALTER INDEX search ALTER COLUMN 1 SET STATISTICS 1000",
+    "CREATE STATISTICS pairs ON payload, salt FROM entry",
+    "CREATE INDEX of_text ON entry (md5(payload))",
+]
+
+
+def with_figures(ledger: Ledger) -> None:
+    record(ledger, case([f"a{number}: one" for number in range(60)]))
+    figures = [{"measure": "stations", "low": str(54 + number)} for number in range(60)]
+    record(
+        ledger,
+        [
+            {
+                "kind": "claim", "key": "counted", "statement": "s", "claimant": ["one"], "subject": "topic",
+                "about": "2021", "citations": [{"source": "a0-page"}], "figures": figures,
+            }
+        ],
+    )  # fmt: skip
+
+
+def test_the_server_samples_nothing_of_what_was_written(path: Where, ledger: Ledger) -> None:
+    with_figures(ledger)
+    with Raw(path) as raw:
+        raw.run("ANALYZE")
+        assert sampled(raw, path) == set()
+        raw.run(*SAMPLING, "ANALYZE")
+        assert len(sampled(raw, path)) >= len(SAMPLING) - 1
+
+
+def test_what_was_sampled_before_is_gone_after_a_redaction(path: Where, ledger: Ledger) -> None:
+    with_figures(ledger)
+    with Raw(path) as raw:
+        raw.run(*SAMPLING, "ANALYZE")
+        ledger.withdraw("claim", "a1", by="Tester", reason="r", cascade=True)
+        ledger.redact("claim", "a1", by="Tester", reason="r")
+        assert sampled(raw, path) == set()
+        raw.run("ANALYZE")
+        assert sampled(raw, path) == set()
+    assert ledger.verify().faults == ()
 
 
 def test_what_was_sampled_of_the_log_is_forgotten_by_rebuild(path: Where, ledger: Ledger) -> None:

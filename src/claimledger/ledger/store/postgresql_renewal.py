@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any
 
 import psycopg
@@ -25,12 +26,12 @@ from claimledger.ledger.store.postgresql_schema import (
     CALLED,
     HEAD,
     KEYS,
-    columns_without_statistics,
     guarding,
     quoted,
     tables_made,
     viewing,
 )
+from claimledger.ledger.store.postgresql_statistics import discarding
 from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS
 from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB, WORDS
@@ -92,35 +93,10 @@ def _drop(talk: Talk, address: Address, tables: Sequence[str]) -> list[str]:
         for (function,) in functions:
             talk.execute(f"DROP FUNCTION {function} CASCADE")
         talk.execute(f"DROP INDEX IF EXISTS {address.place}.{KEYS}")
-    _discard_statistics(talk, log)
+    for statement in chain.from_iterable(discarding(talk, address).values()):
+        talk.execute(statement)
     cascades = [line for message, detail in notices for line in (detail or message).splitlines()]
     return [line for line in cascades if line]
-
-
-_SAMPLED = """
-SELECT a.attname
-FROM pg_attribute AS a
-JOIN pg_class AS c ON c.oid = a.attrelid
-JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.oid = %s::regclass AND a.attname = ANY (%s) AND (
-  coalesce(a.attstattarget, -1) <> 0
-  OR a.attcollation <> (
-    SELECT oid FROM pg_collation WHERE collname = 'C' AND collnamespace = 'pg_catalog'::regnamespace)
-  OR EXISTS (
-    SELECT FROM pg_stats AS s
-    WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname)
-)"""
-"""Columns with statistics, with a statistics target, or with another collation than ``C``."""
-
-
-def _discard_statistics(talk: Talk, log: str) -> None:
-    """Remove the planner's statistics of the log's texts, where a redaction would not find them."""
-    sampled = talk.execute(_SAMPLED, (log, columns_without_statistics(ENTRY))).fetchall()
-    for (name,) in sampled:
-        column = f"ALTER TABLE {log} ALTER COLUMN {quoted(name)}"
-        # PostgreSQL drops a column's statistics only when its type is set, even to the same type.
-        talk.execute(f'{column} TYPE text COLLATE pg_catalog."C"')
-        talk.execute(f"{column} SET STATISTICS 0")
 
 
 @contextmanager
@@ -152,6 +128,7 @@ def scrub(talk: Talk, address: Address) -> None:
 
     Raises :class:`StoreError` where somebody reads, or may still read what was deleted.
     """
+    _discard_samples(talk, address)
     ((patience,),) = talk.execute("SHOW lock_timeout").fetchall()
     talk.execute(f"SET lock_timeout = {int(LOCK_TIMEOUT_SECONDS * 1000)}")
     deadline = lock_deadline()
@@ -166,6 +143,26 @@ def scrub(talk: Talk, address: Address) -> None:
         talk.execute("SELECT set_config('lock_timeout', %s, false)", (patience,))
     with suppress(psycopg.Error):  # what it frees the server writes over sooner
         talk.execute("CHECKPOINT")
+
+
+def _discard_samples(talk: Talk, address: Address) -> None:
+    """Discard what the server sampled of the tables while something had it sample them."""
+    statements = discarding(talk, address)
+    if not statements:
+        return
+    tables = [f"{address.place}.{quoted(table)}" for table in statements]
+
+    def change() -> None:
+        for statement in chain.from_iterable(statements.values()):
+            talk.execute(statement)
+
+    try:
+        locked_exclusively(talk.driver, address, tables, change)
+    except psycopg.errors.FeatureNotSupported:
+        raise StoreError(
+            f"{address}: the server keeps samples of the ledger's texts, and somebody's view of the tables "
+            "keeps them from being discarded: drop the view, and do this again"
+        ) from None
 
 
 def _rewritten(talk: Talk, name: str) -> bool:

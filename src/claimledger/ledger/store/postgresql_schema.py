@@ -1,7 +1,7 @@
 """What a ledger is made of in PostgreSQL: tables, search index, the triggers of its log, and who may what.
 
-Every text is compared sign by sign (collation ``C``), as in a file. Nothing a person wrote is sampled for
-the planner's statistics, where a redaction would not find it.
+Every text is compared sign by sign (collation ``C``), as in a file. The server samples nothing a person
+wrote for the planner's statistics, where a redaction would not find it.
 """
 
 from __future__ import annotations
@@ -140,6 +140,9 @@ CALLED = {
 KEYS = "entry_key"
 """The index by which the entries of a record are found in the log itself, which nobody can write past."""
 
+SEARCH = "search"
+"""The full-text index, of the words of every record."""
+
 
 def placed(schema: str, body: str) -> str:
     """Return what a function does, in a schema."""
@@ -185,9 +188,15 @@ def viewing(schema: str) -> tuple[str, ...]:
     """The statements that make the views and their indexes, in order."""
     made = [line for table in (*VIEWS.values(), PENDING_SCRUB) for line in _table(schema, table)]
     made += [line for name in VIEWS for line in _triggers(schema, name)]
-    made.append(f"CREATE INDEX search ON {schema}.search_words USING gin ({FOUND})")
-    made.append(f"ALTER INDEX {schema}.search ALTER COLUMN 1 SET STATISTICS 0")
-    return tuple(made)
+    return (*made, *searching(schema))
+
+
+def searching(schema: str) -> tuple[str, str]:
+    """Return the statements that create the search index; the server samples none of its words."""
+    return (
+        f"CREATE INDEX {SEARCH} ON {schema}.search_words USING gin ({FOUND})",
+        f"ALTER INDEX {schema}.{SEARCH} ALTER COLUMN 1 SET STATISTICS 0",
+    )
 
 
 _PINNED = "SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on"
@@ -244,16 +253,19 @@ def _table(schema: str, table: Table) -> Iterator[str]:
 
 
 def columns_without_statistics(table: Table) -> list[str]:
-    """Return the columns that hold a person's own words, of which the server must keep no statistics."""
-    return [
-        column.name
-        for column in table.columns
-        if isinstance(column.type, Text) and column.name not in _SAMPLED
-    ]
+    """Return the columns that hold what a person wrote, or digests of it: the server must not sample them.
+
+    A redaction cannot remove a text from the planner's statistics. A salt there would let a reader confirm a
+    guess of a redacted text, whose digest stays in the log.
+    """
+    return [column.name for column in table.columns if column.name not in _SAMPLED]
 
 
-_SAMPLED = {"kind", "key", "from", "to_key", "to_kind", "type", "field", "action", "replaced_by"}
-"""Texts that the planner may know of: none is a person's own words."""
+_SAMPLED = {
+    *("entry", "number", "position", "until"),
+    *("kind", "key", "from", "to_key", "to_kind", "type", "field", "action", "replaced_by"),
+}
+"""Columns of which the planner may have statistics: none holds a person's own words."""
 
 
 def quoted(name: str) -> str:

@@ -13,6 +13,7 @@ from claimledger.ledger.store.postgresql_schema import (
     CALLED,
     HEAD,
     KEYS,
+    SEARCH,
     columns_without_statistics,
     indexes_of,
     placed,
@@ -36,7 +37,8 @@ def shape_damage(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
         for table in tables_made()
         for name in columns_without_statistics(table)
     ]
-    yield from driver.execute(_NOT_OURS, {"schema": schema, "unsampled": unsampled})
+    names = {"schema": schema, "unsampled": unsampled, "search": SEARCH}
+    yield from driver.execute(_NOT_OURS, names)
 
 
 def _of_tables(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
@@ -82,10 +84,11 @@ def _columns(table: Table) -> list[tuple[str, str, bool]]:
     ]
 
 
-def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
+def expected_indexes() -> dict[str, tuple[str, list[str], str]]:
+    """Return the indexes of a ledger by name: table, columns (empty for an expression), and condition."""
     expected: dict[str, tuple[str, list[str], str]] = {
         KEYS: (ENTRY.name, ["", ""], ""),
-        "search": ("search_words", [""], ""),
+        SEARCH: ("search_words", [""], ""),
         f"{HEAD}_pkey": (HEAD, ["held"], ""),
     }
     for table in tables_made():
@@ -93,6 +96,10 @@ def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[
         expected[f"{table.name}_pkey"] = (table.name, keys, "")
         for name, columns, condition in indexes_of(table):
             expected[name] = (table.name, list(columns), condition)
+    return expected
+
+
+def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
     found = {}
     broken = []
     rows = driver.execute(
@@ -109,7 +116,7 @@ def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[
         found[name] = (table, columns, condition or "")
         if not valid:
             broken.append(name)
-    yield from _differing(expected, found)
+    yield from _differing(expected_indexes(), found)
     for name in sorted(broken):
         yield name, "is an index that the server holds for invalid"
 
@@ -218,12 +225,17 @@ UNION ALL
 SELECT collname::text, 'is a collation, and should not be there' FROM pg_collation
 WHERE collnamespace = to_regnamespace(%(schema)s)
 UNION ALL
-SELECT stxname::text, 'has the server sample what a redaction would not find' FROM pg_statistic_ext
-JOIN ours ON ours.oid = stxrelid
+SELECT stxname::text, 'makes the server sample ' || relname || ', which a redaction cannot undo'
+FROM pg_statistic_ext JOIN ours ON ours.oid = stxrelid
 UNION ALL
-SELECT relname || '.' || attname, 'is sampled by the server, where a redaction would not find it'
+SELECT CASE relkind WHEN 'i' THEN relname ELSE relname || '.' || attname END,
+  'is sampled by the server, which a redaction cannot undo'
 FROM pg_attribute JOIN ours ON ours.oid = attrelid
-WHERE attnum > 0 AND NOT attisdropped AND relkind = 'r' AND coalesce(attstattarget, -1) <> 0
-AND relname || '.' || attname = ANY (%(unsampled)s)
+WHERE attnum > 0 AND NOT attisdropped
+AND (relkind = 'r' AND relname || '.' || attname = ANY (%(unsampled)s)
+     OR relkind = 'i' AND relname = %(search)s)
+AND (coalesce(attstattarget, -1) <> 0 OR EXISTS (
+  SELECT FROM pg_stats AS s WHERE s.schemaname = %(schema)s AND s.tablename = relname
+  AND s.attname = pg_attribute.attname))
 ORDER BY 1, 2"""
 """What a schema may hold besides tables, indexes, triggers and functions, and a ledger's does not."""

@@ -76,7 +76,9 @@ class Talk:
         status = self.driver.info.transaction_status
         return self._assumed is not None or status != TransactionStatus.IDLE
 
-    def execute(self, statement: str, given: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
+    def execute(
+        self, statement: str, given: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> psycopg.Cursor[Any]:
         """Ask one thing, after what was put off."""
         self.send()
         return self.driver.execute(statement, given or None)
