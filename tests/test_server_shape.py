@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -13,6 +13,7 @@ import pytest
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.store import postgresql_locks
+from claimledger.ledger.store.postgresql_server import plain
 from small_cases import case, record
 from stores import ONLY_SERVERS, Raw, database_of, server, server_role
 
@@ -202,6 +203,37 @@ def test_what_a_reader_makes_of_the_tables_does_not_stand_in_the_way_of_rebuild(
     assert ledger.verify().clean
     assert re.search(r"were dropped: .*\bmine\b", caplog.text)
     reader.execute("SELECT * FROM history")  # it keeps its rights
+
+
+HOSTILE = "\x1b[31mEVIL\x1b]0;t\x07\u202e"
+
+
+def test_no_name_that_a_reader_chose_reaches_a_terminal_as_it_is(
+    path: Where, ledger: Ledger, reader: psycopg.Connection[Any], call: Callable[..., Any]
+) -> None:
+    views = [f'CREATE VIEW "{HOSTILE}{number}" AS SELECT * FROM history' for number in range(30)]
+    reader.execute("; ".join(views))  # type: ignore[arg-type]
+    done = call("--ledger", str(path), "rebuild")
+    assert done.returncode == 0
+    assert "EVIL" in done.stderr
+    assert "\\x1b[31mEVIL\\x1b]0;t\\x07\\u202e" in done.stderr
+    assert not {"\x1b", "\x07", "\u202e"} & set(done.stderr)
+    assert "and 10 more" in done.stderr
+
+
+def test_no_error_holds_a_name_of_the_server_s_as_it_is(path: Where) -> None:
+    place = str(path) + "x"
+    with psycopg.connect(database_of(path), autocommit=True) as master:
+        schema = place.rpartition("=")[2]
+        master.execute(f'CREATE SCHEMA {schema}; CREATE TABLE {schema}."{HOSTILE}" (x text)')  # type: ignore[arg-type]
+        with pytest.raises(StoreError, match="EVIL") as raised:
+            Ledger.create(place)
+        master.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
+    assert not {"\x1b", "\x07", "\u202e"} & set(str(raised.value))
+    with psycopg.connect(database_of(path)) as failing:
+        with pytest.raises(psycopg.Error) as error:
+            failing.execute(f'SELECT "{HOSTILE}"')  # type: ignore[arg-type]
+        assert "\\x1b[31mEVIL" in plain(error.value)
 
 
 def test_a_lock_on_what_a_reader_made_keeps_only_rebuild_waiting(

@@ -36,6 +36,7 @@ from claimledger.ledger.store.postgresql_server import (
     named,
     not_empty,
     plain,
+    shown,
     until_done,
 )
 from claimledger.ledger.store.postgresql_shape import shape_damage
@@ -408,7 +409,8 @@ class PostgresStore(Store):
 
     def shape_damage(self) -> Iterator[tuple[str, str]]:
         """Yield the tables, indexes and triggers that are not as this program makes them."""
-        yield from shape_damage(self.driver, self.address.schema)
+        for name, difference in shape_damage(self.driver, self.address.schema):
+            yield shown(name), shown(difference)
         for privilege in Roles(self.driver, self.address).excess():
             target = privilege.table or "the schema"
             yield f"privileges on {target}", f"{privilege}, which no role of the ledger has"

@@ -15,6 +15,7 @@ import psycopg
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
+from claimledger.ledger.store.postgresql_server import shown
 
 LOCK_TIMEOUT_SECONDS = 0.5
 """How long one attempt waits for a lock."""
@@ -59,7 +60,7 @@ def locked_exclusively(
         except psycopg.errors.LockNotAvailable:
             continue
     sessions = ", ".join(
-        f"{pid} of {user}"
+        f"{pid} of {shown(user)}"
         for pid, user in driver.execute(_LOCK_HOLDERS, (list(tables),)).fetchall()
     )
     raise StoreError(

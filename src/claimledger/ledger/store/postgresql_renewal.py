@@ -31,6 +31,7 @@ from claimledger.ledger.store.postgresql_schema import (
     tables_made,
     viewing,
 )
+from claimledger.ledger.store.postgresql_server import listed
 from claimledger.ledger.store.postgresql_statistics import discarding
 from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS
@@ -62,7 +63,7 @@ def renew(talk: Talk, address: Address) -> None:
         logger.warning(
             "%s: objects that depend on the ledger's tables were dropped: %s",
             address,
-            "; ".join(cascades),
+            listed(cascades),
         )
     talk.execute(";\n".join((*guarding(schema), *viewing(schema))))
     for entry in unscrubbed:

@@ -19,6 +19,7 @@ from claimledger.ledger.store.address import Address
 from claimledger.ledger.store.postgresql_locks import locked_exclusively
 from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import CALLED, HEAD, quoted, tables_made
+from claimledger.ledger.store.postgresql_server import shown
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS
 from claimledger.ledger.tables import ENTRY, VIEWS
 
@@ -47,7 +48,7 @@ class Privilege(NamedTuple):
 
     def __str__(self) -> str:
         column = f" on its column {self.column}" if self.column else ""
-        return f"grants {self.name}{column} to {self.grantee or 'PUBLIC'}"
+        return f"grants {self.name}{column} to {shown(self.grantee or 'PUBLIC')}"
 
 
 _GRANTABLE = " WITH GRANT OPTION"
@@ -261,7 +262,7 @@ class Roles:
             found = self._driver.execute(
                 "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname NOT LIKE 'pg\\_%' ORDER BY 1"
             ).fetchall()
-            nearest = [name for (name,) in found][:5]
+            nearest = [shown(name) for (name,) in found][:5]
             raise NotFound("user of the server", user, nearest, known_by="name")
 
     def _exists(self, name: str) -> bool:

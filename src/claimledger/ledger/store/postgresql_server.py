@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from claimledger.ledger.store.base import Found, Overtaken
 from claimledger.ledger.store.postgresql_schema import HEAD
 from claimledger.ledger.store.postgresql_triggers import CHECKED, OF_ORDER, Checked
 from claimledger.ledger.tables import LAYOUT
+from claimledger.records.text import visible
 
 # What the driver says of a line that was cut while it spoke is told once, by us.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -25,6 +26,8 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 PROGRAM = "claimledger"
 WAIT_SECONDS = 60.0
 _CONNECT_SECONDS = 10
+_LONGEST_SHOWN = 500  # characters
+_MOST_LISTED = 20
 _GENTLE = (0.001, 0.02)  # seconds
 
 _SETTINGS = {
@@ -102,7 +105,7 @@ def make_room(driver: psycopg.Connection[Any], address: Address) -> None:
 def not_empty(address: Address, name: str) -> StoreError:
     """Return the error of a schema that holds something, by its name, where a ledger is to be made."""
     return StoreError(
-        f"{address} is not empty (it holds {name}); a new ledger needs a schema of its own: "
+        f"{address} is not empty (it holds {shown(name)}); a new ledger needs a schema of its own: "
         "?schema=NAME at the end of the address"
     )
 
@@ -191,8 +194,23 @@ def _ends_connection(error: psycopg.OperationalError) -> bool:
 
 def plain(error: psycopg.Error) -> str:
     """Return what the server said, in one line, without what it was asked."""
-    said = error.diag.message_primary or str(error)
-    return " ".join(said.split())
+    return shown(error.diag.message_primary or str(error))
+
+
+def shown(text: str) -> str:
+    """Return a text of the server's as a message may hold it: one line, nothing hidden, not too long.
+
+    Other users choose the names of objects and roles; a name can hold what a terminal obeys.
+    """
+    line = visible(" ".join(text.split()))
+    return line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}…"
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return texts of the server's as a list in a message: the first of them, and how many more there are."""
+    more = len(texts) - _MOST_LISTED
+    names = "; ".join(shown(text) for text in texts[:_MOST_LISTED])
+    return f"{names}; and {more} more" if more > 0 else names
 
 
 def until_done(work: Callable[[], Found]) -> Found:
