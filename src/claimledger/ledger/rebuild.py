@@ -29,8 +29,7 @@ _SAID = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(Non
 
 def rebuild(store: Store, progress: Progress = unseen) -> int:
     """Make every view anew from the log, in one transaction; return the number of entries."""
-    with store.writing():
-        store.empty_views()
+    with store.renewing():
         count = size(store)
         replay(store, 1, count, progress)
     return count

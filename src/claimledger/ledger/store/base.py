@@ -167,6 +167,13 @@ class Store(ABC):
     def empty_views(self) -> None:
         """Remove every row of every view."""
 
+    @contextmanager
+    def renewing(self) -> Iterator[None]:
+        """Hold the write lock for one transaction in which all views are empty, to be filled from the log."""
+        with self.writing():
+            self.empty_views()
+            yield
+
     @abstractmethod
     def scrub(self) -> None:
         """Leave nothing of deleted texts in the store's files. Not inside a transaction."""

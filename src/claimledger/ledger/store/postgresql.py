@@ -24,6 +24,7 @@ from sqlalchemy.pool import StaticPool
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
 from claimledger.ledger.store.base import Assumed, Found, Overtaken, Question, Store, Tail
+from claimledger.ledger.store.postgresql_locks import lock_exclusively
 from claimledger.ledger.store.postgresql_renewal import renew, scrub, stray_bytes
 from claimledger.ledger.store.postgresql_roles import Roles
 from claimledger.ledger.store.postgresql_schema import HEAD, making
@@ -187,8 +188,14 @@ class PostgresStore(Store):
             self._tail = Tail(0, None, None)
             return
         layout = until_done(lambda: self._begun(foreseen()))
-        if layout != LAYOUT and not self.outdated:
+        try:
+            self._require_layout(layout)
+        except StoreError:
             self._roll_back()
+            raise
+
+    def _require_layout(self, layout: int) -> None:
+        if layout != LAYOUT and not self.outdated:
             raise StoreError(
                 f"{self.address} was renewed by another version of claimledger meanwhile; nothing was "
                 "written: use that version"
@@ -329,10 +336,38 @@ class PostgresStore(Store):
         for (entry,) in self.talk.execute(*matching(phrases, most)).fetchall():
             yield entry
 
+    @contextmanager
+    def renewing(self) -> Iterator[None]:
+        """Hold the write lock for one transaction in which all views are empty, to be filled from the log."""
+        with self._writing_after(self.empty_views):
+            yield
+
     def empty_views(self) -> None:
-        """Remove the views, and make them anew as this program has them."""
-        renew(self.talk, self.address)
+        """Remove the views, and create them as this program defines them."""
+        renew(self.talk, self.address, self._lock_head)
         self.outdated = False
+
+    @contextmanager
+    def _writing_after(self, lock: Callable[[], None]) -> Iterator[None]:
+        """Hold the write lock for one transaction, which ``lock`` begins: it locks tables before the head.
+
+        Whoever waits for a table while holding the head would keep every other writer waiting too.
+        """
+        if self.talk.inside:
+            lock()
+            yield
+            return
+        if not self.writable:
+            raise StoreError(f"{self.address} was opened for reading; nothing was written")
+        self.foresee(tuple, None)
+        self.shift = 0
+        with self._transaction():
+            lock()
+            yield
+        self.commits += 1
+
+    def _lock_head(self) -> None:
+        self._require_layout(self._standing())
 
     @cached_property
     def writes_as(self) -> str | None:
@@ -343,8 +378,11 @@ class PostgresStore(Store):
 
     def grant(self, role: str, user: str) -> None:
         """Give a user of the server a role."""
-        with self.writing():
-            Roles(self.driver, self.address).grant(role, user)
+        roles = Roles(self.driver, self.address)
+        tables = roles.tables_of_others() if role == "keeper" else []
+        lock = partial(lock_exclusively, self.talk, self.address, tables, self._lock_head)
+        with self._writing_after(lock) if tables else self.writing():
+            roles.grant(role, user)
 
     def revoke(self, user: str) -> None:
         """Take every role from a user of the server."""

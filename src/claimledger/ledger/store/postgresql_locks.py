@@ -1,27 +1,35 @@
 """Exclusive locks on a PostgreSQL ledger's tables, taken without blocking other sessions for long.
 
-A session that waits for an exclusive lock makes every later reader of the table wait behind it. So each
-attempt waits half a second at most, and lets the others in before the next one.
+A session that waits for an exclusive lock makes every later reader and writer of the table wait behind it. So
+each attempt waits half a second at most for all of the tables, has a second for what depends on them, holds
+nothing afterwards, and lets the others in before the next one.
 """
 
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from contextlib import contextmanager, suppress
 
 import psycopg
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
-from claimledger.ledger.store.postgresql_server import shown
+from claimledger.ledger.store.postgresql_server import connect, listed
+from claimledger.ledger.store.postgresql_talk import Talk
 
 LOCK_TIMEOUT_SECONDS = 0.5
-"""How long one attempt waits for a lock."""
+"""How long one attempt waits for its locks, all of them together."""
+
+CHANGE_SECONDS = 1.0
+"""How long a change may take in a statement: it waits for the locks of what depends on the tables."""
 
 LOCK_DEADLINE_SECONDS = 30.0
 """How long attempts are repeated."""
+
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 
 def lock_deadline() -> float:
@@ -31,51 +39,91 @@ def lock_deadline() -> float:
 
 def attempts_until(deadline: float) -> Iterator[None]:
     """Yield once for each attempt that may be made, with a random pause before each but the first."""
-    yield
-    while time.monotonic() < deadline:
-        time.sleep(LOCK_TIMEOUT_SECONDS * random.uniform(0.5, 1.5))
+    while True:
         yield
+        time.sleep(LOCK_TIMEOUT_SECONDS * random.uniform(0.5, 1.5))
+        if time.monotonic() > deadline:
+            return
 
 
-def locked_exclusively(
-    driver: psycopg.Connection[Any],
+def lock_exclusively(
+    talk: Talk,
     address: Address,
     tables: Sequence[str],
     change: Callable[[], None],
+    seconds: float = CHANGE_SECONDS,
 ) -> None:
     """Lock tables, given by their quoted names, exclusively until the transaction ends, and change them.
 
-    ``change`` is undone and repeated if it has to wait for a further lock: objects that depend on the tables
-    have locks of their own. After the deadline raises :class:`StoreError`, which names the blocking sessions.
+    Begins the transaction where none is open, and ends it after each attempt that failed: nothing is locked
+    between two attempts. ``change`` is undone and repeated if a statement of it takes longer than so many
+    seconds, or waits for a lock. After the deadline raises :class:`StoreError`, which names the sessions that
+    the last attempt waited for.
     """
     for _ in attempts_until(lock_deadline()):
-        try:
-            with driver.transaction():  # a savepoint: a failed attempt does not end the transaction
-                timeout = driver.execute("SHOW lock_timeout").fetchone()
-                driver.execute(f"SET LOCAL lock_timeout = {int(LOCK_TIMEOUT_SECONDS * 1000)}")
-                driver.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
-                change()
-                driver.execute("SELECT set_config('lock_timeout', %s, true)", timeout)
-                return
-        except psycopg.errors.LockNotAvailable:
-            continue
-    sessions = ", ".join(
-        f"{pid} of {shown(user)}"
-        for pid, user in driver.execute(_LOCK_HOLDERS, (list(tables),)).fetchall()
-    )
+        if _attempted(talk, tables, change, seconds):
+            return
+    with _blocking_sessions(address, talk.driver.info.backend_pid) as sessions:
+        if _attempted(talk, tables, change, seconds):
+            return
     raise StoreError(
-        f"{address}: other sessions keep the ledger's tables locked ({sessions or 'unknown'}); nothing was "
-        "written, try again. The server's administrator ends a session with pg_terminate_backend"
+        f"{address}: other sessions keep the ledger's tables locked "
+        f"({listed(sorted(sessions)) or 'unknown'}); nothing was written, try again. The server's "
+        "administrator ends a session with pg_terminate_backend"
     )
 
 
-_LOCK_HOLDERS = """
-WITH holders AS (
-  SELECT pid, usename, relation = ANY (%s::regclass[]) AS direct
-  FROM pg_locks JOIN pg_stat_activity USING (pid)
-  WHERE granted AND pid <> pg_backend_pid() AND locktype = 'relation'
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-)
-SELECT DISTINCT pid, usename FROM holders
-WHERE direct OR NOT EXISTS (SELECT FROM holders WHERE direct) ORDER BY pid"""
-"""Sessions with a lock on one of some tables; if there are none, those with a lock on any table."""
+def _attempted(
+    talk: Talk, tables: Sequence[str], change: Callable[[], None], seconds: float
+) -> bool:
+    """Lock and change tables; return whether that was done before the time of one attempt was over."""
+    nested = talk.inside
+    patience = int(LOCK_TIMEOUT_SECONDS * 1000)
+    talk.execute("SAVEPOINT attempt" if nested else _BEGIN)
+    try:
+        ((usual,),) = talk.execute("SHOW lock_timeout").fetchall()
+        # The limit of a lock would hold for each table; that of a statement holds for all of them.
+        talk.execute(f"SET LOCAL statement_timeout = {patience}")
+        talk.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+        talk.execute(f"SET LOCAL lock_timeout = {patience}")
+        talk.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+        change()
+        talk.execute("SET LOCAL statement_timeout = 0")
+        talk.execute("SELECT set_config('lock_timeout', %s, true)", (usual,))
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+        if nested:
+            talk.execute("ROLLBACK TO SAVEPOINT attempt")
+        else:
+            talk.roll_back()
+        return False
+    except BaseException:
+        if not nested:
+            talk.roll_back()
+        raise
+    return True
+
+
+_BLOCKING = """
+SELECT CASE pid WHEN 0 THEN 'a prepared transaction'
+  ELSE pid || ' of ' || coalesce((SELECT usename FROM pg_stat_activity AS a WHERE a.pid = b.pid), '?') END
+FROM unnest(pg_blocking_pids(%s)) AS b (pid)"""
+
+
+@contextmanager
+def _blocking_sessions(address: Address, pid: int) -> Iterator[set[str]]:
+    """Collect, in a connection of its own, the sessions that another one waits for meanwhile."""
+    sessions: set[str] = set()
+    ended = threading.Event()
+
+    def watch() -> None:
+        with suppress(psycopg.Error, StoreError), connect(address, writable=False) as driver:
+            while not ended.wait(LOCK_TIMEOUT_SECONDS / 10):
+                sessions.update(row[0] for row in driver.execute(_BLOCKING, (pid,)).fetchall())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield sessions
+    finally:
+        ended.set()
+        watching.join()

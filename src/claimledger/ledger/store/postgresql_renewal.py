@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Any
@@ -14,11 +14,13 @@ from psycopg.errors import Diagnostic
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
+from claimledger.ledger.store.postgresql_dependents import drop_many_views, too_many_views
 from claimledger.ledger.store.postgresql_locks import (
+    CHANGE_SECONDS,
     LOCK_TIMEOUT_SECONDS,
     attempts_until,
     lock_deadline,
-    locked_exclusively,
+    lock_exclusively,
 )
 from claimledger.ledger.store.postgresql_roles import Roles
 from claimledger.ledger.store.postgresql_rules import CHECKS
@@ -40,25 +42,34 @@ from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB, WORDS
 logger = logging.getLogger("claimledger")
 
 
-def renew(talk: Talk, address: Address) -> None:
+def renew(talk: Talk, address: Address, locked: Callable[[], None] = lambda: None) -> None:
     """Drop every view and trigger, and create them as this program defines them, with the roles' privileges.
 
+    Begins a transaction where none is open, and leaves it open. ``locked`` is called once they are locked.
     Other users' objects that depend on the views are dropped too, and logged: otherwise anyone who may read
     could block this.
     """
     schema = address.place
-    unscrubbed = _unscrubbed(talk, address)
+    views = 0 if talk.inside else drop_many_views(talk, address)
     rows = talk.execute(
-        "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> %s ORDER BY tablename",
+        "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY tablename <> %s, tablename",
         (address.schema, HEAD),
     ).fetchall()
-    tables = [f"{schema}.{quoted(name)}" for (name,) in rows]
+    head, *tables = (f"{schema}.{quoted(name)}" for (name,) in rows)
     cascades: list[str] = []
+    unscrubbed: list[int] = []
 
     def drop() -> None:
+        locked()
+        unscrubbed[:] = _unscrubbed(talk, address)
         cascades[:] = _drop(talk, address, tables)
 
-    locked_exclusively(talk.driver, address, tables, drop)
+    try:
+        # A writer begins with the head: who waits for it there holds no other table.
+        seconds = CHANGE_SECONDS + views / 100
+        lock_exclusively(talk, address, [head, *tables], drop, seconds)
+    except psycopg.errors.OutOfMemory:
+        raise too_many_views(talk, address) from None
     if cascades:
         logger.warning(
             "%s: objects that depend on the ledger's tables were dropped: %s",
@@ -91,8 +102,9 @@ def _drop(talk: Talk, address: Address, tables: Sequence[str]) -> list[str]:
             "WHERE pronamespace = %s::regnamespace AND proname = ANY (%s)",
             (address.place, [*FUNCTIONS, *CALLED, *CHECKS]),
         ).fetchall()
-        for (function,) in functions:
-            talk.execute(f"DROP FUNCTION {function} CASCADE")
+        if functions:
+            names = ", ".join(function for (function,) in functions)
+            talk.execute(f"DROP FUNCTION {names} CASCADE")
         talk.execute(f"DROP INDEX IF EXISTS {address.place}.{KEYS}")
     for statement in chain.from_iterable(discarding(talk, address).values()):
         talk.execute(statement)
@@ -158,7 +170,8 @@ def _discard_samples(talk: Talk, address: Address) -> None:
             talk.execute(statement)
 
     try:
-        locked_exclusively(talk.driver, address, tables, change)
+        lock_exclusively(talk, address, tables, change)
+        talk.execute("COMMIT")
     except psycopg.errors.FeatureNotSupported:
         raise StoreError(
             f"{address}: the server keeps samples of the ledger's texts, and somebody's view of the tables "

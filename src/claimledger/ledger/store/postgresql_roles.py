@@ -16,7 +16,6 @@ import psycopg
 
 from claimledger.errors import NotFound, StoreError
 from claimledger.ledger.store.address import Address
-from claimledger.ledger.store.postgresql_locks import locked_exclusively
 from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import CALLED, HEAD, quoted, tables_made
 from claimledger.ledger.store.postgresql_server import shown
@@ -114,7 +113,10 @@ class Roles:
         return f"{sha256(whole.encode()).hexdigest()[:32]}.{role}"
 
     def grant(self, role: str, user: str) -> None:
-        """Make a user a member of a role, and of no other; make the role where it is missing."""
+        """Make a user a member of a role, and of no other; make the role where it is missing.
+
+        Where that is ``keeper``, it becomes the owner of :meth:`tables_of_others`, which are locked already.
+        """
         if role not in ROLES:
             raise StoreError(f"{role!r} is no role; there are {', '.join(ROLES)}")
         self._see(user)
@@ -222,7 +224,8 @@ class Roles:
         if role == "keeper":
             # The server gives an object only to a role that may create objects in the schema.
             self._run(f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {name}")
-            self._own_tables(self.name(role))
+            for table in self.tables_of_others():
+                self._run(f"ALTER TABLE {table} OWNER TO {name}")
             self._own_functions(self.name(role))
             return
         self._run(f"GRANT USAGE ON SCHEMA {schema} TO {name}")
@@ -241,21 +244,16 @@ class Roles:
         for (function,) in functions:
             self._run(f"ALTER FUNCTION {function} OWNER TO {quoted(name)}")
 
-    def _own_tables(self, name: str) -> None:
-        """Make a role of the server the owner of the ledger's tables."""
+    def tables_of_others(self) -> list[str]:
+        """Return the ledger's tables, by their quoted names, that another than the keepers' role owns."""
         names = [HEAD, *(table.name for table in tables_made())]
-        owned_by_others = self._driver.execute(
+        rows = self._driver.execute(
             "SELECT relname FROM pg_class JOIN pg_roles AS r ON r.oid = relowner "
-            "WHERE relnamespace = to_regnamespace(%s) AND relname = ANY (%s) AND rolname <> %s",
-            (self._schema, names, name),
+            "WHERE relnamespace = to_regnamespace(%s) AND relname = ANY (%s) AND rolname <> %s "
+            "ORDER BY relname <> %s, relname",
+            (self._schema, names, self.name("keeper"), HEAD),
         ).fetchall()
-        tables = [f"{quoted(self._schema)}.{quoted(table)}" for (table,) in owned_by_others]
-
-        def change_owner() -> None:
-            self._run(*(f"ALTER TABLE {table} OWNER TO {quoted(name)}" for table in tables))
-
-        if tables:
-            locked_exclusively(self._driver, self._address, tables, change_owner)
+        return [f"{quoted(self._schema)}.{quoted(table)}" for (table,) in rows]
 
     def _see(self, user: str) -> None:
         if not self._exists(user):
