@@ -293,6 +293,48 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
 
+def test_a_cascade_is_told_and_asked_about_first(call: Call, filled: Path, tmp_path: Path) -> None:
+    words = ("withdraw", "a", "--cascade", "--reason", "r")
+    told = "3 records would be withdrawn: claim a, and 2 links that point to it"
+    screen = Terminal(tmp_path, *words)
+    screen.until(told)
+    screen.until("what-if --without claim:a")
+    screen.until("Withdraw them all? [y/N]")
+    screen.type("")
+    screen.until("nothing was written")
+    assert screen.status() == 1
+    with Ledger.open(filled) as ledger:
+        size = ledger.head().size
+        assert ledger.keys("claim") == ["a", "b", "c", "d"]
+    screen = Terminal(tmp_path, *words)
+    screen.until("Withdraw them all?")
+    screen.type("y")
+    screen.until(f"Withdrew claim a with entry {size + 3}")
+    assert screen.status() == 0
+    # One record alone goes unasked.
+    assert call("withdraw", "b", "--cascade", "--reason", "r").returncode == 0
+
+
+def test_a_large_cascade_needs_a_word_where_nobody_can_be_asked(call: Call, filled: Path) -> None:
+    with Ledger.open(filled, writable=True) as ledger:
+        record(ledger, case([f"more-{number}: one" for number in range(3)]))
+        size = ledger.head().size
+    words = ("withdraw", "one", "--cascade", "--reason", "r")
+    refused = call(*words)
+    assert refused.returncode == 1
+    assert (
+        "11 records would be withdrawn: party one, and 4 claims, 2 links, 4 sources"
+        in refused.stderr
+    )
+    assert "what-if --without party:one" in refused.stderr
+    assert "--yes to withdraw them all; nothing was written" in refused.stderr
+    with Ledger.open(filled) as ledger:
+        assert ledger.head().size == size
+    done = call(*words, "--yes", "--json")
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)["also"]) == 10
+
+
 def test_recording_at_the_prompt_in_a_few_keystrokes(filled: Path, tmp_path: Path) -> None:
     screen = Terminal(tmp_path, "record")
     screen.until("Statement")

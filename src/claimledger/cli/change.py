@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -125,6 +127,7 @@ def _shown(value: Any) -> str:
 @click.argument("key", shell_complete=complete_key)
 @click.option("--replaced-by", metavar="KEY", help="The record all references then resolve to.")
 @click.option("--cascade", is_flag=True, help="Withdraw all that points to it, too.")
+@click.option("--yes", is_flag=True, help="Withdraw however many records go along; ask nothing.")
 @reason_option
 @kind_option
 @by_option
@@ -134,6 +137,7 @@ def withdraw(
     key: str,
     replaced_by: str | None,
     cascade: bool,
+    yes: bool,
     reason: str,
     kind: str | None,
     by: str | None,
@@ -146,10 +150,48 @@ def withdraw(
     with call.writing() as ledger:
         who = recorder(by, ledger)
         held = only(ledger, key, kind)
+        if cascade and not yes:
+            _agree_to_cascade(call, ledger, held)
         done = ledger.withdraw(
             held.kind, held.key, by=who, reason=reason, replaced_by=replaced_by, cascade=cascade
         )
     _told(call, done, who, "Withdrew")
+
+
+_UNASKED = 10
+"""Records that a cascade withdraws where nobody can be asked."""
+
+
+def _agree_to_cascade(call: Call, ledger: Ledger, held: Held) -> None:
+    """Ask on a terminal whether all that points to a record is to be withdrawn with it.
+
+    Raises :class:`Refused` where nobody can be asked and more records than a slip should cost would go.
+    """
+    from claimledger.cli.moves import WITHOUT
+    from claimledger.errors import Refused
+
+    record = (held.kind, held.key)
+    others = ledger.all_that_point([record]) - {record}
+    if not others:
+        return
+    by_kind = Counter(kind for kind, _ in sorted(others))
+    named = ", ".join(
+        count(number, kind, "parties" if kind == "party" else "")
+        for kind, number in by_kind.items()
+    )
+    message = (
+        f"{count(len(others) + 1, 'record')} would be withdrawn: {held.kind} {held.key}, and {named} "
+        "that point to it, near and far."
+    )
+    if held.kind in WITHOUT:
+        message += (
+            f" `claimledger what-if --without {held.kind}:{held.key}` shows what would change."
+        )
+    if not call.json and sys.stdin.isatty() and sys.stdout.isatty():
+        say(message)
+        click.confirm("Withdraw them all?", abort=True)
+    elif len(others) >= _UNASKED:
+        raise Refused(f"{message} Say --yes to withdraw them all; nothing was written")
 
 
 @click.command(cls=Command)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from claimledger.disputes.moved import Difference, Four
     from claimledger.ledger import Ledger
 
+WITHOUT = ("claim", "link", "source", "party")
+"""The kinds of record that ``what-if`` can leave out."""
+
 
 @click.command("what-if", cls=Command)
 @click.option(
@@ -45,10 +48,10 @@ def what_if(call: Call, gone: tuple[str, ...], files: tuple[str, ...]) -> None:
 
 def _meant(ledger: Ledger, key: str, known: int | None) -> list[tuple[str, str]]:
     kind, _, plain = key.rpartition(":")
-    kinds = (kind,) if kind else ("claim", "link", "source", "party")
+    kinds = (kind,) if kind else WITHOUT
     found = []
     for one in kinds:
-        if one not in ("claim", "link", "source", "party"):
+        if one not in WITHOUT:
             raise UsageMistake(f"--without takes a claim, link, source or party, not a {one}")
         resolved = ledger.resolve(one, [plain], known).get(plain, plain)
         if ledger.get_all(one, [resolved], known):
