@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from claimledger.errors import BadInput
 from claimledger.intake.ahead import ahead
 from claimledger.intake.case_files import read_files, read_in_turn
 from claimledger.intake.places import parse_json, parse_yaml
-from claimledger.ledger import Ledger, Taken
+from claimledger.ledger import Given, Ledger, Taken
+from claimledger.records.check import record_from
 from small_cases import case
 
 GOOD = """
@@ -81,7 +83,65 @@ def test_importing_again_or_an_older_version_writes_nothing(ledger: Ledger, tmp_
     ledger.amend("claim", "early", {"note": "later"}, by="T", reason="r")
     size = ledger.head().size
     taken = take(ledger, file)
-    assert (taken.written, taken.unchanged, ledger.head().size) == ([], 4, size)
+    assert (taken.written, taken.unchanged, ledger.head().size) == ([], 3, size)
+    assert taken.older == [("claim", "early")]
+
+
+def test_amending_writes_an_older_version_again(ledger: Ledger, tmp_path: Path) -> None:
+    file = write(tmp_path, "a.yaml", GOOD)
+    take(ledger, file)
+    ledger.amend("claim", "early", {"note": "later", "statement": "wrong"}, by="T", reason="r")
+    taken = take(ledger, file, amend=True, reason="put back")
+    assert (taken.amended, taken.unchanged, taken.older) == (1, 3, [])
+    held = ledger.get("claim", "early").record.as_json()
+    assert (held["statement"], "note" in held) == ("no", False)
+    assert ledger.verify().clean
+
+
+def test_records_without_a_key_are_counted_by_what_became_of_them(ledger: Ledger) -> None:
+    parties = [record_from({"kind": "party", "name": name}) for name in ("one", "two", "three")]
+    again = [Given.of(party) for party in parties]
+    ledger.take(again, by="T")
+    ledger.amend("party", "P2", {"note": "n"}, by="T", reason="r")
+    ledger.withdraw("party", "P3", by="T", reason="r")
+    # What names no record amends none.
+    for options in ({}, {"amend": True, "reason": "r"}):
+        taken = ledger.take(again, by="T", **options)
+        assert (taken.written, taken.unchanged) == ([], 1)
+        assert (taken.older, taken.withdrawn) == ([("party", "P2")], [("party", "P3")])
+    # A record that reads so now counts before one that read so once.
+    ledger.amend("party", "P1", {"name": "two"}, by="T", reason="r")
+    assert ledger.take(again[1:2], by="T").unchanged == 1
+
+
+def test_who_records_an_older_version_by_hand_is_shown_the_difference(ledger: Ledger) -> None:
+    party = record_from({"kind": "party", "key": "mill", "name": "Mill"})
+    ledger.record(party, by="T")
+    ledger.amend("party", "mill", {"note": "n"}, by="T", reason="r")
+    with pytest.raises(BadInput, match="differs from the ledger: note"):
+        ledger.record(party, by="T")
+
+
+def test_an_import_says_what_it_left_out(
+    call: Callable[..., subprocess.CompletedProcess[str]], ledger: Ledger, tmp_path: Path
+) -> None:
+    records = case([f"c{number}: one" for number in range(7)])
+    file = write(tmp_path, "a.jsonl", "\n".join(json.dumps(one) for one in records))
+    take(ledger, file)
+    ledger.amend("party", "one", {"note": "n"}, by="T", reason="r")
+    for number in range(6):
+        ledger.withdraw("claim", f"c{number}", by="T", reason="r")
+    told = call("import", "a.jsonl")
+    assert (told.returncode, told.stderr) == (0, "")
+    lines = " ".join(told.stdout.split())
+    assert "Recorded 0 records, 9 held already" in lines
+    assert (
+        "6 are withdrawn, and stay so: claim c0, claim c1, claim c2, claim c3, claim c4 and 1 more."
+        in lines
+    )
+    assert "1 is older than in the ledger, and left out: party one." in lines
+    answered = json.loads(call("import", "a.jsonl", "--json").stdout)
+    assert (answered["unchanged"], answered["withdrawn"], answered["older"]) == (9, 6, 1)
 
 
 def test_a_changed_record_is_refused_with_its_difference_or_amended(

@@ -147,7 +147,12 @@ class LedgerMachine(RuleBasedStateMachine):
         """What the ledger has held, in any version or withdrawn, writes nothing."""
         given = data.draw(st.sampled_from(self.ever))
         taken = self.ledger.take([Given.of(record_from(given))], by="M")
-        assert (len(taken.written), taken.unchanged) == (0, 1)
+        what = (given["kind"], given["key"])
+        counted = (len(taken.written), taken.unchanged, taken.older, taken.withdrawn)
+        if what not in self.now:
+            assert counted == (0, 0, [], [what])
+        else:
+            assert counted in ((0, 1, [], []), (0, 0, [what], []))
 
     @rule()
     def reopen(self) -> None:

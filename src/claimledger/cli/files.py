@@ -53,7 +53,8 @@ def import_(
     new = len(taken.written) - taken.amended
     if call.json:
         answer({"checked": check, "recorded": new, "amended": taken.amended,
-                "unchanged": taken.unchanged, "recorded_by": who})  # fmt: skip
+                "unchanged": taken.unchanged, "withdrawn": len(taken.withdrawn), "older": len(taken.older),
+                "recorded_by": who})  # fmt: skip
         return
     parts = [count(new, "record")]
     if taken.amended:
@@ -65,6 +66,24 @@ def import_(
         + ", ".join(parts)
         + f", as {who}."
     )
+    if taken.withdrawn:
+        say(f"{_some(taken.withdrawn)} withdrawn, and stay so: {_named(taken.withdrawn)}.", hang=2)
+    if taken.older:
+        say(
+            f"{_some(taken.older)} older than in the ledger, and left out: {_named(taken.older)}. "
+            "`--amend --reason TEXT` writes the file's version.",
+            hang=2,
+        )
+
+
+def _some(records: list[tuple[str, str]]) -> str:
+    return "1 is" if len(records) == 1 else f"{len(records):,} are"
+
+
+def _named(records: list[tuple[str, str]]) -> str:
+    """Return the first of some records by kind and key, and how many more there are."""
+    named = ", ".join(f"{kind} {key}" for kind, key in records[:5])
+    return named + (f" and {len(records) - 5:,} more" if len(records) > 5 else "")
 
 
 class _Files:

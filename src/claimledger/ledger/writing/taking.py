@@ -1,9 +1,9 @@
 """Taking records in: one at a prompt or a million from files, all or nothing.
 
 Records come one after another and may point forward. Each is compared with what the ledger has held
-under its key (or, without one, with the same content): what it has held already, also in an earlier
-version or withdrawn, writes nothing; what differs from a live record is refused with the difference,
-unless amending was asked for.
+under its key (or, without one, with the same content). What it holds, or has withdrawn, writes nothing.
+What differs from a live record is refused with the difference, unless amending was asked for; but an
+earlier version of a live record is only counted, since a file that is imported again is often older.
 """
 
 from __future__ import annotations
@@ -73,6 +73,13 @@ class Taken:
 
     amended: int = 0
     unchanged: int = 0
+    """Records that the ledger holds just as they came in."""
+
+    withdrawn: list[tuple[str, str]] = field(default_factory=list)
+    """Kind and key of each record that was withdrawn, and is not recorded again."""
+
+    older: list[tuple[str, str]] = field(default_factory=list)
+    """Kind and key of each record that the ledger holds in a newer version, and that was left out."""
 
 
 _VERSIONS = select(
@@ -83,11 +90,20 @@ _VERSIONS = select(
     HISTORY.c.until,
     ENTRY.c.payload,
 ).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
-_CONTENTS = select(HISTORY.c.content)
+_CONTENTS = select(HISTORY.c.content, HISTORY.c.kind, HISTORY.c.key, HISTORY.c.until)
 
 
 class _Undone(Exception):
     """Leaves a transaction that was only a check."""
+
+
+class _Namesake(NamedTuple):
+    """The record whose content, now or in an earlier version, is that of one without a key."""
+
+    kind: str
+    key: str
+    is_current: bool
+    is_live: bool
 
 
 @dataclass(slots=True)
@@ -227,13 +243,17 @@ class _Taking:
         given: Given,
         record: dict[str, Any],
         held: dict[tuple[str, str], list[_Version]],
-        contents: set[bytes],
+        contents: dict[bytes, _Namesake],
     ) -> None:
         kind, key = given.kind, given.key
         if key is None:
             content = content_digest(kind, record)
-            if content in contents or content in self._contents:
+            if content in self._contents:
                 self.taken.unchanged += 1
+                return
+            if namesake := contents.get(content):
+                # It names no record, so that it amends none.
+                self._count(namesake.kind, namesake.key, namesake.is_current, namesake.is_live)
                 return
             self._contents.add(content)
             key = self._appender.next_key(kind, KINDS[kind].letter)
@@ -306,11 +326,13 @@ class _Taking:
             self._problem(given, key, "was redacted and is not taken again", "leave it out")
             return
         known = any(equal(version.record, record) for version in versions)
+        current = live is not None and equal(live.record, record)
         if not known and live is not None and live.record is not None and self._any_replaced:
             record = self._with_keys_kept(given.kind, live.record, record)
-            known = equal(live.record, record)
-        if known and (live is not None or not self._by_hand):
-            self.taken.unchanged += 1
+            current = equal(live.record, record)
+        old = known and not self._by_hand and not (self._amend and live is not None)
+        if current or old:
+            self._count(given.kind, key, current, live is not None)
             return
         if live is None:
             self._problem(
@@ -329,6 +351,15 @@ class _Taking:
                 name,
                 shown(new),
             )
+
+    def _count(self, kind: str, key: str, is_current: bool, is_live: bool) -> None:
+        """Count a record that is not written, by what the ledger has of it."""
+        if is_current:
+            self.taken.unchanged += 1
+        elif is_live:
+            self.taken.older.append((kind, key))
+        else:
+            self.taken.withdrawn.append((kind, key))
 
     @cached_property
     def _any_replaced(self) -> bool:
@@ -391,13 +422,30 @@ class _Taking:
             found[kind, key].append(_Version(entry, action, live, record))
         return found
 
-    def _held_contents(self, given: list[Given]) -> set[bytes]:
+    def _held_contents(self, given: list[Given]) -> dict[bytes, _Namesake]:
+        """Return which records the ledger has had with the contents of those that come in without a key."""
         if self._was_empty:
-            return set()
+            return {}
         wanted = {content_digest(one.kind, one.fields) for one in given if one.key is None}
-        return {
-            row[0] for row in self._store.tuples_by(_CONTENTS, HISTORY.c.content, sorted(wanted))
+        rows = self._store.tuples_by(_CONTENTS, HISTORY.c.content, sorted(wanted))
+        ended: dict[str, list[str]] = defaultdict(list)
+        for _, kind, key, until in rows:
+            if until is not None:
+                ended[kind].append(key)
+        live = {
+            (kind, key)
+            for kind, keys in ended.items()
+            for key in reading.held(self._store, kind, keys)
         }
+        found: dict[bytes, _Namesake] = {}
+        # Current versions first, then earlier ones of live records, then what was withdrawn.
+        for content, kind, key, until in sorted(
+            rows, key=lambda row: (row[3] is not None, (row[1], row[2]) not in live)
+        ):
+            is_current = until is None
+            is_live = is_current or (kind, key) in live
+            found.setdefault(content, _Namesake(kind, key, is_current, is_live))
+        return found
 
     def finish(self) -> None:
         """Check what needed everything to be there; raise :class:`BadInput` if anything is wrong."""
