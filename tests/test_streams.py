@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -86,8 +87,39 @@ def test_an_answer_that_cannot_be_written_is_told(words: str, shell: Shell) -> N
     )
     assert quiet(done)
     left = shell(f"claimledger {words} | true")
-    assert left.returncode in (0, 1)  # as far as the pipe took it
-    assert left.stderr == ""
+    assert (left.returncode, left.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", ["export", "export --log", "list", "standings --json", "report"])
+def test_a_reader_that_leaves_early_changes_no_status(
+    words: str, shell: Shell, tmp_path: Path
+) -> None:
+    with Ledger.open(tmp_path / "ledger.db", writable=True) as ledger:
+        record(ledger, case([f"c{number}: one" for number in range(400)]))
+    done = shell(f"claimledger {words} | head -1; echo ${{PIPESTATUS[0]}} >&2")
+    assert done.stderr == "0\n"
+
+
+def test_a_verdict_keeps_its_status_where_its_reader_leaves(shell: Shell, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db", writable=True) as ledger:
+        record(ledger, case([f"c{number}: one" for number in range(400)]))
+    assert shell("claimledger verify | grep -q Clean").returncode == 0
+    with sqlite3.connect(tmp_path / "ledger.db") as driver:
+        driver.execute("UPDATE claim SET statement = 'forged'")
+    for words in ("verify", "verify --json"):
+        done = shell(f"claimledger {words} | head -1 | grep -q .; echo ${{PIPESTATUS[0]}} >&2")
+        assert done.stderr == "1\n"
+
+
+def test_a_write_tells_its_own_status_where_its_reader_leaves(shell: Shell, tmp_path: Path) -> None:
+    before, _ = stands(tmp_path)
+    # The other side of the pipe is closed before anything is written into it.
+    left = "{ sleep 1; claimledger %s; echo $? >&2; } | true"
+    assert shell(left % 'party add "New"').stderr == "0\n"
+    assert stands(tmp_path)[0] == before + 1
+    refused = shell(left % "amend a --set nothing=n --reason r").stderr
+    assert "has no field" in refused
+    assert refused.endswith("\n1\n")
 
 
 @pytest.mark.parametrize("words", WRITES)

@@ -81,6 +81,9 @@ class Call:
         self.done = False
         """Whether something was recorded, or a ledger or file made: it stays, whatever happens next."""
 
+        self.status = 0
+        """The exit status if the reader of the answer leaves now."""
+
         self._ledger: str | None = None
         self.known: int | None = None
         """The entry that ``--known-at`` means, once a ledger is open."""
@@ -118,9 +121,11 @@ class Call:
         if self.as_of or self.known_at:
             raise UsageMistake("--as-of and --known-at are for questions; a write is made now")
         trusted = self.clock_is_right
+        self.status = 1
         with Ledger.open(self.path, writable=True, clock_is_right=trusted) as ledger:
             try:
                 yield ledger
+                self.status = 0
             finally:
                 self.done |= ledger.written
 

@@ -219,6 +219,7 @@ def redact(ctx: click.Context, key: str, reason: str, kind: str | None, by: str 
         if kind is None and len(kinds) > 1:
             raise UsageMistake(f"{key} is the key of several records: say --kind")
         done = ledger.redact(kind or kinds.pop(), key, by=who, reason=reason)
+    call.status = 1 if done.unscrubbed else 0
     if call.json:
         emptied = list(done.emptied)
         answer({"kind": done.kind, "key": done.key, "entry": done.entry, "emptied": emptied,
@@ -226,7 +227,7 @@ def redact(ctx: click.Context, key: str, reason: str, kind: str | None, by: str 
                 "why_not": done.unscrubbed or None, "recorded_by": who})  # fmt: skip
     else:
         _say_redacted(done, who)
-    ctx.exit(1 if done.unscrubbed else 0)
+    ctx.exit(call.status)
 
 
 def _held_by(done: Change) -> list[list[dict[str, str]]]:

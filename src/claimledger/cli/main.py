@@ -141,18 +141,23 @@ def main() -> None:
     """Run the command line; end with its status.
 
     0: done. 1: refused or found wrong, nothing was written. 2: wrong usage. 3: done, and it stays; only the
-    rest of the answer was lost, to a full disk, a reader that went away, or Ctrl-C.
+    rest of the answer was lost, to a full disk or Ctrl-C. A reader that leaves early (``| head``) has seen
+    what it wanted: the status is what it would have been.
     """
     # A command is short and makes next to no rings; looking for them costs a third of a large answer.
     gc.disable()
     call = Call()
+    status: int | None = None
     try:
         status = _run(call)
         sys.stdout.flush()
     except AnswerLostError as error:
         _discard(1)
-        status = NOT_TOLD if call.done else 1
-        if error.errno != errno.EPIPE:  # who read the pipe has gone, and need not be told so
+        if error.errno == errno.EPIPE:
+            unfinished = NOT_TOLD if call.done else 1
+            status = (unfinished if call.status else 0) if status is None else status
+        else:
+            status = NOT_TOLD if call.done else 1
             stays = "what was asked for is done, and stays" if call.done else "nothing was changed"
             _print_error(f"claimledger: the answer cannot be written ({error.strerror}); {stays}")
     try:

@@ -37,9 +37,11 @@ def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -
             raise UsageMistake(
                 "--deep reads what is damaged; --at and --root are for a whole ledger"
             )
-        ctx.exit(_deep(call))
+        _deep(call)
+        ctx.exit(call.status)
     with call.reading() as ledger:
         verdict = ledger.verify(Progress("entries"), earlier)
+    call.status = 0 if verdict.clean else 1
     if call.json:
         answer(_as_json(verdict))
     elif verdict.clean:
@@ -52,7 +54,7 @@ def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -
         say(f"{count(len(verdict.faults), 'fault')}{within}.")
         only_another_log = verdict.continues is False and len(verdict.faults) == 1
         say(_CHECK_TYPING if only_another_log and verdict.size else _REPAIR)
-    ctx.exit(0 if verdict.clean else 1)
+    ctx.exit(call.status)
 
 
 _CHECK_TYPING = (
@@ -145,12 +147,12 @@ def _say_redactions(verdict: Verdict) -> None:
         )
 
 
-def _deep(call: Call) -> int:
+def _deep(call: Call) -> None:
     from claimledger.ledger import survey
 
     found = survey(call.path, Progress("entries"))
+    call.status = 1 if found.lost else 0
     _tell(call, found, "")
-    return 1 if found.lost else 0
 
 
 def _tell(call: Call, found: Survey, rest: str) -> None:
