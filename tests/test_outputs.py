@@ -316,6 +316,53 @@ def test_a_backup_that_somebody_works_with_is_not_replaced(filled: Where, tmp_pa
             assert "mine" in held.keys("party")
 
 
+@ONLY_FILES
+@pytest.mark.parametrize("name", ["-wal", "-journal", "-shm"])
+def test_a_name_that_is_only_an_ending_is_a_name(
+    name: str, filled: Where, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    done = call("--ledger", filled, "report", "--format", "json", "-o", f"./{name}")
+    assert (done.returncode, (tmp_path / name).exists()) == (0, True), done.stderr
+    (tmp_path / name).unlink()
+    made = call("--ledger", f"./{name}", "init")
+    assert (made.returncode, made.stderr) == (0, "")
+
+
+@ONLY_FILES
+def test_the_ledger_is_named_as_what_is_not_written_over(
+    filled: Where, call: Callable[..., Any]
+) -> None:
+    for what in WRITERS:
+        done = call("--ledger", filled, *words_for(what, filled))
+        assert (done.returncode, "is the ledger itself; name another file" in done.stderr) == (
+            1,
+            True,
+        ), what
+
+
+@ONLY_FILES
+def test_an_empty_file_is_told_as_one(
+    filled: Where, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    (tmp_path / "empty.db").touch()
+    for words in (["--ledger", "empty.db", "list"], ["--ledger", filled, "backup", "empty.db"]):
+        done = call(*words)
+        assert (done.returncode, "is an empty file, not a ledger" in done.stderr) == (1, True), (
+            done.stderr
+        )
+
+
+@ONLY_FILES
+def test_entries_alone_ask_for_the_whole_backup_where_no_ledger_is(
+    filled: Where, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    assert call("--ledger", filled, "backup", "--since", "2", "hour.jsonl").returncode == 0
+    done = call("--ledger", "none.db", "restore", "hour.jsonl")
+    assert done.returncode == 1
+    assert "none.db does not exist, and hour.jsonl holds only the entries after" in done.stderr
+    assert "init" not in done.stderr
+
+
 def test_salvage_does_not_write_the_rest_over_the_ledger(
     filled: Where, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
@@ -325,7 +372,7 @@ def test_salvage_does_not_write_the_rest_over_the_ledger(
     before = kept.read_bytes()
     done = call("--ledger", kept, "salvage", tmp_path / "new.db", "--rest", kept)
     assert done.returncode == 1
-    assert "is read for it" in done.stderr
+    assert "is the ledger itself" in done.stderr
     assert kept.read_bytes() == before
     assert not (tmp_path / "new.db").exists()
 

@@ -30,6 +30,8 @@ def move(call: Call, source: str, target: str) -> None:
     """
     from claimledger.ledger import Ledger, shown
 
+    if _is_missing(source):
+        raise Refused(f"{Path(source).absolute()} does not exist; FROM is the ledger to move")
     with Ledger.open(source) as ledger, ledger.reading():
         head = ledger.move(target, Progress("entries"))
     call.done = True
@@ -40,6 +42,11 @@ def move(call: Call, source: str, target: str) -> None:
     else:
         say(f"Moved {count(head.size, 'entry', 'entries')} to {shown(target)}.")
         say(f"root {head.root.hex()}")
+
+
+def _is_missing(where: str) -> bool:
+    """Whether this names a file that is not there."""
+    return "://" not in where and not Path(where).exists()
 
 
 @click.command(cls=Command)
@@ -146,6 +153,11 @@ def restore(call: Call, files: tuple[str, ...]) -> None:
     else:
         with _strands(parts):
             pass  # a file that is no backup is reported before the ledger is opened
+        if _is_missing(call.path):
+            raise Refused(
+                f"{Path(call.path).absolute()} does not exist, and {files[0]} holds only the entries after a "
+                "whole backup: name that backup first"
+            )
         with call.writing() as ledger:
 
             def add() -> tuple[int, Head]:

@@ -27,20 +27,20 @@ WAIT_SECONDS = 60.0
 
 @contextmanager
 def writing_whole(
-    path: str, *inputs: str, rights: int | None = None, over_backup: bool = False
+    path: str, *ledgers: str, rights: int | None = None, over_backup: bool = False
 ) -> Iterator[BinaryIO]:
     """Write to a file beside the target, which takes its place only when all is written.
 
     A device or a named pipe is written into once all is there, and so is a stream that this program was
     given, such as ``/dev/stdout``: to replace the file behind it would lose what else goes there.
-    ``inputs`` are files that are read for it, and never written over; ``rights`` are permission bits that
-    the file may have at most. Raises :class:`Refused` where the target is one of the inputs, a ledger or
+    ``ledgers`` are the ledgers that it is made from; ``rights`` are permission bits that
+    the file may have at most. Raises :class:`Refused` where the target is one of them, a ledger or
     another database, or what SQLite keeps beside one, or a backup of entries without ``over_backup``.
     """
     target = Path(os.path.realpath(path))  # a link goes on pointing to what it points to
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", path)
-    refuse_to_replace(path, *inputs, over_backup=over_backup)
+    refuse_to_replace(path, *ledgers, over_backup=over_backup)
     if _own_stream(path) is not None or (target.exists() and not target.is_file()):
         with _writing_into(path) as stream:
             yield stream
@@ -58,7 +58,7 @@ def writing_whole(
         mode = target.stat().st_mode if target.exists() else 0o666 & ~_umask()
         Path(name).chmod(mode & 0o7777 & (0o7777 if rights is None else rights))
         # Once more: it was not there when the writing began.
-        refuse_to_replace(path, *inputs, over_backup=over_backup)
+        refuse_to_replace(path, *ledgers, over_backup=over_backup)
         Path(name).replace(target)
     except OSError as error:
         Path(name).unlink(missing_ok=True)
@@ -68,14 +68,12 @@ def writing_whole(
         raise
 
 
-def refuse_to_replace(path: str, *inputs: str, over_backup: bool = False) -> None:
-    """Raise :class:`Refused` for what may not be written over: an input, a ledger, a database, a backup."""
-    for given in inputs:
+def refuse_to_replace(path: str, *ledgers: str, over_backup: bool = False) -> None:
+    """Raise :class:`Refused` for what may not be written over: a ledger, a database, a backup."""
+    for ledger in ledgers:
         with suppress(OSError):  # one of the two is not there
-            if os.path.samefile(path, given):
-                raise Refused(
-                    f"{path} is {given}, which is read for it; name another file to write"
-                )
+            if os.path.samefile(path, ledger):
+                raise Refused(f"{path} is the ledger itself; name another file to write")
     target = Path(os.path.realpath(path))
     with suppress(OSError):
         if database_beside(target) or (target.is_file() and is_database(target)):

@@ -56,6 +56,11 @@ _BATCH = 512
 _GENTLE = (0.0001, 0.0003)  # seconds: SQLite's own waiting grows and starves writers
 
 
+def _require_no_folder(path: Path) -> None:
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder; a ledger is one file")
+
+
 class SqliteStore(Store):
     """A ledger in one file, or in a copy of it."""
 
@@ -89,6 +94,7 @@ class SqliteStore(Store):
     @classmethod
     def new(cls, path: Path, rights: int = 0o666) -> SqliteStore:
         """Make a new file, which must not exist; it is a ledger once its transaction ends."""
+        _require_no_folder(path)
         require_unambiguous_name(path, meant(path))
         try:
             # What SQLite keeps beside it has the rights of the file.
@@ -111,6 +117,7 @@ class SqliteStore(Store):
     @contextmanager
     def arriving(cls, path: Path, rights: int = 0o666) -> Iterator[SqliteStore]:
         """Make a ledger to be filled, which has its name only when it is whole."""
+        _require_no_folder(path)
         if path.exists():
             raise StoreError(f"{path} exists; a new ledger needs a new file")
         require_unambiguous_name(path, meant(path))
@@ -131,11 +138,13 @@ class SqliteStore(Store):
     def open(cls, path: Path, *, writable: bool = False) -> SqliteStore:
         """Open a ledger; raise :class:`StoreError` where the file is none that can be used so."""
         if not path.exists():
-            raise StoreError(f"{path} does not exist; `claimledger init` makes a new ledger")
+            raise StoreError(
+                f"{path.absolute()} does not exist. Is the ledger elsewhere? --ledger or CLAIMLEDGER_DB "
+                "names it; `claimledger init` makes a new one"
+            )
         if not path.is_file() and not path.is_dir():
             raise StoreError(f"{path} is a device or a pipe; a ledger is one file")
-        if path.is_dir():
-            raise StoreError(f"{path} is a folder; a ledger is one file")
+        _require_no_folder(path)
         driver, there = (connect(path, "rw"), path) if writable else to_read(path)
         try:
             # A lower number over the tables of today is a fault, which `verify` names.

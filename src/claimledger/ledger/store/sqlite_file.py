@@ -101,6 +101,10 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
         if "not a database" in str(error):
             raise StoreError(f"{path} is not a ledger (no SQLite file)") from None
         raise StoreError(f"{path} cannot be opened: {error}") from None
+    if application == 0 and path.stat().st_size == 0:
+        raise StoreError(
+            f"{path} is an empty file, not a ledger; remove it first, or name another file"
+        )
     if application != APPLICATION_ID:
         raise StoreError(f"{path} is not a ledger: a database of another program, left untouched")
     if layout > LAYOUT:

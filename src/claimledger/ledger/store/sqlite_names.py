@@ -32,8 +32,11 @@ def is_database(file: Path) -> bool:
 def database_beside(file: Path) -> Path | None:
     """Return the existing database for which SQLite would use a file of this name, if there is one."""
     for end in BESIDE:
-        database = file.with_name(file.name.removesuffix(end))
-        if database != file and database.is_file() and is_database(database):
+        name = file.name.removesuffix(end)
+        if name in ("", file.name):  # of no database, or of another kind of file
+            continue
+        database = file.with_name(name)
+        if database.is_file() and is_database(database):
             return database
     return None
 
