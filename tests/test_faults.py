@@ -100,6 +100,32 @@ def test_a_full_disk_writes_nothing_and_says_so(path: Path) -> None:
         assert ledger.verify().faults == ()
 
 
+def test_a_full_disk_under_a_backup_is_told_by_the_backup_s_name(
+    path: Path, tmp_path: Path
+) -> None:
+    """A limit on the size of files stands in for the disk."""
+    Ledger.create(path).close()
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f 16; exec {sys.executable} -m claimledger --ledger {path} backup kept.db"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "kept.db: reading or writing failed" in done.stderr
+    assert path.name not in done.stderr.replace("kept.db", "")
+    assert sorted(file.name for file in tmp_path.glob("*kept*")) == []
+
+
+def test_a_file_that_was_cut_off_names_the_next_step(path: Path) -> None:
+    with Ledger.create(path) as ledger:
+        record(ledger, case(["a: one"]))
+    os.truncate(path, path.stat().st_size // 2)
+    for writable in (False, True):
+        with pytest.raises(
+            StoreError, match=r"malformed; if it is damaged, .*backup.*verify --deep"
+        ):
+            Ledger.open(path, writable=writable)
+
+
 @pytest.mark.skipif(
     os.geteuid() != 0 or not Path("/bin/mount").exists(), reason="needs to mount a tmpfs"
 )

@@ -363,6 +363,16 @@ def test_entries_alone_ask_for_the_whole_backup_where_no_ledger_is(
     assert "init" not in done.stderr
 
 
+def test_a_backup_into_a_device_is_not_told_as_kept(
+    filled: Where, call: Callable[..., Any]
+) -> None:
+    for words in (["backup"], ["backup", "--since", "2"]):
+        done = call("--ledger", filled, *words, "/dev/null")
+        assert done.returncode == 0
+        assert "holds" not in done.stdout
+        assert "to /dev/null, which is no file" in " ".join(done.stdout.split())
+
+
 def test_salvage_does_not_write_the_rest_over_the_ledger(
     filled: Where, tmp_path: Path, call: Callable[..., Any]
 ) -> None:

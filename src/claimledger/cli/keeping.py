@@ -78,11 +78,12 @@ def backup(call: Call, path: str, since: str | None) -> None:
         answer({"to": path, "size": head.size, "root": head.root.hex(), "entries": written})
         return
     said = count(written, "entry", "entries")
-    say(
-        f"{path} holds {said}, proved."
-        if since is None
-        else f"{path} holds {said}, up to {head.size}."
-    )
+    if since is not None:
+        said += f", up to {head.size}"
+    if not Path(path).is_file():  # a device or a pipe need not hold anything
+        say(f"Wrote {said}, to {path}, which is no file: nothing shows that it is kept there.")
+    else:
+        say(f"{path} holds {said}, proved." if since is None else f"{path} holds {said}.")
     say(f"root {head.root.hex()}")
 
 

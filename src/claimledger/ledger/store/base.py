@@ -66,6 +66,9 @@ class Store(ABC):
 
     connection: Connection
     writable: bool
+    name = "the ledger"
+    """What messages call it."""
+
     outdated = False
     """Whether the views are those of an older program, and must be made anew before they are used."""
 

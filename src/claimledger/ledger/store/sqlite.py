@@ -74,6 +74,8 @@ class SqliteStore(Store):
         self.meant = meant(path)
         """The name it is told by: that which it is to have, while it is being made."""
 
+        self.name = str(self.meant)
+
         self.writable = writable
         self._engine = create_engine(
             "sqlite://",
@@ -393,6 +395,11 @@ class SqliteStore(Store):
         copy = sqlite3.connect(path)
         try:
             self.driver.backup(copy)
+        except sqlite3.OperationalError as error:
+            if (error.sqlite_errorcode & 0xFF) not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise
+            with sqlite_errors(meant(path)):  # it is the copy's disk that failed
+                raise
         finally:
             copy.close()
         return True

@@ -40,6 +40,10 @@ MENDING = (
     "kept, the rest undone"
 )
 
+NEXT_STEP = (
+    "if it is damaged, take it from a backup, or see what can be saved: `verify --deep`, `salvage`"
+)
+
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open a file in a mode of SQLite's: ``ro`` or ``rw``."""
@@ -100,7 +104,7 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
             ) from None
         if "not a database" in str(error):
             raise StoreError(f"{path} is not a ledger (no SQLite file)") from None
-        raise StoreError(f"{path} cannot be opened: {error}") from None
+        raise StoreError(f"{path} cannot be opened: {error}; {NEXT_STEP}") from None
     if application == 0 and path.stat().st_size == 0:
         raise StoreError(
             f"{path} is an empty file, not a ledger; remove it first, or name another file"

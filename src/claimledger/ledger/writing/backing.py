@@ -46,7 +46,7 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
                 with arriving(beside, rights) as target:
                     moving.move(store, target)
         with open_whole(beside) as copy:
-            stand = prove(copy, progress, str(given))
+            stand = _prove(copy, progress, store.name, given)
         if known:
             _see_free(path, given)
             replace(beside, path)
@@ -78,13 +78,17 @@ def open_whole(path: Path) -> Store:
     return open_store(path)
 
 
-def prove(store: Store, progress: Progress, name: str) -> Head:
-    """Verify a ledger; raise :class:`StoreError` with what is wrong first."""
-    with store.reading():
-        verdict = verify(store, progress)
+def _prove(copy: Store, progress: Progress, ledger: str, target: Path) -> Head:
+    """Verify a copy of a ledger; raise :class:`StoreError` with what is wrong first."""
+    with copy.reading():
+        verdict = verify(copy, progress)
     if not verdict.clean:
         more = f" (and {len(verdict.faults) - 1} more)" if len(verdict.faults) > 1 else ""
-        raise StoreError(f"{name}: {verdict.faults[0]}{more}; nothing was kept of it")
+        raise StoreError(
+            f"{ledger} is damaged, and no backup was written to {target}: {verdict.faults[0]}{more}. Where "
+            "only views are wrong, `claimledger rebuild` makes them anew; where the log is, take the ledger "
+            "from an earlier backup, or see what can be saved: `verify --deep`, `salvage`"
+        )
     return Head(verdict.size, verdict.root)
 
 
