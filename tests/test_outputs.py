@@ -228,12 +228,12 @@ def test_an_output_goes_through_a_link_and_keeps_it(
     what: str, filled: Where, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     real, link = tmp_path / "real.out", tmp_path / "link.out"
-    real.write_text("old")
+    real.write_text("" if what == "backup --since" else "old")
     link.symlink_to(real)
     done = call("--ledger", filled, *words_for(what, link))
     assert done.returncode == 0, done.stderr
     assert link.is_symlink()
-    assert real.read_bytes() != b"old"
+    assert real.read_bytes() not in (b"", b"old")
 
 
 @ONLY_FILES  # as above
@@ -314,6 +314,22 @@ def test_a_backup_that_somebody_works_with_is_not_replaced(filled: Where, tmp_pa
                 ledger.backup(kept)
         with Ledger.open(kept) as held:
             assert "mine" in held.keys("party")
+
+
+@ONLY_FILES
+def test_a_backup_of_entries_is_not_written_over_another_file(
+    filled: Where, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    notes, empty = tmp_path / "notes.txt", tmp_path / "empty"
+    notes.write_text("my notes\n", "utf-8")
+    empty.touch()
+    words = ("--ledger", filled, "backup", "--since", "2")
+    done = call(*words, notes)
+    assert (done.returncode, "is no backup of a ledger's entries" in done.stderr) == (1, True)
+    assert notes.read_text("utf-8") == "my notes\n"
+    assert call(*words, empty).returncode == 0
+    # What goes into a stream joins what is there.
+    assert call(*words, "/dev/stdout").returncode == 0
 
 
 @ONLY_FILES

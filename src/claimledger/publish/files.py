@@ -35,7 +35,8 @@ def writing_whole(
     given, such as ``/dev/stdout``: to replace the file behind it would lose what else goes there.
     ``ledgers`` are the ledgers that it is made from; ``rights`` are permission bits that
     the file may have at most. Raises :class:`Refused` where the target is one of them, a ledger or
-    another database, or what SQLite keeps beside one, or a backup of entries without ``over_backup``.
+    another database, or what SQLite keeps beside one, or a backup of entries; with ``over_backup`` where it
+    is any file but that.
     """
     target = Path(os.path.realpath(path))  # a link goes on pointing to what it points to
     if target.is_dir():
@@ -69,7 +70,10 @@ def writing_whole(
 
 
 def refuse_to_replace(path: str, *ledgers: str, over_backup: bool = False) -> None:
-    """Raise :class:`Refused` for what may not be written over: a ledger, a database, a backup."""
+    """Raise :class:`Refused` for what may not be written over: a ledger, a database, a backup.
+
+    With ``over_backup`` a backup of entries may be, and no other file that holds anything.
+    """
     for ledger in ledgers:
         with suppress(OSError):  # one of the two is not there
             if os.path.samefile(path, ledger):
@@ -81,9 +85,16 @@ def refuse_to_replace(path: str, *ledgers: str, over_backup: bool = False) -> No
                 f"{path} is a ledger or another database, and is not written over; name another file "
                 "to write"
             )
-        if not over_backup and is_backup_of_entries(target):
+        is_backup = is_backup_of_entries(target)
+        if is_backup and not over_backup:
             raise Refused(
                 f"{path} is a backup of a ledger's entries, and is not written over; name another file to "
+                "write"
+            )
+        is_other_file = target.is_file() and target.stat().st_size > 0 and not is_backup
+        if over_backup and is_other_file and _own_stream(path) is None:
+            raise Refused(
+                f"{path} is no backup of a ledger's entries, and is not written over; name another file to "
                 "write"
             )
 
