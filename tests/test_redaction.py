@@ -142,6 +142,43 @@ def test_the_reason_does_not_keep_what_is_destroyed(ledger: Ledger) -> None:
     assert ledger.redact("claim", "a", by="T", reason="their right").elsewhere == ()
 
 
+@pytest.mark.parametrize("text", ["Jane Q. Private", "JANE Q PRIVATE", "jáne q: private’s"])
+def test_case_marks_and_punctuation_hide_nothing(text: str, ledger: Ledger) -> None:
+    """Neither in the reason nor in what other records hold, in a field that no search reads either."""
+    record(
+        ledger,
+        case(
+            ["a: one", "b: two"],
+            extra={
+                "a": {"statement": "Jane Q. Private"},
+                "b": {"citations": [{"source": "b-page", "locator": f"by {text}, p. 2"}]},
+            },
+        ),
+    )
+    ledger.withdraw("claim", "a", by="T", reason="r")
+    with pytest.raises(Refused, match="repeats what is to be destroyed"):
+        ledger.redact("claim", "a", by="T", reason=f"so asked ({text})")
+    change = ledger.redact("claim", "a", by="T", reason="her right")
+    assert (change.elsewhere, change.holders) == (("Jane Q. Private",), ((("claim", "b"),),))
+
+
+def test_a_reason_with_a_longer_word_repeats_nothing(ledger: Ledger) -> None:
+    record(ledger, case(["a: one"], extra={"a": {"statement": "Jane Q. Private"}}))
+    ledger.withdraw("claim", "a", by="T", reason="r")
+    assert ledger.redact("claim", "a", by="T", reason="for jane q privateer").emptied
+
+
+def test_what_is_still_there_comes_with_the_next_step(
+    ledger: Ledger, path: Where, call: Callable[..., Any]
+) -> None:
+    record(ledger, case(["a: one", "b: two"], extra={key: {"note": "5 Hill Road"} for key in "ab"}))
+    ledger.withdraw("claim", "a", by="T", reason="r")
+    ledger.close()
+    told = call("--ledger", path, "redact", "a", "--reason", "r").stdout
+    assert "still there, in claim b: 5 Hill Road" in told
+    assert "withdraw and redact them" in " ".join(told.split())
+
+
 def test_a_redacted_replacement_still_resolves(ledger: Ledger) -> None:
     record(ledger, case(["a: one obs", "b: two", "c: three"], ["c repeats a"]))
     ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="b")

@@ -254,6 +254,11 @@ def _say_redacted(done: Change, who: str) -> None:
     for text, holders in zip(done.elsewhere, done.holders, strict=True):
         where = ", ".join(f"{kind} {key}" for kind, key in holders) or "the ledger's files"
         say(f"still there, in {where}: {cut(text, 60)}", indent=2, hang=2)
+    if any(done.holders):
+        say(
+            "`claimledger history KEY` shows what these records hold. To destroy it there too, withdraw and "
+            "redact them, and record them anew without it."
+        )
     say("Backups and copies of this ledger still hold them; redact there too.")
 
 

@@ -21,6 +21,7 @@ from claimledger.ledger.questions import Questions
 from claimledger.ledger.reading import clocks
 from claimledger.ledger.reading.clocks import DatedAhead
 from claimledger.ledger.reading.history import holders_of
+from claimledger.ledger.repetition import SHORTEST
 from claimledger.ledger.store.address import Where
 from claimledger.ledger.store.base import Found, Overtaken, Store
 from claimledger.ledger.store.opening import arriving, new_store, open_store
@@ -208,10 +209,11 @@ class Ledger(Questions):
             return replace(change, elsewhere=(), unscrubbed=unscrubbed)
         sought = {text: _as_stored(text) for text in change.elsewhere}
         found = set(self._store.stray_bytes([form for forms in sought.values() for form in forms]))
-        left = tuple(text for text, forms in sought.items() if found.intersection(forms))
-        return replace(
-            change, elsewhere=left, holders=tuple(holders_of(self._store, text) for text in left)
-        )
+        holders = holders_of(self._store, sought)
+        left = [
+            text for text, forms in sought.items() if holders[text] or found.intersection(forms)
+        ]
+        return replace(change, elsewhere=tuple(left), holders=tuple(holders[text] for text in left))
 
     def scrub(self) -> str:
         """Do the second half of redactions that are in the log: leave nothing of their texts in the files.
@@ -352,4 +354,4 @@ def _as_stored(text: str) -> list[bytes]:
 
     words = " ".join(words_of(text))
     forms = [text.encode(), canonical(text)[1:-1]]
-    return [*forms, words.encode()] if len(words) >= 8 else forms
+    return [*forms, words.encode()] if len(words) >= SHORTEST else forms

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+import orjson
+from sqlalchemy import select
 
-from claimledger.ledger.canonical import canonical
 from claimledger.ledger.difference import difference
 from claimledger.ledger.log import Payload
 from claimledger.ledger.reading.clocks import Known
+from claimledger.ledger.repetition import Passage, texts_in
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import ENTRY, HISTORY
 
@@ -89,14 +90,25 @@ def changed(store: Store, since: int, known_at: Known = None) -> list[tuple[str,
     return list(dict.fromkeys(store.tuples(query.order_by(HISTORY.c.entry))))
 
 
-def holders_of(store: Store, text: str) -> tuple[tuple[str, str], ...]:
-    """Return the first records of which some version holds a text, by kind and key. Reads the whole log."""
-    written = canonical(text)[1:-1].decode()
-    # LIKE would take no pattern of more than 50,000 bytes in SQLite.
-    holding = func.replace(ENTRY.c.payload, written, "") != ENTRY.c.payload
-    query = select(HISTORY.c.kind, HISTORY.c.key).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
-    rows = store.tuples(query.where(holding).order_by(HISTORY.c.entry).limit(_MOST_HOLDERS))
-    return tuple(dict.fromkeys((kind, key) for kind, key in rows))
+def holders_of(store: Store, texts: Iterable[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return for each text the first records of which some version holds it, by kind and key.
+
+    Case, marks and punctuation do not count. Reads the whole log.
+    """
+    found: dict[Passage, dict[tuple[str, str], None]] = {Passage(text): {} for text in texts}
+    if not found:
+        return {}
+    query = select(HISTORY.c.kind, HISTORY.c.key, ENTRY.c.payload)
+    query = query.join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
+    with store.reading():
+        for kind, key, payload in store.stream(
+            query.where(ENTRY.c.payload.is_not(None)).order_by(HISTORY.c.entry)
+        ):
+            texts_there = [Passage(text) for text in texts_in(orjson.loads(payload))]
+            for sought, holders in found.items():
+                if len(holders) < _MOST_HOLDERS and any(text.holds(sought) for text in texts_there):
+                    holders[kind, key] = None
+    return {sought.text: tuple(holders) for sought, holders in found.items()}
 
 
 _MOST_HOLDERS = 5

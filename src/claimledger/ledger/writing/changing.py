@@ -15,15 +15,13 @@ from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import pointers
 from claimledger.ledger.reading import records as reading
 from claimledger.ledger.reading.records import Held
+from claimledger.ledger.repetition import SHORTEST, Passage, texts_in
 from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import ENTRY, HISTORY, PENDING_SCRUB, VIEWS
 from claimledger.ledger.writing.append import Appender, redacted_row, remove_version
 from claimledger.records.check import record_of
 from claimledger.records.keys import is_key
 from claimledger.records.kinds import KINDS
-
-_SHORTEST_SOUGHT = 8
-"""Characters: shorter texts stand everywhere by chance, so finding them again shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +212,8 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
         store.tuples_by(select(ENTRY.c.number, ENTRY.c.payload), ENTRY.c.number, numbers)
     )
     said = [Payload.decode(payloads[number]) for number in numbers]
-    repeated = [text for one in said for text in _texts(one.record) if text in reason]
+    why = Passage(reason)
+    repeated = [text for one in said for text in _texts(one.record) if why.holds(Passage(text))]
     if repeated:
         raise Refused(
             f"the reason repeats what is to be destroyed ({repeated[0][:60]!r}), and would keep it in the "
@@ -274,16 +273,8 @@ def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]
 
 
 def _texts(value: object) -> Iterable[str]:
-    """Yield the texts of a payload that are long enough to be looked for; keys of others stay."""
-    if isinstance(value, str):
-        if len(value) >= _SHORTEST_SOUGHT and not is_key(value):
-            yield value
-    elif isinstance(value, dict):
-        for held in value.values():
-            yield from _texts(held)
-    elif isinstance(value, list | tuple):
-        for held in value:
-            yield from _texts(held)
+    """Return the texts of a payload that are long enough to be looked for; keys of others stay."""
+    return [text for text in texts_in(value) if len(text) >= SHORTEST and not is_key(text)]
 
 
 def _live(store: Store, kind: str, key: str) -> Held:
