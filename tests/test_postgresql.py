@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import literal, select
 
 from claimledger.errors import BadInput, StoreError
 from claimledger.ledger import Given, Ledger, Where, shown
@@ -379,3 +381,28 @@ def test_what_is_acknowledged_waits_for_the_disk_whatever_the_default(
     finally:
         with Raw(path) as raw:
             raw.run("ALTER DATABASE postgres RESET synchronous_commit")
+
+
+@ONLY_SERVERS
+def test_a_rebuild_leaves_who_reads_meanwhile_the_whole_ledger(path: Where, ledger: Ledger) -> None:
+    """Tables that are made anew are empty to whoever's transaction began before."""
+    record(ledger, case(["a: one", "b: two"], ["a contradicts b"]))
+    claims = ledger.keys("claim")
+
+    def rebuild() -> None:
+        with Ledger.open(path, writable=True) as keeper:
+            keeper.rebuild()
+
+    rebuilding = threading.Thread(target=rebuild)
+    with Ledger.open(path) as reader, reader.reading():
+        reader._store.tuples(select(literal(1)))  # what it sees is fixed from here on
+        rebuilding.start()
+        with Raw(path) as watching:
+            while rebuilding.is_alive() and not watching.rows(
+                "SELECT 1 FROM pg_locks WHERE NOT granted"
+            ):
+                rebuilding.join(0.01)
+        assert reader.keys("claim") == claims
+        assert len(list(reader.records("link"))) == 1
+    rebuilding.join()
+    assert ledger.keys("claim") == claims

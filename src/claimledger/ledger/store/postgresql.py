@@ -260,7 +260,11 @@ class PostgresStore(Store):
             yield
             return
         with named(self.address):
-            self.talk.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            # Tables made anew are empty to a snapshot from before. A rebuild locks the head first.
+            self.talk.execute(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+                f"LOCK TABLE {self.address.place}.{HEAD} IN ACCESS SHARE MODE"
+            )
             try:
                 if self._snapshot:
                     self.talk.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
