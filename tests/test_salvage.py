@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from claimledger.errors import StoreError
 from claimledger.intake.case_files import read_files
 from claimledger.ledger import Ledger, salvage, survey
 from small_cases import case, record
@@ -144,3 +148,58 @@ def test_nothing_is_saved_over_what_is_there_or_from_what_is_none(
         assert "hunter2" not in done.stderr
     assert not (tmp_path / "saved.db").exists()
     assert place(tmp_path) == filled
+
+
+@pytest.mark.parametrize("share", [0.99, 0.9, 0.8])
+def test_a_file_that_was_cut_off_gives_what_is_left(
+    share: float, filled: Path, tmp_path: Path
+) -> None:
+    """As a copy that was interrupted is; the file says that it has more pages than there are."""
+    with Ledger.open(filled) as ledger:
+        stand = ledger.head()
+    cut = tmp_path / "cut.db"
+    cut.write_bytes(filled.read_bytes()[: int(filled.stat().st_size * share)])
+    found = salvage(cut, tmp_path / "saved.db")
+    assert found.whole + len(found.behind) > 20
+    with Ledger.open(tmp_path / "saved.db") as saved, Ledger.open(filled) as ledger:
+        assert saved.verify().clean
+        assert saved.head() == ledger.head(saved.head().size)
+    # What was behind the end nobody can count; that there was something is told.
+    assert found.size <= stand.size
+    assert found.lost[-1].number == found.size + 1
+    assert re.search(r"cut off, and has \d+ of \d+ pages", found.lost[-1].why)
+
+
+@pytest.mark.parametrize("scrubbed", [True, False])
+def test_damage_of_the_list_of_tables_loses_no_entry(
+    scrubbed: bool, filled: Path, tmp_path: Path
+) -> None:
+    """It stands on the first page, and on others where it has no room there."""
+    if not scrubbed:
+        filled = tmp_path / "plain.db"
+        with Ledger.create(filled) as ledger:
+            record(ledger, case(["a: one obs", "b: two"], ["b contradicts a"]))
+    whole = survey(filled).whole
+    content = filled.read_bytes()
+    damaged = tmp_path / "damaged.db"
+    starts = range(0, len(content), 4096)
+    of_tables = [0, *(at for at in starts if b"CREATE TRIGGER" in content[at : at + 4096])]
+    for at in of_tables:
+        damaged.write_bytes(content[:at] + bytes(4096) + content[at + 4096 :])
+        assert survey(damaged).whole == whole, at
+    assert len(set(of_tables)) > 1
+
+
+def test_another_program_s_database_is_not_read_as_a_log(path: Path, tmp_path: Path) -> None:
+    other = path
+    with closing(sqlite3.connect(other)) as driver:
+        driver.execute(
+            "CREATE TABLE notes (number INTEGER PRIMARY KEY, header, payload, salt, nodes)"
+        )
+        driver.execute("INSERT INTO notes VALUES (1, 'a', 'b', 'c', 'd')")
+        driver.commit()
+    for file in (other, tmp_path / "empty.db", tmp_path / "text.db"):
+        if file != other:
+            file.write_text("" if file.name == "empty.db" else "no database" * 2000, "utf-8")
+        with pytest.raises(StoreError, match="nothing of a log can be read"):
+            survey(file)

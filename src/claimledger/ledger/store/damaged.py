@@ -32,6 +32,10 @@ class Damaged(ABC):
     def size(self) -> int:
         """Return the number of the last entry; raise :class:`StoreError` where nothing can be read."""
 
+    def end_is_missing(self) -> str:
+        """Return what shows that there was more at the end than can be counted; empty where nothing does."""
+        return ""
+
     @abstractmethod
     def entries(self, count: int) -> Iterator[ReadEntry]:
         """Yield what is read of each entry up to a count, in order."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from claimledger.errors import StoreError
 from claimledger.ledger.store.damaged import Damaged, ReadEntry
-from claimledger.ledger.store.sqlite_file import connect, rights_of
+from claimledger.ledger.store.sqlite_file import connect, rights_of, touch
+from claimledger.ledger.store.sqlite_schema import APPLICATION_ID, schema
 
 _BATCH = 200
 _LEAST_BYTES = 100
@@ -25,8 +28,10 @@ class DamagedFile(Damaged):
         if not path.is_file():
             raise StoreError(f"{path} does not exist, or is no file")
         self._path = path
-        self._driver = connect(path, "ro")
-        self._driver.text_factory = lambda held: held.decode("utf-8", "replace")
+        self._driver = _leniently(connect(path, "ro"))
+        if not self._ask("SELECT 1 FROM sqlite_master WHERE name = 'entry'"):
+            self._driver.close()
+            self._driver = _leniently(_with_a_new_list_of_tables(path))
 
     @property
     def rights(self) -> int:
@@ -52,9 +57,25 @@ class DamagedFile(Damaged):
             )
             if (rows := self._ask(query, room)) and isinstance(rows[0][0], int)
         ]
-        if not found:
-            raise StoreError(f"{self._path}: nothing of a log can be read in it")
-        return max(found)
+        if found:
+            return max(found)
+        for number in range(room, 0, -1):  # the ends of both tables are lost
+            if self._ask("SELECT number FROM entry WHERE number = ?", number):
+                return number
+        raise _without_log(self._path)
+
+    def end_is_missing(self) -> str:
+        """Return how many of its pages the file has, where it says that there are more."""
+        with self._path.open("rb") as file:
+            head = file.read(100)
+        page = int.from_bytes(head[_PAGE_SIZE], "big")
+        if page not in _PAGE_SIZES or head[_CHANGES] != head[_CHANGES_WHEN_COUNTED]:
+            return ""
+        there, due = (
+            self._path.stat().st_size // page,
+            int.from_bytes(head[_NUMBER_OF_PAGES], "big"),
+        )
+        return f"the file was cut off, and has {there} of {due} pages" if there < due else ""
 
     def entries(self, count: int) -> Iterator[ReadEntry]:
         """Yield what is read of each entry up to a count; see :data:`ReadEntry`."""
@@ -95,3 +116,67 @@ class DamagedFile(Damaged):
             return self._driver.execute(query, given).fetchall()
         except (sqlite3.Error, UnicodeError, MemoryError):
             return None
+
+
+def _leniently(driver: sqlite3.Connection) -> sqlite3.Connection:
+    """Have a connection read past what is damaged; return it."""
+    # Else SQLite reads nothing of a file that lacks pages at its end, or of a list of tables with damage.
+    driver.execute("PRAGMA writable_schema = ON")
+    driver.text_factory = lambda held: held.decode("utf-8", "replace")
+    return driver
+
+
+def _with_a_new_list_of_tables(path: Path) -> sqlite3.Connection:
+    """Open a copy of a file in which the list of tables has the log alone, where every ledger has it.
+
+    The list begins on the first page and goes on, in a ledger that was scrubbed, at the end of the file: to
+    lose either would lose a log that is whole. The log is the first table made, and begins on page 2.
+    """
+    with path.open("rb") as file:
+        head = file.read(100)
+    page = int.from_bytes(head[_PAGE_SIZE], "big")
+    page = page if page in _PAGE_SIZES else _USUAL_PAGE_SIZE
+    pages = path.stat().st_size // page
+    foreign = head.startswith(b"SQLite format 3\0") and head[_APPLICATION] != _OURS
+    if foreign or pages < 2:
+        raise _without_log(path)
+    try:
+        with TemporaryDirectory(prefix="claimledger-", ignore_cleanup_errors=True) as folder:
+            copy, new = Path(folder) / path.name, Path(folder) / "new"
+            shutil.copyfile(path, copy)
+            first = bytearray(_first_page(new, page))
+            first[_NUMBER_OF_PAGES] = pages.to_bytes(4, "big")
+            with copy.open("r+b") as file:
+                file.write(first)
+            # A file that is open outlives its name.
+            driver = connect(copy, "ro")
+            touch(driver)
+            return driver
+    except OSError as error:
+        raise StoreError(f"{path} cannot be copied to be read: {error.strerror}") from None
+    except sqlite3.Error:
+        raise _without_log(path) from None
+
+
+def _without_log(path: Path) -> StoreError:
+    return StoreError(f"{path}: nothing of a log can be read in it")
+
+
+def _first_page(path: Path, size: int) -> bytes:
+    """Return the first page of a new database file that has the log as its only table."""
+    driver = sqlite3.connect(path)
+    try:
+        driver.execute(f"PRAGMA page_size = {size}")
+        driver.execute(next(line for line in schema() if line.startswith("CREATE TABLE entry ")))
+    finally:
+        driver.close()
+    return path.read_bytes()[:size]
+
+
+_PAGE_SIZE, _CHANGES, _NUMBER_OF_PAGES = slice(16, 18), slice(24, 28), slice(28, 32)
+_APPLICATION, _CHANGES_WHEN_COUNTED = slice(68, 72), slice(92, 96)
+"""Where these stand in a file's first bytes (sqlite.org/fileformat2.html)."""
+
+_PAGE_SIZES = [1 << bits for bits in range(9, 16)]
+_USUAL_PAGE_SIZE = 4096
+_OURS = APPLICATION_ID.to_bytes(4, "big")

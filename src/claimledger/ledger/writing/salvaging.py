@@ -108,6 +108,10 @@ def survey(where: Where, progress: Progress = unseen) -> Survey:
             found.lost.append(Lost(number, number, why, damaged.about(number)))
             surveying.behind(number, header, payload, salt)
         surveying.end()
+        if how := damaged.end_is_missing():
+            after = found.size + 1
+            why = f"and any after it may have been there: {how}"
+            found.lost.append(Lost(after, after, why, ""))
     return found
 
 
