@@ -8,9 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
 from small_cases import case, record
-from stores import ONLY_SERVERS, schema_address, server
+from stores import ONLY_SERVERS, Raw, schema_address, server, server_role
 
 pytestmark = ONLY_SERVERS  # a file has the rights of the file
 
@@ -84,3 +85,174 @@ def test_an_owner_who_is_no_superuser_rebuilds(owned: Ledger) -> None:
     owned.grant("recorder", "ulf")
     owned.rebuild()
     assert owned.verify().faults == ()
+
+
+def schema_of(place: Where) -> str:
+    return str(place).rpartition("=")[2]
+
+
+def test_the_owner_s_right_to_make_tables_is_no_damage(
+    place: Where, as_user: Callable[[str], str]
+) -> None:
+    schema = schema_of(place)
+    sql(f"CREATE SCHEMA {schema}")
+    sql(f"GRANT CREATE, USAGE ON SCHEMA {schema} TO own")
+    with Ledger.create(as_user("own")) as ledger:
+        assert ledger.verify().faults == ()
+        with pytest.raises(
+            StoreError, match=r"only the owner of the schema.* TO \"own\" WITH GRANT"
+        ):
+            ledger.grant("reader", "una")
+        with Ledger.open(place, writable=True) as master:
+            master.rebuild()
+            with pytest.raises(StoreError, match="own has no role"):
+                master.revoke("own")
+        ledger.rebuild()
+        assert ledger.verify().faults == ()
+        sql(f"GRANT CREATE, USAGE ON SCHEMA {schema} TO own WITH GRANT OPTION")
+        ledger.grant("recorder", "una")
+        ledger.grant("keeper", "uma")
+        assert ledger.verify().faults == ()
+
+
+def test_what_is_not_revoked_is_not_called_revoked(
+    owned: Ledger, place: Where, as_user: Callable[[str], str]
+) -> None:
+    schema = schema_of(place)
+    owned.grant("reader", "una")
+    owned.grant("reader", "ulf")
+    sql(f"GRANT DELETE ON {schema}.claim TO una WITH GRANT OPTION", "own")
+    sql(f"GRANT DELETE ON {schema}.claim TO ulf", "una")
+    with pytest.raises(StoreError, match=r"claim grants DELETE to ulf \(granted by una"):
+        owned.revoke("ulf")
+    assert owned.grants()["reader"] == ["ulf", "una"]
+    owned.revoke("una")
+    owned.revoke("ulf")
+    assert owned.verify().faults == ()
+
+
+def test_rebuild_says_what_it_revoked_and_what_it_could_not(
+    place: Where, as_user: Callable[[str], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    schema = schema_of(place)
+    with Ledger.create(place) as ledger:
+        ledger.grant("keeper", "uma")
+    sql(f"GRANT CREATE ON SCHEMA {schema} TO ulf")
+    sql(f"GRANT DELETE ON {schema}.claim TO ulf")
+    with Ledger.open(as_user("uma"), writable=True) as keeper:
+        keeper.rebuild()
+        assert "revoked what no role has: grants DELETE to ulf" in caplog.text
+        assert "not revoked: the schema grants CREATE to ulf (granted by postgres" in caplog.text
+        with pytest.raises(StoreError, match="granted by postgres"):
+            keeper.revoke("ulf")
+        assert [fault.table for fault in keeper.verify().faults] == ["privileges on the schema"]
+
+
+def test_who_else_may_read_is_left_to_the_administrators(owned: Ledger, place: Where) -> None:
+    schema = schema_of(place)
+    sql(f"GRANT SELECT ON {schema}.claim TO una WITH GRANT OPTION")
+    sql(f"GRANT SELECT (key) ON {schema}.history TO ulf")
+    assert owned.verify().faults == ()
+    owned.rebuild()
+    assert owned.verify().faults == ()
+    query = f"has_table_privilege('una', '{schema}.claim', 'SELECT WITH GRANT OPTION')"
+    column = f"has_column_privilege('ulf', '{schema}.history', 'key', 'SELECT')"
+    assert sql(f"SELECT {query}, {column}") == [(True, True)]
+
+
+OF_OTHERS = {
+    "owner of history": "ALTER TABLE {schema}.history OWNER TO ulf",
+    "owner of days(text)": "ALTER FUNCTION {schema}.days(text) OWNER TO ulf",
+    "owner of the schema": "ALTER SCHEMA {schema} OWNER TO ulf",
+    "days": "REVOKE EXECUTE ON FUNCTION {schema}.days FROM PUBLIC",
+    "is_edtf": "ALTER FUNCTION {schema}.is_edtf(text) PARALLEL SAFE",
+    "payload_fault": "ALTER FUNCTION {schema}.payload_fault(bigint, text) LEAKPROOF",
+}
+
+
+def test_who_else_could_change_a_ledger_is_named(
+    place: Where, as_user: Callable[[str], str]
+) -> None:
+    schema = schema_of(place)
+    with Ledger.create(place) as ledger:
+        ledger.grant("keeper", "uma")
+        for statement in OF_OTHERS.values():
+            sql(statement.format(schema=schema))
+        expected = {name.format(schema=schema) for name in OF_OTHERS}
+        assert {fault.table for fault in ledger.verify().faults} == expected
+        ledger.rebuild()
+        assert {fault.table for fault in ledger.verify().faults} == {"owner of the schema"}
+
+
+def test_functions_can_be_called_whatever_a_database_gives_on_new_ones(place: Where) -> None:
+    sql("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
+    try:
+        with Ledger.create(place) as ledger:
+            assert ledger.verify().faults == ()
+    finally:
+        sql("ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC")
+
+
+def test_members_are_listed_once_also_through_a_group(place: Where) -> None:
+    sql("ALTER ROLE own SET createrole_self_grant = 'set, inherit'")
+    sql(f"CREATE SCHEMA {schema_of(place)} AUTHORIZATION own")
+    sql("CREATE ROLE team")
+    try:
+        with Ledger.create(str(place).replace("postgres:@", "own@", 1)) as ledger:
+            ledger.grant("recorder", "una")
+            recorder = server_role(place, "recorder")
+            sql(f'GRANT "{recorder}" TO una, team')
+            sql("GRANT team TO ulf")
+            assert ledger.grants()["recorder"] == ["own", "ulf", "una"]
+            with pytest.raises(StoreError, match="ulf stays a recorder through another role"):
+                ledger.revoke("ulf")
+        with Ledger.open(place, writable=True) as master:
+            master.revoke("una")
+            assert master.grants()["recorder"] == ["own", "ulf"]
+            with pytest.raises(StoreError, match="a role of this ledger itself"):
+                master.revoke(recorder)
+    finally:
+        sql("DROP ROLE team")
+
+
+def test_roles_named_after_a_former_database_keep_their_rights_until_they_are_replaced(
+    place: Where, caplog: pytest.LogCaptureFixture
+) -> None:
+    sql("CREATE DATABASE former")
+    former = str(place).replace("/postgres?", "/former?")
+    renamed = str(place).replace("/postgres?", "/renamed?")
+
+    def records(key: str) -> None:
+        with Ledger.open(renamed.replace("postgres:@", "una@", 1), writable=True) as recorder:
+            record(recorder, [{"kind": "party", "key": key, "name": key}], by="una")
+
+    with Ledger.create(former) as ledger:
+        ledger.grant("recorder", "una")
+        ledger.grant("keeper", "uma")
+    names = [server_role(former, role) for role in ("recorder", "keeper")]
+    sql("ALTER DATABASE former RENAME TO renamed")
+    try:
+        with Ledger.open(renamed, writable=True) as ledger:
+            faults = ledger.verify().faults
+            assert {fault.table for fault in faults} == {f"role {name}" for name in names}
+            assert any("claimledger grant recorder USER" in str(fault) for fault in faults)
+            assert ledger.grants()["recorder"] == []
+            assert f"role {names[0]} is this ledger's recorder" in caplog.text
+            records("one")
+            ledger.rebuild()
+            records("two")
+            ledger.grant("recorder", "una")
+            ledger.grant("keeper", "uma")
+            for name in names:
+                ledger.revoke(name)
+            assert ledger.verify().faults == ()
+            ledger.rebuild()
+            records("three")
+    finally:
+        with Raw(renamed) as raw:
+            raw.run(f"DROP SCHEMA {schema_of(place)} CASCADE")
+            roles = raw.rows(
+                f"SELECT rolname FROM pg_roles WHERE rolname LIKE '%.{schema_of(place)}.%'"
+            )
+            raw.run(*(f'DROP OWNED BY "{name}"' for (name,) in roles))
+        sql("DROP DATABASE renamed")

@@ -35,7 +35,7 @@ OUR_OWN = {
     "'off' if writable else 'on'",
     # roles: a user's name that the server itself said is one, quoted
     "quoted(self.name(role))", "quoted(self.name(other))", "quoted(user)", "quoted(table)", "quoted(function)",
-    "quoted(made.name)", "quoted(column.name)", "quoted(name_of_text)", "quoted(place)", "quoted(constraint)", "SEARCH", "sort", "', '.join(batch)",
+    "quoted(made.name)", "quoted(column.name)", "quoted(name_of_text)", "quoted(place)", "quoted(constraint)", "SEARCH", "sort", "right.name", "option", "quoted(grantor)", "functions", "', '.join(batch)",
     "names", "int(seconds * 1000)", "', '.join(views)", "log", "of_column", "target", "role",
     "privilege",  # by the server's own name of it
     "', '.join(columns)", "', '.join(rows)", "', '.join(first)", "', '.join(map(quoted, held))",

@@ -453,9 +453,7 @@ class PostgresStore(Store):
         """Yield the tables, indexes and triggers that are not as this program makes them."""
         for name, difference in shape_damage(self.driver, self.address.schema):
             yield shown(name), shown(difference)
-        for privilege in Roles(self.driver, self.address).excess():
-            target = privilege.table or "the schema"
-            yield f"privileges on {target}", f"{privilege}, which no role of the ledger has"
+        yield from Roles(self.driver, self.address).faults()
         layout = layout_of(self.driver, self.address)
         if layout != LAYOUT:
             yield HEAD, f"has the layout number {layout} where it should have {LAYOUT}"

@@ -22,6 +22,7 @@ from claimledger.ledger.store.postgresql_locks import (
     lock_deadline,
     lock_exclusively,
 )
+from claimledger.ledger.store.postgresql_privileges import Privilege
 from claimledger.ledger.store.postgresql_roles import Roles
 from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import (
@@ -58,9 +59,12 @@ def renew(talk: Talk, address: Address, locked: Callable[[], None] = lambda: Non
     head, *tables = (f"{schema}.{quoted(name)}" for (name,) in rows)
     cascades: list[str] = []
     unscrubbed: list[int] = []
+    roles = Roles(talk.driver, address)
+    privileges: list[Privilege] = []
 
     def drop() -> None:
         locked()
+        privileges[:] = roles.privileges()
         unscrubbed[:] = _unscrubbed(talk, address)
         cascades[:] = _drop(talk, address, tables)
 
@@ -80,7 +84,7 @@ def renew(talk: Talk, address: Address, locked: Callable[[], None] = lambda: Non
     for entry in unscrubbed:
         talk.execute(f"INSERT INTO {schema}.{PENDING_SCRUB.name} VALUES (%s)", (entry,))
     talk.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
-    Roles(talk.driver, address).renew()
+    roles.renew(privileges)
 
 
 def _drop(talk: Talk, address: Address, tables: Sequence[str]) -> list[str]:

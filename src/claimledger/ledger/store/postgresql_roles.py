@@ -7,20 +7,34 @@ versions. None of them has any right to update or delete in the log. A keeper ow
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 
 from claimledger.errors import NotFound, StoreError
 from claimledger.ledger.store.address import Address
+from claimledger.ledger.store.postgresql_privileges import (
+    CREATE,
+    Privilege,
+    Right,
+    direct_privileges,
+    foreign_owners,
+    grantors_of,
+    members_of,
+    owner_of,
+    rights_of,
+)
 from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import CALLED, HEAD, quoted, tables_made
-from claimledger.ledger.store.postgresql_server import shown
+from claimledger.ledger.store.postgresql_server import listed, shown
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS
-from claimledger.ledger.tables import ENTRY, VIEWS
+
+logger = logging.getLogger("claimledger")
 
 ROLES = {
     "reader": "reads and exports everything",
@@ -29,60 +43,6 @@ ROLES = {
     "keeper": "owns it: redacts, rebuilds, gives roles",
 }
 """What each role may, beyond the one before it."""
-
-
-class Privilege(NamedTuple):
-    """A privilege that a role of the server holds on a table, on one of its columns, or on the schema."""
-
-    grantee: str | None
-    """``None`` stands for PUBLIC."""
-
-    table: str
-    """Empty where the privilege is on the schema."""
-
-    column: str
-    """Empty where the privilege is on the whole table."""
-
-    name: str
-
-    def __str__(self) -> str:
-        column = f" on its column {self.column}" if self.column else ""
-        return f"grants {self.name}{column} to {shown(self.grantee or 'PUBLIC')}"
-
-
-_GRANTABLE = " WITH GRANT OPTION"
-
-_DIRECT_GRANTS = f"""
-WITH given AS (
-  SELECT c.relname, '' AS attname, c.relowner AS owner, x.*
-  FROM pg_class AS c, aclexplode(c.relacl) AS x WHERE c.relnamespace = to_regnamespace(%(schema)s)
-  UNION ALL
-  SELECT c.relname, a.attname, c.relowner, x.*
-  FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid, aclexplode(a.attacl) AS x
-  WHERE c.relnamespace = to_regnamespace(%(schema)s)
-  UNION ALL
-  SELECT '', '', n.nspowner, x.*
-  FROM pg_namespace AS n, aclexplode(n.nspacl) AS x WHERE n.oid = to_regnamespace(%(schema)s)
-)
-SELECT r.rolname, given.relname, given.attname,
-  privilege_type || CASE WHEN is_grantable THEN '{_GRANTABLE}' ELSE '' END
-FROM given LEFT JOIN pg_roles AS r ON r.oid = given.grantee
-WHERE given.grantee <> given.owner
-ORDER BY 2, 3, 1, 4"""
-
-
-def _write_privileges(role: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the privileges a role has besides reading: table, column and name, as in :class:`Privilege`."""
-    if role == "keeper":  # who owns the tables; this one is on the schema
-        yield "", "", "CREATE"
-    if role in ("recorder", "editor"):
-        # PostgreSQL locks a row only for who may update a column of it; this column has a single value.
-        yield HEAD, "held", "UPDATE"
-        for made in (ENTRY, *VIEWS.values()):
-            yield made.name, "", "INSERT"
-            if role == "editor" and "until" in made.columns:
-                yield made.name, "until", "UPDATE"
-
 
 _OWNER_WITHOUT_ROLE = """
 SELECT r.rolname FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
@@ -119,74 +79,179 @@ class Roles:
         """
         if role not in ROLES:
             raise StoreError(f"{role!r} is no role; there are {', '.join(ROLES)}")
-        self._see(user)
+        self._require_user(user)
         self._revoke_public_create()
         self._make(role)
         for other in ROLES:
-            if other != role and user in self._members(other):
-                self._run(f"REVOKE {quoted(self.name(other))} FROM {quoted(user)}")
+            if other != role:
+                self._revoke_role(other, user)
         self._run(f"GRANT {quoted(self.name(role))} TO {quoted(user)}")
 
     def revoke(self, user: str) -> None:
-        """Revoke every role of a user, and every privilege granted to it directly."""
-        self._see(user)
-        held = [role for role in ROLES if user in self._members(role)]
-        direct = [privilege for privilege in self._direct_grants() if privilege.grantee == user]
-        if not held and not direct:
-            raise StoreError(f"{user} has no role in this ledger")
-        for role in held:
-            self._run(f"REVOKE {quoted(self.name(role))} FROM {quoted(user)}")
-        self._revoke(direct)
+        """Revoke every role of a user, and every privilege granted to it directly.
 
-    def excess(self) -> list[Privilege]:
+        Raises :class:`StoreError` where the server leaves one, because somebody else granted it.
+        """
+        self._require_user(user)
+        roles = [role for role in ROLES if user in members_of(self._driver, self.name(role))]
+        if not roles and not self._privileges_of(user):
+            raise StoreError(f"{user} has no role in this ledger")
+        for role in roles:
+            self._revoke_role(role, user)
+        self._revoke(self._privileges_of(user))
+        left = self._privileges_of(user)
+        if left:
+            raise StoreError(f"not revoked, and nothing was changed: {_revocable(left)}")
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield who could change the ledger without a role of it: the object, and what is wrong with it."""
+        for privilege in self._excess():
+            target = privilege.right.table or "the schema"
+            yield f"privileges on {target}", f"{privilege}, which no role of the ledger has"
+        for name, role in self._former_roles().items():
+            yield f"role {name}", self._of_former(name, role)
+        owner = shown(owner_of(self._driver, self._schema))
+        for target, other in foreign_owners(self._driver, self._schema):
+            yield (
+                f"owner of {target}",
+                f"is {shown(other)}, where it should be {owner}, who owns the ledger",
+            )
+
+    def grants(self) -> dict[str, list[str]]:
+        """Return the users of each role; log what to do about roles named after another database."""
+        for name, role in self._former_roles().items():
+            logger.warning(
+                "%s: role %s %s", self._address, shown(name), self._of_former(name, role)
+            )
+        return {role: members_of(self._driver, self.name(role)) for role in ROLES}
+
+    def privileges(self) -> list[Privilege]:
+        """Return every privilege that was granted on the ledger's tables and schema."""
+        return direct_privileges(self._driver, self._schema)
+
+    def revoke_excess(self) -> None:
+        """Revoke privileges that no role of the ledger has."""
+        self._revoke(self._excess())
+
+    def renew(self, before: Sequence[Privilege]) -> None:
+        """Grant again what stays of the privileges from before the tables were recreated; revoke all others.
+
+        Logs what is revoked, and what the server does not let this user revoke.
+        """
+        lost = self._excess(before)
+        self.revoke_excess()
+        left = self._excess()
+        revoked = [str(privilege) for privilege in lost if privilege not in left]
+        if revoked:
+            logger.warning("%s: revoked what no role has: %s", self._address, listed(revoked))
+        if left:
+            logger.warning("%s: not revoked: %s", self._address, _revocable(left))
+        owner = owner_of(self._driver, self._schema)
+        names = {self.name(role): role for role in ROLES if self._exists(self.name(role))}
+        for name, role in (self._former_roles(before) | names).items():
+            if role != "keeper":
+                self._give_rights(role, name)
+        self._regrant(privilege for privilege in before if privilege.right.reads)
+        self._own(self.name("keeper") if self.name("keeper") in names else owner)
+
+    def tables_of_others(self, owner: str = "") -> list[str]:
+        """Return the ledger's tables, by their quoted names, that another than the keepers' role owns."""
+        names = [HEAD, *(table.name for table in tables_made())]
+        rows = self._driver.execute(
+            "SELECT relname FROM pg_class JOIN pg_roles AS r ON r.oid = relowner "
+            "WHERE relnamespace = to_regnamespace(%s) AND relname = ANY (%s) AND rolname <> %s "
+            "ORDER BY relname <> %s, relname",
+            (self._schema, names, owner or self.name("keeper"), HEAD),
+        ).fetchall()
+        return [f"{quoted(self._schema)}.{quoted(table)}" for (table,) in rows]
+
+    def _excess(self, privileges: Sequence[Privilege] | None = None) -> list[Privilege]:
         """Return the privileges, besides reading, that are held beyond those of the ledger's roles.
 
         Reading and the PostgreSQL default for the schema ``public`` are left to the server's administrators.
         """
-        expected = {
-            Privilege(self.name(role), *privilege)
-            for role in ROLES
-            for privilege in _write_privileges(role)
+        held = self.privileges() if privileges is None else privileges
+        roles = self._former_roles(held) | {self.name(role): role for role in ROLES}
+        expected: set[tuple[str | None, Right]] = {
+            (name, right) for name, role in roles.items() for right in rights_of(role)
         }
         if self._schema == "public":
-            expected.add(Privilege(None, "", "", "CREATE"))
-        reading = ("SELECT", "USAGE")
+            expected.add((None, CREATE))
         return [
             privilege
-            for privilege in self._direct_grants()
-            if privilege.name not in reading and privilege not in expected
+            for privilege in held
+            if not privilege.right.reads
+            and not (privilege.right == CREATE and privilege.of_owner)
+            and (privilege.grantable or (privilege.grantee, privilege.right) not in expected)
         ]
 
-    def revoke_excess(self) -> None:
-        """Revoke what :meth:`excess` returns."""
-        self._revoke(self.excess())
+    def _former_roles(self, privileges: Sequence[Privilege] | None = None) -> dict[str, str]:
+        """Return the roles of the ledger under another name of its database, with what they are, by name.
 
-    def grants(self) -> dict[str, list[str]]:
-        """Return the users of each role."""
-        return {role: self._members(role) for role in ROLES}
+        A database that is renamed, or restored from a dump under another name, keeps their privileges.
+        """
+        former = {}
+        held = self.privileges() if privileges is None else privileges
+        for name in {privilege.grantee or "" for privilege in held}:
+            whole, _, role = name.rpartition(".")
+            ours = whole.endswith(f".{self._schema}") or re.fullmatch("[0-9a-f]{32}", whole)
+            if role in ROLES and ours and name != self.name(role):
+                former[name] = role
+        return dict(sorted(former.items()))
 
-    def renew(self) -> None:
-        """Grant the existing roles their privileges on recreated tables, and revoke all others."""
-        self.revoke_excess()
-        for role in ROLES:
-            if self._exists(self.name(role)):
-                self._give_rights(role)
+    def _of_former(self, name: str, role: str) -> str:
+        """Return what to do about a role of the ledger that is named after another database."""
+        users = ", ".join(map(shown, members_of(self._driver, name))) or "nobody"
+        return (
+            f"is this ledger's {role} under another name of its database, which was renamed or restored from "
+            f"a dump; its members ({users}) keep its rights. Give them a role with `claimledger grant {role} "
+            f'USER`, then take its rights from it with `claimledger grant none "{shown(name)}"`'
+        )
 
-    def _direct_grants(self) -> list[Privilege]:
-        """Return every privilege on the ledger's tables and schema, except those of their owners."""
+    def _privileges_of(self, user: str) -> list[Privilege]:
+        """Return what was granted to a user directly, except an owner's privileges on the schema."""
+        former = user in self._former_roles()
         return [
-            Privilege(*row)
-            for row in self._driver.execute(_DIRECT_GRANTS, {"schema": self._schema}).fetchall()
+            privilege
+            for privilege in self.privileges()
+            if privilege.grantee == user
+            and (former or privilege.right.table or not privilege.of_owner)
         ]
 
     def _revoke(self, privileges: Sequence[Privilege]) -> None:
+        for privilege in privileges:
+            right = privilege.right
+            of_column = f" ({quoted(right.column)})" if right.column else ""
+            role = "PUBLIC" if privilege.grantee is None else quoted(privilege.grantee)
+            target = self._target(right.table)
+            self._run(f"REVOKE {right.name}{of_column} ON {target} FROM {role} CASCADE")
+
+    def _regrant(self, privileges: Iterator[Privilege]) -> None:
+        """Grant again what was granted on tables that were recreated."""
+        columns = {table.name: {"", *table.columns.keys()} for table in tables_made()}
+        for privilege in privileges:
+            right = privilege.right
+            if right.column in columns.get(right.table, ()):
+                of_column = f" ({quoted(right.column)})" if right.column else ""
+                role = "PUBLIC" if privilege.grantee is None else quoted(privilege.grantee)
+                option = " WITH GRANT OPTION" if privilege.grantable else ""
+                target = self._target(right.table)
+                self._run(f"GRANT {right.name}{of_column} ON {target} TO {role}{option}")
+
+    def _target(self, table: str) -> str:
         schema = quoted(self._schema)
-        for grantee, table, column, name in privileges:
-            target = f"{schema}.{quoted(table)}" if table else f"SCHEMA {schema}"
-            of_column = f" ({quoted(column)})" if column else ""
-            privilege = name.removesuffix(_GRANTABLE)
-            role = "PUBLIC" if grantee is None else quoted(grantee)
-            self._run(f"REVOKE {privilege}{of_column} ON {target} FROM {role} CASCADE")
+        return f"{schema}.{quoted(table)}" if table else f"SCHEMA {schema}"
+
+    def _revoke_role(self, role: str, user: str) -> None:
+        """End a user's membership of a role; raise :class:`StoreError` where it does not end."""
+        name = self.name(role)
+        for grantor in grantors_of(self._driver, name, user):
+            self._run(f"REVOKE {quoted(name)} FROM {quoted(user)} GRANTED BY {quoted(grantor)}")
+        if user in members_of(self._driver, name):
+            raise StoreError(
+                f"{shown(user)} stays a {role} through another role of the server, which is a member of "
+                f"{shown(name)}; nothing was changed. Whoever manages that role ends this with REVOKE"
+            )
 
     def _revoke_public_create(self) -> None:
         """See to it that only keepers make objects beside the ledger's, which others' commands could meet."""
@@ -206,75 +271,85 @@ class Roles:
         name = self.name(role)
         if not self._exists(name):
             self._run(f"CREATE ROLE {quoted(name)} NOLOGIN")
-        if role == "keeper":
-            self._keep_owner()
-        self._give_rights(role)
+        if role != "keeper":
+            self._give_rights(role, name)
+            return
+        self._keep_owner(name)
+        self._own(name)
 
-    def _keep_owner(self) -> None:
+    def _keep_owner(self, name: str) -> None:
         """Make the user who owns the tables so far a keeper: only a member can give them to the role."""
-        name = self.name("keeper")
         row = self._driver.execute(_OWNER_WITHOUT_ROLE, (f"{self._schema}.{HEAD}", name)).fetchone()
         if row is not None:
             (user,) = row
             self._run(f"GRANT {quoted(name)} TO {quoted(user)}")
 
-    def _give_rights(self, role: str) -> None:
-        """Grant an existing role of the server its privileges, and the keepers' role the ownership."""
-        schema, name = quoted(self._schema), quoted(self.name(role))
-        if role == "keeper":
-            # The server gives an object only to a role that may create objects in the schema.
-            self._run(f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {name}")
-            for table in self.tables_of_others():
-                self._run(f"ALTER TABLE {table} OWNER TO {name}")
-            self._own_functions(self.name(role))
-            return
-        self._run(f"GRANT USAGE ON SCHEMA {schema} TO {name}")
-        self._run(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {name}")
-        for table, column, privilege in _write_privileges(role):
-            of_column = f" ({quoted(column)})" if column else ""
-            self._run(f"GRANT {privilege}{of_column} ON {schema}.{quoted(table)} TO {name}")
+    def _give_rights(self, role: str, name: str) -> None:
+        """Grant an existing role of the server the privileges of a role that owns nothing."""
+        schema = quoted(self._schema)
+        self._run(f"GRANT USAGE ON SCHEMA {schema} TO {quoted(name)}")
+        self._require_schema("USAGE", name)
+        self._run(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {quoted(name)}")
+        for right in rights_of(role):
+            of_column = f" ({quoted(right.column)})" if right.column else ""
+            target = self._target(right.table)
+            self._run(f"GRANT {right.name}{of_column} ON {target} TO {quoted(name)}")
 
-    def _own_functions(self, name: str) -> None:
-        """Make a role of the server the owner of the ledger's functions."""
+    def _own(self, name: str) -> None:
+        """Make a role of the server the owner of the ledger's tables and functions."""
+        if name == self.name("keeper"):
+            # The server gives an object only to a role that may create objects in the schema.
+            self._run(f"GRANT USAGE, CREATE ON SCHEMA {quoted(self._schema)} TO {quoted(name)}")
+            self._require_schema("CREATE", name)
+        for table in self.tables_of_others(name):
+            self._run(f"ALTER TABLE {table} OWNER TO {quoted(name)}")
         functions = self._driver.execute(
-            "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = to_regnamespace(%s) "
-            "AND proname = ANY (%s) ORDER BY 1",
-            (self._schema, [*FUNCTIONS, *CALLED, *CHECKS]),
+            "SELECT p.oid::regprocedure::text FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = proowner "
+            "WHERE pronamespace = to_regnamespace(%s) AND proname = ANY (%s) AND rolname <> %s ORDER BY 1",
+            (self._schema, [*FUNCTIONS, *CALLED, *CHECKS], name),
         ).fetchall()
         for (function,) in functions:
             self._run(f"ALTER FUNCTION {function} OWNER TO {quoted(name)}")
 
-    def tables_of_others(self) -> list[str]:
-        """Return the ledger's tables, by their quoted names, that another than the keepers' role owns."""
-        names = [HEAD, *(table.name for table in tables_made())]
-        rows = self._driver.execute(
-            "SELECT relname FROM pg_class JOIN pg_roles AS r ON r.oid = relowner "
-            "WHERE relnamespace = to_regnamespace(%s) AND relname = ANY (%s) AND rolname <> %s "
-            "ORDER BY relname <> %s, relname",
-            (self._schema, names, self.name("keeper"), HEAD),
-        ).fetchall()
-        return [f"{quoted(self._schema)}.{quoted(table)}" for (table,) in rows]
+    def _require_schema(self, privilege: str, name: str) -> None:
+        """Raise :class:`StoreError` where a role has not got a privilege on the schema.
 
-    def _see(self, user: str) -> None:
+        Only the schema's owner grants one; the server answers anybody else with a warning.
+        """
+        query = "SELECT has_schema_privilege(%s, %s, %s), current_user"
+        row = self._driver.execute(query, (name, self._schema, privilege)).fetchone()
+        if row is not None and not row[0]:
+            raise StoreError(
+                f"{self._address}: only the owner of the schema {self._schema} can let others use it; "
+                "nothing was changed. The owner lets you do that with: GRANT USAGE, CREATE ON SCHEMA "
+                f"{quoted(self._schema)} TO {shown(quoted(row[1]))} WITH GRANT OPTION"
+            )
+
+    def _require_user(self, user: str) -> None:
+        if user in map(self.name, ROLES):
+            raise StoreError(f"{user} is a role of this ledger itself, and no user of the server")
         if not self._exists(user):
-            found = self._driver.execute(
+            users = self._driver.execute(
                 "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname NOT LIKE 'pg\\_%' ORDER BY 1"
             ).fetchall()
-            nearest = [shown(name) for (name,) in found][:5]
+            nearest = [shown(name) for (name,) in users][:5]
             raise NotFound("user of the server", user, nearest, known_by="name")
 
     def _exists(self, name: str) -> bool:
         query = "SELECT 1 FROM pg_roles WHERE rolname = %s"
         return self._driver.execute(query, (name,)).fetchone() is not None
 
-    def _members(self, role: str) -> list[str]:
-        found = self._driver.execute(
-            "SELECT u.rolname FROM pg_auth_members AS m JOIN pg_roles AS u ON u.oid = m.member "
-            "JOIN pg_roles AS g ON g.oid = m.roleid WHERE g.rolname = %s AND u.rolcanlogin ORDER BY 1",
-            (self.name(role),),
-        )
-        return [name for (name,) in found.fetchall()]
-
     def _run(self, *statements: str) -> None:
         for statement in statements:
             self._driver.execute(statement)
+
+
+def _revocable(privileges: Sequence[Privilege]) -> str:
+    """Return privileges in words, each with who granted it."""
+    return listed(
+        [
+            f"{privilege.right.table or 'the schema'} {privilege} (granted by {privilege.grantor}, who can "
+            "revoke it)"
+            for privilege in privileges
+        ]
+    )

@@ -219,6 +219,9 @@ def guarding(schema: str) -> Iterator[str]:
             f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql "
             f"{_PINNED} AS $${placed(schema, body)}$$"
         )
+    # A database can be set up not to let everybody call what is new in it.
+    functions = ", ".join(f"{schema}.{name}" for name in (*CALLED, *CHECKS, *FUNCTIONS))
+    yield f"GRANT EXECUTE ON FUNCTION {functions} TO PUBLIC"
     yield f"CREATE INDEX {KEYS} ON {schema}.entry ({OF_A_RECORD})"
     yield from _triggers(schema, "entry")
 

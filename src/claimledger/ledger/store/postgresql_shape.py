@@ -170,11 +170,13 @@ _FUNCTIONS_THERE = """
 SELECT p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
   coalesce(array_to_string(p.proconfig, '; '), ''), p.prosrc,
   l.lanname = 'plpgsql' AND p.prokind = 'f' AND p.provolatile = 'v' AND NOT p.proisstrict AND NOT p.prosecdef
+  AND NOT p.proleakproof AND p.proparallel = 'u' AND p.prosupport = 0
+  AND has_function_privilege('public', p.oid, 'EXECUTE')
 FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
 WHERE p.pronamespace = to_regnamespace(%s)
 ORDER BY p.oid"""
 """Functions by name: arguments, result, settings and body, and whether they are volatile PL/pgSQL functions
-that accept null arguments and run with the caller's privileges, as all of ours."""
+that accept null arguments, run with the caller's privileges and can be called by everybody, as all ours."""
 
 _PINNED = "search_path=pg_catalog, pg_temp; standard_conforming_strings=on"
 
