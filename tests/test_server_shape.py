@@ -86,6 +86,23 @@ def test_what_is_planted_in_the_schema_is_named(name: str, path: Where) -> None:
         assert (name in left) == (name in REMAINS), left
 
 
+ROUTINES = [
+    "CREATE PROCEDURE days(integer) LANGUAGE sql AS 'SELECT 1'",
+    "CREATE AGGREGATE days(integer) (SFUNC = int4pl, STYPE = integer)",
+]
+
+
+@pytest.mark.parametrize("routine", ROUTINES)
+def test_what_is_called_like_a_function_and_is_none_goes_with_the_functions(
+    routine: str, path: Where, ledger: Ledger
+) -> None:
+    with Raw(path) as raw:
+        raw.run(routine)
+    assert "days" in {fault.table for fault in ledger.verify().faults}
+    ledger.rebuild()
+    assert ledger.verify().faults == ()
+
+
 OURS = {"entry", "number", "position", "until"}
 OURS |= {"kind", "key", "from", "to_key", "to_kind", "type", "field", "action", "replaced_by"}
 

@@ -108,7 +108,7 @@ def _drop(talk: Talk, address: Address, tables: Sequence[str]) -> list[str]:
         ).fetchall()
         if functions:
             names = ", ".join(function for (function,) in functions)
-            talk.execute(f"DROP FUNCTION {names} CASCADE")
+            talk.execute(f"DROP ROUTINE {names} CASCADE")  # also a procedure under such a name
         talk.execute(f"DROP INDEX IF EXISTS {address.place}.{KEYS}")
     for statement in chain.from_iterable(discarding(talk, address).values()):
         talk.execute(statement)

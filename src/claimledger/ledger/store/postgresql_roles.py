@@ -309,7 +309,7 @@ class Roles:
             (self._schema, [*FUNCTIONS, *CALLED, *CHECKS], name),
         ).fetchall()
         for (function,) in functions:
-            self._run(f"ALTER FUNCTION {function} OWNER TO {quoted(name)}")
+            self._run(f"ALTER ROUTINE {function} OWNER TO {quoted(name)}")
 
     def _require_schema(self, privilege: str, name: str) -> None:
         """Raise :class:`StoreError` where a role has not got a privilege on the schema.
