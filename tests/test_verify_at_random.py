@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from claimledger.errors import ClaimledgerError
-from claimledger.ledger import Ledger
+from claimledger.ledger import Ledger, survey
 from stores import ONLY_FILES, ONLY_SERVERS, Raw, tamper
 from test_verify import FULL, TABLES
 from trials import TIMES, seed_of
@@ -169,6 +169,45 @@ def test_a_value_that_has_no_room_in_memory_is_named(store: str, tmp_path: Path)
     longest = "zeroblob(900000000)" if store == "file" else "repeat('x', 900000000)"
     tamper(where, f"UPDATE history SET reason = {longest} WHERE entry = 1")
     in_a_process(naming, where, "history")
+
+
+def surveying(where: Path | str) -> None:
+    report = survey(where)
+    assert [(lost.number, lost.last) for lost in report.lost if lost.number == 2] == [(2, 2)]
+    assert report.whole == 1
+
+
+LONG_BYTES = "decode(repeat('00', 450000000), 'hex')"
+
+
+@ONLY_SERVERS  # a file's library reads no value that is too long
+@pytest.mark.parametrize(
+    ("column", "value"), [("header", "repeat('x', 900000000)"), ("nodes", LONG_BYTES)]
+)
+def test_an_entry_that_has_no_room_in_memory_is_lost_and_no_other(
+    column: str, value: str, store: str, tmp_path: Path
+) -> None:
+    where = FULL.copy(tmp_path)
+    tamper(where, f"UPDATE entry SET {column} = {value} WHERE number = 2")
+    in_a_process(surveying, where)
+
+
+@ONLY_SERVERS  # in a file the table cannot be without its key
+def test_a_reference_that_has_no_room_in_memory_is_named(store: str, tmp_path: Path) -> None:
+    where = FULL.copy(tmp_path)
+    tamper(
+        where,
+        "ALTER TABLE reference DROP CONSTRAINT reference_pkey",
+        "UPDATE reference SET field = repeat('x', 900000000) "
+        "WHERE ctid = (SELECT ctid FROM reference LIMIT 1)",
+    )
+    in_a_process(naming, where, "reference")
+    in_a_process(naming_key, where)
+
+
+def naming_key(where: Path | str) -> None:
+    with Ledger.open(where) as ledger:
+        assert "reference_pkey" in {fault.table for fault in ledger.verify().faults}
 
 
 @ONLY_SERVERS  # values of a file are above

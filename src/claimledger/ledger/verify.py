@@ -90,6 +90,8 @@ def _guarded(table: str, check: Callable[[], Iterable[Fault]]) -> list[Fault]:
         raise
     except StoreError as error:
         faults.append(Fault(table, f"cannot be read: {error}"))
+    except MemoryError:
+        faults.append(Fault(table, "cannot be read: there is not enough memory"))
     return faults
 
 

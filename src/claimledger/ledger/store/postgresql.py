@@ -41,7 +41,7 @@ from claimledger.ledger.store.postgresql_server import (
     until_done,
 )
 from claimledger.ledger.store.postgresql_shape import shape_damage
-from claimledger.ledger.store.postgresql_statements import by_entry, oversized_entry
+from claimledger.ledger.store.postgresql_statements import by_entry, oversized_entry, oversized_row
 from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.ledger.store.postgresql_triggers import CHECKED, CLOCK_IS_RIGHT, Checked
 from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB
@@ -424,13 +424,23 @@ class PostgresStore(Store):
         """Return whole rows of a table by entry, both ends included."""
         self.talk.send()
         with named(self.address), self.driver.cursor(binary=True) as cursor:
-            oversized = cursor.execute(oversized_entry(table), (first, last)).fetchone()
-            if oversized is not None:
-                raise StoreError(
-                    f"{self.address}: entry {oversized[0]} has a value in {table.name} that is longer than "
-                    "any that claimledger writes"
-                )
+            self._require_readable(table, oversized_entry(table), first, last)
             return cursor.execute(by_entry(table), (first, last)).fetchall()
+
+    def every(self, table: Table) -> Iterator[tuple[Any, ...]]:
+        """Yield whole rows of a table in any order, as the driver gives them."""
+        with named(self.address):
+            self._require_readable(table, oversized_row(table))
+        yield from super().every(table)
+
+    def _require_readable(self, table: Table, query: str, *span: int) -> None:
+        """Raise :class:`StoreError` where a query finds an entry with a value too long to be read."""
+        row = self.talk.execute(query, span).fetchone()
+        if row is not None:
+            raise StoreError(
+                f"{self.address}: entry {row[0]} has a value in {table.name} that is longer than any that "
+                "claimledger writes"
+            )
 
     @property
     def rights(self) -> int:

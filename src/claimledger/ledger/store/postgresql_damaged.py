@@ -9,9 +9,12 @@ from claimledger.errors import StoreError
 from claimledger.ledger.store.address import Address
 from claimledger.ledger.store.damaged import Damaged, ReadEntry
 from claimledger.ledger.store.postgresql_server import connect, named
+from claimledger.ledger.store.postgresql_statements import oversized
+from claimledger.ledger.tables import ENTRY, HISTORY
 
 _BATCH = 1000
-_ROWS = "SELECT number, header, payload, salt, nodes FROM entry WHERE number"
+_ROWS = f"SELECT number, header, payload, salt, nodes FROM entry WHERE NOT {oversized(ENTRY)} AND number"
+"""What can be read of the log: a value that is longer than any that is written could exhaust memory."""
 
 
 class DamagedServer(Damaged):
@@ -54,7 +57,8 @@ class DamagedServer(Damaged):
 
     def about(self, number: int) -> str:
         """Return what the views still say an entry was about; empty where they do not."""
-        query = "SELECT action, kind, key FROM history WHERE entry = %s"
+        readable = f"NOT {oversized(HISTORY)}"
+        query = f"SELECT action, kind, key FROM history WHERE entry = %s AND {readable}"
         with named(self._address):
             row = self._driver.execute(query, (number,)).fetchone()
         return " ".join(map(str, row)) if row else ""

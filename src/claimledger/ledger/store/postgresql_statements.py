@@ -86,13 +86,24 @@ def by_entry(table: Table) -> str:
 def oversized_entry(table: Table) -> str:
     """Return the query for the first entry of a range that has a value longer than :data:`LARGEST_VALUE`."""
     number = "number" if table is ENTRY else "entry"
+    where = f"WHERE {number} BETWEEN %s AND %s AND {oversized(table)}"
+    return f"SELECT {number} FROM {quoted(table.name)} {where} ORDER BY {number} LIMIT 1"
+
+
+@lru_cache
+def oversized_row(table: Table) -> str:
+    """Return the query for the entry of any row that has a value longer than :data:`LARGEST_VALUE`."""
+    return f"SELECT entry FROM {quoted(table.name)} WHERE {oversized(table)} LIMIT 1"
+
+
+def oversized(table: Table) -> str:
+    """Return the condition of a row with a value longer than :data:`LARGEST_VALUE`; the server reads none."""
     longest = ", ".join(
         f"octet_length({quoted(column.name)})"
         for column in table.columns
         if isinstance(column.type, Text | BLOB)
     )
-    where = f"WHERE {number} BETWEEN %s AND %s AND greatest({longest}) > {LARGEST_VALUE}"
-    return f"SELECT {number} FROM {quoted(table.name)} {where} ORDER BY {number} LIMIT 1"
+    return f"coalesce(greatest({longest}) > {LARGEST_VALUE}, false)"
 
 
 def _into(table: Table) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Table, func, select
 
+from claimledger.errors import StoreError
 from claimledger.ledger.log import Payload
 from claimledger.ledger.log_replay import LogReplay
 from claimledger.ledger.projection import Rows, project
-from claimledger.ledger.store.base import Store
+from claimledger.ledger.store.base import Store, UndecodableTextError
 from claimledger.ledger.tables import ENTRY, HISTORY, PENDING_SCRUB, POINTER, VIEWS, WORDS
 from claimledger.ledger.validate import (
     InvalidEntryError,
@@ -203,7 +204,13 @@ class Closing:
     def _references(self) -> Iterator[Fault]:
         if self._learned.held == (self._learned.sum, self._learned.references):
             return
-        actual = [row[:4] for row in self._store.every(POINTER)]
+        try:
+            actual = [row[:4] for row in self._store.every(POINTER)]
+        except UndecodableTextError:
+            raise
+        except StoreError as error:
+            yield Fault(POINTER.name, f"cannot be read: {error}")
+            return
         expected: set[tuple[Any, ...]] = set()
         for first in range(1, self._count + 1, BATCH):
             rows: Rows = defaultdict(list)
@@ -220,12 +227,21 @@ class Closing:
 
 
 def references(store: Store, count: int) -> tuple[int, int]:
-    """Return a sum over the references of a ledger's first entries, and their number."""
+    """Return a sum over the references of a ledger's first entries, and their number.
+
+    The number is -1 where they cannot be read, which :class:`Closing` then names.
+    """
     entry = list(POINTER.columns).index(POINTER.c.entry)
-    rows = store.every(POINTER)
-    hashes = [
-        hash(row[:4]) for row in rows if not isinstance(row[entry], int) or row[entry] <= count
-    ]
+    try:
+        hashes = [
+            hash(row[:4])
+            for row in store.every(POINTER)
+            if not isinstance(row[entry], int) or row[entry] <= count
+        ]
+    except UndecodableTextError:
+        raise
+    except StoreError:
+        return 0, -1
     return sum(hashes), len(hashes)
 
 
