@@ -118,7 +118,7 @@ def test_who_records_an_older_version_by_hand_is_shown_the_difference(ledger: Le
     party = record_from({"kind": "party", "key": "mill", "name": "Mill"})
     ledger.record(party, by="T")
     ledger.amend("party", "mill", {"note": "n"}, by="T", reason="r")
-    with pytest.raises(BadInput, match="differs from the ledger: note"):
+    with pytest.raises(BadInput, match=r"party mill: the key is taken by .Mill.; choose another"):
         ledger.record(party, by="T")
 
 

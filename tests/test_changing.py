@@ -87,6 +87,21 @@ def test_what_was_withdrawn_is_not_recorded_again_without_a_word(ledger: Ledger)
     assert (taken.written, taken.unchanged, taken.withdrawn) == ([], 0, [("party", "mill")])
 
 
+def test_a_blank_statement_is_refused_however_it_comes(ledger: Ledger) -> None:
+    (claim,) = (one for one in case(["a: one"]) if one["kind"] == "claim")
+    record(ledger, case(["a: one"]))
+    before = ledger.head()
+    blank = record_from({**claim, "key": "b", "statement": " \u00a0\n"})
+    for write in (
+        lambda: ledger.record(blank, by="T"),
+        lambda: ledger.take([Given.of(blank)], by="T"),
+        lambda: ledger.amend("claim", "a", {"statement": "  "}, by="T", reason="r"),
+    ):
+        with pytest.raises(BadInput, match="statement: is blank; say what is meant"):
+            write()
+    assert ledger.head() == before
+
+
 def test_a_links_ends_cannot_be_amended(ledger: Ledger) -> None:
     record(ledger, case(["a: one", "b: two", "c: three"], ["a repeats b"]))
     with pytest.raises(Refused, match="withdraw l1 and record another"):

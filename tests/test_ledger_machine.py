@@ -29,7 +29,7 @@ from trials import trials
 Model = dict[tuple[str, str], dict[str, Any]]
 texts = st.text(
     st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=12
-)
+).filter(str.strip)
 
 
 class LedgerMachine(RuleBasedStateMachine):

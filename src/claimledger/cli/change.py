@@ -88,6 +88,8 @@ def amend(
             if not equals:
                 raise UsageMistake(f"--set {change!r} is not FIELD=VALUE")
             name = field_named(held.kind, name.strip())
+            if name in given:
+                raise UsageMistake(f"--set {name} is given twice; give the whole value in one")
             given[name] = new_value(fields[name], text)
         done = ledger.amend(
             held.kind, held.key, given, by=who, reason=reason, replaces=if_entry or held.entry

@@ -137,6 +137,8 @@ def cite(call: Call, /, key: str, source: str, by: str | None, **given: Any) -> 
     """Add a citation to a claim: what was second-hand has now been read."""
     from typing import get_args
 
+    from claimledger.errors import Refused
+    from claimledger.records.check import record_of
     from claimledger.records.claim import Claim, Grounds
 
     with call.writing() as ledger:
@@ -153,7 +155,13 @@ def cite(call: Call, /, key: str, source: str, by: str | None, **given: Any) -> 
             known = ", ".join(get_args(Grounds))
             say(f"How does the claimant know? One of {known}; empty if not asked.")
             grounds = click.prompt("Grounds", default="", show_default=False) or None
-        changes: dict[str, Any] = {"citations": [*claim.as_json()["citations"], citation]}
+        cited = claim.as_json()["citations"]
+        changes: dict[str, Any] = {"citations": [*cited, citation]}
+        if record_of("claim", {**claim.as_json(), **changes}).as_json()["citations"][-1] in cited:
+            raise Refused(
+                f"{held.key} already cites {source} so; nothing was written. `claimledger amend {held.key} "
+                "--set ...` changes what is there"
+            )
         if grounds:
             changes["grounds"] = grounds
         reason = given["reason"] or f"read in {source}"

@@ -60,9 +60,18 @@ def record(call: Call, /, by: str | None, **given: Any) -> None:
 
 
 def _by_options(call: Call, ledger: Ledger, given: dict[str, Any], who: str) -> None:
+    from claimledger.errors import BadInput, Problem
     from claimledger.intake.options import figure, pairs
     from claimledger.records.check import record_of
 
+    needed = {"statement": "TEXT", "claimant": "KEY", "subject": "KEY", "source": "KEY"}
+    missing = [
+        Problem("is missing", name, expected=f"give --{name} {value}", record="claim")
+        for name, value in needed.items()
+        if given[name] in (None, ())
+    ]
+    if missing:
+        raise BadInput(missing)
     citation = {
         name: held
         for name in ("source", "via", "locator", "quote")

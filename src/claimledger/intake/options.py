@@ -31,6 +31,11 @@ def pairs(field: str, given: Iterable[str]) -> dict[str, str]:
         name, equals, text = one.partition("=")
         if not equals:
             raise BadInput([Problem("is not name=text", field, shown(one), "place=NLD, say")])
+        if name.strip() in found:
+            right = "give one text for each name"
+            raise BadInput(
+                [Problem("is given twice", f"{field}.{name.strip()}", shown(text), right)]
+            )
         found[name.strip()] = text.strip()
     return found
 
@@ -46,10 +51,15 @@ def figure(given: str) -> dict[str, str]:
 
 def field_named(kind: str, name: str) -> str:
     """Return a field's name, or raise :class:`Refused` with the nearest ones."""
-    names = [field.name for field in fields_of(KINDS[kind])]
-    if name not in names or name == "key":
+    if name == "key":
+        raise Refused(
+            "a key is never changed, as others may cite it; record anew under the right key, then "
+            "withdraw this one with --replaced-by"
+        )
+    names = [field.name for field in fields_of(KINDS[kind]) if field.name != "key"]
+    if name not in names:
         near = nearest(name, names)
-        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names[1:])}"
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names)}"
         raise Refused(f"a {kind} has no field {name!r} to amend; {hint}")
     return name
 

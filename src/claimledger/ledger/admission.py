@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
@@ -42,6 +42,17 @@ class Ended(NamedTuple):
     kind: str
     key: str
     replaced_by: str | None
+
+
+def blank_label(kind: str, fields: Mapping[str, Any]) -> Problem | None:
+    """Return what is wrong where the text that names a record holds only white space.
+
+    No rule of the log's format: an older log may hold such a text.
+    """
+    label = KINDS[kind].label_field
+    if isinstance(text := fields.get(label), str) and not text.strip():
+        return Problem("is blank", label, expected="say what is meant")
+    return None
 
 
 def ended(store: Store, wanted: Iterable[Target]) -> list[Ended]:

@@ -136,7 +136,9 @@ def _with_dateutil(words: str) -> str:
     try:
         one = parser.parse(words, default=datetime(2001, 1, 1))
         other = parser.parse(words, default=datetime(2004, 2, 2, 1, 1, 1, 1))
-    except (ValueError, OverflowError, TypeError):
+    except (ValueError, OverflowError, TypeError) as error:
+        if re.search(r"\bday\b.*\brange\b", str(error)):
+            raise Unreadable("cannot be read as a date: the month does not have this day") from None
         raise Unreadable(
             "cannot be read as a date; write it as 12 October 2022 or 2022-10-12"
         ) from None

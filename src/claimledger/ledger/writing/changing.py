@@ -103,6 +103,8 @@ def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], changed: s
         for to, target, field in pointers(kind, new)
     }
     problems = [*admission.missing_references(store, admission.ended(store, wanted), wanted)]
+    if blank := admission.blank_label(kind, new):
+        problems.append(blank.at(record=place))
     if not problems and admission.RESTED_ON.get(kind) in changed:
         problems += admission.faults_of_changes(store, {kind: [key]})
     if problems:

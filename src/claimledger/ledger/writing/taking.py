@@ -267,6 +267,8 @@ class _Taking:
 
     def _write(self, given: Given, key: str, record: dict[str, Any], replaces: int | None) -> None:
         kind = given.kind
+        if problem := admission.blank_label(kind, record):
+            self._problem(given, key, problem.message, problem.expected, problem.field)
         written = canonical(record)
         self._new[kind, key] = (hash(written), given.file, given.line)
         if self.problems:
@@ -342,14 +344,23 @@ class _Taking:
         if self._amend:
             self._amendment(given, key, record, live)
             return
+        if self._by_hand:
+            label = (live.record or {}).get(KINDS[given.kind].label_field)
+            self._problem(
+                given,
+                key,
+                f"the key is taken by {shown(label)}",
+                f"choose another, or correct that record: `claimledger amend {key} --set FIELD=VALUE`",
+            )
+            return
         for name, old, new in difference(live.record or {}, record):
             self._problem(
                 given,
                 key,
-                f"differs from the ledger: {name} is {shown(old)} there",
+                f"differs from the ledger: {name} is {_shown(old)} there",
                 "import with --amend --reason, if the new one is right",
                 name,
-                shown(new),
+                _shown(new),
             )
 
     def _count(self, kind: str, key: str, is_current: bool, is_live: bool) -> None:
@@ -466,6 +477,10 @@ class _Taking:
         yield from admission.rings_of_nesting(self._store, self._nested)
         yield from admission.faults_of_revisions(self._store, self._revisions)
         yield from admission.faults_of_changes(self._store, self._changed)
+
+
+def _shown(value: Any) -> str:
+    return "empty" if value is None else shown(value)
 
 
 def _in_order(problems: list[Problem]) -> Iterator[Problem]:
