@@ -82,7 +82,47 @@ NOT_UNDERSTOOD = (
     "mysql://ann:hunter2@db/news",
     "https://ann:hunter2@db/news",
     "cockroachdb+psycopg://ann:hunter2@db/news",
+    r"host=db password=a\ hunter2",
 )
+
+SLIPS = (
+    "postgresql://db/news?pass%77ord=hunter2&schema=BAD!",
+    "postgresql://db/news?password=a hunter2&schema=BAD!",
+    "postgresql://db/news?password=a&hunter2",
+    "postgresql:///news?dbname=postgresql://ann:hunter2@db/news",
+    "postgresql:///news?dbname=postgresql%3A//ann%3Ahunter2%40db/news",
+    "postgresql://db/news?host=ann:hunter2@db",
+    "postgresql://db/news?user=ann:hunter2",
+    "postgresql://db/news?pwd=hunter2",
+    "postgresql://db/news?pasword=hunter2",
+    '"postgresql://ann:hunter2@db/news"',
+    "<postgresql://ann:hunter2@db/news>",
+    "file:postgresql://ann:hunter2@db/news",
+    "postgres//ann:hunter2@db/news",
+    "//ann:hunter2@db/news",
+    "Server=db;Password=hunter2;Database=news",
+)
+"""Addresses with a slip in them; some read like the path of a file."""
+
+
+@pytest.mark.parametrize("text", SLIPS)
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_an_address_with_a_slip_shows_no_password(
+    text: str, more: tuple[str, ...], call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (
+        ["stats"],
+        ["import", "-"],
+        ["show", "a"],
+        ["move", text, "x.db"],
+        ["salvage", text],
+    ):
+        done = call("--ledger", text, *words, *more, text="[]")
+        assert done.returncode == 1
+        assert "ter2" not in done.stderr + done.stdout, done.stderr
+    monkeypatch.setenv("CLAIMLEDGER_DB", text)
+    assert "ter2" not in call("stats", *more).stderr
+    assert "ter2" not in call("report", "-o", text, *more).stderr
 
 
 @pytest.mark.parametrize("text", NOT_UNDERSTOOD)

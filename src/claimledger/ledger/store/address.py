@@ -32,9 +32,18 @@ _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,47}")
 _UNDERSTOOD = (
     "postgresql://user@host:port/database?schema=name, signs in it that mean something written as %40"
 )  # fmt: skip
-_SECRET = re.compile(
-    r"(\b(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^&#\s]*)", re.IGNORECASE | re.DOTALL
+_CREDENTIALS = re.compile(
+    r"//[^/\s]*:.*@|(?:^|[\s;?&])(?:server|data source|pwd|pass\w*)\s*=", re.IGNORECASE | re.DOTALL
 )
+"""What looks like an address with a password, although it is none of ours and none that is misspelled."""
+
+_TOLD = {
+    "application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "schema", "service",
+    "sslmode", "target_session_attrs", "user",
+}  # fmt: skip
+"""The words of an address whose values are shown, where they are plain."""
+
+_PLAIN = re.compile(r"[\w.,/+-]*")
 
 Where = str | Path
 """A file's path, or a database's address."""
@@ -60,6 +69,10 @@ def file_of(where: Where) -> Path:
 
 def _is_address(text: str) -> bool:
     return bool(_ADDRESS.match(text) or _KEYWORDS.search(text))
+
+
+def _may_hold_password(text: str) -> bool:
+    return _is_address(text) or _CREDENTIALS.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,9 @@ class Address:
         port = str(options.get("port", ""))
         if authority.count("@") > 1 or re.search("[@/:]", database) or re.search("[^0-9,]", port):
             raise unfit
+        odd = {"host": "@", "user": "[:@/]", "dbname": "[@:=/]"}
+        if any(re.search(signs, str(options.get(name, ""))) for name, signs in odd.items()):
+            raise unfit
         if not _SCHEMA.fullmatch(schema):
             raise StoreError(
                 f"{shown(text)}: {schema!r} is no schema's name here; use small letters, digits and "
@@ -125,26 +141,48 @@ class Address:
 
 
 def shown(where: Where) -> str:
-    """Return a path or an address as it may be shown: without a password."""
+    """Return a path or an address as it may be shown: without a password.
+
+    Of an address only what is known to be no secret is shown: there are many ways to misspell a password.
+    """
     text = str(where)
-    if not isinstance(where, str) or not _is_address(text):
+    if not isinstance(where, str) or not _may_hold_password(text):
         return text
+    if "//" not in text and "=" in text:
+        return re.sub(r"[^\s;]+", _told, text)
     # From the first colon to the last @, whatever stands between: a password that was not quoted too.
-    text = re.sub(r"^(\s*[\w+.-]+:/{0,2}[^:/]*):.*@", r"\1@", text, count=1, flags=re.DOTALL)
+    start = r".*?//" if "//" in text else r"[^:]*:/?"
+    text = re.sub(rf"^({start}[^:@]*):.*@", r"\1@", text, count=1, flags=re.DOTALL)
+    base, asked, query = text.partition("?")
     # Where the host was left out, the password stands where a port would.
-    text = re.sub(
-        r"^(\s*[\w+.-]+:/{0,2}(?:[^@/]*@)?(?:\[[^]]*\]|[^:/@[]*)):[^/?]*[^/?0-9,][^/?]*",
-        r"\1:…",
-        text,
-    )
-    return _SECRET.sub(r"\1…", text)
+    base = re.sub(r"(//(?:[^@/]*@)?(?:\[[^]]*\]|[^:/@[]*)):[^/]*[^/0-9,][^/]*", r"\1:…", base)
+    return base + asked + re.sub("[^&]+", _told, query)
+
+
+def _told(parameter: re.Match[str]) -> str:
+    """Return a word of an address and its value; of one that may be secret, or none, only a sign of it."""
+    name, given, value = parameter.group().partition("=")
+    if not given:
+        return "…"
+    word = unquote(name).strip().lower()
+    plain = word in _TOLD and _PLAIN.fullmatch(unquote(value))
+    return f"{name}={value}" if plain else f"{name if word.isidentifier() else ''}=…"
 
 
 def without_passwords(message: str, given: Iterable[str]) -> str:
     """Return a message in which no address that was given, nor a path made of one, shows a password."""
-    for text in filter(_is_address, given):
-        spelled = [text, *(str(path) for path in (Path(text), *Path(text).parents))]
-        for whole in sorted(spelled, key=len, reverse=True):
-            if (told := shown(whole)) != whole:
-                message = message.replace(whole, told).replace(repr(whole)[1:-1], told)
+    for text in filter(_may_hold_password, given):
+        message = _replaced(message, text, shown(text))
+        for path in (Path(text), *Path(text).parents):
+            # A path that an address was taken for has one slash where the address has two.
+            told = re.sub(
+                r"^([^@]*?/[^:@/]*):(?:.*@|.*$)", r"\1@", shown(str(path)), flags=re.DOTALL
+            )
+            message = _replaced(message, str(path), told)
     return message
+
+
+def _replaced(message: str, text: str, told: str) -> str:
+    if text == told:
+        return message
+    return message.replace(text, told).replace(repr(text)[1:-1], told)
