@@ -20,9 +20,11 @@ from claimledger.errors import Refused, StoreError
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.canonical import canonical
 from claimledger.ledger.log import LARGEST_PAYLOAD, now
-from claimledger.ledger.tables import VIEWS
+from claimledger.ledger.projection import content_digest
+from claimledger.ledger.tables import HISTORY, VIEWS
 from claimledger.ledger.tree import Frontier
 from claimledger.ledger.validate import InvalidEntryError, check_payload
+from claimledger.records.check import record_from
 from forged import (
     Forgery,
     Line,
@@ -376,6 +378,26 @@ def test_a_redaction_from_psql_is_finished_in_log_views_and_files(
         for table in ("party", "search_words"):
             query = f"SELECT 1 FROM {schema}.{table} WHERE entry = ANY (%s)"
             assert raw.execute(query, (slip,)).fetchall() == []  # type: ignore[arg-type]
+
+
+def test_a_digest_in_history_keeps_no_record_out(ledger: Ledger, address: Address) -> None:
+    """A recorder writes the digest of a record to come beside an entry of its own."""
+    coming = record_from({"kind": "party", "name": "Nobody has this yet"})
+    log = lines_of(ledger)
+    line = forged(len(log) + 1, {**party("own"), "recorded_by": "rolf"})
+    ((*row,),) = history_of(line)
+    row[list(HISTORY.columns.keys()).index("content")] = content_digest("party", coming.as_json())
+    database, _, schema = address("rolf").rpartition("&schema=")
+    signs = ", ".join("%s" for _ in row)
+    with psycopg.connect(database) as raw:
+        raw.execute(f"SET search_path = {schema}")  # type: ignore[arg-type]
+        entry_row = rows_of([*log, line], len(log))[0]
+        raw.execute("INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", entry_row)
+        raw.execute(f"INSERT INTO history VALUES ({signs})", row)  # type: ignore[arg-type]
+    with Ledger.open(address("Mallory"), writable=True) as other:
+        assert other.record(coming, by="Mallory")
+        assert other.record(coming, by="Mallory") == []
+    works_on(address)
 
 
 @pytest.mark.parametrize("day", ["2099-02-31", "2099-13-01", "0000-01-01"])

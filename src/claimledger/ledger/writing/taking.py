@@ -90,7 +90,9 @@ _VERSIONS = select(
     HISTORY.c.until,
     ENTRY.c.payload,
 ).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
-_CONTENTS = select(HISTORY.c.content, HISTORY.c.kind, HISTORY.c.key, HISTORY.c.until)
+_CONTENTS = select(
+    HISTORY.c.content, HISTORY.c.kind, HISTORY.c.key, HISTORY.c.until, ENTRY.c.payload
+).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
 
 
 class _Undone(Exception):
@@ -160,6 +162,16 @@ _FORESEEN = 50
 
 _ASSUMED = 20
 """Records up to which a write is so small that it is sent whole, before the store was asked anything."""
+
+
+def _has_content(payload: str | None, kind: str, key: str, content: bytes) -> bool:
+    """Whether an entry is of this record and has this content, as history says."""
+    said = Payload.decode(payload) if payload else None
+    return (
+        said is not None
+        and (said.kind, said.key) == (kind, key)
+        and content_digest(kind, said.record or {}) == content
+    )
 
 
 def _questions(given: list[Given]) -> list[tuple[Any, Any, list[Any]]]:
@@ -438,7 +450,14 @@ class _Taking:
         if self._was_empty:
             return {}
         wanted = {content_digest(one.kind, one.fields) for one in given if one.key is None}
-        rows = self._store.tuples_by(_CONTENTS, HISTORY.c.content, sorted(wanted))
+        # A digest that somebody wrote into history would keep a record of this content out for ever.
+        rows = [
+            (content, kind, key, until)
+            for content, kind, key, until, payload in self._store.tuples_by(
+                _CONTENTS, HISTORY.c.content, sorted(wanted)
+            )
+            if _has_content(payload, kind, key, content)
+        ]
         ended: dict[str, list[str]] = defaultdict(list)
         for _, kind, key, until in rows:
             if until is not None:
