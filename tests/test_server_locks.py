@@ -14,6 +14,7 @@ import pytest
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
 from claimledger.ledger.store import postgresql_locks
+from claimledger.ledger.store.postgresql import PostgresStore
 from small_cases import case, record
 from stores import ONLY_SERVERS, Raw
 
@@ -171,3 +172,56 @@ def test_any_number_of_views_is_dropped_or_their_owner_is_named(
         ledger.rebuild()
         assert ledger.verify().faults == ()
         keeper.rebuild()
+
+
+def test_a_rebuild_in_the_middle_of_verify_is_no_damage(
+    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is verified is looked up in the catalogue once the rows' snapshot is taken."""
+    record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
+    monkeypatch.setattr(postgresql_locks, "LOCK_DEADLINE_SECONDS", 0.5)
+    look = PostgresStore.shape_damage
+    outcomes: list[str] = []
+
+    def rebuild() -> None:
+        with Ledger.open(path, writable=True) as keeper:
+            try:
+                keeper.rebuild()
+            except StoreError as error:
+                outcomes.append(str(error))
+            else:
+                outcomes.append("")
+
+    def looking(store: PostgresStore) -> Iterator[tuple[str, str]]:
+        store.talk.execute("SELECT 1")  # takes the snapshot, and reads no table
+        thread = threading.Thread(target=rebuild)
+        thread.start()
+        thread.join()
+        yield from look(store)
+
+    monkeypatch.setattr(PostgresStore, "shape_damage", looking)
+    with Ledger.open(path) as reader:
+        assert reader.verify().faults == ()
+    assert "of postgres" in outcomes[0]
+    ledger.rebuild()
+
+
+def test_an_object_that_is_dropped_while_verify_looks_is_named(
+    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server knows no definition any more of what a snapshot still shows."""
+    look = PostgresStore.shape_damage
+
+    def looking(store: PostgresStore) -> Iterator[tuple[str, str]]:
+        store.talk.execute("SELECT 1")
+        with Raw(path) as raw:
+            raw.run("DROP TRIGGER entry_stays ON entry", "DROP FUNCTION days")
+        yield from look(store)
+
+    monkeypatch.setattr(PostgresStore, "shape_damage", looking)
+    with Ledger.open(path) as reader:
+        named = {fault.table for fault in reader.verify().faults}
+    assert {"entry_stays", "days"} <= named
+    monkeypatch.undo()
+    ledger.rebuild()
+    assert ledger.verify().faults == ()

@@ -181,9 +181,12 @@ that accept null arguments, run with the caller's privileges and can be called b
 _PINNED = "search_path=pg_catalog, pg_temp; standard_conforming_strings=on"
 
 
-def _loosely(text: str, schema: str) -> str:
-    """Return a definition as it can be compared: the server writes a schema only where it must."""
-    return " ".join(text.replace('"', "").replace(f"{schema}.", "").upper().split())
+def _loosely(text: str | None, schema: str) -> str:
+    """Return a definition as it can be compared: the server writes a schema only where it must.
+
+    There is none where somebody dropped the object after the snapshot that it is seen in.
+    """
+    return " ".join((text or "").replace('"', "").replace(f"{schema}.", "").upper().split())
 
 
 _NOT_OURS = """
