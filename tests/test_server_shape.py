@@ -167,6 +167,45 @@ def test_what_was_sampled_before_is_gone_after_a_redaction(path: Where, ledger: 
     assert ledger.verify().faults == ()
 
 
+def test_rebuild_takes_no_collation_that_is_planted_in_the_schema(
+    path: Where, ledger: Ledger
+) -> None:
+    """Of two things with one name the server's own counts, wherever a statement names one."""
+    record(ledger, case(["a: one"], []))
+    collations = (
+        "SELECT DISTINCT collnamespace::regnamespace::text FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid "
+        "JOIN pg_collation AS l ON l.oid = attcollation WHERE relkind = 'r' AND attnum > 0 "
+        f"AND relnamespace = '{str(path).rpartition('=')[2]}'::regnamespace"
+    )
+    with Raw(path) as raw:
+        raw.run('CREATE COLLATION "C" FROM "POSIX"')
+        ledger.close()
+        with Ledger.open(path, writable=True) as keeper:
+            keeper.rebuild()
+            assert {fault.table for fault in keeper.verify().faults} == {"C"}
+        assert raw.rows(collations) == [("pg_catalog",)]
+
+
+SHADOWS = {
+    "octet_length": "CREATE FUNCTION octet_length(text) RETURNS integer LANGUAGE sql RETURN 999999999",
+    "max": "CREATE AGGREGATE max(bigint) (SFUNC = int8smaller, STYPE = bigint)",
+    "pg_get_triggerdef": "CREATE FUNCTION pg_get_triggerdef(oid) RETURNS text LANGUAGE sql RETURN 'x'",
+}
+
+
+@pytest.mark.parametrize("name", list(SHADOWS))
+def test_what_is_called_like_the_server_s_own_is_never_called(
+    name: str, path: Where, ledger: Ledger
+) -> None:
+    record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
+    with Raw(path) as raw:
+        raw.run(SHADOWS[name])
+    with Ledger.open(path, writable=True) as opened:
+        assert {fault.table for fault in opened.verify().faults} == {name}
+        record(opened, [{"kind": "party", "key": "more", "name": "More"}])
+        assert {fault.table for fault in opened.verify().faults} == {name}
+
+
 def test_what_was_sampled_of_the_log_is_forgotten_by_rebuild(path: Where, ledger: Ledger) -> None:
     record(ledger, case([f"a{place}: one" for place in range(300)]))
     with Raw(path) as raw:
@@ -271,7 +310,7 @@ def test_a_lock_on_what_a_reader_made_keeps_only_rebuild_waiting(
     assert ledger.verify().clean
 
 
-def test_a_reader_who_stays_keeps_rebuild_waiting_and_nobody_else(
+def test_a_reader_who_stays_keeps_rebuild_waiting_and_no_other_reader(
     path: Where,
     ledger: Ledger,
     reader: psycopg.Connection[Any],
