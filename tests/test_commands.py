@@ -185,6 +185,28 @@ def test_standings_and_show_give_the_same_four(call: Call, filled: Path) -> None
             1,
             "a already cites a-page so; nothing was written",
         ),
+        (["history", "a", "--known-at", "1"], 1, "no record with the key 'a': it came with entry"),
+        (["audit", "a", "--known-at", "1"], 1, "no claim with the key 'a': it came with entry"),
+        (["explain", "a", "--known-at", "1"], 1, "no claim with the key 'a': it came with entry"),
+        (
+            ["audit", "a-page"],
+            1,
+            "it is the key of a source; `claimledger list --source a-page` lists its",
+        ),
+        (
+            ["origins", "one"],
+            1,
+            "it is the key of a party; `claimledger list --claimant one` lists its",
+        ),
+        (["explain", "l1"], 1, "no claim with the key 'l1': it is the key of a link"),
+        (
+            ["origins", "a", "--subject", "topic"],
+            2,
+            "one of the two, the claim a or --subject topic",
+        ),
+        (["audit", "a", "--figure", "54"], 2, "one of the two, 'a' or --figure 54"),
+        (["search", "says", "--kind", "clam"], 2, "not 'clam'; did you mean claim?"),
+        (["history", "a", "--kind", "clam"], 2, "not 'clam'; did you mean claim?"),
         (["move", "none.db", "new.db"], 1, "/none.db does not exist; FROM is the ledger to move"),
         (
             ["--ledger", "none.db", "list"],
@@ -362,6 +384,25 @@ class Terminal:
             except OSError:
                 break
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+
+def test_a_question_that_fails_does_not_speak_of_writing(call: Call, filled: Path) -> None:
+    for words in (["list", "--standing", "fine"], ["flags", "--kind", "fine"]):
+        done = call(*words)
+        assert (done.returncode, "unknown" in done.stderr) == (1, True)
+        assert "written" not in done.stderr
+
+
+def test_a_withdrawn_claim_is_told_as_withdrawn(call: Call, filled: Path) -> None:
+    assert call("withdraw", "d", "--cascade", "--reason", "r").returncode == 0
+    for words in (["audit", "d"], ["explain", "d"], ["origins", "d"]):
+        assert "it was withdrawn with entry" in call(*words).stderr
+
+
+def test_stats_as_of_a_day_count_what_was_known_then(call: Call, filled: Path) -> None:
+    found = json.loads(call("stats", "--as-of", "1900", "--json").stdout)
+    assert found["records"] == {"claim": 0, "link": 0}
+    assert json.loads(call("stats", "--json").stdout)["records"]["claim"] == 4
 
 
 def test_a_cascade_is_told_and_asked_about_first(call: Call, filled: Path, tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ class BadInput(ClaimledgerError):
     def __init__(self, problems: Sequence[Problem], *, kept: str = "nothing was written") -> None:
         self.problems = tuple(problems)
         self.kept = kept
-        super().__init__("\n".join([*(str(problem) for problem in self.problems), kept]))
+        told = [*(str(problem) for problem in self.problems), kept]
+        super().__init__("\n".join(line for line in told if line))
 
     def as_json(self) -> dict[str, object]:
         """Return the error with its problems one by one."""
@@ -75,14 +76,21 @@ class Unreadable(ClaimledgerError):
 
 
 class NotFound(ClaimledgerError):
-    """No record with this key; names the nearest ones."""
+    """No record with this key; says what is known of the key, or names the nearest ones."""
 
     def __init__(
-        self, what: str, key: str, nearest: Sequence[str] = (), known_by: str = "key"
+        self,
+        what: str,
+        key: str,
+        nearest: Sequence[str] = (),
+        known_by: str = "key",
+        *,
+        why: str = "",
     ) -> None:
         self.key = key
         self.nearest = tuple(nearest)
         hint = f"; nearest: {', '.join(self.nearest)}" if self.nearest else ""
+        hint = f": {why}" if why else hint
         super().__init__(f"no {what} with the {known_by} {key!r}{hint}")
 
     def as_json(self) -> dict[str, object]:

@@ -36,7 +36,7 @@ def stats(call: Call) -> None:
     from claimledger.publish.stats import stats as counted
 
     with call.reading() as ledger:
-        found = counted(ledger, call.answers(ledger), call.known)
+        found = counted(ledger, call.answers(ledger), call.known, call.day)
     if call.json:
         answer(found)
         return

@@ -31,7 +31,9 @@ def audit(
 
     call = ctx.obj
     assert isinstance(call, Call)
-    if (what is None) == (figure is None):
+    if what is not None and figure is not None:
+        raise UsageMistake(f"audit takes one of the two, {what!r} or --figure {figure}")
+    if what is None and figure is None:
         raise UsageMistake('audit needs a claim\'s key, words like "54 stations", or --figure 54')
     form = form or ("json" if call.json else form_of(output, _ENDINGS))
 
@@ -76,6 +78,7 @@ def _meant(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> 
         resolved = ledger.resolve("claim", [what], known).get(what, what)
         if held := ledger.get_all("claim", [resolved], known):
             return list(held.values())
+        _require_no_other_key(ledger, what, known)
         found = candidates(ledger, what, known)
     else:
         found = with_value(ledger, figure_asked(str(figure)), known)
@@ -86,6 +89,17 @@ def _meant(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> 
     if not options:
         say("What matches was not known yet at that time.")
     return options
+
+
+def _require_no_other_key(ledger: Ledger, what: str, known: int | None) -> None:
+    """Raise :class:`NotFound` where a text is the key of a party, source, subject or link, not of a claim.
+
+    So it does for the key of a claim that does not stand, or did not yet.
+    """
+    kinds = ("party", "source", "subject", "link")
+    is_known = any(held.kind in kinds for held in ledger.with_key(what, known))
+    if is_known or ledger.history(what, "claim"):
+        ledger.get("claim", what, known)
 
 
 def _nearest(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> None:

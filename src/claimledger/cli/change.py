@@ -26,15 +26,23 @@ if TYPE_CHECKING:
 kind_option = click.option("--kind", metavar="KIND", help="Which kind, where two share the key.")
 
 
+def require_kind(kind: str) -> None:
+    """Raise :class:`UsageMistake` for a word that is no kind of record."""
+    from claimledger.records.check import nearest
+    from claimledger.records.kinds import KINDS
+
+    if kind not in KINDS:
+        near = nearest(kind, KINDS)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageMistake(f"--kind is one of {', '.join(KINDS)}, not {kind!r}{hint}")
+
+
 def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -> Held:
     """Return the one record with a key; two kinds with one key ask for ``--kind``."""
     from claimledger.errors import NotFound, Refused
 
     if kind is not None:
-        from claimledger.records.kinds import KINDS
-
-        if kind not in KINDS:
-            raise UsageMistake(f"--kind is one of {', '.join(KINDS)}")
+        require_kind(kind)
         return ledger.get(kind, key, known)
     found = ledger.with_key(key, known)
     if len(found) > 1:
@@ -272,9 +280,14 @@ def history(call: Call, key: str, kind: str | None) -> None:
     """Show every entry about a record: what changed, when, by whom and why."""
     from claimledger.errors import NotFound
 
+    if kind is not None:
+        require_kind(kind)
     with call.reading() as ledger:
         events = ledger.history(key, kind, call.known)
         if not events:
+            if later := ledger.history(key, kind):
+                why = f"it came with entry {later[0].entry}, after entry {call.known}"
+                raise NotFound(kind or "record", key, why=why)
             raise NotFound("record", key, ledger.near_keys(key))
     if call.json:
         answer({"key": key, "entries": [_event(event) for event in events]})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claimledger.cli.call import Call, Command, complete_key
-from claimledger.cli.change import kind_option, only
+from claimledger.cli.change import kind_option, only, require_kind
 from claimledger.cli.output import answer, coloured, count, cut, printable, say, table
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def list_(call: Call, /, **wanted: str | None) -> None:
 @click.pass_obj
 def search(call: Call, words: tuple[str, ...], kinds: tuple[str, ...], most: int) -> None:
     """Find records by their words, in any script and with or without marks: haiwai, hǎiwài, 海外."""
+    for kind in kinds:
+        require_kind(kind)
     query = " ".join(words)
     with call.reading() as ledger:
         found = ledger.search(query, kinds=kinds, known_at=call.known, most=most)

@@ -31,7 +31,9 @@ _MOST_SETTLINGS = 10
 @click.pass_obj
 def origins(call: Call, key: str | None, subject: str | None, aside: tuple[str, ...]) -> None:
     """How many independent voices there are behind a claim or a subject, as a range, and why."""
-    if (key is None) == (subject is None):
+    if key is not None and subject is not None:
+        raise UsageMistake(f"origins takes one of the two, the claim {key} or --subject {subject}")
+    if key is None and subject is None:
         raise UsageMistake("origins needs a claim's key or --subject")
     ties = [_tie(one) for one in aside]
     if key is not None:

@@ -49,7 +49,7 @@ def flags(
     if kind is not None and kind not in KINDS:
         near = nearest(kind, KINDS)
         right = f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}"
-        raise BadInput([Problem("unknown kind of oddity", "kind", kind, right)])
+        raise BadInput([Problem("unknown kind of oddity", "kind", kind, right)], kept="")
     with call.reading() as ledger:
         if subject:
             answers, keys = call.about(ledger, subject)

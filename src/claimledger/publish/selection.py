@@ -54,7 +54,7 @@ def select_claims(
         near = nearest(wanted.standing, STANDINGS)
         hint = f"; did you mean {near[0]}?" if near else ""
         right = f"one of {', '.join(STANDINGS)}{hint}"
-        raise BadInput([Problem("unknown standing", "standing", wanted.standing, right)])
+        raise BadInput([Problem("unknown standing", "standing", wanted.standing, right)], kept="")
     sets = list(_sets(ledger, wanted, known_at))
     keys = set.intersection(*sets) if sets else None
     cut = ledger.whole(known_at) if keys is None else ledger.neighbourhood(keys, known_at)

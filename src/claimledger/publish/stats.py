@@ -13,9 +13,18 @@ if TYPE_CHECKING:
     from claimledger.ledger import Ledger
 
 
-def stats(ledger: Ledger, answers: Answers, known_at: int | None = None) -> dict[str, Any]:
-    """Return counts by name, the most frequent first; a claim's year is when it was known by."""
+def stats(
+    ledger: Ledger, answers: Answers, known_at: int | None = None, as_of: int | None = None
+) -> dict[str, Any]:
+    """Return counts by name, the most frequent first; a claim's year is when it was known by.
+
+    With ``as_of`` of the records only claims and links are counted: the others have no day on which
+    they came to be known.
+    """
     claims = answers.graph.claims
+    records = ledger.counts(known_at)
+    if as_of is not None:
+        records = {"claim": len(claims), "link": len(answers.graph.links)}
     names = Names(ledger, known_at)
     standings = Counter(answers.standing(key) for key in claims)
     sources = Counter(source for claim in claims.values() for source in claim.sources)
@@ -24,7 +33,7 @@ def stats(ledger: Ledger, answers: Answers, known_at: int | None = None) -> dict
     years = Counter(day_text(answers.graph.known_by[key])[:-6] for key in claims)
     return {
         "entries": ledger.head(known_at).size,
-        "records": ledger.counts(known_at),
+        "records": records,
         "standings": {name: standings[name] for name in STANDINGS},
         "sources": dict(sources.most_common()),
         "claimants": {f"{names.party(key)} [{key}]": n for key, n in claimants.most_common()},

@@ -218,8 +218,31 @@ def one(store: Store, kind: str, key: str, known_at: Known = None) -> Held:
         resolved = replacements(store, kind, [key], known_at).get(key)
         found = held(store, kind, [resolved], known_at).get(resolved) if resolved else None
     if found is None:
-        raise NotFound(kind, key, near_keys(store, key, kind, known_at))
+        why = _why_missing(store, kind, key, known_at)
+        raise NotFound(kind, key, () if why else near_keys(store, key, kind, known_at), why=why)
     return found
+
+
+_LISTS_CLAIMS = {"party": "claimant", "source": "source", "subject": "subject"}
+"""By kind the option of `list` that lists the claims which such a record has."""
+
+
+def _why_missing(store: Store, kind: str, key: str, known_at: Known) -> str:
+    """Return what the ledger knows of a key that no live record of a kind has; nothing where it never was."""
+    query = select(HISTORY.c.kind, HISTORY.c.entry, HISTORY.c.action)
+    rows = store.tuples(query.where(HISTORY.c.key == key).order_by(HISTORY.c.entry))
+    own = [(entry, action) for of, entry, action in rows if of == kind]
+    if own and known_at is not None and own[0][0] > known_at:
+        return f"it came with entry {own[0][0]}, after entry {known_at}"
+    for entry, action in own:
+        if action in ("withdraw", "redact"):
+            what = "withdrawn" if action == "withdraw" else "redacted"
+            return f"it was {what} with entry {entry}; `claimledger history {key}` says why"
+    for other in with_key(store, key, known_at):
+        option = _LISTS_CLAIMS.get(other.kind)
+        listing = f"; `claimledger list --{option} {key}` lists its claims" if option else ""
+        return f"it is the key of a {other.kind}{listing}"
+    return ""
 
 
 def near_keys(store: Store, key: str, kind: str | None = None, known_at: Known = None) -> list[str]:
