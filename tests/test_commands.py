@@ -45,6 +45,25 @@ def test_every_command_has_help(call: Call, command: str) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+WRITES = (
+    "init record link cite review amend withdraw redact import dispose accept decline verify backup restore "
+    "grant move salvage rebuild schema"
+).split()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if name not in ("party", "source", "subject", "term")]
+)
+def test_the_clocks_are_offered_where_they_are_taken(call: Call, command: str) -> None:
+    offered = "--as-of" in call(command, "--help").stdout
+    assert offered == (command not in WRITES)
+
+
+def test_the_clocks_of_adding_and_listing(call: Call) -> None:
+    assert "--as-of" not in call("party", "add", "--help").stdout
+    assert "--as-of" in call("party", "list", "--help").stdout
+
+
 ANSWERS = [
     ["show", "a"], ["list"], ["search", "says"], ["disputes"], ["origins", "a"], ["standings"], ["audit", "a"],
     ["verify"], ["stats"], ["history", "a"], ["schema", "claim"], ["party", "list"], ["report"],
@@ -207,6 +226,8 @@ def test_standings_and_show_give_the_same_four(call: Call, filled: Path) -> None
         (["audit", "a", "--figure", "54"], 2, "one of the two, 'a' or --figure 54"),
         (["search", "says", "--kind", "clam"], 2, "not 'clam'; did you mean claim?"),
         (["history", "a", "--kind", "clam"], 2, "not 'clam'; did you mean claim?"),
+        (["move", "none.db", "new.db", "--known-at", "3"], 2, "a write is made now"),
+        (["--ledger", "new.db", "init", "--as-of", "2020"], 2, "a write is made now"),
         (["move", "none.db", "new.db"], 1, "/none.db does not exist; FROM is the ledger to move"),
         (
             ["--ledger", "none.db", "list"],
@@ -384,6 +405,20 @@ class Terminal:
             except OSError:
                 break
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+
+def test_what_is_exported_to_a_file_is_told(call: Call, filled: Path) -> None:
+    done = call("export", "-o", "out.jsonl")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "Wrote out.jsonl\n")
+
+
+def test_a_table_is_no_case_file_and_is_told_what_would_be(
+    call: Call, filled: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("kind,key,name\nparty,x,X\n", "utf-8")
+    done = call("import", "a.csv")
+    assert done.returncode == 1
+    assert "YAML, JSON or JSON Lines" in done.stderr
 
 
 def test_a_question_that_fails_does_not_speak_of_writing(call: Call, filled: Path) -> None:

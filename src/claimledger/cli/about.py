@@ -13,7 +13,7 @@ from claimledger.cli.output import answer, say, table
 _MOST = 10
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("kind", required=False)
 @click.pass_obj
 def schema(_call: Call, kind: str | None) -> None:

@@ -80,7 +80,7 @@ def _say_dispute(section: Section) -> None:
             indent=4, hang=2)  # fmt: skip
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
 @click.option(
     "--as", "ending", required=True, help="What became of it.",

@@ -53,11 +53,17 @@ def SHARED() -> list[click.Parameter]:  # made anew for each command
 
 
 class Command(click.Command):
-    """A command that takes the shared options too."""
+    """A command that takes the shared options too.
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    One without ``clocks`` works on the ledger as it is now: it refuses them, and its help leaves them out.
+    """
+
+    def __init__(self, *args: Any, clocks: bool = True, **options: Any) -> None:
         super().__init__(*args, **options)
         self.params += SHARED()
+        for option in self.params:
+            if isinstance(option, click.Option) and option.name in ("as_of", "known_at"):
+                option.hidden = not clocks
 
     def invoke(self, ctx: click.Context) -> Any:
         """Hand the shared options to the call, then run."""
@@ -118,8 +124,7 @@ class Call:
         """Open the ledger for writing."""
         from claimledger.ledger import Ledger
 
-        if self.as_of or self.known_at:
-            raise UsageMistake("--as-of and --known-at are for questions; a write is made now")
+        self.require_now()
         trusted = self.clock_is_right
         self.status = 1
         with Ledger.open(self.path, writable=True, clock_is_right=trusted) as ledger:
@@ -128,6 +133,11 @@ class Call:
                 self.status = 0
             finally:
                 self.done |= ledger.written
+
+    def require_now(self) -> None:
+        """Raise :class:`UsageMistake` where a clock was given to a command that writes."""
+        if self.as_of or self.known_at:
+            raise UsageMistake("--as-of and --known-at are for questions; a write is made now")
 
     @property
     def day(self) -> int | None:

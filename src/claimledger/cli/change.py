@@ -63,7 +63,7 @@ def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -
     raise NotFound("record", key, ledger.near_keys(key))
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
 @click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="May be repeated.")
 @click.option("--if-entry", type=int, metavar="N", help="Refuse if the record is not of entry N.")
@@ -133,7 +133,7 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
 @click.option("--replaced-by", metavar="KEY", help="The record all references then resolve to.")
 @click.option("--cascade", is_flag=True, help="Withdraw all that points to it, too.")
@@ -204,7 +204,7 @@ def _agree_to_cascade(call: Call, ledger: Ledger, held: Held) -> None:
         raise Refused(f"{message} Say --yes to withdraw them all; nothing was written")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
 @reason_option
 @kind_option

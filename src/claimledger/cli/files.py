@@ -18,14 +18,14 @@ from claimledger.cli.call import (
     output_option,
     recorder,
 )
-from claimledger.cli.output import Progress, answer, count, say
+from claimledger.cli.output import Progress, answer, count, print_stderr, say
 
 if TYPE_CHECKING:
     from claimledger.intake.case_files import Incoming
     from claimledger.ledger import Held, Ledger
 
 
-@click.command("import", cls=Command)
+@click.command("import", cls=Command, clocks=False)
 @click.argument("files", nargs=-1, required=True, type=FileName(), metavar="FILE...")
 @click.option("--check", is_flag=True, help="Check only; write nothing.")
 @click.option("--amend", is_flag=True, help="Amend records that differ from the ledger.")
@@ -130,6 +130,8 @@ def export(call: Call, log: bool, output: str | None) -> None:
             # Left last: a pipe gets the lines when the ledger is closed, and nobody waits for its reader.
             target = writing_whole(str(output), call.path, rights=ledger.rights)
             write_lines(file.enter_context(target), lines)
+    if output not in (None, "-"):
+        print_stderr(f"Wrote {output}")
 
 
 def write_lines(stream: BinaryIO, lines: Iterable[Any]) -> None:

@@ -8,12 +8,13 @@ from claimledger.cli.call import Call, Command
 from claimledger.cli.output import answer, say
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.pass_obj
 def init(call: Call) -> None:
     """Make a new, empty ledger, in a file or in a PostgreSQL database; an existing one is refused."""
     from claimledger.ledger import Ledger, shown
 
+    call.require_now()
     with Ledger.create(call.path) as ledger:
         head = ledger.head()
     call.done = True

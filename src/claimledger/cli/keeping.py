@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import Head, Ledger, Strand
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.pass_obj
@@ -30,6 +30,7 @@ def move(call: Call, source: str, target: str) -> None:
     """
     from claimledger.ledger import Ledger, shown
 
+    call.require_now()
     if _is_missing(source):
         raise Refused(f"{Path(source).absolute()} does not exist; FROM is the ledger to move")
     with Ledger.open(source) as ledger, ledger.reading():
@@ -49,7 +50,7 @@ def _is_missing(where: str) -> bool:
     return "://" not in where and not Path(where).exists()
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("path", type=FileName(), metavar="FILE")
 @click.option("--since", metavar="TIME", help="Only the entries after one: its number, or a time.")
 @click.pass_obj
@@ -128,7 +129,7 @@ def _strands(paths: Sequence[str]) -> Iterator[list[Strand]]:
         yield [opened.enter_context(reading_strand(path)) for path in paths]
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("files", nargs=-1, required=True, type=FileName(), metavar="FILE...")
 @click.pass_obj
 def restore(call: Call, files: tuple[str, ...]) -> None:
@@ -139,6 +140,7 @@ def restore(call: Call, files: tuple[str, ...]) -> None:
     from claimledger.intake.strands import is_strand
     from claimledger.ledger import Ledger, shown
 
+    call.require_now()
     whole = [path for path in files if not is_strand(path)]
     if whole not in ([], [files[0]]):
         raise UsageMistake("a whole backup comes first, and once; files of entries follow it")
@@ -174,7 +176,7 @@ def restore(call: Call, files: tuple[str, ...]) -> None:
     say(f"root {head.root.hex()}")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("role", required=False, metavar="[ROLE]")
 @click.argument("users", nargs=-1, metavar="[USER]...")
 @click.pass_obj

@@ -28,7 +28,7 @@ def _citation(
     return {name: held for name, held in given.items() if held}
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("type", metavar="TYPE")
 @click.argument("from_", metavar="FROM", shell_complete=complete_key)
 @click.argument("to", metavar="TO", shell_complete=complete_key)
@@ -122,7 +122,7 @@ def _odd(ledger: Ledger, type: str, from_: str, to: str) -> list[str]:
     return found
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
 @click.argument("source", shell_complete=complete_key)
 @click.option("--locator", metavar="TEXT", help="The place in what was read: p. 12.")
@@ -175,7 +175,7 @@ def cite(call: Call, /, key: str, source: str, by: str | None, **given: Any) -> 
         say(f"How they know is not recorded yet: {mend}", hang=2)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("claim", shell_complete=complete_key)
 @click.option(
     "--reviewer", metavar="KEY", shell_complete=complete_key, help="The party that rated it."

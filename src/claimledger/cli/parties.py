@@ -62,7 +62,7 @@ def _add(kind: str) -> click.Command:
         else:
             say_known(kind)
 
-    command = Command("add", callback=add, params=options, help=f"Add a {kind}.")
+    command = Command("add", callback=add, params=options, help=f"Add a {kind}.", clocks=False)
     by_option(command)
     return command
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import Head, Survey, Verdict
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.option(
     "--deep", is_flag=True, help="Of a damaged ledger: each entry alone, and what is lost."
 )
@@ -203,7 +203,7 @@ def _tell(call: Call, found: Survey, rest: str) -> None:
 _MOST_LOST = 20
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.argument("target", metavar="TO")
 @click.option("--rest", metavar="FILE", help="Where to write what is left over.  [TO.rest.jsonl]")
 @click.pass_obj
@@ -236,7 +236,7 @@ def salvage(call: Call, target: str, rest: str | None) -> None:
     _tell(call, found, name if left else "")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.pass_obj
 def rebuild(call: Call) -> None:
     """Make every table and the search index anew from the log. The log is not touched."""

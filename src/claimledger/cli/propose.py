@@ -95,7 +95,7 @@ def _say(one: Proposal, names: Any) -> None:
 def _answering(name: str, outcome: Outcome, about: str) -> click.Command:
     """Return the command that answers proposals in one way."""
 
-    @click.command(name, cls=Command, help=about)
+    @click.command(name, cls=Command, clocks=False, help=about)
     @click.argument("ids", nargs=-1, metavar="[ID...]")
     @click.option(
         "--reason", metavar="TEXT", help="Why; kept in the log.  [asked for at the prompt]"

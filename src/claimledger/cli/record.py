@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import Ledger
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, clocks=False)
 @click.option("--statement", metavar="TEXT", help="What is asserted, in neutral words.")
 @click.option(
     "--claimant", multiple=True, metavar="KEY", shell_complete=complete_key, help="Who asserts it."

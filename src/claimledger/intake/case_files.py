@@ -175,7 +175,7 @@ def _records(parsed: Parsed, name: str) -> Iterator[Incoming]:
         value = [value]
         parsed = Parsed(value, {(0, *p): line for p, line in parsed.lines.items()})
     if not isinstance(value, list):
-        right = "a list of records, each an object with its `kind`"
+        right = "YAML, JSON or JSON Lines: a list of records, each an object with its `kind`"
         raise BadInput([Problem("holds no records", expected=right, file=name, line=1)])
     for place, given in enumerate(value):
         yield _record(given, defaults, name, parsed, (*path, place))
