@@ -41,6 +41,9 @@ ODD: dict[str, tuple[Records, str]] = {
         "a"),
     "review of a fallen claim": (
         [*case(["a: one", "b: one"], ["b retracts a"]), {"kind": "review", "key": "r", "claim": "a"}], "r"),
+    "said after publication": (
+        case(["a: one"], sources={"a-page": {"published": "2022-05"}}, extra={"a": {"asserted": "2022-06"}}), "a"),
+    "published later": (case(["a: one"], sources={"a-page": {"published": "9999"}}), "a-page"),
     "attribution questioned": (case(["a: one", "b: two @a-page", "c: three"], ["c undercuts @a-page"]), "b"),
     "attributed by": (case(["a: one", "b: two @a-page"]), "b"),
     "removed source": (case(["a: one"], sources={"a-page": {"publisher": "one", "removed": "2023"}}), "a-page"),
@@ -57,6 +60,12 @@ ODD: dict[str, tuple[Records, str]] = {
 def odd(ledger: Ledger) -> list[Oddity]:
     answers = answers_of(ledger)
     return oddities(ledger, answers, answers.graph.claims)
+
+
+def test_a_claim_of_the_month_of_publication_is_not_odd(ledger: Ledger) -> None:
+    sources = {"a-page": {"published": "2022-05"}}
+    record(ledger, case(["a: one"], sources=sources, extra={"a": {"asserted": "2022-05-31"}}))
+    assert {"said after publication", "published later"}.isdisjoint(one.kind for one in odd(ledger))
 
 
 def test_every_kind_is_tried() -> None:

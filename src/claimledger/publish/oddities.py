@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from claimledger.disputes.flags import FLAGS, flags
@@ -12,12 +13,14 @@ from claimledger.disputes.loadbearing import Loads
 from claimledger.disputes.standing import Answers
 from claimledger.publish.computed import computed
 from claimledger.records.claim import Claim
+from claimledger.records.dates import Date
 from claimledger.records.number_words import find_values
 from claimledger.records.review import Review
+from claimledger.records.source import Source
 from claimledger.records.text import nfc
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import Held, Ledger
 
 Severity = Literal["grave", "notable", "minor"]
 
@@ -43,6 +46,11 @@ KINDS: dict[str, tuple[Severity, str]] = {
         "notable",
         "a review rates a claim that was taken back or replaced",
     ),
+    "said after publication": (
+        "notable",
+        "a claim is dated after a source it is seen in was published",
+    ),
+    "published later": ("notable", "a source is dated after the day it was recorded"),
     "attribution questioned": ("notable", FLAGS["attribution questioned"]),
     "attributed by": ("notable", FLAGS["attributed by"]),
     "removed source": ("notable", FLAGS["removed source"]),
@@ -98,10 +106,15 @@ class _Finder:
         self._known_at = known_at
         self._as_of = as_of
 
+    @cached_property
+    def _claims(self) -> dict[str, Held]:
+        return self._ledger.get_all("claim", self._keys, self._known_at)
+
     def all(self) -> Iterator[Oddity]:
         yield from self._of_clock()
         yield from self._of_claims()
         yield from self._of_records()
+        yield from self._of_publication()
         yield from self._of_sources()
         yield from self._of_loads()
         yield from self._of_reviews()
@@ -168,8 +181,7 @@ class _Finder:
 
     def _of_records(self) -> Iterator[Oddity]:
         """Yield what only the whole record tells: formulas, tallies, quotes."""
-        held = self._ledger.get_all("claim", self._keys, self._known_at)
-        for key, one in held.items():
+        for key, one in self._claims.items():
             claim = one.record
             assert isinstance(claim, Claim)
             for found in computed(
@@ -182,6 +194,38 @@ class _Finder:
             if quote := _quote_elsewhere(claim):
                 mend = f'claimledger amend {key} --set citations=... --reason "..."'
                 yield self._made("quote without its figure", key, f"“{quote}”", mend)
+
+    def _of_publication(self) -> Iterator[Oddity]:
+        """Yield the dates that cannot be: a year that was mistyped, mostly."""
+        cited = {
+            citation.source: None
+            for held in self._claims.values()
+            for citation in getattr(held.record, "citations", ())
+        }
+        sources = self._ledger.get_all("source", cited, self._known_at)
+        published = {
+            key: held.record.published
+            for key, held in sources.items()
+            if isinstance(held.record, Source) and held.record.published
+        }
+        for key, held in self._claims.items():
+            claim = held.record
+            assert isinstance(claim, Claim)
+            for citation in claim.citations:
+                told_by = published.get(citation.source)
+                if _is_after(claim.asserted, told_by):
+                    told = (
+                        f"said {claim.asserted}, and seen in {citation.source}, published {told_by}"
+                    )
+                    mend = f'claimledger amend {key} --set asserted=... --reason "..."'
+                    yield self._made("said after publication", key, told, mend)
+        for key, date in published.items():
+            recorded = sources[key].recorded_at[:10]
+            # A day more: where the source was published, it may have been tomorrow.
+            if date.earliest is not None and date.earliest > _day(recorded) + 1:
+                told = f"published {date}, and recorded {recorded}"
+                mend = f'claimledger amend {key} --set published=... --reason "..."'
+                yield self._made("published later", key, told, mend)
 
     def _of_sources(self) -> Iterator[Oddity]:
         """Yield the sources every one of whose own claims is contested."""
@@ -244,6 +288,17 @@ _SOURCE_MENDS = {
     "removed source": 'claimledger amend {key} --set archive_url=... --reason "..."',
     "no capture": "claimledger import FILE, with a record of kind capture for {key}",
 }
+
+
+def _is_after(date: Date | None, other: Date | None) -> bool:
+    """Whether every day that a date can mean comes after every day that another can."""
+    if date is None or other is None or date.earliest is None or other.latest is None:
+        return False
+    return date.earliest > other.latest
+
+
+def _day(text: str) -> int:
+    return Date.of(text).earliest or 0
 
 
 def _quote_elsewhere(claim: Claim) -> str:
