@@ -31,7 +31,7 @@ OUR_OWN = {
     "number", "row", "rows", "into", "part", "place", "condition", "index", "kind", "name", "function", "body",
     "when", "how", "query", "collation", "needed", "key", "begin", "user",
     # a schema's name, which an address lets be of small letters and digits only; a server's snapshot
-    "PENDING_SCRUB.name", "schema", "self.address.place", "address.place", "self._snapshot", "int(WAIT_SECONDS * 1000)", "int(LOCK_TIMEOUT_SECONDS * 1000)",
+    "PENDING_SCRUB.name", "schema", "self.address.place", "address.place", "self._snapshot", "int(WAIT_SECONDS * 1000)", "int(size)", "int(LOCK_TIMEOUT_SECONDS * 1000)",
     "'off' if writable else 'on'",
     # roles: a user's name that the server itself said is one, quoted
     "quoted(self.name(role))", "quoted(self.name(other))", "quoted(user)", "quoted(table)", "quoted(function)",

@@ -166,7 +166,7 @@ def _first_page(path: Path, size: int) -> bytes:
     """Return the first page of a new database file that has the log as its only table."""
     driver = sqlite3.connect(path)
     try:
-        driver.execute(f"PRAGMA page_size = {size}")
+        driver.execute(f"PRAGMA page_size = {int(size)}")
         driver.execute(next(line for line in schema() if line.startswith("CREATE TABLE entry ")))
     finally:
         driver.close()
