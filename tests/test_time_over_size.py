@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from claimledger.disputes.proposals.base import Matter
+from claimledger.disputes.standing import Answers
 from claimledger.errors import ClaimledgerError
 from claimledger.intake.case_files import read_in_turn
 from claimledger.intake.dialogue import proposed_dates, proposed_figures
@@ -19,6 +22,7 @@ from claimledger.publish.formats import csv, markdown
 from claimledger.publish.pictures.text import lines_of
 from claimledger.publish.wrapping import wrapped
 from claimledger.records.check import record_from
+from claimledger.records.claim import Claim
 from claimledger.records.dates import Date
 from claimledger.records.formula import read_formula
 from claimledger.records.number_words import find_values
@@ -58,7 +62,16 @@ TEXTS = {
     "controls": "\u202e",
 }
 
+
+def likeness(text: str) -> float:
+    """Return how alike a statement and its reverse are to the rules that propose links."""
+    statements = {"one": text, "other": text[::-1]}
+    claims = {key: Claim.model_construct(statement=said) for key, said in statements.items()}
+    return Matter(cast("Answers", None), claims).alike("one", "other")
+
+
 READERS: dict[str, Callable[[str], object]] = {
+    "likeness": likeness,
     "nfc": nfc,
     "visible": visible,
     "words": words_of,
