@@ -8,7 +8,7 @@ those of the standard and of PostgreSQL's own copies; a server that refuses a tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
-from sqlalchemy import Connection, Select, Table, create_engine, event, select
+from sqlalchemy import Connection, Table, create_engine, event, select
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -27,6 +27,7 @@ from claimledger.ledger.store.base import Assumed, Found, Overtaken, Question, S
 from claimledger.ledger.store.postgresql_locks import lock_exclusively
 from claimledger.ledger.store.postgresql_renewal import renew, scrub, stray_bytes
 from claimledger.ledger.store.postgresql_roles import Roles
+from claimledger.ledger.store.postgresql_rows import PostgresRows
 from claimledger.ledger.store.postgresql_schema import HEAD, making
 from claimledger.ledger.store.postgresql_search import matching
 from claimledger.ledger.store.postgresql_server import (
@@ -41,18 +42,15 @@ from claimledger.ledger.store.postgresql_server import (
     until_done,
 )
 from claimledger.ledger.store.postgresql_shape import shape_damage
-from claimledger.ledger.store.postgresql_statements import by_entry, oversized_entry, oversized_row
 from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.ledger.store.postgresql_triggers import CHECKED, CLOCK_IS_RIGHT, Checked
 from claimledger.ledger.tables import ENTRY, LAYOUT, PENDING_SCRUB
 
 _BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",)
 _UNSCRUBBED = select(PENDING_SCRUB.c.entry).order_by(PENDING_SCRUB.c.entry)
-_BATCH = 20_000
-"""Values that one statement asks for at once."""
 
 
-class PostgresStore(Store):
+class PostgresStore(PostgresRows):
     """A ledger in one schema of a database."""
 
     def __init__(
@@ -298,27 +296,6 @@ class PostgresStore(Store):
         """Note what the next write will ask first: it is sent along with its beginning."""
         self._foreseen, self._assumed = questions, assumed
 
-    def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
-        """Return a query's rows as the driver gives them."""
-        with named(self.address):
-            return self.talk.rows(query)
-
-    def tuples_by(
-        self, query: Select[Any], column: Any, values: Iterable[Any]
-    ) -> list[tuple[Any, ...]]:
-        """Return the rows for which a column is one of the values: one statement for very many."""
-        wanted = list(values)
-        found: list[tuple[Any, ...]] = []
-        with named(self.address):
-            for start in range(0, len(wanted), _BATCH):
-                found += self.talk.rows_by(query, column, wanted[start : start + _BATCH])
-        return found
-
-    def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
-        """Yield a query's rows as the driver gives them, never all of them at once."""
-        with named(self.address), self.reading():
-            yield from self.talk.stream(query)
-
     def settle(self) -> None:
         """Wait until what was committed so far is on the server's disk.
 
@@ -419,28 +396,6 @@ class PostgresStore(Store):
         """Return those of the texts that still stand in the log or in the search words."""
         with named(self.address):
             return stray_bytes(self.talk, texts)
-
-    def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
-        """Return whole rows of a table by entry, both ends included."""
-        self.talk.send()
-        with named(self.address), self.driver.cursor(binary=True) as cursor:
-            self._require_readable(table, oversized_entry(table), first, last)
-            return cursor.execute(by_entry(table), (first, last)).fetchall()
-
-    def every(self, table: Table) -> Iterator[tuple[Any, ...]]:
-        """Yield whole rows of a table in any order, as the driver gives them."""
-        with named(self.address):
-            self._require_readable(table, oversized_row(table))
-        yield from super().every(table)
-
-    def _require_readable(self, table: Table, query: str, *span: int) -> None:
-        """Raise :class:`StoreError` where a query finds an entry with a value too long to be read."""
-        row = self.talk.execute(query, span).fetchone()
-        if row is not None:
-            raise StoreError(
-                f"{self.address}: entry {row[0]} has a value in {table.name} that is longer than any that "
-                "claimledger writes"
-            )
 
     @property
     def rights(self) -> int:
