@@ -206,6 +206,23 @@ def test_what_is_called_like_the_server_s_own_is_never_called(
         assert {fault.table for fault in opened.verify().faults} == {name}
 
 
+def test_a_view_of_the_log_does_not_keep_what_was_sampled(path: Where, ledger: Ledger) -> None:
+    with_figures(ledger)
+    with Raw(path) as raw:
+        raw.run("CREATE SCHEMA aside", "CREATE VIEW aside.mine AS SELECT * FROM entry")
+        ledger.withdraw("claim", "a1", by="Tester", reason="r", cascade=True)
+        for discards in (
+            ledger.rebuild,
+            lambda: ledger.redact("claim", "a1", by="Tester", reason="r"),
+        ):
+            raw.run(*SAMPLING[:2], "ANALYZE entry")
+            assert sampled(raw, path) == {"entry.salt", "entry.payload"}
+            discards()
+            assert sampled(raw, path) == set()
+        assert raw.rows("SELECT count(*) > 0 FROM aside.mine") == [(True,)]
+        raw.run("DROP SCHEMA aside CASCADE")
+
+
 def test_what_was_sampled_of_the_log_is_forgotten_by_rebuild(path: Where, ledger: Ledger) -> None:
     record(ledger, case([f"a{place}: one" for place in range(300)]))
     with Raw(path) as raw:

@@ -44,7 +44,7 @@ OUR_OWN = {
     "given", "returns", "placed(schema, body)", "quoted(self._schema)", "trigger.when", "placed(schema, trigger.how)", "placed(place, trigger.how)", "trigger.sort",
     "trigger.function", "quoted(trigger.table)", "table", "BEHIND.days", "AHEAD.days", "', '.join(given)",
     "patience", "Checked.PAYLOADS", "Checked.LOG", "fitting", "longest", "LARGEST_VALUE",
-    "oversized(table)", "oversized(ENTRY)", "readable",
+    "oversized(table)", "address.schema", "oversized(ENTRY)", "readable",
     "_into(table)", "_moved(table)", "_values(table, rows, number)",
 }  # fmt: skip
 

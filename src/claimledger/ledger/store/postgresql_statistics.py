@@ -19,14 +19,19 @@ from claimledger.ledger.store.postgresql_schema import (
 from claimledger.ledger.store.postgresql_shape import expected_indexes
 from claimledger.ledger.store.postgresql_talk import Talk
 
-_COLUMNS = """
-SELECT c.relname, a.attname
+_CLEARS = 180000
+"""The server's version from which statistics of a column can be discarded by themselves."""
+
+_C = """(SELECT oid FROM pg_collation
+  WHERE collname = 'C' AND collnamespace = 'pg_catalog'::regnamespace)"""
+
+_COLUMNS = f"""
+SELECT c.relname, a.attname, a.attcollation NOT IN (0, {_C})
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
 WHERE c.relnamespace = to_regnamespace(%(schema)s) AND c.relname || '.' || a.attname = ANY (%(columns)s)
 AND (
   coalesce(a.attstattarget, -1) <> 0
-  OR a.attcollation NOT IN (0, (
-    SELECT oid FROM pg_collation WHERE collname = 'C' AND collnamespace = 'pg_catalog'::regnamespace))
+  OR a.attcollation NOT IN (0, {_C})
   OR EXISTS (
     SELECT FROM pg_stats AS s
     WHERE s.schemaname = %(schema)s AND s.tablename = c.relname AND s.attname = a.attname)
@@ -73,12 +78,17 @@ def discarding(talk: Talk, address: Address) -> dict[str, list[str]]:
         for name in columns_without_statistics(table)
     }
     sampled = talk.execute(_COLUMNS, {"schema": address.schema, "columns": list(columns)})
-    for table, name in sampled.fetchall():
+    clears = talk.driver.info.server_version >= _CLEARS
+    for table, name, respelt in sampled.fetchall():
         column = columns[f"{table}.{name}"]
         collation = ' COLLATE pg_catalog."C"' if isinstance(column.type, Text) else ""
         alter = f"ALTER TABLE {schema}.{quoted(table)} ALTER COLUMN {quoted(name)}"
-        # PostgreSQL drops a column's statistics only when its type is set, even to the same type.
-        statements.setdefault(table, []).append(f"{alter} TYPE {type_of(column)}{collation}")
+        statements.setdefault(table, []).append(
+            f"SELECT pg_clear_attribute_stats('{address.schema}', '{table}', '{name}', false)"
+            if clears and not respelt
+            # Setting a type drops the statistics too, but a view of the column keeps that from being done.
+            else f"{alter} TYPE {type_of(column)}{collation}"
+        )
         statements[table].append(f"{alter} SET STATISTICS 0")
     if talk.execute(_SEARCH, {"schema": address.schema, "search": SEARCH}).fetchone() is not None:
         renewed = [f"DROP INDEX {schema}.{SEARCH}", *searching(schema)]
