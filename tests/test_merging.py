@@ -181,6 +181,25 @@ def test_an_export_names_what_replaced_a_key_and_goes_in_anywhere(
     assert '"key":"r1"' in day
 
 
+def test_an_export_goes_in_after_what_it_holds_was_amended_or_withdrawn(
+    call: Callable[..., Any], ledger: Ledger, path: Any, tmp_path: Path
+) -> None:
+    record(ledger, case(["a: one", "b: one"], parties={"one": {}, "new": {}}))
+    ledger.withdraw("party", "one", by="T", reason="double", replaced_by="new")
+    file = tmp_path / "out.jsonl"
+    file.write_text(exported(call, path))
+    ledger.amend("claim", "a", {"note": "n"}, by="T", reason="r")
+    ledger.withdraw("claim", "b", by="T", reason="r")
+    done = call("--ledger", path, "import", file, "--by", "T", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["recorded"], told["older"], told["withdrawn"]) == (0, 1, 1)
+    done = call("--ledger", path, "import", file, "--by", "T", "--amend", "--reason", "r", "--json")
+    assert json.loads(done.stdout)["amended"] == 1
+    assert ledger.get("claim", "a").record.as_json()["claimant"] == ["one"]
+    assert ledger.verify().faults == ()
+
+
 def test_a_computed_figure_goes_on_with_what_replaced_its_input(
     call: Callable[..., Any], ledger: Ledger, path: Any
 ) -> None:

@@ -341,9 +341,11 @@ class _Taking:
             return
         known = any(equal(version.record, record) for version in versions)
         current = live is not None and equal(live.record, record)
-        if not known and live is not None and live.record is not None and self._any_replaced:
-            record = self._with_keys_kept(given.kind, live.record, record)
-            current = equal(live.record, record)
+        if not known and self._any_replaced:
+            known = self._is_known_by_other_keys(given.kind, versions, record)
+            if live is not None and live.record is not None:
+                record = self._with_keys_kept(given.kind, live.record, record)
+                current = equal(live.record, record)
         old = known and not self._by_hand and not (self._amend and live is not None)
         if current or old:
             self._count(given.kind, key, current, live is not None)
@@ -387,6 +389,14 @@ class _Taking:
     @cached_property
     def _any_replaced(self) -> bool:
         return reading.any_replaced(self._store)
+
+    def _is_known_by_other_keys(
+        self, kind: str, versions: list[_Version], record: dict[str, Any]
+    ) -> bool:
+        """Whether a record differs from some version only by keys that replaced others, as in an export."""
+        records = [version.record for version in versions if version.record is not None]
+        *before, after = resolved(self._store, kind, [*records, record])
+        return any(equal(dict(version), dict(after)) for version in before)
 
     def _with_keys_kept(
         self, kind: str, old: dict[str, Any], new: dict[str, Any]
