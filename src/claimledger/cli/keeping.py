@@ -90,10 +90,11 @@ def backup(call: Call, path: str, since: str | None) -> None:
 
 def _back_up(ledger: Ledger, path: str, target: ExitStack) -> Head:
     """Write the whole ledger to a file; into a device or a pipe once it is whole, and ``target`` is left."""
-    if not Path(path).exists() or Path(path).is_file() or Path(path).is_dir():
-        return ledger.backup(path, Progress("entries"))
-    from claimledger.publish.files import writing_whole
+    from claimledger.publish.files import given_stream, writing_whole
 
+    is_file = not Path(path).exists() or Path(path).is_file() or Path(path).is_dir()
+    if is_file and given_stream(path) is None:
+        return ledger.backup(path, Progress("entries"))
     with TemporaryDirectory(prefix="claimledger-") as folder:
         kept = Path(folder) / "backup.db"
         head = ledger.backup(kept, Progress("entries"))

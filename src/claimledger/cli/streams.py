@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import select
 import sys
 from collections.abc import Iterator
@@ -36,21 +37,21 @@ class StandardOutput(io.FileIO):
         self.held = False
         """Whether no reader is waited for."""
 
-        self._kept: IO[bytes] | None = None
-        self._size = 0
-        self._taken = 0
+        self._backlog = _Backlog()
 
     def write(self, data: Buffer, /) -> int:
         """Write or keep some bytes; return how many. Raises :class:`AnswerLostError` if they are lost."""
         if not self.held:
             return self._write(data)
-        view = memoryview(data).cast("B")
-        if self._send_kept():
-            while view and self._is_ready():
-                view = view[self._write(view[:_AT_ONCE]) :]
-        if view:
-            self._keep(view)
-        return len(memoryview(data).cast("B"))
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while self._backlog and self._is_ready():
+            self._send_first()
+        while rest and not self._backlog and self._is_ready():
+            rest = rest[self._write(rest[:_AT_ONCE]) :]
+        if rest:
+            self._keep(rest)
+        return size
 
     def hold(self) -> None:
         """Wait for no reader from now on."""
@@ -59,13 +60,17 @@ class StandardOutput(io.FileIO):
     def release(self, *, discard: bool = False) -> None:
         """Write what was kept, waiting for the reader, unless it is to be discarded."""
         self.held = False
-        if not discard:
-            self._send_kept(wait=True)
-        self._forget()
+        while self._backlog and not discard:
+            self._send_first()
+        self._backlog.clear()
 
     def _write(self, data: Buffer) -> int:
         try:
-            return super().write(data)
+            while (
+                count := super().write(data)
+            ) is None:  # somebody made it a stream that never waits
+                select.select([], [self], [])
+            return count
         except OSError as error:
             raise AnswerLostError(error) from None
 
@@ -75,34 +80,67 @@ class StandardOutput(io.FileIO):
         return bool(select.select([], [self], [], 0)[1])
 
     def _keep(self, data: memoryview) -> None:
-        if self._kept is None:
-            from tempfile import SpooledTemporaryFile  # costs a start; hardly any answer needs it
-
-            self._kept = SpooledTemporaryFile(_IN_MEMORY, prefix="claimledger-")  # noqa: SIM115
         try:
-            self._kept.seek(self._size)
-            self._kept.write(data)
+            self._backlog.add(data)
         except OSError:  # no room to keep it: then the reader is waited for after all
-            self._send_kept(wait=True)
+            while self._backlog:
+                self._send_first()
             while data:
                 data = data[self._write(data) :]
-        else:
-            self._size += len(data)
 
-    def _send_kept(self, *, wait: bool = False) -> bool:
-        """Write of what was kept as much as the reader takes, or all; return whether nothing is left."""
-        while self._kept is not None and (wait or self._is_ready()):
-            self._kept.seek(self._taken)
-            piece = self._kept.read(min(_AT_ONCE, self._size - self._taken))
-            self._taken += self._write(piece)
-            if self._taken == self._size:
-                self._forget()
-        return self._kept is None
+    def _send_first(self) -> None:
+        self._backlog.drop(self._write(self._backlog.first(_AT_ONCE)))
 
-    def _forget(self) -> None:
-        if self._kept is not None:
-            self._kept.close()
-        self._kept, self._size, self._taken = None, 0, 0
+
+class _Backlog:
+    """Bytes in the order they came: the first in memory, what comes behind them in a temporary file."""
+
+    def __init__(self) -> None:
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
+        self._end = 0
+        self._dropped = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._memory) or self._dropped < self._end
+
+    def add(self, data: memoryview) -> None:
+        """Keep some bytes; raise :class:`OSError`, and keep none of them, where there is no room."""
+        if self._dropped == self._end and len(self._memory) + len(data) <= _IN_MEMORY:
+            self._memory += data
+            return
+        if self._file is None:
+            from tempfile import TemporaryFile  # costs a start; hardly any answer needs it
+
+            self._file = TemporaryFile(buffering=0, prefix="claimledger-")  # noqa: SIM115
+        end = self._end
+        while data:
+            count = os.pwrite(self._file.fileno(), data, end)
+            data, end = data[count:], end + count
+        self._end = end
+
+    def first(self, most: int) -> bytes:
+        """Return the first of the bytes, so many at most."""
+        if self._memory:
+            return bytes(self._memory[:most])
+        assert self._file is not None
+        return os.pread(self._file.fileno(), min(most, self._end - self._dropped), self._dropped)
+
+    def drop(self, count: int) -> None:
+        """Forget so many of the first bytes."""
+        if self._memory:
+            del self._memory[:count]
+            return
+        self._dropped += count
+        if self._dropped == self._end:
+            self.clear()
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._memory.clear()
+        if self._file is not None:
+            self._file.close()
+        self._file, self._end, self._dropped = None, 0, 0
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def writing_whole(
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", path)
     refuse_to_replace(path, *ledgers, over_backup=over_backup)
-    if _own_stream(path) is not None or (target.exists() and not target.is_file()):
+    if given_stream(path) is not None or (target.exists() and not target.is_file()):
         with _writing_into(path) as stream:
             yield stream
         return
@@ -92,7 +92,7 @@ def refuse_to_replace(path: str, *ledgers: str, over_backup: bool = False) -> No
                 "write"
             )
         is_other_file = target.is_file() and target.stat().st_size > 0 and not is_backup
-        if over_backup and is_other_file and _own_stream(path) is None:
+        if over_backup and is_other_file and given_stream(path) is None:
             raise Refused(
                 f"{path} is no backup of a ledger's entries, and is not written over; name another file to "
                 "write"
@@ -107,13 +107,20 @@ def is_backup_of_entries(file: Path) -> bool:
         return _BACKUP.match(content.read(1 << 16)) is not None
 
 
-def _own_stream(path: str) -> int | None:
-    """Return the number of the open stream that a path stands for, as ``/dev/stdout`` does."""
+def given_stream(path: str) -> int | None:
+    """Return the number of the open stream that a path stands for, as ``/dev/stdout`` does.
+
+    Raises :class:`OSError` where this program was given no such stream: its own files have numbers too.
+    """
     for _ in range(_MOST_LINKS):
         match = _OWN_STREAM.fullmatch(os.path.normpath(path))
         if match:
             name = match["name"] or match["number"]
-            return {"stdout": 1, "stderr": 2}.get(name) or int(name)
+            number = {"stdout": 1, "stderr": 2}.get(name) or int(name)
+            with suppress(OSError):
+                if os.get_inheritable(number):
+                    return number
+            raise OSError(errno.EBADF, "no such stream was given to this program", path)
         if not Path(path).is_symlink():
             break
         path = str(Path(path).parent / Path(path).readlink())
@@ -142,7 +149,7 @@ def _writing_into(path: str) -> Iterator[BinaryIO]:
 
 def _opened(path: str) -> int:
     """Open what is no file for writing; for a pipe that nobody reads yet, wait a while and say so."""
-    if (stream := _own_stream(path)) is not None:
+    if (stream := given_stream(path)) is not None:
         return os.dup(stream)
     if not stat.S_ISFIFO(Path(path).stat().st_mode):
         return os.open(path, os.O_WRONLY)
