@@ -181,6 +181,49 @@ def test_an_export_names_what_replaced_a_key_and_goes_in_anywhere(
     assert '"key":"r1"' in day
 
 
+def test_a_formula_that_would_be_too_long_keeps_its_keys(
+    call: Callable[..., Any], ledger: Ledger, path: Any, tmp_path: Path
+) -> None:
+    figure = {"measure": "things", "value": 5}
+    formula = f"sum({', '.join(['b'] * 150)})"
+    extra = {"b": {"figures": [figure]}, "total": {"figures": [{**figure, "formula": formula}]}}
+    long = "z" * 95
+    record(
+        ledger,
+        case(["b: one", "total: one", f"{long}: one"], ["total derives_from b"], extra=extra),
+    )
+    ledger.withdraw("claim", "b", by="T", reason="double", replaced_by=long)
+    for words in (["show", "total"], ["audit", "total"], ["flags"], ["propose"]):
+        done = call("--ledger", path, *words)
+        assert "unexpected" not in done.stderr, done.stderr
+        assert done.stdout
+    file = tmp_path / "out.jsonl"
+    file.write_text(exported(call, path))
+    other = place(tmp_path, "other.db")
+    Ledger.create(other).close()
+    for where in (path, other):
+        done = call("--ledger", where, "import", file, "--by", "T")
+        assert done.returncode == 0, done.stderr
+
+
+def test_an_export_of_a_day_has_no_disposition_of_a_dispute_to_come(
+    call: Callable[..., Any], ledger: Ledger, path: Any, tmp_path: Path
+) -> None:
+    asserted = {"a": {"asserted": "2020"}, "b": {"asserted": "2022"}}
+    record(ledger, [
+        *case(["a: one", "b: two"], ["b contradicts a"], extra=asserted),
+        {"kind": "disposition", "key": "rest", "dispute": "l1", "ending": "dormant", "reason": "r"},
+    ])  # fmt: skip
+    for day, is_there in (("2021-01-01", False), ("2023-01-01", True)):
+        file = tmp_path / f"{day}.jsonl"
+        file.write_text(exported(call, path, "--as-of", day))
+        assert ('"key":"rest"' in file.read_text()) == is_there
+        other = place(tmp_path, f"{day}.db")
+        Ledger.create(other).close()
+        done = call("--ledger", other, "import", file, "--by", "T")
+        assert done.returncode == 0, done.stderr
+
+
 def test_an_export_goes_in_after_what_it_holds_was_amended_or_withdrawn(
     call: Callable[..., Any], ledger: Ledger, path: Any, tmp_path: Path
 ) -> None:

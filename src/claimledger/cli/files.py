@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -144,11 +144,16 @@ def write_lines(stream: BinaryIO, lines: Iterable[Any]) -> None:
 
 def _records(ledger: Ledger, call: Call) -> Iterator[Any]:
     from claimledger.publish.words import out_by
+    from claimledger.records.disposition import Disposition
     from claimledger.records.kinds import KINDS
     from claimledger.records.review import Review
 
     graph = None if call.day is None else call.answers(ledger).graph
     links = set() if graph is None else {link.key for link in graph.links}
+
+    def is_there(kind: str, key: str, keys: Container[str]) -> bool:
+        """Whether a key, or what replaced it, is one of those."""
+        return key in keys or ledger.resolve(kind, [key], call.known).get(key) in keys
 
     def is_known(held: Held) -> bool:
         """Whether a record was known on the day that was asked for."""
@@ -157,9 +162,10 @@ def _records(ledger: Ledger, call: Call) -> Iterator[Any]:
         if held.kind == "claim":
             return held.key in graph.claims
         if isinstance(held.record, Review):
-            about = held.record.claim
-            rated = ledger.resolve("claim", [about], call.known).get(about, about)
-            return rated in graph.claims and out_by(held.record.reviewed, call.day)
+            rated = is_there("claim", held.record.claim, graph.claims)
+            return rated and out_by(held.record.reviewed, call.day)
+        if isinstance(held.record, Disposition):
+            return is_there("link", held.record.dispute, links)
         return held.kind != "link" or held.key in links
 
     for kind in KINDS:

@@ -182,7 +182,9 @@ def faults_of_revisions(store: Store, revisions: Iterable[Revision]) -> Iterator
     names = _resolved(store, "claim", {key for link in revisions for key in (link.from_, link.to)})
     yield from _strangers(store, revisions, names)
     for kind in REVISIONS:
-        new = [(names[link.from_], names[link.to]) for link in revisions if link.type == kind]
+        ends = [(names[link.from_], names[link.to]) for link in revisions if link.type == kind]
+        # A link of a claim with itself is told as that, and not as a ring.
+        new = [(newer, older) for newer, older in ends if newer != older]
         edges = _revisions_beyond(store, kind, new)
         ring = _ring_among(edges, {older for _, older in new})
         if ring:

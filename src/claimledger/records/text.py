@@ -123,10 +123,13 @@ Prose = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
 _FIT = f"[^{_CONTROL}{_BIDI}]".replace("\x00", r"\x00")
 _FIT_AT_END = rf"[^\s{_CONTROL}{_BIDI}]".replace("\x00", r"\x00")
 
+LONGEST_NAME = 1000
+"""Characters in a name."""
+
 Name = Annotated[
     str,
     StringConstraints(
-        min_length=1, max_length=1000, pattern=rf"^{_FIT_AT_END}(?:{_FIT}*{_FIT_AT_END})?$"
+        min_length=1, max_length=LONGEST_NAME, pattern=rf"^{_FIT_AT_END}(?:{_FIT}*{_FIT_AT_END})?$"
     ),
 ]
 """A name, label or title: one line, no control or direction characters."""

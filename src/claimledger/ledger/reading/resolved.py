@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any
+
+from pydantic import ValidationError
 
 from claimledger.ledger.projection import pointers
 from claimledger.ledger.reading import records as reading
@@ -20,6 +23,7 @@ from claimledger.ledger.reading.records import Held
 from claimledger.ledger.store.base import Store
 from claimledger.records.formula import Count, Formula, Input, read_formula
 from claimledger.records.kinds import KINDS, Field, fields_of
+from claimledger.records.text import LONGEST_NAME
 
 Json = Mapping[str, Any]
 Replaced = Mapping[str, Mapping[str, str]]
@@ -59,7 +63,9 @@ def resolved_records(store: Store, held: Iterable[Held], known_at: Known = None)
             places, before, resolved(store, kind, before, known_at), strict=True
         ):
             if new != old:
-                listed[place] = replace(listed[place], record=KINDS[kind].model_validate(new))
+                # Both ends of a link that an older program let through can be one claim now.
+                with suppress(ValidationError):
+                    listed[place] = replace(listed[place], record=KINDS[kind].model_validate(new))
     return listed
 
 
@@ -105,11 +111,15 @@ def _renamed_in(field: Field, held: Any, replaced: Replaced) -> Any:
 
 
 def _renamed_formula(text: str, replaced: Replaced) -> str:
+    """Return a formula with its keys renamed; as it was, where it would be longer than a formula may be."""
     formula = read_formula(text)
+    renamed: Count | Formula
     if isinstance(formula, Count):
-        return str(Count(formula.what, _name("subject", formula.subject, replaced), formula.scope))
-    inputs = [Input(_name("claim", one.claim, replaced), one.measure) for one in formula.inputs]
-    return str(Formula(formula.operation, tuple(inputs)))
+        renamed = Count(formula.what, _name("subject", formula.subject, replaced), formula.scope)
+    else:
+        inputs = [Input(_name("claim", one.claim, replaced), one.measure) for one in formula.inputs]
+        renamed = Formula(formula.operation, tuple(inputs))
+    return str(renamed) if len(str(renamed)) <= LONGEST_NAME else text
 
 
 def _name(kind: str, key: str, replaced: Replaced) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -223,10 +223,13 @@ class _Taking:
         self._contents: set[bytes] = set()
         self._wanted: dict[tuple[str, str], list[Problem]] = {}
         self._nested: dict[str, list[str]] = defaultdict(list)
-        self._changed: dict[str, list[str]] = defaultdict(list)
+        self._changed: dict[str, dict[str, None]] = defaultdict(dict)
         """By kind the keys of amended records on which it rests whether others keep the rules."""
 
         self._revisions: list[Revision] = []
+        self._resolved: dict[int, list[dict[str, Any]]] = {}
+        """Of a batch by the identity of what came in: versions that are held, and it, with keys resolved."""
+
         self.problems: list[Problem] = []
         self.taken = Taken()
 
@@ -246,6 +249,7 @@ class _Taking:
         # What came before may be asked for, so the store must know of it.
         self._appender.flush()
         held = self._held(given)
+        self._resolved = self._with_keys_resolved(given, held)
         contents = self._held_contents(given)
         for one in given:
             self._one(one, one.fields, held, contents)
@@ -341,10 +345,11 @@ class _Taking:
             return
         known = any(equal(version.record, record) for version in versions)
         current = live is not None and equal(live.record, record)
-        if not known and self._any_replaced:
-            known = self._is_known_by_other_keys(given.kind, versions, record)
+        if not known and (forms := self._resolved.get(id(given))):
+            *before, after = forms
+            known = any(equal(version, after) for version in before)
             if live is not None and live.record is not None:
-                record = self._with_keys_kept(given.kind, live.record, record)
+                record = _with_keys_kept(live.record, before[versions.index(live)], record, after)
                 current = equal(live.record, record)
         old = known and not self._by_hand and not (self._amend and live is not None)
         if current or old:
@@ -386,31 +391,32 @@ class _Taking:
         else:
             self.taken.withdrawn.append((kind, key))
 
-    @cached_property
-    def _any_replaced(self) -> bool:
-        return reading.any_replaced(self._store)
-
-    def _is_known_by_other_keys(
-        self, kind: str, versions: list[_Version], record: dict[str, Any]
-    ) -> bool:
-        """Whether a record differs from some version only by keys that replaced others, as in an export."""
-        records = [version.record for version in versions if version.record is not None]
-        *before, after = resolved(self._store, kind, [*records, record])
-        return any(equal(dict(version), dict(after)) for version in before)
-
-    def _with_keys_kept(
-        self, kind: str, old: dict[str, Any], new: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Return a record with the keys that its live version names, where a field differs in nothing else.
+    def _with_keys_resolved(
+        self, given: list[Given], held: dict[tuple[str, str], list[_Version]]
+    ) -> dict[int, list[dict[str, Any]]]:
+        """Return, of what comes in under a key that is held, the versions and the record with keys resolved.
 
         An export has, in place of a key that was replaced, the one that answers for it: that is no change.
         """
-        before, after = resolved(self._store, kind, [old, new])
-        kept = {
-            name: old[name] if equal({name: before[name]}, {name: after[name]}) else new[name]
-            for name in new.keys() & old.keys()
-        }
-        return {**new, **kept}
+        known = [
+            (one, held[one.kind, one.key])
+            for one in given
+            if one.key and (one.kind, one.key) in held
+        ]
+        if not known or not reading.any_replaced(self._store):
+            return {}
+        found: dict[int, list[dict[str, Any]]] = {}
+        for kind in {one.kind for one, _ in known}:
+            of_kind = [(one, versions) for one, versions in known if one.kind == kind]
+            records = [
+                record
+                for one, versions in of_kind
+                for record in (*(version.record or {} for version in versions), one.fields)
+            ]
+            forms = map(dict, resolved(self._store, kind, records))
+            for one, versions in of_kind:
+                found[id(one)] = list(islice(forms, len(versions) + 1))
+        return found
 
     def _amendment(self, given: Given, key: str, record: dict[str, Any], live: _Version) -> None:
         for name in KINDS[given.kind].fixed:
@@ -426,7 +432,7 @@ class _Taking:
         self._write(given, key, record, live.entry)
         rested_on = admission.RESTED_ON.get(given.kind, "")
         if (live.record or {}).get(rested_on) != record.get(rested_on):
-            self._changed[given.kind].append(key)
+            self._changed[given.kind][key] = None
         if not self.problems:
             entry = self.taken.written[-1][2]
             held = {"key": key, **(live.record or {})}
@@ -503,13 +509,33 @@ class _Taking:
         if merged or self._nested or self._revisions or self._changed:
             self._appender.flush()
         yield from admission.faults_of_merged_claims(self._store, merged)
-        yield from admission.rings_of_nesting(self._store, self._nested)
+        nested = {
+            kind: [key for key in keys if key not in self._changed[kind]]
+            for kind, keys in self._nested.items()
+        }
+        yield from admission.rings_of_nesting(self._store, nested)
         yield from admission.faults_of_revisions(self._store, self._revisions)
         yield from admission.faults_of_changes(self._store, self._changed)
 
 
 def _shown(value: Any) -> str:
     return "empty" if value is None else shown(value)
+
+
+def _with_keys_kept(
+    live: dict[str, Any],
+    resolved_live: dict[str, Any],
+    new: dict[str, Any],
+    resolved_new: dict[str, Any],
+) -> dict[str, Any]:
+    """Return a record with the keys that its live version names, where a field differs in nothing else."""
+    kept = {
+        name: live[name]
+        if equal({name: resolved_live[name]}, {name: resolved_new[name]})
+        else new[name]
+        for name in new.keys() & live.keys()
+    }
+    return {**new, **kept}
 
 
 def _in_order(problems: list[Problem]) -> Iterator[Problem]:
