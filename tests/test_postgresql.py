@@ -101,6 +101,15 @@ SLIPS = (
     "postgres//ann:hunter2@db/news",
     "//ann:hunter2@db/news",
     "Server=db;Password=hunter2;Database=news",
+    "postgresql://u@db/news;password=hunter2",
+    "postgresql://u@db/news&password=hunter2",
+    "postgresql://u@db/news password=hunter2",
+    "postgresql://u@db/news/password=hunter2",
+    "postgresql://u@db/news#password=hunter2",
+    "postgresql://u@db;password=hunter2/news",
+    "postgresql://u%3Ahunter2@db/news",
+    "jdbc:postgresql://db/news;password=hunter2",
+    "mysql://db/news;password=hunter2",
 )
 """Addresses with a slip in them; some read like the path of a file."""
 

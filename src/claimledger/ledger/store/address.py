@@ -108,7 +108,7 @@ class Address:
         port = str(options.get("port", ""))
         if authority.count("@") > 1 or re.search("[@/:]", database) or re.search("[^0-9,]", port):
             raise unfit
-        odd = {"host": "@", "user": "[:@/]", "dbname": "[@:=/]"}
+        odd = {"host": r"^[^/].*[^\w.,:%-]", "user": "[:@/;=]", "dbname": "[@:=/;]"}
         if any(re.search(signs, str(options.get(name, ""))) for name, signs in odd.items()):
             raise unfit
         if not _SCHEMA.fullmatch(schema):
@@ -154,9 +154,33 @@ def shown(where: Where) -> str:
     start = r".*?//" if "//" in text else r"[^:]*:/?"
     text = re.sub(rf"^({start}[^:@]*):.*@", r"\1@", text, count=1, flags=re.DOTALL)
     base, asked, query = text.partition("?")
-    # Where the host was left out, the password stands where a port would.
-    base = re.sub(r"(//(?:[^@/]*@)?(?:\[[^]]*\]|[^:/@[]*)):[^/]*[^/0-9,][^/]*", r"\1:…", base)
-    return base + asked + re.sub("[^&]+", _told, query)
+    return _told_base(base) + asked + re.sub("[^&]+", _told, query)
+
+
+_BASE = re.compile(
+    r"(?P<scheme>[\"'<\s]*[\w+.:-]*//)(?:(?P<user>[^@]*)@)?"
+    r"(?P<host>\[[^]]*\]|[^:/\[]*)(?::(?P<port>[^/]*))?(?:/(?P<database>.*))?",
+    re.DOTALL,
+)
+_PLAIN_PARTS = {
+    "user": r"[\w.+-]*", "host": r"[\w.,-]*|\[[0-9a-fA-F:.%]*\]", "port": "[0-9,]*", "database": r"[\w.+-]*",
+}  # fmt: skip
+
+
+def _told_base(base: str) -> str:
+    """Return an address up to its parameters, each part of it that is not plain left out."""
+    match = _BASE.fullmatch(base)
+    if match is None:
+        return "…" if "//" in base else base
+    told = {
+        name: part if part is None or re.fullmatch(_PLAIN_PARTS[name], unquote(part)) else "…"
+        for name, part in match.groupdict().items()
+        if name != "scheme"
+    }
+    user = "" if told["user"] is None else f"{told['user']}@"
+    port = "" if told["port"] is None else f":{told['port']}"
+    database = "" if told["database"] is None else f"/{told['database']}"
+    return f"{match['scheme']}{user}{told['host']}{port}{database}"
 
 
 def _told(parameter: re.Match[str]) -> str:
