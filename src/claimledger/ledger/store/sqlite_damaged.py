@@ -18,6 +18,9 @@ _BATCH = 200
 _LEAST_BYTES = 100
 """Bytes that an entry takes at least: a header alone has more."""
 
+_MOST_TRIES = 100_000
+"""Numbers that are tried where nothing tells how many entries there are."""
+
 _ROWS = "SELECT number, header, payload, salt, nodes FROM entry WHERE number"
 
 
@@ -59,10 +62,17 @@ class DamagedFile(Damaged):
         ]
         if found:
             return max(found)
-        for number in range(room, 0, -1):  # the ends of both tables are lost
+        # The ends of both tables are lost: the highest entry of its own that is read tells.
+        step = room // _MOST_TRIES + 1
+        for number in range(room, 0, -step):
             if self._ask("SELECT number FROM entry WHERE number = ?", number):
-                return number
+                return max(self._numbers(number, number + step))
         raise _without_log(self._path)
+
+    def _numbers(self, first: int, last: int) -> Iterator[int]:
+        for number in range(first, last):
+            if self._ask("SELECT number FROM entry WHERE number = ?", number):
+                yield number
 
     def end_is_missing(self) -> str:
         """Return how many of its pages the file has, where it says that there are more."""
@@ -142,7 +152,7 @@ def _with_a_new_list_of_tables(path: Path) -> sqlite3.Connection:
         raise _without_log(path)
     try:
         with TemporaryDirectory(prefix="claimledger-", ignore_cleanup_errors=True) as folder:
-            copy, new = Path(folder) / path.name, Path(folder) / "new"
+            copy, new = Path(folder) / "copy.db", Path(folder) / "new.db"
             shutil.copyfile(path, copy)
             first = bytearray(_first_page(new, page))
             first[_NUMBER_OF_PAGES] = pages.to_bytes(4, "big")
