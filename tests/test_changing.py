@@ -141,6 +141,13 @@ def test_a_cascade_takes_all_that_points_near_and_far(ledger: Ledger) -> None:
     assert ledger.verify().faults == ()
 
 
+def test_a_cascade_takes_no_more_than_was_agreed_to(ledger: Ledger) -> None:
+    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+    with pytest.raises(Refused, match="2 records would go by now, and not 1"):
+        ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, most=1)
+    assert ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, most=2).also
+
+
 def test_a_merged_record_answers_to_both_keys(ledger: Ledger) -> None:
     record(ledger, case(["a: one", "b: two", "c: three"], ["c repeats a"]))
     ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="b")

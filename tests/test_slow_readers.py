@@ -19,8 +19,8 @@ from claimledger.ledger import Ledger, Where
 from small_cases import case, record
 from test_held_up import PROGRAM
 
-MUCH = case(["a: one"], extra={"a": {"statement": "much " * 60_000}})
-"""More than a pipe takes before somebody reads it."""
+MUCH = case(["a: one"], extra={"a": {"statement": "much " * 500_000}})
+"""More than a pipe takes before somebody reads it, and more than is kept in memory."""
 
 
 @contextmanager
@@ -142,6 +142,22 @@ output.release()
     assert read.split() == [str(number) for number in range(500_000)]
 
 
+def test_where_there_is_no_room_to_keep_it_the_reader_is_waited_for(at_rest: Where) -> None:
+    """No byte is lost for it, and none comes twice."""
+    expected = subprocess.run(
+        [PROGRAM, "--ledger", str(at_rest), "export"], capture_output=True, check=True
+    )
+
+    limited = f"ulimit -f 64; exec {PROGRAM} --ledger '{at_rest}' export"
+    with subprocess.Popen(["sh", "-c", limited], stdout=subprocess.PIPE) as reading:
+        assert reading.stdout is not None
+        first = os.read(reading.stdout.fileno(), 10)
+        with pytest.raises(subprocess.TimeoutExpired):
+            reading.wait(1)
+        assert first + reading.stdout.read() == expected.stdout
+        assert reading.wait(60) == 0
+
+
 def test_a_reader_that_goes_away_ends_the_answer(at_rest: Where) -> None:
     with started(["--ledger", at_rest, "export"], stdout=subprocess.PIPE) as reading:
         wait_until_it_writes(reading)
@@ -172,3 +188,39 @@ def test_what_goes_to_an_open_stream_joins_what_is_there(
         capture_output=True, check=True, cwd=tmp_path,
     )  # fmt: skip
     assert piped.stdout.decode() == lines
+
+
+def test_no_file_of_the_program_s_own_is_taken_for_a_stream(
+    ledger: Ledger, path: Where, tmp_path: Path
+) -> None:
+    record(ledger, case(["a: one"]))
+    before = ledger.head()
+    for number in range(3, 12):
+        done = subprocess.run(
+            [PROGRAM, "--ledger", str(path), "export", "-o", f"/dev/fd/{number}"],
+            capture_output=True, text=True, cwd=tmp_path, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "Wrote" not in done.stderr
+    with (tmp_path / "given.jsonl").open("wb") as given:
+        subprocess.run(
+            [PROGRAM, "--ledger", str(path), "export", "-o", f"/dev/fd/{given.fileno()}"],
+            pass_fds=[given.fileno()], check=True,
+        )  # fmt: skip
+    assert b'"key":"a"' in (tmp_path / "given.jsonl").read_bytes()
+    assert ledger.verify().faults == ()
+    assert ledger.head() == before
+
+
+def test_an_audit_of_nothing_has_its_own_status_also_when_nobody_reads(
+    path: Where, ledger: Ledger
+) -> None:
+    figures = [{"measure": "boats", "value": 54}]
+    extra = {"a": {"figures": figures}, "b": {"figures": [{"measure": "nets", "value": 54}]}}
+    record(ledger, case(["a: one", "b: two"], extra=extra))
+    for question, status in ((["--figure", "54"], 1), (["a"], 0)):
+        read, write = os.pipe()
+        os.close(read)
+        with started(["--ledger", path, "audit", *question], stdout=write) as asking:
+            os.close(write)
+            assert asking.wait(60) == status

@@ -41,6 +41,7 @@ def audit(
         told = made(ledger, claim.key, call.known, call.day, pictures=form == "html")
         return writer("audit", form)(told).encode()
 
+    call.status = 1  # until there is a claim to audit
     with call.reading() as ledger:
         meant = _meant(call, ledger, what, figure)
         text = written(ledger, meant[0]) if len(meant) == 1 else b""
@@ -48,9 +49,10 @@ def audit(
         # The ledger is closed by now: while a person thinks, nobody has to wait.
         chosen = _chosen(call, meant)
         if chosen is None:
-            ctx.exit(1)
+            ctx.exit(call.status)
         with call.reading() as ledger:
             text = written(ledger, chosen)
+    call.status = 0
     if output in (None, "-"):
         sys.stdout.buffer.write(text)
         return

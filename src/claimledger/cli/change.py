@@ -160,11 +160,11 @@ def withdraw(
     with call.writing() as ledger:
         who = recorder(by, ledger)
         held = only(ledger, key, kind)
-        if cascade and not yes:
-            _agree_to_cascade(call, ledger, held)
+        most = _agree_to_cascade(call, ledger, held) if cascade and not yes else None
         done = ledger.withdraw(
-            held.kind, held.key, by=who, reason=reason, replaced_by=replaced_by, cascade=cascade
-        )
+            held.kind, held.key, by=who, reason=reason, replaced_by=replaced_by, cascade=cascade,
+            most=most,
+        )  # fmt: skip
     _told(call, done, who, "Withdrew")
 
 
@@ -172,8 +172,8 @@ _UNASKED = 10
 """Records that a cascade withdraws where nobody can be asked."""
 
 
-def _agree_to_cascade(call: Call, ledger: Ledger, held: Held) -> None:
-    """Ask on a terminal whether all that points to a record is to be withdrawn with it.
+def _agree_to_cascade(call: Call, ledger: Ledger, held: Held) -> int:
+    """Ask on a terminal whether all that points to a record is to be withdrawn with it; return how many go.
 
     Raises :class:`Refused` where nobody can be asked and more records than a slip should cost would go.
     """
@@ -183,7 +183,7 @@ def _agree_to_cascade(call: Call, ledger: Ledger, held: Held) -> None:
     record = (held.kind, held.key)
     others = ledger.all_that_point([record]) - {record}
     if not others:
-        return
+        return 1
     by_kind = Counter(kind for kind, _ in sorted(others))
     named = ", ".join(
         count(number, kind, "parties" if kind == "party" else "")
@@ -202,6 +202,7 @@ def _agree_to_cascade(call: Call, ledger: Ledger, held: Held) -> None:
         click.confirm("Withdraw them all?", abort=True)
     elif len(others) >= _UNASKED:
         raise Refused(f"{message} Say --yes to withdraw them all; nothing was written")
+    return len(others) + 1
 
 
 @click.command(cls=Command, clocks=False)

@@ -172,8 +172,12 @@ class Ledger(Questions):
         reason: str,
         replaced_by: str | None = None,
         cascade: bool = False,
+        most: int | None = None,
     ) -> Change:
-        """Withdraw a record; refused while others point to it without a way out."""
+        """Withdraw a record; refused while others point to it without a way out.
+
+        ``most`` is the number of records that may go in all: where more point to it by now, it is refused.
+        """
 
         def write() -> Change:
             with self._store.writing():
@@ -186,6 +190,7 @@ class Ledger(Questions):
                     reason,
                     replaced_by=replaced_by,
                     cascade=cascade,
+                    most=most,
                 )
 
         return self._store.again(write)

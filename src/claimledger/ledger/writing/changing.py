@@ -120,6 +120,7 @@ def withdraw(
     *,
     replaced_by: str | None = None,
     cascade: bool = False,
+    most: int | None = None,
 ) -> Change:
     """Withdraw a record; refused while others point to it, unless they are told where to or go too."""
     held = _live(store, kind, key)
@@ -128,6 +129,11 @@ def withdraw(
         _check_replacement(store, kind, key, replaced_by)
     elif cascade:
         chain = _all_that_point(store, held)
+        if most is not None and len(chain) > most:
+            raise Refused(
+                f"{len(chain)} records would go by now, and not {most}: others were recorded meanwhile. "
+                "Look again; nothing was written"
+            )
     else:
         _see_unpointed(store, kind, key)
     ended = [_end(appender, one, reason, replaced_by) for one in chain]
