@@ -204,7 +204,9 @@ def test_members_are_listed_once_also_through_a_group(place: Where) -> None:
             sql(f'GRANT "{recorder}" TO una, team')
             sql("GRANT team TO ulf")
             assert ledger.grants()["recorder"] == ["own", "ulf", "una"]
-            with pytest.raises(StoreError, match="ulf stays a recorder through another role"):
+            with pytest.raises(
+                StoreError, match="ulf still has the role recorder through another role"
+            ):
                 ledger.revoke("ulf")
         with Ledger.open(place, writable=True) as master:
             master.revoke("una")

@@ -167,6 +167,30 @@ def test_what_was_sampled_before_is_gone_after_a_redaction(path: Where, ledger: 
     assert ledger.verify().faults == ()
 
 
+SLOW = [
+    "CREATE FUNCTION public.wait() RETURNS event_trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN PERFORM pg_sleep(1.2); END $$",
+    "CREATE EVENT TRIGGER slow ON ddl_command_end WHEN TAG IN ('CREATE INDEX', 'ALTER TABLE') "
+    "EXECUTE FUNCTION public.wait()",
+]
+"""Has the making of an index take as long as that of a large ledger's."""
+
+
+def test_samples_are_discarded_however_long_that_takes(path: Where, ledger: Ledger) -> None:
+    record(ledger, case(["a: one", "b: one"]))
+    with Raw(path) as raw:
+        raw.run("ALTER INDEX search ALTER COLUMN 1 SET STATISTICS 1000", *SAMPLING[:1], "ANALYZE")
+        assert sampled(raw, path)
+        raw.run(*SLOW)
+        try:
+            ledger.withdraw("claim", "a", by="Tester", reason="r")
+            assert ledger.redact("claim", "a", by="Tester", reason="r").unscrubbed == ""
+        finally:
+            raw.run("DROP EVENT TRIGGER slow", "DROP FUNCTION public.wait")
+        assert sampled(raw, path) == set()
+    assert ledger.verify().faults == ()
+
+
 def test_rebuild_takes_no_collation_that_is_planted_in_the_schema(
     path: Where, ledger: Ledger
 ) -> None:

@@ -56,9 +56,9 @@ def lock_exclusively(
     """Lock tables, given by their quoted names, exclusively until the transaction ends, and change them.
 
     Begins the transaction where none is open, and ends it after each attempt that failed: nothing is locked
-    between two attempts. ``change`` is undone and repeated if a statement of it takes longer than so many
-    seconds, or waits for a lock. After the deadline raises :class:`StoreError`, which names the sessions that
-    the last attempt waited for.
+    between two attempts. ``change`` is undone and repeated if it waits for a lock, or if one of its
+    statements takes longer than ``seconds``; 0 is no limit. After the deadline raises :class:`StoreError`,
+    which names the sessions that the last attempt waited for.
     """
     for _ in attempts_until(lock_deadline()):
         if _attempted(talk, tables, change, seconds):

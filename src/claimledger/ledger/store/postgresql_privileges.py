@@ -159,10 +159,11 @@ def members_of(driver: psycopg.Connection[Any], name: str) -> list[str]:
 _GRANTORS = f"""
 SELECT g.rolname FROM pg_auth_members AS m
 JOIN pg_roles AS r ON r.oid = m.roleid JOIN pg_roles AS u ON u.oid = m.member
-JOIN pg_roles AS g ON g.oid = m.grantor
+-- Before PostgreSQL 16 a membership outlives the user who granted it.
+LEFT JOIN pg_roles AS g ON g.oid = m.grantor
 WHERE r.rolname = %s AND u.rolname = %s AND {_USABLE} ORDER BY 1"""
 
 
-def grantors_of(driver: psycopg.Connection[Any], name: str, user: str) -> list[str]:
-    """Return who made a user a direct member of a role of the server."""
+def grantors_of(driver: psycopg.Connection[Any], name: str, user: str) -> list[str | None]:
+    """Return who made a user a direct member of a role of the server; ``None`` is a user who was dropped."""
     return [grantor for (grantor,) in driver.execute(_GRANTORS, (name, user)).fetchall()]

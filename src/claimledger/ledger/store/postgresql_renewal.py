@@ -110,6 +110,8 @@ def _drop(talk: Talk, address: Address, tables: Sequence[str]) -> list[str]:
             names = ", ".join(function for (function,) in functions)
             talk.execute(f"DROP ROUTINE {names} CASCADE")  # also a procedure under such a name
         talk.execute(f"DROP INDEX IF EXISTS {address.place}.{KEYS}")
+    # What is locked by now is changed however long that takes: a column of a large log is written anew.
+    talk.execute("SET LOCAL statement_timeout = 0")
     for statement in chain.from_iterable(discarding(talk, address).values()):
         talk.execute(statement)
     cascades = [line for message, detail in notices for line in (detail or message).splitlines()]
@@ -174,7 +176,9 @@ def _discard_samples(talk: Talk, address: Address) -> None:
             talk.execute(statement)
 
     try:
-        lock_exclusively(talk, address, tables, change)
+        lock_exclusively(
+            talk, address, tables, change, seconds=0
+        )  # an index of a large ledger takes long
         talk.execute("COMMIT")
     except psycopg.errors.FeatureNotSupported:
         raise StoreError(

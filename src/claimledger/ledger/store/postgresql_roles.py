@@ -33,6 +33,7 @@ from claimledger.ledger.store.postgresql_rules import CHECKS
 from claimledger.ledger.store.postgresql_schema import CALLED, HEAD, quoted, tables_made
 from claimledger.ledger.store.postgresql_server import listed, shown
 from claimledger.ledger.store.postgresql_triggers import FUNCTIONS
+from claimledger.ledger.tables import ENTRY
 
 logger = logging.getLogger("claimledger")
 
@@ -151,7 +152,11 @@ class Roles:
         for name, role in (self._former_roles(before) | names).items():
             if role != "keeper":
                 self._give_rights(role, name)
-        self._regrant(privilege for privilege in before if privilege.right.reads)
+        self._regrant(
+            privilege
+            for privilege in before
+            if privilege.right.reads and privilege.right.table not in (HEAD, ENTRY.name)
+        )
         self._own(self.name("keeper") if self.name("keeper") in names else owner)
 
     def tables_of_others(self, owner: str = "") -> list[str]:
@@ -246,10 +251,11 @@ class Roles:
         """End a user's membership of a role; raise :class:`StoreError` where it does not end."""
         name = self.name(role)
         for grantor in grantors_of(self._driver, name, user):
-            self._run(f"REVOKE {quoted(name)} FROM {quoted(user)} GRANTED BY {quoted(grantor)}")
+            granted_by = "" if grantor is None else f" GRANTED BY {quoted(grantor)}"
+            self._run(f"REVOKE {quoted(name)} FROM {quoted(user)}{granted_by}")
         if user in members_of(self._driver, name):
             raise StoreError(
-                f"{shown(user)} stays a {role} through another role of the server, which is a member of "
+                f"{shown(user)} still has the role {role} through another role of the server, a member of "
                 f"{shown(name)}; nothing was changed. Whoever manages that role ends this with REVOKE"
             )
 
