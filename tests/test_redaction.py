@@ -106,6 +106,19 @@ def test_what_others_hold_too_is_told(length: int, ledger: Ledger) -> None:
     assert change.holders == ((("claim", "b"), ("claim", "c")),)
 
 
+@pytest.mark.parametrize("name", ["030-1234567", "annamueller", "2022-10-12"])
+def test_a_text_that_reads_like_a_key_is_looked_for_too(name: str, ledger: Ledger) -> None:
+    record(
+        ledger,
+        [{"kind": "party", "key": "mill", "name": name}, {"kind": "party", "name": f"by {name}"}],
+    )
+    ledger.withdraw("party", "mill", by="T", reason="r")
+    with pytest.raises(Refused, match="repeats what is to be destroyed"):
+        ledger.redact("party", "mill", by="T", reason=f"{name} asked for it")
+    change = ledger.redact("party", "mill", by="T", reason="r")
+    assert (change.elsewhere, change.holders) == ((name,), ((("party", "P1"),),))
+
+
 def test_nothing_of_a_long_text_is_left_in_the_store(ledger: Ledger, path: Where) -> None:
     chance = random.Random(7)  # a server keeps what repeats in fewer bytes
     text = " ".join("".join(chance.choices(ascii_letters, k=12)) for _ in range(3_000))

@@ -203,3 +203,18 @@ def test_another_program_s_database_is_not_read_as_a_log(path: Path, tmp_path: P
             file.write_text("" if file.name == "empty.db" else "no database" * 2000, "utf-8")
         with pytest.raises(StoreError, match="nothing of a log can be read"):
             survey(file)
+
+
+def test_records_are_left_over_also_where_the_first_entry_is_lost(
+    filled: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    tamper(filled, "UPDATE entry SET header = 'x' WHERE number = 1")
+    done = call("--ledger", filled, "salvage", tmp_path / "saved.db")
+    assert done.returncode == 0, done.stderr
+    assert "0 of" in done.stdout
+    rest = tmp_path / "saved.db.rest.jsonl"
+    keys = {json.loads(line)["key"] for line in rest.read_text("utf-8").splitlines()}
+    assert {"a", "b", "c0", "c39"} <= keys
+    with Ledger.open(tmp_path / "saved.db") as saved:
+        assert saved.head().size == 0
+        assert saved.verify().faults == ()

@@ -24,6 +24,11 @@ class Passage:
         """The folded words of the text, with a blank between and around them."""
         return f" {' '.join(words_of(self.text))} "
 
+    @cached_property
+    def longest_word(self) -> str:
+        """The longest of the folded words."""
+        return max(self.words.split(), key=len, default="")
+
     def holds(self, sought: Passage) -> bool:
         """Whether another passage stands in this one, as it is or word for word."""
         if sought.text in self.text:

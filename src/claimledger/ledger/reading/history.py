@@ -100,15 +100,25 @@ def holders_of(store: Store, texts: Iterable[str]) -> dict[str, tuple[tuple[str,
         return {}
     query = select(HISTORY.c.kind, HISTORY.c.key, ENTRY.c.payload)
     query = query.join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
+    query = query.where(ENTRY.c.payload.is_not(None)).order_by(HISTORY.c.entry)
     with store.reading():
-        for kind, key, payload in store.stream(
-            query.where(ENTRY.c.payload.is_not(None)).order_by(HISTORY.c.entry)
-        ):
-            texts_there = [Passage(text) for text in texts_in(orjson.loads(payload))]
-            for sought, holders in found.items():
-                if len(holders) < _MOST_HOLDERS and any(text.holds(sought) for text in texts_there):
-                    holders[kind, key] = None
+        for kind, key, payload in store.stream(query):
+            possible = [
+                sought
+                for sought, holders in found.items()
+                if len(holders) < _MOST_HOLDERS and _may_hold(payload, sought)
+            ]
+            if possible:
+                texts_there = [Passage(text) for text in texts_in(orjson.loads(payload))]
+                for sought in possible:
+                    if any(text.holds(sought) for text in texts_there):
+                        found[sought][kind, key] = None
     return {sought.text: tuple(holders) for sought, holders in found.items()}
+
+
+def _may_hold(payload: str, sought: Passage) -> bool:
+    """Whether a payload can hold a passage, seen without folding it, which takes most of the time."""
+    return not payload.isascii() or sought.longest_word in payload.lower()
 
 
 _MOST_HOLDERS = 5

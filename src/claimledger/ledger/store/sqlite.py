@@ -373,7 +373,8 @@ class SqliteStore(Store):
         # SQLite spreads a long value over pages that need not follow each other: only it sees the whole.
         for column in (ENTRY.c.payload, WORDS.c.words):
             for (value,) in self.stream(select(column).where(column.is_not(None))):
-                unseen -= {text for text in unseen if text in value}
+                if isinstance(value, str):  # else somebody changed it
+                    unseen -= {text for text in unseen if text in value}
         return [text for text in texts if text.decode() not in unseen]
 
     def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,7 @@ from claimledger.ledger.store.base import Store
 from claimledger.ledger.tables import ENTRY, HISTORY, PENDING_SCRUB, VIEWS
 from claimledger.ledger.writing.append import Appender, redacted_row, remove_version
 from claimledger.records.check import record_of
-from claimledger.records.keys import is_key
-from claimledger.records.kinds import KINDS
+from claimledger.records.kinds import KINDS, Field, fields_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +220,8 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     )
     said = [Payload.decode(payloads[number]) for number in numbers]
     why = Passage(reason)
-    repeated = [text for one in said for text in _texts(one.record) if why.holds(Passage(text))]
+    destroyed = [text for one in said for text in _texts(one._replace(reason=None))]
+    repeated = [text for text in destroyed if why.holds(Passage(text))]
     if repeated:
         raise Refused(
             f"the reason repeats what is to be destroyed ({repeated[0][:60]!r}), and would keep it in the "
@@ -247,7 +247,7 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     store.connection.execute(HISTORY.delete().where(HISTORY.c.entry.in_(numbers)))
     blanks = [redacted_row(row.entry, payload, row.recorded_at) for row in rows]
     store.insert(HISTORY, blanks)
-    sought = sorted({text for one in said for text in _texts((one.record, one.reason))})
+    sought = sorted({text for one in said for text in _texts(one)})
     return Change(kind, key, entry, emptied=tuple(numbers), elsewhere=tuple(sought))
 
 
@@ -280,9 +280,26 @@ def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]
     )
 
 
-def _texts(value: object) -> Iterable[str]:
-    """Return the texts of a payload that are long enough to be looked for; keys of others stay."""
-    return [text for text in texts_in(value) if len(text) >= SHORTEST and not is_key(text)]
+def _texts(said: Payload) -> Iterator[str]:
+    """Yield what a person wrote in an entry, where it is long enough to be looked for."""
+    model = KINDS.get(said.kind)
+    record = said.record or {}
+    written = texts_in(record) if model is None else _written(fields_of(model), record)
+    for text in (*written, *texts_in(said.reason)):
+        if len(text) >= SHORTEST:
+            yield text
+
+
+def _written(fields: Iterable[Field], record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts of a record or a part of one, without keys and words from a closed list."""
+    declared = {field.name: field for field in fields}
+    for name, value in record.items():
+        field = declared.get(name)
+        if field is not None and field.part is not None:
+            for part in value:
+                yield from _written(fields_of(field.part), part)
+        elif field is None or not (field.points_to or field.choices or name in ("to", "formula")):
+            yield from texts_in(value)
 
 
 def _live(store: Store, kind: str, key: str) -> Held:

@@ -193,9 +193,13 @@ class _Surveying:
 
 
 def salvage(damaged: Where, where: Where, progress: Progress = unseen) -> Survey:
-    """Make a ledger of what of a damaged one is whole; return what was found, lost and left over."""
+    """Make a ledger of what of a damaged one is whole; return what was found, lost and left over.
+
+    Where the first entry is lost it is empty, and all that is left is left over. Raises :class:`StoreError`
+    where nothing is.
+    """
     found = survey(damaged, progress)
-    if not found.whole:
+    if not found.whole and not any(found.records()):
         first = f"entry 1 {found.lost[0].why}" if found.lost else "it has no entries"
         raise StoreError(f"{shown(damaged)}: nothing can be saved: {first}; nothing was written")
     with arriving(where, found.rights) as target:
