@@ -261,6 +261,18 @@ def test_a_computed_figure_goes_on_with_what_replaced_its_input(
     assert "sum(a2, b)" in after
 
 
+def test_a_flag_sees_what_replaced_a_source(
+    call: Callable[..., Any], ledger: Ledger, path: Any
+) -> None:
+    record(ledger, case(
+        ["a: one @old", "b: two @new"], extra={"a": {"asserted": "2030"}}, sources={"old": {}, "new": {}}
+    ))  # fmt: skip
+    ledger.amend("source", "new", {"published": "2024"}, by="T", reason="r")
+    assert "said after publication" not in call("--ledger", path, "flags").stdout
+    ledger.withdraw("source", "old", by="T", reason="double", replaced_by="new")
+    assert "said after publication" in call("--ledger", path, "flags").stdout
+
+
 QUESTIONS = (
     "list --json", "list --subject overseas-stations{} --json", "list --subject purpose{} --json",
     "list --claimant radio-free-asia{}", "report --format json",

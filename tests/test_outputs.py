@@ -328,8 +328,9 @@ def test_a_backup_of_entries_is_not_written_over_another_file(
     assert (done.returncode, "is no backup of a ledger's entries" in done.stderr) == (1, True)
     assert notes.read_text("utf-8") == "my notes\n"
     assert call(*words, empty).returncode == 0
-    # What goes into a stream joins what is there.
-    assert call(*words, "/dev/stdout").returncode == 0
+    # It would stand among what the command says.
+    for stream in ("/dev/stdout", "/dev/stderr", "-"):
+        assert call(*words, stream).returncode == 2
 
 
 @ONLY_FILES

@@ -62,7 +62,9 @@ def backup(call: Call, path: str, since: str | None) -> None:
     """
     if call.as_of or call.known_at:
         raise UsageMistake("a backup is of the whole ledger; clocks go with questions")
-    if path == "-":
+    from claimledger.publish.files import given_stream
+
+    if path == "-" or given_stream(path) in (1, 2):  # where what this says goes too
         raise UsageMistake("a backup is a file, proved before it takes its name: name one")
     # Left last: a pipe gets the backup when the ledger is closed, and nobody waits for its reader.
     with ExitStack() as file, call.reading() as ledger:
@@ -159,8 +161,9 @@ def restore(call: Call, files: tuple[str, ...]) -> None:
             pass  # a file that is no backup is reported before the ledger is opened
         if _is_missing(call.path):
             raise Refused(
-                f"{Path(call.path).absolute()} does not exist, and {files[0]} holds only the entries after a "
-                "whole backup: name that backup first"
+                f"{Path(call.path).absolute()} does not exist, and {files[0]} holds only entries, to add "
+                "to a ledger: name a whole backup first, or where it holds all entries make an empty ledger "
+                "with `claimledger init`"
             )
         with call.writing() as ledger:
 

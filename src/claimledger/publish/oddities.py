@@ -197,9 +197,10 @@ class _Finder:
 
     def _of_publication(self) -> Iterator[Oddity]:
         """Yield the dates that cannot be: a year that was mistyped, mostly."""
+        claims = self._ledger.resolved_records(self._claims.values(), self._known_at)
         cited = {
             citation.source: None
-            for held in self._claims.values()
+            for held in claims
             for citation in getattr(held.record, "citations", ())
         }
         sources = self._ledger.get_all("source", cited, self._known_at)
@@ -208,8 +209,8 @@ class _Finder:
             for key, held in sources.items()
             if isinstance(held.record, Source) and held.record.published
         }
-        for key, held in self._claims.items():
-            claim = held.record
+        for held in claims:
+            key, claim = held.key, held.record
             assert isinstance(claim, Claim)
             for citation in claim.citations:
                 told_by = published.get(citation.source)

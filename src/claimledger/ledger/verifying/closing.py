@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from sqlalchemy import Table, func, select
@@ -46,7 +46,7 @@ class Closing:
     def checks(self) -> Iterator[Callable[[], Iterator[Fault]]]:
         """Yield the checks, each of which yields what is wrong."""
         yield self._rules_that_look_back
-        yield self._emptied
+        yield lambda: iter(self._emptied_faults)
         for name in self._views:
             if name != WORDS.name:
                 yield partial(self._ends, VIEWS[name])
@@ -56,7 +56,7 @@ class Closing:
     def _rules_that_look_back(self) -> Iterator[Fault]:
         """Check each entry against those before it, which history tells at once; else the log is replayed."""
         if HISTORY.name in self._views and not any(
-            fault.table == HISTORY.name for fault in (*self._learned.faults, *self._emptied())
+            fault.table == HISTORY.name for fault in (*self._learned.faults, *self._emptied_faults)
         ):
             yield from self._order()
             yield from self._fixed()
@@ -176,6 +176,10 @@ class Closing:
         ):
             what = f"is empty, the log says {ended[row[place]]}"
             yield row_fault(table, tuple(row), "until", what)
+
+    @cached_property
+    def _emptied_faults(self) -> list[Fault]:
+        return list(self._emptied())
 
     def _emptied(self) -> Iterator[Fault]:
         """Check that each emptied entry is listed by one redaction, and compare its row of history."""
