@@ -37,7 +37,7 @@ OUR_OWN = {
     "quoted(self.name(role))", "quoted(self.name(other))", "quoted(user)", "quoted(table)", "quoted(function)",
     "quoted(made.name)", "quoted(column.name)", "quoted(name_of_text)", "quoted(place)", "quoted(constraint)", "SEARCH", "sort", "right.name", "option", "quoted(grantor)", "functions", "', '.join(batch)",
     "names", "int(seconds * 1000)", "', '.join(views)", "log", "of_column", "target", "role",
-    "privilege",  # by the server's own name of it
+    "granted_by", "privilege",  # by the server's own name of it
     "', '.join(columns)", "', '.join(rows)", "', '.join(first)", "', '.join(map(quoted, held))",
     "', '.join(cells)", "', '.join(parts)",
     # what functions of ours take and do, and lists of places
@@ -114,7 +114,9 @@ def everything(where: Where, folder: Path) -> None:
         record(ledger, case([f"{key}: {MARK}-party obs"]), by=MARK)
         many = [{"kind": "party", "key": f"{MARK}-{n}", "name": MARK} for n in range(300)]
         record(ledger, many, by=MARK)
-        ledger.amend("claim", key, {"note": MARK, "language": "en"}, by=MARK, reason=MARK)
+        ledger.amend(
+            "claim", key, {"note": f"{MARK} noted", "language": "en"}, by=MARK, reason=MARK
+        )
         for query in (MARK, f'"{MARK} said"', f"{MARK}*"):
             assert ledger.search(query)
         ledger.like(f"{MARK} said", 3)
