@@ -15,8 +15,6 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
-
 from claimledger.errors import BadInput, Problem
 from claimledger.ledger import admission
 from claimledger.ledger.admission import Revision
@@ -25,11 +23,19 @@ from claimledger.ledger.collector import without_collecting
 from claimledger.ledger.difference import difference, equal
 from claimledger.ledger.log import Payload
 from claimledger.ledger.projection import Pointed, content_digest, number_in, pointers
-from claimledger.ledger.reading import records as reading
-from claimledger.ledger.reading.resolved import resolved
 from claimledger.ledger.store.base import Assumed, Store
-from claimledger.ledger.tables import ENTRY, HISTORY
+from claimledger.ledger.tables import HISTORY
 from claimledger.ledger.writing.append import Appender
+from claimledger.ledger.writing.existing import (
+    CONTENTS,
+    VERSIONS,
+    Namesake,
+    Version,
+    namesakes_of,
+    versions_of,
+    with_keys_kept,
+    with_keys_resolved,
+)
 from claimledger.records.base import Record
 from claimledger.records.check import shown
 from claimledger.records.kinds import KINDS
@@ -82,38 +88,8 @@ class Taken:
     """Kind and key of each record that the ledger holds in a newer version, and that was left out."""
 
 
-_VERSIONS = select(
-    HISTORY.c.entry,
-    HISTORY.c.kind,
-    HISTORY.c.key,
-    HISTORY.c.action,
-    HISTORY.c.until,
-    ENTRY.c.payload,
-).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
-_CONTENTS = select(
-    HISTORY.c.content, HISTORY.c.kind, HISTORY.c.key, HISTORY.c.until, ENTRY.c.payload
-).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
-
-
 class _Undone(Exception):
     """Leaves a transaction that was only a check."""
-
-
-class _Namesake(NamedTuple):
-    """The record whose content, now or in an earlier version, is that of one without a key."""
-
-    kind: str
-    key: str
-    is_current: bool
-    is_live: bool
-
-
-@dataclass(slots=True)
-class _Version:
-    entry: int
-    action: str
-    live: bool
-    record: dict[str, Any] | None
 
 
 def take(
@@ -164,24 +140,14 @@ _ASSUMED = 20
 """Records up to which a write is so small that it is sent whole, before the store was asked anything."""
 
 
-def _has_content(payload: str | None, kind: str, key: str, content: bytes) -> bool:
-    """Whether an entry is of this record and has this content, as history says."""
-    said = Payload.decode(payload) if payload else None
-    return (
-        said is not None
-        and (said.kind, said.key) == (kind, key)
-        and content_digest(kind, said.record or {}) == content
-    )
-
-
 def _questions(given: list[Given]) -> list[tuple[Any, Any, list[Any]]]:
     """Return what taking these in will ask: the versions there are, and what is pointed to."""
     keys = dict.fromkeys(one.key for one in given if one.key)
     contents = {content_digest(one.kind, one.fields) for one in given if one.key is None}
     pointed = {key for one in given for _, key, _ in pointers(one.kind, one.fields)}
     asked = (
-        (_VERSIONS, HISTORY.c.key, list(keys)),
-        (_CONTENTS, HISTORY.c.content, sorted(contents)),
+        (VERSIONS, HISTORY.c.key, list(keys)),
+        (CONTENTS, HISTORY.c.content, sorted(contents)),
         (admission.LIVE, HISTORY.c.key, sorted(pointed)),
     )
     return [one for one in asked if one[2]]
@@ -248,18 +214,37 @@ class _Taking:
                 self._appender.taken(one.kind, number_in(one.kind, one.key) or 0)
         # What came before may be asked for, so the store must know of it.
         self._appender.flush()
-        held = self._held(given)
-        self._resolved = self._with_keys_resolved(given, held)
-        contents = self._held_contents(given)
+        held, contents = self._existing(given)
         for one in given:
             self._one(one, one.fields, held, contents)
+
+    def _existing(
+        self, given: list[Given]
+    ) -> tuple[dict[tuple[str, str], list[Version]], dict[bytes, Namesake]]:
+        """Return the versions under the incoming keys, and the records with the contents of keyless ones."""
+        if self._was_empty:
+            return {}, {}
+        versions = versions_of(self._store, [record.key for record in given if record.key])
+        known = [
+            (record, versions[record.kind, record.key])
+            for record in given
+            if record.key and (record.kind, record.key) in versions
+        ]
+        forms = with_keys_resolved(
+            self._store, [(record.kind, record.fields, existing) for record, existing in known]
+        )
+        self._resolved = {id(record): form for (record, _), form in zip(known, forms, strict=False)}
+        contents = {
+            content_digest(record.kind, record.fields) for record in given if record.key is None
+        }
+        return versions, namesakes_of(self._store, contents)
 
     def _one(
         self,
         given: Given,
         record: dict[str, Any],
-        held: dict[tuple[str, str], list[_Version]],
-        contents: dict[bytes, _Namesake],
+        held: dict[tuple[str, str], list[Version]],
+        contents: dict[bytes, Namesake],
     ) -> None:
         kind, key = given.kind, given.key
         if key is None:
@@ -336,7 +321,7 @@ class _Taking:
             "give each its own key",
         )
 
-    def _known(self, given: Given, record: dict[str, Any], versions: list[_Version]) -> None:
+    def _known(self, given: Given, record: dict[str, Any], versions: list[Version]) -> None:
         """A key the ledger holds or has held."""
         key = given.key or ""
         live = next((version for version in versions if version.live), None)
@@ -349,7 +334,7 @@ class _Taking:
             *before, after = forms
             known = any(equal(version, after) for version in before)
             if live is not None and live.record is not None:
-                record = _with_keys_kept(live.record, before[versions.index(live)], record, after)
+                record = with_keys_kept(live.record, before[versions.index(live)], record, after)
                 current = equal(live.record, record)
         old = known and not self._by_hand and not (self._amend and live is not None)
         if current or old:
@@ -391,34 +376,7 @@ class _Taking:
         else:
             self.taken.withdrawn.append((kind, key))
 
-    def _with_keys_resolved(
-        self, given: list[Given], held: dict[tuple[str, str], list[_Version]]
-    ) -> dict[int, list[dict[str, Any]]]:
-        """Return, of what comes in under a key that is held, the versions and the record with keys resolved.
-
-        An export has, in place of a key that was replaced, the one that answers for it: that is no change.
-        """
-        known = [
-            (one, held[one.kind, one.key])
-            for one in given
-            if one.key and (one.kind, one.key) in held
-        ]
-        if not known or not reading.any_replaced(self._store):
-            return {}
-        found: dict[int, list[dict[str, Any]]] = {}
-        for kind in {one.kind for one, _ in known}:
-            of_kind = [(one, versions) for one, versions in known if one.kind == kind]
-            records = [
-                record
-                for one, versions in of_kind
-                for record in (*(version.record or {} for version in versions), one.fields)
-            ]
-            forms = map(dict, resolved(self._store, kind, records))
-            for one, versions in of_kind:
-                found[id(one)] = list(islice(forms, len(versions) + 1))
-        return found
-
-    def _amendment(self, given: Given, key: str, record: dict[str, Any], live: _Version) -> None:
+    def _amendment(self, given: Given, key: str, record: dict[str, Any], live: Version) -> None:
         for name in KINDS[given.kind].fixed:
             if (live.record or {}).get(name) != record.get(name):
                 self._problem(
@@ -447,52 +405,6 @@ class _Taking:
             Problem(message, name, value, expected, record, given.file, given.line)
         )
 
-    def _held(self, given: list[Given]) -> dict[tuple[str, str], list[_Version]]:
-        """Return every version the ledger has of the keys that come in."""
-        if self._was_empty:
-            return {}
-        keys = [one.key for one in given if one.key]
-        known = [key for key in keys if key]
-        found: dict[tuple[str, str], list[_Version]] = defaultdict(list)
-        for row in self._store.tuples_by(_VERSIONS, HISTORY.c.key, known):
-            entry, kind, key, action, until, payload = row
-            record = Payload.decode(payload).record if payload else None
-            live = until is None and action in ("record", "amend")
-            found[kind, key].append(_Version(entry, action, live, record))
-        return found
-
-    def _held_contents(self, given: list[Given]) -> dict[bytes, _Namesake]:
-        """Return which records the ledger has had with the contents of those that come in without a key."""
-        if self._was_empty:
-            return {}
-        wanted = {content_digest(one.kind, one.fields) for one in given if one.key is None}
-        # A digest that somebody wrote into history would keep a record of this content out for ever.
-        rows = [
-            (content, kind, key, until)
-            for content, kind, key, until, payload in self._store.tuples_by(
-                _CONTENTS, HISTORY.c.content, sorted(wanted)
-            )
-            if _has_content(payload, kind, key, content)
-        ]
-        ended: dict[str, list[str]] = defaultdict(list)
-        for _, kind, key, until in rows:
-            if until is not None:
-                ended[kind].append(key)
-        live = {
-            (kind, key)
-            for kind, keys in ended.items()
-            for key in reading.held(self._store, kind, keys)
-        }
-        found: dict[bytes, _Namesake] = {}
-        # Current versions first, then earlier ones of live records, then what was withdrawn.
-        for content, kind, key, until in sorted(
-            rows, key=lambda row: (row[3] is not None, (row[1], row[2]) not in live)
-        ):
-            is_current = until is None
-            is_live = is_current or (kind, key) in live
-            found.setdefault(content, _Namesake(kind, key, is_current, is_live))
-        return found
-
     def finish(self) -> None:
         """Check what needed everything to be there; raise :class:`BadInput` if anything is wrong."""
         missing = {what: places for what, places in self._wanted.items() if what not in self._new}
@@ -520,22 +432,6 @@ class _Taking:
 
 def _shown(value: Any) -> str:
     return "empty" if value is None else shown(value)
-
-
-def _with_keys_kept(
-    live: dict[str, Any],
-    resolved_live: dict[str, Any],
-    new: dict[str, Any],
-    resolved_new: dict[str, Any],
-) -> dict[str, Any]:
-    """Return a record with the keys that its live version names, where a field differs in nothing else."""
-    kept = {
-        name: live[name]
-        if equal({name: resolved_live[name]}, {name: resolved_new[name]})
-        else new[name]
-        for name in new.keys() & live.keys()
-    }
-    return {**new, **kept}
 
 
 def _in_order(problems: list[Problem]) -> Iterator[Problem]:
