@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -20,7 +21,8 @@ import pytest
 
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
-from claimledger.ledger.store import sqlite_rest
+from claimledger.ledger.store import sqlite, sqlite_rest, sqlite_search, sqlite_shape
+from claimledger.ledger.store.sqlite import SqliteStore
 from claimledger.records.party import Party
 from small_cases import case, record
 
@@ -113,6 +115,30 @@ def test_a_full_disk_under_a_backup_is_told_by_the_backup_s_name(
     assert "kept.db: reading or writing failed" in done.stderr
     assert path.name not in done.stderr.replace("kept.db", "")
     assert sorted(file.name for file in tmp_path.glob("*kept*")) == []
+
+
+ASKED: dict[str, Callable[[Ledger], object]] = {
+    "unscrubbed": lambda ledger: ledger._store.unscrubbed(),
+    "shape": lambda ledger: list(ledger._store.shape_damage()),
+    "search": lambda ledger: ledger.search("seals"),
+    "open": lambda ledger: Ledger.open(ledger._store.path, writable=True),  # type: ignore[attr-defined]
+}
+
+
+@pytest.mark.parametrize("asked", list(ASKED))
+def test_a_disk_that_fails_at_any_question_is_a_named_error(
+    asked: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with Ledger.create(path) as ledger:
+        monkeypatch.setattr(sqlite, "definitions", fail)
+        monkeypatch.setattr(sqlite_shape, "definitions", fail)
+        monkeypatch.setattr(sqlite_search, "matching", lambda *_: map(fail, [0]))
+        monkeypatch.setattr(SqliteStore, "_prepare_writing", fail)
+        with pytest.raises(StoreError, match=re.escape(f"{path}: ")):
+            ASKED[asked](ledger)
 
 
 def test_a_file_that_was_cut_off_names_the_next_step(path: Path) -> None:

@@ -149,15 +149,16 @@ class SqliteStore(Store):
         _require_no_folder(path)
         driver, there = (connect(path, "rw"), path) if writable else to_read(path)
         try:
-            # A lower number over the tables of today is a fault, which `verify` names.
-            outdated = layout_of(driver, path) < LAYOUT and definitions(driver) != objects()
-            if outdated and not writable:
-                # Reading never changes a file: its views are made anew in a copy.
-                driver, there = in_memory(driver), None
-            store = cls(driver, path, writable=writable, copied=there is None)
-            store.outdated = outdated
-            if writable:
-                store._prepare_writing()
+            with sqlite_errors(meant(path)):
+                # A lower number over the tables of today is a fault, which `verify` names.
+                outdated = layout_of(driver, path) < LAYOUT and definitions(driver) != objects()
+                if outdated and not writable:
+                    # Reading never changes a file: its views are recreated in a copy.
+                    driver, there = in_memory(driver), None
+                store = cls(driver, path, writable=writable, copied=there is None)
+                store.outdated = outdated
+                if writable:
+                    store._prepare_writing()
         except BaseException:
             driver.close()
             raise
@@ -315,7 +316,8 @@ class SqliteStore(Store):
 
     def matching(self, phrases: Sequence[Sequence[str]], most: int) -> Iterator[int]:
         """Yield the entries whose words hold every phrase, newest first; a last ``*`` is a prefix."""
-        return search.matching(self.driver, phrases, most)
+        with sqlite_errors(self.meant):
+            yield from search.matching(self.driver, phrases, most)
 
     def empty_views(self) -> None:
         """Remove every row of every view, and make the views anew as this program has them."""
@@ -336,9 +338,9 @@ class SqliteStore(Store):
 
     def unscrubbed(self) -> list[int]:
         """Return the redactions whose texts may still lie in the file or in its journal."""
-        if ("table", PENDING_SCRUB.name) not in definitions(self.driver):
-            return []  # an older layout
         with sqlite_errors(self.meant):
+            if ("table", PENDING_SCRUB.name) not in definitions(self.driver):
+                return []  # an older layout
             rows = self.driver.execute(f"SELECT entry FROM {PENDING_SCRUB.name} ORDER BY entry")
             return [entry for (entry,) in rows]
 
@@ -411,7 +413,8 @@ class SqliteStore(Store):
 
     def shape_damage(self) -> Iterator[tuple[str, str]]:
         """Yield the tables, indexes and triggers that are not as this program makes them."""
-        return shape.damage(self.driver)
+        with sqlite_errors(self.meant):
+            yield from shape.damage(self.driver)
 
     def damage(self) -> Iterator[tuple[str, str]]:
         """Yield what SQLite's own check of pages and indexes finds."""
