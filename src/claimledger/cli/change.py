@@ -268,7 +268,7 @@ def _say_redacted(done: Change, who: str) -> None:
     if any(done.holders):
         say(
             "`claimledger history KEY` shows what these records hold. To destroy it there too, withdraw and "
-            "redact them, and record them anew without it."
+            "redact them, and record them again without it."
         )
     say("Backups and copies of this ledger still hold them; redact there too.")
 

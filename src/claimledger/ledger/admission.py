@@ -33,11 +33,11 @@ _OTHERS = select(HISTORY.c.kind, HISTORY.c.action, HISTORY.c.until)
 NESTING = {"party": "part_of", "subject": "broader", "term": "broader"}
 REVISIONS = ("updates", "retracts")
 RESTED_ON = {"claim": "claimant", **NESTING}
-"""By kind the field on which it rests whether other records, or the record itself, keep the rules."""
+"""By kind the field whose change can break a rule, in the record itself or in records that refer to it."""
 
 
-class Ended(NamedTuple):
-    """A record that is pointed to and does not stand, and the key that replaced it, if one did."""
+class EndedReference(NamedTuple):
+    """A reference to a record that was withdrawn or never recorded, and the key that replaced it, if any."""
 
     kind: str
     key: str
@@ -55,53 +55,56 @@ def blank_label(kind: str, fields: Mapping[str, Any]) -> Problem | None:
     return None
 
 
-def ended(store: Store, wanted: Iterable[Target]) -> list[Ended]:
-    """Return those of some records that no live record answers to, by their own key."""
-    pointed = dict.fromkeys(wanted)
-    live = set(store.tuples_by(LIVE, HISTORY.c.key, dict.fromkeys(key for _, key in pointed)))
+def ended_references(store: Store, targets: Iterable[Target]) -> list[EndedReference]:
+    """Return the references, out of those given, that no current record has the key of."""
+    targets = dict.fromkeys(targets)
+    live = set(store.tuples_by(LIVE, HISTORY.c.key, dict.fromkeys(key for _, key in targets)))
     by_kind: dict[str, list[str]] = defaultdict(list)
-    for kind, key in pointed:
+    for kind, key in targets:
         if (kind, key) not in live:
             by_kind[kind].append(key)
-    found: list[Ended] = []
+    references: list[EndedReference] = []
     for kind, keys in by_kind.items():
         replaced = reading.replacements(store, kind, keys)
-        found += [Ended(kind, key, replaced.get(key)) for key in keys]
-    return found
+        references += [EndedReference(kind, key, replaced.get(key)) for key in keys]
+    return references
 
 
 def missing_references(
     store: Store,
-    found: Iterable[Ended],
-    wanted: Mapping[Target, list[Problem]],
+    references: Iterable[EndedReference],
+    places: Mapping[Target, list[Problem]],
     coming: Container[Target] = (),
 ) -> Iterator[Problem]:
-    """Yield a problem for each place that points to a record that ended and was not replaced.
+    """Yield a problem for each place of a reference to a record that was not replaced.
 
-    ``coming`` are the records that are about to be written.
+    ``places`` has, by kind and key, the problem of each place with its message still empty; ``coming`` are
+    the records that are about to be written.
     """
-    for kind, key, replaced_by in found:
+    for kind, key, replaced_by in references:
         if replaced_by is None:
-            what = _missing(store, kind, key, coming)
-            for place in wanted[kind, key]:
-                told = replace(what, field=place.field)
-                yield told.at(file=place.file, line=place.line, record=place.record)
+            problem = _missing(store, kind, key, coming)
+            for place in places[kind, key]:
+                named = replace(problem, field=place.field)
+                yield named.at(file=place.file, line=place.line, record=place.record)
 
 
-def replacing_claims(found: Iterable[Ended]) -> set[str]:
-    """Return the claims that answer for some that ended."""
-    return {one.replaced_by for one in found if one.kind == "claim" and one.replaced_by}
+def replacing_claims(references: Iterable[EndedReference]) -> set[str]:
+    """Return the keys of the claims that replaced the target of a reference."""
+    return {
+        reference.replaced_by
+        for reference in references
+        if reference.kind == "claim" and reference.replaced_by
+    }
 
 
 def faults_of_merged_claims(store: Store, keys: Iterable[str]) -> Iterator[Problem]:
-    """Yield a problem for each link that begins and ends at the same of these claims.
-
-    It names the claim by its key and by one that it replaced, or by two of those.
-    """
-    for key, pointing in reading.referrers(store, "claim", keys).items():
-        begin = {one.key for one in pointing if one.kind == "link" and one.field == "from"}
-        end = {one.key for one in pointing if one.kind == "link" and one.field == "to"}
-        for link in sorted(begin & end):
+    """Yield a problem for each link whose two ends resolve to the same one of these claims."""
+    for key, referrers in reading.referrers(store, "claim", keys).items():
+        links = [referrer for referrer in referrers if referrer.kind == "link"]
+        sources = {link.key for link in links if link.field == "from"}
+        targets = {link.key for link in links if link.field == "to"}
+        for link in sorted(sources & targets):
             yield Problem(
                 f"would link the claim {key} with itself",
                 record=f"link {link}",
@@ -136,7 +139,7 @@ class Revision(NamedTuple):
 
 
 def rings_of_nesting(store: Store, nested: Mapping[str, Collection[str]]) -> Iterator[Problem]:
-    """Yield a problem for each of these records, keys by kind, that is part of itself as the store has it."""
+    """Yield a problem for each of these records, given by kind and key, that is stored as part of itself."""
     for kind, keys in nested.items():
         parents = _parents(store, kind, keys)
         for start in keys:
@@ -151,16 +154,16 @@ def rings_of_nesting(store: Store, nested: Mapping[str, Collection[str]]) -> Ite
 
 
 def _parents(store: Store, kind: str, keys: Iterable[str]) -> dict[str, str | None]:
-    """Return what records are part of, near and far; a key that was replaced leads to what replaced it."""
+    """Return the parent of each record and its ancestors; a replaced key has its replacement as parent."""
     table = MIRRORS[kind]
     query = select(table.c.key, table.c[NESTING[kind]]).where(table.c.until.is_(None))
     parents: dict[str, str | None] = {}
     ask = set(keys)
     while ask:
         step: dict[str, str | None] = dict(store.tuples_by(query, table.c.key, sorted(ask)))
-        ended = ask - step.keys()
-        if ended:
-            step |= reading.replacements(store, kind, ended)
+        withdrawn = ask - step.keys()
+        if withdrawn:
+            step |= reading.replacements(store, kind, withdrawn)
         parents |= step
         ask = {parent for parent in step.values() if parent and parent not in parents}
     return parents
@@ -183,7 +186,7 @@ def faults_of_revisions(store: Store, revisions: Iterable[Revision]) -> Iterator
     yield from _strangers(store, revisions, names)
     for kind in REVISIONS:
         ends = [(names[link.from_], names[link.to]) for link in revisions if link.type == kind]
-        # A link of a claim with itself is told as that, and not as a ring.
+        # A link of a claim with itself is reported by `faults_of_merged_claims`.
         new = [(newer, older) for newer, older in ends if newer != older]
         edges = _revisions_beyond(store, kind, new)
         ring = _ring_among(edges, {older for _, older in new})
@@ -196,18 +199,21 @@ def faults_of_revisions(store: Store, revisions: Iterable[Revision]) -> Iterator
 
 
 def _resolved(store: Store, kind: str, keys: Iterable[str]) -> dict[str, str]:
-    """Return for each of these keys what it resolves to: itself, or the record that replaced it."""
-    found = {key: key for key in keys}
-    return found | reading.replacements(store, kind, found)
+    """Return for each key the key it resolves to: itself, or the key of the record that replaced it."""
+    unchanged = {key: key for key in keys}
+    return unchanged | reading.replacements(store, kind, unchanged)
 
 
 def _strangers(store: Store, links: list[Revision], names: Mapping[str, str]) -> Iterator[Problem]:
-    held = reading.held(store, "claim", set(names.values()))
-    listed = {
-        key: one.record.claimant for key, one in held.items() if isinstance(one.record, Claim)
+    claims = {
+        key: stored.record
+        for key, stored in reading.held(store, "claim", set(names.values())).items()
+        if isinstance(stored.record, Claim)
     }
-    parties = _resolved(store, "party", {party for each in listed.values() for party in each})
-    claimants = {key: {parties[party] for party in each} for key, each in listed.items()}
+    parties = _resolved(
+        store, "party", {party for claim in claims.values() for party in claim.claimant}
+    )
+    claimants = {key: {parties[party] for party in claim.claimant} for key, claim in claims.items()}
     above = parties_above(store, parties.values())
     for link in links:
         new = claimants.get(names[link.from_], set())
@@ -244,10 +250,10 @@ def parties_above(store: Store, keys: Iterable[str]) -> dict[str, set[str]]:
 
 
 def faults_of_changes(store: Store, changed: Mapping[str, Collection[str]]) -> Iterator[Problem]:
-    """Yield a problem for each rule that the store no longer keeps, now that records were changed.
+    """Yield a problem for each rule that changed records, or the records that refer to them, now break.
 
-    ``changed`` has, by kind, the keys of claims that have other claimants, or that took another's place, and
-    of what nests that is part of something else, or took another's place.
+    ``changed`` has keys by kind: of claims with new claimants, of records with a new parent, and of records
+    that replaced another. The changes must be in the store.
     """
     yield from rings_of_nesting(
         store, {kind: keys for kind, keys in changed.items() if kind in NESTING}

@@ -1,8 +1,7 @@
-"""Records that name, in place of a key that was replaced, the key that answers for it.
+"""Records with every reference to a replaced key changed to the key that it resolves to.
 
-A record keeps the keys it was recorded with. Who takes it out of the ledger has nothing to resolve them
-with, and an answer that compares records by their keys must see one thing under one name: both get it
-resolved.
+A stored record keeps the keys it was recorded with. Exports are resolved because the ledger they are imported
+into does not know the replacements, and records that are compared by key so that each has one key.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from claimledger.records.text import LONGEST_NAME
 
 Json = Mapping[str, Any]
 Replaced = Mapping[str, Mapping[str, str]]
-"""By kind the keys that were replaced, each with the key that answers for it."""
+"""By kind the keys that were replaced, each with the key that it resolves to."""
 
 
 def resolved(
@@ -50,7 +49,7 @@ def resolved(
 
 
 def resolved_records(store: Store, held: Iterable[Held], known_at: Known = None) -> list[Held]:
-    """Return records with every replaced key in them resolved, as answers compare them, in their order."""
+    """Return records in the same order, with every replaced key in them resolved."""
     listed = list(held)
     if not reading.any_replaced(store):
         return listed
@@ -63,7 +62,7 @@ def resolved_records(store: Store, held: Iterable[Held], known_at: Known = None)
             places, before, resolved(store, kind, before, known_at), strict=True
         ):
             if new != old:
-                # Both ends of a link that an older program let through can be one claim now.
+                # A link that an older version allowed can have the same claim at both ends now.
                 with suppress(ValidationError):
                     listed[place] = replace(listed[place], record=KINDS[kind].model_validate(new))
     return listed
@@ -74,7 +73,7 @@ _TOGETHER = 1000
 
 
 def _named(kind: str, record: Json) -> set[tuple[str, str]]:
-    """Return the kinds and keys that a record names: what it points to, and what its formulas take."""
+    """Return the kind and key of each reference in a record, and of each input of its formulas."""
     found = {(to, key) for to, key, _ in pointers(kind, record)}
     for figure in record.get("figures", ()) if kind == "claim" else ():
         formula = read_formula(figure["formula"]) if figure.get("formula") else None
@@ -94,7 +93,7 @@ def _renamed(model: Any, record: Json, replaced: Replaced) -> dict[str, Any]:
 
 
 def _renamed_in(field: Field, held: Any, replaced: Replaced) -> Any:
-    """Return what a field holds with the keys in it renamed; two that become one are one."""
+    """Return the value of a field with its keys renamed, duplicates removed."""
     if field.part is not None:
         return [_renamed(field.part, one, replaced) for one in held]
     if field.form == "target":
@@ -111,7 +110,7 @@ def _renamed_in(field: Field, held: Any, replaced: Replaced) -> Any:
 
 
 def _renamed_formula(text: str, replaced: Replaced) -> str:
-    """Return a formula with its keys renamed; as it was, where it would be longer than a formula may be."""
+    """Return a formula with its keys renamed, or the formula unchanged where that would be too long."""
     formula = read_formula(text)
     renamed: Count | Formula
     if isinstance(formula, Count):

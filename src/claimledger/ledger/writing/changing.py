@@ -101,7 +101,9 @@ def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], changed: s
         (to, target): [Problem("", field, record=place)]
         for to, target, field in pointers(kind, new)
     }
-    problems = [*admission.missing_references(store, admission.ended(store, wanted), wanted)]
+    problems = [
+        *admission.missing_references(store, admission.ended_references(store, wanted), wanted)
+    ]
     if blank := admission.blank_label(kind, new):
         problems.append(blank.at(record=place))
     if not problems and admission.RESTED_ON.get(kind) in changed:

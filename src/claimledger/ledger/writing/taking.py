@@ -408,10 +408,12 @@ class _Taking:
     def finish(self) -> None:
         """Check what needed everything to be there; raise :class:`BadInput` if anything is wrong."""
         missing = {what: places for what, places in self._wanted.items() if what not in self._new}
-        ended = admission.ended(self._store, missing)
-        self.problems.extend(admission.missing_references(self._store, ended, missing, self._new))
+        ended_references = admission.ended_references(self._store, missing)
+        self.problems.extend(
+            admission.missing_references(self._store, ended_references, missing, self._new)
+        )
         if not self.problems:
-            self.problems.extend(self._faults_beyond(admission.replacing_claims(ended)))
+            self.problems.extend(self._faults_beyond(admission.replacing_claims(ended_references)))
         if self.problems:
             raise BadInput(list(_in_order(self.problems)))
         self._appender.flush()
