@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 
 from bench import pairs
-from bench.asking import asking
-from bench.measured import Line, page
-from bench.places import Files, Places, Schemas, places
-from bench.taking_in import starting, taking_in
+from bench.backends import Files, Places, Schemas, places
+from bench.imports import starting, taking_in
+from bench.queries import asking
+from bench.report import Line, page
 
 SIZES = (10_000, 100_000, 1_000_000)
 

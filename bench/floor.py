@@ -20,9 +20,9 @@ import networkx as nx
 import orjson
 import psycopg
 
-from claimledger.ledger.store.postgresql_schema import HEAD, making
-from claimledger.ledger.store.sqlite_schema import schema
-from claimledger.ledger.tables import LAYOUT
+from claimledger.storage.postgresql.schema import HEAD, making
+from claimledger.storage.sqlite.schema import schema
+from claimledger.storage.tables import LAYOUT
 
 BATCH = 4000
 WORD = re.compile(r"[a-z0-9]+")

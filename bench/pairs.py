@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
-from claimledger.disputes.proposals.asking import RULES
-from claimledger.disputes.proposals.base import Matter
-from claimledger.disputes.proposals.gathering import whole
+from claimledger.analysis.proposals.engine import RULES
+from claimledger.analysis.proposals.rule import Matter
 from claimledger.ledger import Given, Ledger
 from claimledger.records.check import record_from
+from claimledger.services.propose import whole
 
 PAIRS = Path(__file__).parent.parent / "fixtures" / "pairs" / "pairs.yaml"
 

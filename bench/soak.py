@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.places import server
+from bench.backends import server
 from bench.writers import BEGINNING, claim
-from claimledger.disputes.graph import graph_of
-from claimledger.disputes.standing import Answers
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.graph import graph_of
 from claimledger.ledger import Given, Ledger
 from claimledger.records.check import record_from
 

@@ -18,14 +18,14 @@ from typing import Any
 
 import psycopg
 
-from bench.places import server
+from bench.backends import server
 from claimledger.ledger import Given, Ledger
-from claimledger.ledger.canonical import canonical
-from claimledger.ledger.log import Payload, digest_of, header_of, now, timestamp
-from claimledger.ledger.projection import project
-from claimledger.ledger.tables import ENTRY, HISTORY, VIEWS
-from claimledger.ledger.writing.append import history_row
+from claimledger.ledger.write.appender import history_row
+from claimledger.log.canonical_json import canonical
+from claimledger.log.entry import Payload, digest_of, header_of, now, timestamp
 from claimledger.records.check import record_from
+from claimledger.storage.projection import project
+from claimledger.storage.tables import ENTRY, HISTORY, VIEWS
 
 BEGINNING: list[dict[str, Any]] = [
     {"kind": "party", "key": "p", "name": "P"},

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-import launched
-import stores
+import backends
+import cli_runner
 from claimledger.ledger import Ledger, Where
-from trials import trials
+from hypothesis_profile import trials
 
 settings.register_profile(
     "steady",
@@ -42,13 +42,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.no_cover)
 
 
-@pytest.fixture(params=stores.STORES)
+@pytest.fixture(params=backends.STORES)
 def store(request: pytest.FixtureRequest) -> Iterator[str]:
     """Run a test once on each store."""
-    stores.Current.store = request.param
+    backends.Current.store = request.param
     yield request.param
-    stores.clean()
-    stores.Current.store = "file"
+    backends.clean()
+    backends.Current.store = "file"
 
 
 @pytest.fixture
@@ -58,9 +58,9 @@ def path(
     """Return where a ledger may be made; commands that name none use it."""
     if store != "file" and "ledger" in request.fixturenames:
         # A copied database takes a third of the time of a ledger created in a schema.
-        where = stores.EMPTY.copy(tmp_path)
+        where = backends.EMPTY.copy(tmp_path)
     else:
-        where = stores.place(tmp_path)
+        where = backends.place(tmp_path)
     if store != "file":
         monkeypatch.setenv("CLAIMLEDGER_DB", str(where))
     return where
@@ -102,6 +102,6 @@ def call(tmp_path: Path, launcher: BaseContext) -> Callable[..., Called]:
     """Call the program in a folder and a process of its own, as a user does."""
 
     def called(*words: str | Path, text: str | None = None, cwd: Path | None = None) -> Called:
-        return launched.call(launcher, [str(word) for word in words], text, cwd or tmp_path)
+        return cli_runner.call(launcher, [str(word) for word in words], text, cwd or tmp_path)
 
     return called

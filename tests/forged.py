@@ -10,13 +10,13 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from claimledger.intake.strands import reading_strand
+from backends import Raw
+from claimledger.importers.log_segments import reading_strand
 from claimledger.ledger import Ledger, Where, line_of
-from claimledger.ledger.canonical import canonical
-from claimledger.ledger.log import Payload, digest_of, now, timestamp
-from claimledger.ledger.tree import Frontier
-from claimledger.ledger.writing.append import history_row
-from stores import Raw
+from claimledger.ledger.write.appender import history_row
+from claimledger.log.canonical_json import canonical
+from claimledger.log.entry import Payload, digest_of, now, timestamp
+from claimledger.log.merkle import Frontier
 
 ROOT = Path(__file__).parent.parent
 SALT = bytes(range(16))

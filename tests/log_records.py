@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claimledger.ledger.validate import RULES
+from claimledger.log.validate import RULES
 from claimledger.records.base import Part, Record
 from claimledger.records.forms import PARTS, Form, forms_of
 from claimledger.records.kinds import KINDS

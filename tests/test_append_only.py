@@ -7,9 +7,9 @@ import sqlite3
 import psycopg
 import pytest
 
+from backends import ONLY_FILES, ONLY_SERVERS, Raw
+from builders import case, record
 from claimledger.ledger import Ledger, Where
-from small_cases import case, record
-from stores import ONLY_FILES, ONLY_SERVERS, Raw
 
 ATTACKS = {
     "delete an entry": "DELETE FROM entry WHERE number = 2",

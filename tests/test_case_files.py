@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from builders import case
 from claimledger.errors import BadInput
-from claimledger.intake.ahead import ahead
-from claimledger.intake.case_files import read_files, read_in_turn
-from claimledger.intake.places import parse_json, parse_yaml
+from claimledger.importers.case_files import read_files, read_in_turn
+from claimledger.importers.positions import parse_json, parse_yaml
+from claimledger.importers.prefetch import ahead
 from claimledger.ledger import Given, Ledger, Taken
 from claimledger.records.check import record_from
-from small_cases import case
 
 GOOD = """
 defaults:
@@ -296,8 +296,8 @@ def test_reading_ahead_reads_what_reading_in_turn_reads(
     lines[400:400] = ['{"kind": "party"}', "no record", '{"kind": "partie", "name": "x"}']
     file = write(tmp_path, "a.jsonl", "\n".join(lines))
     in_turn = list(read_files([str(file), str(tmp_path / "none.yaml")]))
-    monkeypatch.setattr("claimledger.intake.ahead._LARGE", 1)
-    monkeypatch.setattr("claimledger.intake.ahead.may_fork", lambda: True)
+    monkeypatch.setattr("claimledger.importers.prefetch._LARGE", 1)
+    monkeypatch.setattr("claimledger.importers.prefetch.may_fork", lambda: True)
     assert list(read_files([str(file), str(tmp_path / "none.yaml")])) == in_turn
     assert len(in_turn) == len(lines) + 1
 

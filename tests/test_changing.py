@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from builders import answers_of, case, record, told
 from claimledger.errors import BadInput, Conflict, NotFound, Refused
 from claimledger.ledger import Given, Ledger
-from claimledger.ledger.writing import append
+from claimledger.ledger.write import appender
 from claimledger.records.check import record_from
 from claimledger.records.keys import HIGHEST_NUMBER
-from small_cases import answers_of, case, record, told
 
 
 def test_two_who_amend_one_record_the_second_is_shown_the_difference(ledger: Ledger) -> None:
@@ -70,7 +70,7 @@ def test_where_the_highest_number_is_in_use_the_lowest_free_one_is_given(
     with pytest.raises(BadInput, match="key"):
         add("beyond", f"P{HIGHEST_NUMBER + 1}")
     assert ledger.verify().faults == ()
-    monkeypatch.setattr(append, "HIGHEST_NUMBER", 6)
+    monkeypatch.setattr(appender, "HIGHEST_NUMBER", 6)
     with pytest.raises(Refused, match="every number of a party is in use"):
         ledger.record(record_from({"kind": "party", "name": "none left"}), by="T")
 

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from claimledger.disputes.graph import graph_of
-from claimledger.disputes.standing import Answers
+from backends import tamper
+from builders import case, record
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.graph import graph_of
 from claimledger.errors import ClockInDoubt, StoreError, Unreadable
 from claimledger.ledger import Ledger, Where
-from claimledger.publish.oddities import oddities
+from claimledger.present.lint import oddities
 from conftest import Called
-from small_cases import case, record
-from stores import tamper
 
 NOW = datetime(2016, 11, 20, 12, tzinfo=UTC)
 """Ten years after it is no time ahead of a server's own clock."""

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from builders import answers_of, case, record, told
 from claimledger.cli.main import cli
 from claimledger.errors import Unreadable
 from claimledger.ledger import Ledger
-from claimledger.publish.audit import audit
-from claimledger.publish.report import report
+from claimledger.present.audit import audit
+from claimledger.present.report import report
 from claimledger.records.dates import Date, day_text
-from small_cases import answers_of, case, record, told
 
 
 def day(text: str) -> int:

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from builders import case, record
 from claimledger.cli.main import COMMANDS
 from claimledger.ledger import Ledger
-from small_cases import case, record
 
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
 

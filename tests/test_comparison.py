@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimledger.disputes import comparison
-from claimledger.disputes.comparison import Compared, compare
-from claimledger.disputes.units import conversion
+from claimledger.analysis import comparison
+from claimledger.analysis.comparison import Compared, compare
+from claimledger.analysis.units import conversion
 from claimledger.records.claim import Claim
 from claimledger.records.term import Term
 from claimledger.records.vocabulary import Vocabulary

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimledger.disputes.derivations import Derived, derived
-from claimledger.disputes.intervals import negative, product, quotient, total
-from claimledger.disputes.tally import recounts, tally
+from builders import Records, answers_of, case, record
+from claimledger.analysis.derivations import Derived, derived
+from claimledger.analysis.intervals import negative, product, quotient, total
 from claimledger.errors import BadInput, Unreadable
 from claimledger.ledger import Ledger
-from claimledger.publish.tally import as_claim, records_of
+from claimledger.present.tally_view import as_claim, records_of
 from claimledger.records.citation import Citation
 from claimledger.records.claim import Claim
 from claimledger.records.figure import Figure, Interval
 from claimledger.records.formula import Count, read_formula
-from small_cases import Records, answers_of, case, record
+from claimledger.services.tally import recounts, tally
 
 ROOT = Path(__file__).parent.parent
 
@@ -251,7 +251,7 @@ def test_the_worked_cases_table_counts_as_the_article_says() -> None:
     )
 )
 def test_a_figure_gives_itself(number: Decimal) -> None:
-    from claimledger.disputes.derivations import gives
+    from claimledger.analysis.derivations import gives
 
     stated = Figure(measure="m", low=number, high=number, scope={})
     assert gives(stated.interval, stated)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claimledger.intake.dialogue import proposed_dates, proposed_figures
+from claimledger.importers.prompt import proposed_dates, proposed_figures
 
 
 @pytest.mark.parametrize(

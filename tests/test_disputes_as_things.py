@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from claimledger.disputes.controversies import controversies
-from claimledger.disputes.dispositions import states
-from claimledger.disputes.disputes import Dispute, disputes
-from claimledger.disputes.graph import graph_of
-from claimledger.disputes.settling import ranged, settlings
-from claimledger.disputes.standing import Answers
+from builders import Records, answers_of, case, record
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.controversies import controversies
+from claimledger.analysis.dispositions import states
+from claimledger.analysis.disputes import Dispute, disputes
+from claimledger.analysis.graph import graph_of
+from claimledger.analysis.uncertainty import ranged, settlings
 from claimledger.errors import ClaimledgerError, Unreadable
 from claimledger.ledger import Ledger
-from claimledger.ledger.reading.cut import Cut
-from claimledger.publish.explain import explain
-from claimledger.publish.laid import dispositions, dispute_meant
-from small_cases import Records, answers_of, case, record
+from claimledger.present.explanation import explain
+from claimledger.records.graph_data import Cut
+from claimledger.services.dispositions import dispositions, dispute_meant
 from test_laws import cuts
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from backends import Current, schema_address
 from claimledger.cli.main import COMMANDS
 from claimledger.records.citation import Citation
 from claimledger.records.figure import Figure
 from claimledger.records.kinds import KINDS, fields_of
 from claimledger.records.link import RELATIONS
-from launched import Door
-from stores import Current, schema_address
+from cli_runner import Door
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
+from builders import case, record
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
-from claimledger.ledger.store import sqlite, sqlite_rest, sqlite_search, sqlite_shape
-from claimledger.ledger.store.sqlite import SqliteStore
 from claimledger.records.party import Party
-from small_cases import case, record
+from claimledger.storage.sqlite import fulltext, recovery, schema_check, store
+from claimledger.storage.sqlite.store import SqliteStore
 
 
 @pytest.fixture
@@ -133,9 +133,9 @@ def test_a_disk_that_fails_at_any_question_is_a_named_error(
         raise sqlite3.OperationalError("database or disk is full")
 
     with Ledger.create(path) as ledger:
-        monkeypatch.setattr(sqlite, "definitions", fail)
-        monkeypatch.setattr(sqlite_shape, "definitions", fail)
-        monkeypatch.setattr(sqlite_search, "matching", lambda *_: map(fail, [0]))
+        monkeypatch.setattr(store, "definitions", fail)
+        monkeypatch.setattr(schema_check, "definitions", fail)
+        monkeypatch.setattr(fulltext, "matching", lambda *_: map(fail, [0]))
         monkeypatch.setattr(SqliteStore, "_prepare_writing", fail)
         with pytest.raises(StoreError, match=re.escape(f"{path}: ")):
             ASKED[asked](ledger)
@@ -351,9 +351,9 @@ def test_a_file_that_changes_while_it_is_copied_is_copied_again(
         record(ledger, case(["a: one"]))
     killed_inside_a_write(path)
     Path(f"{path}-shm").unlink()
-    standing, copied = sqlite_rest._standing, itertools.count(-writes)
+    standing, copied = recovery._standing, itertools.count(-writes)
     monkeypatch.setattr(
-        sqlite_rest, "_standing", lambda path: {**standing(path), "changed": min(0, next(copied))}
+        recovery, "_standing", lambda path: {**standing(path), "changed": min(0, next(copied))}
     )
     monkeypatch.setattr(
         "shutil.copyfile",
@@ -498,7 +498,7 @@ def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path: Path) -> Non
 
 
 def test_waiting_for_the_lock_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("claimledger.ledger.store.sqlite._WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("claimledger.storage.sqlite.store._WAIT_SECONDS", 0.2)
     Ledger.create(path).close()
     with Ledger.open(path, writable=True) as one, Ledger.open(path, writable=True) as other:
         other._store.driver.execute("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]

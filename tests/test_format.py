@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
+from backends import place
+from builders import case, record
 from claimledger.errors import ClaimledgerError
-from claimledger.intake.strands import reading_strand
+from claimledger.importers.log_segments import reading_strand
 from claimledger.ledger import Ledger, Where
-from claimledger.ledger.canonical import canonical
-from claimledger.ledger.log import Payload, digest_of, header_of
-from claimledger.ledger.tables import LAYOUT
-from claimledger.ledger.tree import Frontier
+from claimledger.log.canonical_json import canonical
+from claimledger.log.entry import Payload, digest_of, header_of
+from claimledger.log.merkle import Frontier
 from claimledger.records.kinds import KINDS
-from small_cases import case, record
-from stores import place
+from claimledger.storage.tables import LAYOUT
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = sorted((ROOT / "fixtures" / "golden").glob("layout-*.db"))

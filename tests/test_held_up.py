@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from backends import ONLY_FILES
+from builders import case, record
 from claimledger.errors import BadInput, StoreError
 from claimledger.ledger import Ledger, Where
-from claimledger.ledger.store import sqlite_file
+from claimledger.storage.sqlite import files
 from conftest import Called
-from small_cases import case, record
-from stores import ONLY_FILES
 
 PROGRAM = Path(sys.executable).parent / "claimledger"
 
@@ -65,7 +65,7 @@ def test_who_reads_a_slow_pipe_keeps_nobody_from_writing(
 def test_a_file_is_parsed_before_the_lock_is_taken(
     form: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from claimledger.intake import case_files
+    from claimledger.importers import case_files
 
     files = [tmp_path / f"{name}.{form}" for name in ("one", "two")]
     for file in files:
@@ -90,7 +90,7 @@ def test_a_lock_on_the_folder_holds_no_write_for_long(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(sqlite_file, "QUEUE_SECONDS", 0.2)
+    monkeypatch.setattr(files, "QUEUE_SECONDS", 0.2)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -112,7 +112,7 @@ def test_a_lock_that_is_let_go_of_lets_the_next_in(path: Path, ledger: Ledger) -
     free.start()
     begun = time.monotonic()
     record(ledger, [{"kind": "party", "key": "a", "name": "A"}])
-    assert 0.2 < time.monotonic() - begun < sqlite_file.QUEUE_SECONDS
+    assert 0.2 < time.monotonic() - begun < files.QUEUE_SECONDS
     free.join()
 
 

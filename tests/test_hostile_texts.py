@@ -21,10 +21,10 @@ from markdown_it import MarkdownIt
 
 from claimledger.errors import BadInput
 from claimledger.ledger import Ledger, Where
-from claimledger.publish.formats.markdown import safe
 from claimledger.records.check import record_of
-from claimledger.records.text import visible
-from hostile import HOSTILE, csv_rows, filled
+from claimledger.render.markdown import safe
+from claimledger.text.unicode import visible
+from hostile_texts import HOSTILE, csv_rows, filled
 
 Call = Callable[..., Any]
 

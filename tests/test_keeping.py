@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from backends import Raw, place, tamper
+from builders import answers_of, case, record
 from claimledger.errors import StoreError
-from claimledger.intake.strands import reading_strand
+from claimledger.importers.log_segments import reading_strand
 from claimledger.ledger import Ledger, Where
-from small_cases import answers_of, case, record
-from stores import Raw, place, tamper
 
 DRAWN = case(["a: one obs", "b: two", "c: three"], ["b repeats a", "c contradicts a"])
 

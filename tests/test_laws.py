@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimledger.disputes.graph import graph_of
-from claimledger.disputes.standing import Answers
-from claimledger.ledger.reading.cut import Cut, CutClaim, CutLink, CutParty, CutSource
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.graph import graph_of
+from claimledger.records.graph_data import Cut, CutClaim, CutLink, CutParty, CutSource
 
 pytestmark = pytest.mark.at_random
 

@@ -20,11 +20,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from backends import clean, place
 from claimledger.errors import BadInput, Refused
 from claimledger.ledger import Given, Ledger
 from claimledger.records.check import record_from
-from stores import clean, place
-from trials import trials
+from hypothesis_profile import trials
 
 Model = dict[tuple[str, str], dict[str, Any]]
 texts = st.text(

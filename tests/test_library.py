@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import claimledger
-from claimledger.ledger.log import FORMAT
-from claimledger.ledger.tables import LAYOUT
+from claimledger.log.entry import FORMAT
+from claimledger.storage.tables import LAYOUT
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "library.md"

@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from claimledger.disputes.disputes import disputes
-from claimledger.disputes.graph import graph_of
-from claimledger.disputes.lineage import lineage
-from claimledger.disputes.loadbearing import Loads
-from claimledger.disputes.origins import OriginFinder
-from claimledger.disputes.revisions import Revisions
-from claimledger.disputes.standing import Answers
+from builders import answers_of, case, record
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.disputes import disputes
+from claimledger.analysis.graph import graph_of
+from claimledger.analysis.impact import Loads
+from claimledger.analysis.lineage import lineage
+from claimledger.analysis.origins import OriginFinder
+from claimledger.analysis.revisions import Revisions
 from claimledger.ledger import Ledger
-from claimledger.ledger.reading.cut import Cut, CutClaim, CutLink, CutParty, CutSource
-from small_cases import answers_of, case, record
+from claimledger.records.graph_data import Cut, CutClaim, CutLink, CutParty, CutSource
+from hypothesis_profile import trials
 from test_laws import cuts
-from trials import trials
 
 
 def by_removal(answers: Answers, fallen: set[str]) -> list[str]:

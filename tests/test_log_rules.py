@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from backends import Pattern
+from builders import case, record
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where, salvage, survey
 from claimledger.ledger.log_replay import LogReplay
-from claimledger.ledger.validate import RULES, InvalidEntryError
+from claimledger.log.validate import RULES, InvalidEntryError
 from claimledger.records.kinds import KINDS
 from forged import (
     ROOT,
@@ -32,11 +34,9 @@ from forged import (
     second_opinion,
     strand_file,
 )
+from hypothesis_profile import TIMES, seed_of
 from log_records import record_table, rule_table
-from small_cases import case, record
-from stores import Pattern
 from test_docs import UPDATING
-from trials import TIMES, seed_of
 
 SPECIFICATION = ROOT / "docs" / "log-format.md"
 

@@ -15,11 +15,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from backends import ONLY_FILES, ONLY_SERVERS, Raw
+from builders import case, record
 from claimledger.errors import Conflict
 from claimledger.ledger import Given, Ledger, Where
 from claimledger.records.check import record_from
-from small_cases import case, record
-from stores import ONLY_FILES, ONLY_SERVERS, Raw
 
 EACH = 12
 
@@ -245,7 +245,7 @@ def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
 ) -> None:
     """A trigger answers 40001 to the first three of each, as a server that is serialisable throughout can."""
     # Who is not alone waits for the disk behind the commit, in the same turn.
-    monkeypatch.setattr("claimledger.ledger.store.postgresql_talk._ALONE", 60 if alone else 0)
+    monkeypatch.setattr("claimledger.storage.postgresql.session._ALONE", 60 if alone else 0)
     record(ledger, case(["a: one"]))
     kind, moment = ("", "BEFORE") if when == "in the middle" else ("CONSTRAINT", "AFTER")
     deferred = "DEFERRABLE INITIALLY DEFERRED" if kind else ""

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from backends import place
+from builders import Records, answers_of, case, record
 from claimledger.errors import BadInput
 from claimledger.ledger import Given, Ledger
 from claimledger.records.check import record_from
 from claimledger.records.kinds import KINDS
-from small_cases import Records, answers_of, case, record
-from stores import place
 
 Write = Callable[[Ledger], object]
 

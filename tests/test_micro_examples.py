@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from claimledger.disputes.disputes import disputes
+from builders import answers_of, case, record, results
+from claimledger.analysis.disputes import disputes
 from claimledger.ledger import Ledger
-from small_cases import answers_of, case, record, results
 
 pytestmark = pytest.mark.usefixtures("store")
 

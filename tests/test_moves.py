@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimledger.disputes.moved import Difference, difference
+from backends import content_of, place
+from builders import Records, answers_of, case, record
+from claimledger.analysis.diff import Difference, difference
 from claimledger.ledger import Given, Ledger
-from claimledger.publish.moving import changes, what_if
 from claimledger.records.check import record_from
-from small_cases import Records, answers_of, case, record
-from stores import content_of, place
-from trials import trials
+from claimledger.services.what_if import changes, what_if
+from hypothesis_profile import trials
 
 TYPES = [
     "contradicts",

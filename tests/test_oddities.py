@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from builders import Records, answers_of, case, record
 from claimledger.cli.main import COMMANDS
 from claimledger.ledger import Ledger
-from claimledger.publish.oddities import KINDS, Oddity, oddities
-from small_cases import Records, answers_of, case, record
+from claimledger.present.lint import KINDS, Oddity, oddities
 
 FIGURE = {"figures": [{"measure": "m", "value": "54"}]}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from builders import answers_of, case, record, told
 from claimledger.ledger import Ledger
-from claimledger.ledger.tables import LAYOUT
-from small_cases import answers_of, case, record, told
+from claimledger.storage.tables import LAYOUT
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from backends import ONLY_FILES, place
+from builders import case, record
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
-from claimledger.publish import files
-from small_cases import case, record
-from stores import ONLY_FILES, place
+from claimledger.services import output_files
 
 WRITERS = {
     "export": ["export", "-o"],
@@ -275,10 +275,10 @@ def test_a_pipe_that_nobody_reads_is_given_up(
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    monkeypatch.setattr(files, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(output_files, "WAIT_SECONDS", 0.2)
     with (
-        pytest.raises(files.Refused, match="nobody reads this pipe"),
-        files.writing_whole(str(pipe)),
+        pytest.raises(output_files.Refused, match="nobody reads this pipe"),
+        output_files.writing_whole(str(pipe)),
     ):
         pass
     assert "waiting for somebody to read" in capsys.readouterr().err
@@ -455,7 +455,7 @@ def test_copies_of_a_server_s_ledger_are_their_owner_s_alone(
 
 
 def test_a_draft_is_its_writer_s_alone(tmp_path: Path) -> None:
-    from claimledger.intake.dialogue import Draft, DraftFile
+    from claimledger.importers.prompt import Draft, DraftFile
 
     before = os.umask(0o022)
     try:

@@ -8,10 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from backends import ONLY_SERVERS, Raw, schema_address, server, server_role
+from builders import case, record
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
-from small_cases import case, record
-from stores import ONLY_SERVERS, Raw, schema_address, server, server_role
 
 pytestmark = ONLY_SERVERS  # a file has the rights of the file
 

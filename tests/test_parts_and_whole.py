@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimledger.disputes.flags import flags
-from claimledger.disputes.graph import graph_of
-from claimledger.disputes.standing import ALONE, Answers
+from backends import place
+from builders import answers_of, record, told
+from claimledger.analysis.analysis import ALONE, Answers
+from claimledger.analysis.flags import flags
+from claimledger.analysis.graph import graph_of
 from claimledger.ledger import Ledger
-from small_cases import answers_of, record, told
-from stores import place
-from trials import trials
+from hypothesis_profile import trials
 
 pytestmark = [pytest.mark.usefixtures("store"), pytest.mark.at_random]
 

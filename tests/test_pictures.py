@@ -15,16 +15,16 @@ import networkx as nx
 import pytest
 import resvg_py
 
+from builders import answers_of, case, record
 from claimledger.errors import Unreadable
 from claimledger.ledger import Ledger
-from claimledger.publish.pictures import exports
-from claimledger.publish.pictures.layout import HEIGHT, WIDEST, WIDTH, place
-from claimledger.publish.pictures.page import graph_page
-from claimledger.publish.pictures.scene import MOST, Scene, around, scene
-from claimledger.publish.pictures.svg import FAMILIES, graph_svg, in_words
-from claimledger.publish.pictures.text import clipped, lines_of, width
-from claimledger.publish.pictures.timeline import timeline, timeline_svg
-from small_cases import answers_of, case, record
+from claimledger.render.diagrams import export
+from claimledger.render.diagrams.layout import HEIGHT, WIDEST, WIDTH, place
+from claimledger.render.diagrams.model import MOST, Scene, around, scene
+from claimledger.render.diagrams.page import graph_page
+from claimledger.render.diagrams.svg import FAMILIES, graph_svg, in_words
+from claimledger.render.diagrams.text_width import clipped, lines_of, width
+from claimledger.render.diagrams.timeline import timeline, timeline_svg
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = '</text><script>alert(1)</script>\u202e"\x1b[31m海外' + "W" * 300
@@ -147,8 +147,8 @@ def test_depth_goes_so_many_links_away(ledger: Ledger) -> None:
 def test_hostile_text_stays_text_in_every_face(many: Ledger, face: str) -> None:
     value, answers = drawn(many), answers_of(many)
     made = {
-        "svg": lambda: graph_svg(value), "html": lambda: graph_page(value), "dot": lambda: exports.dot(value),
-        "graphml": lambda: exports.graphml(value),
+        "svg": lambda: graph_svg(value), "html": lambda: graph_page(value), "dot": lambda: export.dot(value),
+        "graphml": lambda: export.graphml(value),
         "timeline": lambda: timeline_svg(timeline(many, answers, answers.graph.claims, HOSTILE)),
     }[face]()  # fmt: skip
     assert "<script>alert" not in made or face == "dot"  # a quoted string there, and no markup
@@ -169,7 +169,7 @@ def test_the_page_loads_nothing_and_its_data_is_whole(many: Ledger) -> None:
 
 def test_graphml_is_read_back_by_networkx(many: Ledger) -> None:
     value = drawn(many)
-    graph = nx.parse_graphml(exports.graphml(value))
+    graph = nx.parse_graphml(export.graphml(value))
     assert graph.number_of_nodes() == len(value.boxes)
     assert graph.number_of_edges() == len(value.lines)
     assert graph.nodes["new"]["standing"] == "single-origin"
@@ -182,7 +182,7 @@ def test_png_shows_letters(many: Ledger, monkeypatch: pytest.MonkeyPatch) -> Non
     svg = graph_svg(drawn(many))
     mute = bytes(render(svg_string=svg, zoom=0.5))
     monkeypatch.setattr(resvg_py, "svg_to_bytes", partial(render, font_dirs=[fonts]))
-    told = exports.png(svg, 0.5)
+    told = export.png(svg, 0.5)
     assert told.startswith(b"\x89PNG")
     assert len(told) > 1.2 * len(mute)  # letters are most of a picture
 
@@ -193,7 +193,7 @@ def test_without_a_font_png_is_refused_in_words(
     without = partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
     monkeypatch.setattr(resvg_py, "svg_to_bytes", without)
     with pytest.raises(Unreadable, match="no font"):
-        exports.png(graph_svg(drawn(many)))
+        export.png(graph_svg(drawn(many)))
 
 
 def test_a_timeline_holds_every_figure_as_it_is(many: Ledger) -> None:

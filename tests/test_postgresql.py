@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import literal, select
 
+from backends import ONLY_SERVERS, STORES, Current, Raw, clean, place, server
+from builders import case, record
 from claimledger.errors import BadInput, StoreError
 from claimledger.ledger import Given, Ledger, Where, shown
-from claimledger.ledger.store.address import Address
-from claimledger.ledger.store.postgresql_server import named
 from claimledger.records.check import record_from
-from small_cases import case, record
-from stores import ONLY_SERVERS, STORES, Current, Raw, clean, place, server
+from claimledger.storage.postgresql.connection import named
+from claimledger.storage.url import Address
 
 SECRET = "hunter2:&%/x"
 QUOTED = "hunter2%3A%26%25%2Fx"

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from bench.pairs import halves, matter_of, measure
 
-from claimledger.disputes.proposals.asking import RULES
-from claimledger.disputes.proposals.base import Proposal
-from claimledger.disputes.proposals.gathering import propose
+from builders import Records, answers_of, case, record
+from claimledger.analysis.proposals.engine import RULES
+from claimledger.analysis.proposals.rule import Proposal
 from claimledger.errors import Refused
-from claimledger.intake.answering import decide
 from claimledger.ledger import Ledger, Where
 from claimledger.records.dates import Date
 from claimledger.records.link import Link
-from small_cases import Records, answers_of, case, record
+from claimledger.services.decide import decide
+from claimledger.services.propose import propose
 from test_commands import Terminal
 
 

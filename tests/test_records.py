@@ -13,7 +13,7 @@ from claimledger.records.check import record_from
 from claimledger.records.kinds import KINDS, fields_of
 from claimledger.records.link import RELATIONS, Family
 from claimledger.records.schema import schema_of
-from claimledger.records.text import same, visible
+from claimledger.text.unicode import same, visible
 
 CLAIM: dict[str, Any] = {
     "kind": "claim", "key": "rfa-54", "statement": "54 stations", "claimant": "rfa",

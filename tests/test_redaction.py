@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from backends import bytes_of, statistics
+from builders import case, record
 from claimledger.errors import BadInput, Refused
 from claimledger.ledger import Given, Ledger, Where
 from claimledger.records.check import record_from
-from small_cases import case, record
-from stores import bytes_of, statistics
 
 SECRET = "zebrafish witness lives at Quokka Lane seventeen"
 WORDS = ["zebrafish", "quokka", "Quokka", "seventeen"]

@@ -13,17 +13,17 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from claimledger.cli.call import Call
+from backends import ONLY_FILES, ONLY_SERVERS, bytes_of, server
+from builders import case, record
+from claimledger.cli.context import Call
 from claimledger.cli.main import cli
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
-from claimledger.ledger.store import postgresql_locks
-from claimledger.ledger.store.base import Store
-from claimledger.ledger.store.postgresql_talk import Talk
+from claimledger.storage.base import Store
+from claimledger.storage.postgresql import locks
+from claimledger.storage.postgresql.session import Talk
 from faults.injected import POSSIBLE, fail
 from forged import lines_of, receive, strand_file
-from small_cases import case, record
-from stores import ONLY_FILES, ONLY_SERVERS, bytes_of, server
 
 SECRET = "zebrafish at Quokka Lane"
 WORDS = (b"zebrafish", b"Quokka")
@@ -45,7 +45,7 @@ def impatient(ledger: Ledger) -> None:
     driver: Any = ledger._store.driver  # type: ignore[attr-defined]
     if isinstance(ledger.writes_as, str) or hasattr(driver, "info"):
         driver.execute("SET lock_timeout = 200")
-        postgresql_locks.LOCK_DEADLINE_SECONDS = 1.0
+        locks.LOCK_DEADLINE_SECONDS = 1.0
     else:
         driver.execute("PRAGMA busy_timeout = 200")
 
@@ -53,9 +53,7 @@ def impatient(ledger: Ledger) -> None:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give its time back to what :func:`impatient` hurries."""
-    monkeypatch.setattr(
-        postgresql_locks, "LOCK_DEADLINE_SECONDS", postgresql_locks.LOCK_DEADLINE_SECONDS
-    )
+    monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", locks.LOCK_DEADLINE_SECONDS)
 
 
 def redacted(ledger: Ledger) -> tuple[bool, bool]:

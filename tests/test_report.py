@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from builders import case, record
 from claimledger.ledger import Ledger
-from claimledger.publish.audit import audit
-from claimledger.publish.formats import AUDIT, REPORT, writer
-from claimledger.publish.formats.csv import safe
-from claimledger.publish.report import report
-from hostile import HOSTILE, csv_rows, filled
-from small_cases import case, record
+from claimledger.present.audit import audit
+from claimledger.present.report import report
+from claimledger.render import AUDIT, REPORT, writer
+from claimledger.render.csv import safe
+from hostile_texts import HOSTILE, csv_rows, filled
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def worked() -> Ledger:
 
 
 def test_every_claim_under_attack_is_in_the_report(worked: Ledger) -> None:
-    from small_cases import answers_of
+    from builders import answers_of
 
     answers = answers_of(worked)
     attacked = {key for key in answers.graph.claims if answers.attacks.contested(key)}

@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from backends import ONLY_FILES, ONLY_SERVERS, Raw, database_of, server, server_role
+from builders import case, record
 from claimledger.errors import NotFound, Refused, StoreError
 from claimledger.ledger import Ledger, Where
-from claimledger.ledger.tables import VIEWS
-from small_cases import case, record
-from stores import ONLY_FILES, ONLY_SERVERS, Raw, database_of, server, server_role
+from claimledger.storage.tables import VIEWS
 
 USERS = ("rita", "ravi", "edda", "kofi", "nobody_here")
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from backends import ONLY_FILES, place, tamper
+from builders import case, record
 from claimledger.errors import StoreError
-from claimledger.intake.case_files import read_files
+from claimledger.importers.case_files import read_files
 from claimledger.ledger import Ledger, salvage, survey
-from small_cases import case, record
-from stores import ONLY_FILES, place, tamper
 
 pytestmark = ONLY_FILES  # a damaged server is its administrator's to mend
 

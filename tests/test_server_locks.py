@@ -11,13 +11,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from backends import ONLY_SERVERS, Raw
+from builders import case, record
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
-from claimledger.ledger.store import postgresql_locks
-from claimledger.ledger.store.postgresql import PostgresStore
-from claimledger.ledger.tables import VIEWS
-from small_cases import case, record
-from stores import ONLY_SERVERS, Raw
+from claimledger.storage.postgresql import locks
+from claimledger.storage.postgresql.store import PostgresStore
+from claimledger.storage.tables import VIEWS
 
 pytestmark = ONLY_SERVERS  # what waits for a file is in test_held_up
 
@@ -80,7 +80,7 @@ def test_who_waits_for_a_reader_keeps_no_writer_waiting(
     connected: Callable[[], psycopg.Connection[Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(postgresql_locks, "LOCK_DEADLINE_SECONDS", 6.0)
+    monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", 6.0)
     reader = connected()
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM history").fetchall()
@@ -104,7 +104,7 @@ def test_only_a_session_that_is_waited_for_is_named(
     connected: Callable[[], psycopg.Connection[Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(postgresql_locks, "LOCK_DEADLINE_SECONDS", 1.0)
+    monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", 1.0)
     blocking, idle = connected(), connected()
     blocking.execute("CREATE VIEW mine AS SELECT * FROM history")
     idle.execute("CREATE TABLE other (x text); BEGIN; LOCK TABLE other")
@@ -121,7 +121,7 @@ def test_an_attempt_is_over_in_time_however_many_locks_it_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each table becomes free just before the wait for that one table would end."""
-    monkeypatch.setattr(postgresql_locks, "LOCK_DEADLINE_SECONDS", 0.0)
+    monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", 0.0)
     tables = sorted(VIEWS)[:12]
     holders = [connected() for _ in tables]
     for holder, table in zip(holders, tables, strict=True):
@@ -181,7 +181,7 @@ def test_a_rebuild_in_the_middle_of_verify_is_no_damage(
 ) -> None:
     """What is verified is looked up in the catalogue once the rows' snapshot is taken."""
     record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
-    monkeypatch.setattr(postgresql_locks, "LOCK_DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", 0.5)
     look = PostgresStore.shape_damage
     outcomes: list[str] = []
 

@@ -16,15 +16,27 @@ from typing import Any
 import psycopg
 import pytest
 
+from backends import (
+    EMPTY,
+    ONLY_SERVERS,
+    Current,
+    Pattern,
+    content_of,
+    database_of,
+    server,
+    server_role,
+    tamper,
+)
+from builders import record
 from claimledger.errors import Refused, StoreError
 from claimledger.ledger import Ledger, Where
-from claimledger.ledger.canonical import canonical
-from claimledger.ledger.log import LARGEST_PAYLOAD, now
-from claimledger.ledger.projection import content_digest
-from claimledger.ledger.tables import HISTORY, VIEWS
-from claimledger.ledger.tree import Frontier
-from claimledger.ledger.validate import InvalidEntryError, check_payload
+from claimledger.log.canonical_json import canonical
+from claimledger.log.entry import LARGEST_PAYLOAD, now
+from claimledger.log.merkle import Frontier
+from claimledger.log.validate import InvalidEntryError, check_payload
 from claimledger.records.check import record_from
+from claimledger.storage.projection import content_digest
+from claimledger.storage.tables import HISTORY, VIEWS
 from forged import (
     Forgery,
     Line,
@@ -37,20 +49,8 @@ from forged import (
     said,
     strand_file,
 )
-from small_cases import record
-from stores import (
-    EMPTY,
-    ONLY_SERVERS,
-    Current,
-    Pattern,
-    content_of,
-    database_of,
-    server,
-    server_role,
-    tamper,
-)
+from hypothesis_profile import TIMES, seed_of
 from test_log_rules import EACH, fill, golden, names, party, spoil
-from trials import TIMES, seed_of
 
 pytestmark = ONLY_SERVERS  # a file has no server to refuse anything
 

@@ -10,12 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from backends import ONLY_SERVERS, Raw, database_of, server, server_role
+from builders import case, record
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
-from claimledger.ledger.store import postgresql_locks
-from claimledger.ledger.store.postgresql_server import plain
-from small_cases import case, record
-from stores import ONLY_SERVERS, Raw, database_of, server, server_role
+from claimledger.storage.postgresql import locks
+from claimledger.storage.postgresql.connection import plain
 
 pytestmark = ONLY_SERVERS
 
@@ -339,7 +339,7 @@ def test_a_lock_on_what_a_reader_made_keeps_only_rebuild_waiting(
     reader: psycopg.Connection[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(postgresql_locks, "LOCK_DEADLINE_SECONDS", 3.0)
+    monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", 3.0)
     reader.execute("CREATE VIEW mine AS SELECT * FROM history")
     reader.execute("BEGIN; ALTER VIEW mine RENAME TO still_mine")
     before = ledger.verify()
@@ -357,7 +357,7 @@ def test_a_reader_who_stays_keeps_rebuild_waiting_and_no_other_reader(
     reader: psycopg.Connection[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(postgresql_locks, "LOCK_DEADLINE_SECONDS", 4.0)
+    monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", 4.0)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM history").fetchall()
     told: list[str] = []

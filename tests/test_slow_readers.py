@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from builders import case, record
 from claimledger.ledger import Ledger, Where
-from small_cases import case, record
 from test_held_up import PROGRAM
 
 MUCH = case(["a: one"], extra={"a": {"statement": "much " * 500_000}})

@@ -13,11 +13,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from backends import ONLY_FILES, ONLY_SERVERS, server
+from builders import case, record
 from claimledger.errors import ClaimledgerError
 from claimledger.ledger import Ledger, Where
-from hostile import filled
-from small_cases import case, record
-from stores import ONLY_FILES, ONLY_SERVERS, server
+from hostile_texts import filled
 
 SOURCE = Path(__file__).parent.parent / "src" / "claimledger"
 SQL = re.compile(

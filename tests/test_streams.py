@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from builders import case, record
 from claimledger.ledger import Ledger
-from small_cases import case, record
 
 PROGRAM = Path(sys.executable).parent / "claimledger"
 NOT_TOLD = 3

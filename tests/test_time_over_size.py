@@ -12,21 +12,21 @@ from typing import cast
 
 import pytest
 
-from claimledger.disputes.proposals.base import Matter
-from claimledger.disputes.standing import Answers
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.proposals.rule import Matter
 from claimledger.errors import ClaimledgerError
-from claimledger.intake.case_files import read_in_turn
-from claimledger.intake.dialogue import proposed_dates, proposed_figures
-from claimledger.ledger.words import places_of, words_of
-from claimledger.publish.formats import csv, markdown
-from claimledger.publish.pictures.text import lines_of
-from claimledger.publish.wrapping import wrapped
+from claimledger.importers.case_files import read_in_turn
+from claimledger.importers.prompt import proposed_dates, proposed_figures
 from claimledger.records.check import record_from
 from claimledger.records.claim import Claim
 from claimledger.records.dates import Date
 from claimledger.records.formula import read_formula
 from claimledger.records.number_words import find_values
-from claimledger.records.text import nfc, visible
+from claimledger.render import csv, markdown
+from claimledger.render.diagrams.text_width import lines_of
+from claimledger.text.fold import places_of, words_of
+from claimledger.text.unicode import nfc, visible
+from claimledger.text.width import wrapped
 
 SIZES = (10_000, 40_000, 160_000)
 """Signs; each four times the one before."""

@@ -8,9 +8,9 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimledger.ledger import tree
-from claimledger.ledger.canonical import canonical
-from claimledger.ledger.log import header_of
+from claimledger.log import merkle
+from claimledger.log.canonical_json import canonical
+from claimledger.log.entry import header_of
 
 
 def plain_root(leaves: list[bytes]) -> bytes:
@@ -53,7 +53,7 @@ class Stored:
     """A tree kept the way the log keeps it: with each leaf the subtrees it completes."""
 
     def __init__(self, leaves: list[bytes]) -> None:
-        self.frontier = tree.Frontier()
+        self.frontier = merkle.Frontier()
         self.nodes = [self.frontier.append(leaf) for leaf in leaves]
 
     def lookup(self, level: int, index: int) -> bytes:
@@ -68,8 +68,8 @@ leaves_ = st.lists(st.binary(max_size=4), max_size=70)
 def test_the_root_is_the_rfcs(leaves: list[bytes]) -> None:
     stored = Stored(leaves)
     assert stored.frontier.root == plain_root(leaves)
-    assert tree.root(len(leaves), stored.lookup) == plain_root(leaves)
-    again = tree.Frontier.read(len(leaves), stored.lookup)
+    assert merkle.root(len(leaves), stored.lookup) == plain_root(leaves)
+    again = merkle.Frontier.read(len(leaves), stored.lookup)
     again.append(b"next")
     assert again.root == plain_root([*leaves, b"next"])
 
@@ -77,25 +77,25 @@ def test_the_root_is_the_rfcs(leaves: list[bytes]) -> None:
 @given(leaves_.filter(bool), st.data())
 def test_inclusion_proofs_are_the_rfcs_and_hold(leaves: list[bytes], data: st.DataObject) -> None:
     leaf = data.draw(st.integers(0, len(leaves) - 1))
-    proof = tree.inclusion_proof(leaf, len(leaves), Stored(leaves).lookup)
+    proof = merkle.inclusion_proof(leaf, len(leaves), Stored(leaves).lookup)
     assert proof == plain_path(leaf, leaves)
-    digest, root = tree.leaf_hash(leaves[leaf]), plain_root(leaves)
-    assert tree.inclusion_holds(leaf, len(leaves), digest, proof, root)
-    assert not tree.inclusion_holds(leaf, len(leaves), tree.leaf_hash(b"other!"), proof, root)
-    assert not tree.inclusion_holds(leaf, len(leaves), digest, [*proof, root], root)
+    digest, root = merkle.leaf_hash(leaves[leaf]), plain_root(leaves)
+    assert merkle.inclusion_holds(leaf, len(leaves), digest, proof, root)
+    assert not merkle.inclusion_holds(leaf, len(leaves), merkle.leaf_hash(b"other!"), proof, root)
+    assert not merkle.inclusion_holds(leaf, len(leaves), digest, [*proof, root], root)
 
 
 @given(leaves_.filter(bool), st.data())
 def test_consistency_proofs_are_the_rfcs_and_hold(leaves: list[bytes], data: st.DataObject) -> None:
     old = data.draw(st.integers(1, len(leaves)))
-    proof = tree.consistency_proof(old, len(leaves), Stored(leaves).lookup)
+    proof = merkle.consistency_proof(old, len(leaves), Stored(leaves).lookup)
     assert proof == (plain_subproof(old, leaves, True) if old < len(leaves) else [])
     before, after = plain_root(leaves[:old]), plain_root(leaves)
-    assert tree.consistency_holds(old, len(leaves), before, after, proof)
+    assert merkle.consistency_holds(old, len(leaves), before, after, proof)
     if old < len(leaves):
         forged = plain_root([b"forged", *leaves[1:old]])
         if forged != before:
-            assert not tree.consistency_holds(old, len(leaves), forged, after, proof)
+            assert not merkle.consistency_holds(old, len(leaves), forged, after, proof)
 
 
 _json = st.recursive(

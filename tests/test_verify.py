@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from backends import ONLY_FILES, ONLY_SERVERS, Pattern, Raw, tamper
+from builders import case, record
 from claimledger.errors import ClaimledgerError
 from claimledger.ledger import Head, Ledger, Where
-from claimledger.ledger.tables import ENTRY, VIEWS
-from small_cases import case, record
-from stores import ONLY_FILES, ONLY_SERVERS, Pattern, Raw, tamper
+from claimledger.storage.tables import ENTRY, VIEWS
 
 RICH: dict[str, dict[str, Any]] = {
     "a": {

@@ -19,11 +19,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from backends import ONLY_FILES, ONLY_SERVERS, Raw, tamper
 from claimledger.errors import ClaimledgerError
 from claimledger.ledger import Ledger, survey
-from stores import ONLY_FILES, ONLY_SERVERS, Raw, tamper
+from hypothesis_profile import TIMES, seed_of
 from test_verify import FULL, TABLES
-from trials import TIMES, seed_of
 
 MEMORY = 2 * 1024**3
 SECONDS = 120

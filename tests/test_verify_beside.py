@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from builders import record
 from claimledger.ledger import Ledger, Where, may_fork
-from claimledger.ledger.verify import _WORTH_SHARING
-from small_cases import record
+from claimledger.ledger.verify.verification import _WORTH_SHARING
 
 TURNS = 4
 FORKED = get_context("fork")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimledger.ledger import words
-from claimledger.ledger.words import joined_words, words_of
+from claimledger.text import fold
+from claimledger.text.fold import joined_words, words_of
 
 SIGNS = st.text(
     "aZ9_ .ß\u0130\u0149\u0301\u0323\u0f73\u0344\ufdfa\u5357\uac00\u30ab\u3099\U00010450"
@@ -22,7 +22,7 @@ def test_pieces_give_the_words_of_the_whole(text: str) -> None:
     whole = words_of(text)
     with pytest.MonkeyPatch.context() as changed:
         for size in (1, 2, 7):
-            changed.setattr(words, "_PIECE", size)
+            changed.setattr(fold, "_PIECE", size)
             assert words_of(text) == whole
 
 
@@ -38,8 +38,8 @@ def test_a_word_that_runs_over_many_pieces_is_cut_as_any_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = "x" * 1000 + " end"
-    monkeypatch.setattr(words, "_PIECE", 10)
-    assert words_of(text) == ["x" * words.LONGEST, "end"]
+    monkeypatch.setattr(fold, "_PIECE", 10)
+    assert words_of(text) == ["x" * fold.LONGEST, "end"]
 
 
 @pytest.mark.parametrize("sign", ["\ufdfa", "ab ", "\u5357"])

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from claimledger.intake.case_files import read_files
+from builders import answers_of
+from claimledger.importers.case_files import read_files
 from claimledger.ledger import Ledger
 from claimledger.records.claim import Claim
 from claimledger.records.kinds import KINDS
 from claimledger.records.link import RELATIONS, Link
-from small_cases import answers_of
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "fixtures"))

@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from claimledger.disputes.graph import graph_of
-    from claimledger.disputes.standing import Answers
+    from claimledger.analysis.analysis import Answers
+    from claimledger.analysis.graph import graph_of
     from claimledger.errors import (
         BadInput,
         ClaimledgerError,
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
         StoreError,
         Unreadable,
     )
-    from claimledger.intake.case_files import read_files
+    from claimledger.importers.case_files import read_files
     from claimledger.ledger import Change, Event, Given, Head, Held, Ledger, Match, Taken
-    from claimledger.publish.audit import audit
-    from claimledger.publish.explain import explain
-    from claimledger.publish.report import report
+    from claimledger.present.audit import audit
+    from claimledger.present.explanation import explain
+    from claimledger.present.report import report
     from claimledger.records.check import record_of
     from claimledger.records.dates import Date
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "claimledger.disputes.graph": ("graph_of",),
-    "claimledger.disputes.standing": ("Answers",),
+    "claimledger.analysis.graph": ("graph_of",),
+    "claimledger.analysis.analysis": ("Answers",),
     "claimledger.errors": (
         "BadInput", "ClaimledgerError", "ClockInDoubt", "Conflict", "NotFound", "Problem", "Refused",
         "StoreError", "Unreadable",
     ),
-    "claimledger.intake.case_files": ("read_files",),
+    "claimledger.importers.case_files": ("read_files",),
     "claimledger.ledger": (
         "Change", "Event", "Given", "Head", "Held", "Ledger", "Match", "Taken",
     ),
-    "claimledger.publish.audit": ("audit",),
-    "claimledger.publish.explain": ("explain",),
-    "claimledger.publish.report": ("report",),
+    "claimledger.present.audit": ("audit",),
+    "claimledger.present.explanation": ("explain",),
+    "claimledger.present.report": ("report",),
     "claimledger.records.check": ("record_of",),
     "claimledger.records.dates": ("Date",),
 }  # fmt: skip

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from builders import case, record
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
-from claimledger.ledger.store.sqlite_file import replace, take_name
+from claimledger.storage.sqlite.files import replace, take_name
 from faults.injected import FAILURES, POSSIBLE
 from faults.test_kills import KILLS, see_whole
 from faults.worker import WORK, Working
-from small_cases import case, record
 
 ROUNDS = max(1, KILLS // 3)
 

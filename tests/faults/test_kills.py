@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from builders import case, record
 from claimledger.errors import StoreError
 from claimledger.ledger import Head, Ledger, Where
 from claimledger.records.check import record_of
 from faults.worker import WORK, Working
-from small_cases import case, record
 
 KILLS = -(-int(os.environ.get("FAULTS_KILLS", "0")) // (2 * len(WORK) - 1)) or 3
 """Kills of each work on each store: three in ``make test``."""

@@ -18,14 +18,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from backends import ONLY_SERVERS, server, server_in, up
+from builders import case, record
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, Where
-from claimledger.ledger.store.postgresql_talk import Talk
 from claimledger.records.check import record_of
+from claimledger.storage.postgresql.session import Talk
 from faults.injected import POSSIBLE
 from faults.worker import Working
-from small_cases import case, record
-from stores import ONLY_SERVERS, server, server_in, up
 
 
 def party(key: str, name: str = "N") -> Any:

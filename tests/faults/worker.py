@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from claimledger.errors import StoreError
-from claimledger.intake.case_files import read_files
+from claimledger.importers.case_files import read_files
 from claimledger.ledger import Ledger, Where
 from claimledger.records.check import record_of
+from cli_runner import take_streams
 from faults.injected import fail_after
-from launched import take_streams
 
 _failures: list[tuple[str, float]] = []
 

@@ -21,15 +21,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claimledger.errors import ClaimledgerError
-from claimledger.intake.case_files import read_in_turn
-from claimledger.intake.strands import is_strand, reading_strand
+from claimledger.importers.case_files import read_in_turn
+from claimledger.importers.log_segments import is_strand, reading_strand
 from claimledger.ledger import Faulty, Ledger, entry_of, shown
-from claimledger.ledger.log import Payload
-from claimledger.ledger.store.address import Address
+from claimledger.log.entry import Payload
 from claimledger.records.check import record_of
 from claimledger.records.dates import Date
 from claimledger.records.kinds import KINDS
-from claimledger.records.text import not_unicode
+from claimledger.storage.url import Address
+from claimledger.text.unicode import not_unicode
 
 ROOT = Path(__file__).parent.parent.parent
 RUNS = int(os.environ.get("FUZZ", "600"))

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from claimledger.cli.call import Call, Command, UsageMistake, complete_key, form_of, output_option
+from claimledger.cli.context import (
+    Call,
+    Command,
+    UsageMistake,
+    complete_key,
+    form_of,
+    output_option,
+)
 from claimledger.cli.output import answer, cut, print_stderr, say
-from claimledger.publish.formats import AUDIT
+from claimledger.render import AUDIT
 
 if TYPE_CHECKING:
     from claimledger.ledger import Held, Ledger
@@ -25,9 +32,9 @@ def audit(
     ctx: click.Context, what: str | None, figure: str | None, form: str | None, output: str | None
 ) -> None:
     """Go back from a claim to whoever first said it, and show what was said against it."""
-    from claimledger.publish.audit import audit as made
-    from claimledger.publish.files import writing_whole
-    from claimledger.publish.formats import writer
+    from claimledger.present.audit import audit as made
+    from claimledger.render import writer
+    from claimledger.services.output_files import writing_whole
 
     call = ctx.obj
     assert isinstance(call, Call)
@@ -73,7 +80,7 @@ _ENDINGS = {
 
 def _meant(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> list[Held]:
     """Return the claims that can be meant, the first of each assertion; where there is none, say so."""
-    from claimledger.publish.asking import candidates, figure_asked, with_value
+    from claimledger.services.find_claim import candidates, figure_asked, with_value
 
     known = call.known
     if what is not None:
@@ -150,7 +157,7 @@ def _chosen(call: Call, options: list[Held]) -> Held | None:
 
 
 def _told(held: Held) -> str:
-    from claimledger.publish.words import figures
+    from claimledger.present.phrases import figures
     from claimledger.records.claim import Claim
 
     record = held.record

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import click
 
-from claimledger.cli.call import Call, Command, complete_key
+from claimledger.cli.context import Call, Command, complete_key
 from claimledger.cli.output import answer, say
 from claimledger.errors import Refused
 
@@ -32,9 +32,9 @@ def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
 @click.pass_obj
 def compare(call: Call, one: str, other: str, tolerance: Decimal) -> None:
     """Compare every figure of one claim with every figure of another."""
-    from claimledger.disputes.comparison import MOST_PAIRS, percent
-    from claimledger.publish.comparing import Comparing
-    from claimledger.publish.names import Names
+    from claimledger.analysis.comparison import MOST_PAIRS, percent
+    from claimledger.present.comparison_view import Comparing
+    from claimledger.services.record_cache import Names
 
     with call.reading() as ledger:
         one, other = (ledger.get("claim", key, call.known).key for key in (one, other))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from claimledger.cli.call import Call, Command
+from claimledger.cli.context import Call, Command
 from claimledger.cli.output import answer, say
 
 

@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claimledger.cli.call import (
-    Call,
-    Command,
-    UsageMistake,
-    by_option,
-    complete_key,
-    recorder,
-)
+from claimledger.cli.context import Call, Command, UsageMistake, by_option, complete_key, recorder
 from claimledger.cli.output import answer, print_stderr, say, say_known
 
 if TYPE_CHECKING:

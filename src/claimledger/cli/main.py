@@ -15,56 +15,56 @@ from typing import Any
 import click
 
 from claimledger import __version__
-from claimledger.cli.call import SHARED, Call, UsageMistake
+from claimledger.cli.context import SHARED, Call, UsageMistake
 from claimledger.cli.streams import AnswerLostError, StandardOutput
 from claimledger.errors import ClaimledgerError, UnexpectedError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init:init", "Make a new, empty ledger."),
     "record": ("record:record", "Record a claim, at a prompt or wholly by options."),
-    "party": ("parties:party", "Add, list or show parties: who can assert."),
-    "source": ("parties:source", "Add, list or show sources: works in which claims are seen."),
-    "subject": ("parties:subject", "Add, list or show subjects: what claims are about."),
-    "term": ("parties:term", "Add, list or show terms: names that mean one measure or place."),
+    "party": ("entities:party", "Add, list or show parties: who can assert."),
+    "source": ("entities:source", "Add, list or show sources: works in which claims are seen."),
+    "subject": ("entities:subject", "Add, list or show subjects: what claims are about."),
+    "term": ("entities:term", "Add, list or show terms: names that mean one measure or place."),
     "link": ("link:link", "Say how one claim stands to another, or to a source."),
     "cite": ("link:cite", "Add a citation to a claim: it has now been read there."),
     "review": ("link:review", "Record a published rating of a claim."),
-    "list": ("find:list_", "List claims by claimant, source, subject, standing, figure, date."),
-    "search": ("find:search", "Find records by their words, in any script."),
-    "show": ("find:show", "Show everything about one record, with its standing and why."),
-    "amend": ("change:amend", "Correct a record; the log keeps what was before."),
-    "withdraw": ("change:withdraw", "Withdraw a record that should not have been made."),
-    "redact": ("change:redact", "Destroy the texts of a withdrawn record, for good."),
-    "history": ("change:history", "Show every entry about a record: what, when, who, why."),
-    "import": ("files:import_", "Take in case files: YAML, JSON or JSON Lines."),
-    "export": ("files:export", "Write records (or the log) as JSON Lines."),
-    "disputes": ("answers:disputes", "What is disputed, by whom, through what, since when."),
-    "dispose": ("answers:dispose", "Lay a dispute to rest; new activity reopens it."),
+    "list": ("search:list_", "List claims by claimant, source, subject, standing, figure, date."),
+    "search": ("search:search", "Find records by their words, in any script."),
+    "show": ("search:show", "Show everything about one record, with its standing and why."),
+    "amend": ("amend:amend", "Correct a record; the log keeps what was before."),
+    "withdraw": ("amend:withdraw", "Withdraw a record that should not have been made."),
+    "redact": ("amend:redact", "Destroy the texts of a withdrawn record, for good."),
+    "history": ("amend:history", "Show every entry about a record: what, when, who, why."),
+    "import": ("import_export:import_", "Take in case files: YAML, JSON or JSON Lines."),
+    "export": ("import_export:export", "Write records (or the log) as JSON Lines."),
+    "disputes": ("disputes:disputes", "What is disputed, by whom, through what, since when."),
+    "dispose": ("disputes:dispose", "Lay a dispute to rest; new activity reopens it."),
     "compare": ("compare:compare", "How the figures of two claims stand to each other."),
     "tally": ("tally:tally", "What the ledger itself can count, beside stated totals."),
     "origins": ("origins:origins", "How many independent voices there are behind a claim."),
     "load-bearing": ("origins:load_bearing", "What most others rest on, and what falls with it."),
-    "standings": ("answers:standings", "Every claim with its standing, origins, acceptability."),
-    "explain": ("seeing:explain", "A claim's answers in sentences, each naming its record."),
-    "flags": ("seeing:flags", "Everything odd, by severity, with what would mend it."),
-    "what-if": ("moves:what_if", "What would move without some records, or with others."),
-    "changes": ("moves:changes", "What moved since an entry or a day."),
+    "standings": ("disputes:standings", "Every claim with its standing, origins, acceptability."),
+    "explain": ("explain:explain", "A claim's answers in sentences, each naming its record."),
+    "flags": ("explain:flags", "Everything odd, by severity, with what would mend it."),
+    "what-if": ("what_if:what_if", "What would move without some records, or with others."),
+    "changes": ("what_if:changes", "What moved since an entry or a day."),
     "propose": ("propose:propose", "What nobody has linked yet, as questions with evidence."),
     "accept": ("propose:accept", "Accept proposals: a link is made, its rule named."),
     "decline": ("propose:decline", "Decline proposals: they stay away until things change."),
     "report": ("report:report", "Export the contested-claims report."),
-    "graph": ("pictures:graph", "Draw claims and how they stand to each other."),
-    "timeline": ("pictures:timeline", "Draw figures over time."),
+    "graph": ("graph:graph", "Draw claims and how they stand to each other."),
+    "timeline": ("graph:timeline", "Draw figures over time."),
     "audit": ("audit:audit", "Where a figure came from, back to whoever first said it."),
-    "verify": ("proof:verify", "Prove the ledger: every digest, the tree, every view."),
-    "backup": ("keeping:backup", "Write the whole ledger, or what is new, to a file."),
-    "restore": ("keeping:restore", "Make a ledger from a backup, or take it further."),
-    "grant": ("keeping:grant", "Who may what in a ledger in PostgreSQL."),
-    "move": ("keeping:move", "Take a ledger to another file or database."),
-    "salvage": ("proof:salvage", "Save what can be saved of a damaged file."),
-    "rebuild": ("proof:rebuild", "Make the views anew from the log."),
-    "schema": ("about:schema", "Print the JSON Schema of a kind of record."),
-    "stats": ("about:stats", "Count records by kind, standing, source, claimant, year."),
+    "verify": ("verify:verify", "Prove the ledger: every digest, the tree, every view."),
+    "backup": ("backup:backup", "Write the whole ledger, or what is new, to a file."),
+    "restore": ("backup:restore", "Make a ledger from a backup, or take it further."),
+    "grant": ("backup:grant", "Who may what in a ledger in PostgreSQL."),
+    "move": ("backup:move", "Take a ledger to another file or database."),
+    "salvage": ("verify:salvage", "Save what can be saved of a damaged file."),
+    "rebuild": ("verify:rebuild", "Make the views anew from the log."),
+    "schema": ("info:schema", "Print the JSON Schema of a kind of record."),
+    "stats": ("info:stats", "Count records by kind, standing, source, claimant, year."),
 }
 """Every command: the module and name of its function, and its line in the help."""
 
@@ -262,7 +262,7 @@ def _see_arguments() -> None:
     odd = {name: text for name, text in given.items() if not text.isascii()}
     if not odd:
         return
-    from claimledger.records.text import not_unicode  # costs what --help must not
+    from claimledger.text.unicode import not_unicode  # costs what --help must not
 
     for name, text in odd.items():
         if what := not_unicode(text):
@@ -293,10 +293,10 @@ def _in_every_text(value: Any, change: Callable[[str], str]) -> Any:
 
 def _tell(error: ClaimledgerError) -> None:
     from claimledger.cli.output import print_stderr, printable, width
-    from claimledger.publish.wrapping import wrapped
+    from claimledger.text.width import wrapped
 
     if "--json" in sys.argv[1:]:
-        from claimledger.records.text import json_text
+        from claimledger.text.unicode import json_text
 
         print_stderr(json_text(_in_every_text(error.as_json(), _without_passwords)))
         return

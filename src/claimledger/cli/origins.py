@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claimledger.cli.call import Call, Command, UsageMistake, complete_key
+from claimledger.cli.context import Call, Command, UsageMistake, complete_key
 from claimledger.cli.output import answer, count, say, table
 from claimledger.cli.output import origins as span
 
 if TYPE_CHECKING:
-    from claimledger.disputes.standing import Answers
+    from claimledger.analysis.analysis import Answers
     from claimledger.ledger import Ledger
 
 _MOST_SETTLINGS = 10
@@ -55,10 +55,10 @@ def _tie(text: str) -> tuple[str, str]:
 
 
 def _of_claim(call: Call, key: str, ties: list[tuple[str, str]]) -> None:
-    from claimledger.disputes.flags import flags
-    from claimledger.disputes.settling import settlings, without
-    from claimledger.publish import words
-    from claimledger.publish.names import Names
+    from claimledger.analysis.flags import flags
+    from claimledger.analysis.uncertainty import settlings, without
+    from claimledger.present import phrases
+    from claimledger.services.record_cache import Names
 
     with call.reading() as ledger:
         key = ledger.get("claim", key, call.known).key
@@ -67,15 +67,15 @@ def _of_claim(call: Call, key: str, ties: list[tuple[str, str]]) -> None:
         _check_ties(answers, key, ties)
         names = Names(ledger, call.known)
         found = answers.origin_finder(ties).of(key)
-        roots = [words.root(root, names) for root in found.roots]
+        roots = [phrases.root(root, names) for root in found.roots]
         mergers = [
-            (one, words.merger(one, names), without(answers, key, one))
+            (one, phrases.merger(one, names), without(answers, key, one))
             for one in (*found.same, *found.perhaps)
         ]
         told = [str(flag) for flag in flags(answers, key)]
         members = answers.assertions.members[answers.assertions.of[key]]
         settling = settlings(answers, [key])
-        asked = [words.settling(one, names) for one in settling]
+        asked = [phrases.settling(one, names) for one in settling]
     if call.json:
         answer(
             {
@@ -92,7 +92,7 @@ def _of_claim(call: Call, key: str, ties: list[tuple[str, str]]) -> None:
             }
         )
         return
-    say(f"{key}: {words.origins(found)} ({span(found.at_least, found.at_most)})")
+    say(f"{key}: {phrases.origins(found)} ({span(found.at_least, found.at_most)})")
     if len(members) > 1:
         say(f"the assertion: {', '.join(members)}", indent=2, hang=2)
     for line in roots:
@@ -124,9 +124,9 @@ def _check_ties(answers: Answers, key: str, ties: list[tuple[str, str]]) -> None
 
 
 def _of_subject(call: Call, subject: str, ties: list[tuple[str, str]]) -> None:
-    from claimledger.disputes.settling import ranged, settlings
-    from claimledger.publish import words
-    from claimledger.publish.names import Names
+    from claimledger.analysis.uncertainty import ranged, settlings
+    from claimledger.present import phrases
+    from claimledger.services.record_cache import Names
 
     with call.reading() as ledger:
         answers, keys = call.about(ledger, subject)
@@ -136,7 +136,7 @@ def _of_subject(call: Call, subject: str, ties: list[tuple[str, str]]) -> None:
         origins_of = {one.head: finder.of(one.head) for one in found}
         settling = settlings(answers, [one.head for one in found])[:_MOST_SETTLINGS]
         names.learn("claim", [one.head for one in found])
-        asked = [words.settling(one, names) for one in settling]
+        asked = [phrases.settling(one, names) for one in settling]
         rows = [
             [one.head, span(origins_of[one.head].at_least, origins_of[one.head].at_most),
              str(len(one.claims)), names.claim(one.head).statement]
@@ -173,7 +173,7 @@ def load_bearing(call: Call, key: str | None, subject: str | None, most: int) ->
     KEY is a claim, a source or a party. A source takes with it the claims that cite nothing else, a party
     those that only it or parties under it make.
     """
-    from claimledger.disputes.loadbearing import Loads
+    from claimledger.analysis.impact import Loads
 
     with call.reading() as ledger:
         answers = call.about(ledger, subject)[0] if subject else call.answers(ledger)

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from claimledger.publish.wrapping import cells, wrapped
-from claimledger.records.text import json_text, visible
+from claimledger.text.unicode import json_text, visible
+from claimledger.text.width import cells, wrapped
 
 _WIDEST = 100
 _PIPE = 80

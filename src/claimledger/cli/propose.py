@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claimledger.cli.call import Call, Command, UsageMistake, by_option, recorder
+from claimledger.cli.context import Call, Command, UsageMistake, by_option, recorder
 from claimledger.cli.output import answer, count, cut, say
 
 if TYPE_CHECKING:
-    from claimledger.disputes.proposals.base import Proposal
+    from claimledger.analysis.proposals.rule import Proposal
     from claimledger.ledger import Ledger
     from claimledger.records.decision import Outcome
 
@@ -35,7 +35,7 @@ def propose(call: Call, since: str | None, rule: str | None, most: int, listing:
 
     Each question names its rule, its evidence and a score. Answer with accept or decline.
     """
-    from claimledger.publish.names import Names
+    from claimledger.services.record_cache import Names
 
     if listing:
         _say_rules(call)
@@ -57,7 +57,7 @@ def propose(call: Call, since: str | None, rule: str | None, most: int, listing:
 
 
 def _say_rules(call: Call) -> None:
-    from claimledger.disputes.proposals.asking import RULES
+    from claimledger.analysis.proposals.engine import RULES
 
     if call.json:
         answer({"rules": {name: one.meaning for name, one in RULES.items()}})
@@ -67,9 +67,9 @@ def _say_rules(call: Call) -> None:
 
 
 def _asked(call: Call, ledger: Ledger, since: str | None, rule: str | None) -> list[Proposal]:
-    from claimledger.disputes.proposals.asking import RULES
-    from claimledger.disputes.proposals.gathering import propose as made
+    from claimledger.analysis.proposals.engine import RULES
     from claimledger.records.check import nearest
+    from claimledger.services.propose import propose as made
 
     if rule is not None and rule not in RULES:
         near = nearest(rule, RULES)
@@ -122,8 +122,8 @@ def _answer(call: Call, outcome: Outcome, ids: tuple[str, ...], given: dict[str,
     if not given["reason"]:
         raise UsageMistake(f"give a --reason: why these are {outcome}")
     from claimledger.errors import Unreadable
-    from claimledger.intake.answering import decide
     from claimledger.records.check import nearest
+    from claimledger.services.decide import decide
 
     with call.writing() as ledger:
         who = recorder(given["by"], ledger)
@@ -176,8 +176,8 @@ class _Enough(Exception):
 def _asked_one(ledger: Ledger, one: Proposal, reason: str | None, who: str) -> bool:
     """Ask one question at the prompt; return whether it was answered. Each answer is kept at once."""
     from claimledger.errors import Refused
-    from claimledger.intake.answering import decide
-    from claimledger.publish.names import Names
+    from claimledger.services.decide import decide
+    from claimledger.services.record_cache import Names
 
     answers: dict[str, Outcome] = {"a": "accepted", "d": "declined"}
     _say(one, Names(ledger))

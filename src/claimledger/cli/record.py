@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from claimledger.cli.call import (
-    Call,
-    Command,
-    UsageMistake,
-    by_option,
-    complete_key,
-    recorder,
-)
+from claimledger.cli.context import Call, Command, UsageMistake, by_option, complete_key, recorder
 from claimledger.cli.output import answer, cut, say, say_known
 
 if TYPE_CHECKING:
-    from claimledger.intake.dialogue import Draft, DraftFile
+    from claimledger.importers.prompt import Draft, DraftFile
     from claimledger.ledger import Ledger
 
 
@@ -61,7 +54,7 @@ def record(call: Call, /, by: str | None, **given: Any) -> None:
 
 def _by_options(call: Call, ledger: Ledger, given: dict[str, Any], who: str) -> None:
     from claimledger.errors import BadInput, Problem
-    from claimledger.intake.options import figure, pairs
+    from claimledger.importers.cli_fields import figure, pairs
     from claimledger.records.check import record_of
 
     needed = {"statement": "TEXT", "claimant": "KEY", "subject": "KEY", "source": "KEY"}
@@ -102,7 +95,7 @@ class _Dialogue:
     """One run of questions. Every answer is kept in the draft as soon as it is given."""
 
     def __init__(self, call: Call, ledger: Ledger, who: str) -> None:
-        from claimledger.intake.dialogue import Draft, DraftFile, last_used
+        from claimledger.importers.prompt import Draft, DraftFile, last_used
 
         self._ledger = ledger
         self._who = who
@@ -154,7 +147,7 @@ class _Dialogue:
         return shown.strip()
 
     def _statement(self) -> None:
-        from claimledger.intake.dialogue import most_like
+        from claimledger.importers.prompt import most_like
 
         while not (statement := self._ask("Statement (what is asserted, in neutral words)")):
             say("A claim needs a statement.")
@@ -166,7 +159,7 @@ class _Dialogue:
             say(f"{held.key}: {cut(held.record.named, 100)}", indent=2, hang=2)
 
     def _figures(self) -> None:
-        from claimledger.intake.dialogue import proposed_figures
+        from claimledger.importers.prompt import proposed_figures
 
         found = proposed_figures(self._draft.fields["statement"])
         proposed = "; ".join(f"{one.measure}={one.value}" for one in found)
@@ -182,7 +175,7 @@ class _Dialogue:
         from pydantic import ValidationError
 
         from claimledger.errors import ClaimledgerError
-        from claimledger.intake.options import figure
+        from claimledger.importers.cli_fields import figure
         from claimledger.records.figure import Figure
 
         try:
@@ -220,7 +213,7 @@ class _Dialogue:
 
     def _found(self, kind: str, typed: str) -> str | None:
         """Return the key that a few letters mean, after a choice if need be."""
-        from claimledger.intake.dialogue import matches
+        from claimledger.importers.prompt import matches
 
         if typed.startswith("+"):
             return self._make(kind, typed[1:].strip())
@@ -242,7 +235,7 @@ class _Dialogue:
 
     def _make(self, kind: str, name: str) -> str | None:
         from claimledger.errors import BadInput
-        from claimledger.intake.dialogue import free_key
+        from claimledger.importers.prompt import free_key
         from claimledger.records.check import record_from
         from claimledger.records.kinds import KINDS
 
@@ -299,7 +292,7 @@ class _Dialogue:
         self._date("asserted", "When did they say it (any words; empty if unknown)", "")
 
     def _about(self) -> None:
-        from claimledger.intake.dialogue import proposed_dates
+        from claimledger.importers.prompt import proposed_dates
 
         dates = proposed_dates(self._draft.fields["statement"])
         proposed = dates[0].edtf if dates else ""

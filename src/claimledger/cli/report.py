@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from claimledger.cli.call import Call, Command, complete_key, form_of, output_option
+from claimledger.cli.context import Call, Command, complete_key, form_of, output_option
 from claimledger.cli.output import print_stderr
-from claimledger.publish.formats import REPORT
+from claimledger.render import REPORT
 
 
 @click.command(cls=Command)
@@ -27,9 +27,9 @@ def report(
     call: Call, form: str | None, output: str | None, subject: str | None, since: str | None
 ) -> None:
     """Export the contested-claims report. The same ledger gives the same bytes."""
-    from claimledger.publish.files import writing_whole
-    from claimledger.publish.formats import writer
-    from claimledger.publish.report import report as made
+    from claimledger.present.report import report as made
+    from claimledger.render import writer
+    from claimledger.services.output_files import writing_whole
 
     form = form or ("json" if call.json else form_of(output, _ENDINGS))
     with call.reading() as ledger:

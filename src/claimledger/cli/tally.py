@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from claimledger.cli.call import Call, Command, UsageMistake, clock_option, complete_key, recorder
+from claimledger.cli.context import (
+    Call,
+    Command,
+    UsageMistake,
+    clock_option,
+    complete_key,
+    recorder,
+)
 from claimledger.cli.output import answer, count, say, say_known, table
 
 
@@ -41,9 +48,9 @@ from claimledger.cli.output import answer, count, say, say_known, table
 @click.pass_obj
 def tally(call: Call, /, what: str, subject: str, divided: str, **given: Any) -> None:
     """Count what the recorded claims about a subject hold, beside the totals others state."""
-    from claimledger.disputes.tally import tally as made
-    from claimledger.publish.tally import beside
+    from claimledger.present.tally_view import beside
     from claimledger.records.formula import read_formula
+    from claimledger.services.tally import tally as made
 
     where = [part.partition("=") for part in given["where"]]
     if any(not (name and text) for name, _, text in where):
@@ -76,9 +83,9 @@ def tally(call: Call, /, what: str, subject: str, divided: str, **given: Any) ->
 
 
 def _record(call: Call, asked: Any, given: dict[str, Any]) -> None:
-    from claimledger.disputes.tally import tally as made
-    from claimledger.publish.tally import as_claim, records_of
+    from claimledger.present.tally_view import as_claim, records_of
     from claimledger.records.citation import Citation
+    from claimledger.services.tally import tally as made
 
     for name in ("claimant", "source"):
         if not given[name]:

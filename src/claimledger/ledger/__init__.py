@@ -5,20 +5,20 @@ folder goes through :class:`~claimledger.ledger.ledger.Ledger`.
 """
 
 from claimledger.ledger.forking import may_fork
-from claimledger.ledger.head import Head
 from claimledger.ledger.ledger import Ledger
-from claimledger.ledger.log import FORMAT, LARGEST_PAYLOAD, Entry
-from claimledger.ledger.reading.history import Event
-from claimledger.ledger.reading.records import Held, Referrer
-from claimledger.ledger.reading.search import Match
-from claimledger.ledger.store.address import Where, file_of, shown, without_passwords
-from claimledger.ledger.store.sqlite_names import database_beside, is_database
-from claimledger.ledger.tables import LAYOUT
-from claimledger.ledger.verifying.verdict import Verdict
-from claimledger.ledger.writing.changing import Change
-from claimledger.ledger.writing.receiving import Strand, entry_of, line_of
-from claimledger.ledger.writing.salvaging import Survey, salvage, survey
-from claimledger.ledger.writing.taking import Faulty, Given, Taken
+from claimledger.ledger.maintenance.salvage import Survey, salvage, survey
+from claimledger.ledger.query.history import Event
+from claimledger.ledger.query.records import Held, Referrer
+from claimledger.ledger.query.search import Match
+from claimledger.ledger.tree_head import Head
+from claimledger.ledger.verify.result import Verdict
+from claimledger.ledger.write.amend import Change
+from claimledger.ledger.write.ingest import Faulty, Given, Taken
+from claimledger.ledger.write.replicate import Strand, entry_of, line_of
+from claimledger.log.entry import FORMAT, LARGEST_PAYLOAD, Entry
+from claimledger.storage.sqlite.names import database_beside, is_database
+from claimledger.storage.tables import LAYOUT
+from claimledger.storage.url import Where, file_of, shown, without_passwords
 
 __all__ = [
     "FORMAT",

@@ -12,25 +12,25 @@ from types import TracebackType
 from typing import Any, Self
 
 from claimledger.errors import Refused, StoreError
-from claimledger.ledger import log
-from claimledger.ledger.clock import check_clock, earliest_in_doubt
-from claimledger.ledger.head import Head
 from claimledger.ledger.log_replay import first_unlawful
 from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.query import time_travel
+from claimledger.ledger.query.history import holders_of
+from claimledger.ledger.query.time_travel import DatedAhead
 from claimledger.ledger.questions import Questions
-from claimledger.ledger.reading import clocks
-from claimledger.ledger.reading.clocks import DatedAhead
-from claimledger.ledger.reading.history import holders_of
-from claimledger.ledger.repetition import SHORTEST
-from claimledger.ledger.store.address import Where
-from claimledger.ledger.store.base import Found, Overtaken, Store
-from claimledger.ledger.store.opening import arriving, new_store, open_store
-from claimledger.ledger.writing import changing
-from claimledger.ledger.writing.append import Appender, Clock, Salts
-from claimledger.ledger.writing.changing import Change
-from claimledger.ledger.writing.receiving import Strand, receive, strand_lines
-from claimledger.ledger.writing.taking import Faulty, Given, Taken, take
+from claimledger.ledger.tree_head import Head
+from claimledger.ledger.write import amend
+from claimledger.ledger.write.amend import Change
+from claimledger.ledger.write.appender import Appender, Clock, Salts
+from claimledger.ledger.write.ingest import Faulty, Given, Taken, take
+from claimledger.ledger.write.replicate import Strand, receive, strand_lines
+from claimledger.log.clock import check_clock, earliest_in_doubt
+from claimledger.log.entry import now
 from claimledger.records.base import Record
+from claimledger.storage.base import Found, Overtaken, Store
+from claimledger.storage.open import arriving, new_store, open_store
+from claimledger.storage.url import Where
+from claimledger.text.repetition import SHORTEST
 
 
 class Ledger(Questions):
@@ -44,7 +44,7 @@ class Ledger(Questions):
         self,
         store: Store,
         *,
-        clock: Clock = log.now,
+        clock: Clock = now,
         salts: Salts = os.urandom,
         clock_is_right: bool = False,
     ) -> None:
@@ -56,7 +56,7 @@ class Ledger(Questions):
             store.trust_clock()
 
     @classmethod
-    def create(cls, where: Where, *, clock: Clock = log.now, salts: Salts = os.urandom) -> Self:
+    def create(cls, where: Where, *, clock: Clock = now, salts: Salts = os.urandom) -> Self:
         """Make a new ledger; raise :class:`StoreError` where something is there already.
 
         ``where`` is a file's path, or ``postgresql://user@host/database?schema=name``.
@@ -69,7 +69,7 @@ class Ledger(Questions):
         where: Where,
         *,
         writable: bool = False,
-        clock: Clock = log.now,
+        clock: Clock = now,
         salts: Salts = os.urandom,
         clock_is_right: bool = False,
     ) -> Self:
@@ -159,7 +159,7 @@ class Ledger(Questions):
         def write() -> Change:
             with self._store.writing():
                 appender = self._appender(by)
-                return changing.amend(self._store, appender, kind, key, changes, reason, replaces)
+                return amend.amend(self._store, appender, kind, key, changes, reason, replaces)
 
         return self._store.again(write)
 
@@ -182,7 +182,7 @@ class Ledger(Questions):
         def write() -> Change:
             with self._store.writing():
                 appender = self._appender(by)
-                return changing.withdraw(
+                return amend.withdraw(
                     self._store,
                     appender,
                     kind,
@@ -205,7 +205,7 @@ class Ledger(Questions):
 
         def write() -> Change:
             with self._store.writing():
-                return changing.redact(self._store, self._appender(by), kind, key, reason)
+                return amend.redact(self._store, self._appender(by), kind, key, reason)
 
         change = self._store.again(write)
         unscrubbed = self.scrub()
@@ -229,8 +229,8 @@ class Ledger(Questions):
             return "the write that it belongs to has not ended"
         try:
             if self._store.unscrubbed():
-                if not changing.is_redacted_in_views(
-                    self._store, changing.unscrubbed_redactions(self._store)
+                if not amend.is_redacted_in_views(
+                    self._store, amend.unscrubbed_redactions(self._store)
                 ):
                     self.rebuild()
                 self._store.scrub()
@@ -258,7 +258,7 @@ class Ledger(Questions):
 
     def rebuild(self, progress: Progress = unseen) -> int:
         """Make every view anew from the log; return the number of entries."""
-        from claimledger.ledger import rebuild as rebuilding
+        from claimledger.ledger.maintenance import rebuild as rebuilding
 
         with self._naming_unlawful_entries():
             return rebuilding.rebuild(self._store, progress)
@@ -298,11 +298,11 @@ class Ledger(Questions):
     def check_clock(self) -> None:
         """Raise :class:`ClockInDoubt` where a write would, before it is put together."""
         if not self._clock_is_right:
-            check_clock(self._clock(), clocks.last_moment(self._store))
+            check_clock(self._clock(), time_travel.last_moment(self._store))
 
     def dated_ahead(self) -> DatedAhead | None:
         """Return the entries at the end of the log that are dated ahead of this clock, if there are any."""
-        return clocks.dated_ahead(self._store, earliest_in_doubt(self._clock()))
+        return time_travel.dated_ahead(self._store, earliest_in_doubt(self._clock()))
 
     def copy(self, path: Path) -> Ledger:
         """Copy the ledger as it stands into a new file, and open that for writing."""
@@ -317,10 +317,10 @@ class Ledger(Questions):
 
         It is there whole at the end, or not at all. Raises :class:`StoreError` where something is there.
         """
-        from claimledger.ledger.writing import moving
+        from claimledger.ledger.maintenance import migrate
 
         with self._naming_unlawful_entries(), arriving(where, self._store.rights) as target:
-            moving.move(self._store, target, progress)
+            migrate.move(self._store, target, progress)
             for strand in further:
                 receive(target, strand)
             return Head.of(target)
@@ -331,10 +331,10 @@ class Ledger(Questions):
         The file is proved before it takes its name. A backup of this ledger that is there is brought up
         to date; raises :class:`StoreError` for one of another ledger, with the entry where they part.
         """
-        from claimledger.ledger.writing import backing
+        from claimledger.ledger.maintenance import backup
 
         with self._naming_unlawful_entries():
-            return backing.back_up(self._store, Path(path), progress)
+            return backup.back_up(self._store, Path(path), progress)
 
     def strand(self, since: int) -> Iterator[dict[str, Any]]:
         """Yield the entries after one, as lines that :meth:`receive` of a copy takes."""
@@ -354,8 +354,8 @@ class Ledger(Questions):
 
 def _as_stored(text: str) -> list[bytes]:
     """Return the ways a text can stand in a ledger's file."""
-    from claimledger.ledger.canonical import canonical
-    from claimledger.ledger.words import words_of
+    from claimledger.log.canonical_json import canonical
+    from claimledger.text.fold import words_of
 
     words = " ".join(words_of(text))
     forms = [text.encode(), canonical(text)[1:-1]]

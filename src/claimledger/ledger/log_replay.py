@@ -11,10 +11,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import select
 
-from claimledger.ledger.log import Payload
-from claimledger.ledger.store.base import Store
-from claimledger.ledger.tables import ENTRY
-from claimledger.ledger.validate import (
+from claimledger.log.entry import Payload
+from claimledger.log.validate import (
     InvalidEntryError,
     RecordState,
     check_digest,
@@ -24,6 +22,8 @@ from claimledger.ledger.validate import (
     follow,
 )
 from claimledger.records.kinds import KINDS
+from claimledger.storage.base import Store
+from claimledger.storage.tables import ENTRY
 
 
 def first_unlawful(store: Store) -> tuple[int, InvalidEntryError] | None:

@@ -9,22 +9,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from claimledger.ledger.head import Head
-from claimledger.ledger.log import Entry
 from claimledger.ledger.progress import Progress, unseen
-from claimledger.ledger.reading import clocks, history, neighbourhood, resolved, search
-from claimledger.ledger.reading import records as reading
-from claimledger.ledger.reading.clocks import Known
-from claimledger.ledger.reading.cut import Cut
-from claimledger.ledger.reading.history import Event
-from claimledger.ledger.reading.records import Held, Referrer
-from claimledger.ledger.reading.search import Match
-from claimledger.ledger.store.base import Store
-from claimledger.ledger.tables import ENTRY
+from claimledger.ledger.query import history, key_resolution, search, subgraph, time_travel
+from claimledger.ledger.query import records as reading
+from claimledger.ledger.query.history import Event
+from claimledger.ledger.query.records import Held, Referrer
+from claimledger.ledger.query.search import Match
+from claimledger.ledger.query.time_travel import Known
+from claimledger.ledger.tree_head import Head
+from claimledger.log.entry import Entry
+from claimledger.records.graph_data import Cut
 from claimledger.records.vocabulary import Vocabulary
+from claimledger.storage.base import Store
+from claimledger.storage.tables import ENTRY
 
 if TYPE_CHECKING:
-    from claimledger.ledger.verifying.verdict import Verdict
+    from claimledger.ledger.verify.result import Verdict
 
 
 class Questions:
@@ -44,7 +44,7 @@ class Questions:
 
     def entry_at(self, when: str) -> int:
         """Return the last entry of a time; raise :class:`Unreadable` where it is none."""
-        return clocks.entry_at(self._store, when)
+        return time_travel.entry_at(self._store, when)
 
     def get(self, kind: str, key: str, known_at: Known = None) -> Held:
         """Return a record, replaced keys resolved; raise :class:`NotFound` with the nearest."""
@@ -82,11 +82,11 @@ class Questions:
         self, kind: str, records: Iterable[Mapping[str, Any]], known_at: Known = None
     ) -> Iterator[Mapping[str, Any]]:
         """Yield records of a kind in their JSON form, with every replaced key in them resolved."""
-        return resolved.resolved(self._store, kind, records, known_at)
+        return key_resolution.resolved(self._store, kind, records, known_at)
 
     def resolved_records(self, held: Iterable[Held], known_at: Known = None) -> list[Held]:
         """Return records with every replaced key in them resolved, as answers compare them."""
-        return resolved.resolved_records(self._store, held, known_at)
+        return key_resolution.resolved_records(self._store, held, known_at)
 
     def referrers(
         self, kind: str, keys: Iterable[str], known_at: Known = None
@@ -203,19 +203,19 @@ class Questions:
 
     def neighbourhood(self, keys: Iterable[str], known_at: Known = None) -> Cut:
         """Return the part of the ledger that answers about these claims depend on."""
-        return neighbourhood.neighbourhood(self._store, keys, known_at)
+        return subgraph.neighbourhood(self._store, keys, known_at)
 
     def some_links(self, entries: Iterable[int], known_at: Known = None) -> Cut:
         """Return the links that came with these entries, and the sources that state them."""
-        return neighbourhood.some_links(self._store, entries, known_at)
+        return subgraph.some_links(self._store, entries, known_at)
 
     def linked(self, known_at: Known = None) -> Cut:
         """Return the claims that links or criticised sources bear on; every other one stands alone."""
-        return neighbourhood.linked(self._store, known_at)
+        return subgraph.linked(self._store, known_at)
 
     def whole(self, known_at: Known = None) -> Cut:
         """Return the whole ledger as the dispute graph takes it."""
-        return neighbourhood.whole(self._store, known_at)
+        return subgraph.whole(self._store, known_at)
 
     def vocabulary(self, known_at: Known = None) -> Vocabulary:
         """Return what the ledger's terms say: which names mean one thing, what is part of what."""
@@ -227,7 +227,7 @@ class Questions:
 
     def entries(self) -> Iterator[Entry]:
         """Yield every line of the log, in order."""
-        count = clocks.size(self._store)
+        count = time_travel.size(self._store)
         for first in range(1, count + 1, 1000):
             for number, header, payload, salt, nodes in self._store.raw(ENTRY, first, first + 999):
                 held = None if payload is None else payload.encode()
@@ -243,6 +243,6 @@ class Questions:
 
         ``earlier`` is a size and root kept elsewhere: the log must be that one, or one that goes on from it.
         """
-        from claimledger.ledger import verify as verification  # imports processes: not at a start
+        from claimledger.ledger.verify import verification  # imports processes: not at a start
 
         return verification.verify(self._store, progress, earlier)

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from claimledger.records.keys import Key
-from claimledger.records.text import Prose
+from claimledger.text.unicode import Prose
 
 
 class Value(BaseModel):

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from claimledger.records.base import Record
 from claimledger.records.dates import Date
 from claimledger.records.keys import SourceKey
-from claimledger.records.text import Name
+from claimledger.text.unicode import Name
 
 
 def _digest(text: str) -> str:

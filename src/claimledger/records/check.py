@@ -13,7 +13,7 @@ from claimledger.errors import BadInput, Problem
 from claimledger.records.base import Record
 from claimledger.records.keys import KEY_PATTERN, why_no_key
 from claimledger.records.kinds import KINDS
-from claimledger.records.text import visible, why_unfit
+from claimledger.text.unicode import visible, why_unfit
 
 _LONGEST_SHOWN = 60
 

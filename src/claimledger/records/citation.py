@@ -8,7 +8,7 @@ from pydantic import Field
 
 from claimledger.records.base import Listed, Part
 from claimledger.records.keys import CaptureKey, SourceKey
-from claimledger.records.text import Prose
+from claimledger.text.unicode import Prose
 
 
 class Citation(Part):

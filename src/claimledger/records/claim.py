@@ -12,7 +12,7 @@ from claimledger.records.citation import Citation
 from claimledger.records.dates import Date
 from claimledger.records.figure import Figure
 from claimledger.records.keys import PartyKey, SubjectKey
-from claimledger.records.text import Prose
+from claimledger.text.unicode import Prose
 
 Grounds = Literal["observed", "documents", "testimony", "analysis", "own-act", "unstated"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from claimledger.records.base import Listed, Record
-from claimledger.records.text import Name, Prose
+from claimledger.text.unicode import Name, Prose
 
 Outcome = Literal["accepted", "declined"]
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from claimledger.records.base import Record
 from claimledger.records.keys import LinkKey
-from claimledger.records.text import Prose
+from claimledger.text.unicode import Prose
 
 Ending = Literal["resolved", "conceded", "definition", "period", "dormant"]
 

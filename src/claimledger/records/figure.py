@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from claimledger.errors import Unreadable
 from claimledger.records.base import Part, TextMap
-from claimledger.records.text import Name
+from claimledger.text.unicode import Name
 
 Qualifier = Literal["exact", "about", "over", "at least", "under", "at most", "between"]
 Nature = Literal["stock", "total", "flow"]

@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from claimledger.records.base import Listed, Record
 from claimledger.records.citation import Citation
 from claimledger.records.keys import ClaimKey, is_key
-from claimledger.records.text import Name, Prose
+from claimledger.text.unicode import Name, Prose
 
 
 class Family(Enum):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from claimledger.records.base import Listed, Record, WikidataItem
 from claimledger.records.keys import PartyKey
-from claimledger.records.text import Name
+from claimledger.text.unicode import Name
 
 PartyType = Literal["person", "organisation", "government", "medium", "group", "unnamed"]
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from claimledger.records.base import Address, Record
 from claimledger.records.dates import Date
 from claimledger.records.keys import ClaimKey, PartyKey
-from claimledger.records.text import Name, Prose
+from claimledger.text.unicode import Name, Prose
 
 
 class Review(Record):

@@ -9,7 +9,7 @@ from pydantic import Field
 from claimledger.records.base import Address, Language, Listed, Record, TextMap
 from claimledger.records.dates import Date
 from claimledger.records.keys import PartyKey
-from claimledger.records.text import Name
+from claimledger.text.unicode import Name
 
 SourceType = Literal[
     "article",

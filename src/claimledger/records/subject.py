@@ -8,7 +8,7 @@ from pydantic import Field
 
 from claimledger.records.base import Listed, Record, WikidataItem
 from claimledger.records.keys import SubjectKey
-from claimledger.records.text import Name
+from claimledger.text.unicode import Name
 
 
 class Subject(Record):

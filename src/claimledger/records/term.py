@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from claimledger.records.base import Listed, Record, is_name_in_map
 from claimledger.records.keys import TermKey
-from claimledger.records.text import Name, Prose
+from claimledger.text.unicode import Name, Prose
 
 
 def _scheme(text: str) -> str:

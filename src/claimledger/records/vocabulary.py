@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from claimledger.records.term import Term
-from claimledger.records.text import nfc
+from claimledger.text.unicode import nfc
 
 MEASURE = "measure"
 """The scheme of what figures count; every other scheme is a scope's name."""

@@ -1,0 +1,126 @@
+"""Assertions: claims that say the same.
+
+Joined are claims by ``corroborates``, and by ``repeats`` that change no figure. A claim that repeats
+several joins only where these are one assertion. A pair so linked that also contradicts is flagged, and
+that link joins nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from claimledger.analysis.graph import Graph
+from claimledger.records.graph_data import CutClaim, CutLink
+
+
+@dataclass(frozen=True)
+class Assertions:
+    """Which claims are one assertion."""
+
+    of: Mapping[str, str]
+    """From each claim to its assertion, named by the smallest key in it."""
+
+    members: Mapping[str, tuple[str, ...]]
+    """From each assertion to its claims, in order of key."""
+
+    at_odds: tuple[CutLink, ...]
+    """Links that would join two claims which also contradict each other."""
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two claims are of one assertion."""
+        return self.of[one] == self.of[other]
+
+
+class Union:
+    """Disjoint sets of keys, named by their smallest member."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._parent = {key: key for key in keys}
+
+    def find(self, key: str) -> str:
+        """Return the name of the set a key is in."""
+        root = key
+        while self._parent[root] != root:
+            root = self._parent[root]
+        while self._parent[key] != root:
+            self._parent[key], key = root, self._parent[key]
+        return root
+
+    def join(self, one: str, other: str) -> bool:
+        """Make two sets one; return whether they were two."""
+        low, high = sorted((self.find(one), self.find(other)))
+        self._parent[high] = low
+        return low != high
+
+
+def assertions(graph: Graph) -> Assertions:
+    """Return which claims of a graph are one assertion."""
+    union = Union(graph.claims)
+    opposed = {
+        frozenset((link.from_, link.to)) for link in graph.links if link.type == "contradicts"
+    }
+    at_odds: list[CutLink] = []
+    several: dict[str, list[CutLink]] = {}
+    for link in graph.links:
+        if link.type in ("corroborates", "repeats"):
+            if frozenset((link.from_, link.to)) in opposed:
+                at_odds.append(link)
+            elif link.type == "corroborates":
+                union.join(link.from_, link.to)
+    for key in graph.claims:
+        links = graph.from_("repeats", key)
+        targets = {link.to for link in links}
+        joining = [link for link in links if _joins(graph, link, opposed)]
+        if len(targets) == 1:
+            for link in joining[:1]:
+                union.join(key, link.to)
+        elif joining:
+            several[key] = list(links)
+    _join_repeaters_of_several(graph, union, several, opposed)
+    members: dict[str, list[str]] = defaultdict(list)
+    for key in sorted(graph.claims):
+        members[union.find(key)].append(key)
+    named = {key: name for name, listed in members.items() for key in listed}
+    return Assertions(named, {name: tuple(m) for name, m in members.items()}, tuple(at_odds))
+
+
+def _join_repeaters_of_several(
+    graph: Graph,
+    union: Union,
+    several: dict[str, list[CutLink]],
+    opposed: set[frozenset[str]],
+) -> None:
+    """Join claims that repeat several, as soon as these are one assertion; until nothing joins."""
+    joined = True
+    while several and joined:
+        joined = False
+        for key, links in list(several.items()):
+            if len({union.find(link.to) for link in links}) == 1:
+                del several[key]
+                for link in links:
+                    if _joins(graph, link, opposed):
+                        joined |= union.join(key, link.to)
+
+
+def _joins(graph: Graph, link: CutLink, opposed: set[frozenset[str]]) -> bool:
+    pair = frozenset((link.from_, link.to))
+    return pair not in opposed and not changes_figures(
+        graph.claims[link.from_], graph.claims[link.to]
+    )
+
+
+def changes_figures(one: CutClaim, other: CutClaim) -> bool:
+    """Whether a measure that both claims hold has another interval in each."""
+    if not one.figures or not other.figures:
+        return False
+    here, there = _by_measure(one), _by_measure(other)
+    return any(here[measure] != there[measure] for measure in here.keys() & there.keys())
+
+
+def _by_measure(claim: CutClaim) -> dict[str, set[object]]:
+    found: dict[str, set[object]] = defaultdict(set)
+    for figure in claim.figures:
+        found[figure.measure].add((figure.unit, figure.interval))
+    return found

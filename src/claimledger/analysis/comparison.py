@@ -1,0 +1,341 @@
+"""Comparing two figures: whether they agree, or why they cannot be compared.
+
+"Over" and "under" exclude their bound; "about" spans half its last significant digit either way.
+Stocks compare at their last day, totals as a lower bound of later ones, flows over equal periods only.
+What names mean one thing, and what lies in what, only the ledger's terms say. A figure that is limited
+to something is a part of one that is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice, product
+from typing import Literal, NamedTuple
+
+from claimledger.analysis.intervals import above, inside, overlap, rounds, within
+from claimledger.analysis.units import Conversion, additive, conversion
+from claimledger.records.claim import Claim
+from claimledger.records.figure import Figure, Interval
+from claimledger.records.vocabulary import MEASURE, Vocabulary
+from claimledger.text.unicode import same
+
+Relation = Literal[
+    "agrees",
+    "near",
+    "compatible",
+    "conflicts",
+    "part exceeds whole",
+    "different measure",
+    "different scope",
+    "different period",
+    "different definition",
+    "different vintage",
+    "revision",
+]
+
+RELATIONS: dict[Relation, str] = {
+    "conflicts": "both cannot hold",
+    "part exceeds whole": "the part is larger than what it is part of",
+    "agrees": "they say the same",
+    "near": "apart by no more than rounding or the tolerance",
+    "compatible": "both can hold",
+    "revision": "one updates the other",
+    "different period": "they speak of different times",
+    "different vintage": "they are of different releases",
+    "different definition": "they are counted differently",
+    "different scope": "they are limited to different things",
+    "different measure": "they count different things",
+}
+"""Every relation, the most telling first."""
+
+AT_ODDS: tuple[Relation, ...] = ("conflicts", "part exceeds whole")
+
+Change = Literal["same", "rounded", "narrowed", "widened", "changed"]
+
+_NOTHING = Vocabulary()
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two figures of two claims, how they stand to each other, and what that rests on."""
+
+    one: Figure
+    other: Figure
+    relation: Relation
+    rests: tuple[str, ...] = ()
+
+
+class _Found(NamedTuple):
+    relation: Relation
+    rests: tuple[str, ...] = ()
+
+
+def compare(
+    one: Claim,
+    other: Claim,
+    *,
+    revision: bool = False,
+    tolerance: Decimal = Decimal(0),
+    vocabulary: Vocabulary = _NOTHING,
+) -> Iterator[Compared]:
+    """Yield every pair of figures that two claims hold, compared: the first :data:`MOST_PAIRS` of them.
+
+    ``revision`` says that one claim updates the other; ``tolerance`` is a share of the larger number.
+    """
+    for here, there in islice(product(one.figures, other.figures), MOST_PAIRS):
+        pair = _Pair(one, here, other, there, vocabulary, tolerance)
+        relation, rests = pair.compared(revision=revision)
+        yield Compared(here, there, relation, rests)
+
+
+MOST_PAIRS = 250_000
+"""Pairs of figures of two claims that are compared.
+
+Two that are recorded here have no more. In a log made elsewhere they can, and would hold up every report.
+"""
+
+
+def most_telling(pairs: Iterable[Compared]) -> Compared | None:
+    """Return the pair that tells most: a conflict before an agreement before what cannot be compared."""
+    order = list(RELATIONS)
+    return min(pairs, key=lambda pair: order.index(pair.relation), default=None)
+
+
+Nesting = Literal["same", "part", "whole", "apart"]
+"""How what one figure speaks of lies to what the other does."""
+
+
+class _Pair:
+    """Two figures, each with the claim that holds it."""
+
+    def __init__(
+        self, one: Claim, here: Figure, other: Claim, there: Figure, words: Vocabulary,
+        tolerance: Decimal,
+    ) -> None:  # fmt: skip
+        self.one, self.here = one, here
+        self.other, self.there = other, there
+        self.words = words
+        self.tolerance = tolerance
+        self.rests: list[str] = []
+
+    def compared(self, *, revision: bool) -> _Found:
+        measures = self._measures()
+        converted = conversion(self.there.unit, self.here.unit)
+        if measures != "apart" and converted is None:
+            units = [figure.unit or "a plain count" for figure in (self.here, self.there)]
+            return _Found("different measure", (" and ".join(units),))
+        if measures == "apart" or converted is None:
+            return _Found("different measure", tuple(self.rests))
+        scopes = self._scopes()
+        if scopes == "apart":
+            return _Found("different scope", tuple(self.rests))
+        if difference := self._definition():
+            return _Found("different definition", (difference,))
+        if self.here.vintage != self.there.vintage:
+            named = " and ".join(f.vintage or "none named" for f in (self.here, self.there))
+            return _Found("different vintage", (named,))
+        if revision:
+            return _Found("revision")
+        nested = _together(measures, scopes)
+        if nested == "apart":
+            return _Found("different scope", tuple(self.rests))
+        return self._over_time(nested, converted)
+
+    # What is counted, of what
+
+    def _measures(self) -> Nesting:
+        one, other = self.here.measure, self.there.measure
+        found = self._nesting(MEASURE, one, other)
+        if found == "apart":
+            self.rests = [f"{one} and {other} are one measure only where a term says so"]
+        return found
+
+    def _nesting(self, scheme: str, one: str, other: str) -> Nesting:
+        if same(one, other):
+            return "same"
+        words = self.words
+        if words.concept(scheme, one) == words.concept(scheme, other):
+            self.rests.append(f"{one} and {other} are one by the term {words.term(scheme, one)}")
+            return "same"
+        for part, whole, found in ((one, other, "part"), (other, one, "whole")):
+            if words.within(scheme, part, whole):
+                self.rests.append(
+                    f"{part} is part of {whole} by the term {words.term(scheme, part)}"
+                )
+                return "part" if found == "part" else "whole"
+        return "apart"
+
+    def _scopes(self) -> Nesting:
+        one, other = self.one.scope_of(self.here), self.other.scope_of(self.there)
+        found: Nesting = "same"
+        for scheme in sorted(one.keys() | other.keys()):
+            a, b = one.get(scheme), other.get(scheme)
+            nested: Nesting
+            if a is not None and b is not None:
+                nested = self._nesting(scheme, a, b)
+            else:
+                nested = "whole" if a is None else "part"
+                self.rests.append(f"only one is limited to {scheme} {a or b}")
+            if nested == "apart":
+                self.rests = [f"{scheme} {a} and {scheme} {b}"]
+            found = _together(found, nested)
+            if found == "apart":
+                return found
+        return found
+
+    def _definition(self) -> str:
+        here, there = self.here, self.there
+        for name in ("base", "method"):
+            one, other = getattr(here, name), getattr(there, name)
+            if one != other:
+                return f"{name}: {one or 'not told'} and {other or 'not told'}"
+        if here.nature and there.nature and here.nature != there.nature:
+            return f"a {here.nature} and a {there.nature}"
+        return ""
+
+    # When
+
+    def _over_time(self, nested: Nesting, converted: Conversion) -> _Found:
+        nature = self.here.nature or self.there.nature
+        first, last = _last(self.one), _last(self.other)
+        apart = bool(first and last and first != last)
+        if nature == "flow" and self._spans_differ():
+            inner = self._period_nesting()
+            nested = _together(nested, inner)
+            if inner == "apart" or nested == "apart":
+                return _Found("different period", (self._periods(),))
+            self.rests.append(f"{self._periods()}, one within the other")
+            return self._part(nested, converted, "different period")
+        if nature == "total" and apart:
+            return self._growing(nested, converted, later=first < last)
+        if nature != "flow" and apart:
+            return _Found("different period", (self._periods(),))
+        if nested != "same":
+            return self._part(nested, converted, "different scope")
+        return self._of_intervals(converted)
+
+    def _periods(self) -> str:
+        return " and ".join(str(claim.about) for claim in (self.one, self.other))
+
+    def _spans_differ(self) -> bool:
+        one, other = self.one.about, self.other.about
+        return bool(one and other and (one.earliest, one.latest) != (other.earliest, other.latest))
+
+    def _period_nesting(self) -> Nesting:
+        one, other = _span(self.one), _span(self.other)
+        if one is None or other is None:
+            return "apart"
+        if other[0] <= one[0] and one[1] <= other[1]:
+            return "part"
+        return "whole" if one[0] <= other[0] and other[1] <= one[1] else "apart"
+
+    def _growing(self, nested: Nesting, converted: Conversion, *, later: bool) -> _Found:
+        """Compare totals at two moments: what has been counted so far never becomes less."""
+        self.rests.append(f"totals only grow: {self._periods()}")
+        early, late = self.here.interval, converted.interval(self.there.interval)
+        if not later:
+            early, late = late, early
+        if nested == "same":
+            return self._found("conflicts" if above(early, late) else "compatible")
+        if nested == ("part" if later else "whole"):
+            return self._found("part exceeds whole" if above(early, late) else "different scope")
+        return self._found("different scope")
+
+    def _part(self, nested: Nesting, converted: Conversion, otherwise: Relation) -> _Found:
+        """Compare a part with its whole: more than the whole it cannot be."""
+        part, whole = self.here.interval, converted.interval(self.there.interval)
+        if nested == "whole":
+            part, whole = whole, part
+        if additive(self.here.unit) and self.here.base is None and above(part, whole):
+            return self._found("part exceeds whole")
+        return self._found(otherwise)
+
+    # How much
+
+    def _of_intervals(self, converted: Conversion) -> _Found:
+        here, there = self.here, self.there
+        one, other = here.interval, converted.interval(there.interval)
+        if not same(here.unit or "", there.unit or "") and converted.factor != 1:
+            self.rests.append(f"{there.words} is {_number(other)} {here.unit}")
+        back = conversion(here.unit, there.unit)
+        if one == other or (back and back.interval(here.interval) == there.interval):
+            return self._found("agrees")  # in one of the two units the numbers are the same
+        exact = all(f.low is not None and f.low == f.high for f in (here, there))
+        if exact and self._near(converted):
+            return self._found("near")
+        if overlap(one, other):
+            return self._found("compatible")
+        if bool(self.one.about) != bool(self.other.about):
+            # Two numbers may both be right where one does not say when it was.
+            return _Found("different period", ("only one says which time it speaks of",))
+        return self._found("conflicts")
+
+    def _near(self, converted: Conversion) -> bool:
+        here, there = self.here.low, self.there.low
+        back = conversion(self.here.unit, self.there.unit)
+        if here is None or there is None or back is None:
+            return False
+        if rounds(here, converted.number(there)) or rounds(there, back.number(here)):
+            self.rests.append("one is the other, rounded")
+            return True
+        if self.tolerance and within(here, converted.number(there), self.tolerance):
+            self.rests.append(f"within the tolerance of {percent(self.tolerance)}")
+            return True
+        return False
+
+    def _found(self, relation: Relation) -> _Found:
+        return _Found(relation, tuple(self.rests))
+
+
+def _together(one: Nesting, other: Nesting) -> Nesting:
+    """Return how two things nest that nest so in one way and so in another."""
+    if "same" in (one, other):
+        return other if one == "same" else one
+    return one if one == other else "apart"
+
+
+def _last(claim: Claim) -> int:
+    return claim.about.latest if claim.about and claim.about.latest is not None else 0
+
+
+def _span(claim: Claim) -> tuple[int, int] | None:
+    about = claim.about
+    if about is None or about.earliest is None or about.latest is None:
+        return None
+    return about.earliest, about.latest
+
+
+def percent(share: Decimal) -> str:
+    """Return a share as a percentage: ``2 %``, ``0.5 %``."""
+    return f"{(share * 100).normalize():f} %"
+
+
+def _number(one: Interval) -> str:
+    bounds = [f"{bound:f}" for bound in dict.fromkeys((one.low, one.high)) if bound is not None]
+    plain = [bound.rstrip("0").rstrip(".") if "." in bound else bound for bound in bounds]
+    return " to ".join(plain)
+
+
+def change(later: Claim, earlier: Claim) -> Change | None:
+    """Return what became of a figure when it was passed on; ``None`` without a common measure."""
+    order: list[Change] = ["same", "rounded", "narrowed", "widened", "changed"]
+    found: list[Change] = [
+        _change(here, there)
+        for here in later.figures
+        for there in earlier.figures
+        if same(here.measure, there.measure)
+    ]
+    return max(found, key=order.index, default=None)
+
+
+def _change(here: Figure, there: Figure) -> Change:
+    one, other = here.interval, there.interval
+    if one == other:
+        return "same"
+    if here.low is not None and there.low is not None and rounds(here.low, there.low):
+        return "rounded"
+    if inside(one, other):
+        return "narrowed"
+    return "widened" if inside(other, one) else "changed"

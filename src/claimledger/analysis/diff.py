@@ -1,0 +1,89 @@
+"""What moved between two states of a ledger: standings, origins, acceptability, disputes."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.disputes import Dispute, disputes
+from claimledger.records.graph_data import Cut
+
+Four = dict[str, str | int]
+"""A claim's standing, its origins at least and at most, its acceptability."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A claim whose answers are not what they were; ``None`` where it is not there."""
+
+    key: str
+    before: Four | None
+    after: Four | None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeMoved:
+    """A dispute that began, ended, grew or shrank."""
+
+    key: str
+    how: str
+    """``began``, ``ended`` or ``changed``."""
+
+    head: str
+    gained: tuple[str, ...]
+    """Links it did not have."""
+
+    lost: tuple[str, ...]
+    """Links it has no more, or has as past ones only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Everything that moved."""
+
+    claims: tuple[Moved, ...]
+    disputes: tuple[DisputeMoved, ...]
+
+
+def difference(before: Answers, after: Answers) -> Difference:
+    """Return what is not the same in two states, and only that."""
+    keys = sorted(before.graph.claims.keys() | after.graph.claims.keys())
+    moved = []
+    for key in keys:
+        old, new = (_four(answers, key) for answers in (before, after))
+        if old != new:
+            moved.append(Moved(key, old, new))
+    return Difference(tuple(moved), tuple(_disputes(disputes(before), disputes(after))))
+
+
+def _four(answers: Answers, key: str) -> Four | None:
+    return answers.as_json(key) if key in answers.graph.claims else None
+
+
+def _disputes(before: Iterable[Dispute], after: Iterable[Dispute]) -> Iterable[DisputeMoved]:
+    old, new = ({one.key: one for one in found} for found in (before, after))
+    for key in sorted(old.keys() | new.keys()):
+        one, other = old.get(key), new.get(key)
+        here = {link.key for link in one.links} if one else set()
+        there = {link.key for link in other.links} if other else set()
+        gained, lost = tuple(sorted(there - here)), tuple(sorted(here - there))
+        if other is None and one is not None:
+            yield DisputeMoved(key, "ended", one.head, (), lost)
+        elif one is None and other is not None:
+            yield DisputeMoved(key, "began", other.head, gained, ())
+        elif other is not None and (gained or lost):
+            yield DisputeMoved(key, "changed", other.head, gained, lost)
+
+
+def without(cut: Cut, claims: Container[str], links: Container[str]) -> Cut:
+    """Return a part of a ledger as it would be without some claims and links."""
+    kept = {key: claim for key, claim in cut.claims.items() if key not in claims}
+    left = [
+        link
+        for link in cut.links
+        if link.key not in links
+        and link.from_ in kept
+        and (link.to_kind != "claim" or link.to in kept)
+    ]
+    return Cut(kept, left, cut.sources, cut.parties)

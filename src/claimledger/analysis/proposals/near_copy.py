@@ -1,0 +1,83 @@
+"""Statements that are nearly another's words, and claims that seem recorded twice."""
+
+from __future__ import annotations
+
+from claimledger.analysis.proposals.rule import Matter, Proposal, Rule
+
+_NEAR = 0.86
+"""How alike two statements are from which on one is nearly the other's words."""
+
+_TWICE = 0.8
+
+
+def judge_copy(matter: Matter, first: str, later: str) -> Proposal | None:
+    """Ask whether a later claim passes on an earlier one, whose words it nearly has."""
+    if matter.one_voice(first, later):
+        return None
+    alike = matter.alike(first, later)
+    if alike < _NEAR or _numbers(matter, first) != _numbers(matter, later):
+        return None
+    if not _one_scope(matter, first, later):
+        return None
+    return Proposal(
+        "near-copy",
+        "link",
+        "claim",
+        later,
+        first,
+        "repeats",
+        "Does {one} pass on {other}?",
+        (f"the statements are alike by {alike:.0%}", "the other was known first"),
+        round(alike, 2),
+        matter.evidence_digest("near-copy", "claim", first, later),
+    )
+
+
+def judge_twice(matter: Matter, first: str, later: str) -> Proposal | None:
+    """Ask whether one claim was recorded twice: one claimant, one source, nearly the same words."""
+    graph = matter.answers.graph.claims
+    one, other = graph[first], graph[later]
+    shared = sorted(set(one.sources) & set(other.sources))
+    if set(one.claimants) != set(other.claimants) or not shared or one.asserted != other.asserted:
+        return None
+    alike = matter.alike(first, later)
+    if alike < _TWICE or _numbers(matter, first) != _numbers(matter, later):
+        return None
+    if not _one_scope(matter, first, later) or _elsewhere(matter, first, later):
+        return None
+    return Proposal(
+        "recorded-twice",
+        "merge",
+        "claim",
+        later,
+        first,
+        "",
+        "Is {one} recorded twice, as {other} too?",
+        (f"one claimant, and one source: {', '.join(shared)}", f"alike by {alike:.0%}"),
+        round(alike, 2),
+        matter.evidence_digest("recorded-twice", "claim", first, later),
+    )
+
+
+def _one_scope(matter: Matter, one: str, other: str) -> bool:
+    """Whether two claims are not limited to different things, nor speak of different times."""
+    here, there = matter.claims[one], matter.claims[other]
+    if here.scope != there.scope:
+        return False
+    return not (here.about and there.about and here.about.edtf != there.about.edtf)
+
+
+def _elsewhere(matter: Matter, one: str, other: str) -> bool:
+    """Whether two claims were read at different places: two rows of a table are two."""
+    places = [
+        {citation.locator for citation in matter.claims[key].citations} for key in (one, other)
+    ]
+    return places[0].isdisjoint(places[1])
+
+
+def _numbers(matter: Matter, key: str) -> list[str]:
+    return sorted(word for word in matter.words(key) if any(sign.isdigit() for sign in word))
+
+
+COPY = Rule("near-copy", "a statement that is nearly an older one's words", judge_copy)
+TWICE = Rule("recorded-twice", "two claims that cite one source for the same thing", judge_twice)

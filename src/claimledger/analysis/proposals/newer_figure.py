@@ -1,0 +1,75 @@
+"""A newer figure of the same claimant: an update, not a rival."""
+
+from __future__ import annotations
+
+from claimledger.analysis.comparison import Compared
+from claimledger.analysis.proposals.rule import Matter, Proposal, Rule
+from claimledger.records.claim import Claim
+
+_SHARED = 0.4
+
+
+def judge(matter: Matter, first: str, later: str) -> Proposal | None:
+    """Ask whether a later claim by the same claimant renews an earlier one."""
+    graph = matter.answers.graph.claims
+    if set(graph[first].claimants) != set(graph[later].claimants):
+        return None
+    old, new = matter.claims[first], matter.claims[later]
+    if not matter.one_matter(first, later) or not _surely_later(new, old):
+        return None
+    telling = [pair for pair in matter.compared(first, later) if _renews(pair, old, new)]
+    shared = matter.shared(first, later)
+    if not telling or shared < _SHARED:
+        return None
+    best = telling[0]
+    return Proposal(
+        "newer-figure",
+        "link",
+        "claim",
+        later,
+        first,
+        "updates",
+        "Does {one} renew {other}?",
+        (
+            f"{best.one.words} {best.one.measure}, then {best.other.words}, by the same claimant",
+            f"asserted {old.asserted} and {new.asserted}" if old.asserted and new.asserted
+            else f"speaking of {old.about} and {new.about}",
+            f"{shared:.0%} of the words are shared",
+        ),
+        round(min(1.0, 0.5 + 0.5 * shared), 2),
+        matter.evidence_digest("newer-figure", "claim", first, later),
+    )  # fmt: skip
+
+
+def _surely_later(new: Claim, old: Claim) -> bool:
+    for name in ("asserted", "about"):
+        one, other = getattr(old, name), getattr(new, name)
+        if one and other and one.latest is not None and other.earliest is not None:
+            if one.latest < other.earliest:
+                return True
+            if (
+                name == "asserted"
+                and other.latest is not None
+                and other.latest < (one.earliest or 0)
+            ):
+                return False
+    return False
+
+
+def _renews(pair: Compared, old: Claim, new: Claim) -> bool:
+    if pair.relation in ("conflicts", "near", "compatible"):
+        return True
+    if pair.relation == "different vintage":
+        return bool(old.about and new.about and old.about.edtf == new.about.edtf)
+    # A march on another day, or a month's arrests, is a figure of its own; only of a count at a moment, or
+    # of all so far, is the later one the same figure, newer.
+    nature = pair.one.nature or pair.other.nature
+    lasting = nature in ("stock", "total")
+    return pair.relation == "different period" and lasting and _one_scope(pair, old, new)
+
+
+def _one_scope(pair: Compared, old: Claim, new: Claim) -> bool:
+    return old.scope_of(pair.one) == new.scope_of(pair.other)
+
+
+RULE = Rule("newer-figure", "a newer figure of the same claimant", judge)

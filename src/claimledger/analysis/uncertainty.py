@@ -1,0 +1,98 @@
+"""What would settle a range of origins: whose grounds to ask, which lineage to look up.
+
+Worth is counted against the best that could come out: by how many origins the lower bound would fall
+short if all else were settled and this were not.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.origins import Merger, OriginFinder, Origins, Root
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """One thing to look up: about which roots, and how many origins it could establish."""
+
+    what: Literal["grounds", "own source", "tie"]
+    roots: tuple[str, ...]
+    """The roots it is about: one claim, or those that a tie makes one."""
+
+    reason: str
+    """Of a tie: why they count as one."""
+
+    shared: str
+    """Of a tie: what they share."""
+
+    worth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranged:
+    """An assertion with its range of origins, by the claim in it that was known first."""
+
+    head: str
+    claims: tuple[str, ...]
+    origins: Origins
+
+
+def ranged(answers: Answers, keys: Iterable[str]) -> list[Ranged]:
+    """Return the assertions of some claims, the most uncertain first, then those of most origins."""
+    names = dict.fromkeys(answers.assertions.of[key] for key in keys)
+    known = answers.graph.known_by
+    found = []
+    for name in names:
+        members = answers.assertions.members[name]
+        standing = [key for key in members if answers.revisions.counts(key)]
+        if standing:
+            head = min(standing, key=lambda key: (known[key], key))
+            found.append(Ranged(head, members, answers.origins(head)))
+    return sorted(found, key=lambda one: (-_width(one.origins), -one.origins.at_most, one.head))
+
+
+def _width(found: Origins) -> int:
+    return found.at_most - found.at_least
+
+
+def settlings(answers: Answers, heads: Iterable[str], most_roots: int = 200) -> list[Settling]:
+    """Return what would settle the origins of some assertions, the most rewarding first."""
+    worth: dict[Settling, int] = defaultdict(int)
+    for head in heads:
+        found = answers.origins(head)
+        if _width(found) and len(found.roots) <= most_roots:
+            for one in _of_one(answers, found):
+                worth[replace(one, worth=0)] += one.worth
+    listed = [replace(one, worth=total) for one, total in worth.items() if total]
+    return sorted(listed, key=lambda one: (-one.worth, one.what, one.roots, one.shared))
+
+
+def _of_one(answers: Answers, found: Origins) -> Iterable[Settling]:
+    ties = [(one.reason, one.shared) for one in found.perhaps]
+    best = [replace(root, established=True) for root in found.roots]
+    freest = answers.origin_finder(ties)
+    most = freest.counted(best).at_least
+    for place, root in enumerate(found.roots):
+        if not root.established:
+            short = _short(most, freest, [*best[:place], root, *best[place + 1 :]])
+            what: Literal["grounds", "own source"] = (
+                "own source" if root.lacking == "own source" else "grounds"
+            )
+            yield Settling(what, (root.name,), "", "", short)
+    for merger in found.perhaps:
+        others = answers.origin_finder(tie for tie in ties if tie != (merger.reason, merger.shared))
+        short = _short(most, others, best)
+        yield Settling("tie", merger.roots, merger.reason, merger.shared, short)
+
+
+def _short(most: int, finder: OriginFinder, roots: list[Root]) -> int:
+    return most - finder.counted(roots).at_least
+
+
+def without(answers: Answers, key: str, merger: Merger) -> Origins:
+    """Return a claim's origins with one reason for merging set aside."""
+    return answers.origin_finder([(merger.reason, merger.shared)]).of(key)

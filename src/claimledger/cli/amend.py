@@ -1,0 +1,320 @@
+"""``amend``, ``withdraw``, ``redact``, ``history``: changes in the open."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from claimledger.cli.context import (
+    Call,
+    Command,
+    UsageMistake,
+    by_option,
+    complete_key,
+    reason_option,
+    recorder,
+)
+from claimledger.cli.output import answer, count, cut, say
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Change, Held, Ledger
+
+kind_option = click.option("--kind", metavar="KIND", help="Which kind, where two share the key.")
+
+
+def require_kind(kind: str) -> None:
+    """Raise :class:`UsageMistake` for a word that is no kind of record."""
+    from claimledger.records.check import nearest
+    from claimledger.records.kinds import KINDS
+
+    if kind not in KINDS:
+        near = nearest(kind, KINDS)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageMistake(f"--kind is one of {', '.join(KINDS)}, not {kind!r}{hint}")
+
+
+def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -> Held:
+    """Return the one record with a key; two kinds with one key ask for ``--kind``."""
+    from claimledger.errors import NotFound, Refused
+
+    if kind is not None:
+        require_kind(kind)
+        return ledger.get(kind, key, known)
+    found = ledger.with_key(key, known)
+    if len(found) > 1:
+        kinds = " or ".join(one.kind for one in found)
+        raise UsageMistake(f"{key} is the key of several records: say --kind {kinds}")
+    if found:
+        return found[0]
+    events = ledger.history(key)
+    for event in events:
+        if event.replaced_by:
+            return ledger.get(event.kind, key, known)
+    if events:
+        last = events[-1]
+        if known is not None and events[0].entry > known:
+            raise Refused(f"{key} came with entry {events[0].entry}, after entry {known}")
+        what = "redacted" if last.action == "redact" else "withdrawn"
+        raise Refused(f"{last.kind} {key} was {what}; `claimledger history {key}` says why")
+    raise NotFound("record", key, ledger.near_keys(key))
+
+
+@click.command(cls=Command, clocks=False)
+@click.argument("key", shell_complete=complete_key)
+@click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="May be repeated.")
+@click.option("--if-entry", type=int, metavar="N", help="Refuse if the record is not of entry N.")
+@reason_option
+@kind_option
+@by_option
+@click.pass_obj
+def amend(
+    call: Call,
+    key: str,
+    changes: tuple[str, ...],
+    if_entry: int | None,
+    reason: str,
+    kind: str | None,
+    by: str | None,
+) -> None:
+    """Correct a record. An empty value empties the field; lists and objects are JSON."""
+    from claimledger.importers.cli_fields import field_named, new_value
+    from claimledger.records.kinds import KINDS, fields_of
+
+    if not changes:
+        raise UsageMistake("amend needs --set FIELD=VALUE")
+    with call.writing() as ledger:
+        who = recorder(by, ledger)
+        held = only(ledger, key, kind)
+        fields = {field.name: field for field in fields_of(KINDS[held.kind])}
+        given: dict[str, Any] = {}
+        for change in changes:
+            name, equals, text = change.partition("=")
+            if not equals:
+                raise UsageMistake(f"--set {change!r} is not FIELD=VALUE")
+            name = field_named(held.kind, name.strip())
+            if name in given:
+                raise UsageMistake(f"--set {name} is given twice; give the whole value in one")
+            given[name] = new_value(fields[name], text)
+        done = ledger.amend(
+            held.kind, held.key, given, by=who, reason=reason, replaces=if_entry or held.entry
+        )
+    _told(call, done, who, "Amended")
+
+
+def _told(call: Call, done: Change, who: str, verb: str) -> None:
+    if call.json:
+        answer(
+            {
+                "kind": done.kind,
+                "key": done.key,
+                "entry": done.entry,
+                "recorded_by": who,
+                "changes": [
+                    {"field": f, "old": old, "new": new} for f, old, new in done.difference
+                ],
+                "also": [{"kind": kind, "key": key} for kind, key in done.also],
+            }
+        )
+        return
+    say(f"{verb} {done.kind} {done.key} with entry {done.entry}, as {who}.")
+    for field, old, new in done.difference:
+        say(f"{field}: {_shown(old)} -> {_shown(new)}", indent=2, hang=2)
+    for kind, key in done.also:
+        say(f"also {kind} {key}", indent=2)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "(empty)"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@click.command(cls=Command, clocks=False)
+@click.argument("key", shell_complete=complete_key)
+@click.option("--replaced-by", metavar="KEY", help="The record all references then resolve to.")
+@click.option("--cascade", is_flag=True, help="Withdraw all that points to it, too.")
+@click.option("--yes", is_flag=True, help="Withdraw however many records go along; ask nothing.")
+@reason_option
+@kind_option
+@by_option
+@click.pass_obj
+def withdraw(
+    call: Call,
+    key: str,
+    replaced_by: str | None,
+    cascade: bool,
+    yes: bool,
+    reason: str,
+    kind: str | None,
+    by: str | None,
+) -> None:
+    """Withdraw a record that should not have been made. It stays in the log."""
+    if replaced_by and cascade:
+        raise UsageMistake(
+            "--replaced-by keeps what points to it, --cascade withdraws it: give one"
+        )
+    with call.writing() as ledger:
+        who = recorder(by, ledger)
+        held = only(ledger, key, kind)
+        most = _agree_to_cascade(call, ledger, held) if cascade and not yes else None
+        done = ledger.withdraw(
+            held.kind, held.key, by=who, reason=reason, replaced_by=replaced_by, cascade=cascade,
+            most=most,
+        )  # fmt: skip
+    _told(call, done, who, "Withdrew")
+
+
+_UNASKED = 10
+"""Records that a cascade withdraws where nobody can be asked."""
+
+
+def _agree_to_cascade(call: Call, ledger: Ledger, held: Held) -> int:
+    """Ask on a terminal whether all that points to a record is to be withdrawn with it; return how many go.
+
+    Raises :class:`Refused` where nobody can be asked and more records than a slip should cost would go.
+    """
+    from claimledger.cli.what_if import WITHOUT
+    from claimledger.errors import Refused
+
+    record = (held.kind, held.key)
+    others = ledger.all_that_point([record]) - {record}
+    if not others:
+        return 1
+    by_kind = Counter(kind for kind, _ in sorted(others))
+    named = ", ".join(
+        count(number, kind, "parties" if kind == "party" else "")
+        for kind, number in by_kind.items()
+    )
+    message = (
+        f"{count(len(others) + 1, 'record')} would be withdrawn: {held.kind} {held.key}, and {named} "
+        "that point to it, near and far."
+    )
+    if held.kind in WITHOUT:
+        message += (
+            f" `claimledger what-if --without {held.kind}:{held.key}` shows what would change."
+        )
+    if not call.json and sys.stdin.isatty() and sys.stdout.isatty():
+        say(message)
+        click.confirm("Withdraw them all?", abort=True)
+    elif len(others) >= _UNASKED:
+        raise Refused(f"{message} Say --yes to withdraw them all; nothing was written")
+    return len(others) + 1
+
+
+@click.command(cls=Command, clocks=False)
+@click.argument("key", shell_complete=complete_key)
+@reason_option
+@kind_option
+@by_option
+@click.pass_context
+def redact(ctx: click.Context, key: str, reason: str, kind: str | None, by: str | None) -> None:
+    """Destroy the texts of a withdrawn record. The log's root stays what it was.
+
+    Status 1 if they may still lie in the ledger's files, because somebody reads or the disk is full: to
+    redact again finishes it.
+    """
+    from claimledger.errors import NotFound
+
+    call = ctx.obj
+    assert isinstance(call, Call)
+
+    with call.writing() as ledger:
+        who = recorder(by, ledger)
+        kinds = {event.kind for event in ledger.history(key)}
+        if not kinds:
+            raise NotFound("record", key, ledger.near_keys(key))
+        if kind is None and len(kinds) > 1:
+            raise UsageMistake(f"{key} is the key of several records: say --kind")
+        done = ledger.redact(kind or kinds.pop(), key, by=who, reason=reason)
+    call.status = 1 if done.unscrubbed else 0
+    if call.json:
+        emptied = list(done.emptied)
+        answer({"kind": done.kind, "key": done.key, "entry": done.entry, "emptied": emptied,
+                "elsewhere": list(done.elsewhere), "held_by": _held_by(done), "scrubbed": not done.unscrubbed,
+                "why_not": done.unscrubbed or None, "recorded_by": who})  # fmt: skip
+    else:
+        _say_redacted(done, who)
+    ctx.exit(call.status)
+
+
+def _held_by(done: Change) -> list[list[dict[str, str]]]:
+    return [[{"kind": kind, "key": key} for kind, key in holders] for holders in done.holders]
+
+
+def _say_redacted(done: Change, who: str) -> None:
+    record = f"{done.kind} {done.key}"
+    if done.taken_up:
+        say(f"{record} was redacted already, by entry {done.entry}; nothing was recorded.")
+    else:
+        say(f"Redacted {record} with entry {done.entry}, as {who}.")
+        say(f"Emptied {count(len(done.emptied), 'entry', 'entries')}.")
+    if done.unscrubbed:
+        say(f"Redacted, not yet scrubbed: {done.unscrubbed}.", hang=2)
+        say(
+            "The texts are gone from the log and every view, and may still lie in the ledger's files. "
+            f"`claimledger redact {done.key} --reason TEXT` again finishes it."
+        )
+    elif done.taken_up:
+        say("The ledger's files are scrubbed now.")
+    else:
+        say("The ledger's files were scrubbed and searched for its texts.")
+    for text, holders in zip(done.elsewhere, done.holders, strict=True):
+        where = ", ".join(f"{kind} {key}" for kind, key in holders) or "the ledger's files"
+        say(f"still there, in {where}: {cut(text, 60)}", indent=2, hang=2)
+    if any(done.holders):
+        say(
+            "`claimledger history KEY` shows what these records hold. To destroy it there too, withdraw and "
+            "redact them, and record them again without it."
+        )
+    say("Backups and copies of this ledger still hold them; redact there too.")
+
+
+@click.command(cls=Command)
+@click.argument("key", shell_complete=complete_key)
+@kind_option
+@click.pass_obj
+def history(call: Call, key: str, kind: str | None) -> None:
+    """Show every entry about a record: what changed, when, by whom and why."""
+    from claimledger.errors import NotFound
+
+    if kind is not None:
+        require_kind(kind)
+    with call.reading() as ledger:
+        events = ledger.history(key, kind, call.known)
+        if not events:
+            if later := ledger.history(key, kind):
+                why = f"it came with entry {later[0].entry}, after entry {call.known}"
+                raise NotFound(kind or "record", key, why=why)
+            raise NotFound("record", key, ledger.near_keys(key))
+    if call.json:
+        answer({"key": key, "entries": [_event(event) for event in events]})
+        return
+    for event in events:
+        who = f" by {event.recorded_by}" if event.recorded_by else ""
+        say(
+            f"{event.entry:>6}  {event.recorded_at[:19]}Z  {event.action} {event.kind}{who}", hang=8
+        )
+        for field, old, new in event.changes:
+            say(f"{field}: {_shown(old)} -> {_shown(new)}", indent=8, hang=2)
+        if event.replaced_by:
+            say(f"replaced by {event.replaced_by}", indent=8)
+        if event.reason:
+            say(f"reason: {event.reason}", indent=8, hang=2)
+
+
+def _event(event: Any) -> dict[str, Any]:
+    return {
+        "entry": event.entry,
+        "kind": event.kind,
+        "key": event.key,
+        "action": event.action,
+        "recorded_at": event.recorded_at,
+        "recorded_by": event.recorded_by,
+        "reason": event.reason,
+        "replaced_by": event.replaced_by,
+        "changes": [{"field": f, "old": old, "new": new} for f, old, new in event.changes],
+    }

@@ -1,0 +1,299 @@
+"""What every command shares: which ledger, which clocks, whose name, and how to answer.
+
+The shared options may stand before the command or behind it; those behind win.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from claimledger.cli.streams import waiting_for_no_reader
+from claimledger.errors import ClaimledgerError
+
+if TYPE_CHECKING:
+    from claimledger.analysis.analysis import Answers
+    from claimledger.analysis.graph import Graph
+    from claimledger.ledger import Ledger
+
+
+Options = TypeVar("Options", bound=Callable[..., Any])
+"""A function that becomes a command, with its options."""
+
+
+class UsageMistake(ClaimledgerError):
+    """A command called in a way that cannot mean anything; ends with status 2."""
+
+
+def SHARED() -> list[click.Parameter]:  # made anew for each command
+    """Return the options that every command takes."""
+    return [
+        click.Option(
+            ["--ledger"],
+            metavar="WHERE",
+            help="The ledger: a file, or postgresql://USER@HOST/DATABASE.  [./ledger.db]",
+        ),
+        click.Option(["--json"], is_flag=True, default=None, help="Answer with one JSON object."),
+        click.Option(
+            ["--as-of"],
+            metavar="DATE",
+            help="Only what had been asserted by then (the world's clock).",
+        ),
+        click.Option(
+            ["--known-at"],
+            metavar="TIME",
+            help="Only what the ledger held then: an entry (#1234), a timestamp, a day.",
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command that takes the shared options too.
+
+    One without ``clocks`` works on the ledger as it is now: it refuses them, and its help leaves them out.
+    """
+
+    def __init__(self, *args: Any, clocks: bool = True, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.params += SHARED()
+        for option in self.params:
+            if isinstance(option, click.Option) and option.name in ("as_of", "known_at"):
+                option.hidden = not clocks
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Hand the shared options to the call, then run."""
+        call = ctx.find_object(Call)
+        assert call is not None
+        names = ("ledger", "json", "as_of", "known_at")
+        call.update({name: ctx.params.pop(name) for name in names})
+        return super().invoke(ctx)
+
+
+class Call:
+    """One call of the program."""
+
+    def __init__(self) -> None:
+        self.json = False
+        self.as_of: str | None = None
+        self.known_at: str | None = None
+        self.clock_is_right = False
+        """Whether ``--clock-is-right`` was given: a write goes on by a clock that is in doubt."""
+
+        self.done = False
+        """Whether something was recorded, or a ledger or file made: it stays, whatever happens next."""
+
+        self.status = 0
+        """The exit status if the reader of the answer leaves now."""
+
+        self._ledger: str | None = None
+        self.known: int | None = None
+        """The entry that ``--known-at`` means, once a ledger is open."""
+
+    def update(self, given: dict[str, Any]) -> None:
+        """Take what was given; what was not leaves things as they are."""
+        for name in ("as_of", "known_at"):
+            if given.get(name) is not None and not given[name].strip():
+                option = name.replace("_", "-")
+                raise UsageMistake(f"--{option} is empty; give it a day, or leave it out")
+        self._ledger = given.get("ledger") or self._ledger
+        self.json = bool(given.get("json")) or self.json
+        self.as_of = given.get("as_of") or self.as_of
+        self.known_at = given.get("known_at") or self.known_at
+
+    @property
+    def path(self) -> str:
+        """Where the ledger is: ``--ledger``, else ``CLAIMLEDGER_DB``, else ``./ledger.db``."""
+        return self._ledger or os.environ.get("CLAIMLEDGER_DB") or "ledger.db"
+
+    @contextmanager
+    def reading(self) -> Iterator[Ledger]:
+        """Open the ledger for reading, at one moment."""
+        from claimledger.ledger import Ledger
+
+        with waiting_for_no_reader(), Ledger.open(self.path) as ledger, ledger.reading():
+            self.known = ledger.entry_at(self.known_at) if self.known_at else None
+            yield ledger
+
+    @contextmanager
+    def writing(self) -> Iterator[Ledger]:
+        """Open the ledger for writing."""
+        from claimledger.ledger import Ledger
+
+        self.require_now()
+        trusted = self.clock_is_right
+        self.status = 1
+        with Ledger.open(self.path, writable=True, clock_is_right=trusted) as ledger:
+            try:
+                yield ledger
+                self.status = 0
+            finally:
+                self.done |= ledger.written
+
+    def require_now(self) -> None:
+        """Raise :class:`UsageMistake` where a clock was given to a command that writes."""
+        if self.as_of or self.known_at:
+            raise UsageMistake("--as-of and --known-at are for questions; a write is made now")
+
+    @property
+    def day(self) -> int | None:
+        """The last day of ``--as-of``, as an ordinal."""
+        if not self.as_of:
+            return None
+        from claimledger.errors import Unreadable
+        from claimledger.records.dates import Date
+
+        try:
+            day = Date.of(self.as_of).latest
+        except Unreadable as error:
+            raise Unreadable(f"--as-of {self.as_of!r} {error}") from None
+        if day is None:
+            raise Unreadable(f"--as-of {self.as_of!r} has no last day")
+        return day
+
+    def in_view(self, graph: Graph, *keys: str) -> None:
+        """Raise :class:`Unreadable` where a claim was not known on the day asked about."""
+        from claimledger.errors import Unreadable
+
+        for key in keys:
+            if key not in graph.claims:
+                raise Unreadable(f"the claim {key} was not known yet at that time")
+
+    def answers(self, ledger: Ledger, keys: list[str] | None = None) -> Answers:
+        """Return the answers about some claims, or about all, at both clocks."""
+        from claimledger.analysis.analysis import Answers
+        from claimledger.analysis.graph import graph_of
+
+        whole = keys is None
+        cut = ledger.whole(self.known) if whole else ledger.neighbourhood(keys or (), self.known)
+        return Answers(graph_of(cut, self.day))
+
+    def about(self, ledger: Ledger, subject: str) -> tuple[Answers, list[str]]:
+        """Return the answers about a subject with its narrower ones, and its claims in view."""
+        subject = ledger.get("subject", subject, self.known).key
+        keys = ledger.keys_about(ledger.narrower(subject, self.known), self.known)
+        answers = self.answers(ledger, sorted(keys))
+        return answers, [key for key in answers.graph.claims if key in keys]
+
+
+def recorder(by: str | None, ledger: Ledger) -> str:
+    """Return whose name a write bears: the server's user where it decides, else the first of
+    --by, CLAIMLEDGER_BY, git's user, the login name.
+
+    A write that its clock would have refused is refused here, before anything is asked.
+    """
+    ledger.check_clock()
+    if user := ledger.writes_as:
+        if by and by != user:
+            raise UsageMistake(
+                f"this server's user {user} writes under no other name; leave out --by"
+            )
+        return user
+    return by or os.environ.get("CLAIMLEDGER_BY", "").strip() or _git_user() or _login()
+
+
+def _git_user() -> str:
+    try:
+        asked = subprocess.run(
+            ["git", "config", "user.name"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.strip()
+
+
+def _login() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise UsageMistake("whose name should this bear? give --by or set CLAIMLEDGER_BY") from None
+
+
+def by_option(command: Options) -> Options:
+    """Add what every command that records takes: whose name it bears, and that its clock is right."""
+    named = click.option(
+        "--by", metavar="NAME", help="Who records it.  [CLAIMLEDGER_BY, git, login]"
+    )
+    return named(clock_option(command))
+
+
+def _set_clock_is_right(ctx: click.Context, _: click.Parameter, given: bool) -> None:
+    call = ctx.find_object(Call)
+    if call is not None:
+        call.clock_is_right = given
+
+
+clock_option = click.option(
+    "--clock-is-right",
+    is_flag=True,
+    envvar="CLAIMLEDGER_CLOCK_IS_RIGHT",
+    show_envvar=True,
+    expose_value=False,
+    callback=_set_clock_is_right,
+    help="Write although the last entry's date and this clock are far apart.",
+)
+reason_option = click.option(
+    "--reason", metavar="TEXT", required=True, help="Why; kept in the log."
+)
+
+
+class FileName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a file that is read or written; an address of a database is refused."""
+
+    name = "file"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Return the name; raise :class:`StoreError` where it is an address."""
+        from claimledger.ledger import file_of
+
+        file_of(value)
+        return value
+
+
+def form_of(output: str | None, endings: Mapping[str, str]) -> str:
+    """Return the format that the ending of a file's name stands for, or the first of ``endings``.
+
+    ``endings`` maps endings to formats. Raises :class:`UsageMistake` for the ending of another file type.
+    """
+    from mimetypes import guess_type
+
+    default = next(iter(endings.values()))
+    if output is None:
+        return default
+    ending = os.path.splitext(output)[1].lower()
+    if ending in endings:
+        return endings[ending]
+    if guess_type(output)[0] is not None:
+        possible = ", ".join(endings)
+        raise UsageMistake(f"{output}: this writes {possible}; end the name so, or say --format")
+    return default
+
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=FileName(),
+    metavar="FILE",
+    help="Where to write.  [standard output]",
+)
+
+
+def complete_key(ctx: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Complete a key from the ledger."""
+    from claimledger.ledger import Ledger
+
+    call = ctx.find_object(Call) or Call()
+    try:
+        with Ledger.open(call.path) as ledger:
+            kinds = ("claim", "source", "party", "subject", "link")
+            return [key for kind in kinds for key in ledger.keys(kind) if key.startswith(begun)][
+                :200
+            ]
+    except ClaimledgerError:
+        return []

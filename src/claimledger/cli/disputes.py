@@ -1,0 +1,142 @@
+"""``disputes``, ``dispose``, ``standings``: what the graph says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from claimledger.cli.context import Call, Command, by_option, complete_key, reason_option, recorder
+from claimledger.cli.output import answer, count, cut, say, say_known, table
+from claimledger.cli.output import origins as span
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+    from claimledger.present.report import Section
+
+
+@click.command(cls=Command)
+@click.option(
+    "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
+)
+@click.option("--open", "only_open", is_flag=True, help="Only those not laid to rest.")
+@click.pass_obj
+def disputes(call: Call, subject: str | None, only_open: bool) -> None:
+    """What is disputed, by whom, through what, stated or judged, since when."""
+    from claimledger.present.report import report as made
+
+    with call.reading() as ledger:
+        value = made(
+            ledger, known_at=call.known, as_of=call.day, subject=subject, corrections=False
+        )
+    wanted = [one for one in value.disputes if not only_open or one.state in _OPEN]
+    criticised = [one for one in value.criticised if not only_open or one.state in _OPEN]
+    if call.json:
+        answer(
+            {
+                "disputes": [asdict(one) for one in wanted],
+                "criticised_sources": [asdict(one) for one in criticised],
+                "controversies": [asdict(one) for one in value.controversies],
+            }
+        )
+        return
+    for section in (*wanted, *criticised):
+        _say_dispute(section)
+    for one in value.controversies:
+        say(f"controversy {one.key}: {count(len(one.disputes), 'dispute')} that share claims")
+        for claim, keys in one.claims:
+            say(f"{claim} takes part in {', '.join(keys)}", indent=2, hang=2)
+    say(f"{count(len(wanted), 'dispute')}, {count(len(criticised), 'criticised source')}.")
+
+
+_OPEN = ("open", "reopened")
+
+
+def _say_dispute(section: Section) -> None:
+    what = "source criticised: " if section.source else ""
+    say(f"{what}{section.title}  [{section.head}]", hang=2)
+    kinds = f"{section.stated} stated, {section.judged} judged"
+    since = f"{section.key}: since {section.since}, last move {section.last}; {kinds}"
+    if section.source:
+        say(f"{since}; contests {count(len(section.claims), 'claim')}", indent=2, hang=2)
+    else:
+        say(f"{since}; behind it {section.origins}; against it {section.attackers_origins}",
+            indent=2, hang=2)  # fmt: skip
+    if section.state != "open":
+        say(section.state_told, indent=2, hang=2)
+    for one in section.against:
+        past = " (past)" if one.past else ""
+        say(f"{one.type} {one.at}{past}, {one.basis} [{one.link}]: {one.attacker.who}: "
+            f"{cut(one.attacker.statement, 160)}  [{one.attacker.key}]", indent=4, hang=2)  # fmt: skip
+        if one.compared:
+            say(one.compared, indent=6, hang=2)
+    if section.beside:
+        say("with it " + ", ".join(claim.key for claim in section.beside), indent=4, hang=2)
+    if section.reached:
+        say("reaches " + ", ".join(claim.key for claim in section.reached), indent=4, hang=2)
+    for reply in section.replies:
+        say(f"answered by {reply.who}: {cut(reply.statement, 120)}  [{reply.key}]",
+            indent=4, hang=2)  # fmt: skip
+
+
+@click.command(cls=Command, clocks=False)
+@click.argument("key", shell_complete=complete_key)
+@click.option(
+    "--as", "ending", required=True, help="What became of it.",
+    type=click.Choice(["resolved", "conceded", "definition", "period", "dormant"]),
+)  # fmt: skip
+@reason_option
+@by_option
+@click.pass_obj
+def dispose(call: Call, key: str, ending: str, reason: str, by: str | None) -> None:
+    """Lay a dispute to rest; it says nothing of who was right, and new activity reopens it.
+
+    KEY is the dispute's key (a link), or a claim or source where only one dispute is about it.
+    """
+    from claimledger.records.check import record_of
+    from claimledger.services.dispositions import dispute_meant
+
+    with call.writing() as ledger:
+        who = recorder(by, ledger)
+        dispute = dispute_meant(ledger, key)
+        fields = {"dispute": dispute, "ending": ending, "reason": reason}
+        keys = ledger.record(record_of("disposition", fields), by=who)
+    if call.json:
+        answer({"dispute": dispute, "ending": ending, "written": keys, "recorded_by": who})
+    elif keys:
+        say(f"Recorded disposition {keys[0]}: {dispute} is laid to rest ({ending}), as {who}.")
+    else:
+        say_known("disposition")
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def standings(call: Call) -> None:
+    """Every claim with its standing, its origins and its acceptability."""
+    with call.reading() as ledger:
+        found = _every_standing(call, ledger)
+        if call.json:
+            answer(found)
+            return
+        statements = {held.key: held.record.named for held in ledger.records("claim", call.known)}
+    rows = [
+        [key, str(one["standing"]), span(int(one["at_least"]), int(one["at_most"])),
+         str(one["acceptability"]), statements[key]]
+        for key, one in found.items()
+    ]  # fmt: skip
+    table(["KEY", "STANDING", "ORIGINS", "FORMALLY", "STATEMENT"], rows, stretch=4)
+    say(count(len(rows), "claim") + ".")
+
+
+def _every_standing(call: Call, ledger: Ledger) -> dict[str, dict[str, str | int]]:
+    from claimledger.analysis.analysis import ALONE, Answers
+    from claimledger.analysis.graph import graph_of
+
+    if call.day is not None:
+        answers = call.answers(ledger)
+        return {key: answers.as_json(key) for key in answers.graph.claims}
+    answers = Answers(graph_of(ledger.linked(call.known)))
+    linked = answers.graph.claims
+    keys = ledger.keys("claim", call.known)
+    return {key: answers.as_json(key) if key in linked else ALONE for key in keys}

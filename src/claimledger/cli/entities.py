@@ -1,0 +1,118 @@
+"""``party``, ``source``, ``subject``, ``term``: add, list and show the records that claims stand on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from claimledger.cli.context import Call, Command, by_option, complete_key, recorder
+from claimledger.cli.output import answer, count, say, say_known, table
+
+_LISTED = {
+    "party": ("type", "part_of"),
+    "source": ("published", "publisher"),
+    "subject": ("broader",),
+    "term": ("of", "broader"),
+}
+
+
+def _group(kind: str, about: str) -> click.Group:
+    group = click.Group(kind, help=about)
+    group.add_command(_add(kind))
+    group.add_command(_list(kind))
+    group.add_command(_show(kind))
+    return group
+
+
+def _add(kind: str) -> click.Command:
+    from claimledger.records.kinds import KINDS, fields_of
+
+    model = KINDS[kind]
+    options: list[click.Parameter] = [click.Argument([model.label_field])]
+    for field in fields_of(model):
+        if field.name == model.label_field:
+            continue
+        flag = "--" + field.name.replace("_", "-")
+        multiple = field.form in ("texts", "map")
+        options.append(
+            click.Option(
+                [flag, field.name],
+                multiple=multiple,
+                metavar="NAME=TEXT" if field.form == "map" else "TEXT",
+                help=field.description + ("; may be repeated" if multiple else ""),
+                type=click.Choice(field.choices) if 0 < len(field.choices) < 12 else None,
+            )
+        )
+
+    def add(by: str | None, **given: Any) -> None:
+        from claimledger.importers.cli_fields import fields_from_options
+        from claimledger.records.check import record_of
+
+        call = click.get_current_context().find_object(Call)
+        assert call is not None
+        record = record_of(kind, fields_from_options(kind, given))
+        with call.writing() as ledger:
+            who = recorder(by, ledger)
+            keys = ledger.record(record, by=who)
+        if call.json:
+            answer({"kind": kind, "written": keys, "recorded_by": who})
+        elif keys:
+            say(f"Recorded {kind} {keys[0]}, as {who}.")
+        else:
+            say_known(kind)
+
+    command = Command("add", callback=add, params=options, help=f"Add a {kind}.", clocks=False)
+    by_option(command)
+    return command
+
+
+def _list(kind: str) -> click.Command:
+    def list_() -> None:
+        call = click.get_current_context().find_object(Call)
+        assert call is not None
+        with call.reading() as ledger:
+            held = list(ledger.records(kind, call.known))
+        if call.json:
+            answer(
+                {
+                    "kind": kind,
+                    "records": [{"key": one.key, **one.record.as_json()} for one in held],
+                }
+            )
+            return
+        names = _LISTED[kind]
+        rows = [
+            [one.key, one.record.named, *(str(getattr(one.record, name) or "") for name in names)]
+            for one in held
+        ]
+        table(
+            ["KEY", KINDS_LABEL[kind], *(n.upper().replace("_", " ") for n in names)],
+            rows,
+            stretch=1,
+        )
+        say(count(len(held), kind, {"party": "parties"}.get(kind, "")) + ".")
+
+    return Command("list", callback=list_, help=f"List every {kind}.")
+
+
+KINDS_LABEL = {"party": "NAME", "source": "TITLE", "subject": "LABEL", "term": "LABEL"}
+
+
+def _show(kind: str) -> click.Command:
+    def show(key: str) -> None:
+        from claimledger.cli.search import show_record
+
+        call = click.get_current_context().find_object(Call)
+        assert call is not None
+        with call.reading() as ledger:
+            show_record(call, ledger, ledger.get(kind, key, call.known))
+
+    argument = click.Argument(["key"], shell_complete=complete_key)
+    return Command("show", callback=show, params=[argument], help=f"Show one {kind}.")
+
+
+party = _group("party", "Add, list or show parties: who can assert.")
+source = _group("source", "Add, list or show sources: works in which claims are seen.")
+subject = _group("subject", "Add, list or show subjects: what claims are about.")
+term = _group("term", "Add, list or show terms: names that mean one thing, and what it is part of.")

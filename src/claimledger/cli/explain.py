@@ -1,0 +1,80 @@
+"""``explain`` and ``flags``: why an answer is what it is, and what is odd."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+
+import click
+
+from claimledger.cli.context import Call, Command, complete_key
+from claimledger.cli.output import answer, count, say
+
+
+@click.command(cls=Command)
+@click.argument("key", shell_complete=complete_key)
+@click.pass_obj
+def explain(call: Call, key: str) -> None:
+    """Explain a claim's standing, origins and acceptability, down to records and reasons."""
+    from claimledger.present.explanation import explain as made
+
+    with call.reading() as ledger:
+        key = ledger.get("claim", key, call.known).key
+        answers = call.answers(ledger, [key])
+        call.in_view(answers.graph, key)
+        value = made(ledger, answers, key, call.known)
+    if call.json:
+        answer(value.as_json())
+        return
+    for one in value.sentences:
+        say(f"{one.text} [{', '.join(dict.fromkeys(one.records))}]", hang=2)
+
+
+@click.command(cls=Command)
+@click.option("--kind", metavar="NAME", help="Only this kind of oddity.")
+@click.option("--severity", type=click.Choice(["grave", "notable", "minor"]), help="Only of this.")
+@click.option(
+    "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
+)
+@click.option("-n", "--most", type=click.IntRange(1), default=5, help="So many of each kind.  [5]")
+@click.pass_obj
+def flags(
+    call: Call, kind: str | None, severity: str | None, subject: str | None, most: int
+) -> None:
+    """Everything odd in the ledger, the gravest first, each with the command that would mend it."""
+    from claimledger.errors import BadInput, Problem
+    from claimledger.present.lint import KINDS, oddities
+    from claimledger.records.check import nearest
+
+    if kind is not None and kind not in KINDS:
+        near = nearest(kind, KINDS)
+        right = f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}"
+        raise BadInput([Problem("unknown kind of oddity", "kind", kind, right)], kept="")
+    with call.reading() as ledger:
+        if subject:
+            answers, keys = call.about(ledger, subject)
+        else:
+            answers = call.answers(ledger)
+            keys = list(answers.graph.claims)
+        found = [
+            one
+            for one in oddities(ledger, answers, keys, call.known, call.day)
+            if kind in (None, one.kind) and severity in (None, one.severity)
+        ]
+    if call.json:
+        answer({"flags": [asdict(one) for one in found]})
+        return
+    numbers = Counter(one.kind for one in found)
+    told: Counter[str] = Counter()
+    for one in found:
+        if not told[one.kind]:
+            meaning = KINDS[one.kind][1]
+            say(f"{one.severity}: {one.kind}, {numbers[one.kind]:,} ({meaning})", hang=2)
+        told[one.kind] += 1
+        if told[one.kind] <= most:
+            say(f"{one.key}: {one.told}", indent=2, hang=2)
+            say(f"→ {one.mend}", indent=4, hang=2)
+        elif told[one.kind] == most + 1:
+            say(f'and {numbers[one.kind] - most:,} more: claimledger flags --kind "{one.kind}" -n '
+                f"{numbers[one.kind]}", indent=2, hang=2)  # fmt: skip
+    say(f"{count(len(found), 'flag')}.")

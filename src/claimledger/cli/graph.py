@@ -1,0 +1,157 @@
+"""``graph`` and ``timeline``: pictures, where people would rather look than read."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from claimledger.cli.context import (
+    Call,
+    Command,
+    UsageMistake,
+    complete_key,
+    form_of,
+    output_option,
+)
+from claimledger.cli.output import print_stderr
+
+if TYPE_CHECKING:
+    from claimledger.analysis.analysis import Answers
+    from claimledger.ledger import Ledger
+
+_ENDINGS_OF_TIMELINES = {".svg": "svg", ".png": "png", ".html": "html", ".htm": "html"}
+_ENDINGS = {**_ENDINGS_OF_TIMELINES, ".dot": "dot", ".gv": "dot", ".graphml": "graphml"}
+
+subject_option = click.option(
+    "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
+)
+
+
+@click.command(cls=Command)
+@click.argument("key", required=False, shell_complete=complete_key)
+@subject_option
+@click.option("--depth", type=click.IntRange(1, 20), default=2, help="Links away from KEY.  [2]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["svg", "png", "dot", "graphml", "html"]),
+    help="[svg, or by -o's name]",
+)
+@output_option
+@click.pass_obj
+def graph(
+    call: Call,
+    key: str | None,
+    subject: str | None,
+    depth: int,
+    form: str | None,
+    output: str | None,
+) -> None:
+    """Draw claims and how they stand to each other: around KEY, about a subject, or all disputes.
+
+    Claims that only repeat another are drawn in it; past a hundred boxes each dispute is one.
+    """
+    from claimledger.render.diagrams import export
+    from claimledger.render.diagrams.model import scene
+    from claimledger.render.diagrams.page import graph_page
+    from claimledger.render.diagrams.svg import graph_svg
+
+    if key and subject:
+        raise UsageMistake("give KEY or --subject, not both")
+    form = form or form_of(output, _ENDINGS)
+    with call.reading() as ledger:
+        answers, keys, title = _meant(call, ledger, key, subject, depth)
+        value = scene(ledger, answers, keys, title, call.known, call.day)
+    faces = {"svg": graph_svg, "dot": export.dot, "graphml": export.graphml, "html": graph_page}
+    if form == "png":
+        _write(call, export.png(graph_svg(value)), output)
+    else:
+        _write(call, faces[form](value).encode(), output)
+
+
+def _meant(
+    call: Call, ledger: Ledger, key: str | None, subject: str | None, depth: int
+) -> tuple[Answers, list[str], str]:
+    from claimledger.render.diagrams.model import around
+
+    if key is not None:
+        held = ledger.get("claim", key, call.known)
+        answers = call.answers(ledger, [held.key])
+        call.in_view(answers.graph, held.key)
+        return answers, around(answers, held.key, depth), f"Around {held.key}"
+    if subject is not None:
+        answers, keys = call.about(ledger, subject)
+        return answers, keys, f"Claims about {subject}"
+    return *_disputed(call, ledger), "What is disputed"
+
+
+def _disputed(call: Call, ledger: Ledger) -> tuple[Answers, list[str]]:
+    from claimledger.analysis.disputes import disputes
+
+    answers = call.answers(ledger)
+    keys: dict[str, None] = {}
+    for one in disputes(answers):
+        keys |= dict.fromkeys((*one.claims, *one.attackers, *one.beside, *one.reached))
+    return answers, list(keys)
+
+
+@click.command(cls=Command)
+@subject_option
+@click.option("--measure", metavar="NAME", help="Only what is counted so: stations.")
+@click.option(
+    "--format", "form", type=click.Choice(["svg", "png", "html"]), help="[svg, or by -o's name]"
+)
+@output_option
+@click.pass_obj
+def timeline(
+    call: Call, subject: str | None, measure: str | None, form: str | None, output: str | None
+) -> None:
+    """Draw figures over time: a mark a figure, a line a claimant, conflicts and renewals joined."""
+    from claimledger.render.diagrams import export
+    from claimledger.render.diagrams.page import timeline_page
+    from claimledger.render.diagrams.timeline import timeline as made
+    from claimledger.render.diagrams.timeline import timeline_svg
+
+    form = form or form_of(output, _ENDINGS_OF_TIMELINES)
+    with call.reading() as ledger:
+        if subject is not None:
+            answers, keys = call.about(ledger, subject)
+        else:
+            answers = call.answers(ledger)
+            keys = list(answers.graph.claims)
+        title = f"Figures about {subject}" if subject else "Figures over time"
+        value = made(ledger, answers, keys, title, measure, call.known)
+        if measure is not None and not value.panels:
+            _no_such(measure, made(ledger, answers, keys, title, None, call.known).measures)
+    svg = timeline_svg(value)
+    if form == "png":
+        _write(call, export.png(svg), output)
+    elif form == "html":
+        page = timeline_page(value)
+        _write(call, page.encode(), output)
+    else:
+        _write(call, svg.encode(), output)
+
+
+def _no_such(measure: str, known: tuple[str, ...]) -> NoReturn:
+    from claimledger.errors import Unreadable
+    from claimledger.records.check import nearest
+
+    near = nearest(measure, known) or list(known[:8])
+    hint = f"; nearest: {', '.join(near)}" if near else ""
+    raise Unreadable(f"no figure here counts {measure!r}{hint}")
+
+
+def _write(call: Call, data: bytes, output: str | None) -> None:
+    from claimledger.services.output_files import writing_whole
+
+    if output in (None, "-"):
+        if data[:4] == b"\x89PNG" and sys.stdout.isatty():
+            raise UsageMistake("a picture is no text: name a file with -o")
+        sys.stdout.buffer.write(data)
+        return
+    with writing_whole(str(output), call.path) as stream:
+        stream.write(data)
+    print_stderr(f"Wrote {output}")

@@ -1,0 +1,182 @@
+"""``import`` and ``export``: records in files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Container, Iterable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from claimledger.cli.context import (
+    Call,
+    Command,
+    FileName,
+    UsageMistake,
+    by_option,
+    output_option,
+    recorder,
+)
+from claimledger.cli.output import Progress, answer, count, print_stderr, say
+
+if TYPE_CHECKING:
+    from claimledger.importers.case_files import Incoming
+    from claimledger.ledger import Held, Ledger
+
+
+@click.command("import", cls=Command, clocks=False)
+@click.argument("files", nargs=-1, required=True, type=FileName(), metavar="FILE...")
+@click.option("--check", is_flag=True, help="Check only; write nothing.")
+@click.option("--amend", is_flag=True, help="Amend records that differ from the ledger.")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the log.")
+@by_option
+@click.pass_obj
+def import_(
+    call: Call,
+    files: tuple[str, ...],
+    check: bool,
+    amend: bool,
+    reason: str | None,
+    by: str | None,
+) -> None:
+    """Take in case files, all or nothing. FILE is YAML, JSON or JSON Lines; - is standard input."""
+    from claimledger.importers.case_files import read_files
+
+    if amend and not reason:
+        raise UsageMistake("--amend needs a --reason: why the ledger's records change")
+    with call.writing() as ledger:
+        who = recorder(by, ledger)
+        # A server can want a write done again: files can be read again, standard input cannot.
+        incoming = _counted(read_files(files)) if "-" in files else _Files(files)
+        taken = ledger.take(incoming, by=who, amend=amend, reason=reason, check=check)
+    new = len(taken.written) - taken.amended
+    if call.json:
+        answer({"checked": check, "recorded": new, "amended": taken.amended,
+                "unchanged": taken.unchanged, "withdrawn": len(taken.withdrawn), "older": len(taken.older),
+                "recorded_by": who})  # fmt: skip
+        return
+    parts = [count(new, "record")]
+    if taken.amended:
+        parts.append(f"{taken.amended:,} amended")
+    if taken.unchanged:
+        parts.append(f"{taken.unchanged:,} held already")
+    say(
+        ("Nothing is wrong; would record " if check else "Recorded ")
+        + ", ".join(parts)
+        + f", as {who}."
+    )
+    if taken.withdrawn:
+        say(f"{_some(taken.withdrawn)} withdrawn, and stay so: {_named(taken.withdrawn)}.", hang=2)
+    if taken.older:
+        say(
+            f"{_some(taken.older)} older than in the ledger, and left out: {_named(taken.older)}. "
+            "`--amend --reason TEXT` writes the file's version.",
+            hang=2,
+        )
+
+
+def _some(records: list[tuple[str, str]]) -> str:
+    return "1 is" if len(records) == 1 else f"{len(records):,} are"
+
+
+def _named(records: list[tuple[str, str]]) -> str:
+    """Return the first of some records by kind and key, and how many more there are."""
+    named = ", ".join(f"{kind} {key}" for kind, key in records[:5])
+    return named + (f" and {len(records) - 5:,} more" if len(records) > 5 else "")
+
+
+class _Files:
+    """Case files, read anew as often as they are gone through."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[Incoming]:
+        from claimledger.importers.case_files import read_files
+
+        return _counted(read_files(self._paths))
+
+
+def _counted(incoming: Iterator[Incoming]) -> Iterator[Incoming]:
+    progress = Progress("records read")
+    number = 0
+    for number, one in enumerate(incoming, 1):
+        if number % 5000 == 0:
+            progress(number, number + 1)
+        yield one
+    if number >= 5000:
+        progress(number, number)
+
+
+@click.command(cls=Command)
+@click.option("--log", is_flag=True, help="Write the log's entries instead of the current records.")
+@output_option
+@click.pass_obj
+def export(call: Call, log: bool, output: str | None) -> None:
+    """Write records as JSON Lines, in an order in which they can be imported again.
+
+    Where a record names another that was withdrawn and replaced, it names the replacement there.
+    """
+    from claimledger.services.output_files import writing_whole
+
+    if log and (call.known_at or call.as_of):
+        raise UsageMistake("--log writes the whole log; clocks go with the records")
+    with ExitStack() as file, call.reading() as ledger:
+        lines = _log(ledger) if log else _records(ledger, call)
+        if output in (None, "-"):
+            write_lines(sys.stdout.buffer, lines)
+        else:
+            # Left last: a pipe gets the lines when the ledger is closed, and nobody waits for its reader.
+            target = writing_whole(str(output), call.path, rights=ledger.rights)
+            write_lines(file.enter_context(target), lines)
+    if output not in (None, "-"):
+        print_stderr(f"Wrote {output}")
+
+
+def write_lines(stream: BinaryIO, lines: Iterable[Any]) -> None:
+    """Write values as JSON Lines."""
+    from claimledger.text.unicode import json_text
+
+    for line in lines:
+        stream.write(json_text(line, None).encode() + b"\n")
+
+
+def _records(ledger: Ledger, call: Call) -> Iterator[Any]:
+    from claimledger.present.phrases import out_by
+    from claimledger.records.disposition import Disposition
+    from claimledger.records.kinds import KINDS
+    from claimledger.records.review import Review
+
+    graph = None if call.day is None else call.answers(ledger).graph
+    links = set() if graph is None else {link.key for link in graph.links}
+
+    def is_there(kind: str, key: str, keys: Container[str]) -> bool:
+        """Whether a key, or what replaced it, is one of those."""
+        return key in keys or ledger.resolve(kind, [key], call.known).get(key) in keys
+
+    def is_known(held: Held) -> bool:
+        """Whether a record was known on the day that was asked for."""
+        if graph is None:
+            return True
+        if held.kind == "claim":
+            return held.key in graph.claims
+        if isinstance(held.record, Review):
+            rated = is_there("claim", held.record.claim, graph.claims)
+            return rated and out_by(held.record.reviewed, call.day)
+        if isinstance(held.record, Disposition):
+            return is_there("link", held.record.dispute, links)
+        return held.kind != "link" or held.key in links
+
+    for kind in KINDS:
+        known = filter(is_known, ledger.records(kind, call.known))
+        plain = ({**held.record.as_json(), **held.more} for held in known)
+        for record in ledger.resolved(kind, plain, call.known):
+            yield {"kind": kind, **record}
+    yield from ledger.foreign(call.known)
+
+
+def _log(ledger: Ledger) -> Iterator[Any]:
+    from claimledger.ledger import line_of
+
+    return map(line_of, ledger.entries())

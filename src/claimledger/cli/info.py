@@ -1,0 +1,56 @@
+"""``schema`` and ``stats``: what a record may hold, and what the ledger holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import click
+
+from claimledger.cli.context import Call, Command, UsageMistake
+from claimledger.cli.output import answer, say, table
+
+_MOST = 10
+
+
+@click.command(cls=Command, clocks=False)
+@click.argument("kind", required=False)
+@click.pass_obj
+def schema(_call: Call, kind: str | None) -> None:
+    """Print the JSON Schema of a kind of record, or of all."""
+    from claimledger.records.check import nearest
+    from claimledger.records.kinds import KINDS
+    from claimledger.records.schema import schema_of
+
+    if kind is not None and kind not in KINDS:
+        near = nearest(kind, KINDS)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}"
+        raise UsageMistake(f"no kind {kind!r}; {hint}")
+    answer(schema_of(kind) if kind else {name: schema_of(name) for name in KINDS})
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def stats(call: Call) -> None:
+    """Count records by kind, standing, source, claimant and year."""
+    from claimledger.services.stats import stats as counted
+
+    with call.reading() as ledger:
+        found = counted(ledger, call.answers(ledger), call.known, call.day)
+    if call.json:
+        answer(found)
+        return
+    for title, counts in found.items():
+        if isinstance(counts, dict):
+            rows = [[str(name), f"{number:,}"] for name, number in _first(counts)]
+            if rows:
+                table([title.upper().replace("_", " "), "NUMBER"], rows, stretch=0)
+            if len(counts) > _MOST:
+                say(f"and {len(counts) - _MOST} more; --json has them all")
+            say()
+        else:
+            say(f"{title}: {counts}")
+
+
+def _first(counts: dict[str, int]) -> list[Any]:
+    return Counter(counts).most_common(_MOST)

@@ -1,0 +1,248 @@
+"""``verify``, ``salvage`` and ``rebuild``: the proof of the ledger, and what is left of a damaged one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from claimledger.cli.context import Call, Command, UsageMistake
+from claimledger.cli.output import Progress, answer, count, say
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Head, Survey, Verdict
+
+
+@click.command(cls=Command, clocks=False)
+@click.option(
+    "--deep", is_flag=True, help="Of a damaged ledger: each entry alone, and what is lost."
+)
+@click.option("--at", "size", type=click.IntRange(min=0), metavar="SIZE",
+              help="A size that you kept: the log must go on from it.")  # fmt: skip
+@click.option("--root", metavar="HEX", help="The root that you kept with it.")
+@click.pass_context
+def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -> None:
+    """Check every rule of the log, the tree, and every view. Status 1 if anything is wrong.
+
+    With --at and --root also that this is the log whose size and root you kept, or one that goes on from it.
+    """
+    call = ctx.obj
+    assert isinstance(call, Call)
+    _whole(call, "verify")
+    earlier = _kept(size, root)
+    if deep:
+        if earlier is not None:
+            raise UsageMistake(
+                "--deep reads what is damaged; --at and --root are for a whole ledger"
+            )
+        _deep(call)
+        ctx.exit(call.status)
+    with call.reading() as ledger:
+        verdict = ledger.verify(Progress("entries"), earlier)
+    call.status = 0 if verdict.clean else 1
+    if call.json:
+        answer(_as_json(verdict))
+    elif verdict.clean:
+        _say_clean(verdict, earlier)
+    else:
+        for fault in verdict.faults:
+            say(str(fault), hang=2)
+        _say_redactions(verdict)
+        within = f" in {count(verdict.size, 'entry', 'entries')}" if verdict.size else ""
+        say(f"{count(len(verdict.faults), 'fault')}{within}.")
+        only_another_log = verdict.continues is False and len(verdict.faults) == 1
+        say(_CHECK_TYPING if only_another_log and verdict.size else _REPAIR)
+    ctx.exit(call.status)
+
+
+_CHECK_TYPING = (
+    "Check the size and the root for typing errors first. If they are right, this log was rewritten or cut "
+    "off, or it is an older copy or another ledger: record nothing in it, and look for the ledger that they "
+    "were taken from."
+)
+_REPAIR = (
+    "Where only views are wrong, `claimledger rebuild` makes them anew from the log; where the log is, take "
+    "the ledger from a backup, or see what can be saved: `verify --deep`, `salvage`."
+)
+
+
+def _whole(call: Call, command: str) -> None:
+    """Refuse the clocks: the proof is of the whole log as it is."""
+    if call.as_of or call.known_at:
+        raise UsageMistake(
+            f"`{command}` reads the whole log as it is now; --as-of and --known-at are for questions. "
+            "To compare with an earlier state give the size and root that you kept: "
+            "`verify --at SIZE --root HEX`"
+        )
+
+
+def _kept(size: int | None, root: str | None) -> Head | None:
+    """Return the size and root that somebody kept, from the options that tell them."""
+    from claimledger.ledger import Head
+
+    if size is None and root is None:
+        return None
+    if size is None or root is None:
+        raise UsageMistake("--at and --root belong together: the size and the root that you kept")
+    root = root.strip().lower()
+    if not re.fullmatch("[0-9a-f]{64}", root):
+        raise UsageMistake(
+            "--root is 64 hexadecimal digits, as `verify`, `stats` and reports print it"
+        )
+    return Head(size, bytes.fromhex(root))
+
+
+def _as_json(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "clean": verdict.clean,
+        "size": verdict.size,
+        "root": verdict.root.hex(),
+        "continues": verdict.continues,
+        "faults": [
+            {"table": fault.table, "entry": fault.entry, "row": fault.row, "column": fault.column,
+             "what": fault.what}
+            for fault in verdict.faults
+        ],
+        "redacted": [
+            {"kind": redaction.kind, "key": redaction.key, "by_entry": redaction.entry,
+             "entries": list(redaction.emptied), "scrubbed": redaction.scrubbed}
+            for redaction in verdict.redactions
+        ],
+    }  # fmt: skip
+
+
+def _say_clean(verdict: Verdict, earlier: Head | None) -> None:
+    entries = count(verdict.size, "entry", "entries")
+    say(f"Clean: {entries}, every rule of the log, the tree and every view.")
+    say(f"root {verdict.root.hex()}")
+    _say_redactions(verdict)
+    if earlier is None:
+        say(
+            "What this cannot know: whether this is an older copy, whether entries are cut off at its "
+            "end, or whether the whole log was replaced. Only a size and root kept elsewhere show it: "
+            "`verify --at SIZE --root HEX`."
+        )
+    else:
+        say(
+            f"The log goes on from the size and root that you kept: none of its first {earlier.size:,} "
+            "entries was changed or left out. Whether entries after them are cut off, only a later size "
+            "and root show."
+        )
+
+
+def _say_redactions(verdict: Verdict) -> None:
+    for redaction in verdict.redactions:
+        numbers = ", ".join(map(str, redaction.emptied))
+        record = f"{redaction.kind} {redaction.key}"
+        state = "redacted" if redaction.scrubbed else "redacted, not yet scrubbed"
+        say(f"{state}: {record}, entries {numbers}, by entry {redaction.entry}", hang=2)
+    unscrubbed = [redaction for redaction in verdict.redactions if not redaction.scrubbed]
+    if unscrubbed:
+        first = f"redact {unscrubbed[0].key} --reason TEXT"
+        say(
+            "Not yet scrubbed: the texts are gone from the log and every view, and may still lie in the "
+            f"ledger's files. `claimledger {first}` again finishes it."
+        )
+
+
+def _deep(call: Call) -> None:
+    from claimledger.ledger import survey
+
+    found = survey(call.path, Progress("entries"))
+    call.status = 1 if found.lost else 0
+    _tell(call, found, "")
+
+
+def _tell(call: Call, found: Survey, rest: str) -> None:
+    """Say what of a damaged log is whole, what is lost, and what is left over."""
+    left = list(found.records())
+    undone = found.undone()
+    if call.json:
+        answer({
+            "size": found.size, "whole": found.whole, "root": found.root,
+            "lost": [
+                {"number": lost.number, "last": lost.last, "why": lost.why, "about": lost.about}
+                for lost in found.lost
+            ],
+            "undone": [
+                {"kind": payload.kind, "key": payload.key, "by": payload.recorded_by,
+                 "reason": payload.reason}
+                for payload in undone
+            ],
+            "behind": len(found.behind), "records": len(left), "rest": rest or None,
+        })  # fmt: skip
+        return
+    say(f"{found.whole:,} of {count(found.size, 'entry', 'entries')} are whole, from the first on.")
+    say(f"root {found.root}")
+    for lost in found.lost[:_MOST_LOST]:
+        about = f" (was: {lost.about})" if lost.about else ""
+        which = f"entry {lost.number}"
+        if lost.last > lost.number:
+            which = f"entries {lost.number:,} to {lost.last:,}"
+        say(f"{which} {lost.why}{about}", hang=2)
+    if len(found.lost) > _MOST_LOST:
+        say(f"and {len(found.lost) - _MOST_LOST:,} more; --json tells all")
+    if found.behind:
+        prove = "proves by itself" if len(found.behind) == 1 else "prove by themselves"
+        say(
+            f"{count(len(found.behind), 'entry', 'entries')} behind the first loss {prove}: "
+            f"{count(len(left), 'record')}" + (f" in {rest}, to be imported." if rest else ".")
+        )
+    for payload in undone[:_MOST_LOST]:
+        say(
+            f"{payload.kind} {payload.key} stands again: its withdrawal by {payload.recorded_by} "
+            f"({payload.reason}) is behind the first loss",
+            hang=2,
+        )
+    if len(undone) > _MOST_LOST:
+        say(f"and {len(undone) - _MOST_LOST:,} more that stand again; --json tells all")
+
+
+_MOST_LOST = 20
+
+
+@click.command(cls=Command, clocks=False)
+@click.argument("target", metavar="TO")
+@click.option("--rest", metavar="FILE", help="Where to write what is left over.  [TO.rest.jsonl]")
+@click.pass_obj
+def salvage(call: Call, target: str, rest: str | None) -> None:
+    """Save what can be saved of a damaged ledger into a new one at TO; say exactly what is lost.
+
+    The log up to the first loss, or the first entry that breaks a rule of the format, is kept as it is,
+    with its root. Records that only later entries hold are written as JSON Lines, to be looked at and
+    imported.
+    """
+    from claimledger.cli.import_export import write_lines
+    from claimledger.errors import Refused
+    from claimledger.ledger import salvage as save
+    from claimledger.ledger import shown
+    from claimledger.services.output_files import refuse_to_replace, writing_whole
+
+    _whole(call, "salvage")
+    name = rest or ("salvaged.rest.jsonl" if "://" in target else f"{target}.rest.jsonl")
+    refuse_to_replace(name, call.path)
+    if rest is None and Path(name).is_file():
+        raise Refused(f"{name} exists; name another file for what is left over with --rest")
+    found = save(call.path, target, Progress("entries"))
+    call.done = True
+    left = list(found.records())
+    if left:
+        with writing_whole(name, call.path, target, rights=found.rights) as stream:
+            write_lines(stream, left)
+    if not call.json:
+        say(f"Saved into {shown(target)}:")
+    _tell(call, found, name if left else "")
+
+
+@click.command(cls=Command, clocks=False)
+@click.pass_obj
+def rebuild(call: Call) -> None:
+    """Make every table and the search index anew from the log. The log is not touched."""
+    with call.writing() as ledger:
+        entries = ledger.rebuild(Progress("entries"))
+    if call.json:
+        answer({"entries": entries})
+    else:
+        say(f"Rebuilt every view from {count(entries, 'entry', 'entries')}.")

@@ -1,0 +1,110 @@
+"""``what-if`` and ``changes``: what would move, and what did."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from claimledger.cli.context import Call, Command, UsageMistake, complete_key
+from claimledger.cli.output import answer, count, say
+
+if TYPE_CHECKING:
+    from claimledger.analysis.diff import Difference, Four
+    from claimledger.ledger import Ledger
+
+WITHOUT = ("claim", "link", "source", "party")
+"""The kinds of record that ``what-if`` can leave out."""
+
+
+@click.command("what-if", cls=Command)
+@click.option(
+    "--without", "gone", multiple=True, metavar="KEY", shell_complete=complete_key,
+    help="Without this claim, link, source or party (kind:KEY where several bear the key).",
+)  # fmt: skip
+@click.option(
+    "--with", "files", multiple=True, metavar="FILE", help="With the records of a case file."
+)
+@click.pass_obj
+def what_if(call: Call, gone: tuple[str, ...], files: tuple[str, ...]) -> None:
+    """Show every answer that would move, before and after; nothing is written.
+
+    With a record goes all that points to it, near and far, as with withdraw --cascade.
+    """
+    from claimledger.importers.case_files import read_files
+    from claimledger.services.what_if import what_if as made
+
+    if not gone and not files:
+        raise UsageMistake("what-if needs --without KEY or --with FILE")
+    if files and call.known_at:
+        raise UsageMistake("--with adds to the ledger as it is now; leave out --known-at")
+    with call.reading() as ledger:
+        removed = [record for key in gone for record in _meant(ledger, key, call.known)]
+        incoming = list(read_files(files)) if files else []
+        found = made(ledger, removed, incoming, call.known, call.day)
+    _tell(call, found, ("now", "then"))
+
+
+def _meant(ledger: Ledger, key: str, known: int | None) -> list[tuple[str, str]]:
+    kind, _, plain = key.rpartition(":")
+    kinds = (kind,) if kind else WITHOUT
+    found = []
+    for one in kinds:
+        if one not in WITHOUT:
+            raise UsageMistake(f"--without takes a claim, link, source or party, not a {one}")
+        resolved = ledger.resolve(one, [plain], known).get(plain, plain)
+        if ledger.get_all(one, [resolved], known):
+            found.append((one, resolved))
+    if not found:
+        ledger.get(kind or "claim", plain, known)
+    if len(found) > 1:
+        named = ", ".join(f"{one}:{held}" for one, held in found)
+        raise UsageMistake(f"several records have the key {plain}; name one: {named}")
+    return found
+
+
+@click.command(cls=Command)
+@click.option(
+    "--since", required=True, metavar="ENTRY|DATE", help="An entry's number, a timestamp or a day."
+)
+@click.pass_obj
+def changes(call: Call, since: str) -> None:
+    """What moved since an entry or a day: standings, origins, disputes."""
+    from claimledger.services.what_if import changes as made
+
+    with call.reading() as ledger:
+        first = ledger.entry_at(since)
+        found = made(ledger, first, call.known, call.day)
+    _tell(call, found, (f"at entry {first}", "now"))
+
+
+def _tell(call: Call, found: Difference, names: tuple[str, str]) -> None:
+    if call.json:
+        answer({"claims": [asdict(one) for one in found.claims],
+                "disputes": [asdict(one) for one in found.disputes]})  # fmt: skip
+        return
+    for moved in found.claims:
+        say(
+            f"{moved.key}: {names[0]} {_four(moved.before)}; {names[1]} {_four(moved.after)}",
+            hang=2,
+        )
+    for one in found.disputes:
+        parts = [
+            f"{word} {', '.join(keys)}"
+            for word, keys in (("gained", one.gained), ("lost", one.lost))
+            if keys
+        ]
+        say(f"dispute {one.key} ({one.head}) {one.how}: {'; '.join(parts)}", hang=2)
+    if found.claims or found.disputes:
+        say(
+            f"{count(len(found.claims), 'claim')} and {count(len(found.disputes), 'dispute')} moved."
+        )
+    else:
+        say("Nothing moved.")
+
+
+def _four(four: Four | None) -> str:
+    if four is None:
+        return "not there"
+    return f"{four['standing']} {four['at_least']}..{four['at_most']} {four['acceptability']}"

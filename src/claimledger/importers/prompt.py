@@ -1,0 +1,190 @@
+"""The dialogue of ``record``: from a statement to a whole claim in a few keystrokes.
+
+A :class:`Draft` is what has been answered so far. Each question proposes an answer where it can: the
+figures and dates in the statement, the parties, sources and subjects whose names begin as typed, those
+used last. The draft is kept beside the user's state after every answer, so that an interrupted
+dialogue can be taken up again; nothing reaches the ledger before the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from claimledger.errors import Unreadable
+from claimledger.records.dates import Date
+from claimledger.records.keys import slug
+from claimledger.records.number_words import find_values
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Held, Ledger
+
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+_GAP = r"\s{1,3}"
+_DATES = re.compile(  # every part is bounded: a text of a million signs is gone through once
+    rf"between{_GAP}.{{3,20}}?\d{{4}}{_GAP}and{_GAP}.{{3,20}}?\d{{4}}|"
+    rf"(?<![a-z])(?:(?:as of|since|late|early|mid|circa){_GAP})?"
+    rf"(?:\d{{1,2}}{_GAP}{_MONTH}{_GAP}\d{{4}}|{_MONTH}{_GAP}\d{{1,2}},?{_GAP}\d{{4}}|{_MONTH}{_GAP}\d{{4}}|"
+    rf"\d{{4}}-\d\d(?:-\d\d)?|\d{{4}}年(?:\d{{1,2}}月(?:\d{{1,2}}日)?)?|"
+    rf"(?:in|since|by|late|early|mid|circa){_GAP}(?:1[89]|20)\d\d)",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class Draft:
+    """A claim on its way: its fields as they would stand in a file, and records made on the spot."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    made: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the draft as an object."""
+        return {"fields": self.fields, "made": self.made}
+
+
+class DraftFile:
+    """Where the draft for one ledger is kept until its claim is written."""
+
+    def __init__(self, ledger: str) -> None:
+        state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+        name = hashlib.sha256(str(Path(ledger).absolute()).encode()).hexdigest()[:16]
+        self._path = Path(state) / "claimledger" / f"draft-{name}.json"
+
+    def load(self) -> Draft | None:
+        """Return the kept draft, ``None`` where there is none that can be read."""
+        try:
+            held = json.loads(self._path.read_text("utf-8"))
+            return Draft(dict(held["fields"]), list(held["made"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def save(self, draft: Draft) -> bool:
+        """Keep the draft; return whether that was possible."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            beside = self._path.with_suffix(".new")
+            beside.unlink(missing_ok=True)
+            # A draft holds what the ledger will: only its writer reads it.
+            with open(
+                os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
+            ) as file:
+                json.dump(draft.as_json(), file, ensure_ascii=False)
+            beside.replace(self._path)
+        except OSError:
+            return False
+        return True
+
+    def discard(self) -> None:
+        """Forget the draft."""
+        self._path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedFigure:
+    """A number in a statement, with the noun behind it."""
+
+    value: str
+    measure: str
+
+
+def proposed_figures(statement: str) -> list[ProposedFigure]:
+    """Return the figures a statement holds: each number with the noun that follows it."""
+    taken = [match.span() for match in _DATES.finditer(statement)]
+    found = []
+    for value in find_values(statement):
+        if any(start < value.end and value.start < end for start, end in taken):
+            continue
+        said = statement[value.start : value.end]
+        behind = re.match(
+            r"\s*([^\W\d_][^\s,.;:()]*)(?:\s+([^\W\d_][^\s,.;:()]*))?", statement[value.end :]
+        )
+        if behind is None:
+            continue
+        measure = behind[1]
+        if behind[2] and measure.endswith(_ADJECTIVES) and behind[2].lower() not in _STOPS:
+            measure = f"{measure} {behind[2]}"
+        if measure.lower() not in _STOPS:
+            found.append(ProposedFigure(said.strip(), measure))
+    return found
+
+
+_ADJECTIVES = ("ed", "al", "ous", "ese", "ish", "ive", "ic", "ary")
+_STOPS = frozenset(
+    "of in on at to and or by the a an as from per with years year was were is".split()
+)
+
+
+def proposed_dates(statement: str) -> list[Date]:
+    """Return the dates a statement speaks of."""
+    found = []
+    for match in _DATES.finditer(statement):
+        words = re.sub(r"^(in|by)\s+", "", match.group(), flags=re.IGNORECASE)
+        try:
+            found.append(Date.of(words))
+        except Unreadable:
+            continue
+    return found
+
+
+def matches(ledger: Ledger, kind: str, typed: str, most: int = 7) -> list[Held]:
+    """Return the records of a kind that a few typed letters may mean, in any script; best first."""
+    exact = ledger.get_all(kind, [typed.strip()])
+    found = {held.key: held for held in exact.values()}
+    for match in ledger.search(typed, kinds=(kind,), most=most):
+        found.setdefault(match.held.key, match.held)
+    begun = slug(typed)
+    if begun:
+        keys = [key for key in ledger.keys(kind) if key.startswith(begun)][:most]
+        for key, held in ledger.get_all(kind, keys).items():
+            found.setdefault(key, held)
+    return list(found.values())[:most]
+
+
+def last_used(ledger: Ledger) -> dict[str, str]:
+    """Return the claimant, subject and source of the newest claim, which the next may share."""
+    from claimledger.records.claim import Claim
+
+    for key in reversed(ledger.keys("claim")[-1:]):
+        claim = ledger.get("claim", key).record
+        if isinstance(claim, Claim):
+            return {
+                "claimant": claim.claimant[0],
+                "subject": claim.subject,
+                "source": claim.citations[0].source,
+            }
+    return {}
+
+
+def most_like(ledger: Ledger, statement: str, most: int = 3) -> Iterator[Held]:
+    """Yield the claims most like a statement: by its rarest words, and by what it counts."""
+    from claimledger.records.claim import Claim
+    from claimledger.text.fold import words_of
+
+    said = words_of(statement)
+    held = ledger.get_all("claim", ledger.like(statement, 40))
+
+    def score(place: int, one: Held) -> float:
+        claim = one.record
+        assert isinstance(claim, Claim)
+        shared = len(set(said) & set(words_of(claim.statement))) / (1 + len(set(said)))
+        counts = any(set(words_of(figure.measure)) <= set(said) for figure in claim.figures)
+        return shared + (0.5 if counts else 0.0) - place / 1000
+
+    ranked = sorted(enumerate(held.values()), key=lambda one: (-score(*one), one[1].entry))
+    yield from (one for _, one in ranked[:most])
+
+
+def free_key(ledger: Ledger, kind: str, name: str) -> str | None:
+    """Return a slug for a new record that no record of the kind bears, ``None`` for a number."""
+    base = slug(name)
+    if len(base) < 2:
+        return None
+    taken = {event.key for event in ledger.history(base, kind)}
+    return None if base in taken else base

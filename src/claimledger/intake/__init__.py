@@ -1,1 +1,0 @@
-"""What comes in: case files, JSON Lines, the dialogue of ``record``."""

@@ -1,0 +1,1 @@
+"""A whole ledger as one thing: backup, restore, migration, salvage, and rebuilding its views."""

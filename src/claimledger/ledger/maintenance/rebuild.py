@@ -1,0 +1,75 @@
+"""Making every view anew from the log, in one transaction. The log itself is not touched."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import select
+
+from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.query.time_travel import size
+from claimledger.ledger.write.appender import (
+    Ends,
+    end_version,
+    history_row,
+    insert_rows,
+    redacted_row,
+)
+from claimledger.log.canonical_json import parse
+from claimledger.log.entry import Payload
+from claimledger.storage.base import Store
+from claimledger.storage.projection import Rows, project
+from claimledger.storage.tables import ENTRY
+
+_BATCH = 5000
+
+_SAID = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
+
+
+def rebuild(store: Store, progress: Progress = unseen) -> int:
+    """Make every view anew from the log, in one transaction; return the number of entries."""
+    with store.renewing():
+        count = size(store)
+        replay(store, 1, count, progress)
+    return count
+
+
+def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> None:
+    """Add to the views what some entries say, which they do not hold yet. Within a transaction."""
+    ended: dict[int, int] = {}  # by which entry, by what it replaced
+    for start in range(first, last + 1, _BATCH):
+        end = min(start + _BATCH - 1, last)
+        rows: Rows = defaultdict(list)
+        for number, header, payload, _, _ in store.raw(ENTRY, start, end):
+            if payload is None:
+                continue
+            said = Payload.decode(payload)
+            rows["history"].append(history_row(number, said, parse(header)["recorded_at"]))
+            if said.record is not None:
+                project(number, said.kind, said.key, said.record, rows)
+            if said.replaces is not None:
+                ended[said.replaces] = number
+            if said.action == "redact":
+                rows["history"] += _blank_rows(store, said)
+        insert_rows(store, rows)
+        progress(end, last)
+    numbers = list(ended)
+    for start in range(0, len(numbers), _BATCH):
+        ends: Ends = defaultdict(list)
+        for entry, payload in store.tuples_by(
+            _SAID, ENTRY.c.number, numbers[start : start + _BATCH]
+        ):
+            old = Payload.decode(payload)
+            if old.record is not None:
+                record = {"key": old.key, **old.record}
+                end_version(old.kind, entry, record, ended[entry], ends)
+        store.end(ends)
+
+
+def _blank_rows(store: Store, said: Payload) -> list[tuple[Any, ...]]:
+    query = select(ENTRY.c.number, ENTRY.c.header)
+    headers = dict(store.tuples_by(query, ENTRY.c.number, said.entries))
+    return [
+        redacted_row(number, said, parse(headers[number])["recorded_at"]) for number in said.entries
+    ]

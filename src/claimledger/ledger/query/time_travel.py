@@ -1,0 +1,115 @@
+"""The ledger's clock: which rows stood at an entry, and which entry was the last at a time."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Table, and_, func, or_, select
+
+from claimledger.errors import StoreError, Unreadable
+from claimledger.log.entry import timestamp
+from claimledger.log.validate import InvalidEntryError, check_header
+from claimledger.records.dates import Date, day_text
+from claimledger.storage.base import Store
+from claimledger.storage.tables import ENTRY, HISTORY
+
+Known = int | None
+"""The last entry that counts; ``None`` is the newest."""
+
+
+_SIZE = select(func.max(ENTRY.c.number))
+
+
+def standing_at(table: Table, known_at: Known) -> ColumnElement[bool]:
+    """Return the condition that a row stood when the ledger held so many entries."""
+    if known_at is None:
+        return table.c.until.is_(None)
+    ended = or_(table.c.until.is_(None), table.c.until > known_at)
+    return and_(table.c.entry <= known_at, ended)
+
+
+def size(store: Store) -> int:
+    """Return the number of entries in the log."""
+    return store.value(_SIZE) or 0
+
+
+class DatedAhead(NamedTuple):
+    """The entries at the end of a log that are dated ahead of a clock."""
+
+    first: int
+    last: int
+    moment: str
+    """The time of the first."""
+
+
+def moment_at(store: Store, number: int) -> str:
+    """Return the time of an entry."""
+    return str(store.value(select(HISTORY.c.recorded_at).where(HISTORY.c.entry == number)) or "")
+
+
+def last_moment(store: Store) -> str:
+    """Return the time of the last entry, nothing where there is none."""
+    number = size(store)
+    header = store.value(select(ENTRY.c.header).where(ENTRY.c.number == number))
+    return moment_in(number, header) if number else ""
+
+
+def moment_in(number: int, header: object) -> str:
+    """Return the time in an entry's header; raise :class:`StoreError` where it is not lawful."""
+    try:
+        return check_header(header).recorded_at
+    except InvalidEntryError as error:
+        raise StoreError(
+            f"entry {number} {error}; nothing was written. `claimledger verify` says what else is damaged"
+        ) from None
+
+
+def dated_ahead(store: Store, since: str) -> DatedAhead | None:
+    """Return the entries dated later than a time, ``None`` where there is none."""
+    last = size(store)
+    before = entry_at(store, since)
+    return None if before == last else DatedAhead(before + 1, last, moment_at(store, before + 1))
+
+
+def entry_at(store: Store, when: str) -> int:
+    """Return the last entry of a time: an entry number, a timestamp, or a day in any words.
+
+    A day means its end. Raises :class:`Unreadable` for what is none of them, and for an entry there is not.
+    """
+    text = when.strip()
+    if re.fullmatch(r"[0-9]{1,3}|[0-9]{5,15}|#[0-9]{1,15}", text):
+        number, last = int(text.lstrip("#")), size(store)
+        if number > last:
+            raise Unreadable(f"there is no entry {number} yet; the ledger ends at entry {last}")
+        return number
+    moment = _moment(text)
+    low, high = 0, size(store)
+    while low < high:  # recorded_at never goes back, so the log is sorted by it
+        middle = (low + high + 1) // 2
+        found = store.value(select(HISTORY.c.recorded_at).where(HISTORY.c.entry == middle))
+        low, high = (middle, high) if found is None or found <= moment else (low, middle - 1)
+    return low
+
+
+def _moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text) if "T" in text or ":" in text else None
+    except ValueError:
+        moment = None
+    if moment is not None:
+        try:
+            return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        except OverflowError:
+            raise Unreadable(f"{text!r} is, in UTC, outside the years 1 to 9999") from None
+    try:
+        day = Date.of(text).latest
+        if day is None or not 1 <= day < 3_652_059:
+            raise Unreadable("has no last day")
+        return timestamp(datetime.combine(datetime.fromisoformat(day_text(day)), time.max, UTC))
+    except Unreadable as error:
+        raise Unreadable(
+            f"{text!r} {error}. A ledger time is an entry number (#12), a timestamp "
+            "(2022-10-31T12:00:00Z) or a day"
+        ) from None

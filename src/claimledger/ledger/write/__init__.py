@@ -1,0 +1,1 @@
+"""Writing to a ledger: each write is one transaction over the log and its views."""

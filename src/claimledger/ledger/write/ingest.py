@@ -1,0 +1,445 @@
+"""Taking records in: one at a prompt or a million from files, all or nothing.
+
+Records come one after another and may point forward. Each is compared with what the ledger has held
+under its key (or, without one, with the same content). What it holds, or has withdrawn, writes nothing.
+What differs from a live record is refused with the difference, unless amending was asked for; but an
+earlier version of a live record is only counted, since a file that is imported again is often older.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
+
+from claimledger.errors import BadInput, Problem
+from claimledger.ledger.gc_pause import without_collecting
+from claimledger.ledger.record_diff import difference, equal
+from claimledger.ledger.write import constraints
+from claimledger.ledger.write.appender import Appender
+from claimledger.ledger.write.constraints import Revision
+from claimledger.ledger.write.existing import (
+    CONTENTS,
+    VERSIONS,
+    Namesake,
+    Version,
+    namesakes_of,
+    versions_of,
+    with_keys_kept,
+    with_keys_resolved,
+)
+from claimledger.log.canonical_json import canonical
+from claimledger.log.entry import Payload
+from claimledger.records.base import Record
+from claimledger.records.check import shown
+from claimledger.records.kinds import KINDS
+from claimledger.storage.base import Assumed, Store
+from claimledger.storage.projection import Pointed, content_digest, number_in, pointers
+from claimledger.storage.tables import HISTORY
+
+MOST_PROBLEMS = 100
+_CHUNK = 1000
+
+
+class Given(NamedTuple):
+    """A checked record as it came in: its plain fields, without ``kind`` and ``key``, and its place."""
+
+    kind: str
+    key: str | None
+    fields: dict[str, Any]
+    file: str = ""
+    line: int = 0
+
+    @classmethod
+    def of(cls, record: Record, file: str = "", line: int = 0) -> Given:
+        """Return a record in the form in which it is taken in."""
+        fields = record.as_json()
+        key = fields.pop("key", None)
+        return cls(record.kind, key, fields, file, line)
+
+
+@dataclass(frozen=True, slots=True)
+class Faulty:
+    """Something that came in and is no record: its problems, and the key it would have had."""
+
+    problems: tuple[Problem, ...]
+    kind: str = ""
+    key: str = ""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What taking records in came to."""
+
+    written: list[tuple[str, str, int]] = field(default_factory=list)
+    """Kind, key and entry of each record written, in order."""
+
+    amended: int = 0
+    unchanged: int = 0
+    """Records that the ledger holds just as they came in."""
+
+    withdrawn: list[tuple[str, str]] = field(default_factory=list)
+    """Kind and key of each record that was withdrawn, and is not recorded again."""
+
+    older: list[tuple[str, str]] = field(default_factory=list)
+    """Kind and key of each record that the ledger holds in a newer version, and that was left out."""
+
+
+class _Undone(Exception):
+    """Leaves a transaction that was only a check."""
+
+
+def take(
+    store: Store,
+    incoming: Iterable[Given | Faulty],
+    appender_of: Any,
+    *,
+    amend: bool = False,
+    reason: str | None = None,
+    check: bool = False,
+    by_hand: bool = False,
+) -> Taken:
+    """Take records in within one transaction; raise :class:`BadInput` with all problems found.
+
+    ``appender_of`` makes an :class:`Appender` for the transaction. With ``check`` everything is done
+    and undone again. A file that is read again leaves what was withdrawn withdrawn; ``by_hand`` that is a
+    problem, as who records one record means it to stand.
+    """
+    source = iter(incoming)
+    # What must be read as a whole is read for the first record: before anybody is kept waiting.
+    first = list(islice(source, 1))
+    if isinstance(incoming, Sequence) and len(incoming) <= _FORESEEN:
+        given = [one for one in incoming if isinstance(one, Given)]
+        plain = not amend and len(given) == len(incoming) <= _ASSUMED
+        store.foresee(partial(_questions, given), _assumed(given) if plain else None)
+    try:
+        with without_collecting(), store.writing():
+            taking = _Taking(store, appender_of(), amend=amend, reason=reason, by_hand=by_hand)
+            while chunk := first + list(islice(source, _CHUNK - len(first))):
+                first = []
+                taking.chunk(chunk)
+            taking.finish()
+            if check:
+                raise _Undone
+    except _Undone:
+        pass
+    taken = taking.taken
+    if store.shift:
+        taken.written = [(kind, key, entry + store.shift) for kind, key, entry in taken.written]
+    return taken
+
+
+_FORESEEN = 50
+"""Records up to which a write is so small that the turns it takes cost more than what it asks."""
+
+
+_ASSUMED = 20
+"""Records up to which a write is so small that it is sent whole, before the store was asked anything."""
+
+
+def _questions(given: list[Given]) -> list[tuple[Any, Any, list[Any]]]:
+    """Return what taking these in will ask: the versions there are, and what is pointed to."""
+    keys = dict.fromkeys(one.key for one in given if one.key)
+    contents = {content_digest(one.kind, one.fields) for one in given if one.key is None}
+    pointed = {key for one in given for _, key, _ in pointers(one.kind, one.fields)}
+    asked = (
+        (VERSIONS, HISTORY.c.key, list(keys)),
+        (CONTENTS, HISTORY.c.content, sorted(contents)),
+        (constraints.LIVE, HISTORY.c.key, sorted(pointed)),
+    )
+    return [one for one in asked if one[2]]
+
+
+def _assumed(given: list[Given]) -> Assumed | None:
+    """Return what new records take for granted, where that is all they depend on."""
+    coming = {(one.kind, one.key) for one in given}
+    for one in given:
+        nested = one.kind in constraints.NESTING and constraints.NESTING[one.kind] in one.fields
+        revises = one.kind == "link" and one.fields["type"] in constraints.REVISIONS
+        # A number is given out behind the last; a ring can run through any record.
+        if one.key is None or one.key[0].isupper() or nested or revises:
+            return None
+    pointed = {(to, key) for one in given for to, key, _ in pointers(one.kind, one.fields)}
+    unused = [one.key for one in given if one.key]
+    return Assumed(unused, sorted(pointed - coming), constraints.LIVE)
+
+
+class _Taking:
+    """One transaction of taking in."""
+
+    def __init__(
+        self,
+        store: Store,
+        appender: Appender,
+        *,
+        amend: bool,
+        reason: str | None,
+        by_hand: bool,
+    ) -> None:
+        self._store = store
+        self._appender = appender
+        self._amend = amend
+        self._reason = reason
+        self._by_hand = by_hand
+        self._was_empty = appender.number == 0
+        self._new: dict[tuple[str, str], tuple[int, str, int]] = {}
+        self._contents: set[bytes] = set()
+        self._wanted: dict[tuple[str, str], list[Problem]] = {}
+        self._nested: dict[str, list[str]] = defaultdict(list)
+        self._changed: dict[str, dict[str, None]] = defaultdict(dict)
+        """By kind the keys of amended records on which it rests whether others keep the rules."""
+
+        self._revisions: list[Revision] = []
+        self._resolved: dict[int, list[dict[str, Any]]] = {}
+        """Of a batch by the identity of what came in: versions that are held, and it, with keys resolved."""
+
+        self.problems: list[Problem] = []
+        self.taken = Taken()
+
+    def chunk(self, chunk: list[Given | Faulty]) -> None:
+        """Take in some records."""
+        if len(self.problems) >= MOST_PROBLEMS:
+            return
+        given = [one for one in chunk if isinstance(one, Given)]
+        for one in chunk:
+            if isinstance(one, Faulty):
+                self.problems.extend(one.problems)
+                if one.key:
+                    self._new.setdefault((one.kind, one.key), (0, "", 0))
+        for one in given:
+            if one.key is not None and one.key[0].isupper():
+                self._appender.taken(one.kind, number_in(one.kind, one.key) or 0)
+        # What came before may be asked for, so the store must know of it.
+        self._appender.flush()
+        held, contents = self._existing(given)
+        for one in given:
+            self._one(one, one.fields, held, contents)
+
+    def _existing(
+        self, given: list[Given]
+    ) -> tuple[dict[tuple[str, str], list[Version]], dict[bytes, Namesake]]:
+        """Return the versions under the incoming keys, and the records with the contents of keyless ones."""
+        if self._was_empty:
+            return {}, {}
+        versions = versions_of(self._store, [record.key for record in given if record.key])
+        known = [
+            (record, versions[record.kind, record.key])
+            for record in given
+            if record.key and (record.kind, record.key) in versions
+        ]
+        forms = with_keys_resolved(
+            self._store, [(record.kind, record.fields, existing) for record, existing in known]
+        )
+        self._resolved = {id(record): form for (record, _), form in zip(known, forms, strict=False)}
+        contents = {
+            content_digest(record.kind, record.fields) for record in given if record.key is None
+        }
+        return versions, namesakes_of(self._store, contents)
+
+    def _one(
+        self,
+        given: Given,
+        record: dict[str, Any],
+        held: dict[tuple[str, str], list[Version]],
+        contents: dict[bytes, Namesake],
+    ) -> None:
+        kind, key = given.kind, given.key
+        if key is None:
+            content = content_digest(kind, record)
+            if content in self._contents:
+                self.taken.unchanged += 1
+                return
+            if namesake := contents.get(content):
+                # It names no record, so that it amends none.
+                self._count(namesake.kind, namesake.key, namesake.is_current, namesake.is_live)
+                return
+            self._contents.add(content)
+            key = self._appender.next_key(kind, KINDS[kind].letter)
+        elif (kind, key) in self._new:
+            self._again(given, record, key)
+            return
+        elif versions := held.get((kind, key)):
+            self._known(given, record, versions)
+            return
+        self._write(given, key, record, None)
+
+    def _write(self, given: Given, key: str, record: dict[str, Any], replaces: int | None) -> None:
+        kind = given.kind
+        if problem := constraints.blank_label(kind, record):
+            self._problem(given, key, problem.message, problem.expected, problem.field)
+        written = canonical(record)
+        self._new[kind, key] = (hash(written), given.file, given.line)
+        if self.problems:
+            self._note(given, key, pointers(kind, record))
+            return
+        payload = Payload(
+            kind,
+            key,
+            "record" if replaces is None else "amend",
+            self._appender.by,
+            record,
+            self._reason,
+            replaces,
+        )
+        entry = self._appender.append(payload, written)
+        self._note(given, key, self._appender.pointed)
+        self.taken.written.append((kind, key, entry))
+
+    def _note(self, given: Given, key: str, pointed: set[Pointed]) -> None:
+        """Remember what can only be checked when everything has come in."""
+        kind = given.kind
+        for to, target, field_name in pointed:
+            if (to, target) in self._new:
+                continue
+            places = self._wanted.setdefault((to, target), [])
+            if len(places) < MOST_PROBLEMS:
+                record = f"{kind} {key}"
+                places.append(
+                    Problem("", field_name, file=given.file, line=given.line, record=record)
+                )
+        if kind in constraints.NESTING:
+            if any(field_name == constraints.NESTING[kind] for _, _, field_name in pointed):
+                self._nested[kind].append(key)
+        elif kind == "link" and given.fields["type"] in constraints.REVISIONS:
+            fields = given.fields
+            self._revisions.append(Revision(fields["type"], fields["from"], fields["to"]))
+
+    def _again(self, given: Given, record: dict[str, Any], key: str) -> None:
+        """A key that came before in this very import."""
+        content, file, line = self._new[given.kind, key]
+        if not content or content == hash(canonical(record)):
+            self.taken.unchanged += 1
+            return
+        before = f"{file}:{line}" if file else "earlier"
+        self._problem(
+            given,
+            key,
+            f"duplicate key: another {given.kind} at {before} has it",
+            "give each its own key",
+        )
+
+    def _known(self, given: Given, record: dict[str, Any], versions: list[Version]) -> None:
+        """A key the ledger holds or has held."""
+        key = given.key or ""
+        live = next((version for version in versions if version.live), None)
+        if any(version.action in ("redact", "redacted") for version in versions):
+            self._problem(given, key, "was redacted and is not taken again", "leave it out")
+            return
+        known = any(equal(version.record, record) for version in versions)
+        current = live is not None and equal(live.record, record)
+        if not known and (forms := self._resolved.get(id(given))):
+            *before, after = forms
+            known = any(equal(version, after) for version in before)
+            if live is not None and live.record is not None:
+                record = with_keys_kept(live.record, before[versions.index(live)], record, after)
+                current = equal(live.record, record)
+        old = known and not self._by_hand and not (self._amend and live is not None)
+        if current or old:
+            self._count(given.kind, key, current, live is not None)
+            return
+        if live is None:
+            self._problem(
+                given, key, "was withdrawn; its key is not used again", "record it with a new key"
+            )
+            return
+        if self._amend:
+            self._amendment(given, key, record, live)
+            return
+        if self._by_hand:
+            label = (live.record or {}).get(KINDS[given.kind].label_field)
+            self._problem(
+                given,
+                key,
+                f"the key is taken by {shown(label)}",
+                f"choose another, or correct that record: `claimledger amend {key} --set FIELD=VALUE`",
+            )
+            return
+        for name, old, new in difference(live.record or {}, record):
+            self._problem(
+                given,
+                key,
+                f"differs from the ledger: {name} is {_shown(old)} there",
+                "import with --amend --reason, if the new one is right",
+                name,
+                _shown(new),
+            )
+
+    def _count(self, kind: str, key: str, is_current: bool, is_live: bool) -> None:
+        """Count a record that is not written, by what the ledger has of it."""
+        if is_current:
+            self.taken.unchanged += 1
+        elif is_live:
+            self.taken.older.append((kind, key))
+        else:
+            self.taken.withdrawn.append((kind, key))
+
+    def _amendment(self, given: Given, key: str, record: dict[str, Any], live: Version) -> None:
+        for name in KINDS[given.kind].fixed:
+            if (live.record or {}).get(name) != record.get(name):
+                self._problem(
+                    given,
+                    key,
+                    f"`{name}` cannot be amended",
+                    "withdraw it and record another",
+                    name,
+                )
+                return
+        self._write(given, key, record, live.entry)
+        rested_on = constraints.RESTED_ON.get(given.kind, "")
+        if (live.record or {}).get(rested_on) != record.get(rested_on):
+            self._changed[given.kind][key] = None
+        if not self.problems:
+            entry = self.taken.written[-1][2]
+            held = {"key": key, **(live.record or {})}
+            self._appender.end(given.kind, live.entry, held, entry)
+            self.taken.amended += 1
+
+    def _problem(
+        self, given: Given, key: str, message: str, expected: str, name: str = "", value: str = ""
+    ) -> None:
+        record = f"{given.kind} {key}"
+        self.problems.append(
+            Problem(message, name, value, expected, record, given.file, given.line)
+        )
+
+    def finish(self) -> None:
+        """Check what needed everything to be there; raise :class:`BadInput` if anything is wrong."""
+        missing = {what: places for what, places in self._wanted.items() if what not in self._new}
+        ended_references = constraints.ended_references(self._store, missing)
+        self.problems.extend(
+            constraints.missing_references(self._store, ended_references, missing, self._new)
+        )
+        if not self.problems:
+            self.problems.extend(
+                self._faults_beyond(constraints.replacing_claims(ended_references))
+            )
+        if self.problems:
+            raise BadInput(list(_in_order(self.problems)))
+        self._appender.flush()
+
+    def _faults_beyond(self, merged: set[str]) -> Iterator[Problem]:
+        """Yield what is wrong with how the records taken in stand to each other and to those there."""
+        if merged or self._nested or self._revisions or self._changed:
+            self._appender.flush()
+        yield from constraints.faults_of_merged_claims(self._store, merged)
+        nested = {
+            kind: [key for key in keys if key not in self._changed[kind]]
+            for kind, keys in self._nested.items()
+        }
+        yield from constraints.rings_of_nesting(self._store, nested)
+        yield from constraints.faults_of_revisions(self._store, self._revisions)
+        yield from constraints.faults_of_changes(self._store, self._changed)
+
+
+def _shown(value: Any) -> str:
+    return "empty" if value is None else shown(value)
+
+
+def _in_order(problems: list[Problem]) -> Iterator[Problem]:
+    shown_ones = sorted(problems[:MOST_PROBLEMS], key=lambda one: (one.file, one.line))
+    yield from shown_ones
+    if len(problems) > MOST_PROBLEMS:
+        yield Problem(f"and {len(problems) - MOST_PROBLEMS} more problems")

@@ -1,1 +1,0 @@
-"""What is written to a ledger: one transaction each, log and views together."""

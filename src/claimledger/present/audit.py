@@ -1,0 +1,386 @@
+"""The audit: where a figure came from, back to whoever first said it, and what was said against it.
+
+:func:`audit` makes the value; ``formats/`` gives it a face. No part of it loads the whole ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.comparison import RELATIONS, change, most_telling
+from claimledger.analysis.graph import graph_of
+from claimledger.analysis.lineage import Step, Weakness, lineage, weakest
+from claimledger.errors import Unreadable
+from claimledger.present import phrases
+from claimledger.present.comparison_view import Comparing
+from claimledger.present.derivation_view import computed
+from claimledger.records.claim import Claim
+from claimledger.records.link import Link
+from claimledger.records.review import Review
+from claimledger.services.record_cache import Names
+from claimledger.services.visibility import links_in_view
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+
+_MOST_OTHERS = 12
+_MOST_SUBJECTS = 40
+"""Subjects near a claim's in which critics of other sources are looked for."""
+
+_MOST_COMPARED = 500
+"""Claims about one subject that are compared: the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of an audit: the claim or record it is about, and what it says."""
+
+    key: str
+    text: str
+    detail: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Return the line as an object."""
+        return {
+            "key": self.key,
+            "text": self.text,
+            **({"detail": self.detail} if self.detail else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One step of the way back."""
+
+    key: str
+    depth: int
+    when: str
+    who: str
+    said: str
+    rests: str
+    """How the claim below rests on this one, and what became of the figure."""
+
+    grounds: str
+    seen: tuple[str, ...]
+    flags: tuple[str, ...]
+    again: bool
+    ends: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the step as an object."""
+        return {name: getattr(self, name) for name in Way.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Everything an audit says about one claim."""
+
+    key: str
+    statement: str
+    figures: str
+    note: str
+    standing: str
+    answers: dict[str, str | int]
+    origins: str
+    roots: tuple[str, ...]
+    mergers: tuple[str, ...]
+    computed: tuple[str, ...]
+    """What the claim's formulas and tallies give now."""
+
+    way: tuple[Way, ...]
+    trail_ends: tuple[Line, ...]
+    same: tuple[Line, ...]
+    repeated_by: tuple[Line, ...]
+    otherwise: tuple[Line, ...]
+    past: tuple[Line, ...]
+    replies: tuple[Line, ...]
+    supports: tuple[Line, ...]
+    critics: tuple[Line, ...]
+    other_counts: tuple[Line, ...]
+    nearby: tuple[Line, ...]
+    reviews: tuple[Line, ...]
+    weakest: Weakness | None
+    pictures: tuple[str, ...] = ()
+    """Pictures for a page; no other face shows them."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the audit as one object with stable names."""
+        plain = {name: getattr(self, name) for name in Audit.__slots__ if name not in _STRUCTURED}
+        lists = {name: [line.as_json() for line in getattr(self, name)] for name in _LISTS}
+        weak = self.weakest
+        step = None
+        if weak:
+            step = {"key": weak.claim, "why": weak.why, "detail": weak.detail, "mend": weak.mend}
+        return {
+            **{name: held for name, held in plain.items() if name != "answers"},
+            **self.answers,
+            "way": [step.as_json() for step in self.way],
+            **lists,
+            "weakest": step,
+        }
+
+
+_LISTS = (
+    "trail_ends same repeated_by otherwise past replies supports critics other_counts nearby reviews"
+).split()
+_STRUCTURED = {*_LISTS, "way", "weakest", "pictures"}
+
+
+def audit(
+    ledger: Ledger,
+    key: str,
+    known_at: int | None = None,
+    as_of: int | None = None,
+    *,
+    pictures: bool = False,
+) -> Audit:
+    """Return the audit of a claim, with pictures where it is to be a page."""
+    cut = ledger.neighbourhood([key], known_at)
+    answers = Answers(graph_of(cut, as_of))
+    if key not in answers.graph.claims:
+        raise Unreadable(f"the claim {key} was not known yet at that time")
+    auditor = _Auditor(ledger, answers, Names(ledger, known_at), known_at, as_of)
+    value = auditor.audit(key)
+    return replace(value, pictures=auditor.pictures(value)) if pictures else value
+
+
+class _Auditor:
+    """Gathers one audit."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        answers: Answers,
+        names: Names,
+        known_at: int | None,
+        as_of: int | None,
+    ) -> None:
+        self.ledger = ledger
+        self.answers = answers
+        self.names = names
+        self.comparing = Comparing(ledger, answers.graph, names, known_at)
+        self.known_at = known_at
+        self.as_of = as_of
+
+    def pictures(self, value: Audit) -> tuple[str, ...]:
+        """Return the claim among those near it, and its figures over time beside the others'."""
+        from claimledger.render.diagrams.embed import pictures
+        from claimledger.render.diagrams.model import around
+
+        near = around(self.answers, value.key, 2)
+        counted = [value.key, *(line.key for line in (*value.other_counts, *value.otherwise))]
+        cut = self.ledger.neighbourhood([*near, *counted], self.known_at)
+        answers = Answers(graph_of(cut, self.as_of))
+        title = f"Around {value.key}"
+        return pictures(self.ledger, answers, near, counted, title, self.known_at, self.as_of)
+
+    def _in_view(self, keys: Iterable[str]) -> set[str]:
+        """Return those of some claims that were known by the day asked about."""
+        wanted = set(keys)
+        if self.as_of is None or not wanted:
+            return wanted
+        cut = self.ledger.neighbourhood(wanted, self.known_at)
+        return wanted & graph_of(cut, self.as_of).claims.keys()
+
+    def audit(self, key: str) -> Audit:
+        answers, names = self.answers, self.names
+        steps = lineage(answers, key)
+        names.learn("claim", [step.claim for step in steps])
+        claim = names.claim(key)
+        found = answers.origins(key)
+        return Audit(
+            key=key,
+            statement=claim.statement,
+            figures=phrases.figures(claim),
+            note=claim.note or "",
+            standing=phrases.standing(answers, key, names),
+            answers=answers.as_json(key),
+            origins=phrases.origins(found),
+            roots=tuple(phrases.root(root, names) for root in found.roots),
+            mergers=tuple(phrases.merger(one, names) for one in (*found.same, *found.perhaps)),
+            computed=tuple(
+                one.told
+                for one in computed(self.ledger, answers, key, claim, self.known_at, self.as_of)
+            ),
+            way=tuple(self._way(step) for step in steps),
+            trail_ends=tuple(self._end(step) for step in steps if step.ends and not step.again),
+            same=tuple(self._same(key)),
+            repeated_by=tuple(self._repeaters(key)),
+            otherwise=tuple(self._otherwise(key)),
+            past=tuple(self._past(key)),
+            replies=tuple(self._linked(key, "answers")),
+            supports=tuple(self._linked(key, "supports")),
+            critics=tuple(self._critics(steps)),
+            other_counts=tuple(self._other_counts(key, claim)),
+            nearby=tuple(self._nearby(steps, claim)),
+            reviews=tuple(self._reviews(key)),
+            weakest=weakest(answers, steps),
+        )
+
+    def _way(self, step: Step) -> Way:
+        names, claim = self.names, self.names.claim(step.claim)
+        rests = ""
+        if step.below is not None:
+            verb = "repeats" if step.type == "repeats" else "derives from"
+            became = change(names.claim(step.below), claim)
+            figure = f"; figure {became}" if became else ""
+            rests = f"{step.below} {verb} this{figure} ({step.link})"
+        return Way(
+            step.claim,
+            step.depth,
+            phrases.when(claim, self.answers.graph.known_by[step.claim]),
+            names.claimants(claim),
+            phrases.figures(claim) or claim.statement,
+            rests,
+            phrases.GROUNDS[claim.grounds],
+            tuple(phrases.reading(citation, names) for citation in claim.citations),
+            tuple(str(flag) for flag in step.flags),
+            step.again,
+            step.ends,
+        )
+
+    def _end(self, step: Step) -> Line:
+        claim = self.names.claim(step.claim)
+        who = self.names.claimants(claim)
+        if claim.grounds is None:
+            return Line(step.claim, f"not known whether {who} counted or repeats")
+        if claim.grounds == "unstated":
+            return Line(step.claim, f"{who} does not say how they know")
+        return Line(step.claim, f"{who}; how they know: {phrases.GROUNDS[claim.grounds]}")
+
+    def _line(self, key: str, detail: str = "") -> Line:
+        claim = self.names.claim(key)
+        date = phrases.when(claim, self.answers.graph.known_by[key])
+        said = phrases.figures(claim) or claim.statement
+        return Line(key, f"{self.names.claimants(claim)}, {date}: {said}", detail)
+
+    def _same(self, key: str) -> Iterator[Line]:
+        members = self.answers.assertions.members[self.answers.assertions.of[key]]
+        repeating = self._all_repeaters(key)
+        above = {step.claim for step in lineage(self.answers, key)}
+        for member in members:
+            if member != key and member not in repeating and member not in above:
+                yield self._line(member)
+
+    def _all_repeaters(self, key: str) -> set[str]:
+        found: set[str] = set()
+        stack = [key]
+        while stack:
+            for link in self.answers.graph.to("repeats", stack.pop()):
+                if link.from_ not in found and link.from_ != key:
+                    found.add(link.from_)
+                    stack.append(link.from_)
+        return found
+
+    def _repeaters(self, key: str) -> Iterator[Line]:
+        known = self.answers.graph.known_by
+        for other in sorted(self._all_repeaters(key), key=lambda one: (known[one], one)):
+            became = change(self.names.claim(other), self.names.claim(key))
+            yield self._line(other, f"figure {became}" if became else "")
+
+    def _otherwise(self, key: str) -> Iterator[Line]:
+        for attack in self.answers.attacks.on(key):
+            if attack.source is None:
+                told = phrases.attack(attack, self.answers, self.names, key)
+                compared = self.comparing.sentence(attack.at, attack.attacker)
+                line = self._line(attack.attacker)
+                yield Line(line.key, line.text, f"{told}. {compared}" if compared else told)
+        for need in self.answers.attacks.through.get(key, ()):
+            for other in need.alternatives:
+                yield self._line(other, "it rests on this, which is contested or retracted")
+
+    def _past(self, key: str) -> Iterator[Line]:
+        for attack in self.answers.attacks.past.get(key, ()):
+            why = self.answers.standing(attack.attacker)
+            yield self._line(attack.attacker, f"{attack.link.type}, past: the attacker is {why}")
+
+    def _linked(self, key: str, kind: str) -> Iterator[Line]:
+        """Yield the claims that answer or support this one; the graph leaves these links out."""
+        pointing = self.ledger.referrers("claim", [key], self.known_at).get(key, [])
+        entries = [one.entry for one in pointing if one.kind == "link" and one.field == "to"]
+        held = self.ledger.at_entries(entries)
+        links = {
+            entry: one.record
+            for entry, one in held.items()
+            if isinstance(one.record, Link) and one.record.type == kind
+        }
+        seen = links_in_view(self.ledger, links, self.known_at, self.as_of)
+        for entry, link in links.items():
+            other = self.names.held("claim", link.from_) if entry in seen else None
+            if other and isinstance(other.record, Claim):
+                who = self.names.claimants(other.record)
+                yield Line(link.from_, f"{who}: {other.record.statement}", link.reason or "")
+
+    def _critics(self, steps: list[Step]) -> Iterator[Line]:
+        told: set[tuple[str, str]] = set()
+        for step in steps:
+            claim = self.answers.graph.claims[step.claim]
+            for source in claim.sources:
+                for link in self.answers.graph.critics(source):
+                    if (link.from_, source) in told or link.from_ == step.claim:
+                        continue
+                    told.add((link.from_, source))
+                    hits = any(a.link.key == link.key for a in self.answers.attacks.on(step.claim))
+                    detail = f"criticises {source}, on which {step.claim} stands"
+                    if not hits:
+                        detail = (
+                            f"criticises {source}, cited for {step.claim}; not its claimant's own"
+                        )
+                    yield self._line(link.from_, detail)
+
+    def _other_counts(self, key: str, claim: Claim) -> Iterator[Line]:
+        """Yield figures of other claims about the same subject, compared; the likest first."""
+        if not claim.figures:
+            return
+        apart = {key, *self._all_repeaters(key), *(s.claim for s in lineage(self.answers, key))}
+        apart |= {attack.attacker for attack in self.answers.attacks.on(key)}
+        order = list(RELATIONS)
+        found = []
+        for held in self.ledger.claims_about([claim.subject], self.known_at, _MOST_COMPARED):
+            other = held.record
+            if held.key in apart or not isinstance(other, Claim) or not other.figures:
+                continue
+            pair = most_telling(self.comparing.of(key, claim, held.key, other))
+            if pair is not None:
+                why = f": {'; '.join(pair.rests)}" if pair.rests else ""
+                told = pair.relation + ("" if pair.relation == "different measure" else why)
+                found.append((order.index(pair.relation), held.key, other, told))
+        seen = self._in_view(other_key for _, other_key, _, _ in found)
+        found = [one for one in found if one[1] in seen]
+        self.names.learn("party", [party for _, _, other, _ in found for party in other.claimant])
+        for _, other_key, other, relation in sorted(found, key=lambda one: one[:2])[:_MOST_OTHERS]:
+            who = self.names.claimants(other)
+            said = f"{who}, {other.asserted}" if other.asserted else who
+            yield Line(other_key, f"{phrases.figures(other)} ({said})", relation)
+
+    def _nearby(self, steps: list[Step], claim: Claim) -> Iterator[Line]:
+        """Yield criticisms of other sources on the same matter, which no link ties to this claim."""
+        own = {s for step in steps for s in self.answers.graph.claims[step.claim].sources}
+        widest = self.ledger.widest(claim.subject, self.known_at)
+        subjects = self.ledger.narrower(widest, self.known_at, _MOST_SUBJECTS)
+        told: set[tuple[str, str]] = set()
+        records = [held.record for held in self.ledger.critics_about(subjects, self.known_at)]
+        links = [one for one in records if isinstance(one, Link) and one.to.key not in own]
+        seen = self._in_view(link.from_ for link in links)
+        for link in links:
+            critic = self.names.held("claim", link.from_) if link.from_ in seen else None
+            if critic is None or not isinstance(critic.record, Claim):
+                continue
+            who = self.names.claimants(critic.record)
+            if (who, link.to.key) not in told:
+                told.add((who, link.to.key))
+                date = f", {critic.record.asserted}" if critic.record.asserted else ""
+                text = f"{who}{date}, criticises {self.names.title(link.to.key)}"
+                yield Line(link.from_, text, "not tied to this claim")
+
+    def _reviews(self, key: str) -> Iterator[Line]:
+        pointing = self.ledger.referrers("claim", [key], self.known_at).get(key, [])
+        entries = [one.entry for one in pointing if one.kind == "review"]
+        for held in self.ledger.at_entries(entries).values():
+            if isinstance(held.record, Review) and phrases.out_by(held.record.reviewed, self.as_of):
+                review = held.record
+                who = self.names.party(review.reviewer) if review.reviewer else "unnamed"
+                yield Line(held.key, f"{who}: {review.rating or 'no rating'}", review.summary or "")

@@ -1,0 +1,184 @@
+"""A claim as a page shows it: every field in words, where it was seen, how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.flags import flags
+from claimledger.present import phrases
+from claimledger.records.link import Link
+from claimledger.records.review import Review
+from claimledger.services.record_cache import Names
+from claimledger.services.visibility import links_in_view
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One citation in words."""
+
+    source: str
+    title: str
+    url: str
+    dated: str
+    via: tuple[str, ...]
+    locator: str
+    quote: str
+    quoted_from: str
+    """The source the quote is of: the one actually read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A claim in words."""
+
+    key: str
+    statement: str
+    who: str
+    subject: str
+    when: str
+    about: str
+    figures: str
+    grounds: str
+    scope: str
+    note: str
+    standing: str
+    why: str
+    at_least: int
+    at_most: int
+    origins: str
+    flags: tuple[str, ...]
+    seen: tuple[Seen, ...]
+    reviews: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the claim as an object."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A claim that answers or supports another, with the link's reason."""
+
+    key: str
+    who: str
+    statement: str
+    type: str
+    reason: str
+
+
+class Claims:
+    """Puts claims into words for one page."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        answers: Answers,
+        names: Names,
+        known_at: int | None = None,
+        as_of: int | None = None,
+    ) -> None:
+        self._as_of = as_of
+        self._ledger = ledger
+        self._answers = answers
+        self._names = names
+        self._known_at = known_at
+        self._pointing: dict[str, list[Any]] = {}
+
+    def learn(self, keys: Iterable[str]) -> None:
+        """Look up claims, and all they name, in a few goes."""
+        wanted = list(dict.fromkeys(keys))
+        self._names.learn("claim", wanted)
+        claims = [self._names.claim(key) for key in wanted]
+        self._names.learn("party", [party for claim in claims for party in claim.claimant])
+        self._names.learn("subject", [claim.subject for claim in claims])
+        cited = [citation for claim in claims for citation in claim.citations]
+        self._names.learn("source", [key for c in cited for key in (c.source, *c.via)])
+        self._pointing |= self._ledger.referrers("claim", wanted, self._known_at)
+        links = [one.key for key in wanted for one in self._pointing[key] if one.kind == "link"]
+        self._names.learn("link", links)
+        replies = [link.from_ for key in links if (link := self._link(key))]
+        self._names.learn("claim", replies)
+
+    def _link(self, key: str) -> Link | None:
+        held = self._names.held("link", key)
+        return held.record if held and isinstance(held.record, Link) else None
+
+    def said(self, key: str) -> Said:
+        """Return a claim in words."""
+        claim, answers = self._names.claim(key), self._answers
+        found = answers.origins(key)
+        return Said(
+            key=key,
+            statement=claim.statement,
+            who=self._names.claimants(claim),
+            subject=self._names.subject(claim.subject),
+            when=phrases.when(claim, answers.graph.known_by[key]),
+            about=str(claim.about) if claim.about else "",
+            figures=phrases.figures(claim),
+            grounds=phrases.GROUNDS[claim.grounds],
+            scope=", ".join(f"{name}: {text}" for name, text in claim.scope.items()),
+            note=claim.note or "",
+            standing=answers.standing(key),
+            why=phrases.standing(answers, key, self._names),
+            at_least=found.at_least,
+            at_most=found.at_most,
+            origins=phrases.origins(found),
+            flags=tuple(str(flag) for flag in flags(answers, key)),
+            seen=tuple(self._seen(key)),
+            reviews=tuple(self._reviews(key)),
+        )
+
+    def _seen(self, key: str) -> Iterator[Seen]:
+        for citation in self._names.claim(key).citations:
+            source = self._names.source(citation.source)
+            yield Seen(
+                citation.source,
+                self._names.title(citation.source),
+                (source.url or "") if source else "",
+                str(source.published) if source and source.published else "",
+                citation.via,
+                citation.locator or "",
+                citation.quote or "",
+                citation.read,
+            )
+
+    def _pointing_at(self, key: str) -> list[Any]:
+        if key not in self._pointing:
+            self.learn([key])
+        return self._pointing[key]
+
+    def _reviews(self, key: str) -> Iterator[str]:
+        entries = [one.entry for one in self._pointing_at(key) if one.kind == "review"]
+        for held in self._ledger.at_entries(entries).values() if entries else ():
+            if isinstance(held.record, Review) and phrases.out_by(
+                held.record.reviewed, self._as_of
+            ):
+                review = held.record
+                who = self._names.party(review.reviewer) if review.reviewer else "unnamed"
+                date = f", {review.reviewed}" if review.reviewed else ""
+                scale = f" (scale: {review.scale})" if review.scale else ""
+                told = f": {review.summary}" if review.summary else ""
+                yield f"{who}{date}: {review.rating or 'no rating'}{scale}{told}"
+
+    def replies(self, key: str, kind: str) -> list[Reply]:
+        """Return the claims that answer or support a claim."""
+        found = []
+        pointing = [
+            one for one in self._pointing_at(key) if one.kind == "link" and one.field == "to"
+        ]
+        listed = {one.entry: link for one in pointing if (link := self._link(one.key))}
+        wanted = [entry for entry, link in listed.items() if link.type == kind]
+        seen = links_in_view(self._ledger, wanted, self._known_at, self._as_of)
+        for entry in wanted:
+            link = listed[entry]
+            if entry in seen and self._names.held("claim", link.from_) is not None:
+                claim = self._names.claim(link.from_)
+                who = self._names.claimants(claim)
+                found.append(Reply(link.from_, who, claim.statement, kind, link.reason or ""))
+        return found

@@ -1,0 +1,50 @@
+"""What a claim computes: its derivations and tallies, done again and told in a line each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.derivations import derived, taken
+from claimledger.present import phrases
+from claimledger.records.claim import Claim
+from claimledger.services.tally import recounts
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A computed figure done again: told in a line, whether it holds, and whether it is a tally."""
+
+    told: str
+    holds: bool
+    tally: bool
+
+
+def computed(
+    ledger: Ledger,
+    answers: Answers,
+    key: str,
+    claim: Claim,
+    known_at: int | None = None,
+    as_of: int | None = None,
+) -> list[Computed]:
+    """Return each computed figure of a claim, done again."""
+    if not any(figure.formula for figure in claim.figures):
+        return []
+    claim = Claim.model_validate(next(ledger.resolved("claim", [claim.as_json()], known_at)))
+    held = ledger.get_all("claim", taken(claim), known_at)
+    claims = {one: h.record for one, h in held.items() if isinstance(h.record, Claim)}
+    in_view = {one: claims[one] for one in claims if one in answers.graph.claims}
+    found = [
+        Computed(phrases.derivation(one), one.sound, tally=False)
+        for one in derived(answers, key, {**in_view, key: claim})
+    ]
+    found += [
+        Computed(phrases.recount(one), not one.stale, tally=True)
+        for one in recounts(ledger, answers, key, claim, known_at, as_of)
+    ]
+    return found

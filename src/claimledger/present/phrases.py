@@ -1,0 +1,294 @@
+"""The answers in words: one sentence each, the same in every command, page and file."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING
+
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.attacks import Attack
+from claimledger.analysis.comparison import Compared
+from claimledger.analysis.derivations import Derived
+from claimledger.analysis.dispositions import State
+from claimledger.analysis.origins import Merger, Origins, Root
+from claimledger.analysis.uncertainty import Settling
+from claimledger.records.citation import Citation
+from claimledger.records.claim import Claim
+from claimledger.records.dates import Date, day_text
+from claimledger.records.figure import Figure, Interval
+from claimledger.services.record_cache import Names
+
+if TYPE_CHECKING:
+    from claimledger.services.tally import Recount
+
+GROUNDS = {
+    None: "not checked",
+    "observed": "they observed it",
+    "documents": "from documents",
+    "testimony": "from testimony",
+    "analysis": "by analysis",
+    "own-act": "it is their own act",
+    "unstated": "they do not say",
+}
+
+
+def when(claim: Claim, known_by: int) -> str:
+    """Return when a claim was made, or the day by which it was known."""
+    if claim.asserted:
+        return str(claim.asserted)
+    return f"by {day_text(known_by)}"
+
+
+def out_by(date: Date | None, as_of: int | None) -> bool:
+    """Whether something of this date was out by a day; what bears no date is not hidden."""
+    return as_of is None or date is None or date.latest is None or date.latest <= as_of
+
+
+def figure(one: Figure) -> str:
+    """Return a figure with what it counts: ``54 stations``."""
+    base = f" {one.base}" if one.base else ""
+    scope = ", ".join(f"{name}: {text}" for name, text in one.scope.items())
+    return f"{one.words} {one.measure}{base}" + (f" ({scope})" if scope else "")
+
+
+def figures(claim: Claim) -> str:
+    """Return a claim's figures in a row."""
+    return "; ".join(figure(one) for one in claim.figures)
+
+
+_STAND: dict[str, str] = {
+    "agrees": "agree",
+    "near": "are near",
+    "compatible": "can both hold",
+    "conflicts": "cannot both hold",
+    "part exceeds whole": "conflict: the part exceeds the whole",
+    "revision": "are revisions of one figure, not rivals",
+}
+
+
+def comparison(one: str, other: str, pair: Compared) -> str:
+    """Return how the figures of two claims stand to each other, as a sentence."""
+    stand = _STAND.get(pair.relation, f"cannot be compared: {pair.relation}")
+    why = _because(pair)
+    return f"{figure(pair.one)} [{one}] and {figure(pair.other)} [{other}] {stand}{why}"
+
+
+def compared(pair: Compared) -> str:
+    """Return how two figures stand to each other in a word, and what it rests on."""
+    return pair.relation + _because(pair)
+
+
+def _because(pair: Compared) -> str:
+    return f" ({'; '.join(pair.rests)})" if pair.rests else ""
+
+
+def interval(one: Interval) -> str:
+    """Return an interval as a reader would meet it: ``99``, ``over 5``, ``1.2 to 1.5``."""
+    low, high = (None if bound is None else _plain(bound) for bound in (one.low, one.high))
+    if low is not None and low == high:
+        return low
+    lower = "" if low is None else f"{'over' if one.low_open else 'at least'} {low}"
+    upper = "" if high is None else f"{'under' if one.high_open else 'at most'} {high}"
+    if low and high and not one.low_open and not one.high_open:
+        return f"{low} to {high}"
+    return " and ".join(bound for bound in (lower, upper) if bound) or "any number"
+
+
+def _plain(bound: Decimal) -> str:
+    """Return a computed number to ten digits at most; what is whole keeps all of its digits."""
+    if bound == bound.to_integral_value():
+        return f"{bound.quantize(Decimal(1)):,}"
+    rounded = Context(prec=10).create_decimal(bound)
+    return f"{rounded.normalize():,f}" + ("" if rounded == bound else "…")
+
+
+def derivation(one: Derived) -> str:
+    """Return what a formula gives now, and whether that is still the figure."""
+    stated = figure(one.figure)
+    if one.result is None:
+        told = f"{stated}: {one.formula} cannot be computed: {'; '.join(one.wrong)}"
+    elif one.gives:
+        told = f"{stated}: {one.formula} gives {interval(one.result)}"
+    else:
+        told = f"{stated}: {one.formula} no longer gives it, but {interval(one.result)}"
+    told += "".join(f"; {key} is {how}" for key, how in one.fallen)
+    if one.unlinked:
+        told += f"; no `derives_from` leads to {', '.join(one.unlinked)}"
+    return told
+
+
+def recount(one: Recount) -> str:
+    """Return a tally counted again."""
+    stated = figure(one.figure)
+    if not one.stale:
+        return f"{stated}: {one.count} still counts {one.number:,}"
+    told = f"{stated}: stale, {one.count} now counts {one.number:,}"
+    for name, listed in (("new", one.new), ("gone", one.gone)):
+        if listed:
+            more = f" and {len(listed) - 5:,} more" if len(listed) > 5 else ""
+            told += f"; {name}: {', '.join(listed[:5])}{more}"
+    return told
+
+
+ENDINGS = {
+    "resolved": "laid to rest as resolved",
+    "conceded": "laid to rest: a side conceded",
+    "definition": "laid to rest: a matter of definition",
+    "period": "laid to rest: they speak of different times",
+    "dormant": "dormant",
+}
+
+
+def state(one: State) -> str:
+    """Return what became of a dispute."""
+    if one.laid is None:
+        return "open"
+    laid = one.laid
+    how = f"{ENDINGS[laid.record.ending]} on {laid.when[:10]} by {laid.by}: {laid.record.reason}"
+    if one.ending == "reopened":
+        more = f" and {len(one.new) - 5} more" if len(one.new) > 5 else ""
+        return f"reopened by {', '.join(one.new[:5])}{more}; before, {how} [{laid.record.key}]"
+    return f"{how} [{laid.record.key}]"
+
+
+def reading(citation: Citation, names: Names) -> str:
+    """Return where a claim was seen, and through what it was read."""
+    source = names.source(citation.source)
+    date = f"dated {source.published}" if source and source.published else "undated"
+    said = f"{citation.source}, {date}"
+    if citation.via:
+        said += "; read only via " + " via ".join(reversed(citation.via))
+    if citation.locator:
+        said += f", {citation.locator}"
+    return said
+
+
+def standing(answers: Answers, key: str, names: Names | None = None) -> str:
+    """Return a claim's standing and the first reason for it."""
+    found = answers.origins(key)
+    origins = f"{found.at_least}..{found.at_most}"
+    name = answers.standing(key)
+    if name == "retracted":
+        return f"retracted; see {answers.revisions.retracted[key]}"
+    if name == "superseded":
+        by = answers.revisions.superseded[key]
+        against = "; also contested" if answers.attacks.contested(key) else ""
+        return f"superseded by {by}{against}"
+    if name == "contested":
+        return f"contested, {_contested(answers, key, names)}; origins {origins}"
+    if name == "corroborated":
+        return f"corroborated by independent origins ({origins}); no recorded claim disputes it"
+    if name == "single-origin":
+        voices = "one origin found" if found.at_most else "no origin stands"
+        return f"{voices} ({origins}); no recorded claim disputes it"
+    return (
+        f"several voices, independence not established ({origins}); no recorded claim disputes it"
+    )
+
+
+def _contested(answers: Answers, key: str, names: Names | None) -> str:
+    listed = answers.attacks.on(key)
+    parts = []
+    direct = sorted({a.attacker for a in listed if a.source is None})
+    if direct:
+        parts.append("by " + ", ".join(direct))
+    for source in sorted({a.source for a in listed if a.source}):
+        critics = {p for a in listed if a.source == source for p in _voices(answers, a.attacker)}
+        who = ", ".join(sorted(names.party(p) if names else p for p in critics))
+        parts.append(
+            f"its source {source} is criticised by {who}; {who} "
+            f"{'is' if len(critics) == 1 else 'are'} not recorded as disputing this claim"
+            if not direct
+            else f"through its source {source}, criticised by {who}"
+        )
+    through = [" or ".join(need.alternatives) for need in answers.attacks.through.get(key, ())]
+    if through:
+        parts.append("through what it rests on: " + ", ".join(through))
+    return "; ".join(parts)
+
+
+def _voices(answers: Answers, key: str) -> tuple[str, ...]:
+    return answers.graph.claims[key].claimants
+
+
+def attack(one: Attack, answers: Answers, names: Names, of: str) -> str:
+    """Return one attack as a sentence."""
+    who = names.claimants(names.claim(one.attacker))
+    based = basis(one.link.basis)
+    if one.source:
+        hit = len({a.source for a in answers.attacks.on(of) if a.source and a.at == one.at})
+        return (
+            f"its source {one.source} is criticised by {who} [{one.attacker}] "
+            f"({hit} of {one.own_sources} of its own sources; {based}); "
+            f"{who} is not recorded as disputing this claim"
+        )
+    verb = "undercut" if one.link.type == "undercuts" else "contradicted"
+    aim = "" if one.at == of else f" through {one.at}, which says the same"
+    if one.at != of and not answers.assertions.same(one.at, of):
+        aim = f" through {one.at}, with which it forms a loop"
+    return f"{verb} by {who} [{one.attacker}]{aim} ({based}, {one.link.key})"
+
+
+def basis(name: str) -> str:
+    """Return what a link is based on."""
+    words = {"stated": "stated by a source", "judged": "in this ledger's reading"}
+    return words.get(name, "computed by a rule and accepted")
+
+
+def origins(found: Origins) -> str:
+    """Return a range of origins as a sentence."""
+    if not found.at_most:
+        return "no origin stands"
+    if found.at_least == found.at_most:
+        return f"{found.at_least} independent {'origin' if found.at_least == 1 else 'origins'}"
+    return f"between {found.at_least} and {found.at_most} independent origins"
+
+
+def merger(one: Merger, names: Names) -> str:
+    """Return why some roots count as one."""
+    which = ", ".join(one.roots)
+    party = one.shared if one.reason in ("claimant", "party above") else ""
+    shared = {
+        "claimant": f"{names.party(party)} speaks in each",
+        "upstream claim": f"each rests on {one.shared}",
+        "party above": f"those who speak belong to {names.party(party)}",
+        "source": f"each cites {one.shared}",
+        "publisher": f"one cites {one.shared}, which the other published",
+        "nameless": "who speaks is not named, so it may be the same people",
+    }[one.reason]
+    return f"{which}: {shared}"
+
+
+def settling(one: Settling, names: Names) -> str:
+    """Return what to look up, and what it would be worth."""
+    key = one.roots[0]
+    worth = f" (worth {one.worth:,} {'origin' if one.worth == 1 else 'origins'})"
+    if one.what == "tie":
+        told = merger(Merger(one.roots, one.reason, one.shared), names)
+        return f"look up whether these are one voice: {told}{worth}"
+    claim = names.claim(key)
+    who = names.claimants(claim)
+    if one.what == "own source":
+        return f"what did {who} publish of it? claimledger cite {key} SOURCE{worth}"
+    unread = [citation.source for citation in claim.citations if citation.via]
+    if len(unread) == len(claim.citations):
+        mend = f"claimledger cite {key} {unread[0]} --grounds ..."
+    else:
+        mend = f'claimledger amend {key} --set grounds=... --reason "..."'
+    return f"how does the claimant ({who}) know? {mend}{worth}"
+
+
+def root(one: Root, names: Names) -> str:
+    """Return a root: who first said it, and whether it is established that they know."""
+    claim = names.claim(one.name)
+    who = names.claimants(claim)
+    loop = f" (a loop with {', '.join(one.claims[1:])})" if len(one.claims) > 1 else ""
+    resting = one.inputs
+    more = f" and {len(resting) - 12:,} more" if len(resting) > 12 else ""
+    inputs = f", from {', '.join(resting[:12])}{more}" if resting else ""
+    lacks = {
+        "": "",
+        "grounds": "; how they know: " + GROUNDS[claim.grounds],
+        "own source": "; as reported by others, no source of their own is cited",
+    }[one.lacking]
+    return f"{one.name}: {who}{loop}{inputs}{lacks}"

@@ -1,0 +1,386 @@
+"""The contested-claims report: every claim under attack, with everything needed to check it.
+
+:func:`report` makes the value; ``formats/`` gives it a face. What a source states and what the recorder
+judged are told apart and counted apart. The same ledger gives the same report.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from claimledger.analysis.analysis import STANDINGS, Answers
+from claimledger.analysis.controversies import controversies
+from claimledger.analysis.dispositions import State, states
+from claimledger.analysis.disputes import Dispute, attackers_origins, disputes
+from claimledger.analysis.flags import FLAGS
+from claimledger.analysis.graph import graph_of
+from claimledger.present import phrases
+from claimledger.present.claim_view import Claims, Reply, Said
+from claimledger.present.comparison_view import Comparing
+from claimledger.records.dates import day_text
+from claimledger.records.graph_data import CutLink
+from claimledger.records.link import RELATIONS
+from claimledger.services.dispositions import dispositions
+from claimledger.services.record_cache import Names
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """One attack as told: by which claim, how, on what grounds, stated or judged."""
+
+    attacker: Said
+    at: str
+    """The claim (or source) it is aimed at."""
+
+    type: str
+    link: str
+    basis: str
+    reason: str
+    part: str
+    seen: tuple[str, ...]
+    compared: str
+    """How the figures of the two stand to each other, where both hold one."""
+
+    past: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One dispute as told."""
+
+    key: str
+    head: str
+    title: str
+    source: bool
+    url: str
+    since: str
+    last: str
+    """The day by which the last move in it was known."""
+
+    state: str
+    """``open``, ``reopened``, or how it was laid to rest."""
+
+    state_told: str
+    controversy: str
+    """The key of the controversy it is part of."""
+
+    claims: tuple[Said, ...]
+    against: tuple[Against, ...]
+    stated: int
+    judged: int
+    origins: str
+    attackers_origins: str
+    beside: tuple[Said, ...]
+    reached: tuple[Said, ...]
+    questioned: tuple[Said, ...]
+    replies: tuple[Reply, ...]
+    supports: tuple[Reply, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A controversy: disputes that share claims, and which."""
+
+    key: str
+    disputes: tuple[str, ...]
+    claims: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A change to the ledger itself, in the open."""
+
+    entry: int
+    when: str
+    action: str
+    kind: str
+    key: str
+    reason: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A source that the report leans on."""
+
+    key: str
+    title: str
+    authors: tuple[str, ...]
+    publisher: str
+    published: str
+    accessed: str
+    removed: str
+    url: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The contested-claims report."""
+
+    subject: str
+    as_of: str
+    size: int
+    root: str
+    recorded: int
+    under_attack: int
+    disputes: tuple[Section, ...]
+    controversies: tuple[Shared, ...]
+    criticised: tuple[Section, ...]
+    stated: int
+    judged: int
+    standings: dict[str, int]
+    corrections: tuple[Correction, ...]
+    corrections_since: str
+    sources: tuple[SourceLine, ...]
+    method: tuple[tuple[str, str], ...]
+    flags: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, str], ...]
+    pictures: tuple[str, ...] = ()
+    """Pictures for a page; no other face shows them."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as one object with stable names."""
+        told = asdict(self)
+        del told["pictures"]
+        return told
+
+    @property
+    def summary(self) -> list[str]:
+        """The report in a few sentences."""
+        about = f" about {self.subject}" if self.subject else ""
+        contested = len(self.disputes)
+        sources = len(self.criticised)
+        lines = [
+            f"Of {self.recorded:,} recorded claims{about}, {self.under_attack:,} are under attack, in "
+            f"{_number(contested, 'dispute')}; {_number(sources, 'source')} "
+            f"{'is' if sources == 1 else 'are'} criticised as such.",
+            f"Of the attacks, {self.stated:,} are stated by a source and {self.judged:,} are in "
+            "conflict, in this ledger's reading.",
+        ]
+        single = self.standings.get("single-origin", 0)
+        unclear = self.standings.get("origin-unclear", 0)
+        agreed = self.standings.get("corroborated", 0)
+        lines.append(
+            f"Of the others, {agreed:,} are corroborated by independent origins, {single:,} rest on "
+            f"one origin alone, and of {unclear:,} with several voices independence is not established."
+        )
+        return lines
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def report(
+    ledger: Ledger,
+    *,
+    known_at: int | None = None,
+    as_of: int | None = None,
+    subject: str | None = None,
+    since: int | None = None,
+    since_said: str = "",
+    corrections: bool = True,
+    pictures: bool = False,
+) -> Report:
+    """Return the report on a whole ledger or on a subject with its narrower ones.
+
+    ``since`` is the entry after which corrections are told.
+    """
+    alone = 0
+    if subject is not None:
+        key = ledger.get("subject", subject, known_at).key
+        keys = ledger.keys_about(ledger.narrower(key, known_at), known_at)
+        answers = Answers(graph_of(ledger.neighbourhood(keys, known_at), as_of))
+        scope = sorted(keys & answers.graph.claims.keys())
+    elif as_of is None:
+        # What no link or criticism touches stands alone, and need not be read to be counted.
+        answers = Answers(graph_of(ledger.linked(known_at)))
+        scope = list(answers.graph.claims)
+        alone = ledger.counts(known_at)["claim"] - len(scope)
+    else:
+        answers = Answers(graph_of(ledger.whole(known_at), as_of))
+        scope = list(answers.graph.claims)
+    reporter = _Reporter(ledger, answers, known_at, as_of)
+    after = (since or 0) if corrections else ledger.head(known_at).size
+    value = reporter.report(as_of, subject, scope, alone, after, since_said)
+    return replace(value, pictures=reporter.pictures(value, as_of)) if pictures else value
+
+
+class _Reporter:
+    """Gathers one report."""
+
+    def __init__(
+        self, ledger: Ledger, answers: Answers, known_at: int | None, as_of: int | None
+    ) -> None:
+        self._ledger = ledger
+        self._answers = answers
+        self._known_at = known_at
+        self._names = Names(ledger, known_at)
+        self._claims = Claims(ledger, answers, self._names, known_at, as_of)
+        self._comparing = Comparing(ledger, answers.graph, self._names, known_at)
+        self._states: dict[str, State] = {}
+        self._controversy: dict[str, str] = {}
+        self._told: dict[str, Said] = {}
+
+    def report(
+        self, as_of: int | None, subject: str | None, scope: list[str], alone: int,
+        since: int, since_said: str,
+    ) -> Report:  # fmt: skip
+        answers = self._answers
+        inside = set(scope)
+        listed = [one for one in disputes(answers) if self._concerns(one, inside)]
+        laid = dispositions(self._ledger, self._known_at)
+        self._states = states(listed, answers.graph, laid)
+        maps = controversies(listed)
+        self._controversy = {one.key: held.key for held in maps for one in held.disputes}
+        self._claims.learn(key for one in listed for key in self._all_claims(one))
+        sections = [self._section(one) for one in listed]
+        attacked = [key for key in scope if answers.attacks.contested(key)]
+        links = {link.key: link.basis for one in listed for link in one.links}
+        head = self._ledger.head(self._known_at)
+        calm = Counter(answers.standing(key) for key in scope if not answers.attacks.contested(key))
+        calm["single-origin"] += alone
+        return Report(
+            subject=self._names.subject(subject) if subject else "",
+            as_of=day_text(as_of) if as_of is not None else "",
+            size=head.size,
+            root=head.root.hex(),
+            recorded=len(scope) + alone,
+            under_attack=len(attacked),
+            disputes=tuple(section for section in sections if not section.source),
+            controversies=tuple(
+                Shared(one.key, tuple(d.key for d in one.disputes), one.shared) for one in maps
+            ),
+            criticised=tuple(section for section in sections if section.source),
+            stated=sum(basis == "stated" for basis in links.values()),
+            judged=sum(basis != "stated" for basis in links.values()),
+            standings={name: calm[name] for name in STANDINGS if calm[name]},
+            corrections=tuple(self._corrections(since)),
+            corrections_since=since_said,
+            sources=tuple(self._sources()),
+            method=tuple(STANDINGS.items()),
+            flags=tuple(FLAGS.items()),
+            links=tuple((name, relation.meaning) for name, relation in RELATIONS.items()),
+        )
+
+    def pictures(self, value: Report, as_of: int | None) -> tuple[str, ...]:
+        """Return the pictures of a report's disputes."""
+        from claimledger.render.diagrams.embed import pictures
+
+        told = [*value.disputes, *value.criticised]
+        keys = [said.key for one in told for said in (*one.claims, *one.beside, *one.reached)]
+        keys += [against.attacker.key for one in told for against in one.against]
+        return pictures(
+            self._ledger, self._answers, keys, keys, "What is disputed", self._known_at, as_of
+        )
+
+    def _concerns(self, dispute: Dispute, scope: set[str]) -> bool:
+        told = {*dispute.claims, *dispute.attackers, *dispute.reached, *dispute.questioned}
+        return not told.isdisjoint(scope)
+
+    def _all_claims(self, dispute: Dispute) -> Iterable[str]:
+        past = (link.from_ for link in dispute.past)
+        other_ends = (link.to for link in dispute.past if link.to_kind == "claim")
+        return (
+            *dispute.claims, *dispute.attackers, *dispute.beside, *dispute.reached, *dispute.questioned,
+            *past, *other_ends,
+        )  # fmt: skip
+
+    def _said(self, key: str) -> Said:
+        if key not in self._told:
+            self._told[key] = self._claims.said(key)
+        return self._told[key]
+
+    def _section(self, one: Dispute) -> Section:
+        answers = self._answers
+        against = [self._against(link, one, past=False) for link in one.links]
+        against += [self._against(link, one, past=True) for link in one.past]
+        told = one.claims if not one.source else ()
+        replied = (*told, *one.attackers)
+        source = self._names.source(one.head) if one.source else None
+        state = self._states[one.key]
+        return Section(
+            key=one.key,
+            head=one.head,
+            title=self._names.title(one.head)
+            if one.source
+            else self._names.claim(one.head).statement,
+            source=one.source,
+            url=(source.url or "") if source else "",
+            since=day_text(one.since),
+            last=day_text(one.last),
+            state=state.ending,
+            state_told=phrases.state(state),
+            controversy=self._controversy.get(one.key, ""),
+            claims=tuple(self._said(key) for key in one.claims),
+            against=tuple(against),
+            stated=one.stated,
+            judged=one.judged,
+            origins="" if one.source else phrases.origins(answers.origins(one.head)),
+            attackers_origins=phrases.origins(attackers_origins(answers, one)),
+            beside=tuple(self._said(key) for key in one.beside),
+            reached=tuple(self._said(key) for key in one.reached),
+            questioned=tuple(self._said(key) for key in one.questioned),
+            replies=tuple(r for key in replied for r in self._claims.replies(key, "answers")),
+            supports=tuple(r for key in replied for r in self._claims.replies(key, "supports")),
+        )
+
+    def _against(self, link: CutLink, one: Dispute, *, past: bool) -> Against:
+        held = self._names.link(link.key)
+        # A contradiction may have been recorded from either side; told is always who opposes.
+        attacker, at = link.from_, link.to
+        if link.type == "contradicts" and attacker in one.claims and at not in one.claims:
+            attacker, at = at, attacker
+        return Against(
+            self._said(attacker),
+            at,
+            link.type,
+            link.key,
+            link.basis,
+            held.reason or "",
+            held.part or "",
+            tuple(phrases.reading(citation, self._names) for citation in held.citations),
+            "" if one.source else self._comparing.sentence(at, attacker),
+            past,
+        )
+
+    def _corrections(self, since: int) -> Iterable[Correction]:
+        for event in self._ledger.changes_since(since, self._known_at):
+            yield Correction(
+                event.entry,
+                event.recorded_at[:10],
+                {"amend": "amended", "withdraw": "withdrawn", "redact": "redacted"}[event.action],
+                event.kind,
+                event.key,
+                event.reason or "",
+                tuple(f"{name}: {old!r} → {new!r}" for name, old, new in event.changes),
+            )
+
+    def _sources(self) -> Iterable[SourceLine]:
+        used = {
+            s
+            for said in self._told.values()
+            for seen in said.seen
+            for s in (seen.source, *seen.via)
+        }
+        for key in sorted(used):
+            source = self._names.source(key)
+            if source is not None:
+                yield SourceLine(
+                    key,
+                    source.title,
+                    source.authors,
+                    self._names.party(source.publisher) if source.publisher else "",
+                    str(source.published or ""),
+                    str(source.accessed or ""),
+                    str(source.removed or ""),
+                    source.url or "",
+                    source.note or "",
+                )

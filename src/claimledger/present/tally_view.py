@@ -1,0 +1,73 @@
+"""A tally beside the totals that others state, and as a claim to be recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from claimledger.analysis.comparison import compare
+from claimledger.errors import Refused
+from claimledger.present import phrases
+from claimledger.records.citation import Citation
+from claimledger.records.claim import Claim
+from claimledger.records.figure import Figure
+from claimledger.records.link import Link, Target
+from claimledger.services.tally import Tally
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+    from claimledger.records.base import Record
+
+MOST_INPUTS = 5000
+"""Claims that a recorded tally may derive from: each is a link."""
+
+
+def beside(
+    ledger: Ledger, made: Tally, measure: str, known_at: int | None = None
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the stated totals beside a tally: the claim, its figures, and how one compares."""
+    vocabulary = ledger.vocabulary(known_at)
+    own = as_claim(made, measure)
+    subjects = ledger.narrower(ledger.widest(made.count.subject, known_at), known_at)
+    counted_ones = set(made.claims)
+    for held in ledger.claims_about(subjects, known_at):
+        claim = held.record
+        if not isinstance(claim, Claim) or not claim.figures or held.key in counted_ones:
+            continue
+        pairs = list(compare(own, claim, vocabulary=vocabulary))
+        fitting = [pair for pair in pairs if pair.relation != "different measure"]
+        for pair in fitting:
+            yield held.key, phrases.figure(pair.other), phrases.compared(pair)
+
+
+def as_claim(made: Tally, measure: str, **fields: Any) -> Claim:
+    """Return a tally as a claim, not recorded: its number as a figure, its limits as its scope."""
+    number = Decimal(made.number)
+    figure = Figure(measure=measure, low=number, high=number, scope={}, formula=str(made.count))
+    given = {
+        "statement": f"The ledger holds {made.number:,} {measure}.",
+        "claimant": ("ledger",),
+        "subject": made.count.subject,
+        "citations": (Citation(source="ledger"),),
+        "scope": dict(made.count.scope),
+        **fields,
+    }
+    return Claim(**{**given, "figures": (figure,)})
+
+
+def records_of(made: Tally, claim: Claim) -> list[Record]:
+    """Return what recording a tally writes: the claim, and a link to each claim it counted."""
+    if len(made.claims) > MOST_INPUTS:
+        raise Refused(
+            f"a tally of {len(made.claims):,} claims is not recorded: each would be a link, and "
+            f"{MOST_INPUTS:,} is the most; count a narrower subject, or limit it with --where"
+        )
+    links = [
+        Link(**{
+            "type": "derives_from", "from": claim.key, "to": Target("claim", key),
+            "basis": "computed", "rule": "tally",
+        })
+        for key in made.claims
+    ]  # fmt: skip
+    return [claim, *links]

@@ -1,1 +1,0 @@
-"""Pictures of a ledger: the graph of claims, and figures over time."""

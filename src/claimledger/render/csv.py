@@ -1,0 +1,79 @@
+"""CSV (RFC 4180) of the report: one row an attack, safe to open in a spreadsheet.
+
+A cell that a spreadsheet might take for a formula begins with an apostrophe, as OWASP advises against
+CSV injection.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import unicodedata
+
+from claimledger.present.report import Against, Report, Section
+from claimledger.text.unicode import visible
+
+COLUMNS = (
+    "dispute", "disputed_since", "last_move", "state", "criticised_source",
+    "claim", "statement", "claimant", "asserted",
+    "about", "figures", "grounds", "standing", "at_least", "at_most", "sources", "flags", "note",
+    "attacker", "attacker_statement", "attacker_claimant", "attacker_asserted", "attack", "link",
+    "basis", "reason", "figures_compared", "past", "reached_through",
+)  # fmt: skip
+
+
+def report(value: Report) -> str:
+    """Return the report's attacks as CSV, with a byte order mark so that spreadsheets see UTF-8."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for section in (*value.disputes, *value.criticised):
+        for row in _rows(section):
+            writer.writerow([safe(cell) for cell in row])
+    return "\ufeff" + out.getvalue()
+
+
+def _rows(section: Section) -> list[list[str]]:
+    rows = []
+    for claim in section.claims or (None,):
+        aimed = [
+            one for one in section.against if claim is None or section.source or one.at == claim.key
+        ]
+        # A member of a contested assertion that nothing is aimed at is hit by all of them.
+        for against in aimed or section.against:
+            rows.append([*_head(section), *_claim(claim), *_against(against), ""])
+    for claim in (*section.beside, *section.reached):
+        blank = [""] * 10
+        rows.append([*_head(section), *_claim(claim), *blank, section.head])
+    return rows
+
+
+def _head(section: Section) -> list[str]:
+    source = section.head if section.source else ""
+    return [section.key, section.since, section.last, section.state, source]
+
+
+def _claim(claim: object) -> list[str]:
+    from claimledger.present.claim_view import Said
+
+    if not isinstance(claim, Said):
+        return [""] * 13
+    return [
+        claim.key, claim.statement, claim.who, claim.when, claim.about, claim.figures, claim.grounds,
+        claim.standing, str(claim.at_least), str(claim.at_most),
+        "; ".join(seen.source for seen in claim.seen), "; ".join(claim.flags), claim.note,
+    ]  # fmt: skip
+
+
+def _against(one: Against) -> list[str]:
+    return [
+        one.attacker.key, one.attacker.statement, one.attacker.who, one.attacker.when, one.type,
+        one.link, one.basis, one.reason, one.compared, "past" if one.past else "",
+    ]  # fmt: skip
+
+
+def safe(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula, control characters written out."""
+    shown = visible(cell)
+    first = unicodedata.normalize("NFKC", shown.lstrip()[:1])
+    return f"'{shown}" if first and first in "=+-@|%" else shown

@@ -1,0 +1,1 @@
+"""Diagrams of a ledger: the graph of claims, and figures over time."""

@@ -1,0 +1,242 @@
+"""What a graph shows: claims as boxes, links as lines; repeats folded into what they repeat.
+
+Up to a hundred boxes each claim has its own; past that each dispute is one box, and the scene says what it
+folded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.disputes import disputes
+from claimledger.present import phrases
+from claimledger.records.dates import day_text
+from claimledger.records.graph_data import CutLink
+from claimledger.records.link import RELATIONS
+from claimledger.services.record_cache import Names
+from claimledger.services.visibility import links_in_view
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Held, Ledger
+
+MOST = 100
+"""Boxes up to which each claim has its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One box: a claim, a source that is criticised, or a dispute that is folded."""
+
+    key: str
+    kind: str
+    """``claim``, ``source`` or ``dispute``."""
+
+    who: str
+    said: str
+    figures: str
+    standing: str
+    detail: str
+    """Why it stands so, for who asks."""
+
+    folded: tuple[str, ...] = ()
+    """Claims that only repeat it, and are drawn in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line between two boxes."""
+
+    key: str
+    type: str
+    family: str
+    one: str
+    other: str
+    reason: str
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether it points both ways."""
+        return self.type in ("contradicts", "corroborates")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything a graph shows."""
+
+    title: str
+    boxes: tuple[Box, ...]
+    lines: tuple[Line, ...]
+    told: str
+    """What was folded, in a sentence; empty where nothing was."""
+
+
+def scene(
+    ledger: Ledger,
+    answers: Answers,
+    keys: Iterable[str],
+    title: str,
+    known_at: int | None = None,
+    as_of: int | None = None,
+) -> Scene:
+    """Return the scene of some claims and the links between them."""
+    known = answers.graph.known_by
+    # In the order they became known: the same claims are the same picture wherever it stands.
+    claims = sorted({key for key in keys if key in known}, key=lambda key: (known[key], key))
+    names = Names(ledger, known_at)
+    names.learn("claim", claims)
+    links = _links(ledger, set(claims), known_at, as_of)
+    held = ledger.get_all("link", [one.key for one in links], known_at)
+    folds = _folds(claims, links, answers)
+    shown = [key for key in claims if key not in folds]
+    within: dict[str, list[str]] = defaultdict(list)
+    for one, into in folds.items():
+        within[into].append(one)
+    boxes = [_claim(answers, names, key, within[key]) for key in shown]
+    inside = set(shown)
+    sources = sorted({one.to for one in links if one.to_kind == "source" and one.from_ in inside})
+    boxes += [
+        Box(f"source:{s}", "source", "", names.title(s), "", "", "a source that is criticised")
+        for s in sources
+    ]
+    lines = tuple(
+        Line(
+            link.key,
+            link.type,
+            RELATIONS[link.type].family.value,
+            link.from_,
+            f"source:{link.to}" if link.to_kind == "source" else link.to,
+            _reason(held.get(link.key)),
+        )
+        for link in links
+        if link.from_ in inside and (link.to_kind == "source" or link.to in inside)
+    )
+    lines += _through(answers, shown, sources)
+    told = f"Drawn in what they repeat: {len(folds):,} that only repeat." if folds else ""
+    whole = Scene(title, tuple(boxes), lines, told)
+    return whole if len(boxes) <= MOST else _by_dispute(answers, names, whole, claims)
+
+
+def _reason(held: Held | None) -> str:
+    return str(getattr(held.record, "reason", None) or "") if held else ""
+
+
+def around(answers: Answers, key: str, depth: int) -> list[str]:
+    """Return the claims within so many links of one, nearest first."""
+    near: dict[str, set[str]] = defaultdict(set)
+    for link in answers.graph.links:
+        if link.to_kind == "claim":
+            near[link.from_].add(link.to)
+            near[link.to].add(link.from_)
+        else:
+            for other in answers.graph.critics(link.to):
+                near[link.from_].add(other.from_)
+    for one, claim in answers.graph.claims.items():
+        for source in claim.sources:
+            for critic in answers.graph.critics(source):
+                near[one].add(critic.from_)
+                near[critic.from_].add(one)
+    found, level = {key: None}, [key]
+    for _ in range(depth):
+        level = sorted({other for one in level for other in near[one]} - found.keys())
+        found |= dict.fromkeys(level)
+    return list(found)
+
+
+def _links(
+    ledger: Ledger, claims: set[str], known_at: int | None, as_of: int | None
+) -> list[CutLink]:
+    pointing = ledger.referrers("claim", sorted(claims), known_at)
+    entries = {
+        one.entry for listed in pointing.values() for one in listed
+        if one.kind == "link" and one.field in ("from", "to")
+    }  # fmt: skip
+    seen = links_in_view(ledger, entries, known_at, as_of)
+    cut = ledger.some_links(sorted(seen), known_at)
+    return [
+        one
+        for one in cut.links
+        if one.from_ in claims and (one.to_kind == "source" or one.to in claims)
+    ]
+
+
+def _through(answers: Answers, shown: list[str], sources: list[str]) -> tuple[Line, ...]:
+    """Return what leads from the claims contested through a source to that source."""
+    drawn = set(sources)
+    pairs = {
+        (key, attack.source): None
+        for key in shown
+        for attack in answers.attacks.on(key)
+        if attack.source in drawn and attack.at == key
+    }
+    return tuple(
+        Line(f"{key}-{source}", "cites", "cites", key, f"source:{source}", "")
+        for key, source in pairs
+    )
+
+
+def _folds(claims: list[str], links: list[CutLink], answers: Answers) -> dict[str, str]:
+    """Return the claims that do nothing but repeat one other, with what they are drawn in."""
+    touching: dict[str, set[int]] = defaultdict(set)
+    for place, link in enumerate(links):
+        touching[link.from_].add(place)
+        if link.to_kind == "claim":
+            touching[link.to].add(place)
+    into: dict[str, str] = {}
+    queue = deque(claims)
+    while queue:
+        key = queue.popleft()
+        left = touching[key]
+        if key in into or len(left) != 1:
+            continue
+        link = links[next(iter(left))]
+        own = any(attack.at == key for attack in answers.attacks.on(key))
+        if link.type == "repeats" and link.from_ == key and not own:
+            # What repeated this one has gone into it before: the next may be free to go now.
+            into[key] = link.to
+            touching[link.to].discard(next(iter(left)))
+            queue.append(link.to)
+    return {key: _top(key, into) for key in claims if key in into}
+
+
+def _top(key: str, into: dict[str, str]) -> str:
+    while key in into:
+        key = into[key]
+    return key
+
+
+def _claim(answers: Answers, names: Names, key: str, folded: list[str]) -> Box:
+    claim = names.claim(key)
+    who = f"{names.claimants(claim)}, {phrases.when(claim, answers.graph.known_by[key])}"
+    detail = phrases.standing(answers, key, names)
+    return Box(key, "claim", who, claim.statement, phrases.figures(claim), answers.standing(key), detail,
+               tuple(folded))  # fmt: skip
+
+
+def _by_dispute(answers: Answers, names: Names, whole: Scene, claims: list[str]) -> Scene:
+    """Return the scene with each dispute as one box, joined where they share claims."""
+    inside = set(claims)
+    found = [one for one in disputes(answers) if inside & one.voices][:MOST]
+    boxes = []
+    for one in found:
+        title = names.title(one.head) if one.source else names.claim(one.head).statement
+        attacks = f"{len(one.links):,} attack{'' if len(one.links) == 1 else 's'}"
+        count = f"{len(one.voices):,} claims, {attacks}"
+        boxes.append(
+            Box(one.key, "dispute", count, title, "", "contested", f"since {day_text(one.since)}")
+        )
+    lines = []
+    for place, one in enumerate(found):
+        for other in found[place + 1 :]:
+            if shared := sorted(one.voices & other.voices):
+                reason = f"share {', '.join(shared[:5])}"
+                lines.append(Line(shared[0], "shares", "shared", one.key, other.key, reason))
+    left = len(inside - {key for one in found for key in one.voices})
+    told = (
+        f"{len(whole.boxes):,} boxes would be too many: each of {len(found):,} disputes is one; "
+        f"{left:,} claims in none of these are left out."
+    )
+    return replace(whole, boxes=tuple(boxes), lines=tuple(lines), told=told)

@@ -1,0 +1,71 @@
+"""How wide a text runs, without a font at hand: never less than it is, so that no label leaves its box."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from claimledger.text.unicode import visible
+
+_NARROW = set("iljtfrI.,:;'|!()[] ")
+_WIDE = set("mwMW@%—…")
+
+
+def width(text: str, size: float = 12.0) -> float:
+    """Return how wide a text runs at most, in the units of its size."""
+    return sum(map(_sign, text)) * size
+
+
+def _sign(sign: str) -> float:
+    if sign in _NARROW:
+        return 0.42
+    if sign in _WIDE:
+        return 1.02
+    if sign.isascii():
+        return 0.72 if sign.isupper() else 0.64
+    if unicodedata.combining(sign):
+        return 0.0
+    return 1.05 if unicodedata.east_asian_width(sign) in "WF" else 0.8
+
+
+def clipped(text: str, room: float, size: float = 12.0) -> str:
+    """Return a text cut to the room there is, with an ellipsis where it was cut."""
+    shown = visible(text)
+    if width(shown, size) <= room:
+        return shown
+    kept, used = "", width("…", size)
+    for sign in shown:
+        used += _sign(sign) * size
+        if used > room:
+            break
+        kept += sign
+    return kept.rstrip() + "…"
+
+
+def lines_of(text: str, room: float, most: int, size: float = 12.0) -> list[str]:
+    """Return a text in at most so many lines that fit the room, the last cut where more is left."""
+    shown = " ".join(visible(text).split(" "))
+    found: list[str] = []
+    line = ""
+    rest = _pieces(shown[:2000])
+    for place, piece in enumerate(rest):
+        if line and width(line + piece.rstrip(), size) > room:
+            if len(found) == most - 1:
+                found.append(clipped(line + "".join(rest[place:]), room, size))
+                return found
+            found.append(clipped(line.rstrip(), room, size))
+            line = ""
+        line += piece
+    return [*found, clipped(line.rstrip(), room, size)][:most]
+
+
+def _pieces(text: str) -> list[str]:
+    """Return words with the space behind them; signs of scripts without spaces stand alone."""
+    found: list[str] = [""]
+    for sign in text:
+        wide = unicodedata.east_asian_width(sign) in "WF"
+        if wide and found[-1]:
+            found.append("")
+        found[-1] += sign
+        if sign == " " or wide:
+            found.append("")
+    return [piece for piece in found if piece]

@@ -1,0 +1,71 @@
+"""What every page is made with: autoescape on, each text of a record visible and in its own direction.
+
+Beyond the escaping, control and direction characters are shown written out, and only http and https
+addresses become links.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from functools import lru_cache
+from hashlib import sha256
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from claimledger.text.unicode import visible
+
+
+@lru_cache
+def environment() -> Environment:
+    """Return what pages are made with: autoescape on, and texts of records through ``said``."""
+    environment = Environment(
+        loader=PackageLoader("claimledger.render"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"said": _said, "address": _address, "number": _number}
+    environment.globals |= {"policy": _policy}
+    return environment
+
+
+def script(name: str) -> Markup:
+    """Return a script of ours, to be put into a page as it is."""
+    loader = environment().loader
+    assert loader is not None
+    text = loader.get_source(environment(), name)[0]
+    return Markup(text.replace("\r\n", "\n"))  # as a browser reads it, before it takes the hash
+
+
+def _policy(script: str = "") -> Markup:
+    """Return what a browser may do with a page: show it, and run this one script, by its hash.
+
+    It loads nothing, sends nothing, and runs no other script, whatever a text in it should manage to be
+    (Content Security Policy Level 3).
+    """
+    allowed = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "img-src data:"]
+    allowed.append("style-src 'unsafe-inline'")
+    if script:
+        digest = b64encode(sha256(script.encode()).digest()).decode()
+        allowed.append(f"script-src 'sha256-{digest}'")
+    content = "; ".join(allowed)
+    return Markup(f'<meta http-equiv="Content-Security-Policy" content="{content}">')
+
+
+def _said(text: str) -> Markup:
+    """A text of a record: escaped, visible, in its own direction."""
+    return Markup("<bdi>{}</bdi>").format(visible(text))
+
+
+def _address(url: str) -> str:
+    """A record's URL where it may become a link, else nothing."""
+    fit = re.fullmatch(r"https?://[^\s\"'<>\\\x00-\x20]+", url, re.IGNORECASE)
+    return str(escape(url)) if fit and visible(url) == url else ""
+
+
+def _number(value: int) -> str:
+    return f"{value:,}"

@@ -1,0 +1,21 @@
+"""JSON: the report or the audit as one object with stable names."""
+
+from __future__ import annotations
+
+from claimledger.present.audit import Audit
+from claimledger.present.report import Report
+from claimledger.text.unicode import json_text
+
+
+def report(value: Report) -> str:
+    """Return the report as JSON."""
+    return _written(value)
+
+
+def audit(value: Audit) -> str:
+    """Return the audit as JSON."""
+    return _written(value)
+
+
+def _written(value: Report | Audit) -> str:
+    return json_text(value.as_json()) + "\n"

@@ -1,0 +1,230 @@
+"""Markdown (CommonMark): the report and the audit, with every text of a record escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from claimledger.present.audit import Audit, Line
+from claimledger.present.claim_view import Said
+from claimledger.present.report import Against, Report, Section
+from claimledger.text.unicode import visible
+
+_SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~&$^=:@]")
+_AS_ENTITY = {"&": "&amp;", "<": "&lt;"}
+"""What programs that let HTML through would take for it, with a backslash before it too."""
+
+
+def safe(text: str) -> str:
+    """Return a text that means itself in Markdown."""
+    return _SPECIAL.sub(_escaped, visible(text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return _AS_ENTITY.get(match[0]) or f"\\{match[0]}"
+
+
+def report(value: Report) -> str:
+    """Return the report as Markdown."""
+    return "\n".join(_report(value)).rstrip() + "\n"
+
+
+def _report(value: Report) -> Iterator[str]:
+    yield "# Contested claims" + (f": {safe(value.subject)}" if value.subject else "")
+    yield ""
+    for line in value.summary:
+        yield safe(line)
+        yield ""
+    if value.as_of:
+        yield f"As of {value.as_of}."
+        yield ""
+    yield "## Disputes"
+    yield ""
+    for section in value.disputes:
+        yield from _section(section)
+    if not value.disputes:
+        yield "No recorded claim is contested."
+        yield ""
+    yield "## Criticised sources"
+    yield ""
+    for section in value.criticised:
+        yield from _section(section)
+    if not value.criticised:
+        yield "No recorded source is criticised."
+        yield ""
+    yield from _rest(value)
+
+
+def _section(section: Section) -> Iterator[str]:
+    yield f"### {safe(section.title)} `[{section.head}]`"
+    yield ""
+    if section.source:
+        yield "The source is criticised; its critics are not recorded as disputing each claim in it."
+    else:
+        yield f"Behind it: {section.origins}. Against it: {section.attackers_origins}."
+    yield ""
+    yield (
+        f"Since {section.since}; {section.stated} stated by a source, {section.judged} in conflict, in "
+        "this ledger's reading."
+    )
+    part = f" Part of the controversy `{section.controversy}`." if section.controversy else ""
+    yield f"Last move known by {section.last}; {safe(section.state_told)}.{part} `[{section.key}]`"
+    yield ""
+    for claim in section.claims:
+        yield from _claim(claim)
+    yield "**Against it**"
+    yield ""
+    for against in section.against:
+        yield from _against(against)
+    same = "Contested because they say the same as what contradicts it"
+    yield from _list(same, _short(section.beside))
+    yield from _list("Contested because they rest on it", _short(section.reached))
+    yield from _list("Attribution in question", _short(section.questioned))
+    replies = [f"{safe(r.who)}: {safe(r.statement)} `[{r.key}]`" for r in section.replies]
+    yield from _list("Answers", replies)
+    supports = [f"{safe(r.who)}: {safe(r.statement)} `[{r.key}]`" for r in section.supports]
+    yield from _list("Supported by", supports)
+
+
+def _short(claims: Iterable[Said]) -> list[str]:
+    return [
+        f"{safe(claim.who)}, {safe(claim.when)}: {safe(claim.statement)} `[{claim.key}]`"
+        for claim in claims
+    ]
+
+
+def _claim(claim: Said) -> Iterator[str]:
+    yield f"- {safe(claim.statement)} `[{claim.key}]`"
+    yield f"  - {safe(claim.who)}, {safe(claim.when)}; how they know: {safe(claim.grounds)}"
+    if claim.figures:
+        yield f"  - figures: {safe(claim.figures)}"
+    yield f"  - standing: {safe(claim.why)}"
+    for seen in claim.seen:
+        via = f", read via {', '.join(seen.via)}" if seen.via else ""
+        place = f", {safe(seen.locator)}" if seen.locator else ""
+        yield f"  - seen in {safe(seen.title)} `[{seen.source}]`{via}{place}"
+        if seen.quote:
+            yield f"    “{safe(seen.quote)}” (from {seen.quoted_from})"
+    if claim.flags:
+        yield f"  - flags: {safe(', '.join(claim.flags))}"
+    if claim.note:
+        yield f"  - note: {safe(claim.note)}"
+    for review in claim.reviews:
+        yield f"  - review: {safe(review)}"
+    yield ""
+
+
+def _against(one: Against) -> Iterator[str]:
+    basis = {"stated": "stated by a source", "judged": "in this ledger's reading"}.get(
+        one.basis, "computed"
+    )
+    past = " (past)" if one.past else ""
+    yield f"- {one.type} `{one.at}`{past}, {basis} `[{one.link}]`"
+    yield f"  - {_short([one.attacker])[0]}"
+    if one.reason:
+        yield f"  - reason: {safe(one.reason)}"
+    if one.compared:
+        yield f"  - figures: {safe(one.compared)}"
+    for seen in one.seen:
+        yield f"  - seen in {safe(seen)}"
+    yield ""
+
+
+def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
+    listed = list(lines)
+    if listed:
+        yield f"**{title}**"
+        yield ""
+        yield from (f"- {line}" for line in listed)
+        yield ""
+
+
+def _rest(value: Report) -> Iterator[str]:
+    since = f" since {safe(value.corrections_since)}" if value.corrections_since else ""
+    yield f"## Corrections{since}"
+    yield ""
+    for one in value.corrections:
+        changed = f": {safe('; '.join(one.changes))}" if one.changes else ""
+        what = f"{one.kind} `{one.key}` {one.action}{changed}"
+        yield f"- {one.when}, entry {one.entry}: {what}. {safe(one.reason)}"
+    if not value.corrections:
+        yield "None."
+    yield ""
+    yield "## Sources"
+    yield ""
+    for source in value.sources:
+        by = f"{safe(', '.join(source.authors))}. " if source.authors else ""
+        who = f" {safe(source.publisher)}." if source.publisher else ""
+        yield f"- `{source.key}` {by}{safe(source.title)}.{who} {safe(source.published) or 'Undated'}."
+    yield ""
+    yield "## Method"
+    yield ""
+    for words in (value.method, value.links, value.flags):
+        for name, meaning in words:
+            yield f"- **{name}**: {safe(meaning)}"
+        yield ""
+    yield f"The ledger's log: {value.size} entries, root `{value.root}`."
+
+
+def audit(value: Audit) -> str:
+    """Return the audit as Markdown."""
+    return "\n".join(_audit(value)).rstrip() + "\n"
+
+
+def _audit(value: Audit) -> Iterator[str]:
+    yield f"# Audit of `{value.key}`"
+    yield ""
+    yield f"> {safe(value.statement)}"
+    yield ""
+    if value.figures:
+        yield f"Figures: {safe(value.figures)}"
+        yield ""
+    yield f"**Standing:** {safe(value.standing)}"
+    yield ""
+    yield "## Back to the first voice"
+    yield ""
+    for step in value.way:
+        lead = "  " * step.depth
+        if step.again:
+            yield f"{lead}- `{step.key}`: already above"
+            continue
+        yield (
+            f"{lead}- {safe(step.when)} {safe(step.who)}: {safe(step.said)}; how they know: "
+            f"{safe(step.grounds)} `[{step.key}]`"
+        )
+        yield from (f"{lead}  - {safe(t)}" for t in (step.rests, *step.seen) if t)
+        if step.flags:
+            yield f"{lead}  - flags: {safe(', '.join(step.flags))}"
+    yield ""
+    yield from _list(
+        "Trail ends", [f"`{line.key}`: {safe(line.text)}" for line in value.trail_ends]
+    )
+    yield f"**Independent origins:** {safe(value.origins)}"
+    yield ""
+    yield from _list("Roots", map(safe, value.roots))
+    yield from _list("Counted as one", map(safe, value.mergers))
+    yield from _list("Computed", map(safe, value.computed))
+    for title, lines in (
+        ("Said by others too", value.same),
+        ("Repeated by", value.repeated_by),
+        ("Said otherwise", value.otherwise),
+        ("Said otherwise in the past", value.past),
+        ("Answered by", value.replies),
+        ("Supported by", value.supports),
+        ("Critics of its sources", value.critics),
+        ("Other counts, none recorded as a contradiction", value.other_counts),
+        ("Nearby", value.nearby),
+        ("Reviews", value.reviews),
+    ):
+        yield from _list(title, map(_line, lines))
+    if value.note:
+        yield f"Note: {safe(value.note)}"
+        yield ""
+    if value.weakest:
+        weak = value.weakest
+        yield f"**Weakest step:** `{weak.claim}` is {weak.why}: {safe(weak.detail)}. Next: `{weak.mend}`"
+
+
+def _line(line: Line) -> str:
+    detail = f" ({safe(line.detail)})" if line.detail else ""
+    return f"{safe(line.text)} `[{line.key}]`{detail}"

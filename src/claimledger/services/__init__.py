@@ -1,0 +1,1 @@
+"""Answers that need both a ledger and the analysis of its claims."""

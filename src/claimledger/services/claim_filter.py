@@ -1,0 +1,114 @@
+"""Choosing claims: by claimant, source, subject, standing, figure and date, each narrowing the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from claimledger.analysis.analysis import STANDINGS, Answers
+from claimledger.analysis.graph import graph_of
+from claimledger.errors import BadInput, Problem, Unreadable
+from claimledger.records.check import nearest
+from claimledger.records.dates import Date, day_text
+from claimledger.services.find_claim import figure_asked, with_value
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is asked for; what is left out narrows nothing."""
+
+    claimant: str | None = None
+    source: str | None = None
+    subject: str | None = None
+    standing: str | None = None
+    figure: str | None = None
+    first: str | None = None
+    last: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A claim that was chosen."""
+
+    key: str
+    statement: str
+    known_by: str
+    standing: str
+    at_least: int
+    at_most: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the line as an object."""
+        return asdict(self)
+
+
+def select_claims(
+    ledger: Ledger, wanted: Selection, known_at: int | None = None, as_of: int | None = None
+) -> list[Chosen]:
+    """Return the claims asked for, in the order in which they became known."""
+    if wanted.standing and wanted.standing not in STANDINGS:
+        near = nearest(wanted.standing, STANDINGS)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        right = f"one of {', '.join(STANDINGS)}{hint}"
+        raise BadInput([Problem("unknown standing", "standing", wanted.standing, right)], kept="")
+    sets = list(_sets(ledger, wanted, known_at))
+    keys = set.intersection(*sets) if sets else None
+    cut = ledger.whole(known_at) if keys is None else ledger.neighbourhood(keys, known_at)
+    answers = Answers(graph_of(cut, as_of))
+    known = answers.graph.known_by
+    first, last = _bound(wanted.first, "earliest"), _bound(wanted.last, "latest")
+    chosen = [
+        key
+        for key in sorted(known, key=lambda one: (known[one], answers.graph.claims[one].entry))
+        if (keys is None or key in keys)
+        and (first is None or known[key] >= first)
+        and (last is None or known[key] <= last)
+        and (wanted.standing is None or answers.standing(key) == wanted.standing)
+    ]
+    held = ledger.get_all("claim", chosen, known_at)
+    return [
+        Chosen(
+            key,
+            held[key].record.named,
+            day_text(known[key]),
+            answers.standing(key),
+            answers.origins(key).at_least,
+            answers.origins(key).at_most,
+        )
+        for key in chosen
+    ]
+
+
+def _sets(ledger: Ledger, wanted: Selection, known_at: int | None) -> Iterator[set[str]]:
+    """Yield the keys each filter leaves."""
+    if wanted.claimant:
+        key = ledger.get("party", wanted.claimant, known_at).key
+        yield _pointing(ledger, "party", key, "claimant", known_at)
+    if wanted.source:
+        key = ledger.get("source", wanted.source, known_at).key
+        yield _pointing(ledger, "source", key, "citations.source", known_at)
+    if wanted.subject:
+        key = ledger.get("subject", wanted.subject, known_at).key
+        narrower = ledger.narrower(key, known_at)
+        yield ledger.keys_about(narrower, known_at)
+    if wanted.figure:
+        yield {held.key for held in with_value(ledger, figure_asked(wanted.figure), known_at)}
+
+
+def _pointing(ledger: Ledger, kind: str, key: str, field: str, known_at: int | None) -> set[str]:
+    listed = ledger.referrers(kind, [key], known_at).get(key, [])
+    return {one.key for one in listed if one.kind == "claim" and one.field == field}
+
+
+def _bound(text: str | None, end: str) -> int | None:
+    if not text:
+        return None
+    try:
+        day: int | None = getattr(Date.of(text), end)
+    except Unreadable as error:
+        raise Unreadable(f"{text!r} {error}") from None
+    return day

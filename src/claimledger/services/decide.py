@@ -1,0 +1,85 @@
+"""Answering a proposal: what accepting or declining writes, both with a reason, both in the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from claimledger.analysis.proposals.rule import Proposal
+from claimledger.errors import Refused
+from claimledger.records.decision import Decision, Outcome
+from claimledger.records.link import Link, Target
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+    from claimledger.records.base import Record
+
+
+def decide(
+    ledger: Ledger, proposal: Proposal, outcome: Outcome, reason: str, *, by: str
+) -> str | None:
+    """Write the answer to a proposal, whole or not at all; return the key of what was made, if any."""
+    if outcome == "declined":
+        ledger.record(_decision(proposal, outcome, reason), by=by)
+        return None
+    if proposal.makes == "amend":
+        raise Refused(
+            f"{proposal.one} is amended by its figures, not by a link: count anew with `claimledger tally`, "
+            f'then `claimledger amend {proposal.one} --set figures=... --reason "..."`'
+        )
+
+    def write() -> str | None:
+        made = _made(ledger, proposal, reason, by)
+        ledger.record(_decision(proposal, outcome, reason, made), by=by)
+        return made
+
+    return ledger.together(write)
+
+
+def _made(ledger: Ledger, proposal: Proposal, reason: str, by: str) -> str | None:
+    if proposal.makes == "merge":
+        ledger.withdraw(
+            proposal.kind, proposal.one, by=by, reason=reason, replaced_by=proposal.other
+        )
+        return None
+    if proposal.makes == "turn":
+        for key in _links(ledger, proposal.other, proposal.one):
+            ledger.withdraw("link", key, by=by, reason=reason)
+    pairs = [(proposal.one, proposal.type, proposal.other), *proposal.more]
+    links = [
+        Link(**{
+            "type": kind,
+            "from": one,
+            "to": Target("claim", other),
+            "reason": reason,
+            "basis": "computed",
+            "rule": proposal.rule,
+            "part": proposal.part or None,
+        })
+        for one, kind, other in pairs
+    ]  # fmt: skip
+    return ledger.record(*links, by=by)[0]
+
+
+def _links(ledger: Ledger, one: str, other: str) -> list[str]:
+    """Return the links by which one claim repeats another."""
+    pointing = ledger.referrers("claim", [one])[one]
+    entries = [held.entry for held in pointing if held.kind == "link" and held.field == "from"]
+    records: list[Record] = [held.record for held in ledger.at_entries(entries).values()]
+    return [
+        str(link.key)
+        for link in records
+        if isinstance(link, Link) and link.type == "repeats" and link.to.key == other
+    ]
+
+
+def _decision(
+    proposal: Proposal, outcome: Outcome, reason: str, link: str | None = None
+) -> Decision:
+    return Decision(
+        rule=proposal.rule,
+        outcome=outcome,
+        about=proposal.about,
+        evidence=proposal.rests,
+        link=link,
+        reason=reason,
+    )

@@ -1,0 +1,41 @@
+"""Counts: what a ledger holds, by kind, standing, source, claimant and year."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from claimledger.analysis.analysis import STANDINGS, Answers
+from claimledger.records.dates import day_text
+from claimledger.services.record_cache import Names
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Ledger
+
+
+def stats(
+    ledger: Ledger, answers: Answers, known_at: int | None = None, as_of: int | None = None
+) -> dict[str, Any]:
+    """Return counts by name, the most frequent first; a claim's year is when it was known by.
+
+    With ``as_of`` of the records only claims and links are counted: the others have no day on which
+    they came to be known.
+    """
+    claims = answers.graph.claims
+    records = ledger.counts(known_at)
+    if as_of is not None:
+        records = {"claim": len(claims), "link": len(answers.graph.links)}
+    names = Names(ledger, known_at)
+    standings = Counter(answers.standing(key) for key in claims)
+    sources = Counter(source for claim in claims.values() for source in claim.sources)
+    claimants = Counter(party for claim in claims.values() for party in claim.claimants)
+    names.learn("party", claimants)
+    years = Counter(day_text(answers.graph.known_by[key])[:-6] for key in claims)
+    return {
+        "entries": ledger.head(known_at).size,
+        "records": records,
+        "standings": {name: standings[name] for name in STANDINGS},
+        "sources": dict(sources.most_common()),
+        "claimants": {f"{names.party(key)} [{key}]": n for key, n in claimants.most_common()},
+        "known_by_year": dict(sorted(years.items())),
+    }

@@ -1,0 +1,187 @@
+"""Tallies: figures that the ledger itself can count, and counts again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.derivations import counted
+from claimledger.analysis.graph import graph_of
+from claimledger.errors import Unreadable
+from claimledger.records.claim import Claim
+from claimledger.records.figure import Figure
+from claimledger.records.formula import Count
+from claimledger.records.vocabulary import Vocabulary
+from claimledger.text.unicode import nfc
+
+if TYPE_CHECKING:
+    from claimledger.ledger import Held, Ledger
+
+NONE = "(none)"
+
+BY = ("claimant", "source", "subject", "year")
+"""What a tally can be divided by, beside any ``scope.NAME``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was counted, how many there are, of which claims."""
+
+    count: Count
+    number: int
+    by: str
+    groups: tuple[tuple[str, int], ...]
+    """Each value of what it is divided by with its number, the largest first."""
+
+    claims: tuple[str, ...]
+    """The claims it counted."""
+
+    left_out: tuple[str, ...]
+    """Claims not counted because they were taken back or stated anew."""
+
+    without: int
+    """How many of the claims bear none of what is counted."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the tally as an object."""
+        return {
+            "formula": str(self.count),
+            "number": self.number,
+            "by": self.by,
+            "groups": dict(self.groups),
+            "claims": list(self.claims),
+            "left_out": list(self.left_out),
+            "without": self.without,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """A recorded tally counted again."""
+
+    figure: Figure
+    count: Count
+    number: int
+    new: tuple[str, ...]
+    """Claims that would be counted now and were not."""
+
+    gone: tuple[str, ...]
+    """Claims that were counted and would not be now."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether the figure is not what would be counted now."""
+        return self.figure.low != self.number or bool(self.new or self.gone)
+
+
+def tally(
+    ledger: Ledger,
+    count: Count,
+    by: str = "",
+    known_at: int | None = None,
+    as_of: int | None = None,
+) -> Tally:
+    """Count what the claims about a subject and its narrower ones hold."""
+    ledger.get("subject", count.subject, known_at)
+    if by and by not in BY and not by.startswith("scope."):
+        raise Unreadable(f"--by {by!r} divides nothing; one of {', '.join(BY)}, or scope.place")
+    vocabulary = ledger.vocabulary(known_at)
+    held = _within(ledger, count, vocabulary, known_at)
+    answers = Answers(graph_of(ledger.neighbourhood([one.key for one in held], known_at), as_of))
+    in_view = [one for one in held if one.key in answers.graph.claims]
+    standing = [one for one in in_view if answers.revisions.counts(one.key)]
+    groups: dict[str, set[str]] = defaultdict(set)
+    things: set[str] = set()
+    without = 0
+    for one in standing:
+        claim = one.record
+        assert isinstance(claim, Claim)
+        found = set(_things(count.what, one.key, claim, answers, vocabulary))
+        without += not found
+        things |= found
+        for name in _groups(by, claim) if by else ():
+            groups[name] |= found
+    listed = sorted(((name, len(found)) for name, found in groups.items()), key=_largest_first)
+    return Tally(
+        count,
+        len(things),
+        by,
+        tuple(listed),
+        tuple(sorted(one.key for one in standing)),
+        tuple(sorted(one.key for one in in_view if not answers.revisions.counts(one.key))),
+        without,
+    )
+
+
+def _largest_first(group: tuple[str, int]) -> tuple[int, str]:
+    return -group[1], group[0]
+
+
+def _within(
+    ledger: Ledger, count: Count, vocabulary: Vocabulary, known_at: int | None
+) -> list[Held]:
+    """Return the claims in a tally's reach; not tallies themselves."""
+    subjects = ledger.narrower(count.subject, known_at)
+    found = []
+    for held in ledger.claims_about(subjects, known_at, most=None):
+        claim = held.record
+        if not isinstance(claim, Claim) or any(counted(claim)):
+            continue
+        if all(_limited(claim, name, text, vocabulary) for name, text in count.scope):
+            found.append(held)
+    return found
+
+
+def _limited(claim: Claim, name: str, text: str, words: Vocabulary) -> bool:
+    held = claim.scope.get(name)
+    return held is not None and (
+        words.concept(name, held) == words.concept(name, text) or words.within(name, held, text)
+    )
+
+
+def _things(
+    what: str, key: str, claim: Claim, answers: Answers, vocabulary: Vocabulary
+) -> Iterator[str]:
+    if what == "claims":
+        yield key
+    elif what == "assertions":
+        yield answers.assertions.of[key]
+    elif what == "sources":
+        yield from answers.graph.claims[key].sources
+    elif place := claim.scope.get("place"):
+        yield vocabulary.concept("place", place)
+
+
+def _groups(by: str, claim: Claim) -> Iterable[str]:
+    if by == "claimant":
+        return claim.claimant
+    if by == "source":
+        return dict.fromkeys(citation.source for citation in claim.citations)
+    if by == "subject":
+        return (claim.subject,)
+    if by == "year":
+        date = claim.about or claim.asserted
+        years = str(date.edtf)[:4] if date else ""
+        return (years if years.isdecimal() else NONE,)
+    scheme = by.removeprefix("scope.")
+    name = claim.scope.get(scheme)
+    return (nfc(name) if name else NONE,)
+
+
+def recounts(ledger: Ledger, answers: Answers, key: str, claim: Claim, known_at: int | None = None,
+             as_of: int | None = None) -> Iterator[Recount]:  # fmt: skip
+    """Yield each tally of a claim, counted again."""
+    inputs = {link.to for link in answers.graph.from_("derives_from", key)}
+    for figure, count in counted(claim):
+        now = tally(ledger, count, "", known_at, as_of)
+        claims = set(now.claims)
+        yield Recount(
+            figure,
+            count,
+            now.number,
+            tuple(sorted(claims - inputs)) if inputs else (),
+            tuple(sorted(inputs - claims)),
+        )

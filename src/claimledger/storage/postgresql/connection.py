@@ -1,0 +1,225 @@
+"""Talking with a PostgreSQL server: connecting, what is there, and its errors in our own words."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg
+
+from claimledger.errors import StoreError
+from claimledger.storage.base import Found, Overtaken
+from claimledger.storage.postgresql.schema import HEAD
+from claimledger.storage.postgresql.triggers import CHECKED, OF_ORDER, Checked
+from claimledger.storage.tables import LAYOUT
+from claimledger.storage.url import Address
+from claimledger.text.unicode import visible
+
+# What the driver says of a line that was cut while it spoke is told once, by us.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+PROGRAM = "claimledger"
+WAIT_SECONDS = 60.0
+_CONNECT_SECONDS = 10
+_LONGEST_SHOWN = 500  # characters
+_MOST_LISTED = 20
+_GENTLE = (0.001, 0.02)  # seconds
+
+_SETTINGS = {
+    "statement_timeout": "0",
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "row_security": "off",
+    "standard_conforming_strings": "on",
+    "gin_fuzzy_search_limit": "0",
+    "quote_all_identifiers": "off",
+}
+"""What a server or a user's defaults could have otherwise, and would cut an answer short or change it.
+
+As pg_dump does. Row security that would leave rows out is then an error. Not every server has each of them.
+"""
+
+
+def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
+    """Connect to a ledger's server. Names are the server's own first, whatever the schema holds."""
+    options: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": PROGRAM}
+    options |= dict(address.options)
+    with named(address):
+        driver = psycopg.connect(autocommit=True, **options)
+        try:
+            driver.execute(
+                f"SET search_path = pg_catalog, {address.place}; SET client_encoding = 'UTF8'; "
+                f"SET jit = off; SET lock_timeout = {int(WAIT_SECONDS * 1000)}; "
+                # Behind the lock each statement has to see what was committed while it was waited for.
+                "SET default_transaction_isolation = 'read committed'; "
+                f"SET default_transaction_read_only = {'off' if writable else 'on'}; "
+                # A plan that is kept from when a ledger was small has to serve when it is large.
+                f"SET {CHECKED} = '{Checked.PAYLOADS}'; "
+                f"SET enable_seqscan = {'off' if writable else 'on'}; "
+                # What is acknowledged is on the disk, whatever the server's default is.
+                "SELECT set_config('synchronous_commit', 'on', false) "
+                "WHERE current_setting('synchronous_commit') = 'off'"
+            )
+            driver.execute(
+                "SELECT set_config(name, value, false) FROM pg_settings "
+                "JOIN unnest(%s::text[], %s::text[]) AS ours (name, value) USING (name)",
+                (list(_SETTINGS), list(_SETTINGS.values())),
+            )
+        except BaseException:
+            driver.close()
+            raise
+        return driver
+
+
+def make_room(driver: psycopg.Connection[Any], address: Address) -> None:
+    """See to it that there is a schema, and nothing in it, in a database that can hold any text."""
+    ((encoding,),) = driver.execute("SHOW server_encoding").fetchall()
+    if encoding != "UTF8":
+        raise StoreError(
+            f"{address}: the database's encoding is {encoding}, which cannot hold every text; make one with "
+            "CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
+        )
+    held = driver.execute(
+        "SELECT relname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace "
+        "WHERE n.nspname = %s AND relkind IN ('r', 'v', 'm', 'p', 'f') ORDER BY relname LIMIT 1",
+        (address.schema,),
+    ).fetchone()
+    if held is not None:
+        if driver.execute("SELECT to_regclass(%s)", (f"{address.schema}.{HEAD}",)).fetchone() != (
+            None,
+        ):
+            raise StoreError(
+                f"{address} holds a ledger already; a new one needs a schema of its own"
+            )
+        raise not_empty(address, held[0])
+    if driver.execute("SELECT to_regnamespace(%s)", (address.schema,)).fetchone() == (None,):
+        driver.execute(f"CREATE SCHEMA IF NOT EXISTS {address.place}")
+
+
+def not_empty(address: Address, name: str) -> StoreError:
+    """Return the error of a schema that holds something, by its name, where a ledger is to be made."""
+    return StoreError(
+        f"{address} is not empty (it holds {shown(name)}); a new ledger needs a schema of its own: "
+        "?schema=NAME at the end of the address"
+    )
+
+
+def layout_of(driver: psycopg.Connection[Any], address: Address) -> int:
+    """Return a ledger's layout; raise :class:`StoreError` where there is none this program can use."""
+    try:
+        found = driver.execute(f"SELECT program, layout FROM {address.place}.{HEAD}").fetchone()
+    except (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName):
+        found = None
+    if found is None or found[0] != PROGRAM:
+        raise StoreError(f"{address} holds no ledger; `claimledger init` makes a new one")
+    layout = int(found[1])
+    if layout > LAYOUT:
+        raise StoreError(
+            f"{address} was written by a newer claimledger (format {layout}, this one knows {LAYOUT}); "
+            "it is left untouched: use that version"
+        )
+    return layout
+
+
+@contextmanager
+def named(address: Address) -> Iterator[None]:
+    """Turn what the server reports into an error that says what happened and what was kept."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _in_words(address, error) from None
+    except MemoryError:
+        raise StoreError(f"{address}: there is not enough memory for what is in it") from None
+
+
+def _in_words(address: Address, error: psycopg.Error) -> StoreError:
+    said = plain(error)
+    if isinstance(error, pg.SerializationFailure | pg.DeadlockDetected):
+        return Overtaken(
+            f"{address}: other writers were in the way ({said}); nothing was written, try again"
+        )
+    if isinstance(error, psycopg.OperationalError) and _ends_connection(error):
+        words = "the server cannot be reached or ended the connection ({said}); nothing was written"
+    else:
+        words = next(
+            (words for kinds, words in _WORDS.items() if isinstance(error, kinds)),
+            "the server failed ({said}); nothing was written",
+        )
+    words = words.format(said=said)
+    if any(f"(rule `{rule}`)" in said for rule in OF_ORDER):
+        # The program asks the views, which others can write, and the server the log.
+        words += ". Where `claimledger verify` finds the views damaged, `rebuild` mends them"
+    if "ahead of this server's" in said:
+        words += ". Where that clock is wrong, who keeps the ledger goes on with --clock-is-right"
+    return StoreError(f"{address}: {words}")
+
+
+_WORDS: dict[tuple[type[psycopg.Error], ...], str] = {
+    (
+        pg.InsufficientPrivilege,
+    ): "{said}; nothing was written. Who keeps the ledger gives rights with `claimledger grant`",
+    (pg.CheckViolation,): "the server refuses it: {said}; nothing was written",
+    (
+        pg.DiskFull,
+        pg.OutOfMemory,
+        pg.ConfigurationLimitExceeded,
+    ): "the server has no room ({said}); nothing was written",
+    (
+        pg.LockNotAvailable,
+    ): "another program holds the ledger ({said}); nothing was written, try again",
+    (pg.QueryCanceled,): "the server was made to stop ({said}); nothing was written",
+    (
+        pg.ReadOnlySqlTransaction,
+    ): "it was opened for reading, or the server takes no writes; nothing was written",
+    (
+        pg.UndefinedTable,
+        pg.UndefinedColumn,
+        pg.UndefinedFunction,
+    ): "a part of the ledger is missing ({said}); `claimledger verify` says what",
+    (psycopg.DataError,): "was asked what it cannot hold ({said})",
+}
+"""What an error means for who uses the ledger."""
+
+
+def _ends_connection(error: psycopg.OperationalError) -> bool:
+    """Whether an error ended the connection: psycopg's own errors have no SQLSTATE."""
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "28", "57P"))
+
+
+def plain(error: psycopg.Error) -> str:
+    """Return what the server said, in one line, without what it was asked."""
+    return shown(error.diag.message_primary or str(error))
+
+
+def shown(text: str) -> str:
+    """Return a text of the server's as a message may hold it: one line, nothing hidden, not too long.
+
+    Other users choose the names of objects and roles; a name can hold what a terminal obeys.
+    """
+    line = visible(" ".join(text.split()))
+    return line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}…"
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return texts of the server's as a list in a message: the first of them, and how many more there are."""
+    more = len(texts) - _MOST_LISTED
+    names = "; ".join(shown(text) for text in texts[:_MOST_LISTED])
+    return f"{names}; and {more} more" if more > 0 else names
+
+
+def until_done(work: Callable[[], Found]) -> Found:
+    """Do something until others are not in its way any more; raise :class:`Overtaken` after a minute."""
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return work()
+        except Overtaken:
+            if time.monotonic() > end:
+                raise
+            time.sleep(random.uniform(*_GENTLE))

@@ -1,0 +1,173 @@
+"""From an entry's record to the rows of the views: pure, and the same at writing and at rebuilding.
+
+For each kind a few small functions are made once from its declaration; a record's JSON form then
+becomes rows without looking at the declaration again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+from claimledger.log.canonical_json import canonical
+from claimledger.records.base import Part, Record
+from claimledger.records.dates import Date
+from claimledger.records.keys import number_of
+from claimledger.records.kinds import KINDS, fields_of
+from claimledger.storage.tables import columns_of, part_tables
+from claimledger.text.fold import joined_words
+from claimledger.text.unicode import nfc
+
+Json = Mapping[str, Any]
+Rows = dict[str, list[tuple[Any, ...]]]
+"""Rows by table, in the order of the table's columns."""
+
+
+def project(entry: int, kind: str, key: str, record: Json, rows: Rows) -> set[Pointed]:
+    """Add a record version's rows (but history) to ``rows``; return what it points to."""
+    if kind not in KINDS:
+        return set()  # a newer program's: it stays in the log and in its history
+    shape = _shape(kind)
+    found: set[Pointed] = set()
+    rows[kind].append((entry, key, *shape.cells(record, found), None))
+    for field, table, cells in shape.parts:
+        if field in record:
+            rows[table] += [
+                (entry, position, *cells(part, found), None)
+                for position, part in enumerate(record[field])
+            ]
+    # In order, so that the same log always gives the same file.
+    rows["reference"] += [(to, held, entry, field, None) for to, held, field in sorted(found)]
+    words = search_words(kind, record)
+    if words:
+        rows["search_words"].append((entry, words))
+    return found
+
+
+def pointers(kind: str, record: Json) -> set[Pointed]:
+    """Return what a record points to: kind, key and field of each reference."""
+    found: set[Pointed] = set()
+    if kind not in KINDS:
+        return found
+    shape = _shape(kind)
+    shape.cells(record, found)
+    for field, _, cells in shape.parts:
+        for part in record.get(field, ()):
+            cells(part, found)
+    return found
+
+
+def search_words(kind: str, record: Json) -> str:
+    """Return the words full-text search finds a record by, joined."""
+    found: list[str] = []
+    for field in KINDS[kind].searched:
+        held = record.get(field)
+        if held:
+            found += map(joined_words, [held] if isinstance(held, str) else held)
+    return " ".join(filter(None, found))
+
+
+def content_digest(kind: str, record: Json) -> bytes:
+    """Return what a record without a key of its own is known by: its other fields, in NFC."""
+    content = {name: held for name, held in record.items() if name != "key"}
+    return sha256(f"{kind}\n{nfc(canonical(content).decode())}".encode()).digest()[:16]
+
+
+def number_in(kind: str, key: str) -> int | None:
+    """Return the number in a key the ledger gave out, ``None`` for a slug."""
+    if kind not in KINDS or not key[0].isupper():
+        return None
+    return number_of(key, KINDS[kind].letter) or None
+
+
+Pointed = tuple[str, str, str]
+"""A reference: the kind and key it points to, and the field it stands in."""
+
+Fill = Callable[[Any], tuple[Any, ...]]
+
+
+class _Shape:
+    """What projection knows of a kind."""
+
+    def __init__(self, model: type[Record]) -> None:
+        tables = part_tables(model.kind)
+        self.cells = _Cells(model, "")
+        self.parts = [
+            (field.name, tables[field.name], _Cells(field.part, field.name + "."))
+            for field in fields_of(model)
+            if field.part
+        ]
+
+
+@lru_cache
+def _shape(kind: str) -> _Shape:
+    return _Shape(KINDS[kind])
+
+
+class _Cells:
+    """Makes the cells of a row, and finds what it points to, in one pass over what a record holds."""
+
+    def __init__(self, model: type[Record] | type[Part], prefix: str) -> None:
+        self._places: dict[str, tuple[int, Fill | None, str | None, str]] = {}
+        width = 0
+        for field in fields_of(model):
+            if field.form != "parts" and field.name != "key":
+                fill = _FORMS.get(field.form)
+                to = "claim" if field.form == "target" else field.points_to
+                self._places[field.name] = (width, fill, to, prefix + field.name)
+                width += len(list(columns_of(field)))
+        self._blank: list[Any] = [None] * width
+
+    def __call__(self, record: Json, found: set[Pointed]) -> list[Any]:
+        """Return a record's cells in the order of the columns; add what it points to to ``found``."""
+        row = self._blank.copy()
+        places = self._places
+        for name, held in record.items():
+            if name not in places:
+                continue
+            place, fill, to, field = places[name]
+            if fill is None:
+                row[place] = held
+                if to is not None:
+                    found.add((to, held, field))
+                continue
+            filled = fill(held)
+            row[place : place + len(filled)] = filled
+            if to is not None:
+                if isinstance(held, list):
+                    found.update([(to, key, field) for key in held])
+                else:
+                    kind, key = filled
+                    found.add((kind, key, field))
+        return row
+
+
+def _structure(held: Any) -> tuple[Any, ...]:
+    return (canonical(held).decode(),) if held else (None,)
+
+
+def _number(held: Any) -> tuple[Any, ...]:
+    return held, float(held)
+
+
+def _date(held: Any) -> tuple[Any, ...]:
+    if isinstance(held, str):
+        read = Date.of(held)
+        return held, None, read.earliest, read.latest
+    read = Date.of(held["edtf"])
+    return held["edtf"], held["printed"], read.earliest, read.latest
+
+
+def _target(held: Any) -> tuple[Any, ...]:
+    return ("claim", held) if isinstance(held, str) else next(iter(held.items()))
+
+
+_FORMS: dict[str, Fill] = {
+    "texts": _structure,
+    "map": _structure,
+    "decimal": _number,
+    "date": _date,
+    "target": _target,
+}

@@ -1,0 +1,292 @@
+"""A ledger's file: what it is and whether it can be used, whose turn it is, and the name it gets."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from glob import escape
+from pathlib import Path
+from secrets import token_hex
+from threading import Thread
+from urllib.parse import quote
+
+from claimledger.errors import StoreError
+from claimledger.storage.base import LARGEST_VALUE, UndecodableTextError
+from claimledger.storage.sqlite.names import BESIDE
+from claimledger.storage.sqlite.schema import APPLICATION_ID
+from claimledger.storage.tables import LAYOUT
+
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What the driver raises for a file it cannot read: where SQLite's message quotes a name that is not UTF-8,
+it fails to decode the message."""
+
+try:
+    import fcntl
+except ImportError:  # not a Unix
+    fcntl = None  # type: ignore[assignment]
+
+logger = logging.getLogger("claimledger")
+
+QUEUE_SECONDS = 10.0
+"""How long a write waits behind others before it asks SQLite itself."""
+
+MENDING = (
+    "Open it once where it may be written (`claimledger stats` in a writable folder): what was complete is "
+    "kept, the rest undone"
+)
+
+NEXT_STEP = (
+    "if it is damaged, take it from a backup, or see what can be saved: `verify --deep`, `salvage`"
+)
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a file in a mode of SQLite's: ``ro`` or ``rw``."""
+    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    try:
+        driver = sqlite3.connect(
+            address,
+            uri=True,
+            isolation_level=None,
+            timeout=30.0,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be opened: {error}") from None
+    return limit_values(driver)
+
+
+def limit_values(driver: sqlite3.Connection) -> sqlite3.Connection:
+    """Make a connection refuse values longer than :data:`LARGEST_VALUE`; return the connection."""
+    driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
+    return driver
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether SQLite says that others are in the way."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def touch(driver: sqlite3.Connection) -> None:
+    """Have SQLite open the file, which it puts off until something is asked."""
+    driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+
+
+def held(path: Path) -> StoreError:
+    """Return what who cannot read for others is told."""
+    return StoreError(f"{path}: another program holds the ledger; nothing was read, try again")
+
+
+def layout_of(driver: sqlite3.Connection, path: Path) -> int:
+    """Return an open file's layout; raise :class:`StoreError` where it is none this program can use."""
+    try:
+        (application,) = driver.execute("PRAGMA application_id").fetchone()
+        (layout,) = driver.execute("PRAGMA user_version").fetchone()
+        touch(driver)
+    except UNREADABLE as error:
+        if meant(path) != path:  # it was only just made, beside what it is to be
+            raise StoreError(
+                f"{meant(path)}: reading or writing failed ({error}); nothing was written"
+            ) from None
+        if is_busy(error):
+            raise held(path) from None
+        leftover = [end for end in ("-journal", "-wal") if Path(f"{path}{end}").exists()]
+        if leftover and not isinstance(error, sqlite3.NotSupportedError):
+            raise StoreError(
+                f"{path} cannot be read: beside it lies {path.name}{leftover[0]}, left by a write "
+                f"that was cut off ({error}). {MENDING}"
+            ) from None
+        if "not a database" in str(error):
+            raise StoreError(f"{path} is not a ledger (no SQLite file)") from None
+        raise StoreError(f"{path} cannot be opened: {error}; {NEXT_STEP}") from None
+    if application == 0 and path.stat().st_size == 0:
+        raise StoreError(
+            f"{path} is an empty file, not a ledger; remove it first, or name another file"
+        )
+    if application != APPLICATION_ID:
+        raise StoreError(f"{path} is not a ledger: a database of another program, left untouched")
+    if layout > LAYOUT:
+        raise StoreError(
+            f"{path} was written by a newer claimledger (format {layout}, this one knows {LAYOUT}); "
+            "it is left untouched: use that version"
+        )
+    return int(layout)
+
+
+@contextmanager
+def in_turn(path: Path | None) -> Iterator[None]:
+    """Wait behind whoever wants to write already, so that nobody is passed over; at most a while.
+
+    SQLite lets in whoever asks at the right moment: of eight writers the slowest got a quarter of the mean.
+    The queue is a lock on the folder (never on the file: to close a second handle of it would drop SQLite's
+    own locks), held only until SQLite has let this one in. Where a file system has no such lock there is no
+    queue, and none behind somebody who keeps it: SQLite's own lock says who may write.
+    """
+    if path is None or fcntl is None:
+        yield
+        return
+    try:
+        folder = os.open(path.parent, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        with suppress(OSError):
+            _wait_for(folder, path)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _wait_for(folder: int, path: Path) -> None:
+    """Take the lock on a folder, for as long as its number is open; go on without it after a while."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        # The system lets those in first who came first, if they wait; and it knows no wait with an end.
+        waiting = Thread(target=_take_lock, args=(folder,), daemon=True)
+        waiting.start()
+        waiting.join(QUEUE_SECONDS)
+        if waiting.is_alive():
+            logger.warning(
+                "%s: another program keeps a lock on the folder; this write goes on without a queue",
+                path,
+            )
+
+
+def _take_lock(folder: int) -> None:
+    with suppress(OSError):
+        fcntl.flock(folder, fcntl.LOCK_EX)
+
+
+_UNFINISHED = re.compile(
+    r"\.(?P<name>.+)\.(?P<process>[1-9][0-9]*)-[0-9a-f]{8}\.(?:arriving|backup)"
+)
+"""The hidden names of files that get their own when they are whole."""
+
+
+def unfinished(path: Path, end: str) -> Path:
+    """Return a hidden name beside a file, for what is not whole yet; nobody else has it.
+
+    What programs that were killed left under such names of the file is removed.
+    """
+    if fcntl is not None:  # elsewhere to ask whether a process runs would end it
+        for left in path.parent.glob(f".{escape(path.name)}.*.{end}"):
+            match = _UNFINISHED.fullmatch(left.name)
+            if match and match["name"] == path.name and not _runs(int(match["process"])):
+                remove(left)
+    return path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.{end}")
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def meant(path: Path) -> Path:
+    """Return the name that a person knows a file by."""
+    match = _UNFINISHED.fullmatch(path.name)
+    return meant(path.with_name(match["name"])) if match else path
+
+
+def remove(path: Path) -> None:
+    """Remove a file and what SQLite keeps beside it."""
+    for end in ("", *BESIDE):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+
+
+def _see_at_rest(beside: Path) -> None:
+    """Refuse to give a name to a file of which a part still stands in a journal beside it.
+
+    SQLite closes a file without a word when the disk fails while it brings the two together.
+    """
+    for end in ("-wal", "-journal"):
+        journal = Path(f"{beside}{end}")
+        if journal.exists() and journal.stat().st_size:
+            raise StoreError(f"{beside.parent}: the disk failed; nothing was written")
+
+
+def take_name(beside: Path, path: Path) -> None:
+    """Give a finished file its name, which nothing may have meanwhile, and keep it on the disk."""
+    _see_at_rest(beside)
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        raise StoreError(f"{path} exists by now; nothing was written over") from None
+    except OSError:  # a file system without links
+        if path.exists():
+            raise StoreError(f"{path} exists by now; nothing was written over") from None
+        beside.rename(path)
+    _settle(path.parent)
+
+
+def replace(beside: Path, path: Path) -> None:
+    """Put a finished file in the place of another, which is there whole until then."""
+    _see_at_rest(beside)
+    beside.replace(path)
+    _settle(path.parent)
+
+
+def _settle(folder: Path) -> None:
+    """Have the disk keep what a folder's files are called."""
+    with suppress(OSError):
+        held = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(held)
+        finally:
+            os.close(held)
+
+
+def rights_of(path: Path) -> int:
+    """Return the permission bits of a file, with which what is made of it is read at most."""
+    return stat.S_IMODE(path.stat().st_mode) & 0o666
+
+
+def holds(file: Path, text: bytes) -> bool:
+    """Whether some bytes stand anywhere in a file."""
+    if not file.exists():
+        return False
+    size, kept = 1 << 20, b""
+    with file.open("rb") as held:
+        while block := held.read(size):
+            if text in kept + block:
+                return True
+            kept = (kept + block)[-len(text) :]
+    return False
+
+
+@contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite reports into an error that says what happened and what was kept."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "decode to UTF-8" in str(error):
+            raise UndecodableTextError(
+                f"{path} is damaged: a text in it is not UTF-8; `claimledger verify` says where"
+            ) from None
+        # The driver's own errors have no code of SQLite's.
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        what = {
+            sqlite3.SQLITE_FULL: "the disk is full; nothing was written",
+            sqlite3.SQLITE_READONLY: "the file or its folder is read-only; nothing was written",
+            sqlite3.SQLITE_BUSY: "another program holds the ledger; nothing was written, try again",
+            sqlite3.SQLITE_IOERR: f"reading or writing failed ({error}); nothing was written",
+            sqlite3.SQLITE_CANTOPEN: f"a file beside it cannot be opened ({error})",
+        }.get(code)
+        raise StoreError(f"{path}: {what or error}") from None
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path} is damaged: {error}; `claimledger verify` says where") from None
+    except MemoryError:
+        raise StoreError(f"{path}: there is not enough memory for what is in it") from None

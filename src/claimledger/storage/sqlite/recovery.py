@@ -1,0 +1,128 @@
+"""Reading a file that is not at rest, or has old views: in its place where that may be, else in a copy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from claimledger.errors import StoreError
+from claimledger.storage.sqlite.files import (
+    MENDING,
+    UNREADABLE,
+    connect,
+    held,
+    limit_values,
+    meant,
+    touch,
+)
+from claimledger.storage.sqlite.schema import APPLICATION_ID
+
+_TRIES = 20
+"""How often a file is looked at again because somebody wrote to it while it was copied."""
+
+
+def to_read(path: Path) -> tuple[sqlite3.Connection, Path | None]:
+    """Open a file for reading; return where what was opened lies, nothing where that is a copy.
+
+    A file whose last writer was killed, or left while others were reading, has to be brought to rest
+    before it can be read. Where this may write that happens in its place, as with every SQLite file; who
+    may only read brings a copy to rest, and sees what was complete when it was made.
+    """
+    _recover(path)
+    for _ in range(_TRIES):
+        driver = connect(path, "ro")
+        try:
+            touch(driver)
+            return driver, path
+        except UNREADABLE as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            left = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+            # A file being made is not copied: where it cannot be read, its disk failed.
+            if not left or meant(path) != path or not os.access(path, os.R_OK):
+                return driver, path  # told by the one who asks what the file is
+        driver.close()
+        if copy := _at_rest(path):
+            return copy, None
+    raise held(path)
+
+
+def _at_rest(path: Path) -> sqlite3.Connection | None:
+    """Return a copy of a file with what its journal holds; nothing where somebody wrote meanwhile.
+
+    Raises :class:`StoreError` where there is no room for a copy. To close what was copied lets go of the
+    locks that SQLite has on it in this process; where it had any, the file was read as it lies.
+    """
+    before = _standing(path)
+    try:
+        with TemporaryDirectory(prefix="claimledger-", ignore_cleanup_errors=True) as folder:
+            copy = Path(folder) / path.name
+            for end in before:
+                with suppress(FileNotFoundError):  # a writer came and took its journal away
+                    shutil.copyfile(f"{path}{end}", f"{copy}{end}")
+            # A file that is open outlives its name: who is killed from here on leaves nothing behind.
+            return _recovered(copy) if _standing(path) == before else None
+    except (OSError, *UNREADABLE) as error:
+        what = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(
+            f"{path} cannot be read as it lies: its last writer was cut off, or left while others were "
+            f"reading; nor can a copy (TMPDIR says where): {what}. {MENDING}"
+        ) from None
+
+
+def _recovered(copy: Path) -> sqlite3.Connection:
+    driver = connect(copy, "rw")
+    try:
+        driver.execute("PRAGMA journal_mode = DELETE").fetchall()
+    finally:
+        driver.close()
+    driver = connect(copy, "ro")
+    try:
+        touch(driver)
+    except UNREADABLE:
+        driver.close()
+        raise
+    return driver
+
+
+def _standing(path: Path) -> dict[str, tuple[int, int, int]]:
+    """Return what changes of a file and its journals with every write."""
+    seen = {}
+    for end in ("", "-wal", "-journal"):
+        with suppress(FileNotFoundError):
+            file = Path(f"{path}{end}").stat()
+            seen[end] = (file.st_ino, file.st_size, file.st_mtime_ns)
+    return seen
+
+
+def _recover(path: Path) -> None:
+    """Undo a write that was cut off with a rollback journal, which a read-only connection cannot.
+
+    It happens between two journals, while a writer opens or closes. Where the file or its folder may not
+    be written this fails, and the error is told by the one who then cannot read.
+    """
+    journal = Path(f"{path}-journal")
+    with suppress(OSError, StoreError, sqlite3.Error):
+        if journal.exists() and journal.stat().st_size and _is_ours(path):
+            driver = connect(path, "rw")
+            try:
+                touch(driver)
+            finally:
+                driver.close()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether the file's header says that it is a ledger, without asking SQLite to open it."""
+    with path.open("rb") as held:
+        return held.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def in_memory(driver: sqlite3.Connection) -> sqlite3.Connection:
+    """Return a copy of an open file in memory, and close the file."""
+    copy = limit_values(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
+    driver.backup(copy)
+    driver.close()
+    return copy

@@ -1,0 +1,87 @@
+"""Small cases drawn in a few words, recorded in a real ledger, and the answers about them.
+
+A claim is ``key: claimant grounds @source``; a source belongs to the claimant unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from backends import place
+from claimledger.analysis.analysis import Answers
+from claimledger.analysis.graph import graph_of
+from claimledger.ledger import Given, Ledger
+from claimledger.records.check import record_from
+
+Records = list[dict[str, Any]]
+
+
+def case(
+    claims: Iterable[str],
+    links: Iterable[str] = (),
+    *,
+    parties: Mapping[str, dict[str, Any]] | None = None,
+    sources: Mapping[str, dict[str, Any]] | None = None,
+    extra: Mapping[str, dict[str, Any]] | None = None,
+) -> Records:
+    """Return the records of a drawn case. ``extra`` adds fields to claims by key."""
+    parties, sources, extra = dict(parties or {}), dict(sources or {}), dict(extra or {})
+    made: Records = [{"kind": "subject", "key": "topic", "label": "the topic"}]
+    told: Records = []
+    for drawn in claims:
+        key, _, rest = drawn.partition(":")
+        words = rest.split()
+        cited = [word[1:] for word in words if word.startswith("@")] or [f"{key}-page"]
+        plain = [word for word in words if not word.startswith("@")]
+        claimants = plain[0].split("+")
+        for claimant in claimants:
+            parties.setdefault(claimant, {})
+        for source in cited:
+            sources.setdefault(source, {"publisher": claimants[0]})
+        claim = {
+            "kind": "claim", "key": key, "statement": f"{key} says so", "claimant": claimants,
+            "subject": "topic", "citations": [{"source": source} for source in cited],
+            **({"grounds": "observed" if plain[1] == "obs" else plain[1]} if len(plain) > 1 else {}),
+        }  # fmt: skip
+        told.append({**claim, **extra.get(key, {})})
+    for key, fields in parties.items():
+        made.append({"kind": "party", "key": key, "name": key, **fields})
+    for key, fields in sources.items():
+        made.append({"kind": "source", "key": key, "title": key, **fields})
+    for number, drawn in enumerate(links, 1):
+        from_, kind, to = drawn.split()
+        target: Any = {"source": to[1:]} if to.startswith("@") else to
+        told.append(
+            {"kind": "link", "key": f"l{number}", "type": kind, "from": from_, "to": target}
+        )
+    return made + told
+
+
+def record(ledger: Ledger, records: Records, by: str = "Tester") -> None:
+    """Record plain objects."""
+    ledger.take([Given.of(record_from(one)) for one in records], by=by)
+
+
+def answers_of(ledger: Ledger, known_at: int | None = None, as_of: int | None = None) -> Answers:
+    """Return the answers about a whole ledger."""
+    return Answers(graph_of(ledger.whole(known_at), as_of))
+
+
+def told(answers: Answers, key: str) -> str:
+    """Return the four answers about a claim in one line: ``contested 1..1 out``."""
+    one = answers.as_json(key)
+    return f"{one['standing']} {one['at_least']}..{one['at_most']} {one['acceptability']}"
+
+
+def results(records: Records) -> dict[str, str]:
+    """Record a case and return each claim's answers, the same from the whole and from its part."""
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
+        record(ledger, records)
+        whole = answers_of(ledger)
+        found = {key: told(whole, key) for key in whole.graph.claims}
+        for key, line in found.items():
+            part = Answers(graph_of(ledger.neighbourhood([key])))
+            assert told(part, key) == line, f"{key}: the part and the whole differ"
+        return found

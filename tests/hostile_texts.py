@@ -1,0 +1,84 @@
+"""Texts that want to do something where they are shown, and a ledger in which every field holds them."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from builders import case, record
+from claimledger.errors import BadInput
+from claimledger.ledger import Ledger
+from claimledger.records.check import record_from
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "=HYPERLINK(\"http://evil\")",
+    "@SUM(1+1)",
+    "+1-1|cmd",
+    "\u202egnirts\u202c desrever",
+    "\x1b[31mred\x1b[0m\x07",
+    "](javascript:alert(1)) `code` **bold** | cell |\n# heading",
+    "{{ 7*7 }} {% raw %}",
+    "&lt;b&gt; &amp;",
+    "A" * 1_000_000,
+    "نص 中文 ไทย 👩‍👩‍👧‍👦",
+    "a\nb\r\nc\td\x0be\x0cf\x85g\u2028h\u2029i",
+    "\x9b31mC1\x9b0m\x90q\x9c",
+    "\\\"; DROP TABLE entry; -- \\N \\l %s $1 :x",
+    "AT&T & <b> &amp; 1. 2) # -",
+    "water\ufffemills\uffff\ufdd0\U0001ffff\U0010fffe",
+    "\u3000=1+1",
+    "\u2003\t\uff0b1",
+    "]]></text></svg><svg onload=alert(1)>",
+]  # fmt: skip
+
+
+def csv_rows(text: str) -> list[list[str]]:
+    """Read a CSV file whose cells may be longer than Python's reader takes by itself."""
+    before = csv.field_size_limit(2 * max(map(len, HOSTILE)))
+    try:
+        return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    finally:
+        csv.field_size_limit(before)
+
+
+def is_name(text: str) -> bool:
+    """Say whether a text may be a name: names are one line, and hold no controls."""
+    try:
+        record_from({"kind": "party", "key": "p", "name": text})
+    except BadInput:
+        return False
+    return True
+
+
+def filled(ledger: Ledger, texts: list[str] = HOSTILE) -> Ledger:
+    """Put each text wherever a record takes one, in a dispute with a harmless claim."""
+    drawn = case(["a: one obs", "b: two", "c: three"], ["b contradicts a", "c undercuts @a-page"])
+    for number, text in enumerate(texts):
+        key = f"h-{number}"
+        drawn.append(
+            {"kind": "claim", "key": key, "statement": text, "claimant": f"p-{number}", "subject": "topic", "note": text,
+             "citations": [{"source": "a-page", "locator": text, "quote": text}], "scope": {"place": text},
+             "figures": [{"measure": "m", "value": "54"}]}
+        )  # fmt: skip
+        drawn.append(
+            {
+                "kind": "link",
+                "type": "contradicts",
+                "from": key,
+                "to": "a",
+                "reason": text,
+                "note": text,
+            }
+        )
+        drawn.append({"kind": "review", "claim": key, "summary": text})
+        name = text if is_name(text) else f"n{number}"
+        drawn.append({"kind": "party", "key": f"p-{number}", "name": name, "note": text})
+        drawn.append({"kind": "source", "key": f"s-{number}", "title": name, "note": text})
+    drawn.append({"kind": "source", "key": "bad-url", "title": "<b>", "url": "javascript:alert(1)"})
+    drawn.append({"kind": "claim", "key": "z", "statement": "z", "claimant": "two", "subject": "topic",
+                  "citations": [{"source": "bad-url"}]})  # fmt: skip
+    drawn.append({"kind": "link", "type": "contradicts", "from": "z", "to": "a"})
+    record(ledger, drawn)
+    return ledger
