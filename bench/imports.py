@@ -62,7 +62,7 @@ def taking_in(where: Places, made: Path, sizes: list[int]) -> Iterator[Line]:
 
 def _ours(where: Places, case: Path) -> None:
     with Ledger.create(where.where(CASE)) as ledger:
-        ledger.take(read_files([str(case)]), by="x")
+        ledger.import_records(read_files([str(case)]), by="x")
 
 
 def _amending(where: Places, made: Path, case: Path) -> float:
@@ -75,7 +75,9 @@ def _amending(where: Places, made: Path, case: Path) -> float:
     with Ledger.open(where.where(CASE), writable=True) as ledger:
         size = ledger.head().size
         incoming = read_files([str(changed)])
-        took = timed(lambda: ledger.take(incoming, by="x", amend=True, reason="seen again"))
+        took = timed(
+            lambda: ledger.import_records(incoming, by="x", amend=True, reason="seen again")
+        )
         assert ledger.head().size == size + ledger.counts()["claim"]
     changed.unlink()
     return took

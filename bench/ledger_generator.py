@@ -149,7 +149,7 @@ def build(path: Path, claims: int, seed: int = 1) -> None:
             out.write(orjson.dumps(record) + b"\n")
     chance = random.Random(seed)
     with Ledger.create(path) as ledger:
-        ledger.take(read_files([str(case)]), by="bench")
+        ledger.import_records(read_files([str(case)]), by="bench")
 
         def change() -> None:
             for n in chance.sample(range(claims), claims // 1000):
@@ -157,5 +157,5 @@ def build(path: Path, claims: int, seed: int = 1) -> None:
             for n in chance.sample(range(claims // 2, claims), claims // 2000):
                 ledger.withdraw("claim", f"c{n}", by="bench", reason="a slip", cascade=True)
 
-        ledger.together(change)
+        ledger.transaction(change)
     case.unlink()

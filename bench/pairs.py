@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from claimledger.analysis.proposals.engine import RULES
-from claimledger.analysis.proposals.rule import Matter
-from claimledger.ledger import Given, Ledger
+from claimledger.analysis.proposals.rule import RuleContext
+from claimledger.ledger import Ledger, RecordInput
 from claimledger.records.check import record_from
 from claimledger.services.propose import whole
 
@@ -88,13 +88,15 @@ def records() -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def matter_of(folder: Path) -> Matter:
+def matter_of(folder: Path) -> RuleContext:
     with Ledger.create(folder / "pairs.db") as ledger:
-        ledger.take([Given.of(record_from(one)) for one in records()], by="bench")
+        ledger.import_records([RecordInput.of(record_from(one)) for one in records()], by="bench")
         return whole(ledger)
 
 
-def asked(matter: Matter, pairs: list[tuple[str, str]]) -> dict[frozenset[str], tuple[str, str]]:
+def asked(
+    matter: RuleContext, pairs: list[tuple[str, str]]
+) -> dict[frozenset[str], tuple[str, str]]:
     """For each pair the rule that asks first, and the link it would make."""
     found = {}
     order = {key: place for place, key in enumerate(matter.standing)}
@@ -118,7 +120,7 @@ MAKES = {
 }
 
 
-def measure(matter: Matter, half: Half) -> list[Measured]:
+def measure(matter: RuleContext, half: Half) -> list[Measured]:
     found, labels = asked(matter, half.pairs), half.labels
     asked_by: Counter[str] = Counter()
     right_by: Counter[str] = Counter()
@@ -139,7 +141,7 @@ def measure(matter: Matter, half: Half) -> list[Measured]:
     ]
 
 
-def wrong(matter: Matter, half: Half) -> Iterator[str]:
+def wrong(matter: RuleContext, half: Half) -> Iterator[str]:
     """What a rule asked and should not, or should and did not: to tune by."""
     found, labels = asked(matter, half.pairs), half.labels
     for pair in sorted({*found, *labels}, key=sorted):

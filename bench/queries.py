@@ -19,10 +19,10 @@ from bench.backends import Files, Places, Schemas, moved
 from bench.ledger_generator import build
 from bench.raw_queries import Heard
 from bench.report import Cell, Line, timed
-from claimledger.analysis.analysis import ALONE, Answers
+from claimledger.analysis.analysis import ALONE, Analysis
 from claimledger.analysis.disputes import disputes
 from claimledger.analysis.graph import graph_of
-from claimledger.analysis.impact import Loads
+from claimledger.analysis.impact import ImpactIndex
 from claimledger.importers.case_files import read_files
 from claimledger.ledger import Ledger
 from claimledger.present.audit import audit
@@ -45,7 +45,7 @@ def world(where: Places, size: int, made: Path) -> str:
 
 def some_claims(ledger: Ledger, size: int) -> list[str]:
     """Claims of the same parts of each world: alone, and in cascades of a few."""
-    answers = Answers(
+    answers = Analysis(
         graph_of(ledger.neighbourhood([f"c{n}" for n in range(size // 2, size // 2 + 400)]))
     )
     members = answers.assertions.members
@@ -57,8 +57,8 @@ def some_claims(ledger: Ledger, size: int) -> list[str]:
 
 
 def of_one(ledger: Ledger, known: int | None) -> dict[str, Callable[[str], object]]:
-    def answers(key: str) -> Answers:
-        return Answers(graph_of(ledger.neighbourhood([key], known)))
+    def answers(key: str) -> Analysis:
+        return Analysis(graph_of(ledger.neighbourhood([key], known)))
 
     return {
         "show": lambda key: answers(key).as_json(key),
@@ -119,7 +119,7 @@ def of_all(where: Places, name: str) -> dict[str, float]:
     gc.disable()  # as the program itself does
     with Ledger.open(where.where(name)) as ledger, ledger.reading():
         start = time.perf_counter()
-        answers = Answers(graph_of(ledger.linked()))
+        answers = Analysis(graph_of(ledger.linked()))
         linked = answers.graph.claims
         told = {
             key: answers.as_json(key) if key in linked else ALONE for key in ledger.keys("claim")
@@ -132,7 +132,7 @@ def of_all(where: Places, name: str) -> dict[str, float]:
         disputes(answers)
         found["disputes of all"] = time.perf_counter() - start
         start = time.perf_counter()
-        Loads(answers).heaviest(20)
+        ImpactIndex(answers).heaviest(20)
         found["load-bearing, linked part"] = time.perf_counter() - start
     found["memory"] = most_memory()
     return found
@@ -172,10 +172,10 @@ def giant(where: Places, case: Path, repeats: int) -> float:
                                     "to": "c0", "basis": "judged"}) + b"\n")  # fmt: skip
     where.clear("giant")
     with Ledger.create(where.where("giant")) as ledger:
-        ledger.take(read_files([str(case)]), by="bench")
+        ledger.import_records(read_files([str(case)]), by="bench")
     where.settle("giant")
     with Ledger.open(where.where("giant")) as ledger, ledger.reading():
-        return timed(lambda: Answers(graph_of(ledger.neighbourhood(["c0"]))).as_json("c0"))
+        return timed(lambda: Analysis(graph_of(ledger.neighbourhood(["c0"]))).as_json("c0"))
 
 
 SINCE = "propose --since the last entry"

@@ -20,14 +20,14 @@ from typing import Any
 
 from bench.backends import server
 from bench.writers import BEGINNING, claim
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.graph import graph_of
-from claimledger.ledger import Given, Ledger
+from claimledger.ledger import Ledger, RecordInput
 from claimledger.records.check import record_from
 
 
 @dataclass
-class Seen:
+class CitationView:
     """What one process did and saw."""
 
     acknowledged: list[tuple[str, int]] = field(default_factory=list)
@@ -41,19 +41,19 @@ class Seen:
     errors: list[str] = field(default_factory=list)
 
 
-def writer(where: str, name: str, until: float) -> Seen:
-    seen = Seen()
+def writer(where: str, name: str, until: float) -> CitationView:
+    seen = CitationView()
     try:
         with Ledger.open(where, writable=True) as ledger:
             number = 0
             while time.time() < until:
                 start = time.perf_counter()
-                given = [Given.of(record_from(claim(f"{name}-{number}")))]
+                given = [RecordInput.of(record_from(claim(f"{name}-{number}")))]
                 if number % 5 == 4:
                     link = {"kind": "link", "type": "repeats", "from": f"{name}-{number}",
                             "to": f"{name}-{number - 1}", "basis": "judged"}  # fmt: skip
-                    given.append(Given.of(record_from(link)))
-                taken = ledger.take(given, by=name)
+                    given.append(RecordInput.of(record_from(link)))
+                taken = ledger.import_records(given, by=name)
                 if number % 11 == 10:
                     ledger.amend("claim", f"{name}-{number}", {"note": "n"}, by=name, reason="soak")
                 seen.seconds.append(time.perf_counter() - start)
@@ -66,8 +66,8 @@ def writer(where: str, name: str, until: float) -> Seen:
     return seen
 
 
-def reader(where: str, name: str, until: float) -> Seen:
-    seen = Seen()
+def reader(where: str, name: str, until: float) -> CitationView:
+    seen = CitationView()
     last: tuple[int, bytes] = (0, b"")
     number = 0
     while time.time() < until:
@@ -79,8 +79,8 @@ def reader(where: str, name: str, until: float) -> Seen:
                 seen.held.append(seen.waited[-1] - (scheduling() - scheduled))
                 if last[0] and ledger.head(last[0]).root != last[1]:
                     seen.errors.append(f"{name}: the tree of {last[0]} entries changed")
-                keys = ledger.like("fifty-four stations", 3)
-                answers = Answers(graph_of(ledger.neighbourhood(keys)))
+                keys = ledger.similar_claims("fifty-four stations", 3)
+                answers = Analysis(graph_of(ledger.neighbourhood(keys)))
                 for key in keys:
                     answers.as_json(key)
             seen.seconds.append(time.perf_counter() - start)
@@ -106,7 +106,7 @@ def scheduling() -> float:
 def run(where: str, minutes: float, writers: int, readers: int) -> bool:
     """Let them all work, then look for what is lost, doubled or torn; return whether nothing is."""
     with Ledger.create(where) as ledger:
-        ledger.take([Given.of(record_from(one)) for one in BEGINNING], by="soak")
+        ledger.import_records([RecordInput.of(record_from(one)) for one in BEGINNING], by="soak")
     until = time.time() + 60 * minutes
     with multiprocessing.get_context("fork").Pool(writers + readers) as pool:
         wrote = [pool.apply_async(writer, (where, f"w{n}", until)) for n in range(writers)]
@@ -149,7 +149,7 @@ def times(taken: list[list[float]]) -> dict[str, Any]:
     return {"done": len(every), **found, "worst": f"{every[-1] * 1000:.1f} ms"}
 
 
-def beside(seen: list[Seen]) -> float:
+def beside(seen: list[CitationView]) -> float:
     """Return how many writes the slowest did, beside the mean."""
     done = [len(one.seconds) for one in seen]
     return round(min(done) * len(done) / max(1, sum(done)), 2)

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 
 from bench.backends import server
-from claimledger.ledger import Given, Ledger
+from claimledger.ledger import Ledger, RecordInput
 from claimledger.ledger.write.appender import history_row
 from claimledger.log.canonical_json import canonical
 from claimledger.log.entry import Payload, digest_of, header_of, now, timestamp
@@ -83,7 +83,9 @@ def ours(address: str, name: str, until: float) -> int:
     done = 0
     with Ledger.open(address, writable=True) as ledger:
         while time.time() < until:
-            ledger.take([Given.of(record_from(claim(f"{name}-{done}")))], by="bench")
+            ledger.import_records(
+                [RecordInput.of(record_from(claim(f"{name}-{done}")))], by="bench"
+            )
             done += 1
     return done
 
@@ -109,7 +111,9 @@ def on_a_server(seconds: float) -> Iterator[str]:
                 for work in (plain, ours):
                     address = f"{uri}&schema={work.__name__}{many}"
                     with Ledger.create(address) as ledger:
-                        ledger.take([Given.of(record_from(one)) for one in BEGINNING], by="bench")
+                        ledger.import_records(
+                            [RecordInput.of(record_from(one)) for one in BEGINNING], by="bench"
+                        )
                     rates[work] = sum(together(work, address, many, seconds)) / seconds
                     if work is ours:
                         with Ledger.open(address) as ledger, ledger.reading():
@@ -126,7 +130,9 @@ def in_a_file(seconds: float) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "bench.db")
         with Ledger.create(path) as ledger:
-            ledger.take([Given.of(record_from(one)) for one in BEGINNING], by="bench")
+            ledger.import_records(
+                [RecordInput.of(record_from(one)) for one in BEGINNING], by="bench"
+            )
         done = together(ours, path, 8, seconds)
         with Ledger.open(path) as ledger:
             assert ledger.verify().clean

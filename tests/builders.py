@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from backends import place
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.graph import graph_of
-from claimledger.ledger import Given, Ledger
+from claimledger.ledger import Ledger, RecordInput
 from claimledger.records.check import record_from
 
 Records = list[dict[str, Any]]
@@ -61,15 +61,15 @@ def case(
 
 def record(ledger: Ledger, records: Records, by: str = "Tester") -> None:
     """Record plain objects."""
-    ledger.take([Given.of(record_from(one)) for one in records], by=by)
+    ledger.import_records([RecordInput.of(record_from(one)) for one in records], by=by)
 
 
-def answers_of(ledger: Ledger, known_at: int | None = None, as_of: int | None = None) -> Answers:
+def answers_of(ledger: Ledger, known_at: int | None = None, as_of: int | None = None) -> Analysis:
     """Return the answers about a whole ledger."""
-    return Answers(graph_of(ledger.whole(known_at), as_of))
+    return Analysis(graph_of(ledger.whole(known_at), as_of))
 
 
-def told(answers: Answers, key: str) -> str:
+def told(answers: Analysis, key: str) -> str:
     """Return the four answers about a claim in one line: ``contested 1..1 out``."""
     one = answers.as_json(key)
     return f"{one['standing']} {one['at_least']}..{one['at_most']} {one['acceptability']}"
@@ -82,6 +82,6 @@ def results(records: Records) -> dict[str, str]:
         whole = answers_of(ledger)
         found = {key: told(whole, key) for key in whole.graph.claims}
         for key, line in found.items():
-            part = Answers(graph_of(ledger.neighbourhood([key])))
+            part = Analysis(graph_of(ledger.neighbourhood([key])))
             assert told(part, key) == line, f"{key}: the part and the whole differ"
         return found

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 import backends
 import cli_runner
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 from hypothesis_profile import trials
 
 settings.register_profile(
@@ -54,7 +54,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def path(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Where:
+) -> LedgerLocation:
     """Return where a ledger may be made; commands that name none use it."""
     if store != "file" and "ledger" in request.fixturenames:
         # A copied database takes a third of the time of a ledger created in a schema.
@@ -67,7 +67,7 @@ def path(
 
 
 @pytest.fixture
-def ledger(path: Where) -> Iterator[Ledger]:
+def ledger(path: LedgerLocation) -> Iterator[Ledger]:
     is_file = isinstance(path, Path)
     with Ledger.create(path) if is_file else Ledger.open(path, writable=True) as ledger:
         yield ledger

@@ -12,7 +12,7 @@ from typing import Any
 
 from backends import Raw
 from claimledger.importers.log_segments import reading_strand
-from claimledger.ledger import Ledger, Where, line_of
+from claimledger.ledger import Ledger, LedgerLocation, line_of
 from claimledger.ledger.write.appender import history_row
 from claimledger.log.canonical_json import canonical
 from claimledger.log.entry import Payload, digest_of, now, timestamp
@@ -91,13 +91,13 @@ def strand_file(lines: list[Line], since: int, path: Path) -> Path:
     return path
 
 
-def receive(where: Where, file: Path) -> int:
+def receive(where: LedgerLocation, file: Path) -> int:
     """Take in a backup of new entries."""
     with Ledger.open(where, writable=True) as ledger, reading_strand(str(file)) as strand:
-        return ledger.receive(strand)
+        return ledger.append_entries(strand)
 
 
-def plant(where: Where, lines: list[Line], since: int) -> None:
+def plant(where: LedgerLocation, lines: list[Line], since: int) -> None:
     """Write the lines after some into a ledger's log behind its back."""
     frontier = Frontier()
     rows = []

@@ -6,7 +6,7 @@ import csv
 import io
 
 from builders import case, record
-from claimledger.errors import BadInput
+from claimledger.errors import InvalidInputError
 from claimledger.ledger import Ledger
 from claimledger.records.check import record_from
 
@@ -47,7 +47,7 @@ def is_name(text: str) -> bool:
     """Say whether a text may be a name: names are one line, and hold no controls."""
     try:
         record_from({"kind": "party", "key": "p", "name": text})
-    except BadInput:
+    except InvalidInputError:
         return False
     return True
 

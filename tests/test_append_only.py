@@ -9,7 +9,7 @@ import pytest
 
 from backends import ONLY_FILES, ONLY_SERVERS, Raw
 from builders import case, record
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 
 ATTACKS = {
     "delete an entry": "DELETE FROM entry WHERE number = 2",
@@ -41,26 +41,28 @@ ONLY_THERE = {
 
 
 @pytest.mark.parametrize("attack", list(ATTACKS))
-def test_an_attack_on_the_log_is_refused(path: Where, ledger: Ledger, attack: str) -> None:
+def test_an_attack_on_the_log_is_refused(path: LedgerLocation, ledger: Ledger, attack: str) -> None:
     attacked(path, ledger, ATTACKS[attack])
 
 
 @pytest.mark.parametrize("attack", list(ONLY_THERE["file"]))
 @ONLY_FILES  # in SQLite's words
-def test_an_attack_on_a_file_is_refused(path: Where, ledger: Ledger, attack: str) -> None:
+def test_an_attack_on_a_file_is_refused(path: LedgerLocation, ledger: Ledger, attack: str) -> None:
     attacked(path, ledger, ONLY_THERE["file"][attack])
 
 
 @pytest.mark.parametrize("attack", list(ONLY_THERE["postgresql"]))
 @ONLY_SERVERS  # in PostgreSQL's words
-def test_an_attack_on_a_server_is_refused(path: Where, ledger: Ledger, attack: str) -> None:
+def test_an_attack_on_a_server_is_refused(
+    path: LedgerLocation, ledger: Ledger, attack: str
+) -> None:
     attacked(path, ledger, ONLY_THERE["postgresql"][attack])
 
 
 REFUSED = (sqlite3.IntegrityError, psycopg.errors.RaiseException, psycopg.errors.IntegrityError)
 
 
-def attacked(path: Where, ledger: Ledger, attack: str) -> None:
+def attacked(path: LedgerLocation, ledger: Ledger, attack: str) -> None:
     record(ledger, case(["a: one", "b: two"]))
     before = list(ledger.entries())
     ledger.close()
@@ -77,7 +79,9 @@ def attacked(path: Where, ledger: Ledger, attack: str) -> None:
         assert again.verify().clean
 
 
-def test_after_a_redaction_only_its_entries_may_be_emptied(path: Where, ledger: Ledger) -> None:
+def test_after_a_redaction_only_its_entries_may_be_emptied(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     record(ledger, case(["a: one", "b: two"]))
     ledger.withdraw("claim", "a", by="T", reason="r")
     ledger.redact("claim", "a", by="T", reason="r")

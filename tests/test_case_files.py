@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from builders import case
-from claimledger.errors import BadInput
+from claimledger.errors import InvalidInputError
 from claimledger.importers.case_files import read_files, read_in_turn
 from claimledger.importers.positions import parse_json, parse_yaml
 from claimledger.importers.prefetch import ahead
-from claimledger.ledger import Given, Ledger, Taken
+from claimledger.ledger import ImportResult, Ledger, RecordInput
 from claimledger.records.check import record_from
 
 GOOD = """
@@ -31,8 +31,8 @@ records:
 """.replace("citations: page", "citations: {source: page}")
 
 
-def take(ledger: Ledger, *files: Path, **how: Any) -> Taken:
-    return ledger.take(read_files([str(file) for file in files]), by="T", **how)
+def take(ledger: Ledger, *files: Path, **how: Any) -> ImportResult:
+    return ledger.import_records(read_files([str(file) for file in files]), by="T", **how)
 
 
 def write(folder: Path, name: str, text: str | bytes) -> Path:
@@ -42,7 +42,7 @@ def write(folder: Path, name: str, text: str | bytes) -> Path:
 
 
 def refused(ledger: Ledger, *files: Path, **how: Any) -> list[str]:
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(InvalidInputError) as error:
         take(ledger, *files, **how)
     assert ledger.head().size == 0
     return [str(problem) for problem in error.value.problems]
@@ -100,25 +100,27 @@ def test_amending_writes_an_older_version_again(ledger: Ledger, tmp_path: Path) 
 
 def test_records_without_a_key_are_counted_by_what_became_of_them(ledger: Ledger) -> None:
     parties = [record_from({"kind": "party", "name": name}) for name in ("one", "two", "three")]
-    again = [Given.of(party) for party in parties]
-    ledger.take(again, by="T")
+    again = [RecordInput.of(party) for party in parties]
+    ledger.import_records(again, by="T")
     ledger.amend("party", "P2", {"note": "n"}, by="T", reason="r")
     ledger.withdraw("party", "P3", by="T", reason="r")
     # What names no record amends none.
     for options in ({}, {"amend": True, "reason": "r"}):
-        taken = ledger.take(again, by="T", **options)
+        taken = ledger.import_records(again, by="T", **options)
         assert (taken.written, taken.unchanged) == ([], 1)
         assert (taken.older, taken.withdrawn) == ([("party", "P2")], [("party", "P3")])
     # A record that reads so now counts before one that read so once.
     ledger.amend("party", "P1", {"name": "two"}, by="T", reason="r")
-    assert ledger.take(again[1:2], by="T").unchanged == 1
+    assert ledger.import_records(again[1:2], by="T").unchanged == 1
 
 
 def test_who_records_an_older_version_by_hand_is_shown_the_difference(ledger: Ledger) -> None:
     party = record_from({"kind": "party", "key": "mill", "name": "Mill"})
     ledger.record(party, by="T")
     ledger.amend("party", "mill", {"note": "n"}, by="T", reason="r")
-    with pytest.raises(BadInput, match=r"party mill: the key is taken by .Mill.; choose another"):
+    with pytest.raises(
+        InvalidInputError, match=r"party mill: the key is taken by .Mill.; choose another"
+    ):
         ledger.record(party, by="T")
 
 
@@ -149,7 +151,9 @@ def test_a_changed_record_is_refused_with_its_difference_or_amended(
 ) -> None:
     take(ledger, write(tmp_path, "a.yaml", GOOD))
     changed = write(tmp_path, "b.yaml", GOOD.replace("statement: no", "statement: yes"))
-    with pytest.raises(BadInput, match=r'b.yaml:5.*statement is "no" there.*found: "yes".*--amend'):
+    with pytest.raises(
+        InvalidInputError, match=r'b.yaml:5.*statement is "no" there.*found: "yes".*--amend'
+    ):
         take(ledger, changed)
     taken = take(ledger, changed, amend=True, reason="it says yes")
     assert (taken.amended, taken.unchanged) == (1, 3)
@@ -310,6 +314,6 @@ def test_a_reader_that_dies_is_told_and_nothing_is_written(
         os._exit(9)
 
     file = write(tmp_path, "a.yaml", GOOD)
-    with pytest.raises(BadInput, match=r"reading ended before its end \(status 9\)"):
-        ledger.take(ahead(dying, [str(file)]), by="T")
+    with pytest.raises(InvalidInputError, match=r"reading ended before its end \(status 9\)"):
+        ledger.import_records(ahead(dying, [str(file)]), by="T")
     assert ledger.head().size == 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from builders import answers_of, case, record, told
-from claimledger.errors import BadInput, Conflict, NotFound, Refused
-from claimledger.ledger import Given, Ledger
+from claimledger.errors import ConflictError, InvalidInputError, NotFoundError, RuleViolationError
+from claimledger.ledger import Ledger, RecordInput
 from claimledger.ledger.write import appender
 from claimledger.records.check import record_from
 from claimledger.records.keys import HIGHEST_NUMBER
@@ -16,7 +16,7 @@ def test_two_who_amend_one_record_the_second_is_shown_the_difference(ledger: Led
     record(ledger, case(["a: one"]))
     seen = ledger.get("claim", "a").entry
     ledger.amend("claim", "a", {"note": "first"}, by="Ann", reason="r")
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(ConflictError) as refused:
         ledger.amend("claim", "a", {"note": "second"}, by="Bea", reason="r", replaces=seen)
     assert ("note", None, "first") in refused.value.difference
     assert "Ann" in str(refused.value)
@@ -42,14 +42,16 @@ def test_a_change_says_why(ledger: Ledger, reason: str) -> None:
     for change in (
         lambda: ledger.amend("claim", "a", {"note": "n"}, by="T", reason=reason),
         lambda: ledger.withdraw("claim", "a", by="T", reason=reason),
-        lambda: ledger.take([Given.of(record_from(party))], by="T", amend=True, reason=reason),
-        lambda: ledger.take([Given.of(record_from(party))], by="T", amend=True),
+        lambda: ledger.import_records(
+            [RecordInput.of(record_from(party))], by="T", amend=True, reason=reason
+        ),
+        lambda: ledger.import_records([RecordInput.of(record_from(party))], by="T", amend=True),
     ):
-        with pytest.raises(Refused, match="needs a reason; nothing was written"):
+        with pytest.raises(RuleViolationError, match="needs a reason; nothing was written"):
             change()
     assert ledger.head() == before
     ledger.withdraw("claim", "a", by="T", reason="r")
-    with pytest.raises(Refused, match="a redaction needs a reason"):
+    with pytest.raises(RuleViolationError, match="a redaction needs a reason"):
         ledger.redact("claim", "a", by="T", reason=reason)
 
 
@@ -67,11 +69,11 @@ def test_where_the_highest_number_is_in_use_the_lowest_free_one_is_given(
     ]  # fmt: skip
     several = [record_from({"kind": "party", "name": name}) for name in ("d", "e")]
     assert ledger.record(*several, by="T") == ["P5", "P6"]
-    with pytest.raises(BadInput, match="key"):
+    with pytest.raises(InvalidInputError, match="key"):
         add("beyond", f"P{HIGHEST_NUMBER + 1}")
     assert ledger.verify().faults == ()
     monkeypatch.setattr(appender, "HIGHEST_NUMBER", 6)
-    with pytest.raises(Refused, match="every number of a party is in use"):
+    with pytest.raises(RuleViolationError, match="every number of a party is in use"):
         ledger.record(record_from({"kind": "party", "name": "none left"}), by="T")
 
 
@@ -80,10 +82,10 @@ def test_what_was_withdrawn_is_not_recorded_again_without_a_word(ledger: Ledger)
     ledger.record(party, by="T")
     assert ledger.record(party, by="T") == []
     ledger.withdraw("party", "mill", by="T", reason="r")
-    with pytest.raises(BadInput, match="was withdrawn; its key is not used again"):
+    with pytest.raises(InvalidInputError, match="was withdrawn; its key is not used again"):
         ledger.record(party, by="T")
     # A file that is read again, though, leaves what was withdrawn withdrawn.
-    taken = ledger.take([Given.of(party)], by="T")
+    taken = ledger.import_records([RecordInput.of(party)], by="T")
     assert (taken.written, taken.unchanged, taken.withdrawn) == ([], 0, [("party", "mill")])
 
 
@@ -94,17 +96,17 @@ def test_a_blank_statement_is_refused_however_it_comes(ledger: Ledger) -> None:
     blank = record_from({**claim, "key": "b", "statement": " \u00a0\n"})
     for write in (
         lambda: ledger.record(blank, by="T"),
-        lambda: ledger.take([Given.of(blank)], by="T"),
+        lambda: ledger.import_records([RecordInput.of(blank)], by="T"),
         lambda: ledger.amend("claim", "a", {"statement": "  "}, by="T", reason="r"),
     ):
-        with pytest.raises(BadInput, match="statement: is blank; say what is meant"):
+        with pytest.raises(InvalidInputError, match="statement: is blank; say what is meant"):
             write()
     assert ledger.head() == before
 
 
 def test_a_links_ends_cannot_be_amended(ledger: Ledger) -> None:
     record(ledger, case(["a: one", "b: two", "c: three"], ["a repeats b"]))
-    with pytest.raises(Refused, match="withdraw l1 and record another"):
+    with pytest.raises(RuleViolationError, match="withdraw l1 and record another"):
         ledger.amend("link", "l1", {"to": "c"}, by="T", reason="r")
 
 
@@ -116,16 +118,16 @@ def test_amending_is_checked_like_recording(ledger: Ledger) -> None:
         ({"grounds": "hearsay"}, "unknown word"),
         ({"statement": None}, "is missing"),
     ]:
-        with pytest.raises(BadInput, match=hint):
+        with pytest.raises(InvalidInputError, match=hint):
             ledger.amend("claim", "a", changes, by="T", reason="r")
-    with pytest.raises(Refused, match="already reads so"):
+    with pytest.raises(RuleViolationError, match="already reads so"):
         ledger.amend("claim", "a", {"statement": "a says so"}, by="T", reason="r")
     assert ledger.head().size == 4
 
 
 def test_a_withdrawal_names_what_points_to_the_record(ledger: Ledger) -> None:
     record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
-    with pytest.raises(Refused, match=r"link l1 \(to\).*--replaced-by.*--cascade"):
+    with pytest.raises(RuleViolationError, match=r"link l1 \(to\).*--replaced-by.*--cascade"):
         ledger.withdraw("claim", "b", by="T", reason="r")
     change = ledger.withdraw("claim", "b", by="T", reason="r", cascade=True)
     assert change.also == (("link", "l1"),)
@@ -143,7 +145,7 @@ def test_a_cascade_takes_all_that_points_near_and_far(ledger: Ledger) -> None:
 
 def test_a_cascade_takes_no_more_than_was_agreed_to(ledger: Ledger) -> None:
     record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
-    with pytest.raises(Refused, match="2 records would go by now, and not 1"):
+    with pytest.raises(RuleViolationError, match="2 records would go by now, and not 1"):
         ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, most=1)
     assert ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, most=2).also
 
@@ -155,41 +157,41 @@ def test_a_merged_record_answers_to_both_keys(ledger: Ledger) -> None:
     assert told(answers_of(ledger), "c").startswith("single-origin")
     assert [one.key for one in ledger.referrers("claim", ["b"])["b"]] == ["l1"]
     record(ledger, [{"kind": "link", "key": "late", "type": "supports", "from": "b", "to": "c"}])
-    with pytest.raises(Refused, match="was withdrawn"):
+    with pytest.raises(RuleViolationError, match="was withdrawn"):
         ledger.withdraw("claim", "a", by="T", reason="r")
 
 
 def test_merging_the_two_ends_of_a_link_is_refused(ledger: Ledger) -> None:
     record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
-    with pytest.raises(BadInput, match="withdraw the link first"):
+    with pytest.raises(InvalidInputError, match="withdraw the link first"):
         ledger.withdraw("claim", "a", by="T", reason="r", replaced_by="b")
 
 
 def test_only_the_claimant_or_a_party_above_or_below_takes_back(ledger: Ledger) -> None:
     parties = {"desk": {"part_of": "paper"}, "paper": {}, "rival": {}}
     record(ledger, case(["a: desk", "b: paper", "c: rival"], ["b retracts a"], parties=parties))
-    with pytest.raises(BadInput, match="between rivals the link is `contradicts`"):
+    with pytest.raises(InvalidInputError, match="between rivals the link is `contradicts`"):
         record(ledger, [{"kind": "link", "type": "retracts", "from": "c", "to": "a"}])
-    with pytest.raises(BadInput, match="contradicts` or `answers"):
+    with pytest.raises(InvalidInputError, match="contradicts` or `answers"):
         record(ledger, [{"kind": "link", "type": "updates", "from": "c", "to": "a"}])
 
 
 @pytest.mark.parametrize("kind", ["updates", "retracts"])
 def test_a_ring_of_revisions_is_refused(ledger: Ledger, kind: str) -> None:
     record(ledger, case(["a: one", "b: one", "c: one"], [f"a {kind} b", f"b {kind} c"]))
-    with pytest.raises(BadInput, match="a ring of"):
+    with pytest.raises(InvalidInputError, match="a ring of"):
         record(ledger, [{"kind": "link", "type": kind, "from": "c", "to": "a"}])
 
 
 def test_a_party_is_not_part_of_itself(ledger: Ledger) -> None:
     record(ledger, case(["a: one", "b: two"], parties={"one": {"part_of": "two"}, "two": {}}))
-    with pytest.raises(BadInput, match="would be part of itself: two → one → two"):
+    with pytest.raises(InvalidInputError, match="would be part of itself: two → one → two"):
         ledger.amend("party", "two", {"part_of": "one"}, by="T", reason="r")
 
 
 def test_a_mistyped_key_gets_the_nearest(ledger: Ledger) -> None:
     record(ledger, case(["safeguard-54: one"]))
-    with pytest.raises(NotFound) as missing:
+    with pytest.raises(NotFoundError) as missing:
         ledger.get("claim", "safegaurd-54")
     assert missing.value.nearest == ("safeguard-54",)
 
@@ -199,8 +201,8 @@ def test_a_key_is_never_used_again(ledger: Ledger) -> None:
     ledger.withdraw("claim", "a", by="T", reason="r")
     again = {"kind": "claim", "key": "a", "statement": "another", "claimant": "one", "subject": "topic",
              "citations": [{"source": "a-page"}]}  # fmt: skip
-    with pytest.raises(BadInput, match="its key is not used again"):
-        ledger.take([Given.of(record_from(again))], by="T")
+    with pytest.raises(InvalidInputError, match="its key is not used again"):
+        ledger.import_records([RecordInput.of(record_from(again))], by="T")
 
 
 def test_numbers_are_given_out_and_never_again(ledger: Ledger) -> None:

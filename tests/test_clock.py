@@ -9,10 +9,10 @@ import pytest
 
 from backends import tamper
 from builders import case, record
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.graph import graph_of
-from claimledger.errors import ClockInDoubt, StoreError, Unreadable
-from claimledger.ledger import Ledger, Where
+from claimledger.errors import ClockError, ParseError, StoreError
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.present.lint import oddities
 from conftest import Called
 
@@ -22,13 +22,13 @@ NOW = datetime(2016, 11, 20, 12, tzinfo=UTC)
 WRONG = datetime(2099, 11, 26, 12, tzinfo=UTC)
 
 
-def by(where: Where, moment: datetime, *, trusted: bool = False) -> Ledger:
+def by(where: LedgerLocation, moment: datetime, *, trusted: bool = False) -> Ledger:
     """Open a ledger for writing by a clock that says so."""
     return Ledger.open(where, writable=True, clock=lambda: moment, clock_is_right=trusted)
 
 
 @pytest.fixture
-def begun(path: Where) -> Where:
+def begun(path: LedgerLocation) -> LedgerLocation:
     """A ledger with a claim and a withdrawn party, written now."""
     with Ledger.create(path, clock=lambda: NOW) as ledger:
         record(ledger, case(["a: one"]))
@@ -56,13 +56,13 @@ WRITES: dict[str, Callable[[Ledger], object]] = {
     ],
 )
 def test_a_write_by_a_clock_in_doubt_needs_a_word(
-    name: str, moment: datetime, told: str, begun: Where
+    name: str, moment: datetime, told: str, begun: LedgerLocation
 ) -> None:
     with by(begun, moment) as ledger:
         before = ledger.head()
-        with pytest.raises(ClockInDoubt, match=told):
+        with pytest.raises(ClockError, match=told):
             WRITES[name](ledger)
-        with pytest.raises(ClockInDoubt, match=told):
+        with pytest.raises(ClockError, match=told):
             ledger.check_clock()
         assert ledger.head() == before
     with by(begun, moment, trusted=True) as ledger:
@@ -72,7 +72,7 @@ def test_a_write_by_a_clock_in_doubt_needs_a_word(
 
 
 @pytest.mark.parametrize("damaged", ["garbage", "2026-11-26", "2026-02-30T00:00:00.000000Z", ""])
-def test_a_last_time_that_is_none_is_told(damaged: str, begun: Where) -> None:
+def test_a_last_time_that_is_none_is_told(damaged: str, begun: LedgerLocation) -> None:
     header = f"""substr(header, 1, length(header) - 29) || '{damaged}"}}'"""
     tamper(
         begun,
@@ -86,7 +86,9 @@ def test_a_last_time_that_is_none_is_told(damaged: str, begun: Where) -> None:
 
 @pytest.mark.parametrize("name", list(WRITES))
 @pytest.mark.parametrize("moment", [NOW - timedelta(days=1), NOW, NOW + timedelta(days=3653)])
-def test_a_clock_that_can_be_right_needs_none(name: str, moment: datetime, begun: Where) -> None:
+def test_a_clock_that_can_be_right_needs_none(
+    name: str, moment: datetime, begun: LedgerLocation
+) -> None:
     with by(begun, moment) as ledger:
         before = ledger.head().size
         WRITES[name](ledger)
@@ -94,17 +96,17 @@ def test_a_clock_that_can_be_right_needs_none(name: str, moment: datetime, begun
 
 
 def mends(ledger: Ledger) -> list[str]:
-    answers = Answers(graph_of(ledger.whole()))
+    answers = Analysis(graph_of(ledger.whole()))
     return [one.mend for one in oddities(ledger, answers, answers.graph.claims)]
 
 
 def found(ledger: Ledger) -> list[tuple[str, str]]:
-    answers = Answers(graph_of(ledger.whole()))
+    answers = Analysis(graph_of(ledger.whole()))
     odd = oddities(ledger, answers, answers.graph.claims)
     return [(one.key, one.told) for one in odd if one.kind == "wrong clock"]
 
 
-def test_what_a_wrong_clock_wrote_is_named(begun: Where) -> None:
+def test_what_a_wrong_clock_wrote_is_named(begun: LedgerLocation) -> None:
     with by(begun, NOW) as ledger:
         size = ledger.head().size
         assert found(ledger) == []
@@ -123,7 +125,7 @@ def test_what_a_wrong_clock_wrote_is_named(begun: Where) -> None:
 
 
 def test_a_command_tells_before_it_asks_anything(
-    begun: Where, call: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
+    begun: LedgerLocation, call: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with by(begun, WRONG, trusted=True) as ledger:
         record(ledger, [{"kind": "party", "name": "New"}])
@@ -148,10 +150,10 @@ def test_a_command_tells_before_it_asks_anything(
     "text",
     ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"],
 )
-def test_a_moment_outside_the_calendar_is_told(text: str, begun: Where) -> None:
+def test_a_moment_outside_the_calendar_is_told(text: str, begun: LedgerLocation) -> None:
     with (
         Ledger.open(begun) as ledger,
-        pytest.raises(Unreadable, match="outside the years 1 to 9999"),
+        pytest.raises(ParseError, match="outside the years 1 to 9999"),
     ):
         ledger.entry_at(text)
 
@@ -164,6 +166,6 @@ def test_a_moment_outside_the_calendar_is_told(text: str, begun: Where) -> None:
         ("9999-12-31T23:59:59Z", True),
     ],
 )
-def test_any_year_is_before_or_after(text: str, whole: bool, begun: Where) -> None:
+def test_any_year_is_before_or_after(text: str, whole: bool, begun: LedgerLocation) -> None:
     with Ledger.open(begun) as ledger:
         assert ledger.entry_at(text) == (ledger.head().size if whole else 0)

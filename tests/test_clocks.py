@@ -9,7 +9,7 @@ import pytest
 
 from builders import answers_of, case, record, told
 from claimledger.cli.main import cli
-from claimledger.errors import Unreadable
+from claimledger.errors import ParseError
 from claimledger.ledger import Ledger
 from claimledger.present.audit import audit
 from claimledger.present.report import report
@@ -124,10 +124,10 @@ def test_a_ledger_time_is_an_entry_a_timestamp_or_a_day(path: Path) -> None:
                  ("2", "#3", "2022-12-31", "2023-01-01", "1 January 2023",
                   "2023-01-02T11:59:59Z", "2023-01-02T12:00:00+00:00", "2024")]  # fmt: skip
         assert found == [2, 3, 0, 1, 1, 1, 2, 3]
-        with pytest.raises(Unreadable, match="entry number"):
+        with pytest.raises(ParseError, match="entry number"):
             ledger.entry_at("recently")
         for beyond in ("4", "99", "#1000"):
             with pytest.raises(
-                Unreadable, match=f"no entry {beyond.lstrip('#')} yet; .*at entry 3"
+                ParseError, match=f"no entry {beyond.lstrip('#')} yet; .*at entry 3"
             ):
                 ledger.entry_at(beyond)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claimledger.analysis import comparison
-from claimledger.analysis.comparison import Compared, compare
+from claimledger.analysis.comparison import Comparison, compare
 from claimledger.analysis.units import conversion
 from claimledger.records.claim import Claim
 from claimledger.records.term import Term
@@ -133,7 +133,7 @@ def test_a_revision_is_no_rival_and_says_nothing_of_other_measures() -> None:
 def test_what_it_rests_on_names_the_term_and_the_conversion() -> None:
     def rests(one: str, other: str) -> tuple[str, ...]:
         (pair,) = compare(drawn(one), drawn(other), vocabulary=WORDS)
-        assert isinstance(pair, Compared)
+        assert isinstance(pair, Comparison)
         return pair.rests
 
     assert rests("stations: 54", "Stationen: 54") == (

@@ -9,7 +9,7 @@ from edtf import parse_edtf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimledger.errors import Unreadable
+from claimledger.errors import ParseError
 from claimledger.records.dates import Date, day_text, ordinal
 
 
@@ -113,7 +113,7 @@ def test_words_become_edtf(words: str, edtf: str) -> None:
     ],
 )
 def test_what_is_no_date_is_refused_with_what_would_be(text: str, hint: str) -> None:
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(ParseError) as refused:
         Date.of(text)
     assert hint in str(refused.value)
 
@@ -154,7 +154,7 @@ def test_the_edtf_library_reads_the_same_days(text: str) -> None:
 def test_no_text_does_more_than_be_read_or_refused(text: str) -> None:
     try:
         read = Date.of(text)
-    except Unreadable:
+    except ParseError:
         return
     assert Date.of(read.edtf) == read
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import Records, answers_of, case, record
-from claimledger.analysis.derivations import Derived, derived
+from claimledger.analysis.derivations import Derivation, derived
 from claimledger.analysis.intervals import negative, product, quotient, total
-from claimledger.errors import BadInput, Unreadable
+from claimledger.errors import InvalidInputError, ParseError
 from claimledger.ledger import Ledger
 from claimledger.present.tally_view import as_claim, records_of
 from claimledger.records.citation import Citation
@@ -31,7 +31,7 @@ def figure(value: str, formula: str = "", measure: str = "m", **more: str) -> di
     return {"figures": [{**fields, "formula": formula} if formula else fields]}
 
 
-def computed(ledger: Ledger, key: str = "sum") -> Derived:
+def computed(ledger: Ledger, key: str = "sum") -> Derivation:
     claims = {held.key: held.record for held in ledger.records("claim")}
     plain = {key: claim for key, claim in claims.items() if isinstance(claim, Claim)}
     (found,) = derived(answers_of(ledger), key, plain)
@@ -125,9 +125,9 @@ def test_the_measure_is_named_where_a_claim_holds_several(ledger: Ledger) -> Non
              "count(places)", "count(places, a, b)", "sum(a, b) + 1", "sum(sum(a))"]
 )  # fmt: skip
 def test_what_is_no_formula_is_refused_with_what_would_be(text: str, ledger: Ledger) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(ParseError):
         read_formula(text)
-    with pytest.raises(BadInput, match="formula"):
+    with pytest.raises(InvalidInputError, match="formula"):
         record(ledger, case(["a: one"], extra={"a": figure("5", text or " ")}))
 
 

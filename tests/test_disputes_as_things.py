@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 
 from builders import Records, answers_of, case, record
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.controversies import controversies
 from claimledger.analysis.dispositions import states
 from claimledger.analysis.disputes import Dispute, disputes
 from claimledger.analysis.graph import graph_of
 from claimledger.analysis.uncertainty import ranged, settlings
-from claimledger.errors import ClaimledgerError, Unreadable
+from claimledger.errors import ClaimledgerError, ParseError
 from claimledger.ledger import Ledger
 from claimledger.present.explanation import explain
-from claimledger.records.graph_data import Cut
+from claimledger.records.graph_data import GraphData
 from claimledger.services.dispositions import dispositions, dispute_meant
 from test_laws import cuts
 
@@ -52,8 +52,8 @@ def test_a_dispute_is_named_by_its_oldest_link_and_keeps_that_when_it_grows(ledg
 
 
 @given(cuts())
-def test_every_dispute_has_a_key_of_its_own_which_is_one_of_its_links(cut: Cut) -> None:
-    found = disputes(Answers(graph_of(cut)))
+def test_every_dispute_has_a_key_of_its_own_which_is_one_of_its_links(cut: GraphData) -> None:
+    found = disputes(Analysis(graph_of(cut)))
     assert len({one.key for one in found}) == len(found)
     for one in found:
         assert one.key.partition("~")[0] in {link.key for link in one.every}
@@ -88,9 +88,9 @@ def test_a_dispute_is_meant_by_its_link_its_claim_or_its_source(ledger: Ledger) 
     assert dispute_meant(ledger, "l3") == "l1"
     assert dispute_meant(ledger, "a-page") == "l2"
     assert dispute_meant(ledger, "d") == "l1"
-    with pytest.raises(Unreadable, match="several disputes"):
+    with pytest.raises(ParseError, match="several disputes"):
         dispute_meant(ledger, "a")
-    with pytest.raises(Unreadable, match="in no dispute"):
+    with pytest.raises(ParseError, match="in no dispute"):
         dispute_meant(ledger, "b-page")
     with pytest.raises(ClaimledgerError):
         dispute_meant(ledger, "ghost")
@@ -155,8 +155,8 @@ def test_a_tie_is_worth_what_it_merges(ledger: Ledger) -> None:
 
 
 @given(cuts())
-def test_setting_a_reason_aside_never_lowers_a_range(cut: Cut) -> None:
-    answers = Answers(graph_of(cut))
+def test_setting_a_reason_aside_never_lowers_a_range(cut: GraphData) -> None:
+    answers = Analysis(graph_of(cut))
     for key in cut.claims:
         plain = answers.origins(key)
         for merger in (*plain.same, *plain.perhaps):

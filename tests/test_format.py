@@ -18,7 +18,7 @@ from backends import place
 from builders import case, record
 from claimledger.errors import ClaimledgerError
 from claimledger.importers.log_segments import reading_strand
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.log.canonical_json import canonical
 from claimledger.log.entry import Payload, digest_of, header_of
 from claimledger.log.merkle import Frontier
@@ -150,7 +150,9 @@ def test_the_other_reader_names_the_line_that_is_wrong(what: str, rich: Ledger) 
 # What a newer program writes
 
 
-def newer(ledger: Ledger, where: Where, payloads: list[dict[str, Any]], folder: Path) -> None:
+def newer(
+    ledger: Ledger, where: LedgerLocation, payloads: list[dict[str, Any]], folder: Path
+) -> None:
     """Append entries that a newer program wrote, as a backup of it brings them."""
     log = log_of(ledger)
     size, begins = len(log), ledger.head()
@@ -171,7 +173,7 @@ def newer(ledger: Ledger, where: Where, payloads: list[dict[str, Any]], folder: 
     file = folder / "newer.jsonl"
     file.write_text(lines([head, *rows]))
     with Ledger.open(where, writable=True) as writer, reading_strand(str(file)) as strand:
-        writer.receive(strand)
+        writer.append_entries(strand)
 
 
 CLAIM = {
@@ -188,7 +190,7 @@ NEWER: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def from_the_future(ledger: Ledger, path: Where, tmp_path: Path) -> Ledger:
+def from_the_future(ledger: Ledger, path: LedgerLocation, tmp_path: Path) -> Ledger:
     record(ledger, case(["a: one"]))
     size = ledger.head().size
     gone = {"action": "withdraw", "kind": "rumour", "key": "gone", "recorded_by": "N", "reason": "r",
@@ -198,7 +200,7 @@ def from_the_future(ledger: Ledger, path: Where, tmp_path: Path) -> Ledger:
 
 
 def test_what_is_not_known_is_kept_shown_around_and_passed_on(
-    from_the_future: Ledger, path: Where, tmp_path: Path, call: Callable[..., Any]
+    from_the_future: Ledger, path: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     ledger = from_the_future
     assert ledger.verify().faults == ()
@@ -241,7 +243,7 @@ def test_an_amendment_keeps_what_it_does_not_know(from_the_future: Ledger) -> No
 
 
 def test_an_unknown_action_stops_with_a_clear_word(
-    ledger: Ledger, path: Where, tmp_path: Path
+    ledger: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     record(ledger, case(["a: one"]))
     before = ledger.head()

@@ -15,8 +15,8 @@ import pytest
 
 from backends import ONLY_FILES
 from builders import case, record
-from claimledger.errors import BadInput, StoreError
-from claimledger.ledger import Ledger, Where
+from claimledger.errors import InvalidInputError, StoreError
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.storage.sqlite import files
 from conftest import Called
 
@@ -46,7 +46,7 @@ def test_a_pipe_is_no_ledger_and_no_backup(
 
 
 def test_who_reads_a_slow_pipe_keeps_nobody_from_writing(
-    path: Where, ledger: Ledger, pipe: Path
+    path: LedgerLocation, ledger: Ledger, pipe: Path
 ) -> None:
     environment = {**os.environ, "CLAIMLEDGER_DB": str(path), "CLAIMLEDGER_BY": "Ann"}
     reading = subprocess.Popen([PROGRAM, "import", pipe], env=environment, stdout=subprocess.PIPE)
@@ -78,7 +78,7 @@ def test_a_file_is_parsed_before_the_lock_is_taken(
         return parse(text, name)
 
     monkeypatch.setattr(case_files, f"parse_{form}", seen)
-    ledger.take(case_files.read_files([str(file) for file in files]), by="Ann")
+    ledger.import_records(case_files.read_files([str(file) for file in files]), by="Ann")
     assert inside == [False, False]
     assert ledger.head().size == 2
 
@@ -122,11 +122,11 @@ def figures(number: int) -> list[dict[str, str]]:
 
 def test_a_claim_has_a_bounded_number_of_figures(ledger: Ledger) -> None:
     before = ledger.head()
-    with pytest.raises(BadInput, match="figures: has 501 where there may be 500"):
+    with pytest.raises(InvalidInputError, match="figures: has 501 where there may be 500"):
         record(ledger, case(["a: one"], extra={"a": {"figures": figures(501)}}))
     assert ledger.head() == before
     record(ledger, case(["a: one"], extra={"a": {"figures": figures(500)}}))
-    with pytest.raises(BadInput, match="has 501 where there may be 500"):
+    with pytest.raises(InvalidInputError, match="has 501 where there may be 500"):
         ledger.amend("claim", "a", {"figures": figures(501)}, by="Ann", reason="r")
 
 

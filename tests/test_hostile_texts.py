@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from claimledger.errors import BadInput
-from claimledger.ledger import Ledger, Where
+from claimledger.errors import InvalidInputError
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.records.check import record_of
 from claimledger.render.markdown import safe
 from claimledger.text.unicode import visible
@@ -91,7 +91,7 @@ PICTURE = "data:image/svg+xml;base64,"
 """How a page holds a picture of ours."""
 
 
-class Seen(HTMLParser):
+class CitationView(HTMLParser):
     """What a browser would make of a page: its tags, what they do, where they lead."""
 
     def __init__(self, text: str) -> None:
@@ -109,7 +109,7 @@ class Seen(HTMLParser):
 
 
 def see_html(text: str) -> None:
-    seen = Seen(text)
+    seen = CitationView(text)
     (policy,) = seen.policies
     assert "default-src 'none'; base-uri 'none'; form-action 'none'" in policy
     for script in re.findall(r"<script>(.*?)</script>", text, re.S):
@@ -190,7 +190,7 @@ def test_a_file_does_nothing_where_it_is_opened(
 
 @pytest.mark.parametrize("what", ["export", "export --log"])
 def test_what_is_exported_is_the_text_itself(
-    ledger: Ledger, path: Where, call: Call, tmp_path: Path, what: str
+    ledger: Ledger, path: LedgerLocation, call: Call, tmp_path: Path, what: str
 ) -> None:
     filled(ledger)
     file = tmp_path / "out.jsonl"
@@ -218,6 +218,6 @@ def test_what_no_file_can_hold_comes_in_nowhere(text: str, field: str) -> None:
         given["citations"] = [{"source": "s", "locator": text}]
     else:
         given[field] = {"place": text} if field == "scope" else text
-    with pytest.raises(BadInput) as told:
+    with pytest.raises(InvalidInputError) as told:
         record_of("claim", given)
     assert not re.search("[\x00\ud800-\udfff]", str(told.value))

@@ -15,7 +15,7 @@ from backends import Raw, place, tamper
 from builders import answers_of, case, record
 from claimledger.errors import StoreError
 from claimledger.importers.log_segments import reading_strand
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 
 DRAWN = case(["a: one obs", "b: two", "c: three"], ["b repeats a", "c contradicts a"])
 
@@ -37,13 +37,13 @@ def filled(ledger: Ledger) -> Ledger:
 
 
 def strand_file(ledger: Ledger, since: int, path: Path) -> str:
-    path.write_text("".join(json.dumps(line) + "\n" for line in ledger.strand(since)))
+    path.write_text("".join(json.dumps(line) + "\n" for line in ledger.entries_since(since)))
     return str(path)
 
 
-def receive(where: Where, file: str) -> int:
+def receive(where: LedgerLocation, file: str) -> int:
     with Ledger.open(where, writable=True) as ledger, reading_strand(file) as strand:
-        return ledger.receive(strand)
+        return ledger.append_entries(strand)
 
 
 def test_a_move_there_and_back_keeps_log_root_and_answers(filled: Ledger, tmp_path: Path) -> None:
@@ -69,7 +69,9 @@ def test_nothing_is_moved_over_what_is_there(filled: Ledger, tmp_path: Path) -> 
         assert held.head().size == 0
 
 
-def test_a_move_that_fails_leaves_nothing(filled: Ledger, path: Where, tmp_path: Path) -> None:
+def test_a_move_that_fails_leaves_nothing(
+    filled: Ledger, path: LedgerLocation, tmp_path: Path
+) -> None:
     """Here the log is damaged: its copy would have another root."""
     there = place(tmp_path, "there.db")
     with Raw(path) as raw:
@@ -126,7 +128,7 @@ def test_a_backup_of_another_ledger_or_a_fork_is_refused_with_the_entry(
 
 
 def test_a_newer_backup_is_not_written_over_by_an_older_ledger(
-    filled: Ledger, path: Where, tmp_path: Path
+    filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept.db"
     filled.backup(kept)
@@ -136,7 +138,9 @@ def test_a_newer_backup_is_not_written_over_by_an_older_ledger(
         filled.backup(kept)
 
 
-def test_a_damaged_ledger_gives_no_backup(filled: Ledger, path: Where, tmp_path: Path) -> None:
+def test_a_damaged_ledger_gives_no_backup(
+    filled: Ledger, path: LedgerLocation, tmp_path: Path
+) -> None:
     tamper(path, "UPDATE claim SET statement = 'forged' WHERE key = 'a'")
     if isinstance(path, Path):  # a file is copied as it is; from a server the views are made anew
         told = rf"^{path} is damaged, and no backup was written to .*kept.db: .*column statement.*rebuild"
@@ -150,7 +154,7 @@ def test_a_damaged_ledger_gives_no_backup(filled: Ledger, path: Where, tmp_path:
 
 
 def test_entries_take_a_copy_further_with_all_they_did(
-    ledger: Ledger, path: Where, tmp_path: Path
+    ledger: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     """Also a redaction of what the copy still reads."""
     record(ledger, DRAWN)
@@ -181,7 +185,7 @@ def test_entries_take_a_copy_further_with_all_they_did(
 
 
 def test_entries_of_another_ledger_or_a_fork_are_refused(
-    filled: Ledger, path: Where, tmp_path: Path
+    filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     copy, other = place(tmp_path, "copy.db"), place(tmp_path, "other.db")
     filled.move(copy)
@@ -229,14 +233,14 @@ SPOILT: dict[str, Callable[[list[dict[str, Any]]], object]] = {
 
 @pytest.mark.parametrize("what", list(SPOILT))
 def test_spoilt_entries_are_refused_naming_file_and_line(
-    what: str, filled: Ledger, path: Where, tmp_path: Path
+    what: str, filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     copy = place(tmp_path, "copy.db")
     filled.move(copy)
     size = filled.head().size
     for key in ("x", "y", "z"):
         more(filled, key)
-    lines = list(filled.strand(size))
+    lines = list(filled.entries_since(size))
     SPOILT[what](lines)
     file = tmp_path / "spoilt.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -252,7 +256,7 @@ def test_spoilt_entries_are_refused_naming_file_and_line(
 
 
 def test_backup_and_restore_as_a_keeper_uses_them(
-    call: Callable[..., Any], filled: Ledger, path: Where, tmp_path: Path
+    call: Callable[..., Any], filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     assert call("--ledger", path, "backup", "kept.db").returncode == 0
     size = filled.head().size
@@ -271,7 +275,7 @@ def test_backup_and_restore_as_a_keeper_uses_them(
 
 
 def test_what_is_restored_with_spoilt_entries_is_not_there(
-    call: Callable[..., Any], filled: Ledger, path: Where, tmp_path: Path
+    call: Callable[..., Any], filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     filled.backup(tmp_path / "kept.db")
     file = strand_file(filled, filled.head().size, tmp_path / "new.jsonl")
@@ -284,7 +288,9 @@ def test_what_is_restored_with_spoilt_entries_is_not_there(
         Ledger.open(again)
 
 
-def test_a_backup_taken_while_others_write_is_of_one_moment(path: Where, tmp_path: Path) -> None:
+def test_a_backup_taken_while_others_write_is_of_one_moment(
+    path: LedgerLocation, tmp_path: Path
+) -> None:
     done = threading.Event()
 
     def write() -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.graph import graph_of
-from claimledger.records.graph_data import Cut, CutClaim, CutLink, CutParty, CutSource
+from claimledger.records.graph_data import ClaimNode, GraphData, LinkEdge, PartyNode, SourceNode
 
 pytestmark = pytest.mark.at_random
 
@@ -19,21 +19,21 @@ GROUNDS = [None, "observed", "unstated"]
 
 
 @st.composite
-def cuts(draw: st.DrawFn, types: list[str] = TYPES, most: int = 8) -> Cut:
+def cuts(draw: st.DrawFn, types: list[str] = TYPES, most: int = 8) -> GraphData:
     """A random part of a ledger."""
     size = draw(st.integers(1, most))
     keys = [f"c{n}" for n in range(size)]
     parties = {
-        f"p{n}": CutParty(f"p{n}", frozenset({f"p{n}"}), draw(st.sampled_from([None, "group"])),
+        f"p{n}": PartyNode(f"p{n}", frozenset({f"p{n}"}), draw(st.sampled_from([None, "group"])),
                           "p0" if n and draw(st.booleans()) else None)
         for n in range(4)
     }  # fmt: skip
     sources = {
-        f"s{n}": CutSource(f"s{n}", draw(st.sampled_from([None, *parties])), (), [], False, False)
+        f"s{n}": SourceNode(f"s{n}", draw(st.sampled_from([None, *parties])), (), [], False, False)
         for n in range(4)
     }
     claims = {
-        key: CutClaim(
+        key: ClaimNode(
             key, n, (draw(st.sampled_from(sorted(parties))),), draw(st.sampled_from(GROUNDS)),
             None, None, 700_000,
             sources=tuple(draw(st.lists(st.sampled_from(sorted(sources)), min_size=1, max_size=2,
@@ -49,43 +49,46 @@ def cuts(draw: st.DrawFn, types: list[str] = TYPES, most: int = 8) -> Cut:
             one, other = other, one  # newer to older: no ring
         if kind == "undercuts" and draw(st.booleans()):
             source = draw(st.sampled_from(sorted(sources)))
-            links.append(CutLink(f"l{n}", n, kind, one, "source", source, "judged", 700_000))
+            links.append(LinkEdge(f"l{n}", n, kind, one, "source", source, "judged", 700_000))
         else:
-            links.append(CutLink(f"l{n}", n, kind, one, "claim", other, "judged", 700_000))
-    return Cut(claims, links, sources, parties)
+            links.append(LinkEdge(f"l{n}", n, kind, one, "claim", other, "judged", 700_000))
+    return GraphData(claims, links, sources, parties)
 
 
-def told(cut: Cut) -> dict[str, dict[str, Any]]:
-    answers = Answers(graph_of(cut))
+def told(cut: GraphData) -> dict[str, dict[str, Any]]:
+    answers = Analysis(graph_of(cut))
     return {key: answers.as_json(key) for key in cut.claims}
 
 
-def with_claim(cut: Cut, *links: tuple[str, str, str]) -> Cut:
-    new = CutClaim("zz", 99, ("stranger",), "observed", None, None, 700_000, sources=("own",))
-    parties = {**cut.parties, "stranger": CutParty("stranger", frozenset({"stranger"}), None, None)}
-    sources = {**cut.sources, "own": CutSource("own", "stranger", (), [], False, False)}
-    added = [CutLink(f"z{n}", 100 + n, kind, one, "claim", other, "judged", 700_000)
+def with_claim(cut: GraphData, *links: tuple[str, str, str]) -> GraphData:
+    new = ClaimNode("zz", 99, ("stranger",), "observed", None, None, 700_000, sources=("own",))
+    parties = {
+        **cut.parties,
+        "stranger": PartyNode("stranger", frozenset({"stranger"}), None, None),
+    }
+    sources = {**cut.sources, "own": SourceNode("own", "stranger", (), [], False, False)}
+    added = [LinkEdge(f"z{n}", 100 + n, kind, one, "claim", other, "judged", 700_000)
              for n, (one, kind, other) in enumerate(links)]  # fmt: skip
-    return Cut({**cut.claims, "zz": new}, [*cut.links, *added], sources, parties)
+    return GraphData({**cut.claims, "zz": new}, [*cut.links, *added], sources, parties)
 
 
 @given(cuts())
-def test_an_unrelated_claim_changes_nothing(cut: Cut) -> None:
+def test_an_unrelated_claim_changes_nothing(cut: GraphData) -> None:
     before, after = told(cut), told(with_claim(cut))
     del after["zz"]
     assert before == after
 
 
 @given(cuts())
-def test_a_claim_that_nothing_attacks_and_that_needs_nothing_is_in(cut: Cut) -> None:
-    answers = Answers(graph_of(cut))
+def test_a_claim_that_nothing_attacks_and_that_needs_nothing_is_in(cut: GraphData) -> None:
+    answers = Analysis(graph_of(cut))
     for key in cut.claims:
         if not answers.attacks.contested(key) and key not in answers.revisions.retracted:
             assert answers.acceptability[key] == "in"
 
 
 @given(cuts(["contradicts", "undercuts"]))
-def test_without_provenance_acceptability_is_dungs_grounded_labelling(cut: Cut) -> None:
+def test_without_provenance_acceptability_is_dungs_grounded_labelling(cut: GraphData) -> None:
     """The plain fixpoint of Dung (1995), written out."""
     cut.links[:] = [link for link in cut.links if link.to_kind == "claim"]
     attackers: dict[str, set[str]] = {key: set() for key in cut.claims}
@@ -104,12 +107,12 @@ def test_without_provenance_acceptability_is_dungs_grounded_labelling(cut: Cut) 
         if after == label:
             break
         label = after
-    assert Answers(graph_of(cut)).acceptability == label
+    assert Analysis(graph_of(cut)).acceptability == label
 
 
 @given(cuts(), st.data())
 def test_a_claim_that_only_repeats_changes_no_answer_of_the_rest(
-    cut: Cut, data: st.DataObject
+    cut: GraphData, data: st.DataObject
 ) -> None:
     before = told(cut)
     fit = [key for key, one in before.items() if one["standing"] != "retracted"]
@@ -121,24 +124,24 @@ def test_a_claim_that_only_repeats_changes_no_answer_of_the_rest(
 
 
 @given(cuts())
-def test_at_least_is_never_above_at_most(cut: Cut) -> None:
+def test_at_least_is_never_above_at_most(cut: GraphData) -> None:
     for one in told(cut).values():
         assert 0 <= one["at_least"] <= one["at_most"]
         assert (one["at_least"] == 0) == (one["at_most"] == 0)
 
 
 @given(cuts(), st.randoms(use_true_random=False))
-def test_the_order_of_import_changes_nothing(cut: Cut, random: Any) -> None:
+def test_the_order_of_import_changes_nothing(cut: GraphData, random: Any) -> None:
     before = told(cut)
     claims, links = list(cut.claims.items()), list(cut.links)
     random.shuffle(claims)
     random.shuffle(links)
-    assert told(Cut(dict(claims), links, cut.sources, cut.parties)) == before
+    assert told(GraphData(dict(claims), links, cut.sources, cut.parties)) == before
 
 
 @given(cuts())
-def test_members_of_an_assertion_share_their_origins(cut: Cut) -> None:
-    answers = Answers(graph_of(cut))
+def test_members_of_an_assertion_share_their_origins(cut: GraphData) -> None:
+    answers = Analysis(graph_of(cut))
     plain = [k for k in cut.claims if k not in answers.revisions.retracted
              and k not in answers.revisions.superseded]  # fmt: skip
     for key in plain:

@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 )
 
 from backends import clean, place
-from claimledger.errors import BadInput, Refused
-from claimledger.ledger import Given, Ledger
+from claimledger.errors import InvalidInputError, RuleViolationError
+from claimledger.ledger import Ledger, RecordInput
 from claimledger.records.check import record_from
 from hypothesis_profile import trials
 
@@ -44,7 +44,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = Ledger.create(self.where)
         self.now: Model = {}
         self.then: list[Model] = [{}]
-        self.ever: list[dict[str, Any]] = []
+        self.versions: list[dict[str, Any]] = []
         self.number = 0
         for one in (
             {"kind": "party", "key": "p", "name": "P"},
@@ -54,10 +54,10 @@ class LedgerMachine(RuleBasedStateMachine):
             self.write(one)
 
     def write(self, given: dict[str, Any]) -> None:
-        self.ledger.take([Given.of(record_from(given))], by="M")
+        self.ledger.import_records([RecordInput.of(record_from(given))], by="M")
         fields = {name: held for name, held in given.items() if name not in ("kind", "key")}
         self.note({**self.now, (given["kind"], given["key"]): fields})
-        self.ever.append(given)
+        self.versions.append(given)
 
     def note(self, model: Model) -> None:
         self.now = model
@@ -80,14 +80,14 @@ class LedgerMachine(RuleBasedStateMachine):
         if held is None or held["statement"] == statement:
             try:
                 self.ledger.amend("claim", key, {"statement": statement}, by="M", reason="r")
-            except Refused:
+            except RuleViolationError:
                 return
             same_in_nfc = held is not None
             assert not same_in_nfc, "an amendment that changes nothing was taken"
             return
         try:
             self.ledger.amend("claim", key, {"statement": statement}, by="M", reason="r")
-        except Refused:
+        except RuleViolationError:
             import unicodedata
 
             assert unicodedata.normalize("NFC", statement) == unicodedata.normalize(
@@ -95,7 +95,7 @@ class LedgerMachine(RuleBasedStateMachine):
             )
             return
         self.note({**self.now, ("claim", key): {**held, "statement": statement}})
-        self.ever.append(self.claim(key, statement))
+        self.versions.append(self.claim(key, statement))
 
     @rule(one=claims, other=claims, kind=st.sampled_from(["repeats", "contradicts", "updates"]))
     def link(self, one: str, other: str, kind: str) -> None:
@@ -111,7 +111,7 @@ class LedgerMachine(RuleBasedStateMachine):
         }
         try:
             self.write(given)
-        except BadInput:
+        except InvalidInputError:
             gone = ("claim", one) not in self.now or ("claim", other) not in self.now
             assert gone or one == other or (kind == "updates" and self.leads(other, one))
 
@@ -135,18 +135,18 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         try:
             self.ledger.withdraw("claim", key, by="M", reason="r")
-        except Refused:
+        except RuleViolationError:
             assert pointed or ("claim", key) not in self.now
             return
         assert not pointed
         self.note({what: held for what, held in self.now.items() if what != ("claim", key)})
 
-    @precondition(lambda self: self.ever)
+    @precondition(lambda self: self.versions)
     @rule(data=st.data())
     def import_again(self, data: st.DataObject) -> None:
         """What the ledger has held, in any version or withdrawn, writes nothing."""
-        given = data.draw(st.sampled_from(self.ever))
-        taken = self.ledger.take([Given.of(record_from(given))], by="M")
+        given = data.draw(st.sampled_from(self.versions))
+        taken = self.ledger.import_records([RecordInput.of(record_from(given))], by="M")
         what = (given["kind"], given["key"])
         counted = (len(taken.written), taken.unchanged, taken.older, taken.withdrawn)
         if what not in self.now:

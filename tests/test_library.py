@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import claimledger
+from claimledger.ledger.ledger import _RENAMED_METHODS
 from claimledger.log.entry import FORMAT
 from claimledger.storage.tables import LAYOUT
 
@@ -46,13 +47,25 @@ def test_what_is_public_is_listed_typed_and_told() -> None:
     assert (ROOT / "src" / "claimledger" / "py.typed").exists()
 
 
+def test_names_of_before_the_first_release_still_work_and_warn() -> None:
+    for name, replacement in claimledger._RENAMED.items():
+        with pytest.warns(DeprecationWarning, match=f"claimledger.{name} is now.*{replacement}"):
+            assert getattr(claimledger, name) is getattr(claimledger, replacement)
+    with claimledger.Ledger.open(ROOT / "ledger.db") as ledger:
+        for name, replacement in _RENAMED_METHODS.items():
+            with pytest.warns(DeprecationWarning, match=f"Ledger.{name} is now.*{replacement}"):
+                assert getattr(ledger, name) == getattr(ledger, replacement)
+        with pytest.raises(AttributeError, match="no attribute 'no_such_method'"):
+            ledger.no_such_method  # noqa: B018
+
+
 def test_a_type_checker_knows_the_public_names(tmp_path: Path) -> None:
     script = tmp_path / "uses.py"
     script.write_text(
-        "from claimledger import Ledger, Answers, graph_of\n"
+        "from claimledger import Ledger, Analysis, graph_of\n"
         "with Ledger.open('x') as ledger:\n"
         "    size: int = ledger.head().size\n"
-        "    found: str = Answers(graph_of(ledger.whole())).standing('a')\n"
+        "    found: str = Analysis(graph_of(ledger.whole())).standing('a')\n"
         "    wrong: int = ledger.get('claim', 'a').recorded_by\n"
     )
     done = subprocess.run(

@@ -6,25 +6,25 @@ import pytest
 from hypothesis import given
 
 from builders import answers_of, case, record
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.disputes import disputes
 from claimledger.analysis.graph import graph_of
-from claimledger.analysis.impact import Loads
+from claimledger.analysis.impact import ImpactIndex
 from claimledger.analysis.lineage import lineage
 from claimledger.analysis.origins import OriginFinder
 from claimledger.analysis.revisions import Revisions
 from claimledger.ledger import Ledger
-from claimledger.records.graph_data import Cut, CutClaim, CutLink, CutParty, CutSource
+from claimledger.records.graph_data import ClaimNode, GraphData, LinkEdge, PartyNode, SourceNode
 from hypothesis_profile import trials
 from test_laws import cuts
 
 
-def by_removal(answers: Answers, fallen: set[str]) -> list[str]:
+def by_removal(answers: Analysis, fallen: set[str]) -> list[str]:
     """The claims without any origin left once some are taken back, tried plainly."""
     graph, revised = answers.graph, answers.revisions
     retracted = {**revised.retracted, **dict.fromkeys(fallen, "tried")}
     finder = OriginFinder(
-        graph, answers.assertions, answers.needs, Revisions(retracted, revised.superseded)
+        graph, answers.assertions, answers.dependencies, Revisions(retracted, revised.superseded)
     )
     return sorted(
         key
@@ -37,9 +37,9 @@ def by_removal(answers: Answers, fallen: set[str]) -> list[str]:
 @pytest.mark.at_random
 @trials(300)
 @given(cuts())
-def test_one_pass_finds_what_trying_each_removal_finds(cut: Cut) -> None:
-    answers = Answers(graph_of(cut))
-    loads = Loads(answers)
+def test_one_pass_finds_what_trying_each_removal_finds(cut: GraphData) -> None:
+    answers = Analysis(graph_of(cut))
+    loads = ImpactIndex(answers)
     graph = answers.graph
     live = [key for key in graph.claims if answers.revisions.counts(key)]
     falls = {("claim", key): {key} for key in live}
@@ -65,7 +65,7 @@ def test_a_report_bears_all_that_repeat_it_and_two_reports_bear_nothing(ledger: 
         [f"{key} repeats report" for key in papers],
     )
     record(ledger, drawn)
-    loads = Loads(answers_of(ledger))
+    loads = ImpactIndex(answers_of(ledger))
     (heaviest, *_) = loads.heaviest()
     assert (heaviest.kind, heaviest.key, heaviest.others) == ("claim", "report", 5)
     assert loads.others("party", "agency") == papers
@@ -73,25 +73,25 @@ def test_a_report_bears_all_that_repeat_it_and_two_reports_bear_nothing(ledger: 
     more = case(["other: agency-two"], ["report corroborates other"])
     more[-1]["key"] = "second"
     record(ledger, more)
-    assert Loads(answers_of(ledger)).of("claim", "report").others == 0
+    assert ImpactIndex(answers_of(ledger)).of("claim", "report").others == 0
 
 
 @pytest.mark.no_cover
 def test_a_chain_of_a_hundred_thousand_costs_its_length() -> None:
     size = 100_000
     claims = {
-        f"c{n:06}": CutClaim(
+        f"c{n:06}": ClaimNode(
             f"c{n:06}", n, (f"p{n % 50}",), None, None, None, 700_000, sources=("s",)
         )
         for n in range(size)
     }
     links = [
-        CutLink(f"l{n}", n, "repeats", f"c{n:06}", "claim", f"c{n - 1:06}", "judged", 700_000)
+        LinkEdge(f"l{n}", n, "repeats", f"c{n:06}", "claim", f"c{n - 1:06}", "judged", 700_000)
         for n in range(1, size)
     ]
-    sources = {"s": CutSource("s", None, (), [], False, False)}
-    parties = {f"p{n}": CutParty(f"p{n}", frozenset(), None, None) for n in range(50)}
-    loads = Loads(Answers(graph_of(Cut(claims, links, sources, parties))))
+    sources = {"s": SourceNode("s", None, (), [], False, False)}
+    parties = {f"p{n}": PartyNode(f"p{n}", frozenset(), None, None) for n in range(50)}
+    loads = ImpactIndex(Analysis(graph_of(GraphData(claims, links, sources, parties))))
     assert loads.of("claim", "c000000").others == size - 1
     assert loads.of("claim", "c050000").others == 0  # the chain is one assertion; its root stands
     assert loads.of("source", "s").others == 0
@@ -104,7 +104,7 @@ def test_a_source_bears_what_no_claim_of_it_bears_alone(ledger: Ledger) -> None:
     drawn = case(["a1: one @s", "a2: two @s", "paper: press"],
                  ["a1 corroborates a2", "paper repeats a1", "paper repeats a2"])  # fmt: skip
     record(ledger, drawn)
-    loads = Loads(answers_of(ledger))
+    loads = ImpactIndex(answers_of(ledger))
     assert loads.of("claim", "a1").others == loads.of("claim", "a2").others == 0
     assert loads.others("source", "s") == ["paper"]
 
@@ -140,19 +140,21 @@ def test_graphs_built_to_break_answers_are_answered_whole(name: str) -> None:
     """Each of 20,000 claims is answered; what grew with their square would take minutes here."""
     links, last = HARD[name]
     claims = {
-        f"c{n:05}": CutClaim(f"c{n:05}", n, ("p",), "observed", None, None, 700_000, sources=("s",))
+        f"c{n:05}": ClaimNode(
+            f"c{n:05}", n, ("p",), "observed", None, None, 700_000, sources=("s",)
+        )
         for n in range(LONG)
     }
     made = [
-        CutLink(f"l{n}", n, kind, f"c{one:05}", "claim", f"c{other:05}", "judged", 700_000)
+        LinkEdge(f"l{n}", n, kind, f"c{one:05}", "claim", f"c{other:05}", "judged", 700_000)
         for n, (kind, one, other) in enumerate(links)
     ]
-    sources = {"s": CutSource("s", None, (), [], False, False)}
-    parties = {"p": CutParty("p", frozenset(), None, None)}
-    answers = Answers(graph_of(Cut(claims, made, sources, parties)))
+    sources = {"s": SourceNode("s", None, (), [], False, False)}
+    parties = {"p": PartyNode("p", frozenset(), None, None)}
+    answers = Analysis(graph_of(GraphData(claims, made, sources, parties)))
     told = {key: answers.as_json(key) for key in claims}
     assert told[f"c{LONG - 1:05}"]["standing"] == last
     assert all(one["at_least"] <= one["at_most"] <= 1 for one in told.values())
     disputes(answers)
     assert lineage(answers, f"c{LONG - 1:05}")
-    assert Loads(answers).of("party", "p").others == 0
+    assert ImpactIndex(answers).of("party", "p").others == 0

@@ -15,7 +15,7 @@ import pytest
 from backends import Pattern
 from builders import case, record
 from claimledger.errors import StoreError
-from claimledger.ledger import Ledger, Where, salvage, survey
+from claimledger.ledger import Ledger, LedgerLocation, salvage, survey
 from claimledger.ledger.log_replay import LogReplay
 from claimledger.log.validate import RULES, InvalidEntryError
 from claimledger.records.kinds import KINDS
@@ -57,7 +57,7 @@ LAWFUL = Pattern(fill)
 
 
 @pytest.fixture
-def lawful(store: str, tmp_path: Path) -> Where:
+def lawful(store: str, tmp_path: Path) -> LedgerLocation:
     """Return a ledger with a lawful log."""
     return LAWFUL.copy(tmp_path)
 
@@ -262,7 +262,9 @@ def names(rule: str, text: str) -> bool:
 
 
 @pytest.mark.parametrize(("rule", "forge"), EACH)
-def test_the_second_reader_names_the_rule(rule: str, forge: Forgery, lawful: Where) -> None:
+def test_the_second_reader_names_the_rule(
+    rule: str, forge: Forgery, lawful: LedgerLocation
+) -> None:
     with Ledger.open(lawful) as ledger:
         log = lines_of(ledger)
     assert second_opinion(log) == ""
@@ -271,7 +273,7 @@ def test_the_second_reader_names_the_rule(rule: str, forge: Forgery, lawful: Whe
 
 @pytest.mark.parametrize(("rule", "forge"), EACH)
 def test_restore_refuses_it_naming_the_rule_and_writes_nothing(
-    rule: str, forge: Forgery, lawful: Where, tmp_path: Path
+    rule: str, forge: Forgery, lawful: LedgerLocation, tmp_path: Path
 ) -> None:
     with Ledger.open(lawful) as ledger:
         log, before = lines_of(ledger), ledger.head()
@@ -288,7 +290,7 @@ def test_restore_refuses_it_naming_the_rule_and_writes_nothing(
 
 @pytest.mark.parametrize(("rule", "forge"), EACH)
 def test_verify_and_salvage_name_it_in_a_ledger_and_salvage_leaves_it_out(
-    rule: str, forge: Forgery, lawful: Where, tmp_path: Path
+    rule: str, forge: Forgery, lawful: LedgerLocation, tmp_path: Path
 ) -> None:
     with Ledger.open(lawful) as ledger:
         log, before = lines_of(ledger), ledger.head()
@@ -314,7 +316,7 @@ WORK: dict[str, Callable[[Ledger, Path], object]] = {
 
 @pytest.mark.parametrize(("rule", "forge"), EACH)
 def test_no_command_fails_on_an_unlawful_entry_without_a_word(
-    rule: str, forge: Forgery, lawful: Where, tmp_path: Path
+    rule: str, forge: Forgery, lawful: LedgerLocation, tmp_path: Path
 ) -> None:
     with Ledger.open(lawful) as ledger:
         log = lines_of(ledger)
@@ -333,7 +335,7 @@ def test_no_command_fails_on_an_unlawful_entry_without_a_word(
         assert names(rule, text) or (name == "reading" and "claimledger salvage" in text), text
 
 
-def test_nodes_that_do_not_fit_are_named_by_verify_and_salvage(lawful: Where) -> None:
+def test_nodes_that_do_not_fit_are_named_by_verify_and_salvage(lawful: LedgerLocation) -> None:
     with Ledger.open(lawful) as ledger:
         log = lines_of(ledger)
     line = {**forged(len(log) + 1, party()), "nodes": bytes(32)}

@@ -17,38 +17,38 @@ import pytest
 
 from backends import ONLY_FILES, ONLY_SERVERS, Raw
 from builders import case, record
-from claimledger.errors import Conflict
-from claimledger.ledger import Given, Ledger, Where
+from claimledger.errors import ConflictError
+from claimledger.ledger import Ledger, LedgerLocation, RecordInput
 from claimledger.records.check import record_from
 
 EACH = 12
 
 
-def write(given: tuple[Where, str]) -> list[tuple[str, int]]:
+def write(given: tuple[LedgerLocation, str]) -> list[tuple[str, int]]:
     """Record one after another; return what was acknowledged: key and entry."""
     where, name = given
     done = []
     with Ledger.open(where, writable=True) as ledger:
         for number in range(EACH):
             one = {"kind": "party", "key": f"{name}-{number}", "name": name}
-            taken = ledger.take([Given.of(record_from(one))], by=name)
+            taken = ledger.import_records([RecordInput.of(record_from(one))], by=name)
             done += [(key, entry) for _, key, entry in taken.written]
     return done
 
 
-def without_key(given: tuple[Where, str]) -> list[tuple[str, int]]:
+def without_key(given: tuple[LedgerLocation, str]) -> list[tuple[str, int]]:
     """Record what gets its key from the ledger."""
     where, name = given
     with Ledger.open(where, writable=True) as ledger:
         done = []
         for number in range(EACH):
             one = {"kind": "party", "name": f"{name} {number}"}
-            taken = ledger.take([Given.of(record_from(one))], by=name)
+            taken = ledger.import_records([RecordInput.of(record_from(one))], by=name)
             done += [(key, entry) for _, key, entry in taken.written]
         return done
 
 
-def look(given: tuple[Where, str]) -> list[tuple[int, bytes]]:
+def look(given: tuple[LedgerLocation, str]) -> list[tuple[int, bytes]]:
     """Read one moment after another; what was there once stays as it was."""
     where, _ = given
     seen: list[tuple[int, bytes]] = []
@@ -64,7 +64,7 @@ def look(given: tuple[Where, str]) -> list[tuple[int, bytes]]:
 
 
 @pytest.mark.parametrize("work", [write, without_key])
-def test_one_order_without_gaps_and_nothing_lost(path: Where, work: Any) -> None:
+def test_one_order_without_gaps_and_nothing_lost(path: LedgerLocation, work: Any) -> None:
     with Ledger.create(path) as ledger:
         record(ledger, [{"kind": "subject", "key": "t", "label": "T"}])
     with multiprocessing.get_context("spawn").Pool(5) as pool:
@@ -85,24 +85,26 @@ def test_one_order_without_gaps_and_nothing_lost(path: Where, work: Any) -> None
 
 
 @contextmanager
-def two(path: Where) -> Iterator[tuple[Ledger, Ledger]]:
+def two(path: LedgerLocation) -> Iterator[tuple[Ledger, Ledger]]:
     with Ledger.open(path, writable=True) as one, Ledger.open(path, writable=True) as other:
         yield one, other
 
 
-def test_the_second_to_amend_is_told_and_shown_the_difference(path: Where, ledger: Ledger) -> None:
+def test_the_second_to_amend_is_told_and_shown_the_difference(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     record(ledger, case(["a: one"]))
     ledger.close()
     with two(path) as (one, other):
         seen = other.get("claim", "a").entry
         one.amend("claim", "a", {"note": "mine"}, by="One", reason="r", replaces=seen)
-        with pytest.raises(Conflict, match="by One") as told:
+        with pytest.raises(ConflictError, match="by One") as told:
             other.amend("claim", "a", {"note": "theirs"}, by="Two", reason="r", replaces=seen)
         assert told.value.difference == (("note", None, "mine"),)
         assert other.get("claim", "a").record.note == "mine"  # type: ignore[attr-defined]
 
 
-def test_a_reader_does_not_wait_for_a_writer(path: Where, ledger: Ledger) -> None:
+def test_a_reader_does_not_wait_for_a_writer(path: LedgerLocation, ledger: Ledger) -> None:
     record(ledger, case(["a: one"]))
     with Ledger.open(path) as reader, ledger._store.writing():
         record(ledger, case(["b: one"]))
@@ -117,7 +119,7 @@ def test_a_reader_does_not_wait_for_a_writer(path: Where, ledger: Ledger) -> Non
 
 @ONLY_FILES  # on a server readers and writers share no lock
 def test_a_reader_waits_for_no_writer_that_came_while_another_read(
-    path: Where, ledger: Ledger
+    path: LedgerLocation, ledger: Ledger
 ) -> None:
     """The journal with which readers go on cannot be taken while one is inside: it is taken later."""
     record(ledger, case(["a: one"]))
@@ -136,14 +138,14 @@ def test_a_reader_waits_for_no_writer_that_came_while_another_read(
         assert len(another.keys("party")) == 501
 
 
-def stay_reading(path: Where, inside: Event, leave: Event) -> None:
+def stay_reading(path: LedgerLocation, inside: Event, leave: Event) -> None:
     with Ledger.open(path) as ledger, ledger.reading():
         assert ledger.keys("claim") == ["a"]
         inside.set()
         leave.wait()
 
 
-def come_to_write(path: Where, opened: Event, wrote: Event) -> None:
+def come_to_write(path: LedgerLocation, opened: Event, wrote: Event) -> None:
     with Ledger.open(path, writable=True) as ledger:
         opened.set()
         record(ledger, case(["b: two"]))
@@ -151,7 +153,9 @@ def come_to_write(path: Where, opened: Event, wrote: Event) -> None:
 
 
 @ONLY_FILES  # on a server readers and writers share no lock
-def test_a_writer_that_waits_for_a_reader_keeps_no_other_out(path: Where, ledger: Ledger) -> None:
+def test_a_writer_that_waits_for_a_reader_keeps_no_other_out(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     record(ledger, case(["a: one"]))
     ledger.close()
     processes = multiprocessing.get_context("spawn")
@@ -195,8 +199,8 @@ def test_a_write_takes_few_turns_to_the_server(
         return waits - before
 
     def amending(many: int, note: str) -> Callable[[], object]:
-        amended = [Given.of(record_from({**one, "note": note})) for one in parties[:many]]
-        return lambda: ledger.take(iter(amended), by="T", amend=True, reason="r")
+        amended = [RecordInput.of(record_from({**one, "note": note})) for one in parties[:many]]
+        return lambda: ledger.import_records(iter(amended), by="T", amend=True, reason="r")
 
     monkeypatch.setattr(psycopg.Connection, "wait", waiting)
     parties = [{"kind": "party", "key": f"p{n}", "name": "P"} for n in range(300)]
@@ -211,7 +215,7 @@ def test_a_write_takes_few_turns_to_the_server(
 
 @ONLY_SERVERS  # what a file's lock does is SQLite's
 def test_a_transaction_the_server_refuses_for_others_is_begun_again(
-    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is serialisable throughout answers 40001 where others wait for the lock."""
     schema = str(path).rpartition("=")[2]
@@ -235,7 +239,7 @@ def test_a_transaction_the_server_refuses_for_others_is_begun_again(
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("when", ["in the middle", "at the end"])
 def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
-    path: Where,
+    path: LedgerLocation,
     ledger: Ledger,
     when: str,
     alone: bool,
@@ -255,7 +259,7 @@ def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
         lambda: ledger.withdraw("claim", "b", by="T", reason="r"),
         lambda: ledger.redact("claim", "b", by="T", reason="r"),
         lambda: call("--ledger", str(path), "import", files),
-        lambda: ledger.together(lambda: record(ledger, case(["e: four"]))),
+        lambda: ledger.transaction(lambda: record(ledger, case(["e: four"]))),
     ]
     files = tmp_path / "more.jsonl"
     files.write_text("".join(f"{json.dumps(one)}\n" for one in case(["c: three"])))

@@ -13,8 +13,8 @@ import pytest
 
 from backends import place
 from builders import Records, answers_of, case, record
-from claimledger.errors import BadInput
-from claimledger.ledger import Given, Ledger
+from claimledger.errors import InvalidInputError
+from claimledger.ledger import Ledger, RecordInput
 from claimledger.records.check import record_from
 from claimledger.records.kinds import KINDS
 
@@ -22,8 +22,8 @@ Write = Callable[[Ledger], object]
 
 
 def amending(records: Records) -> Write:
-    return lambda ledger: ledger.take(
-        [Given.of(record_from(one)) for one in records], by="T", amend=True, reason="r"
+    return lambda ledger: ledger.import_records(
+        [RecordInput.of(record_from(one)) for one in records], by="T", amend=True, reason="r"
     )
 
 
@@ -102,7 +102,7 @@ def test_no_write_breaks_a_rule_by_what_was_replaced_or_amended(name: str, ledge
     for one in before:
         one(ledger)
     head = ledger.head()
-    with pytest.raises(BadInput, match=why):
+    with pytest.raises(InvalidInputError, match=why):
         write(ledger)
     assert ledger.head() == head
     assert ledger.verify().faults == ()
@@ -322,7 +322,9 @@ def taken_in(renamed: Path) -> Path:
         for kind in KINDS:
             plain = (one.record.as_json() for one in old.records(kind))
             resolved = old.resolved(kind, plain)
-            new.take([Given.of(record_from({"kind": kind, **one})) for one in resolved], by="T")
+            new.import_records(
+                [RecordInput.of(record_from({"kind": kind, **one})) for one in resolved], by="T"
+            )
     return where
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from backends import content_of, place
 from builders import Records, answers_of, case, record
-from claimledger.analysis.diff import Difference, difference
-from claimledger.ledger import Given, Ledger
+from claimledger.analysis.diff import AnalysisDiff, difference
+from claimledger.ledger import Ledger, RecordInput
 from claimledger.records.check import record_from
 from claimledger.services.what_if import changes, what_if
 from hypothesis_profile import trials
@@ -83,7 +83,7 @@ def test_with_a_file_is_as_if_it_had_been_imported_and_changes_tells_the_same(
         since = ledger.head().size
         before = answers_of(ledger)
         rest = [one for one in [*head, *tail] if one not in plain]
-        incoming = [Given.of(record_from(one)) for one in rest]
+        incoming = [RecordInput.of(record_from(one)) for one in rest]
         expected = what_if(ledger, [], incoming)
         assert ledger.head().size == since
         record(ledger, rest)
@@ -122,7 +122,9 @@ def test_nothing_is_written_and_nothing_moves_where_nothing_is_linked(path: Path
     before = sha256(content_of(path)).hexdigest()
     with Ledger.open(path) as ledger:
         found = what_if(ledger, [("claim", "a")], [])
-        extra = [Given.of(record_from(one)) for one in case(["c: three"], ["c contradicts a"])]
+        extra = [
+            RecordInput.of(record_from(one)) for one in case(["c: three"], ["c contradicts a"])
+        ]
         more = what_if(ledger, [], extra)
     assert [moved.key for moved in found.claims] == ["a"]
     assert {moved.key for moved in more.claims} == {"a", "c"}
@@ -141,7 +143,7 @@ def test_a_term_that_splits_an_assertion_is_told_as_a_change(ledger: Ledger) -> 
         [{"kind": "term", "key": "m", "of": "measure", "label": "stations", "aliases": ["posts"]}],
     )
     assert not answers_of(ledger).assertions.same("a", "b")
-    assert isinstance(changes(ledger, since), Difference)
+    assert isinstance(changes(ledger, since), AnalysisDiff)
 
 
 @pytest.mark.parametrize("words", [["what-if"], ["what-if", "--without", "ghost"], ["changes", "--since", "x"],

@@ -10,7 +10,7 @@ import pytest
 from builders import Records, answers_of, case, record
 from claimledger.cli.main import COMMANDS
 from claimledger.ledger import Ledger
-from claimledger.present.lint import KINDS, Oddity, oddities
+from claimledger.present.lint import KINDS, LintFinding, oddities
 
 FIGURE = {"figures": [{"measure": "m", "value": "54"}]}
 
@@ -57,7 +57,7 @@ ODD: dict[str, tuple[Records, str]] = {
 }  # fmt: skip
 
 
-def odd(ledger: Ledger) -> list[Oddity]:
+def odd(ledger: Ledger) -> list[LintFinding]:
     answers = answers_of(ledger)
     return oddities(ledger, answers, answers.graph.claims)
 

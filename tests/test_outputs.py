@@ -17,7 +17,7 @@ import pytest
 from backends import ONLY_FILES, place
 from builders import case, record
 from claimledger.errors import StoreError
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.services import output_files
 
 WRITERS = {
@@ -39,7 +39,7 @@ def words_for(what: str, target: Path | str) -> list[str]:
 
 
 @pytest.fixture
-def filled(path: Where, ledger: Ledger) -> Where:
+def filled(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
     figures = {"a": {"figures": [{"measure": "stations", "value": "54"}], "asserted": "2022"}}
     record(ledger, case(["a: one obs", "b: two"], ["b contradicts a"], extra=figures))
     ledger.close()
@@ -48,7 +48,7 @@ def filled(path: Where, ledger: Ledger) -> Where:
 
 @ONLY_FILES  # where the ledger is kept makes no difference to it
 def test_a_backup_of_entries_is_written_over_only_by_one_that_holds_them(
-    filled: Where, tmp_path: Path, call: Callable[..., Any]
+    filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     kept = tmp_path / "entries.jsonl"
     assert call("--ledger", filled, "backup", "--since", "2", kept).returncode == 0
@@ -153,7 +153,7 @@ def test_no_ledger_takes_a_name_that_sqlite_would_read(
 
 @ONLY_FILES  # where the ledger is kept makes no difference to it
 def test_a_file_is_of_the_kind_that_its_name_says(
-    filled: Where, tmp_path: Path, call: Callable[..., Any]
+    filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     begins = {"g.svg": b"<svg", "g.png": b"\x89PNG", "g.html": b"<!doctype html", "g.dot": b"digraph",
               "g.graphml": b"<graphml", "g": b"<svg"}  # fmt: skip
@@ -177,7 +177,7 @@ def test_a_file_is_of_the_kind_that_its_name_says(
         (tmp_path / "x.pdf").unlink()
 
 
-def targets(ledger: Where, folder: Path) -> dict[str, Path]:
+def targets(ledger: LedgerLocation, folder: Path) -> dict[str, Path]:
     """Return files that must stay as they are, under all the names they can have."""
     kept, other = folder / "kept.db", folder / "other.db"
     with Ledger.open(ledger) as opened:
@@ -210,7 +210,7 @@ def targets(ledger: Where, folder: Path) -> dict[str, Path]:
 @ONLY_FILES  # where the ledger is kept makes no difference to it
 @pytest.mark.parametrize("what", list(WRITERS))
 def test_no_output_replaces_a_ledger_by_any_name(
-    what: str, filled: Where, tmp_path: Path, call: Callable[..., Any]
+    what: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     for name, target in targets(filled, tmp_path).items():
         before = target.read_bytes()
@@ -225,7 +225,7 @@ def test_no_output_replaces_a_ledger_by_any_name(
 @ONLY_FILES  # where the ledger is kept makes no difference to it
 @pytest.mark.parametrize("what", list(WRITERS))
 def test_an_output_goes_through_a_link_and_keeps_it(
-    what: str, filled: Where, tmp_path: Path, call: Callable[..., Any]
+    what: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     real, link = tmp_path / "real.out", tmp_path / "link.out"
     real.write_text("" if what == "backup --since" else "old")
@@ -238,7 +238,9 @@ def test_an_output_goes_through_a_link_and_keeps_it(
 
 @ONLY_FILES  # as above
 @pytest.mark.parametrize("what", list(WRITERS))
-def test_devices_are_written_into(what: str, filled: Where, call: Callable[..., Any]) -> None:
+def test_devices_are_written_into(
+    what: str, filled: LedgerLocation, call: Callable[..., Any]
+) -> None:
     done = call("--ledger", filled, *words_for(what, "/dev/null"))
     assert done.returncode == 0, done.stderr
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
@@ -251,7 +253,7 @@ def test_devices_are_written_into(what: str, filled: Where, call: Callable[..., 
 @ONLY_FILES  # as above
 @pytest.mark.parametrize("what", [*WRITERS, "backup"])
 def test_a_named_pipe_is_written_into(
-    what: str, filled: Where, tmp_path: Path, call: Callable[..., Any]
+    what: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -277,7 +279,7 @@ def test_a_pipe_that_nobody_reads_is_given_up(
     os.mkfifo(pipe)
     monkeypatch.setattr(output_files, "WAIT_SECONDS", 0.2)
     with (
-        pytest.raises(output_files.Refused, match="nobody reads this pipe"),
+        pytest.raises(output_files.RuleViolationError, match="nobody reads this pipe"),
         output_files.writing_whole(str(pipe)),
     ):
         pass
@@ -304,7 +306,9 @@ def test_a_backup_onto_the_ledger_itself_is_refused_beside_a_writer(
         assert held.verify().clean
 
 
-def test_a_backup_that_somebody_works_with_is_not_replaced(filled: Where, tmp_path: Path) -> None:
+def test_a_backup_that_somebody_works_with_is_not_replaced(
+    filled: LedgerLocation, tmp_path: Path
+) -> None:
     kept = tmp_path / "kept.db"
     with Ledger.open(filled) as ledger:
         ledger.backup(kept)
@@ -318,7 +322,7 @@ def test_a_backup_that_somebody_works_with_is_not_replaced(filled: Where, tmp_pa
 
 @ONLY_FILES
 def test_a_backup_of_entries_is_not_written_over_another_file(
-    filled: Where, tmp_path: Path, call: Callable[..., Any]
+    filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     notes, empty = tmp_path / "notes.txt", tmp_path / "empty"
     notes.write_text("my notes\n", "utf-8")
@@ -336,7 +340,7 @@ def test_a_backup_of_entries_is_not_written_over_another_file(
 @ONLY_FILES
 @pytest.mark.parametrize("name", ["-wal", "-journal", "-shm"])
 def test_a_name_that_is_only_an_ending_is_a_name(
-    name: str, filled: Where, tmp_path: Path, call: Callable[..., Any]
+    name: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     done = call("--ledger", filled, "report", "--format", "json", "-o", f"./{name}")
     assert (done.returncode, (tmp_path / name).exists()) == (0, True), done.stderr
@@ -347,7 +351,7 @@ def test_a_name_that_is_only_an_ending_is_a_name(
 
 @ONLY_FILES
 def test_the_ledger_is_named_as_what_is_not_written_over(
-    filled: Where, call: Callable[..., Any]
+    filled: LedgerLocation, call: Callable[..., Any]
 ) -> None:
     for what in WRITERS:
         done = call("--ledger", filled, *words_for(what, filled))
@@ -359,7 +363,7 @@ def test_the_ledger_is_named_as_what_is_not_written_over(
 
 @ONLY_FILES
 def test_an_empty_file_is_told_as_one(
-    filled: Where, tmp_path: Path, call: Callable[..., Any]
+    filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     (tmp_path / "empty.db").touch()
     for words in (["--ledger", "empty.db", "list"], ["--ledger", filled, "backup", "empty.db"]):
@@ -371,7 +375,7 @@ def test_an_empty_file_is_told_as_one(
 
 @ONLY_FILES
 def test_entries_alone_ask_for_the_whole_backup_where_no_ledger_is(
-    filled: Where, tmp_path: Path, call: Callable[..., Any]
+    filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     assert call("--ledger", filled, "backup", "--since", "2", "hour.jsonl").returncode == 0
     done = call("--ledger", "none.db", "restore", "hour.jsonl")
@@ -381,7 +385,7 @@ def test_entries_alone_ask_for_the_whole_backup_where_no_ledger_is(
 
 
 def test_a_backup_into_a_device_is_not_told_as_kept(
-    filled: Where, call: Callable[..., Any]
+    filled: LedgerLocation, call: Callable[..., Any]
 ) -> None:
     for words in (["backup"], ["backup", "--since", "2"]):
         done = call("--ledger", filled, *words, "/dev/null")
@@ -391,7 +395,7 @@ def test_a_backup_into_a_device_is_not_told_as_kept(
 
 
 def test_salvage_does_not_write_the_rest_over_the_ledger(
-    filled: Where, tmp_path: Path, call: Callable[..., Any]
+    filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     kept = tmp_path / "kept.db"
     with Ledger.open(filled) as ledger:
@@ -436,7 +440,7 @@ def test_what_is_made_of_a_ledger_has_its_rights_or_stricter(
 
 
 def test_copies_of_a_server_s_ledger_are_their_owner_s_alone(
-    filled: Where, tmp_path: Path, call: Callable[..., Any], store: str
+    filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any], store: str
 ) -> None:
     if store == "postgresql":
         before = os.umask(0o022)

@@ -11,7 +11,7 @@ import pytest
 from backends import ONLY_SERVERS, Raw, schema_address, server, server_role
 from builders import case, record
 from claimledger.errors import StoreError
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 
 pytestmark = ONLY_SERVERS  # a file has the rights of the file
 
@@ -27,7 +27,7 @@ def sql(statement: str, user: str = "postgres") -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def place(store: str) -> Iterator[Where]:
+def place(store: str) -> Iterator[LedgerLocation]:
     """Return where a ledger can be made; drop it with every role of the server made for it."""
     address = schema_address()
     schema = address.rpartition("=")[2]
@@ -46,13 +46,13 @@ def place(store: str) -> Iterator[Where]:
 
 
 @pytest.fixture
-def as_user(place: Where) -> Callable[[str], str]:
+def as_user(place: LedgerLocation) -> Callable[[str], str]:
     """Return a function that returns a user's own address of the ledger."""
     return lambda user: str(place).replace("postgres:@", f"{user}@", 1)
 
 
 @pytest.fixture
-def owned(place: Where, as_user: Callable[[str], str]) -> Iterator[Ledger]:
+def owned(place: LedgerLocation, as_user: Callable[[str], str]) -> Iterator[Ledger]:
     """Return a ledger that a user who is no superuser made in a schema of its own."""
     sql(f"CREATE SCHEMA {str(place).rpartition('=')[2]} AUTHORIZATION own")
     with Ledger.create(as_user("own")) as ledger:
@@ -62,7 +62,7 @@ def owned(place: Where, as_user: Callable[[str], str]) -> Iterator[Ledger]:
 
 @pytest.mark.parametrize("self_grant", ["", "set, inherit"])
 def test_an_owner_who_is_no_superuser_gives_every_role(
-    self_grant: str, place: Where, as_user: Callable[[str], str]
+    self_grant: str, place: LedgerLocation, as_user: Callable[[str], str]
 ) -> None:
     sql(f"ALTER ROLE own SET createrole_self_grant = '{self_grant}'")
     sql(f"CREATE SCHEMA {str(place).rpartition('=')[2]} AUTHORIZATION own")
@@ -87,12 +87,12 @@ def test_an_owner_who_is_no_superuser_rebuilds(owned: Ledger) -> None:
     assert owned.verify().faults == ()
 
 
-def schema_of(place: Where) -> str:
+def schema_of(place: LedgerLocation) -> str:
     return str(place).rpartition("=")[2]
 
 
 def test_the_owner_s_right_to_make_tables_is_no_damage(
-    place: Where, as_user: Callable[[str], str]
+    place: LedgerLocation, as_user: Callable[[str], str]
 ) -> None:
     schema = schema_of(place)
     sql(f"CREATE SCHEMA {schema}")
@@ -116,7 +116,7 @@ def test_the_owner_s_right_to_make_tables_is_no_damage(
 
 
 def test_what_is_not_revoked_is_not_called_revoked(
-    owned: Ledger, place: Where, as_user: Callable[[str], str]
+    owned: Ledger, place: LedgerLocation, as_user: Callable[[str], str]
 ) -> None:
     schema = schema_of(place)
     owned.grant("reader", "una")
@@ -132,7 +132,7 @@ def test_what_is_not_revoked_is_not_called_revoked(
 
 
 def test_rebuild_says_what_it_revoked_and_what_it_could_not(
-    place: Where, as_user: Callable[[str], str], caplog: pytest.LogCaptureFixture
+    place: LedgerLocation, as_user: Callable[[str], str], caplog: pytest.LogCaptureFixture
 ) -> None:
     schema = schema_of(place)
     with Ledger.create(place) as ledger:
@@ -148,7 +148,9 @@ def test_rebuild_says_what_it_revoked_and_what_it_could_not(
         assert [fault.table for fault in keeper.verify().faults] == ["privileges on the schema"]
 
 
-def test_who_else_may_read_is_left_to_the_administrators(owned: Ledger, place: Where) -> None:
+def test_who_else_may_read_is_left_to_the_administrators(
+    owned: Ledger, place: LedgerLocation
+) -> None:
     schema = schema_of(place)
     sql(f"GRANT SELECT ON {schema}.claim TO una WITH GRANT OPTION")
     sql(f"GRANT SELECT (key) ON {schema}.history TO ulf")
@@ -171,7 +173,7 @@ OF_OTHERS = {
 
 
 def test_who_else_could_change_a_ledger_is_named(
-    place: Where, as_user: Callable[[str], str]
+    place: LedgerLocation, as_user: Callable[[str], str]
 ) -> None:
     schema = schema_of(place)
     with Ledger.create(place) as ledger:
@@ -184,7 +186,9 @@ def test_who_else_could_change_a_ledger_is_named(
         assert {fault.table for fault in ledger.verify().faults} == {"owner of the schema"}
 
 
-def test_functions_can_be_called_whatever_a_database_gives_on_new_ones(place: Where) -> None:
+def test_functions_can_be_called_whatever_a_database_gives_on_new_ones(
+    place: LedgerLocation,
+) -> None:
     sql("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
     try:
         with Ledger.create(place) as ledger:
@@ -193,7 +197,7 @@ def test_functions_can_be_called_whatever_a_database_gives_on_new_ones(place: Wh
         sql("ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC")
 
 
-def test_members_are_listed_once_also_through_a_group(place: Where) -> None:
+def test_members_are_listed_once_also_through_a_group(place: LedgerLocation) -> None:
     sql("ALTER ROLE own SET createrole_self_grant = 'set, inherit'")
     sql(f"CREATE SCHEMA {schema_of(place)} AUTHORIZATION own")
     sql("CREATE ROLE team")
@@ -218,7 +222,7 @@ def test_members_are_listed_once_also_through_a_group(place: Where) -> None:
 
 
 def test_roles_named_after_a_former_database_keep_their_rights_until_they_are_replaced(
-    place: Where, caplog: pytest.LogCaptureFixture
+    place: LedgerLocation, caplog: pytest.LogCaptureFixture
 ) -> None:
     sql("CREATE DATABASE former")
     former = str(place).replace("/postgres?", "/former?")

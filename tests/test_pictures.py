@@ -16,11 +16,11 @@ import pytest
 import resvg_py
 
 from builders import answers_of, case, record
-from claimledger.errors import Unreadable
+from claimledger.errors import ParseError
 from claimledger.ledger import Ledger
 from claimledger.render.diagrams import export
 from claimledger.render.diagrams.layout import HEIGHT, WIDEST, WIDTH, place
-from claimledger.render.diagrams.model import MOST, Scene, around, scene
+from claimledger.render.diagrams.model import MOST, Diagram, around, scene
 from claimledger.render.diagrams.page import graph_page
 from claimledger.render.diagrams.svg import FAMILIES, graph_svg, in_words
 from claimledger.render.diagrams.text_width import clipped, lines_of, width
@@ -31,7 +31,7 @@ HOSTILE = '</text><script>alert(1)</script>\u202e"\x1b[31m海外' + "W" * 300
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(ledger: Ledger) -> Scene:
+def drawn(ledger: Ledger) -> Diagram:
     answers = answers_of(ledger)
     return scene(ledger, answers, answers.graph.claims, "All")
 
@@ -121,7 +121,7 @@ def test_repeats_are_folded_into_what_they_repeat_with_a_count(many: Ledger) -> 
 def test_every_family_has_a_line_and_a_mark_of_its_own() -> None:
     marks = [mark for family, (_, mark) in FAMILIES.items() if family not in ("shared", "cites")]
     assert len(set(marks)) == len(marks)
-    style = graph_svg(Scene("x", (), (), ""))
+    style = graph_svg(Diagram("x", (), (), ""))
     for family in FAMILIES:
         assert family in ("shared",) or f".{family}-line" in style
 
@@ -192,7 +192,7 @@ def test_without_a_font_png_is_refused_in_words(
 ) -> None:
     without = partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
     monkeypatch.setattr(resvg_py, "svg_to_bytes", without)
-    with pytest.raises(Unreadable, match="no font"):
+    with pytest.raises(ParseError, match="no font"):
         export.png(graph_svg(drawn(many)))
 
 

@@ -20,8 +20,8 @@ from sqlalchemy import literal, select
 
 from backends import ONLY_SERVERS, STORES, Current, Raw, clean, place, server
 from builders import case, record
-from claimledger.errors import BadInput, StoreError
-from claimledger.ledger import Given, Ledger, Where, shown
+from claimledger.errors import InvalidInputError, StoreError
+from claimledger.ledger import Ledger, LedgerLocation, RecordInput, shown
 from claimledger.records.check import record_from
 from claimledger.storage.postgresql.connection import named
 from claimledger.storage.url import Address
@@ -161,7 +161,7 @@ def test_no_message_about_a_file_shows_a_password(
     text: str,
     more: tuple[str, ...],
     ledger: Ledger,
-    path: Where,
+    path: LedgerLocation,
     call: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
@@ -247,7 +247,7 @@ def test_without_the_driver_it_is_told_which_extra_brings_it(tmp_path: Path) -> 
 
 
 @ONLY_SERVERS  # a file is asked nothing that somebody else could stop
-def test_what_stops_a_question_is_told_for_what_it_is(path: Where, ledger: Ledger) -> None:
+def test_what_stops_a_question_is_told_for_what_it_is(path: LedgerLocation, ledger: Ledger) -> None:
     driver = ledger._store.driver  # type: ignore[attr-defined]
     for asked, told in {
         "SET statement_timeout = '10ms'; SELECT pg_sleep(9)": "was made to stop .canceling statement",
@@ -259,7 +259,7 @@ def test_what_stops_a_question_is_told_for_what_it_is(path: Where, ledger: Ledge
 
 
 @ONLY_SERVERS  # a file's name is the file system's
-def test_a_schema_may_be_named_by_a_word_of_sql(path: Where) -> None:
+def test_a_schema_may_be_named_by_a_word_of_sql(path: LedgerLocation) -> None:
     address = str(path).rpartition("=")[0] + "=order"
     Current.schemas.append('"order"')
     with Ledger.create(address) as ledger:
@@ -273,7 +273,7 @@ def test_a_schema_may_be_named_by_a_word_of_sql(path: Where) -> None:
 
 
 @ONLY_SERVERS  # a file that is none of ours is tried in test_faults
-def test_what_is_no_ledger_is_told_and_left_untouched(path: Where) -> None:
+def test_what_is_no_ledger_is_told_and_left_untouched(path: LedgerLocation) -> None:
     with pytest.raises(StoreError, match="holds no ledger"):
         Ledger.open(path)
     schema = str(path).rpartition("=")[2]
@@ -309,7 +309,7 @@ def test_what_is_no_ledger_is_told_and_left_untouched(path: Where) -> None:
 
 @ONLY_SERVERS  # a file's layout is tried in test_faults
 def test_a_newer_ledger_is_left_untouched_also_by_who_has_it_open(
-    path: Where, ledger: Ledger
+    path: LedgerLocation, ledger: Ledger
 ) -> None:
     record(ledger, case(["a: one"]))
     with Raw(path) as raw:
@@ -323,7 +323,7 @@ def test_a_newer_ledger_is_left_untouched_also_by_who_has_it_open(
 
 
 @ONLY_SERVERS  # a file that is read-only is tried in test_faults
-def test_what_is_opened_for_reading_is_not_written(path: Where, ledger: Ledger) -> None:
+def test_what_is_opened_for_reading_is_not_written(path: LedgerLocation, ledger: Ledger) -> None:
     record(ledger, case(["a: one"]))
     with Ledger.open(path) as reader, pytest.raises(StoreError, match="nothing was written"):
         record(reader, case(["b: one"]))
@@ -363,7 +363,7 @@ def test_a_text_of_a_million_signs_is_found_by_any_of_its_words(ledger: Ledger) 
 
 
 @ONLY_SERVERS  # what the server hashes is compared with what we do, in a file
-def test_the_server_hashes_as_we_do(path: Where, tmp_path: Path) -> None:
+def test_the_server_hashes_as_we_do(path: LedgerLocation, tmp_path: Path) -> None:
     """One writer adds batches of every size, a second one comes in between, and the clock goes backwards."""
     drawn = random.Random(7)
     sizes = [1, 2, 1, 3, 1, 1, 8, 5, 1, 13, 2, 1, 31, 19, 1]
@@ -393,7 +393,7 @@ def test_the_server_hashes_as_we_do(path: Where, tmp_path: Path) -> None:
 
 
 @ONLY_SERVERS  # in a file nothing is assumed: who writes holds the lock
-def test_what_a_write_assumed_and_is_not_so_is_asked(path: Where, ledger: Ledger) -> None:
+def test_what_a_write_assumed_and_is_not_so_is_asked(path: LedgerLocation, ledger: Ledger) -> None:
     record(ledger, case(["a: one", "b: two"]))
     with Raw(path) as raw:
         before = raw.rows("SELECT count(*) FROM entry")
@@ -404,22 +404,22 @@ def test_what_a_write_assumed_and_is_not_so_is_asked(path: Where, ledger: Ledger
         ({"claimant": ["nobody"]}, "no party with this key"),
         ({"subject": "one"}, "is a party, not a subject"),
     ):
-        with pytest.raises(BadInput, match=told):
+        with pytest.raises(InvalidInputError, match=told):
             record(ledger, [new | spoilt])
-    assert ledger.take([Given.of(record_from(new))], by="T").written == [
+    assert ledger.import_records([RecordInput.of(record_from(new))], by="T").written == [
         ("claim", "c", before[0][0] + 1)
     ]
-    assert ledger.take([Given.of(record_from(new))], by="T").unchanged == 1
+    assert ledger.import_records([RecordInput.of(record_from(new))], by="T").unchanged == 1
     with Ledger.open(path, writable=True) as other:
         other.withdraw("party", "two", by="T", reason="r", cascade=True)
-    with pytest.raises(BadInput, match="was withdrawn"):
+    with pytest.raises(InvalidInputError, match="was withdrawn"):
         record(ledger, [new | {"key": "d", "claimant": ["two"]}])
     assert ledger.verify().clean
 
 
 @ONLY_SERVERS  # a file's writer sets what it needs for each transaction
 def test_what_is_acknowledged_waits_for_the_disk_whatever_the_default(
-    path: Where, ledger: Ledger
+    path: LedgerLocation, ledger: Ledger
 ) -> None:
     with Raw(path) as raw:
         raw.run("ALTER DATABASE postgres SET synchronous_commit = off")
@@ -433,7 +433,9 @@ def test_what_is_acknowledged_waits_for_the_disk_whatever_the_default(
 
 
 @ONLY_SERVERS
-def test_a_rebuild_leaves_who_reads_meanwhile_the_whole_ledger(path: Where, ledger: Ledger) -> None:
+def test_a_rebuild_leaves_who_reads_meanwhile_the_whole_ledger(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     """Tables that are made anew are empty to whoever's transaction began before."""
     record(ledger, case(["a: one", "b: two"], ["a contradicts b"]))
     claims = ledger.keys("claim")

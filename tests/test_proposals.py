@@ -12,8 +12,8 @@ from bench.pairs import halves, matter_of, measure
 from builders import Records, answers_of, case, record
 from claimledger.analysis.proposals.engine import RULES
 from claimledger.analysis.proposals.rule import Proposal
-from claimledger.errors import Refused
-from claimledger.ledger import Ledger, Where
+from claimledger.errors import RuleViolationError
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.records.dates import Date
 from claimledger.records.link import Link
 from claimledger.services.decide import decide
@@ -231,7 +231,7 @@ def test_a_refused_answer_writes_nothing(ledger: Ledger) -> None:
     record(ledger, ASKED["stale-tally"][0])
     (asked,) = propose(ledger, rule="stale-tally")
     before = ledger.head()
-    with pytest.raises(Refused, match="count anew"):
+    with pytest.raises(RuleViolationError, match="count anew"):
         decide(ledger, asked, "accepted", "yes", by="T")
     impossible = Proposal(
         "figures-agree", "link", "claim", "a", "ghost", "corroborates", "?", (), 1.0
@@ -272,7 +272,7 @@ def test_the_commands_ask_and_answer(call: Any, path: Path) -> None:
 
 
 def test_questions_are_answered_one_after_another_at_a_terminal(
-    path: Where, tmp_path: Path
+    path: LedgerLocation, tmp_path: Path
 ) -> None:
     with Ledger.create(path) as ledger:
         record(ledger, ASKED["figures-conflict"][0])
@@ -303,7 +303,7 @@ def test_questions_are_answered_one_after_another_at_a_terminal(
         assert outcomes == ["declined", "accepted"]
 
 
-def test_stopping_keeps_what_was_answered(path: Where, tmp_path: Path) -> None:
+def test_stopping_keeps_what_was_answered(path: LedgerLocation, tmp_path: Path) -> None:
     with Ledger.create(path) as ledger:
         for key in ("again", "third"):
             record(

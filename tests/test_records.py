@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claimledger.errors import BadInput
+from claimledger.errors import InvalidInputError
 from claimledger.records.check import record_from
 from claimledger.records.kinds import KINDS, fields_of
 from claimledger.records.link import RELATIONS, Family
@@ -22,7 +22,7 @@ CLAIM: dict[str, Any] = {
 
 
 def problems(given: dict[str, Any]) -> str:
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         record_from(given)
     return str(refused.value)
 
@@ -131,7 +131,7 @@ names = st.sampled_from([f.name for kind in KINDS.values() for f in fields_of(ki
 def test_any_object_is_a_record_or_told_why_not(kind: str, fields: dict[str, Any]) -> None:
     try:
         record = record_from({"kind": kind, **fields})
-    except BadInput:
+    except InvalidInputError:
         return  # that it says why is held above; here, that nothing else is ever raised
     again = record_from({"kind": kind, **record.as_json()})
     assert again == record

@@ -12,8 +12,8 @@ import pytest
 
 from backends import bytes_of, statistics
 from builders import case, record
-from claimledger.errors import BadInput, Refused
-from claimledger.ledger import Given, Ledger, Where
+from claimledger.errors import InvalidInputError, RuleViolationError
+from claimledger.ledger import Ledger, LedgerLocation, RecordInput
 from claimledger.records.check import record_from
 
 SECRET = "zebrafish witness lives at Quokka Lane seventeen"
@@ -21,7 +21,7 @@ WORDS = ["zebrafish", "quokka", "Quokka", "seventeen"]
 
 
 @pytest.fixture
-def redacted(path: Where, ledger: Ledger) -> Where:
+def redacted(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
     drawn = case(
         ["a: one", "b: two"], extra={"a": {"statement": SECRET, "note": f"again {SECRET}"}}
     )
@@ -41,19 +41,19 @@ def redacted(path: Where, ledger: Ledger) -> Where:
     return path
 
 
-def test_no_byte_of_the_file_holds_the_text(redacted: Where) -> None:
+def test_no_byte_of_the_file_holds_the_text(redacted: LedgerLocation) -> None:
     held = bytes_of(redacted)
     assert not [word for word in WORDS if word.encode() in held]
 
 
-def test_nothing_is_left_beside_the_file(redacted: Where, store: str) -> None:
+def test_nothing_is_left_beside_the_file(redacted: LedgerLocation, store: str) -> None:
     if store == "file":
         assert [file.name for file in Path(redacted).parent.glob("ledger.db*")] == ["ledger.db"]
     else:  # the server's own log of writes is another matter: docs/scale.md
         assert not [word for word in WORDS if word.encode() in statistics()]
 
 
-def test_verify_is_clean_and_the_rest_reads_on(redacted: Where) -> None:
+def test_verify_is_clean_and_the_rest_reads_on(redacted: LedgerLocation) -> None:
     with Ledger.open(redacted) as ledger:
         assert ledger.verify().faults == ()
         assert [held.key for held in ledger.with_key("b")] == ["b"]
@@ -63,17 +63,17 @@ def test_verify_is_clean_and_the_rest_reads_on(redacted: Where) -> None:
     assert actions == ["redacted", "redacted", "redacted", "redact"]
 
 
-def test_a_redacted_key_is_not_taken_again(redacted: Where) -> None:
+def test_a_redacted_key_is_not_taken_again(redacted: LedgerLocation) -> None:
     again = {"kind": "claim", "key": "a", "statement": "x", "claimant": "one", "subject": "topic",
              "citations": [{"source": "a-page"}]}  # fmt: skip
     with (
         Ledger.open(redacted, writable=True) as ledger,
-        pytest.raises(BadInput, match="was redacted"),
+        pytest.raises(InvalidInputError, match="was redacted"),
     ):
-        ledger.take([Given.of(record_from(again))], by="T")
+        ledger.import_records([RecordInput.of(record_from(again))], by="T")
 
 
-def test_rebuilding_after_a_redaction_gives_the_same_views(redacted: Where) -> None:
+def test_rebuilding_after_a_redaction_gives_the_same_views(redacted: LedgerLocation) -> None:
     with Ledger.open(redacted, writable=True) as ledger:
         ledger.rebuild()
         assert ledger.verify().faults == ()
@@ -81,7 +81,7 @@ def test_rebuilding_after_a_redaction_gives_the_same_views(redacted: Where) -> N
 
 def test_only_what_was_withdrawn_can_be_redacted(ledger: Ledger) -> None:
     record(ledger, case(["a: one"]))
-    with pytest.raises(Refused, match="withdraw it first"):
+    with pytest.raises(RuleViolationError, match="withdraw it first"):
         ledger.redact("claim", "a", by="T", reason="r")
 
 
@@ -113,13 +113,13 @@ def test_a_text_that_reads_like_a_key_is_looked_for_too(name: str, ledger: Ledge
         [{"kind": "party", "key": "mill", "name": name}, {"kind": "party", "name": f"by {name}"}],
     )
     ledger.withdraw("party", "mill", by="T", reason="r")
-    with pytest.raises(Refused, match="repeats what is to be destroyed"):
+    with pytest.raises(RuleViolationError, match="repeats what is to be destroyed"):
         ledger.redact("party", "mill", by="T", reason=f"{name} asked for it")
     change = ledger.redact("party", "mill", by="T", reason="r")
     assert (change.elsewhere, change.holders) == ((name,), ((("party", "P1"),),))
 
 
-def test_nothing_of_a_long_text_is_left_in_the_store(ledger: Ledger, path: Where) -> None:
+def test_nothing_of_a_long_text_is_left_in_the_store(ledger: Ledger, path: LedgerLocation) -> None:
     chance = random.Random(7)  # a server keeps what repeats in fewer bytes
     text = " ".join("".join(chance.choices(ascii_letters, k=12)) for _ in range(3_000))
     record(ledger, case(["a: one", "b: two"], extra={"a": {"statement": text}}))
@@ -132,7 +132,7 @@ def test_nothing_of_a_long_text_is_left_in_the_store(ledger: Ledger, path: Where
 
 
 def test_what_is_redacted_is_told_so_or_leads_to_what_replaced_it(
-    ledger: Ledger, path: Where, call: Callable[..., Any]
+    ledger: Ledger, path: LedgerLocation, call: Callable[..., Any]
 ) -> None:
     record(ledger, [{"kind": "party", "key": key, "name": key} for key in ("new", "old", "gone")])
     ledger.withdraw("party", "old", by="T", reason="r", replaced_by="new")
@@ -149,7 +149,7 @@ def test_the_reason_does_not_keep_what_is_destroyed(ledger: Ledger) -> None:
     record(ledger, case(["a: one"], extra={"a": {"statement": "Zoe lives at 5 Hill Road"}}))
     ledger.withdraw("claim", "a", by="T", reason="asked for")
     before = ledger.head()
-    with pytest.raises(Refused, match=r"repeats what is to be destroyed .'Zoe lives"):
+    with pytest.raises(RuleViolationError, match=r"repeats what is to be destroyed .'Zoe lives"):
         ledger.redact("claim", "a", by="T", reason='It said "Zoe lives at 5 Hill Road".')
     assert ledger.head() == before
     assert ledger.redact("claim", "a", by="T", reason="their right").elsewhere == ()
@@ -169,7 +169,7 @@ def test_case_marks_and_punctuation_hide_nothing(text: str, ledger: Ledger) -> N
         ),
     )
     ledger.withdraw("claim", "a", by="T", reason="r")
-    with pytest.raises(Refused, match="repeats what is to be destroyed"):
+    with pytest.raises(RuleViolationError, match="repeats what is to be destroyed"):
         ledger.redact("claim", "a", by="T", reason=f"so asked ({text})")
     change = ledger.redact("claim", "a", by="T", reason="her right")
     assert (change.elsewhere, change.holders) == (("Jane Q. Private",), ((("claim", "b"),),))
@@ -182,7 +182,7 @@ def test_a_reason_with_a_longer_word_repeats_nothing(ledger: Ledger) -> None:
 
 
 def test_what_is_still_there_comes_with_the_next_step(
-    ledger: Ledger, path: Where, call: Callable[..., Any]
+    ledger: Ledger, path: LedgerLocation, call: Callable[..., Any]
 ) -> None:
     record(ledger, case(["a: one", "b: two"], extra={key: {"note": "5 Hill Road"} for key in "ab"}))
     ledger.withdraw("claim", "a", by="T", reason="r")

@@ -15,13 +15,13 @@ from click.testing import CliRunner
 
 from backends import ONLY_FILES, ONLY_SERVERS, bytes_of, server
 from builders import case, record
-from claimledger.cli.context import Call
+from claimledger.cli.context import CliContext
 from claimledger.cli.main import cli
 from claimledger.errors import StoreError
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.storage.base import Store
 from claimledger.storage.postgresql import locks
-from claimledger.storage.postgresql.session import Talk
+from claimledger.storage.postgresql.session import Session
 from faults.injected import POSSIBLE, fail
 from forged import lines_of, receive, strand_file
 
@@ -29,7 +29,7 @@ SECRET = "zebrafish at Quokka Lane"
 WORDS = (b"zebrafish", b"Quokka")
 
 
-def left_in(where: Where) -> bool:
+def left_in(where: LedgerLocation) -> bool:
     """Whether any of the secret is still in the bytes of a ledger."""
     return any(word in bytes_of(where) for word in WORDS)
 
@@ -43,7 +43,7 @@ def withdrawn(ledger: Ledger, key: str = "a") -> None:
 def impatient(ledger: Ledger) -> None:
     """Have a ledger wait a fifth of a second for others, and not a minute."""
     driver: Any = ledger._store.driver  # type: ignore[attr-defined]
-    if isinstance(ledger.writes_as, str) or hasattr(driver, "info"):
+    if isinstance(ledger.enforced_author, str) or hasattr(driver, "info"):
         driver.execute("SET lock_timeout = 200")
         locks.LOCK_DEADLINE_SECONDS = 1.0
     else:
@@ -64,7 +64,9 @@ def redacted(ledger: Ledger) -> tuple[bool, bool]:
 
 
 @ONLY_SERVERS
-def test_a_transaction_that_read_nothing_keeps_the_bytes_too(path: Where, ledger: Ledger) -> None:
+def test_a_transaction_that_read_nothing_keeps_the_bytes_too(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     withdrawn(ledger)
     with psycopg.connect(
         server().get_uri().replace("/postgres?", _database(path)), autocommit=True
@@ -82,23 +84,23 @@ def test_a_transaction_that_read_nothing_keeps_the_bytes_too(path: Where, ledger
     assert not left_in(path)
 
 
-def _database(path: Where) -> str:
+def _database(path: LedgerLocation) -> str:
     """Return the database's name in an address, with what stands around it."""
     return f"/{str(path).split('?')[0].rpartition('/')[2]}?"
 
 
 def test_a_redaction_made_meanwhile_keeps_its_own_mark(
-    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     withdrawn(ledger)
     ledger.withdraw("claim", "b", by="T", reason="r")
     store = type(ledger._store)
-    unscrubbed, scrub = store.unscrubbed, store.scrub
+    unscrubbed, vacuum = store.unscrubbed, store.vacuum
     begun: list[Store] = []
 
     def scrubbing(self: Store) -> None:
         begun.append(self)
-        scrub(self)
+        vacuum(self)
 
     def seen(self: Store) -> list[int]:
         found = unscrubbed(self)
@@ -110,7 +112,7 @@ def test_a_redaction_made_meanwhile_keeps_its_own_mark(
         return found
 
     monkeypatch.setattr(store, "unscrubbed", seen)
-    monkeypatch.setattr(store, "scrub", scrubbing)
+    monkeypatch.setattr(store, "vacuum", scrubbing)
     assert ledger.redact("claim", "a", by="T", reason="r").unscrubbed == ""
     monkeypatch.undo()
     assert [one.scrubbed for one in ledger.verify().redactions] == [True, False]
@@ -120,10 +122,10 @@ def test_a_redaction_made_meanwhile_keeps_its_own_mark(
 
 @ONLY_SERVERS
 def test_a_write_beside_the_scrub_does_not_hide_what_is_kept(
-    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     withdrawn(ledger)
-    execute = Talk.execute
+    execute = Session.execute
     names = (f"w{number}" for number in range(1000))
     with (
         psycopg.connect(
@@ -134,13 +136,13 @@ def test_a_write_beside_the_scrub_does_not_hide_what_is_kept(
         idle.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         idle.execute("SELECT 1")
 
-        def beside(talk: Talk, statement: str, given: Any = ()) -> Any:
+        def beside(talk: Session, statement: str, given: Any = ()) -> Any:
             answer = execute(talk, statement, given)
             if talk is not other._store.talk and statement.startswith("VACUUM"):  # type: ignore[attr-defined]
                 record(other, [{"kind": "party", "key": next(names), "name": "New"}])
             return answer
 
-        monkeypatch.setattr(Talk, "execute", beside)
+        monkeypatch.setattr(Session, "execute", beside)
         impatient(ledger)
         assert "may still see" in ledger.redact("claim", "a", by="T", reason="r").unscrubbed
         assert redacted(ledger) == (True, False)
@@ -149,7 +151,7 @@ def test_a_write_beside_the_scrub_does_not_hide_what_is_kept(
 
 
 def test_a_reader_keeps_the_bytes_and_redacting_again_finishes_it(
-    path: Where, ledger: Ledger, call: Callable[..., Any]
+    path: LedgerLocation, ledger: Ledger, call: Callable[..., Any]
 ) -> None:
     withdrawn(ledger)
     with Ledger.open(path) as reader, reader.reading():
@@ -185,20 +187,20 @@ def test_what_keeps_the_bytes_is_not_told_as_if_nothing_had_been_written(
         raise StoreError("x.db: the disk is full; nothing was written")
 
     withdrawn(ledger)
-    monkeypatch.setattr(type(ledger._store), "scrub", full)
+    monkeypatch.setattr(type(ledger._store), "vacuum", full)
     change = ledger.redact("claim", "a", by="T", reason="r")
     assert change.unscrubbed == "x.db: the disk is full"
     assert redacted(ledger) == (True, False)
 
 
 def test_the_command_ends_with_status_1_where_the_bytes_may_be_left(
-    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     withdrawn(ledger)
     ledger.close()
     monkeypatch.setattr(Ledger, "scrub", lambda _: "another program is reading the ledger")
     words = ["--ledger", str(path), "redact", "a", "--reason", "r"]
-    done = CliRunner().invoke(cli, words, obj=Call())
+    done = CliRunner().invoke(cli, words, obj=CliContext())
     assert done.exit_code == 1
     assert "Redacted, not yet scrubbed: another program is reading the ledger." in done.output
     assert "again finishes it" in done.output
@@ -213,14 +215,14 @@ def _ended_in_the_middle(where: str, disk_full: bool) -> None:
             if not disk_full:
                 os.kill(os.getpid(), signal.SIGKILL)
             fail("no room")
-            type(store).scrub(store)
+            type(store).vacuum(store)
 
-        store.scrub = scrub  # type: ignore[method-assign]
+        store.vacuum = scrub  # type: ignore[method-assign]
         change = ledger.redact("claim", "a", by="T", reason="r")
         os._exit(7 if change.unscrubbed else 0)
 
 
-def ended_in_the_middle(where: Where, *, disk_full: bool = False) -> int | None:
+def ended_in_the_middle(where: LedgerLocation, *, disk_full: bool = False) -> int | None:
     """Redact in a process that is killed, or whose disk is full, between the halves; return its status."""
     process = get_context("forkserver").Process(
         target=_ended_in_the_middle, args=(str(where), disk_full)
@@ -231,7 +233,7 @@ def ended_in_the_middle(where: Where, *, disk_full: bool = False) -> int | None:
 
 
 def test_a_kill_between_the_halves_leaves_a_redaction_to_be_finished(
-    path: Where, ledger: Ledger
+    path: LedgerLocation, ledger: Ledger
 ) -> None:
     withdrawn(ledger)
     ledger.close()
@@ -246,7 +248,9 @@ def test_a_kill_between_the_halves_leaves_a_redaction_to_be_finished(
 
 @ONLY_FILES  # a server's disk is not this process's
 @pytest.mark.skipif(not POSSIBLE, reason="system calls are made to fail with Linux's seccomp")
-def test_a_full_disk_is_told_and_finished_when_there_is_room(path: Where, ledger: Ledger) -> None:
+def test_a_full_disk_is_told_and_finished_when_there_is_room(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     withdrawn(ledger)
     ledger.close()
     assert ended_in_the_middle(path, disk_full=True) == 7
@@ -258,7 +262,7 @@ def test_a_full_disk_is_told_and_finished_when_there_is_room(path: Where, ledger
 
 
 def test_a_redaction_that_is_received_is_scrubbed(
-    path: Where, ledger: Ledger, tmp_path: Path
+    path: LedgerLocation, ledger: Ledger, tmp_path: Path
 ) -> None:
     withdrawn(ledger)
     ledger.close()
@@ -277,7 +281,7 @@ def test_a_redaction_that_is_received_is_scrubbed(
 
 
 def test_a_backup_of_an_unfinished_redaction_holds_none_of_its_texts(
-    path: Where, ledger: Ledger, tmp_path: Path
+    path: LedgerLocation, ledger: Ledger, tmp_path: Path
 ) -> None:
     withdrawn(ledger)
     ledger.close()
@@ -292,14 +296,14 @@ def test_a_backup_of_an_unfinished_redaction_holds_none_of_its_texts(
 
 
 def test_a_redaction_within_a_larger_write_is_scrubbed_when_that_ends(
-    path: Where, ledger: Ledger
+    path: LedgerLocation, ledger: Ledger
 ) -> None:
     withdrawn(ledger)
 
     def write() -> str:
         return ledger.redact("claim", "a", by="T", reason="r").unscrubbed
 
-    assert "has not ended" in ledger.together(write)
+    assert "has not ended" in ledger.transaction(write)
     assert redacted(ledger) == (True, True)
     ledger.close()
     assert not left_in(path)

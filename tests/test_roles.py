@@ -14,15 +14,15 @@ import pytest
 
 from backends import ONLY_FILES, ONLY_SERVERS, Raw, database_of, server, server_role
 from builders import case, record
-from claimledger.errors import NotFound, Refused, StoreError
-from claimledger.ledger import Ledger, Where
+from claimledger.errors import NotFoundError, RuleViolationError, StoreError
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.storage.tables import VIEWS
 
 USERS = ("rita", "ravi", "edda", "kofi", "nobody_here")
 
 
 @pytest.fixture
-def users(path: Where, ledger: Ledger) -> Iterator[Callable[[str], str]]:
+def users(path: LedgerLocation, ledger: Ledger) -> Iterator[Callable[[str], str]]:
     """Users of the server with a role each, but the last; returns a user's own address."""
     record(ledger, case(["a: one", "b: two", "gone: one"], ["b contradicts a"]))
     ledger.withdraw("claim", "gone", by="Tester", reason="r")
@@ -93,8 +93,8 @@ def test_whoever_writes_writes_under_its_own_name(
     users: Callable[[str], str], call: Callable[..., Any]
 ) -> None:
     with Ledger.open(users("ravi"), writable=True) as ledger:
-        assert ledger.writes_as == "ravi"
-        with pytest.raises(Refused, match="under no other name"):
+        assert ledger.enforced_author == "ravi"
+        with pytest.raises(RuleViolationError, match="under no other name"):
             record(ledger, new("x"), by="edda")
     done = call("--ledger", users("ravi"), "party", "add", "X", "--key", "x")
     assert "as ravi." in done.stdout, done.stderr
@@ -212,7 +212,7 @@ def test_roles_stay_when_the_tables_are_made_anew(users: Callable[[str], str]) -
 
 @ONLY_SERVERS
 def test_a_user_has_one_role_and_loses_it(
-    users: Callable[[str], str], ledger: Ledger, path: Where, call: Callable[..., Any]
+    users: Callable[[str], str], ledger: Ledger, path: LedgerLocation, call: Callable[..., Any]
 ) -> None:
     assert ledger.grants() == {
         "reader": ["rita"], "recorder": ["ravi"], "editor": ["edda"], "keeper": ["kofi"]
@@ -227,7 +227,7 @@ def test_a_user_has_one_role_and_loses_it(
             DOES["amends"](edda, "edda")
     with pytest.raises(StoreError, match="permission denied"):
         Ledger.open(users("ravi"))
-    with pytest.raises(NotFound, match="no user of the server with the name 'rit'"):
+    with pytest.raises(NotFoundError, match="no user of the server with the name 'rit'"):
         ledger.grant("reader", "rit")
     for words, status in ((["king", "rita"], 1), (["reader"], 2), (["none", "ravi"], 1)):
         done = call("grant", *words)
@@ -236,7 +236,7 @@ def test_a_user_has_one_role_and_loses_it(
 
 @ONLY_SERVERS
 def test_rights_beyond_the_roles_are_named_and_taken(
-    users: Callable[[str], str], ledger: Ledger, path: Where
+    users: Callable[[str], str], ledger: Ledger, path: LedgerLocation
 ) -> None:
     given = [
         "GRANT TRIGGER, DELETE ON entry TO ravi",
@@ -267,7 +267,7 @@ def test_rights_beyond_the_roles_are_named_and_taken(
 
 
 @ONLY_SERVERS
-def test_what_the_server_gives_on_every_new_table_is_taken(path: Where) -> None:
+def test_what_the_server_gives_on_every_new_table_is_taken(path: LedgerLocation) -> None:
     schema = str(path).rpartition("=")[2] + "b"
     with psycopg.connect(server().get_uri(), autocommit=True) as master:
         master.execute("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC")
@@ -287,7 +287,7 @@ def test_a_file_has_the_rights_of_the_file(ledger: Ledger) -> None:
         ledger.grants()
 
 
-def rows_read(path: Where, user: str, batches: int) -> int:
+def rows_read(path: LedgerLocation, user: str, batches: int) -> int:
     """Return how many rows of the log the server reads while a recorder records claims in one write."""
     schema = str(path).rpartition("=")[2]
     theirs = str(path).replace("postgres:@", f"{user}@", 1)
@@ -305,7 +305,7 @@ def rows_read(path: Where, user: str, batches: int) -> int:
                     drawn = [f"c{batches}-{batch}-{number}: one @s" for number in range(200)]
                     record(recorder, case(drawn), by=user)
 
-            recorder.together(write)
+            recorder.transaction(write)
         while master.execute(running).fetchone() != (
             0,
         ):  # a server tells what it read when it ends
@@ -316,7 +316,7 @@ def rows_read(path: Where, user: str, batches: int) -> int:
 
 @ONLY_SERVERS
 def test_what_a_recorder_records_is_held_to_the_log_without_reading_the_log_again(
-    path: Where, ledger: Ledger
+    path: LedgerLocation, ledger: Ledger
 ) -> None:
     with psycopg.connect(database_of(path), autocommit=True) as master:
         master.execute("CREATE ROLE rita LOGIN")

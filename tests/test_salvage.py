@@ -83,7 +83,7 @@ def test_what_is_lost_is_told_and_the_rest_is_saved(
     with Ledger.open(tmp_path / "saved.db", writable=True) as saved:
         assert saved.verify().clean
         assert saved.head().root.hex() == before
-        saved.take(read_files([str(rest)]), by="Salvage")
+        saved.import_records(read_files([str(rest)]), by="Salvage")
         assert {held.key for held in saved.records("claim")} == standing - {lost}
         if lost != "c30":
             assert saved.get("claim", "c30").record.note == "n"

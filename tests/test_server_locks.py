@@ -14,7 +14,7 @@ import pytest
 from backends import ONLY_SERVERS, Raw
 from builders import case, record
 from claimledger.errors import StoreError
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.storage.postgresql import locks
 from claimledger.storage.postgresql.store import PostgresStore
 from claimledger.storage.tables import VIEWS
@@ -23,7 +23,9 @@ pytestmark = ONLY_SERVERS  # what waits for a file is in test_held_up
 
 
 @pytest.fixture
-def connected(path: Where, ledger: Ledger) -> Iterator[Callable[[], psycopg.Connection[Any]]]:
+def connected(
+    path: LedgerLocation, ledger: Ledger
+) -> Iterator[Callable[[], psycopg.Connection[Any]]]:
     """Return a function that returns a new session of a user who may read, and make views in a schema of its own."""
     record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
     place, _, schema = str(path).rpartition("&schema=")
@@ -52,7 +54,9 @@ def connected(path: Where, ledger: Ledger) -> Iterator[Callable[[], psycopg.Conn
             master.execute(f'DROP OWNED BY "{name}" CASCADE; DROP ROLE "{name}"')  # type: ignore[arg-type]
 
 
-def in_thread(path: Where, work: Callable[[Ledger], object]) -> tuple[threading.Thread, list[str]]:
+def in_thread(
+    path: LedgerLocation, work: Callable[[Ledger], object]
+) -> tuple[threading.Thread, list[str]]:
     """Begin work that has to fail in a thread; return it, and where its message will stand."""
     messages: list[str] = []
 
@@ -75,7 +79,7 @@ WAITING: dict[str, Callable[[Ledger], object]] = {
 @pytest.mark.parametrize("what", list(WAITING))
 def test_who_waits_for_a_reader_keeps_no_writer_waiting(
     what: str,
-    path: Where,
+    path: LedgerLocation,
     ledger: Ledger,
     connected: Callable[[], psycopg.Connection[Any]],
     monkeypatch: pytest.MonkeyPatch,
@@ -99,7 +103,7 @@ def test_who_waits_for_a_reader_keeps_no_writer_waiting(
 
 
 def test_only_a_session_that_is_waited_for_is_named(
-    path: Where,
+    path: LedgerLocation,
     ledger: Ledger,
     connected: Callable[[], psycopg.Connection[Any]],
     monkeypatch: pytest.MonkeyPatch,
@@ -115,7 +119,7 @@ def test_only_a_session_that_is_waited_for_is_named(
 
 
 def test_an_attempt_is_over_in_time_however_many_locks_it_takes(
-    path: Where,
+    path: LedgerLocation,
     ledger: Ledger,
     connected: Callable[[], psycopg.Connection[Any]],
     monkeypatch: pytest.MonkeyPatch,
@@ -160,7 +164,7 @@ def test_an_attempt_is_over_in_time_however_many_locks_it_takes(
 
 
 def test_any_number_of_views_is_dropped_or_their_owner_is_named(
-    path: Where, ledger: Ledger, connected: Callable[[], psycopg.Connection[Any]]
+    path: LedgerLocation, ledger: Ledger, connected: Callable[[], psycopg.Connection[Any]]
 ) -> None:
     reader = connected()
     views = [f"CREATE VIEW v{number} AS SELECT key FROM history" for number in range(9000)]
@@ -177,7 +181,7 @@ def test_any_number_of_views_is_dropped_or_their_owner_is_named(
 
 
 def test_a_rebuild_in_the_middle_of_verify_is_no_damage(
-    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is verified is looked up in the catalogue once the rows' snapshot is taken."""
     record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
@@ -209,7 +213,7 @@ def test_a_rebuild_in_the_middle_of_verify_is_no_damage(
 
 
 def test_an_object_that_is_dropped_while_verify_looks_is_named(
-    path: Where, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server knows no definition any more of what a snapshot still shows."""
     look = PostgresStore.shape_damage

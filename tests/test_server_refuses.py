@@ -28,8 +28,8 @@ from backends import (
     tamper,
 )
 from builders import record
-from claimledger.errors import Refused, StoreError
-from claimledger.ledger import Ledger, Where
+from claimledger.errors import RuleViolationError, StoreError
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.log.canonical_json import canonical
 from claimledger.log.entry import LARGEST_PAYLOAD, now
 from claimledger.log.merkle import Frontier
@@ -86,7 +86,7 @@ EVERY_KIND = Pattern(fill_every_kind)
 
 
 @contextmanager
-def with_roles(path: Where) -> Iterator[Address]:
+def with_roles(path: LedgerLocation) -> Iterator[Address]:
     """Give each of the users a role in a ledger; yield a function that returns a user's address of it."""
     with psycopg.connect(database_of(path), autocommit=True) as master:
         with Ledger.open(path, writable=True) as ledger:
@@ -102,20 +102,20 @@ def with_roles(path: Where) -> Iterator[Address]:
 
 
 @pytest.fixture
-def path(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Where:
+def path(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> LedgerLocation:
     """Return where a ledger lies; where users have roles in it, it has a row in each table."""
     pattern = EVERY_KIND if "address" in request.fixturenames else EMPTY
     return pattern.copy(tmp_path)
 
 
 @pytest.fixture
-def ledger(path: Where) -> Iterator[Ledger]:
+def ledger(path: LedgerLocation) -> Iterator[Ledger]:
     with Ledger.open(path, writable=True) as opened:
         yield opened
 
 
 @pytest.fixture
-def address(path: Where, ledger: Ledger) -> Iterator[Address]:
+def address(path: LedgerLocation, ledger: Ledger) -> Iterator[Address]:
     """Return a user's own address of the ledger, in which each has a role."""
     with with_roles(path) as address:
         yield address
@@ -123,7 +123,7 @@ def address(path: Where, ledger: Ledger) -> Iterator[Address]:
 
 
 @pytest.fixture(scope="module")
-def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Where, Address]]:
+def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LedgerLocation, Address]]:
     """Return one ledger for all that is refused: nothing of it stays, as is proved after all of it."""
     Current.store = "postgresql"
     path = EVERY_KIND.copy(tmp_path_factory.mktemp("unharmed"))
@@ -188,7 +188,7 @@ AS_EDITOR = {
 @pytest.mark.parametrize("user", ["Mallory", "kira"])
 @pytest.mark.parametrize(("rule", "forge"), EACH)
 def test_no_role_writes_an_unlawful_entry(
-    rule: str, forge: Forgery, user: str, store: str, unharmed: tuple[Where, Address]
+    rule: str, forge: Forgery, user: str, store: str, unharmed: tuple[LedgerLocation, Address]
 ) -> None:
     path, address = unharmed
     with Ledger.open(path) as ledger:
@@ -319,7 +319,7 @@ def held_up(address: str) -> bool:
 
 @pytest.mark.parametrize("user", ["Mallory", "kira"])
 def test_who_writes_past_the_program_takes_no_number_from_others(
-    user: str, path: Where, ledger: Ledger, address: Address
+    user: str, path: LedgerLocation, ledger: Ledger, address: Address
 ) -> None:
     log = lines_of(ledger)
     line = forged(len(log) + 1, {**party(), "recorded_by": "rolf"})
@@ -432,13 +432,13 @@ def test_who_keeps_the_ledger_is_not_misled_by_views_that_an_editor_changed(
             keeper.amend("party", "slip", {"note": "n"}, by="kira", reason="r")
         assert keeper.head() == before
         keeper.rebuild()
-        with pytest.raises(Refused, match="withdrawn"):
+        with pytest.raises(RuleViolationError, match="withdrawn"):
             keeper.amend("party", "slip", {"note": "n"}, by="kira", reason="r")
         assert keeper.verify().faults == ()
 
 
 def test_a_log_that_is_received_goes_by_the_log_and_not_by_views(
-    path: Where, ledger: Ledger, address: Address, tmp_path: Path
+    path: LedgerLocation, ledger: Ledger, address: Address, tmp_path: Path
 ) -> None:
     log = lines_of(ledger)
     replaced = entry_line(log, "record", "slip")
@@ -495,7 +495,9 @@ def test_settings_of_ones_own_bend_no_rule(ledger: Ledger, address: Address) -> 
     assert names("action", as_psql(address("Mallory"), *bent, rows=rows))
 
 
-def test_the_largest_payload_is_read_and_a_larger_one_is_not(ledger: Ledger, path: Where) -> None:
+def test_the_largest_payload_is_read_and_a_larger_one_is_not(
+    ledger: Ledger, path: LedgerLocation
+) -> None:
     place, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
     short = canonical(entry("record", "party", "big", record={"name": "Big", "note": ""})).decode()
@@ -520,7 +522,7 @@ def test_the_largest_payload_is_read_and_a_larger_one_is_not(ledger: Ledger, pat
     ],
 )
 def test_names_are_sorted_as_the_format_sorts_them(
-    pair: tuple[str, str], ledger: Ledger, path: Where
+    pair: tuple[str, str], ledger: Ledger, path: LedgerLocation
 ) -> None:
     place, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
@@ -539,7 +541,7 @@ LAWFUL = {
 
 
 @pytest.mark.parametrize("what", list(LAWFUL))
-def test_what_is_lawful_is_taken(what: str, ledger: Ledger, path: Where) -> None:
+def test_what_is_lawful_is_taken(what: str, ledger: Ledger, path: LedgerLocation) -> None:
     place, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
     payload = canonical(LAWFUL[what]).decode()
@@ -577,7 +579,7 @@ SIGNS = '"\\{}[],:0123456789.eE+-tfn/\b\f\r\u007f\u2028\ud7ff\ue000\uffff\U00010
 
 
 @pytest.mark.at_random
-def test_server_and_program_agree_on_every_payload(path: Where, ledger: Ledger) -> None:
+def test_server_and_program_agree_on_every_payload(path: LedgerLocation, ledger: Ledger) -> None:
     log = [line for line in golden() if line["payload"] is not None]
     chance = random.Random(seed_of("payloads"))
     place, _, schema = str(path).rpartition("&schema=")

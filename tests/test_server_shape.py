@@ -13,7 +13,7 @@ import pytest
 from backends import ONLY_SERVERS, Raw, database_of, server, server_role
 from builders import case, record
 from claimledger.errors import StoreError
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.storage.postgresql import locks
 from claimledger.storage.postgresql.connection import plain
 
@@ -71,7 +71,7 @@ REMAINS = {"seq", "pair", "mood", "low", "===", "head", "seen", "kept", "C"}
 
 
 @pytest.mark.parametrize("name", list(PLANTED))
-def test_what_is_planted_in_the_schema_is_named(name: str, path: Where) -> None:
+def test_what_is_planted_in_the_schema_is_named(name: str, path: LedgerLocation) -> None:
     with Ledger.create(path) as ledger:
         record(ledger, case(["a: one"], []))
         assert ledger.verify().clean
@@ -94,7 +94,7 @@ ROUTINES = [
 
 @pytest.mark.parametrize("routine", ROUTINES)
 def test_what_is_called_like_a_function_and_is_none_goes_with_the_functions(
-    routine: str, path: Where, ledger: Ledger
+    routine: str, path: LedgerLocation, ledger: Ledger
 ) -> None:
     with Raw(path) as raw:
         raw.run(routine)
@@ -107,7 +107,7 @@ OURS = {"entry", "number", "position", "until"}
 OURS |= {"kind", "key", "from", "to_key", "to_kind", "type", "field", "action", "replaced_by"}
 
 
-def sampled(raw: Raw, path: Where) -> set[str]:
+def sampled(raw: Raw, path: LedgerLocation) -> set[str]:
     """Return what the server has sampled of a ledger, besides keys, kinds and its own numbers."""
     schema = str(path).rpartition("=")[2]
     columns = raw.rows(
@@ -146,7 +146,9 @@ def with_figures(ledger: Ledger) -> None:
     )  # fmt: skip
 
 
-def test_the_server_samples_nothing_of_what_was_written(path: Where, ledger: Ledger) -> None:
+def test_the_server_samples_nothing_of_what_was_written(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     with_figures(ledger)
     with Raw(path) as raw:
         raw.run("ANALYZE")
@@ -155,7 +157,9 @@ def test_the_server_samples_nothing_of_what_was_written(path: Where, ledger: Led
         assert len(sampled(raw, path)) >= len(SAMPLING) - 1
 
 
-def test_what_was_sampled_before_is_gone_after_a_redaction(path: Where, ledger: Ledger) -> None:
+def test_what_was_sampled_before_is_gone_after_a_redaction(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     with_figures(ledger)
     with Raw(path) as raw:
         raw.run(*SAMPLING, "ANALYZE")
@@ -176,7 +180,9 @@ SLOW = [
 """Has the making of an index take as long as that of a large ledger's."""
 
 
-def test_samples_are_discarded_however_long_that_takes(path: Where, ledger: Ledger) -> None:
+def test_samples_are_discarded_however_long_that_takes(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     record(ledger, case(["a: one", "b: one"]))
     with Raw(path) as raw:
         raw.run("ALTER INDEX search ALTER COLUMN 1 SET STATISTICS 1000", *SAMPLING[:1], "ANALYZE")
@@ -192,7 +198,7 @@ def test_samples_are_discarded_however_long_that_takes(path: Where, ledger: Ledg
 
 
 def test_rebuild_takes_no_collation_that_is_planted_in_the_schema(
-    path: Where, ledger: Ledger
+    path: LedgerLocation, ledger: Ledger
 ) -> None:
     """Of two things with one name the server's own counts, wherever a statement names one."""
     record(ledger, case(["a: one"], []))
@@ -219,7 +225,7 @@ SHADOWS = {
 
 @pytest.mark.parametrize("name", list(SHADOWS))
 def test_what_is_called_like_the_server_s_own_is_never_called(
-    name: str, path: Where, ledger: Ledger
+    name: str, path: LedgerLocation, ledger: Ledger
 ) -> None:
     record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
     with Raw(path) as raw:
@@ -230,7 +236,9 @@ def test_what_is_called_like_the_server_s_own_is_never_called(
         assert {fault.table for fault in opened.verify().faults} == {name}
 
 
-def test_a_view_of_the_log_does_not_keep_what_was_sampled(path: Where, ledger: Ledger) -> None:
+def test_a_view_of_the_log_does_not_keep_what_was_sampled(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     with_figures(ledger)
     with Raw(path) as raw:
         raw.run("CREATE SCHEMA aside", "CREATE VIEW aside.mine AS SELECT * FROM entry")
@@ -247,7 +255,9 @@ def test_a_view_of_the_log_does_not_keep_what_was_sampled(path: Where, ledger: L
         raw.run("DROP SCHEMA aside CASCADE")
 
 
-def test_what_was_sampled_of_the_log_is_forgotten_by_rebuild(path: Where, ledger: Ledger) -> None:
+def test_what_was_sampled_of_the_log_is_forgotten_by_rebuild(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     record(ledger, case([f"a{place}: one" for place in range(300)]))
     with Raw(path) as raw:
         schema = str(path).rpartition("=")[2]
@@ -262,7 +272,7 @@ def test_what_was_sampled_of_the_log_is_forgotten_by_rebuild(path: Where, ledger
 
 
 @pytest.fixture
-def reader(path: Where, ledger: Ledger) -> Iterator[psycopg.Connection[Any]]:
+def reader(path: LedgerLocation, ledger: Ledger) -> Iterator[psycopg.Connection[Any]]:
     """A user who may read, and make things in a schema of its own."""
     record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
     place, _, schema = str(path).rpartition("&schema=")
@@ -306,7 +316,7 @@ HOSTILE = "\x1b[31mEVIL\x1b]0;t\x07\u202e"
 
 
 def test_no_name_that_a_reader_chose_reaches_a_terminal_as_it_is(
-    path: Where, ledger: Ledger, reader: psycopg.Connection[Any], call: Callable[..., Any]
+    path: LedgerLocation, ledger: Ledger, reader: psycopg.Connection[Any], call: Callable[..., Any]
 ) -> None:
     views = [f'CREATE VIEW "{HOSTILE}{number}" AS SELECT * FROM history' for number in range(30)]
     reader.execute("; ".join(views))  # type: ignore[arg-type]
@@ -318,7 +328,7 @@ def test_no_name_that_a_reader_chose_reaches_a_terminal_as_it_is(
     assert "and 10 more" in done.stderr
 
 
-def test_no_error_holds_a_name_of_the_server_s_as_it_is(path: Where) -> None:
+def test_no_error_holds_a_name_of_the_server_s_as_it_is(path: LedgerLocation) -> None:
     place = str(path) + "x"
     with psycopg.connect(database_of(path), autocommit=True) as master:
         schema = place.rpartition("=")[2]
@@ -334,7 +344,7 @@ def test_no_error_holds_a_name_of_the_server_s_as_it_is(path: Where) -> None:
 
 
 def test_a_lock_on_what_a_reader_made_keeps_only_rebuild_waiting(
-    path: Where,
+    path: LedgerLocation,
     ledger: Ledger,
     reader: psycopg.Connection[Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -352,7 +362,7 @@ def test_a_lock_on_what_a_reader_made_keeps_only_rebuild_waiting(
 
 
 def test_a_reader_who_stays_keeps_rebuild_waiting_and_no_other_reader(
-    path: Where,
+    path: LedgerLocation,
     ledger: Ledger,
     reader: psycopg.Connection[Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -429,7 +439,7 @@ def test_a_database_that_cannot_hold_every_text_is_refused(encoding: str, store:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_a_users_settings_change_no_answer(path: Where, unusual: str) -> None:
+def test_a_users_settings_change_no_answer(path: LedgerLocation, unusual: str) -> None:
     theirs = str(path).replace("postgres:@", f"{unusual}@", 1)
     assert theirs != str(path)
     with Ledger.create(theirs) as ledger:
@@ -443,7 +453,7 @@ def test_a_users_settings_change_no_answer(path: Where, unusual: str) -> None:
 
 
 def test_a_role_is_given_only_where_nobody_else_can_plant_what_others_meet(
-    path: Where, ledger: Ledger
+    path: LedgerLocation, ledger: Ledger
 ) -> None:
     schema = str(path).rpartition("=")[2]
     with psycopg.connect(database_of(path), autocommit=True) as connection:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from builders import case, record
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 from test_held_up import PROGRAM
 
 MUCH = case(["a: one"], extra={"a": {"statement": "much " * 500_000}})
@@ -38,7 +38,7 @@ def wait_until_it_writes(process: subprocess.Popen[bytes]) -> None:
     os.read(process.stdout.fileno(), 1)
 
 
-def changes(where: Where) -> float:
+def changes(where: LedgerLocation) -> float:
     """Return the seconds that a write and a rebuild take, which waits for all who read on a server too."""
     begun = time.monotonic()
     with Ledger.open(where, writable=True) as ledger:
@@ -52,14 +52,14 @@ SOON = 15
 
 
 @pytest.fixture
-def at_rest(path: Where, ledger: Ledger) -> Where:
+def at_rest(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
     """A ledger that nobody has open: a file has the journal then in which readers stop writers."""
     record(ledger, MUCH)
     ledger.close()
     return path
 
 
-def test_an_answer_that_nobody_reads_on_keeps_no_writer_out(at_rest: Where) -> None:
+def test_an_answer_that_nobody_reads_on_keeps_no_writer_out(at_rest: LedgerLocation) -> None:
     with started(["--ledger", at_rest, "export"], stdout=subprocess.PIPE) as reading:
         wait_until_it_writes(reading)
         assert changes(at_rest) < SOON
@@ -73,7 +73,7 @@ def test_an_answer_that_nobody_reads_on_keeps_no_writer_out(at_rest: Where) -> N
 
 @pytest.mark.parametrize("words", [("export", "-o"), ("backup", "--since", "1"), ("backup",)])
 def test_a_named_pipe_that_nobody_reads_on_keeps_no_writer_out(
-    words: tuple[str, ...], at_rest: Where, tmp_path: Path
+    words: tuple[str, ...], at_rest: LedgerLocation, tmp_path: Path
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -86,7 +86,7 @@ def test_a_named_pipe_that_nobody_reads_on_keeps_no_writer_out(
         assert writing.wait(60) == 0
 
 
-def test_who_thinks_at_a_prompt_keeps_no_writer_out(path: Where, ledger: Ledger) -> None:
+def test_who_thinks_at_a_prompt_keeps_no_writer_out(path: LedgerLocation, ledger: Ledger) -> None:
     figures = [{"measure": "boats", "value": 54}]
     record(ledger, case(["a: one", "b: two"], extra={"a": {"figures": figures}, "b": {
         "figures": [{"measure": "nets", "value": 54}]}}))  # fmt: skip
@@ -142,7 +142,9 @@ output.release()
     assert read.split() == [str(number) for number in range(500_000)]
 
 
-def test_where_there_is_no_room_to_keep_it_the_reader_is_waited_for(at_rest: Where) -> None:
+def test_where_there_is_no_room_to_keep_it_the_reader_is_waited_for(
+    at_rest: LedgerLocation,
+) -> None:
     """No byte is lost for it, and none comes twice."""
     expected = subprocess.run(
         [PROGRAM, "--ledger", str(at_rest), "export"], capture_output=True, check=True
@@ -158,7 +160,7 @@ def test_where_there_is_no_room_to_keep_it_the_reader_is_waited_for(at_rest: Whe
         assert reading.wait(60) == 0
 
 
-def test_a_reader_that_goes_away_ends_the_answer(at_rest: Where) -> None:
+def test_a_reader_that_goes_away_ends_the_answer(at_rest: LedgerLocation) -> None:
     with started(["--ledger", at_rest, "export"], stdout=subprocess.PIPE) as reading:
         wait_until_it_writes(reading)
         assert reading.stdout is not None
@@ -168,7 +170,7 @@ def test_a_reader_that_goes_away_ends_the_answer(at_rest: Where) -> None:
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
 def test_what_goes_to_an_open_stream_joins_what_is_there(
-    name: str, ledger: Ledger, path: Where, tmp_path: Path, call: Callable[..., Any]
+    name: str, ledger: Ledger, path: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     record(ledger, case(["a: one"]))
     lines = call("--ledger", path, "export").stdout
@@ -191,7 +193,7 @@ def test_what_goes_to_an_open_stream_joins_what_is_there(
 
 
 def test_no_file_of_the_program_s_own_is_taken_for_a_stream(
-    ledger: Ledger, path: Where, tmp_path: Path
+    ledger: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     record(ledger, case(["a: one"]))
     before = ledger.head()
@@ -213,7 +215,7 @@ def test_no_file_of_the_program_s_own_is_taken_for_a_stream(
 
 
 def test_an_audit_of_nothing_has_its_own_status_also_when_nobody_reads(
-    path: Where, ledger: Ledger
+    path: LedgerLocation, ledger: Ledger
 ) -> None:
     figures = [{"measure": "boats", "value": 54}]
     extra = {"a": {"figures": figures}, "b": {"figures": [{"measure": "nets", "value": 54}]}}

@@ -16,7 +16,7 @@ import pytest
 from backends import ONLY_FILES, ONLY_SERVERS, server
 from builders import case, record
 from claimledger.errors import ClaimledgerError
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 from hostile_texts import filled
 
 SOURCE = Path(__file__).parent.parent / "src" / "claimledger"
@@ -106,7 +106,7 @@ def test_no_statement_is_written_outside_the_stores() -> None:
 MARK = "quokka7193"
 
 
-def everything(where: Where, folder: Path) -> None:
+def everything(where: LedgerLocation, folder: Path) -> None:
     """Let a word stand in every text of a ledger, and ask for it in every way."""
     with Ledger.open(where, writable=True) as ledger:
         filled(ledger, [f"{MARK} said so"])
@@ -119,7 +119,7 @@ def everything(where: Where, folder: Path) -> None:
         )
         for query in (MARK, f'"{MARK} said"', f"{MARK}*"):
             assert ledger.search(query)
-        ledger.like(f"{MARK} said", 3)
+        ledger.similar_claims(f"{MARK} said", 3)
         ledger.near_keys(f"{MARK}-kye")
         ledger.history(key)
         ledger.with_key(key)
@@ -131,7 +131,7 @@ def everything(where: Where, folder: Path) -> None:
         ledger.move(folder / "moved.db")
         ledger.backup(folder / "kept.db")
         size = ledger.head().size
-        strand = list(ledger.strand(size - 3))
+        strand = list(ledger.entries_since(size - 3))
         assert MARK in str(strand)
         ledger.withdraw("claim", key, by=MARK, reason=MARK, cascade=True)
         ledger.redact("claim", key, by=MARK, reason=MARK)
@@ -141,7 +141,7 @@ def everything(where: Where, folder: Path) -> None:
 
 @ONLY_SERVERS  # the server itself writes down what it was asked
 def test_no_value_reaches_a_server_inside_a_statement(
-    path: Where, ledger: Ledger, tmp_path: Path
+    path: LedgerLocation, ledger: Ledger, tmp_path: Path
 ) -> None:
     told = {"log_statement": "'all'", "log_parameter_max_length": "0"}
     with psycopg.connect(server().get_uri(), autocommit=True) as keeper:
@@ -165,7 +165,7 @@ def test_no_value_reaches_a_server_inside_a_statement(
 
 @ONLY_FILES  # where there is no server to ask, the driver is
 def test_no_value_reaches_a_file_inside_a_statement(
-    path: Where, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: LedgerLocation, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
 

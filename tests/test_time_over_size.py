@@ -12,8 +12,8 @@ from typing import cast
 
 import pytest
 
-from claimledger.analysis.analysis import Answers
-from claimledger.analysis.proposals.rule import Matter
+from claimledger.analysis.analysis import Analysis
+from claimledger.analysis.proposals.rule import RuleContext
 from claimledger.errors import ClaimledgerError
 from claimledger.importers.case_files import read_in_turn
 from claimledger.importers.prompt import proposed_dates, proposed_figures
@@ -67,7 +67,7 @@ def likeness(text: str) -> float:
     """Return how alike a statement and its reverse are to the rules that propose links."""
     statements = {"one": text, "other": text[::-1]}
     claims = {key: Claim.model_construct(statement=said) for key, said in statements.items()}
-    return Matter(cast("Answers", None), claims).alike("one", "other")
+    return RuleContext(cast("Analysis", None), claims).alike("one", "other")
 
 
 READERS: dict[str, Callable[[str], object]] = {

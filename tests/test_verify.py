@@ -11,7 +11,7 @@ import pytest
 from backends import ONLY_FILES, ONLY_SERVERS, Pattern, Raw, tamper
 from builders import case, record
 from claimledger.errors import ClaimledgerError
-from claimledger.ledger import Head, Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation, TreeHead
 from claimledger.storage.tables import ENTRY, VIEWS
 
 RICH: dict[str, dict[str, Any]] = {
@@ -79,7 +79,7 @@ FULL = Pattern(fill)
 
 
 @pytest.fixture
-def damaged(store: str, tmp_path: Path) -> Where:
+def damaged(store: str, tmp_path: Path) -> LedgerLocation:
     """Return a ledger of all there is, to be damaged."""
     return FULL.copy(tmp_path)
 
@@ -88,7 +88,7 @@ TABLES = {ENTRY.name: ENTRY, **VIEWS}
 COLUMNS = [(name, column.name) for name, table in TABLES.items() for column in table.columns]
 
 
-def faults(path: Where) -> list[str]:
+def faults(path: LedgerLocation) -> list[str]:
     try:
         with Ledger.open(path) as ledger:
             verdict = ledger.verify()
@@ -99,7 +99,9 @@ def faults(path: Where) -> list[str]:
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[f"{t}.{c}" for t, c in COLUMNS])
-def test_any_column_of_any_table_changed_is_named(damaged: Where, table: str, column: str) -> None:
+def test_any_column_of_any_table_changed_is_named(
+    damaged: LedgerLocation, table: str, column: str
+) -> None:
     key = "number" if table == "entry" else "entry"
     with Raw(damaged) as raw:
         ((entry, value),) = raw.rows(
@@ -126,14 +128,14 @@ def test_any_column_of_any_table_changed_is_named(damaged: Where, table: str, co
 
 
 @pytest.mark.parametrize("table", list(TABLES))
-def test_a_missing_row_is_named(damaged: Where, table: str) -> None:
+def test_a_missing_row_is_named(damaged: LedgerLocation, table: str) -> None:
     key = "number" if table == "entry" else "entry"
     tamper(damaged, f"DELETE FROM {table} WHERE {key} = (SELECT min({key}) FROM {table})")
     assert any(table in fault or "missing" in fault for fault in faults(damaged))
 
 
 @pytest.mark.parametrize("table", [name for name in TABLES if name != "entry"])
-def test_an_extra_row_is_named(damaged: Where, table: str) -> None:
+def test_an_extra_row_is_named(damaged: LedgerLocation, table: str) -> None:
     with Raw(damaged) as raw:
         names = raw.columns(table)
     columns = ", ".join("9999" if name == "entry" else f'"{name}"' for name in names)
@@ -141,12 +143,12 @@ def test_an_extra_row_is_named(damaged: Where, table: str) -> None:
     assert any(f"table {table}" in fault and "9999" in fault for fault in faults(damaged))
 
 
-def test_a_truncated_log_is_named(damaged: Where) -> None:
+def test_a_truncated_log_is_named(damaged: LedgerLocation) -> None:
     tamper(damaged, "DELETE FROM entry WHERE number = (SELECT max(number) FROM entry)")
     assert any("beyond the log" in fault for fault in faults(damaged))
 
 
-def test_a_reordered_log_is_named(damaged: Where) -> None:
+def test_a_reordered_log_is_named(damaged: LedgerLocation) -> None:
     tamper(
         damaged,
         "UPDATE entry SET number = 1000 WHERE number = 2",
@@ -181,7 +183,7 @@ def test_a_reordered_log_is_named(damaged: Where) -> None:
         "PRAGMA user_version = 100",
     ],
 )
-def test_a_changed_table_index_or_trigger_is_named(damaged: Where, sql: str) -> None:
+def test_a_changed_table_index_or_trigger_is_named(damaged: LedgerLocation, sql: str) -> None:
     with Raw(damaged) as raw:
         raw.run(sql)
     assert faults(damaged)
@@ -211,7 +213,9 @@ def test_a_changed_table_index_or_trigger_is_named(damaged: Where, sql: str) -> 
         "UPDATE head SET layout = 100",
     ],
 )
-def test_a_changed_table_index_or_trigger_of_a_server_is_named(damaged: Where, sql: str) -> None:
+def test_a_changed_table_index_or_trigger_of_a_server_is_named(
+    damaged: LedgerLocation, sql: str
+) -> None:
     with Raw(damaged) as raw:
         raw.run(sql)
     assert faults(damaged)
@@ -219,7 +223,7 @@ def test_a_changed_table_index_or_trigger_of_a_server_is_named(damaged: Where, s
 
 @ONLY_FILES  # a server's index is its own, made of words that are compared
 @pytest.mark.parametrize("table", ["search_data", "search_idx", "search_docsize", "search_config"])
-def test_a_changed_search_index_is_named(damaged: Where, table: str) -> None:
+def test_a_changed_search_index_is_named(damaged: LedgerLocation, table: str) -> None:
     with Raw(damaged) as raw:
         last = raw.columns(table)[-1]
         some = "" if table in ("search_idx", "search_config") else (
@@ -253,7 +257,7 @@ def test_what_the_index_s_own_check_passes_over_is_named(damaged: Path, change: 
     assert any("search" in fault for fault in faults(damaged))
 
 
-def test_each_row_of_an_ended_version_is_held_to_the_log(damaged: Where) -> None:
+def test_each_row_of_an_ended_version_is_held_to_the_log(damaged: LedgerLocation) -> None:
     with Ledger.open(damaged, writable=True) as ledger:
         record(ledger, case(["several: another @s1 @s2"]))
         ledger.amend("claim", "several", {"note": "n"}, by="T", reason="r")
@@ -266,7 +270,7 @@ def test_each_row_of_an_ended_version_is_held_to_the_log(damaged: Where) -> None
 
 
 @ONLY_FILES  # as above
-def test_a_posting_moved_in_the_search_index_is_named(damaged: Where) -> None:
+def test_a_posting_moved_in_the_search_index_is_named(damaged: LedgerLocation) -> None:
     with Raw(damaged) as raw:
         raw.run(
             "INSERT INTO search (search, rowid, words) "
@@ -275,14 +279,14 @@ def test_a_posting_moved_in_the_search_index_is_named(damaged: Where) -> None:
     assert any("search" in fault for fault in faults(damaged))
 
 
-def test_a_clean_ledger_says_what_was_redacted(damaged: Where) -> None:
+def test_a_clean_ledger_says_what_was_redacted(damaged: LedgerLocation) -> None:
     with Ledger.open(damaged) as ledger:
         verdict = ledger.verify()
     (redaction,) = verdict.redactions
     assert (redaction.kind, redaction.key) == ("claim", "d")
 
 
-def test_rebuilding_mends_every_view(damaged: Where) -> None:
+def test_rebuilding_mends_every_view(damaged: LedgerLocation) -> None:
     tamper(
         damaged, "UPDATE claim SET statement = 'forged'", "DELETE FROM history", "DELETE FROM reference",
         "UPDATE search_words SET words = 'none'", "DROP INDEX history_key", "CREATE TABLE more (x TEXT)",
@@ -296,7 +300,7 @@ def test_rebuilding_mends_every_view(damaged: Where) -> None:
 
 
 def test_verify_compares_the_log_with_a_size_and_root_that_were_kept(
-    path: Where, ledger: Ledger, call: Callable[..., Any]
+    path: LedgerLocation, ledger: Ledger, call: Callable[..., Any]
 ) -> None:
     record(ledger, case(["a: one", "b: two"]))
     kept = ledger.head()
@@ -319,7 +323,7 @@ def test_verify_compares_the_log_with_a_size_and_root_that_were_kept(
     status, text = verify(size, root[::-1])
     assert (status, "another log" in text, "salvage" in text) == (1, True, True)
     with Ledger.open(path) as opened:
-        assert not opened.verify(earlier=Head(kept.size, bytes(32))).continues
+        assert not opened.verify(earlier=TreeHead(kept.size, bytes(32))).continues
         assert opened.verify(earlier=kept).continues
 
 
@@ -340,7 +344,7 @@ VIEWS_DAMAGED = {
 
 @pytest.mark.parametrize("damage", list(VIEWS_DAMAGED))
 def test_a_command_that_reads_damaged_views_ends_in_words(
-    damage: str, damaged: Where, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    damage: str, damaged: LedgerLocation, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLAIMLEDGER_TRACEBACK", "")
     tamper(damaged, damage)
@@ -356,7 +360,7 @@ def test_a_command_that_reads_damaged_views_ends_in_words(
 
 @pytest.mark.parametrize("share", [1, 5, 10_000])
 def test_several_processes_find_what_one_does(
-    damaged: Where, monkeypatch: pytest.MonkeyPatch, share: int
+    damaged: LedgerLocation, monkeypatch: pytest.MonkeyPatch, share: int
 ) -> None:
     """A small ledger is checked in one process, a large one in several: here the small one is."""
     with Raw(damaged) as raw:
@@ -379,7 +383,7 @@ def test_several_processes_find_what_one_does(
 
 @pytest.mark.parametrize("share", [1, 5, 10_000])
 def test_several_processes_find_a_clean_ledger_clean(
-    damaged: Where, monkeypatch: pytest.MonkeyPatch, share: int
+    damaged: LedgerLocation, monkeypatch: pytest.MonkeyPatch, share: int
 ) -> None:
     with Ledger.open(damaged) as ledger:
         alone = ledger.verify()
@@ -396,7 +400,7 @@ MISSHAPEN = {
 
 
 @pytest.mark.parametrize("name", list(MISSHAPEN))
-def test_a_table_of_another_shape_hides_nothing_else(name: str, damaged: Where) -> None:
+def test_a_table_of_another_shape_hides_nothing_else(name: str, damaged: LedgerLocation) -> None:
     """The log, the root that was kept, and every table of the right shape are checked all the same."""
     with Ledger.open(damaged) as ledger:
         head = ledger.head()
@@ -414,12 +418,12 @@ def test_a_table_of_another_shape_hides_nothing_else(name: str, damaged: Where) 
         f"UPDATE entry SET payload = replace(payload, 'a says so', 'forged') WHERE number = {said}",
     )
     with Ledger.open(damaged) as ledger:
-        verdict = ledger.verify(earlier=Head(head.size, bytes(32)))
+        verdict = ledger.verify(earlier=TreeHead(head.size, bytes(32)))
     assert verdict.continues is False
     assert (said, "payload") in {(fault.entry, fault.column) for fault in verdict.faults}
 
 
-def test_the_order_of_the_log_is_judged_by_the_log(damaged: Where) -> None:
+def test_the_order_of_the_log_is_judged_by_the_log(damaged: LedgerLocation) -> None:
     """A history that was changed makes no entry unlawful, and hides none that is."""
     with Ledger.open(damaged) as ledger:
         amended = ledger.get("claim", "b").entry

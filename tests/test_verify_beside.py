@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from builders import record
-from claimledger.ledger import Ledger, Where, may_fork
+from claimledger.ledger import Ledger, LedgerLocation, may_fork
 from claimledger.ledger.verify.verification import _WORTH_SHARING
 
 TURNS = 4
 FORKED = get_context("fork")
 
 
-def write(path: Where, ended: Event) -> None:
+def write(path: LedgerLocation, ended: Event) -> None:
     """Record and amend until it is over."""
     with Ledger.open(path, writable=True) as writer:
         for number in count():
@@ -29,7 +29,7 @@ def write(path: Where, ended: Event) -> None:
                 return
 
 
-def redact(path: Where, ended: Event) -> None:
+def redact(path: LedgerLocation, ended: Event) -> None:
     """Withdraw and redact until it is over."""
     with Ledger.open(path, writable=True) as writer:
         for number in count(10_000):
@@ -41,7 +41,7 @@ def redact(path: Where, ended: Event) -> None:
 
 @pytest.mark.parametrize("others_are", ["processes", "threads"])
 def test_verify_gives_no_false_alarm_beside_writers_and_redactions(
-    others_are: str, path: Where, monkeypatch: pytest.MonkeyPatch
+    others_are: str, path: LedgerLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Ledger.create(path) as ledger:
         many = range(_WORTH_SHARING + 500)
@@ -53,7 +53,7 @@ def test_verify_gives_no_false_alarm_beside_writers_and_redactions(
     if others_are == "processes":
         start = FORKED.Process
         # Beside the test's own threads, none of which has a ledger open.
-        monkeypatch.setattr("claimledger.ledger.verify.may_fork", lambda: True)
+        monkeypatch.setattr("claimledger.ledger.verify.verification.may_fork", lambda: True)
     others = [start(target=work, args=(path, ended), daemon=True) for work in (write, redact)]
     for other in others:
         other.start()

@@ -88,7 +88,9 @@ def test_stated_links_say_where(worked: Ledger) -> None:
 
 def test_the_small_case_shows_every_type_of_link(tmp_path: Path) -> None:
     with Ledger.create(tmp_path / "l.db") as ledger:
-        ledger.take(read_files([str(ROOT / "fixtures" / "every-link" / "case.yaml")]), by="T")
+        ledger.import_records(
+            read_files([str(ROOT / "fixtures" / "every-link" / "case.yaml")]), by="T"
+        )
         types = {
             held.record.type for held in ledger.records("link") if isinstance(held.record, Link)
         }

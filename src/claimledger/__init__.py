@@ -9,25 +9,35 @@ imported when it is first asked for, so that importing the package costs nothing
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from claimledger.analysis.analysis import Answers
+    from claimledger.analysis.analysis import Analysis
     from claimledger.analysis.graph import graph_of
     from claimledger.errors import (
-        BadInput,
         ClaimledgerError,
-        ClockInDoubt,
-        Conflict,
-        NotFound,
+        ClockError,
+        ConflictError,
+        InvalidInputError,
+        NotFoundError,
+        ParseError,
         Problem,
-        Refused,
+        RuleViolationError,
         StoreError,
-        Unreadable,
     )
     from claimledger.importers.case_files import read_files
-    from claimledger.ledger import Change, Event, Given, Head, Held, Ledger, Match, Taken
+    from claimledger.ledger import (
+        Change,
+        HistoryEntry,
+        ImportResult,
+        Ledger,
+        RecordInput,
+        SearchHit,
+        StoredRecord,
+        TreeHead,
+    )
     from claimledger.present.audit import audit
     from claimledger.present.explanation import explain
     from claimledger.present.report import report
@@ -36,45 +46,72 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "claimledger.analysis.graph": ("graph_of",),
-    "claimledger.analysis.analysis": ("Answers",),
-    "claimledger.errors": (
-        "BadInput", "ClaimledgerError", "ClockInDoubt", "Conflict", "NotFound", "Problem", "Refused",
-        "StoreError", "Unreadable",
-    ),
-    "claimledger.importers.case_files": ("read_files",),
-    "claimledger.ledger": (
-        "Change", "Event", "Given", "Head", "Held", "Ledger", "Match", "Taken",
-    ),
-    "claimledger.present.audit": ("audit",),
-    "claimledger.present.explanation": ("explain",),
-    "claimledger.present.report": ("report",),
-    "claimledger.records.check": ("record_of",),
-    "claimledger.records.dates": ("Date",),
-}  # fmt: skip
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {
+    "Analysis": "analysis.analysis",
+    "Change": "ledger",
+    "ClaimledgerError": "errors",
+    "ClockError": "errors",
+    "ConflictError": "errors",
+    "Date": "records.dates",
+    "HistoryEntry": "ledger",
+    "ImportResult": "ledger",
+    "InvalidInputError": "errors",
+    "Ledger": "ledger",
+    "NotFoundError": "errors",
+    "ParseError": "errors",
+    "Problem": "errors",
+    "RecordInput": "ledger",
+    "RuleViolationError": "errors",
+    "SearchHit": "ledger",
+    "StoreError": "errors",
+    "StoredRecord": "ledger",
+    "TreeHead": "ledger",
+    "audit": "present.audit",
+    "explain": "present.explanation",
+    "graph_of": "analysis.graph",
+    "read_files": "importers.case_files",
+    "record_of": "records.check",
+    "report": "present.report",
+}
+"""The module that defines each public name."""
+
+_RENAMED = {
+    "Answers": "Analysis",
+    "BadInput": "InvalidInputError",
+    "ClockInDoubt": "ClockError",
+    "Conflict": "ConflictError",
+    "Event": "HistoryEntry",
+    "Given": "RecordInput",
+    "Head": "TreeHead",
+    "Held": "StoredRecord",
+    "Match": "SearchHit",
+    "NotFound": "NotFoundError",
+    "Refused": "RuleViolationError",
+    "Taken": "ImportResult",
+    "Unreadable": "ParseError",
+}
+"""Names of before 0.1, each with the name that replaces it; they go with the release after 0.1."""
 
 __all__ = [
-    "Answers",
-    "BadInput",
+    "Analysis",
     "Change",
     "ClaimledgerError",
-    "ClockInDoubt",
-    "Conflict",
+    "ClockError",
+    "ConflictError",
     "Date",
-    "Event",
-    "Given",
-    "Head",
-    "Held",
+    "HistoryEntry",
+    "ImportResult",
+    "InvalidInputError",
     "Ledger",
-    "Match",
-    "NotFound",
+    "NotFoundError",
+    "ParseError",
     "Problem",
-    "Refused",
+    "RecordInput",
+    "RuleViolationError",
+    "SearchHit",
     "StoreError",
-    "Taken",
-    "Unreadable",
+    "StoredRecord",
+    "TreeHead",
     "audit",
     "explain",
     "graph_of",
@@ -85,13 +122,21 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for."""
-    if name not in _HOME_OF:
+    """Import a public name when it is first used; warn if it is a deprecated one."""
+    if name in _RENAMED:
+        replacement = _RENAMED[name]
+        warnings.warn(
+            f"claimledger.{name} is now claimledger.{replacement}",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return __getattr__(replacement)
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'claimledger' has no attribute {name!r}")
-    found: object = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = found
-    return found
+    value: object = getattr(import_module(f"claimledger.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULE_OF})

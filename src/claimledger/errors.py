@@ -53,7 +53,7 @@ class Problem:
         return {name: getattr(self, name) for name in fields if getattr(self, name)}
 
 
-class BadInput(ClaimledgerError):
+class InvalidInputError(ClaimledgerError):
     """Input that cannot be taken: every problem found, not only the first."""
 
     def __init__(self, problems: Sequence[Problem], *, kept: str = "nothing was written") -> None:
@@ -71,11 +71,11 @@ class BadInput(ClaimledgerError):
         }
 
 
-class Unreadable(ClaimledgerError):
+class ParseError(ClaimledgerError):
     """A text that is not the date, number or key it stands for."""
 
 
-class NotFound(ClaimledgerError):
+class NotFoundError(ClaimledgerError):
     """No record with this key; says what is known of the key, or names the nearest ones."""
 
     def __init__(
@@ -98,15 +98,15 @@ class NotFound(ClaimledgerError):
         return {**super().as_json(), "key": self.key, "nearest": list(self.nearest)}
 
 
-class Refused(ClaimledgerError):
+class RuleViolationError(ClaimledgerError):
     """A write the ledger's rules do not allow; says which rule and what would be right."""
 
 
-class ClockInDoubt(Refused):
+class ClockError(RuleViolationError):
     """A write by a clock that is far from the time of the last entry; ``clock_is_right`` lets it go on."""
 
 
-class Conflict(Refused):
+class ConflictError(RuleViolationError):
     """Two writes about one record differ; names the fields and both values."""
 
     def __init__(self, message: str, difference: Sequence[tuple[str, object, object]]) -> None:

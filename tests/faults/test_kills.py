@@ -12,7 +12,7 @@ import pytest
 
 from builders import case, record
 from claimledger.errors import StoreError
-from claimledger.ledger import Head, Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation, TreeHead
 from claimledger.records.check import record_of
 from faults.worker import WORK, Working
 
@@ -20,7 +20,9 @@ KILLS = -(-int(os.environ.get("FAULTS_KILLS", "0")) // (2 * len(WORK) - 1)) or 3
 """Kills of each work on each store: three in ``make test``."""
 
 
-def killed(work: str, where: Where, tag: str, folder: Path, after: float) -> list[list[str]]:
+def killed(
+    work: str, where: LedgerLocation, tag: str, folder: Path, after: float
+) -> list[list[str]]:
     """Let a process work, kill it some time after it began, and return what it had said was done."""
     child = Working(work, where, tag, folder)
     first = child.stdout.readline()
@@ -35,7 +37,7 @@ def killed(work: str, where: Where, tag: str, folder: Path, after: float) -> lis
 
 @pytest.mark.parametrize("work", list(WORK))
 def test_what_was_acknowledged_is_there_and_nothing_is_half_there(
-    work: str, path: Where, store: str, tmp_path: Path
+    work: str, path: LedgerLocation, store: str, tmp_path: Path
 ) -> None:
     if work == "move there" and store == "file":
         return  # "move" does that
@@ -54,7 +56,9 @@ def test_what_was_acknowledged_is_there_and_nothing_is_half_there(
     assert all(".arriving" in name or ".backup" in name for name in left), left
 
 
-def see_whole(path: Where, start: Head, work: str, said: list[list[str]], folder: Path) -> None:
+def see_whole(
+    path: LedgerLocation, start: TreeHead, work: str, said: list[list[str]], folder: Path
+) -> None:
     """See that the next command works without mending by hand, and that nothing is lost or half there."""
     with Ledger.open(path, writable=True) as ledger:
         after = f"after-{ledger.head().size}"

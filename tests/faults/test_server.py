@@ -21,9 +21,9 @@ import pytest
 from backends import ONLY_SERVERS, server, server_in, up
 from builders import case, record
 from claimledger.errors import StoreError
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.records.check import record_of
-from claimledger.storage.postgresql.session import Talk
+from claimledger.storage.postgresql.session import Session
 from faults.injected import POSSIBLE
 from faults.worker import Working
 
@@ -45,7 +45,7 @@ def pid_of(ledger: Ledger) -> int:
 
 @ONLY_SERVERS  # a file has no line
 def test_a_line_that_is_cut_inside_a_write_leaves_nothing_of_it(
-    path: Where, ledger: Ledger
+    path: LedgerLocation, ledger: Ledger
 ) -> None:
     record(ledger, case(["a: one"]))
     before = ledger.head()
@@ -67,12 +67,12 @@ def test_a_line_that_is_cut_inside_a_write_leaves_nothing_of_it(
 @ONLY_SERVERS  # a file has no line
 @pytest.mark.parametrize("committed", [True, False])
 def test_a_line_that_is_cut_at_the_end_of_a_write_is_told_as_what_it_is(
-    path: Where, ledger: Ledger, committed: bool, monkeypatch: pytest.MonkeyPatch
+    path: LedgerLocation, ledger: Ledger, committed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(ledger, case(["a: one"]))
     before = ledger.head()
 
-    def commit(talk: Talk) -> None:
+    def commit(talk: Session) -> None:
         talk.send()
         if committed:
             talk.driver.execute("COMMIT")
@@ -80,20 +80,22 @@ def test_a_line_that_is_cut_at_the_end_of_a_write_is_told_as_what_it_is(
         talk.driver.execute("COMMIT")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Talk, "commit", commit)
+        patched.setattr(Session, "commit", commit)
         with pytest.raises(StoreError, match="whole in the ledger or absent"):
             ledger.record(party("p1"), by="T")
     with Ledger.open(path, writable=True) as again:
         assert (again.head() == before) == (not committed)
-        again.take([*map(_given, [party("p1")])], by="T")  # importing it again writes nothing twice
+        again.import_records(
+            [*map(_given, [party("p1")])], by="T"
+        )  # importing it again writes nothing twice
         assert again.keys("party").count("p1") == 1
         assert again.verify().clean
 
 
 def _given(one: Any) -> Any:
-    from claimledger.ledger import Given
+    from claimledger.ledger import RecordInput
 
-    return Given.of(one)
+    return RecordInput.of(one)
 
 
 @pytest.fixture
@@ -228,7 +230,7 @@ def test_a_server_without_room_writes_nothing_and_says_so() -> None:
         started._cleanup()
 
 
-def test_a_clock_that_goes_backwards_moves_no_entry_back(path: Where) -> None:
+def test_a_clock_that_goes_backwards_moves_no_entry_back(path: LedgerLocation) -> None:
     start = datetime(2024, 1, 1, tzinfo=UTC)
     moments = iter([start, start - timedelta(hours=23), start + timedelta(seconds=1), start])
     with Ledger.create(path, clock=lambda: next(moments)) as ledger:

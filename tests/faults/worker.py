@@ -12,7 +12,7 @@ from typing import Any
 
 from claimledger.errors import StoreError
 from claimledger.importers.case_files import read_files
-from claimledger.ledger import Ledger, Where
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.records.check import record_of
 from cli_runner import take_streams
 from faults.injected import fail_after
@@ -49,7 +49,7 @@ def take(where: str, tag: str, folder: str) -> None:
     )
     with Ledger.open(where, writable=True) as ledger:
         say("begun")
-        ledger.take(read_files([str(case)]), by="T")
+        ledger.import_records(read_files([str(case)]), by="T")
         say("all", tag, 3000)
 
 
@@ -110,7 +110,7 @@ class Working:
     PATIENCE = 60.0
 
     def __init__(
-        self, work: str, where: Where, tag: str, folder: Path, *failing: str | float
+        self, work: str, where: LedgerLocation, tag: str, folder: Path, *failing: str | float
     ) -> None:
         """Begin; where a failure and seconds are given the disk fails so, so long after the first line."""
         (heard, out), (wrong, err) = os.pipe(), os.pipe()

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from claimledger.errors import ClaimledgerError
 from claimledger.importers.case_files import read_in_turn
 from claimledger.importers.log_segments import is_strand, reading_strand
-from claimledger.ledger import Faulty, Ledger, entry_of, shown
+from claimledger.ledger import InvalidRecord, Ledger, entry_of, shown
 from claimledger.log.entry import Payload
 from claimledger.records.check import record_of
 from claimledger.records.dates import Date
@@ -115,7 +115,7 @@ def case_file(suffix: str) -> Callable[[bytes], object]:
             path.write_bytes(content)
             found = list(read_in_turn([str(path)]))
         for one in found:
-            if isinstance(one, Faulty):
+            if isinstance(one, InvalidRecord):
                 for problem in one.problems:
                     assert str(path) in str(problem)
         return found
@@ -185,7 +185,7 @@ def test_exported_entries(content: bytes) -> None:
             with Ledger.create(Path(folder) / "l.db") as ledger:
                 try:
                     with reading_strand(str(path)) as strand:
-                        ledger.receive(strand)
+                        ledger.append_entries(strand)
                 finally:
                     assert ledger.verify().faults == ()
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 
 from claimledger.analysis.attacks import Attacks
-from claimledger.analysis.dependencies import Needs
+from claimledger.analysis.dependencies import Dependencies
 from claimledger.analysis.graph import Graph
 from claimledger.analysis.revisions import Revisions
 
@@ -20,7 +20,7 @@ IN, OUT, UNDECIDED = "in", "out", "undecided"
 
 
 def acceptability(
-    graph: Graph, rests: Needs, revised: Revisions, attacked: Attacks
+    graph: Graph, rests: Dependencies, revised: Revisions, attacked: Attacks
 ) -> dict[str, str]:
     """Return the grounded label of every claim of a graph."""
     label = dict.fromkeys(revised.retracted, OUT)
@@ -51,7 +51,7 @@ def acceptability(
 class _Conditions:
     """What must be settled before a claim is."""
 
-    def __init__(self, graph: Graph, rests: Needs, attacked: Attacks, key: str) -> None:
+    def __init__(self, graph: Graph, rests: Dependencies, attacked: Attacks, key: str) -> None:
         self.attackers: set[str] = set()
         fallen: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         for attack in attacked.on(key):
@@ -65,7 +65,7 @@ class _Conditions:
             for at, by_source in fallen.items()
             if len(by_source) == len(graph.own_sources(graph.claims[at]))
         ]
-        self.needs = [need.alternatives for need in rests.of(key)]
+        self.dependencies = [need.alternatives for need in rests.of(key)]
 
     def mentions(self) -> set[str]:
         """The claims whose labels this claim's label depends on."""
@@ -73,7 +73,7 @@ class _Conditions:
         found.update(
             critic for sources in self.critics for critics in sources for critic in critics
         )
-        found.update(key for need in self.needs for key in need)
+        found.update(key for need in self.dependencies for key in need)
         return found
 
     def label(self, known: dict[str, str]) -> str | None:
@@ -82,13 +82,13 @@ class _Conditions:
         if (
             any(get(key) == IN for key in self.attackers)
             or any(all(any(get(c) == IN for c in by) for by in s) for s in self.critics)
-            or any(all(get(key) == OUT for key in need) for need in self.needs)
+            or any(all(get(key) == OUT for key in need) for need in self.dependencies)
         ):
             return OUT
         if (
             all(get(key) == OUT for key in self.attackers)
             and all(any(all(get(c) == OUT for c in by) for by in s) for s in self.critics)
-            and all(any(get(key) == IN for key in need) for need in self.needs)
+            and all(any(get(key) == IN for key in need) for need in self.dependencies)
         ):
             return IN
         return None

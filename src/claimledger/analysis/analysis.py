@@ -10,7 +10,7 @@ from typing import Literal
 from claimledger.analysis.acceptability import acceptability
 from claimledger.analysis.assertions import Assertions, assertions
 from claimledger.analysis.attacks import Attacks, attacks
-from claimledger.analysis.dependencies import Needs, needs
+from claimledger.analysis.dependencies import Dependencies, dependencies
 from claimledger.analysis.graph import Graph
 from claimledger.analysis.origins import OriginFinder, Origins
 from claimledger.analysis.revisions import Revisions, revisions
@@ -37,7 +37,7 @@ ALONE: dict[str, str | int] = {
 
 
 @dataclass(frozen=True)
-class Answers:
+class Analysis:
     """All answers about one graph, each computed once and only when asked for."""
 
     graph: Graph
@@ -53,30 +53,30 @@ class Answers:
         return assertions(self.graph)
 
     @cached_property
-    def needs(self) -> Needs:
+    def dependencies(self) -> Dependencies:
         """What each claim rests on."""
-        return needs(self.graph, self.assertions)
+        return dependencies(self.graph, self.assertions)
 
     @cached_property
     def attacks(self) -> Attacks:
         """Who attacks what."""
-        return attacks(self.graph, self.assertions, self.needs, self.revisions)
+        return attacks(self.graph, self.assertions, self.dependencies, self.revisions)
 
     @cached_property
     def _finder(self) -> OriginFinder:
-        return OriginFinder(self.graph, self.assertions, self.needs, self.revisions)
+        return OriginFinder(self.graph, self.assertions, self.dependencies, self.revisions)
 
     @cached_property
     def acceptability(self) -> dict[str, str]:
         """The grounded label of each claim."""
-        return acceptability(self.graph, self.needs, self.revisions, self.attacks)
+        return acceptability(self.graph, self.dependencies, self.revisions, self.attacks)
 
     def origin_finder(self, set_aside: Iterable[tuple[str, str]] = ()) -> OriginFinder:
         """Return what finds origins, with some reasons for merging set aside."""
         aside = frozenset(set_aside)
         if not aside:
             return self._finder
-        return OriginFinder(self.graph, self.assertions, self.needs, self.revisions, aside)
+        return OriginFinder(self.graph, self.assertions, self.dependencies, self.revisions, aside)
 
     def origins(self, key: str) -> Origins:
         """Return a claim's independent origins."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from claimledger.analysis.graph import Graph
-from claimledger.records.graph_data import CutClaim, CutLink
+from claimledger.records.graph_data import ClaimNode, LinkEdge
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Assertions:
     members: Mapping[str, tuple[str, ...]]
     """From each assertion to its claims, in order of key."""
 
-    at_odds: tuple[CutLink, ...]
+    at_odds: tuple[LinkEdge, ...]
     """Links that would join two claims which also contradict each other."""
 
     def same(self, one: str, other: str) -> bool:
@@ -33,7 +33,7 @@ class Assertions:
         return self.of[one] == self.of[other]
 
 
-class Union:
+class DisjointSet:
     """Disjoint sets of keys, named by their smallest member."""
 
     def __init__(self, keys: Iterable[str]) -> None:
@@ -57,12 +57,12 @@ class Union:
 
 def assertions(graph: Graph) -> Assertions:
     """Return which claims of a graph are one assertion."""
-    union = Union(graph.claims)
+    union = DisjointSet(graph.claims)
     opposed = {
         frozenset((link.from_, link.to)) for link in graph.links if link.type == "contradicts"
     }
-    at_odds: list[CutLink] = []
-    several: dict[str, list[CutLink]] = {}
+    at_odds: list[LinkEdge] = []
+    several: dict[str, list[LinkEdge]] = {}
     for link in graph.links:
         if link.type in ("corroborates", "repeats"):
             if frozenset((link.from_, link.to)) in opposed:
@@ -88,8 +88,8 @@ def assertions(graph: Graph) -> Assertions:
 
 def _join_repeaters_of_several(
     graph: Graph,
-    union: Union,
-    several: dict[str, list[CutLink]],
+    union: DisjointSet,
+    several: dict[str, list[LinkEdge]],
     opposed: set[frozenset[str]],
 ) -> None:
     """Join claims that repeat several, as soon as these are one assertion; until nothing joins."""
@@ -104,14 +104,14 @@ def _join_repeaters_of_several(
                         joined |= union.join(key, link.to)
 
 
-def _joins(graph: Graph, link: CutLink, opposed: set[frozenset[str]]) -> bool:
+def _joins(graph: Graph, link: LinkEdge, opposed: set[frozenset[str]]) -> bool:
     pair = frozenset((link.from_, link.to))
     return pair not in opposed and not changes_figures(
         graph.claims[link.from_], graph.claims[link.to]
     )
 
 
-def changes_figures(one: CutClaim, other: CutClaim) -> bool:
+def changes_figures(one: ClaimNode, other: ClaimNode) -> bool:
     """Whether a measure that both claims hold has another interval in each."""
     if not one.figures or not other.figures:
         return False
@@ -119,7 +119,7 @@ def changes_figures(one: CutClaim, other: CutClaim) -> bool:
     return any(here[measure] != there[measure] for measure in here.keys() & there.keys())
 
 
-def _by_measure(claim: CutClaim) -> dict[str, set[object]]:
+def _by_measure(claim: ClaimNode) -> dict[str, set[object]]:
     found: dict[str, set[object]] = defaultdict(set)
     for figure in claim.figures:
         found[figure.measure].add((figure.unit, figure.interval))

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from claimledger.analysis.assertions import Assertions
-from claimledger.analysis.dependencies import Need, Needs
+from claimledger.analysis.dependencies import Dependencies, Dependency
 from claimledger.analysis.graph import Graph
 from claimledger.analysis.revisions import Revisions
-from claimledger.records.graph_data import CutLink
+from claimledger.records.graph_data import LinkEdge
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Attack:
     """One attack: by which claim, through which link, aimed at what."""
 
     attacker: str
-    link: CutLink
+    link: LinkEdge
     at: str
     """The claim it is aimed at: the one asked about, or another of its assertion or loop."""
 
@@ -41,10 +41,10 @@ class Attacks:
 
     current: Mapping[str, tuple[Attack, ...]]
     past: Mapping[str, tuple[Attack, ...]]
-    through: Mapping[str, tuple[Need, ...]]
+    through: Mapping[str, tuple[Dependency, ...]]
     """From each claim contested through what it rests on to the needs that fell."""
 
-    questioned: Mapping[str, tuple[CutLink, ...]]
+    questioned: Mapping[str, tuple[LinkEdge, ...]]
     """From each claim whose attribution is questioned to the critics of a source it cites that does
     not speak for its claimant."""
 
@@ -67,7 +67,7 @@ class Attacks:
         return key in self.current or key in self.through
 
 
-def attacks(graph: Graph, asserted: Assertions, rests: Needs, revised: Revisions) -> Attacks:
+def attacks(graph: Graph, asserted: Assertions, rests: Dependencies, revised: Revisions) -> Attacks:
     """Return the attacks in a graph."""
     opposed = _opposed(graph, asserted)
     criticised = set(graph.criticised)
@@ -153,7 +153,7 @@ def _own(
                     yield Attack(link.from_, link, key, source, len(speaking))
 
 
-def _questioning(graph: Graph, revised: Revisions, key: str) -> Iterator[CutLink]:
+def _questioning(graph: Graph, revised: Revisions, key: str) -> Iterator[LinkEdge]:
     claim = graph.claims[key]
     for source in claim.sources:
         critics = graph.critics(source)
@@ -164,8 +164,8 @@ def _questioning(graph: Graph, revised: Revisions, key: str) -> Iterator[CutLink
 
 
 def _through(
-    graph: Graph, rests: Needs, revised: Revisions, contested: set[str]
-) -> dict[str, tuple[Need, ...]]:
+    graph: Graph, rests: Dependencies, revised: Revisions, contested: set[str]
+) -> dict[str, tuple[Dependency, ...]]:
     """Let attacks and retractions reach what rests on them alone."""
     users: dict[str, list[str]] = defaultdict(list)
     for key in graph.claims:
@@ -173,7 +173,7 @@ def _through(
             for alternative in need.alternatives:
                 users[alternative].append(key)
     fallen = contested | revised.retracted.keys()
-    through: dict[str, tuple[Need, ...]] = {}
+    through: dict[str, tuple[Dependency, ...]] = {}
     queue = deque(fallen)
     while queue:
         for key in users.get(queue.popleft(), ()):

@@ -58,7 +58,7 @@ _NOTHING = Vocabulary()
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """Two figures of two claims, how they stand to each other, and what that rests on."""
 
     one: Figure
@@ -67,7 +67,7 @@ class Compared:
     rests: tuple[str, ...] = ()
 
 
-class _Found(NamedTuple):
+class _Outcome(NamedTuple):
     relation: Relation
     rests: tuple[str, ...] = ()
 
@@ -79,7 +79,7 @@ def compare(
     revision: bool = False,
     tolerance: Decimal = Decimal(0),
     vocabulary: Vocabulary = _NOTHING,
-) -> Iterator[Compared]:
+) -> Iterator[Comparison]:
     """Yield every pair of figures that two claims hold, compared: the first :data:`MOST_PAIRS` of them.
 
     ``revision`` says that one claim updates the other; ``tolerance`` is a share of the larger number.
@@ -87,7 +87,7 @@ def compare(
     for here, there in islice(product(one.figures, other.figures), MOST_PAIRS):
         pair = _Pair(one, here, other, there, vocabulary, tolerance)
         relation, rests = pair.compared(revision=revision)
-        yield Compared(here, there, relation, rests)
+        yield Comparison(here, there, relation, rests)
 
 
 MOST_PAIRS = 250_000
@@ -97,7 +97,7 @@ Two that are recorded here have no more. In a log made elsewhere they can, and w
 """
 
 
-def most_telling(pairs: Iterable[Compared]) -> Compared | None:
+def most_telling(pairs: Iterable[Comparison]) -> Comparison | None:
     """Return the pair that tells most: a conflict before an agreement before what cannot be compared."""
     order = list(RELATIONS)
     return min(pairs, key=lambda pair: order.index(pair.relation), default=None)
@@ -120,27 +120,27 @@ class _Pair:
         self.tolerance = tolerance
         self.rests: list[str] = []
 
-    def compared(self, *, revision: bool) -> _Found:
+    def compared(self, *, revision: bool) -> _Outcome:
         measures = self._measures()
         converted = conversion(self.there.unit, self.here.unit)
         if measures != "apart" and converted is None:
             units = [figure.unit or "a plain count" for figure in (self.here, self.there)]
-            return _Found("different measure", (" and ".join(units),))
+            return _Outcome("different measure", (" and ".join(units),))
         if measures == "apart" or converted is None:
-            return _Found("different measure", tuple(self.rests))
+            return _Outcome("different measure", tuple(self.rests))
         scopes = self._scopes()
         if scopes == "apart":
-            return _Found("different scope", tuple(self.rests))
+            return _Outcome("different scope", tuple(self.rests))
         if difference := self._definition():
-            return _Found("different definition", (difference,))
+            return _Outcome("different definition", (difference,))
         if self.here.vintage != self.there.vintage:
             named = " and ".join(f.vintage or "none named" for f in (self.here, self.there))
-            return _Found("different vintage", (named,))
+            return _Outcome("different vintage", (named,))
         if revision:
-            return _Found("revision")
+            return _Outcome("revision")
         nested = _together(measures, scopes)
         if nested == "apart":
-            return _Found("different scope", tuple(self.rests))
+            return _Outcome("different scope", tuple(self.rests))
         return self._over_time(nested, converted)
 
     # What is counted, of what
@@ -197,7 +197,7 @@ class _Pair:
 
     # When
 
-    def _over_time(self, nested: Nesting, converted: Conversion) -> _Found:
+    def _over_time(self, nested: Nesting, converted: Conversion) -> _Outcome:
         nature = self.here.nature or self.there.nature
         first, last = _last(self.one), _last(self.other)
         apart = bool(first and last and first != last)
@@ -205,13 +205,13 @@ class _Pair:
             inner = self._period_nesting()
             nested = _together(nested, inner)
             if inner == "apart" or nested == "apart":
-                return _Found("different period", (self._periods(),))
+                return _Outcome("different period", (self._periods(),))
             self.rests.append(f"{self._periods()}, one within the other")
             return self._part(nested, converted, "different period")
         if nature == "total" and apart:
             return self._growing(nested, converted, later=first < last)
         if nature != "flow" and apart:
-            return _Found("different period", (self._periods(),))
+            return _Outcome("different period", (self._periods(),))
         if nested != "same":
             return self._part(nested, converted, "different scope")
         return self._of_intervals(converted)
@@ -231,7 +231,7 @@ class _Pair:
             return "part"
         return "whole" if one[0] <= other[0] and other[1] <= one[1] else "apart"
 
-    def _growing(self, nested: Nesting, converted: Conversion, *, later: bool) -> _Found:
+    def _growing(self, nested: Nesting, converted: Conversion, *, later: bool) -> _Outcome:
         """Compare totals at two moments: what has been counted so far never becomes less."""
         self.rests.append(f"totals only grow: {self._periods()}")
         early, late = self.here.interval, converted.interval(self.there.interval)
@@ -243,7 +243,7 @@ class _Pair:
             return self._found("part exceeds whole" if above(early, late) else "different scope")
         return self._found("different scope")
 
-    def _part(self, nested: Nesting, converted: Conversion, otherwise: Relation) -> _Found:
+    def _part(self, nested: Nesting, converted: Conversion, otherwise: Relation) -> _Outcome:
         """Compare a part with its whole: more than the whole it cannot be."""
         part, whole = self.here.interval, converted.interval(self.there.interval)
         if nested == "whole":
@@ -254,7 +254,7 @@ class _Pair:
 
     # How much
 
-    def _of_intervals(self, converted: Conversion) -> _Found:
+    def _of_intervals(self, converted: Conversion) -> _Outcome:
         here, there = self.here, self.there
         one, other = here.interval, converted.interval(there.interval)
         if not same(here.unit or "", there.unit or "") and converted.factor != 1:
@@ -269,7 +269,7 @@ class _Pair:
             return self._found("compatible")
         if bool(self.one.about) != bool(self.other.about):
             # Two numbers may both be right where one does not say when it was.
-            return _Found("different period", ("only one says which time it speaks of",))
+            return _Outcome("different period", ("only one says which time it speaks of",))
         return self._found("conflicts")
 
     def _near(self, converted: Conversion) -> bool:
@@ -285,8 +285,8 @@ class _Pair:
             return True
         return False
 
-    def _found(self, relation: Relation) -> _Found:
-        return _Found(relation, tuple(self.rests))
+    def _found(self, relation: Relation) -> _Outcome:
+        return _Outcome(relation, tuple(self.rests))
 
 
 def _together(one: Nesting, other: Nesting) -> Nesting:

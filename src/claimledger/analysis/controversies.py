@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from claimledger.analysis.assertions import Union
+from claimledger.analysis.assertions import DisjointSet
 from claimledger.analysis.disputes import Dispute
 
 
@@ -29,7 +29,7 @@ def controversies(found: Sequence[Dispute]) -> list[Controversy]:
     for one in found:
         for claim in one.voices:
             holders[claim].append(one.key)
-    union = Union(by_key)
+    union = DisjointSet(by_key)
     for keys in holders.values():
         for other in keys[1:]:
             union.join(keys[0], other)

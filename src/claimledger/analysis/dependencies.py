@@ -16,7 +16,7 @@ from claimledger.analysis.graph import RESTS_ON, Graph
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Dependency:
     """Something a claim rests on: claims any one of which is enough."""
 
     alternatives: tuple[str, ...]
@@ -24,20 +24,20 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Needs:
+class Dependencies:
     """The loops of a graph, and what each claim (or loop) needs."""
 
     loops: Mapping[str, tuple[str, ...]]
     """From each claim in a loop to the loop's claims, in order of key."""
 
-    by_claim: Mapping[str, tuple[Need, ...]]
+    by_claim: Mapping[str, tuple[Dependency, ...]]
     """From each claim to its needs, those of its whole loop where it is in one."""
 
     def loop(self, key: str) -> tuple[str, ...]:
         """Return the claims that count as one with a claim: its loop, or itself alone."""
         return self.loops.get(key, (key,))
 
-    def of(self, key: str) -> tuple[Need, ...]:
+    def of(self, key: str) -> tuple[Dependency, ...]:
         """Return what a claim needs."""
         return self.by_claim.get(key, ())
 
@@ -46,10 +46,10 @@ class Needs:
         return key in self.loops
 
 
-def needs(graph: Graph, asserted: Assertions) -> Needs:
+def dependencies(graph: Graph, asserted: Assertions) -> Dependencies:
     """Return what each claim of a graph rests on."""
     loops = {key: loop for loop in _loops(graph) for key in loop}
-    found: dict[str, tuple[Need, ...]] = {}
+    found: dict[str, tuple[Dependency, ...]] = {}
     resting = {**graph.beginning("repeats"), **graph.beginning("derives_from")}
     for key in resting:
         loop = loops.get(key, (key,))
@@ -57,10 +57,10 @@ def needs(graph: Graph, asserted: Assertions) -> Needs:
             listed = tuple(_needs(graph, asserted, loop))
             if listed:
                 found.update((member, listed) for member in loop)
-    return Needs(loops, found)
+    return Dependencies(loops, found)
 
 
-def _needs(graph: Graph, asserted: Assertions, loop: tuple[str, ...]) -> Iterator[Need]:
+def _needs(graph: Graph, asserted: Assertions, loop: tuple[str, ...]) -> Iterator[Dependency]:
     inside = set(loop)
     repeated: dict[str, set[str]] = defaultdict(set)
     derived: set[str] = set()
@@ -70,9 +70,9 @@ def _needs(graph: Graph, asserted: Assertions, loop: tuple[str, ...]) -> Iterato
                 repeated[asserted.of[link.to]].add(link.to)
         derived |= {link.to for link in graph.from_("derives_from", key)} - inside
     for name in sorted(repeated):
-        yield Need(tuple(sorted(repeated[name])))
+        yield Dependency(tuple(sorted(repeated[name])))
     for key in sorted(derived):
-        yield Need((key,), derived=True)
+        yield Dependency((key,), derived=True)
 
 
 def _loops(graph: Graph) -> Iterator[tuple[str, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.intervals import (
     inside,
     negative,
@@ -25,7 +25,7 @@ HUNDRED = Interval(Decimal(100), Decimal(100))
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
+class Derivation:
     """A figure recomputed: what its formula gives now, and what has become of its inputs."""
 
     claim: str
@@ -52,7 +52,7 @@ class Derived:
         return self.gives and not (self.fallen or self.unlinked)
 
 
-def derived(answers: Answers, key: str, claims: Mapping[str, Claim]) -> Iterator[Derived]:
+def derived(answers: Analysis, key: str, claims: Mapping[str, Claim]) -> Iterator[Derivation]:
     """Yield each computed figure of a claim. ``claims`` holds the claim itself and all it takes."""
     for figure in claims[key].figures:
         formula = read_formula(figure.formula) if figure.formula else None
@@ -75,8 +75,8 @@ def counted(claim: Claim) -> Iterator[tuple[Figure, Count]]:
 
 
 def _derived(
-    answers: Answers, key: str, figure: Figure, formula: Formula, claims: Mapping[str, Claim]
-) -> Derived:
+    answers: Analysis, key: str, figure: Figure, formula: Formula, claims: Mapping[str, Claim]
+) -> Derivation:
     wrong: list[str] = []
     values: list[Interval] = []
     for one in formula.inputs:
@@ -93,7 +93,7 @@ def _derived(
             wrong.append("it divides by what may be 0")
     linked = {link.to for link in answers.graph.from_("derives_from", key)}
     inputs = dict.fromkeys(one.claim for one in formula.inputs)
-    return Derived(
+    return Derivation(
         key,
         figure,
         formula,
@@ -132,7 +132,7 @@ def _input(one: Input, figure: Figure, claims: Mapping[str, Claim]) -> Figure | 
     return f"{one.claim} holds {len(fitting) or 'no'} figure of {wanted} (it has: {held})"
 
 
-def _fallen(answers: Answers, key: str) -> str:
+def _fallen(answers: Analysis, key: str) -> str:
     if key not in answers.graph.claims:
         return "not in view"
     standing = answers.standing(key)

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.disputes import Dispute, disputes
-from claimledger.records.graph_data import Cut
+from claimledger.records.graph_data import GraphData
 
-Four = dict[str, str | int]
+ClaimStatus = dict[str, str | int]
 """A claim's standing, its origins at least and at most, its acceptability."""
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class ClaimDiff:
     """A claim whose answers are not what they were; ``None`` where it is not there."""
 
     key: str
-    before: Four | None
-    after: Four | None
+    before: ClaimStatus | None
+    after: ClaimStatus | None
 
 
 @dataclass(frozen=True, slots=True)
-class DisputeMoved:
+class DisputeDiff:
     """A dispute that began, ended, grew or shrank."""
 
     key: str
@@ -39,29 +39,29 @@ class DisputeMoved:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class AnalysisDiff:
     """Everything that moved."""
 
-    claims: tuple[Moved, ...]
-    disputes: tuple[DisputeMoved, ...]
+    claims: tuple[ClaimDiff, ...]
+    disputes: tuple[DisputeDiff, ...]
 
 
-def difference(before: Answers, after: Answers) -> Difference:
+def difference(before: Analysis, after: Analysis) -> AnalysisDiff:
     """Return what is not the same in two states, and only that."""
     keys = sorted(before.graph.claims.keys() | after.graph.claims.keys())
     moved = []
     for key in keys:
         old, new = (_four(answers, key) for answers in (before, after))
         if old != new:
-            moved.append(Moved(key, old, new))
-    return Difference(tuple(moved), tuple(_disputes(disputes(before), disputes(after))))
+            moved.append(ClaimDiff(key, old, new))
+    return AnalysisDiff(tuple(moved), tuple(_disputes(disputes(before), disputes(after))))
 
 
-def _four(answers: Answers, key: str) -> Four | None:
+def _four(answers: Analysis, key: str) -> ClaimStatus | None:
     return answers.as_json(key) if key in answers.graph.claims else None
 
 
-def _disputes(before: Iterable[Dispute], after: Iterable[Dispute]) -> Iterable[DisputeMoved]:
+def _disputes(before: Iterable[Dispute], after: Iterable[Dispute]) -> Iterable[DisputeDiff]:
     old, new = ({one.key: one for one in found} for found in (before, after))
     for key in sorted(old.keys() | new.keys()):
         one, other = old.get(key), new.get(key)
@@ -69,14 +69,14 @@ def _disputes(before: Iterable[Dispute], after: Iterable[Dispute]) -> Iterable[D
         there = {link.key for link in other.links} if other else set()
         gained, lost = tuple(sorted(there - here)), tuple(sorted(here - there))
         if other is None and one is not None:
-            yield DisputeMoved(key, "ended", one.head, (), lost)
+            yield DisputeDiff(key, "ended", one.head, (), lost)
         elif one is None and other is not None:
-            yield DisputeMoved(key, "began", other.head, gained, ())
+            yield DisputeDiff(key, "began", other.head, gained, ())
         elif other is not None and (gained or lost):
-            yield DisputeMoved(key, "changed", other.head, gained, lost)
+            yield DisputeDiff(key, "changed", other.head, gained, lost)
 
 
-def without(cut: Cut, claims: Container[str], links: Container[str]) -> Cut:
+def without(cut: GraphData, claims: Container[str], links: Container[str]) -> GraphData:
     """Return a part of a ledger as it would be without some claims and links."""
     kept = {key: claim for key, claim in cut.claims.items() if key not in claims}
     left = [
@@ -86,4 +86,4 @@ def without(cut: Cut, claims: Container[str], links: Container[str]) -> Cut:
         and link.from_ in kept
         and (link.to_kind != "claim" or link.to in kept)
     ]
-    return Cut(kept, left, cut.sources, cut.parties)
+    return GraphData(kept, left, cut.sources, cut.parties)

@@ -11,7 +11,7 @@ from claimledger.records.disposition import Disposition
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class RecordedDisposition:
     """A disposition as it was recorded."""
 
     record: Disposition
@@ -21,23 +21,25 @@ class Laid:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class DisputeState:
     """Whether a dispute is open, and why."""
 
     ending: str
     """``open``, ``reopened``, or how it was laid to rest."""
 
-    laid: Laid | None = None
+    laid: RecordedDisposition | None = None
     new: tuple[str, ...] = ()
     """What reopened it: links and claims that were recorded or changed since."""
 
 
-OPEN = State("open")
+OPEN = DisputeState("open")
 
 
-def states(found: Iterable[Dispute], graph: Graph, laid: Iterable[Laid]) -> dict[str, State]:
+def states(
+    found: Iterable[Dispute], graph: Graph, laid: Iterable[RecordedDisposition]
+) -> dict[str, DisputeState]:
     """Return what became of each dispute, by its key."""
-    newest: dict[str, Laid] = {}
+    newest: dict[str, RecordedDisposition] = {}
     for one in laid:
         held = newest.get(one.record.dispute)
         if held is None or held.entry < one.entry:
@@ -45,7 +47,9 @@ def states(found: Iterable[Dispute], graph: Graph, laid: Iterable[Laid]) -> dict
     return {one.key: _state(one, graph, newest) for one in found}
 
 
-def _state(dispute: Dispute, graph: Graph, newest: Mapping[str, Laid]) -> State:
+def _state(
+    dispute: Dispute, graph: Graph, newest: Mapping[str, RecordedDisposition]
+) -> DisputeState:
     listed = [newest[link.key] for link in dispute.every if link.key in newest]
     # A disposition of the very link that names it comes before one that reached it by growing.
     own = newest.get(dispute.key)
@@ -56,5 +60,5 @@ def _state(dispute: Dispute, graph: Graph, newest: Mapping[str, Laid]) -> State:
     new = [link.key for link in dispute.every if link.entry > held.entry]
     new += sorted(key for key in claims if graph.claims[key].entry > held.entry)
     if new:
-        return State("reopened", held, tuple(new))
-    return State(held.record.ending, held)
+        return DisputeState("reopened", held, tuple(new))
+    return DisputeState(held.record.ending, held)

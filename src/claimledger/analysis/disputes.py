@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.attacks import Attack
 from claimledger.analysis.origins import Origins
-from claimledger.records.graph_data import CutLink
+from claimledger.records.graph_data import LinkEdge
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Dispute:
     """The claims of the contested assertion; of a criticised source, those it is an attack on."""
 
     attackers: tuple[str, ...]
-    links: tuple[CutLink, ...]
-    past: tuple[CutLink, ...]
+    links: tuple[LinkEdge, ...]
+    past: tuple[LinkEdge, ...]
     """Links of attackers that were retracted or superseded."""
 
     beside: tuple[str, ...]
@@ -52,7 +52,7 @@ class Dispute:
     """The link that names it: the oldest in it that names no other. It stays when the dispute grows."""
 
     @property
-    def every(self) -> tuple[CutLink, ...]:
+    def every(self) -> tuple[LinkEdge, ...]:
         """All its links, past ones too, the oldest record first."""
         return tuple(sorted({*self.links, *self.past}, key=lambda link: (link.first, link.key)))
 
@@ -72,7 +72,7 @@ class Dispute:
         return len(self.links) - self.stated
 
 
-def disputes(answers: Answers) -> list[Dispute]:
+def disputes(answers: Analysis) -> list[Dispute]:
     """Return the disputes of a graph: contested assertions first, those with most attackers first."""
     return _named([*_contested(answers), *_criticised(answers)])
 
@@ -89,14 +89,14 @@ def _named(found: list[Dispute]) -> list[Dispute]:
     return [replace(one, key=keys[id(one)]) for one in found]
 
 
-def attackers_origins(answers: Answers, dispute: Dispute) -> Origins:
+def attackers_origins(answers: Analysis, dispute: Dispute) -> Origins:
     """Return between how many and how many independent voices speak against what is disputed."""
     return answers.origins_of_all(dispute.attackers)
 
 
-def _contested(answers: Answers) -> list[Dispute]:
+def _contested(answers: Analysis) -> list[Dispute]:
     by_assertion: dict[str, list[Attack]] = defaultdict(list)
-    past: dict[str, set[CutLink]] = defaultdict(set)
+    past: dict[str, set[LinkEdge]] = defaultdict(set)
     asserted = answers.assertions
     for key in answers.graph.claims:
         for attack in answers.attacks.current.get(key, ()):
@@ -125,7 +125,7 @@ def _contested(answers: Answers) -> list[Dispute]:
 
 
 def _dispute(
-    answers: Answers, name: str, links: list[CutLink], listed: list[Attack], past: set[CutLink]
+    answers: Analysis, name: str, links: list[LinkEdge], listed: list[Attack], past: set[LinkEdge]
 ) -> Dispute:
     members = answers.assertions.members[name]
     head = min(members, key=lambda key: (answers.graph.known_by[key], key))
@@ -145,7 +145,7 @@ def _dispute(
     )
 
 
-def _criticised(answers: Answers) -> list[Dispute]:
+def _criticised(answers: Analysis) -> list[Dispute]:
     graph = answers.graph
     hit: dict[str, set[str]] = defaultdict(set)
     questioned: dict[str, set[str]] = defaultdict(set)
@@ -180,7 +180,7 @@ def _criticised(answers: Answers) -> list[Dispute]:
 
 
 def _beside(
-    answers: Answers, members: tuple[str, ...], attackers: tuple[str, ...]
+    answers: Analysis, members: tuple[str, ...], attackers: tuple[str, ...]
 ) -> tuple[str, ...]:
     told = {*members, *attackers}
     asserted = answers.assertions
@@ -188,17 +188,17 @@ def _beside(
     return tuple(sorted(key for key in same - told if answers.attacks.contested(key)))
 
 
-def _since(answers: Answers, links: list[CutLink]) -> int:
+def _since(answers: Analysis, links: list[LinkEdge]) -> int:
     known = answers.graph.known_by
     return min(max(known[link.from_], known.get(link.to, 0)) for link in links)
 
 
-def _latest(answers: Answers, links: list[CutLink]) -> int:
+def _latest(answers: Analysis, links: list[LinkEdge]) -> int:
     known = answers.graph.known_by
     return max(max(known[link.from_], known.get(link.to, 0)) for link in links)
 
 
-def _reached(answers: Answers, claims: tuple[str, ...]) -> tuple[str, ...]:
+def _reached(answers: Analysis, claims: tuple[str, ...]) -> tuple[str, ...]:
     """Return the claims contested only through these, near and far."""
     found: set[str] = set()
     fallen = set(claims)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 
 FLAGS: dict[str, str] = {
     "circular": "it rests on itself through others",
@@ -39,17 +39,17 @@ class Flag:
         return f"{self.kind} ({', '.join(self.about)})" if self.about else self.kind
 
 
-def flags(answers: Answers, key: str) -> list[Flag]:
+def flags(answers: Analysis, key: str) -> list[Flag]:
     """Return a claim's flags, the gravest first."""
     order = list(FLAGS)
     return sorted(_flags(answers, key), key=lambda flag: order.index(flag.kind))
 
 
-def _flags(answers: Answers, key: str) -> Iterator[Flag]:
+def _flags(answers: Analysis, key: str) -> Iterator[Flag]:
     graph = answers.graph
     claim = graph.claims[key]
-    if answers.needs.circular(key):
-        loop = answers.needs.loop(key)[: _MOST_NAMED + 1]
+    if answers.dependencies.circular(key):
+        loop = answers.dependencies.loop(key)[: _MOST_NAMED + 1]
         yield Flag("circular", tuple(k for k in loop if k != key)[:_MOST_NAMED])
     if late := _repeats_later(answers, key):
         yield Flag("anachronism", late)
@@ -77,7 +77,7 @@ def _flags(answers: Answers, key: str) -> Iterator[Flag]:
         yield Flag("no capture")
 
 
-def _repeats_later(answers: Answers, key: str) -> tuple[str, ...]:
+def _repeats_later(answers: Analysis, key: str) -> tuple[str, ...]:
     """Return what a claim repeats although it was surely asserted later."""
     graph = answers.graph
     asserted = graph.claims[key].asserted
@@ -91,7 +91,7 @@ def _repeats_later(answers: Answers, key: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _before_the_fact(answers: Answers, key: str) -> bool:
+def _before_the_fact(answers: Analysis, key: str) -> bool:
     about = answers.graph.claims[key].about
     # An open beginning ("up to October") speaks of its end; nothing says when that begins.
     return about is not None and about[0] is not None and answers.graph.known_by[key] < about[0]

@@ -12,23 +12,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from claimledger.records.graph_data import Cut, CutClaim, CutLink, CutParty, CutSource
+from claimledger.records.graph_data import ClaimNode, GraphData, LinkEdge, PartyNode, SourceNode
 from claimledger.records.link import RELATIONS
 
 RESTS_ON = ("repeats", "derives_from")
 
 Day = int
-By = Mapping[str, tuple[CutLink, ...]]
+By = Mapping[str, tuple[LinkEdge, ...]]
 
 
 @dataclass(frozen=True)
 class Graph:
     """Claims, links, sources and parties, with the links found by type and end."""
 
-    claims: Mapping[str, CutClaim]
-    links: tuple[CutLink, ...]
-    sources: Mapping[str, CutSource]
-    parties: Mapping[str, CutParty]
+    claims: Mapping[str, ClaimNode]
+    links: tuple[LinkEdge, ...]
+    sources: Mapping[str, SourceNode]
+    parties: Mapping[str, PartyNode]
     days: Callable[[], Mapping[str, Day]]
     """Finds the day by which each claim was known: asked only where dates matter."""
 
@@ -40,9 +40,9 @@ class Graph:
 
     @cached_property
     def _ends(self) -> tuple[dict[str, By], dict[str, By], By]:
-        forward: dict[str, dict[str, list[CutLink]]] = {kind: {} for kind in RELATIONS}
-        backward: dict[str, dict[str, list[CutLink]]] = {kind: {} for kind in RELATIONS}
-        critics: dict[str, list[CutLink]] = {}
+        forward: dict[str, dict[str, list[LinkEdge]]] = {kind: {} for kind in RELATIONS}
+        backward: dict[str, dict[str, list[LinkEdge]]] = {kind: {} for kind in RELATIONS}
+        critics: dict[str, list[LinkEdge]] = {}
         for link in self.links:
             if link.to_kind == "source":
                 critics.setdefault(link.to, []).append(link)
@@ -59,15 +59,15 @@ class Graph:
         """Return the links of a type that begin and end at claims, by the claim they end at."""
         return self._ends[1][kind]
 
-    def from_(self, kind: str, key: str) -> tuple[CutLink, ...]:
+    def from_(self, kind: str, key: str) -> tuple[LinkEdge, ...]:
         """Return the links of a type that begin at a claim and end at a claim."""
         return self._ends[0][kind].get(key, ())
 
-    def to(self, kind: str, key: str) -> tuple[CutLink, ...]:
+    def to(self, kind: str, key: str) -> tuple[LinkEdge, ...]:
         """Return the links of a type that end at a claim."""
         return self._ends[1][kind].get(key, ())
 
-    def critics(self, source: str) -> tuple[CutLink, ...]:
+    def critics(self, source: str) -> tuple[LinkEdge, ...]:
         """Return the links that undercut a source."""
         return self._ends[2].get(source, ())
 
@@ -76,7 +76,7 @@ class Graph:
         """The sources that some claim undercuts."""
         return self._ends[2].keys()
 
-    def opposed(self, key: str) -> Iterable[tuple[str, CutLink]]:
+    def opposed(self, key: str) -> Iterable[tuple[str, LinkEdge]]:
         """Yield the claims that a claim contradicts or that contradict it, each with the link."""
         for link in self.from_("contradicts", key):
             yield link.to, link
@@ -99,7 +99,7 @@ class Graph:
             found = self._above[party] = frozenset(chain)
         return found
 
-    def speaks_for(self, source: str, claim: CutClaim) -> bool:
+    def speaks_for(self, source: str, claim: ClaimNode) -> bool:
         """Whether a source speaks for a claim's claimant.
 
         Published by the claimant or a party above it, or written by it, or by nobody known.
@@ -115,16 +115,16 @@ class Graph:
                 return True
         return False
 
-    def own_sources(self, claim: CutClaim) -> tuple[str, ...]:
+    def own_sources(self, claim: ClaimNode) -> tuple[str, ...]:
         """Return the sources a claim cites that speak for its claimant."""
         return tuple(source for source in claim.sources if self.speaks_for(source, claim))
 
 
-def _frozen(found: dict[str, dict[str, list[CutLink]]]) -> dict[str, By]:
+def _frozen(found: dict[str, dict[str, list[LinkEdge]]]) -> dict[str, By]:
     return {kind: {key: tuple(v) for key, v in by.items()} for kind, by in found.items()}
 
 
-def graph_of(cut: Cut, as_of: Day | None = None) -> Graph:
+def graph_of(cut: GraphData, as_of: Day | None = None) -> Graph:
     """Return the dispute graph of a part of the ledger, as of a day or without end."""
     days = partial(known_by, cut)
     claims = cut.claims
@@ -142,7 +142,7 @@ def graph_of(cut: Cut, as_of: Day | None = None) -> Graph:
     return Graph(claims, links, cut.sources, cut.parties, days)
 
 
-def known_by(cut: Cut) -> dict[str, Day]:
+def known_by(cut: GraphData) -> dict[str, Day]:
     """Return for each claim the day by which it was known.
 
     The earliest of: the last day of ``asserted``; of ``published`` of a source it cites; a source's
@@ -159,7 +159,7 @@ def known_by(cut: Cut) -> dict[str, Day]:
     return {key: days.get(key, recorded[key]) for key in cut.claims}
 
 
-def _own_days(cut: Cut, claim: CutClaim) -> Iterable[Day]:
+def _own_days(cut: GraphData, claim: ClaimNode) -> Iterable[Day]:
     if claim.asserted and claim.asserted[1] is not None:
         yield claim.asserted[1]
     for source in claim.sources:
@@ -180,7 +180,7 @@ def _spread(days: dict[str, Day], repeats: Mapping[str, list[str]]) -> dict[str,
     return found
 
 
-def _in_view(cut: Cut, known: Mapping[str, Day], as_of: Day) -> set[str]:
+def _in_view(cut: GraphData, known: Mapping[str, Day], as_of: Day) -> set[str]:
     seen = {key for key, day in known.items() if day <= as_of}
     rests: dict[str, list[str]] = defaultdict(list)
     for link in cut.links:
@@ -195,7 +195,7 @@ def _in_view(cut: Cut, known: Mapping[str, Day], as_of: Day) -> set[str]:
     return seen
 
 
-def entered(cut: Cut, link: CutLink, as_of: Day) -> bool:
+def entered(cut: GraphData, link: LinkEdge, as_of: Day) -> bool:
     """Whether a link was there by a day: a stated one with its citation's source, any other with its ends."""
     if link.basis != "stated" or not link.sources:
         return True

@@ -15,14 +15,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 
 Label = tuple[str, str]
 """What can fall: ``claim``, ``source`` or ``party``, and its key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Impact:
     """What rests on a claim, a source or a party."""
 
     kind: str
@@ -34,14 +34,14 @@ class Load:
     """How many more would have no origin left."""
 
 
-class Loads:
+class ImpactIndex:
     """Everything whose fall would leave other claims without an origin.
 
     Spoken of are claims neither retracted nor superseded; the others have no origin to lose, or one
     that counts for them alone.
     """
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Analysis) -> None:
         ways = _Ways(answers)
         self._members = ways.members
         self._order, self._spans = ways.spans()
@@ -54,20 +54,20 @@ class Loads:
         sizes = (len(self._members[name]) for name in self._order)
         self._before = [0, *accumulate(sizes)]
 
-    def heaviest(self, most: int | None = None) -> list[Load]:
+    def heaviest(self, most: int | None = None) -> list[Impact]:
         """Return what bears most, the heaviest first."""
         found = [load for label in self._spans if (load := self.of(*label)).others]
         order = {"claim": 0, "source": 1, "party": 2}
         found.sort(key=lambda one: (-one.others, order[one.kind], one.key))
         return found[:most]
 
-    def of(self, kind: str, key: str) -> Load:
+    def of(self, kind: str, key: str) -> Impact:
         """Return what rests on one thing."""
         own = self._own.get((kind, key), [])
         spans = self._spans.get((kind, key), [])
         under = sum(self._before[end] - self._before[start] for start, end in spans)
         among = sum(self._is_within(one, spans) for one in own)
-        return Load(kind, key, len(own), under - among)
+        return Impact(kind, key, len(own), under - among)
 
     def others(self, kind: str, key: str) -> list[str]:
         """Return the claims that would have no origin left if something fell, not those that fall."""
@@ -98,7 +98,7 @@ class _Node:
 class _Ways:
     """The ways from each assertion to its roots."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Analysis) -> None:
         self._answers = answers
         self._graph = answers.graph
         self._root = _Node(None, frozenset(), 0)
@@ -127,19 +127,19 @@ class _Ways:
 
     def _ups(self, loop: tuple[str, ...]) -> list[str]:
         """Return the claims that are the next step towards the roots; none where a root is."""
-        needs = self._answers.needs.of(loop[0])
+        needs = self._answers.dependencies.of(loop[0])
         if len(needs) != 1 or needs[0].derived:
             return []
         return [key for key in needs[0].alternatives if key in self.labels]
 
     def _is_root(self, loop: tuple[str, ...]) -> bool:
-        needs = self._answers.needs.of(loop[0])
+        needs = self._answers.dependencies.of(loop[0])
         return len(needs) != 1 or needs[0].derived
 
     def _place(self, name: str, active: list[str]) -> None:
         """Hang an assertion under what lies on every way from its members to a root."""
         inside = set(active)
-        loop_of = self._answers.needs.loop
+        loop_of = self._answers.dependencies.loop
         # A member that only repeats other members adds nothing to their ways but itself.
         entries = [
             key
@@ -152,7 +152,7 @@ class _Ways:
 
     def _node(self, key: str) -> _Node:
         """Return the node of a claim, those of all it leads to first."""
-        loop_of = self._answers.needs.loop
+        loop_of = self._answers.dependencies.loop
         stack = [loop_of(key)]
         while stack:
             loop = stack[-1]
@@ -170,7 +170,7 @@ class _Ways:
 
     def _entered(self, key: str) -> _Node:
         """Return where a claim stands: itself, or the step by which its loop is entered."""
-        loop = self._answers.needs.loop(key)
+        loop = self._answers.dependencies.loop(key)
         node = self._loops[loop[0]]
         if len(loop) == 1 or node is _LOST:
             return node

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.flags import Flag, flags
 
 
@@ -42,12 +42,12 @@ class Weakness:
     mend: str
 
 
-def lineage(answers: Answers, key: str) -> list[Step]:
+def lineage(answers: Analysis, key: str) -> list[Step]:
     """Return the steps from a claim up to its roots, the claim itself first, nearer steps first."""
     return list(_walk(answers, key))
 
 
-def _walk(answers: Answers, key: str) -> Iterator[Step]:
+def _walk(answers: Analysis, key: str) -> Iterator[Step]:
     graph = answers.graph
     seen: set[str] = set()
     stack: list[tuple[str, int, str | None, str | None, str | None]] = [(key, 0, None, None, None)]
@@ -64,7 +64,7 @@ def _walk(answers: Answers, key: str) -> Iterator[Step]:
         stack += [(one.to, depth + 1, at, one.key, one.type) for one in links]
 
 
-def weakest(answers: Answers, steps: list[Step]) -> Weakness | None:
+def weakest(answers: Analysis, steps: list[Step]) -> Weakness | None:
     """Return the first step that is retracted, undercut, unread, without grounds, undated, uncaptured."""
     for find in _WEAKNESSES:
         for step in steps:
@@ -73,14 +73,14 @@ def weakest(answers: Answers, steps: list[Step]) -> Weakness | None:
     return None
 
 
-def _retracted(answers: Answers, step: Step) -> Weakness | None:
+def _retracted(answers: Analysis, step: Step) -> Weakness | None:
     if step.claim not in answers.revisions.retracted:
         return None
     link = answers.revisions.retracted[step.claim]
     return Weakness(step.claim, "retracted", f"taken back, see {link}", f"claimledger show {link}")
 
 
-def _undercut(answers: Answers, step: Step) -> Weakness | None:
+def _undercut(answers: Analysis, step: Step) -> Weakness | None:
     cutting = [a for a in answers.attacks.on(step.claim) if a.link.type == "undercuts"]
     if not cutting:
         return None
@@ -94,7 +94,7 @@ def _undercut(answers: Answers, step: Step) -> Weakness | None:
     return Weakness(step.claim, "undercut", detail, f"claimledger audit {first.attacker}")
 
 
-def _unread(answers: Answers, step: Step) -> Weakness | None:
+def _unread(answers: Analysis, step: Step) -> Weakness | None:
     if not step.flagged("second-hand"):
         return None
     source = answers.graph.claims[step.claim].sources[0]
@@ -102,7 +102,7 @@ def _unread(answers: Answers, step: Step) -> Weakness | None:
     return Weakness(step.claim, "unread", detail, f"claimledger cite {step.claim} {source}")
 
 
-def _groundless(_: Answers, step: Step) -> Weakness | None:
+def _groundless(_: Analysis, step: Step) -> Weakness | None:
     if step.flagged("not checked"):
         detail = "nobody has asked how the claimant knows"
     elif step.flagged("unstated"):
@@ -113,7 +113,7 @@ def _groundless(_: Answers, step: Step) -> Weakness | None:
     return Weakness(step.claim, "without grounds", detail, mend)
 
 
-def _undated(_: Answers, step: Step) -> Weakness | None:
+def _undated(_: Analysis, step: Step) -> Weakness | None:
     for flag in step.flags:
         if flag.kind == "undated source":
             source = flag.about[0]
@@ -122,7 +122,7 @@ def _undated(_: Answers, step: Step) -> Weakness | None:
     return None
 
 
-def _uncaptured(answers: Answers, step: Step) -> Weakness | None:
+def _uncaptured(answers: Analysis, step: Step) -> Weakness | None:
     if not step.flagged("no capture"):
         return None
     source = answers.graph.claims[step.claim].sources[0]
@@ -131,7 +131,7 @@ def _uncaptured(answers: Answers, step: Step) -> Weakness | None:
     return Weakness(step.claim, "not captured", detail, mend)
 
 
-_WEAKNESSES: list[Callable[[Answers, Step], Weakness | None]] = [
+_WEAKNESSES: list[Callable[[Analysis, Step], Weakness | None]] = [
     _retracted,
     _undercut,
     _unread,

@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from claimledger.analysis.assertions import Assertions, Union
-from claimledger.analysis.dependencies import Needs, upstream
+from claimledger.analysis.assertions import Assertions, DisjointSet
+from claimledger.analysis.dependencies import Dependencies, upstream
 from claimledger.analysis.graph import Graph
 from claimledger.analysis.revisions import Revisions
 from claimledger.records.party import NAMELESS
@@ -58,7 +58,7 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Merger:
+class MergedOrigins:
     """Roots that count as one, and why: what they share."""
 
     roots: tuple[str, ...]
@@ -75,10 +75,10 @@ class Origins:
     at_least: int
     at_most: int
     roots: tuple[Root, ...] = ()
-    same: tuple[Merger, ...] = ()
+    same: tuple[MergedOrigins, ...] = ()
     """What makes roots one even at most."""
 
-    perhaps: tuple[Merger, ...] = ()
+    perhaps: tuple[MergedOrigins, ...] = ()
     """What makes roots one at least."""
 
 
@@ -91,7 +91,7 @@ class OriginFinder:
 
     graph: Graph
     asserted: Assertions
-    rests: Needs
+    rests: Dependencies
     revised: Revisions
     set_aside: frozenset[tuple[str, str]] = frozenset()
     """Reasons for merging that are not to count, each with what is shared."""
@@ -164,7 +164,7 @@ class OriginFinder:
         if len(roots) == 1:
             return Origins(1, 1, (roots[0],))  # nothing to merge
         self._whole = {root.name: (*root.claims, *root.inputs) for root in roots}
-        union = Union(root.name for root in roots)
+        union = DisjointSet(root.name for root in roots)
         same = self._merge(union, roots, self._identities)
         at_most = len({union.find(root.name) for root in roots})
         perhaps = self._merge(union, roots, self._ties)
@@ -173,8 +173,11 @@ class OriginFinder:
         return Origins(max(1, len(established)), at_most, tuple(roots), tuple(same), tuple(perhaps))
 
     def _merge(
-        self, union: Union, roots: list[Root], tokens: Callable[[Root], Iterator[tuple[str, str]]]
-    ) -> list[Merger]:
+        self,
+        union: DisjointSet,
+        roots: list[Root],
+        tokens: Callable[[Root], Iterator[tuple[str, str]]],
+    ) -> list[MergedOrigins]:
         """Join roots that hold the same token; return the mergers that joined something."""
         holders: dict[tuple[str, str], list[str]] = defaultdict(list)
         for root in roots:
@@ -185,7 +188,7 @@ class OriginFinder:
         for (reason, shared), names in sorted(holders.items()):
             joined = [union.join(names[0], name) for name in names[1:]]
             if any(joined):
-                mergers.append(Merger(tuple(names), reason, shared))
+                mergers.append(MergedOrigins(tuple(names), reason, shared))
         return mergers
 
     def _identities(self, root: Root) -> Iterator[tuple[str, str]]:
@@ -204,7 +207,7 @@ class OriginFinder:
         for source in self._sources(root):
             yield "source", source
 
-    def _merge_publishers(self, union: Union, roots: list[Root]) -> list[Merger]:
+    def _merge_publishers(self, union: DisjointSet, roots: list[Root]) -> list[MergedOrigins]:
         """Join a root with those that cite a source which its claimant published."""
         voices: Mapping[str, list[str]] = defaultdict(list)
         for root in roots:
@@ -218,7 +221,7 @@ class OriginFinder:
                     continue
                 for other in voices.get(held.publisher, ()) if held and held.publisher else ():
                     if union.join(root.name, other):
-                        mergers.append(Merger((root.name, other), "publisher", source))
+                        mergers.append(MergedOrigins((root.name, other), "publisher", source))
         return mergers
 
     def _claimants(self, root: Root) -> list[str]:

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from claimledger.analysis.analysis import Answers
-from claimledger.analysis.origins import Merger, OriginFinder, Origins, Root
+from claimledger.analysis.analysis import Analysis
+from claimledger.analysis.origins import MergedOrigins, OriginFinder, Origins, Root
 
 
 @dataclass(frozen=True, slots=True)
-class Settling:
+class OpenQuestion:
     """One thing to look up: about which roots, and how many origins it could establish."""
 
     what: Literal["grounds", "own source", "tie"]
@@ -33,7 +33,7 @@ class Settling:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranged:
+class OriginRange:
     """An assertion with its range of origins, by the claim in it that was known first."""
 
     head: str
@@ -41,7 +41,7 @@ class Ranged:
     origins: Origins
 
 
-def ranged(answers: Answers, keys: Iterable[str]) -> list[Ranged]:
+def ranged(answers: Analysis, keys: Iterable[str]) -> list[OriginRange]:
     """Return the assertions of some claims, the most uncertain first, then those of most origins."""
     names = dict.fromkeys(answers.assertions.of[key] for key in keys)
     known = answers.graph.known_by
@@ -51,7 +51,7 @@ def ranged(answers: Answers, keys: Iterable[str]) -> list[Ranged]:
         standing = [key for key in members if answers.revisions.counts(key)]
         if standing:
             head = min(standing, key=lambda key: (known[key], key))
-            found.append(Ranged(head, members, answers.origins(head)))
+            found.append(OriginRange(head, members, answers.origins(head)))
     return sorted(found, key=lambda one: (-_width(one.origins), -one.origins.at_most, one.head))
 
 
@@ -59,9 +59,9 @@ def _width(found: Origins) -> int:
     return found.at_most - found.at_least
 
 
-def settlings(answers: Answers, heads: Iterable[str], most_roots: int = 200) -> list[Settling]:
+def settlings(answers: Analysis, heads: Iterable[str], most_roots: int = 200) -> list[OpenQuestion]:
     """Return what would settle the origins of some assertions, the most rewarding first."""
-    worth: dict[Settling, int] = defaultdict(int)
+    worth: dict[OpenQuestion, int] = defaultdict(int)
     for head in heads:
         found = answers.origins(head)
         if _width(found) and len(found.roots) <= most_roots:
@@ -71,7 +71,7 @@ def settlings(answers: Answers, heads: Iterable[str], most_roots: int = 200) -> 
     return sorted(listed, key=lambda one: (-one.worth, one.what, one.roots, one.shared))
 
 
-def _of_one(answers: Answers, found: Origins) -> Iterable[Settling]:
+def _of_one(answers: Analysis, found: Origins) -> Iterable[OpenQuestion]:
     ties = [(one.reason, one.shared) for one in found.perhaps]
     best = [replace(root, established=True) for root in found.roots]
     freest = answers.origin_finder(ties)
@@ -82,17 +82,17 @@ def _of_one(answers: Answers, found: Origins) -> Iterable[Settling]:
             what: Literal["grounds", "own source"] = (
                 "own source" if root.lacking == "own source" else "grounds"
             )
-            yield Settling(what, (root.name,), "", "", short)
+            yield OpenQuestion(what, (root.name,), "", "", short)
     for merger in found.perhaps:
         others = answers.origin_finder(tie for tie in ties if tie != (merger.reason, merger.shared))
         short = _short(most, others, best)
-        yield Settling("tie", merger.roots, merger.reason, merger.shared, short)
+        yield OpenQuestion("tie", merger.roots, merger.reason, merger.shared, short)
 
 
 def _short(most: int, finder: OriginFinder, roots: list[Root]) -> int:
     return most - finder.counted(roots).at_least
 
 
-def without(answers: Answers, key: str, merger: Merger) -> Origins:
+def without(answers: Analysis, key: str, merger: MergedOrigins) -> Origins:
     """Return a claim's origins with one reason for merging set aside."""
     return answers.origin_finder([(merger.reason, merger.shared)]).of(key)

@@ -10,36 +10,36 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claimledger.cli.context import (
-    Call,
+    CliContext,
     Command,
-    UsageMistake,
+    UsageError,
     by_option,
     complete_key,
     reason_option,
     recorder,
 )
-from claimledger.cli.output import answer, count, cut, say
+from claimledger.cli.output import answer, count, cut, echo
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Change, Held, Ledger
+    from claimledger.ledger import Change, Ledger, StoredRecord
 
 kind_option = click.option("--kind", metavar="KIND", help="Which kind, where two share the key.")
 
 
 def require_kind(kind: str) -> None:
-    """Raise :class:`UsageMistake` for a word that is no kind of record."""
+    """Raise :class:`UsageError` for a word that is no kind of record."""
     from claimledger.records.check import nearest
     from claimledger.records.kinds import KINDS
 
     if kind not in KINDS:
         near = nearest(kind, KINDS)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageMistake(f"--kind is one of {', '.join(KINDS)}, not {kind!r}{hint}")
+        raise UsageError(f"--kind is one of {', '.join(KINDS)}, not {kind!r}{hint}")
 
 
-def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -> Held:
+def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -> StoredRecord:
     """Return the one record with a key; two kinds with one key ask for ``--kind``."""
-    from claimledger.errors import NotFound, Refused
+    from claimledger.errors import NotFoundError, RuleViolationError
 
     if kind is not None:
         require_kind(kind)
@@ -47,7 +47,7 @@ def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -
     found = ledger.with_key(key, known)
     if len(found) > 1:
         kinds = " or ".join(one.kind for one in found)
-        raise UsageMistake(f"{key} is the key of several records: say --kind {kinds}")
+        raise UsageError(f"{key} is the key of several records: say --kind {kinds}")
     if found:
         return found[0]
     events = ledger.history(key)
@@ -57,10 +57,14 @@ def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -
     if events:
         last = events[-1]
         if known is not None and events[0].entry > known:
-            raise Refused(f"{key} came with entry {events[0].entry}, after entry {known}")
+            raise RuleViolationError(
+                f"{key} came with entry {events[0].entry}, after entry {known}"
+            )
         what = "redacted" if last.action == "redact" else "withdrawn"
-        raise Refused(f"{last.kind} {key} was {what}; `claimledger history {key}` says why")
-    raise NotFound("record", key, ledger.near_keys(key))
+        raise RuleViolationError(
+            f"{last.kind} {key} was {what}; `claimledger history {key}` says why"
+        )
+    raise NotFoundError("record", key, ledger.near_keys(key))
 
 
 @click.command(cls=Command, clocks=False)
@@ -72,7 +76,7 @@ def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -
 @by_option
 @click.pass_obj
 def amend(
-    call: Call,
+    call: CliContext,
     key: str,
     changes: tuple[str, ...],
     if_entry: int | None,
@@ -85,7 +89,7 @@ def amend(
     from claimledger.records.kinds import KINDS, fields_of
 
     if not changes:
-        raise UsageMistake("amend needs --set FIELD=VALUE")
+        raise UsageError("amend needs --set FIELD=VALUE")
     with call.writing() as ledger:
         who = recorder(by, ledger)
         held = only(ledger, key, kind)
@@ -94,10 +98,10 @@ def amend(
         for change in changes:
             name, equals, text = change.partition("=")
             if not equals:
-                raise UsageMistake(f"--set {change!r} is not FIELD=VALUE")
+                raise UsageError(f"--set {change!r} is not FIELD=VALUE")
             name = field_named(held.kind, name.strip())
             if name in given:
-                raise UsageMistake(f"--set {name} is given twice; give the whole value in one")
+                raise UsageError(f"--set {name} is given twice; give the whole value in one")
             given[name] = new_value(fields[name], text)
         done = ledger.amend(
             held.kind, held.key, given, by=who, reason=reason, replaces=if_entry or held.entry
@@ -105,7 +109,7 @@ def amend(
     _told(call, done, who, "Amended")
 
 
-def _told(call: Call, done: Change, who: str, verb: str) -> None:
+def _told(call: CliContext, done: Change, who: str, verb: str) -> None:
     if call.json:
         answer(
             {
@@ -120,11 +124,11 @@ def _told(call: Call, done: Change, who: str, verb: str) -> None:
             }
         )
         return
-    say(f"{verb} {done.kind} {done.key} with entry {done.entry}, as {who}.")
+    echo(f"{verb} {done.kind} {done.key} with entry {done.entry}, as {who}.")
     for field, old, new in done.difference:
-        say(f"{field}: {_shown(old)} -> {_shown(new)}", indent=2, hang=2)
+        echo(f"{field}: {_shown(old)} -> {_shown(new)}", indent=2, hang=2)
     for kind, key in done.also:
-        say(f"also {kind} {key}", indent=2)
+        echo(f"also {kind} {key}", indent=2)
 
 
 def _shown(value: Any) -> str:
@@ -143,7 +147,7 @@ def _shown(value: Any) -> str:
 @by_option
 @click.pass_obj
 def withdraw(
-    call: Call,
+    call: CliContext,
     key: str,
     replaced_by: str | None,
     cascade: bool,
@@ -154,9 +158,7 @@ def withdraw(
 ) -> None:
     """Withdraw a record that should not have been made. It stays in the log."""
     if replaced_by and cascade:
-        raise UsageMistake(
-            "--replaced-by keeps what points to it, --cascade withdraws it: give one"
-        )
+        raise UsageError("--replaced-by keeps what points to it, --cascade withdraws it: give one")
     with call.writing() as ledger:
         who = recorder(by, ledger)
         held = only(ledger, key, kind)
@@ -172,16 +174,17 @@ _UNASKED = 10
 """Records that a cascade withdraws where nobody can be asked."""
 
 
-def _agree_to_cascade(call: Call, ledger: Ledger, held: Held) -> int:
+def _agree_to_cascade(call: CliContext, ledger: Ledger, held: StoredRecord) -> int:
     """Ask on a terminal whether all that points to a record is to be withdrawn with it; return how many go.
 
-    Raises :class:`Refused` where nobody can be asked and more records than a slip should cost would go.
+    Raises :class:`RuleViolationError` where nobody can be asked and
+    more records would go than a slip should cost.
     """
     from claimledger.cli.what_if import WITHOUT
-    from claimledger.errors import Refused
+    from claimledger.errors import RuleViolationError
 
     record = (held.kind, held.key)
-    others = ledger.all_that_point([record]) - {record}
+    others = ledger.dependents([record]) - {record}
     if not others:
         return 1
     by_kind = Counter(kind for kind, _ in sorted(others))
@@ -198,10 +201,10 @@ def _agree_to_cascade(call: Call, ledger: Ledger, held: Held) -> int:
             f" `claimledger what-if --without {held.kind}:{held.key}` shows what would change."
         )
     if not call.json and sys.stdin.isatty() and sys.stdout.isatty():
-        say(message)
+        echo(message)
         click.confirm("Withdraw them all?", abort=True)
     elif len(others) >= _UNASKED:
-        raise Refused(f"{message} Say --yes to withdraw them all; nothing was written")
+        raise RuleViolationError(f"{message} Say --yes to withdraw them all; nothing was written")
     return len(others) + 1
 
 
@@ -217,18 +220,18 @@ def redact(ctx: click.Context, key: str, reason: str, kind: str | None, by: str 
     Status 1 if they may still lie in the ledger's files, because somebody reads or the disk is full: to
     redact again finishes it.
     """
-    from claimledger.errors import NotFound
+    from claimledger.errors import NotFoundError
 
     call = ctx.obj
-    assert isinstance(call, Call)
+    assert isinstance(call, CliContext)
 
     with call.writing() as ledger:
         who = recorder(by, ledger)
         kinds = {event.kind for event in ledger.history(key)}
         if not kinds:
-            raise NotFound("record", key, ledger.near_keys(key))
+            raise NotFoundError("record", key, ledger.near_keys(key))
         if kind is None and len(kinds) > 1:
-            raise UsageMistake(f"{key} is the key of several records: say --kind")
+            raise UsageError(f"{key} is the key of several records: say --kind")
         done = ledger.redact(kind or kinds.pop(), key, by=who, reason=reason)
     call.status = 1 if done.unscrubbed else 0
     if call.json:
@@ -248,38 +251,38 @@ def _held_by(done: Change) -> list[list[dict[str, str]]]:
 def _say_redacted(done: Change, who: str) -> None:
     record = f"{done.kind} {done.key}"
     if done.taken_up:
-        say(f"{record} was redacted already, by entry {done.entry}; nothing was recorded.")
+        echo(f"{record} was redacted already, by entry {done.entry}; nothing was recorded.")
     else:
-        say(f"Redacted {record} with entry {done.entry}, as {who}.")
-        say(f"Emptied {count(len(done.emptied), 'entry', 'entries')}.")
+        echo(f"Redacted {record} with entry {done.entry}, as {who}.")
+        echo(f"Emptied {count(len(done.emptied), 'entry', 'entries')}.")
     if done.unscrubbed:
-        say(f"Redacted, not yet scrubbed: {done.unscrubbed}.", hang=2)
-        say(
+        echo(f"Redacted, not yet scrubbed: {done.unscrubbed}.", hang=2)
+        echo(
             "The texts are gone from the log and every view, and may still lie in the ledger's files. "
             f"`claimledger redact {done.key} --reason TEXT` again finishes it."
         )
     elif done.taken_up:
-        say("The ledger's files are scrubbed now.")
+        echo("The ledger's files are scrubbed now.")
     else:
-        say("The ledger's files were scrubbed and searched for its texts.")
+        echo("The ledger's files were scrubbed and searched for its texts.")
     for text, holders in zip(done.elsewhere, done.holders, strict=True):
         where = ", ".join(f"{kind} {key}" for kind, key in holders) or "the ledger's files"
-        say(f"still there, in {where}: {cut(text, 60)}", indent=2, hang=2)
+        echo(f"still there, in {where}: {cut(text, 60)}", indent=2, hang=2)
     if any(done.holders):
-        say(
+        echo(
             "`claimledger history KEY` shows what these records hold. To destroy it there too, withdraw and "
             "redact them, and record them again without it."
         )
-    say("Backups and copies of this ledger still hold them; redact there too.")
+    echo("Backups and copies of this ledger still hold them; redact there too.")
 
 
 @click.command(cls=Command)
 @click.argument("key", shell_complete=complete_key)
 @kind_option
 @click.pass_obj
-def history(call: Call, key: str, kind: str | None) -> None:
+def history(call: CliContext, key: str, kind: str | None) -> None:
     """Show every entry about a record: what changed, when, by whom and why."""
-    from claimledger.errors import NotFound
+    from claimledger.errors import NotFoundError
 
     if kind is not None:
         require_kind(kind)
@@ -288,22 +291,22 @@ def history(call: Call, key: str, kind: str | None) -> None:
         if not events:
             if later := ledger.history(key, kind):
                 why = f"it came with entry {later[0].entry}, after entry {call.known}"
-                raise NotFound(kind or "record", key, why=why)
-            raise NotFound("record", key, ledger.near_keys(key))
+                raise NotFoundError(kind or "record", key, why=why)
+            raise NotFoundError("record", key, ledger.near_keys(key))
     if call.json:
         answer({"key": key, "entries": [_event(event) for event in events]})
         return
     for event in events:
         who = f" by {event.recorded_by}" if event.recorded_by else ""
-        say(
+        echo(
             f"{event.entry:>6}  {event.recorded_at[:19]}Z  {event.action} {event.kind}{who}", hang=8
         )
         for field, old, new in event.changes:
-            say(f"{field}: {_shown(old)} -> {_shown(new)}", indent=8, hang=2)
+            echo(f"{field}: {_shown(old)} -> {_shown(new)}", indent=8, hang=2)
         if event.replaced_by:
-            say(f"replaced by {event.replaced_by}", indent=8)
+            echo(f"replaced by {event.replaced_by}", indent=8)
         if event.reason:
-            say(f"reason: {event.reason}", indent=8, hang=2)
+            echo(f"reason: {event.reason}", indent=8, hang=2)
 
 
 def _event(event: Any) -> dict[str, Any]:

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from claimledger.cli.context import (
-    Call,
+    CliContext,
     Command,
-    UsageMistake,
+    UsageError,
     complete_key,
     form_of,
     output_option,
 )
-from claimledger.cli.output import answer, cut, print_stderr, say
+from claimledger.cli.output import answer, cut, echo, print_stderr
 from claimledger.render import AUDIT
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Held, Ledger
+    from claimledger.ledger import Ledger, StoredRecord
 
 
 @click.command(cls=Command)
@@ -37,14 +37,14 @@ def audit(
     from claimledger.services.output_files import writing_whole
 
     call = ctx.obj
-    assert isinstance(call, Call)
+    assert isinstance(call, CliContext)
     if what is not None and figure is not None:
-        raise UsageMistake(f"audit takes one of the two, {what!r} or --figure {figure}")
+        raise UsageError(f"audit takes one of the two, {what!r} or --figure {figure}")
     if what is None and figure is None:
-        raise UsageMistake('audit needs a claim\'s key, words like "54 stations", or --figure 54')
+        raise UsageError('audit needs a claim\'s key, words like "54 stations", or --figure 54')
     form = form or ("json" if call.json else form_of(output, _ENDINGS))
 
-    def written(ledger: Ledger, claim: Held) -> bytes:
+    def written(ledger: Ledger, claim: StoredRecord) -> bytes:
         told = made(ledger, claim.key, call.known, call.day, pictures=form == "html")
         return writer("audit", form)(told).encode()
 
@@ -78,7 +78,9 @@ _ENDINGS = {
 }
 
 
-def _meant(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> list[Held]:
+def _meant(
+    call: CliContext, ledger: Ledger, what: str | None, figure: str | None
+) -> list[StoredRecord]:
     """Return the claims that can be meant, the first of each assertion; where there is none, say so."""
     from claimledger.services.find_claim import candidates, figure_asked, with_value
 
@@ -96,14 +98,14 @@ def _meant(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> 
         return []
     options = _firsts(call, ledger, found)
     if not options:
-        say("What matches was not known yet at that time.")
+        echo("What matches was not known yet at that time.")
     return options
 
 
 def _require_no_other_key(ledger: Ledger, what: str, known: int | None) -> None:
-    """Raise :class:`NotFound` where a text is the key of a party, source, subject or link, not of a claim.
+    """Raise :class:`NotFoundError` if a text is a party, source, subject or link key.
 
-    So it does for the key of a claim that does not stand, or did not yet.
+    Also if it is the key of a claim that was withdrawn, or was not recorded yet.
     """
     kinds = ("party", "source", "subject", "link")
     is_known = any(held.kind in kinds for held in ledger.with_key(what, known))
@@ -111,52 +113,52 @@ def _require_no_other_key(ledger: Ledger, what: str, known: int | None) -> None:
         ledger.get("claim", what, known)
 
 
-def _nearest(call: Call, ledger: Ledger, what: str | None, figure: str | None) -> None:
-    from claimledger.errors import NotFound
+def _nearest(call: CliContext, ledger: Ledger, what: str | None, figure: str | None) -> None:
+    from claimledger.errors import NotFoundError
     from claimledger.records.number_words import find_values
 
     asked = str(figure if what is None else what)
     values = [v.low if v.low is not None else v.high for v in find_values(asked)]
     if not values or values[0] is None:
-        raise NotFound("claim", asked, ledger.near_keys(asked, "claim"))
+        raise NotFoundError("claim", asked, ledger.near_keys(asked, "claim"))
     near = ledger.nearest_figures(float(values[0]), call.known)
     if call.json:
         answer({"asked": asked, "matches": [], "nearest": [_option(held) for held in near]})
         return
-    say(f"No claim holds the figure {asked}." + (" Nearest are:" if near else ""))
+    echo(f"No claim holds the figure {asked}." + (" Nearest are:" if near else ""))
     for held in near:
-        say(_told(held), indent=2, hang=2)
+        echo(_told(held), indent=2, hang=2)
 
 
-def _firsts(call: Call, ledger: Ledger, found: list[Held]) -> list[Held]:
+def _firsts(call: CliContext, ledger: Ledger, found: list[StoredRecord]) -> list[StoredRecord]:
     """Return the claims that were in view, of each assertion the one that was known first."""
     answers = call.answers(ledger, [held.key for held in found])
     known = answers.graph.known_by
-    by_assertion: dict[str, Held] = {}
+    by_assertion: dict[str, StoredRecord] = {}
     in_view = [held for held in found if held.key in known]
     for held in sorted(in_view, key=lambda one: (known[one.key], one.key)):
         by_assertion.setdefault(answers.assertions.of[held.key], held)
     return [held for held in in_view if held in by_assertion.values()]
 
 
-def _chosen(call: Call, options: list[Held]) -> Held | None:
+def _chosen(call: CliContext, options: list[StoredRecord]) -> StoredRecord | None:
     """Let a person choose among several claims; return nothing where there are none, or nobody to ask."""
     if not options:
         return None
     if call.json:
         answer({"matches": [_option(held) for held in options], "nearest": []})
         return None
-    say("Several assertions match:")
+    echo("Several assertions match:")
     for place, held in enumerate(options, 1):
-        say(f"{place:>3}  {_told(held)}", hang=5)
+        echo(f"{place:>3}  {_told(held)}", hang=5)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        say("Name the one you mean: `claimledger audit KEY`.")
+        echo("Name the one you mean: `claimledger audit KEY`.")
         return None
     number: int = click.prompt("Which", type=click.IntRange(1, len(options)))
     return options[number - 1]
 
 
-def _told(held: Held) -> str:
+def _told(held: StoredRecord) -> str:
     from claimledger.present.phrases import figures
     from claimledger.records.claim import Claim
 
@@ -165,5 +167,5 @@ def _told(held: Held) -> str:
     return f"{held.key}: {cut(record.named, 120)}" + (f" ({said})" if said else "")
 
 
-def _option(held: Held) -> dict[str, object]:
+def _option(held: StoredRecord) -> dict[str, object]:
     return {"key": held.key, "statement": held.record.named}

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from claimledger.cli.context import Call, Command, FileName, UsageMistake
-from claimledger.cli.output import Progress, answer, count, say
-from claimledger.errors import Refused
+from claimledger.cli.context import CliContext, Command, FileName, UsageError
+from claimledger.cli.output import Progress, answer, count, echo
+from claimledger.errors import RuleViolationError
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Head, Ledger, Strand
+    from claimledger.ledger import Ledger, LogSegment, TreeHead
 
 
 @click.command(cls=Command, clocks=False)
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.pass_obj
-def move(call: Call, source: str, target: str) -> None:
+def move(call: CliContext, source: str, target: str) -> None:
     """Make a ledger at TO with the log of FROM: same entries, same root. FROM stays as it is.
 
     Each is a file or postgresql://USER@HOST/DATABASE?schema=NAME.
@@ -32,7 +32,9 @@ def move(call: Call, source: str, target: str) -> None:
 
     call.require_now()
     if _is_missing(source):
-        raise Refused(f"{Path(source).absolute()} does not exist; FROM is the ledger to move")
+        raise RuleViolationError(
+            f"{Path(source).absolute()} does not exist; FROM is the ledger to move"
+        )
     with Ledger.open(source) as ledger, ledger.reading():
         head = ledger.move(target, Progress("entries"))
     call.done = True
@@ -41,8 +43,8 @@ def move(call: Call, source: str, target: str) -> None:
             {"from": shown(source), "to": shown(target), "size": head.size, "root": head.root.hex()}
         )
     else:
-        say(f"Moved {count(head.size, 'entry', 'entries')} to {shown(target)}.")
-        say(f"root {head.root.hex()}")
+        echo(f"Moved {count(head.size, 'entry', 'entries')} to {shown(target)}.")
+        echo(f"root {head.root.hex()}")
 
 
 def _is_missing(where: str) -> bool:
@@ -54,18 +56,18 @@ def _is_missing(where: str) -> bool:
 @click.argument("path", type=FileName(), metavar="FILE")
 @click.option("--since", metavar="TIME", help="Only the entries after one: its number, or a time.")
 @click.pass_obj
-def backup(call: Call, path: str, since: str | None) -> None:
+def backup(call: CliContext, path: str, since: str | None) -> None:
     """Write the whole ledger to FILE, while others write; it is proved before it takes its name.
 
     A backup of this ledger that is there is brought up to date. One of another ledger, or one that forked,
     is refused with the entry where they part.
     """
     if call.as_of or call.known_at:
-        raise UsageMistake("a backup is of the whole ledger; clocks go with questions")
+        raise UsageError("a backup is of the whole ledger; clocks go with questions")
     from claimledger.services.output_files import given_stream
 
     if path == "-" or given_stream(path) in (1, 2):  # where what this says goes too
-        raise UsageMistake("a backup is a file, proved before it takes its name: name one")
+        raise UsageError("a backup is a file, proved before it takes its name: name one")
     # Left last: a pipe gets the backup when the ledger is closed, and nobody waits for its reader.
     with ExitStack() as file, call.reading() as ledger:
         if since is None:
@@ -84,13 +86,13 @@ def backup(call: Call, path: str, since: str | None) -> None:
     if since is not None:
         said += f", up to {head.size}"
     if not Path(path).is_file():  # a device or a pipe need not hold anything
-        say(f"Wrote {said}, to {path}, which is no file: nothing shows that it is kept there.")
+        echo(f"Wrote {said}, to {path}, which is no file: nothing shows that it is kept there.")
     else:
-        say(f"{path} holds {said}, proved." if since is None else f"{path} holds {said}.")
-    say(f"root {head.root.hex()}")
+        echo(f"{path} holds {said}, proved." if since is None else f"{path} holds {said}.")
+    echo(f"root {head.root.hex()}")
 
 
-def _back_up(ledger: Ledger, path: str, target: ExitStack) -> Head:
+def _back_up(ledger: Ledger, path: str, target: ExitStack) -> TreeHead:
     """Write the whole ledger to a file; into a device or a pipe once it is whole, and ``target`` is left."""
     from claimledger.services.output_files import given_stream, writing_whole
 
@@ -106,7 +108,9 @@ def _back_up(ledger: Ledger, path: str, target: ExitStack) -> Head:
     return head
 
 
-def _write_strand(call: Call, ledger: Ledger, path: str, since: int, target: ExitStack) -> None:
+def _write_strand(
+    call: CliContext, ledger: Ledger, path: str, since: int, target: ExitStack
+) -> None:
     from claimledger.cli.import_export import write_lines
     from claimledger.importers.log_segments import reading_strand
     from claimledger.services.output_files import is_backup_of_entries, writing_whole
@@ -116,16 +120,16 @@ def _write_strand(call: Call, ledger: Ledger, path: str, since: int, target: Exi
             begins, ends = old.begins, old.ends
         known = ends.size <= ledger.head().size and ledger.head(ends.size) == ends
         if not known or begins.size < since:
-            raise Refused(
+            raise RuleViolationError(
                 f"{path} is a backup of entries {begins.size + 1} to {ends.size}, and this one would not "
                 "hold them; name another file"
             )
     writing = writing_whole(path, call.path, rights=ledger.rights, over_backup=True)
-    write_lines(target.enter_context(writing), ledger.strand(since))
+    write_lines(target.enter_context(writing), ledger.entries_since(since))
 
 
 @contextmanager
-def _strands(paths: Sequence[str]) -> Iterator[list[Strand]]:
+def _strands(paths: Sequence[str]) -> Iterator[list[LogSegment]]:
     from claimledger.importers.log_segments import reading_strand
 
     with ExitStack() as opened:
@@ -135,7 +139,7 @@ def _strands(paths: Sequence[str]) -> Iterator[list[Strand]]:
 @click.command(cls=Command, clocks=False)
 @click.argument("files", nargs=-1, required=True, type=FileName(), metavar="FILE...")
 @click.pass_obj
-def restore(call: Call, files: tuple[str, ...]) -> None:
+def restore(call: CliContext, files: tuple[str, ...]) -> None:
     """Make the ledger from a backup, proved first; then add the entries of `backup --since` files.
 
     Files of entries alone take a ledger that is there further. Nothing that is there is written over.
@@ -146,13 +150,15 @@ def restore(call: Call, files: tuple[str, ...]) -> None:
     call.require_now()
     whole = [path for path in files if not is_strand(path)]
     if whole not in ([], [files[0]]):
-        raise UsageMistake("a whole backup comes first, and once; files of entries follow it")
+        raise UsageError("a whole backup comes first, and once; files of entries follow it")
     parts = files[len(whole) :]
     if whole:
         with Ledger.open(files[0]) as kept, kept.reading(), _strands(parts) as strands:
             verdict = kept.verify(Progress("entries"))
             if not verdict.clean:
-                raise Refused(f"{files[0]} is damaged: {verdict.faults[0]}; nothing was written")
+                raise RuleViolationError(
+                    f"{files[0]} is damaged: {verdict.faults[0]}; nothing was written"
+                )
             head = kept.move(call.path, further=strands)
             added = head.size
         call.done = True
@@ -160,37 +166,37 @@ def restore(call: Call, files: tuple[str, ...]) -> None:
         with _strands(parts):
             pass  # a file that is no backup is reported before the ledger is opened
         if _is_missing(call.path):
-            raise Refused(
+            raise RuleViolationError(
                 f"{Path(call.path).absolute()} does not exist, and {files[0]} holds only entries, to add "
                 "to a ledger: name a whole backup first, or where it holds all entries make an empty ledger "
                 "with `claimledger init`"
             )
         with call.writing() as ledger:
 
-            def add() -> tuple[int, Head]:
+            def add() -> tuple[int, TreeHead]:
                 with _strands(parts) as strands:
-                    return sum([ledger.receive(strand) for strand in strands]), ledger.head()
+                    return sum([ledger.append_entries(strand) for strand in strands]), ledger.head()
 
-            added, head = ledger.together(add)
+            added, head = ledger.transaction(add)
     where = shown(call.path)
     if call.json:
         answer({"ledger": where, "size": head.size, "root": head.root.hex(), "added": added})
         return
-    say(f"{where} holds {count(head.size, 'entry', 'entries')}, {added:,} of them new.")
-    say(f"root {head.root.hex()}")
+    echo(f"{where} holds {count(head.size, 'entry', 'entries')}, {added:,} of them new.")
+    echo(f"root {head.root.hex()}")
 
 
 @click.command(cls=Command, clocks=False)
 @click.argument("role", required=False, metavar="[ROLE]")
 @click.argument("users", nargs=-1, metavar="[USER]...")
 @click.pass_obj
-def grant(call: Call, role: str | None, users: tuple[str, ...]) -> None:
+def grant(call: CliContext, role: str | None, users: tuple[str, ...]) -> None:
     """Give users of a PostgreSQL server a ROLE: reader, recorder, editor, keeper, or none.
 
     Without a role, tell who has which. A user has one role in a ledger, and writes under its own name.
     """
     if role is not None and not users:
-        raise UsageMistake("grant ROLE to whom? name users of the server")
+        raise UsageError("grant ROLE to whom? name users of the server")
     opened = call.reading() if role is None else call.writing()
     with opened as ledger:
         for user in users:
@@ -203,4 +209,4 @@ def grant(call: Call, role: str | None, users: tuple[str, ...]) -> None:
         answer({"roles": found})
         return
     for name, members in found.items():
-        say(f"{name}: {', '.join(members) or 'nobody'}", hang=2)
+        echo(f"{name}: {', '.join(members) or 'nobody'}", hang=2)

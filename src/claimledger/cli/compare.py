@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import click
 
-from claimledger.cli.context import Call, Command, complete_key
-from claimledger.cli.output import answer, say
-from claimledger.errors import Refused
+from claimledger.cli.context import CliContext, Command, complete_key
+from claimledger.cli.output import answer, echo
+from claimledger.errors import RuleViolationError
 
 
 def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
@@ -30,11 +30,11 @@ def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
     help="How far apart may still be near: 2%.  [only rounding]",
 )  # fmt: skip
 @click.pass_obj
-def compare(call: Call, one: str, other: str, tolerance: Decimal) -> None:
+def compare(call: CliContext, one: str, other: str, tolerance: Decimal) -> None:
     """Compare every figure of one claim with every figure of another."""
     from claimledger.analysis.comparison import MOST_PAIRS, percent
-    from claimledger.present.comparison_view import Comparing
-    from claimledger.services.record_cache import Names
+    from claimledger.present.comparison_view import FigureComparisons
+    from claimledger.services.record_cache import RecordCache
 
     with call.reading() as ledger:
         one, other = (ledger.get("claim", key, call.known).key for key in (one, other))
@@ -42,11 +42,11 @@ def compare(call: Call, one: str, other: str, tolerance: Decimal) -> None:
         call.in_view(graph, one, other)
         here, there = (len(graph.claims[key].figures) for key in (one, other))
         if here * there > MOST_PAIRS:
-            raise Refused(
+            raise RuleViolationError(
                 f"{one} has {here:,} figures and {other} {there:,}: that makes {here * there:,} pairs, and "
                 f"{MOST_PAIRS:,} at most are compared"
             )
-        pairs = Comparing(ledger, graph, Names(ledger, call.known), call.known).told(
+        pairs = FigureComparisons(ledger, graph, RecordCache(ledger, call.known), call.known).told(
             one, other, tolerance
         )
     if call.json:
@@ -60,8 +60,8 @@ def compare(call: Call, one: str, other: str, tolerance: Decimal) -> None:
         )
         return
     for pair in pairs:
-        say(pair.sentence, hang=2)
+        echo(pair.sentence, hang=2)
     if not pairs:
-        say("One of the two holds no figure: there is nothing to compare.")
+        echo("One of the two holds no figure: there is nothing to compare.")
     elif tolerance:
-        say(f"Tolerance: {percent(tolerance)} of the larger number.")
+        echo(f"Tolerance: {percent(tolerance)} of the larger number.")

@@ -17,7 +17,7 @@ from claimledger.cli.streams import waiting_for_no_reader
 from claimledger.errors import ClaimledgerError
 
 if TYPE_CHECKING:
-    from claimledger.analysis.analysis import Answers
+    from claimledger.analysis.analysis import Analysis
     from claimledger.analysis.graph import Graph
     from claimledger.ledger import Ledger
 
@@ -26,7 +26,7 @@ Options = TypeVar("Options", bound=Callable[..., Any])
 """A function that becomes a command, with its options."""
 
 
-class UsageMistake(ClaimledgerError):
+class UsageError(ClaimledgerError):
     """A command called in a way that cannot mean anything; ends with status 2."""
 
 
@@ -67,14 +67,14 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Hand the shared options to the call, then run."""
-        call = ctx.find_object(Call)
+        call = ctx.find_object(CliContext)
         assert call is not None
         names = ("ledger", "json", "as_of", "known_at")
         call.update({name: ctx.params.pop(name) for name in names})
         return super().invoke(ctx)
 
 
-class Call:
+class CliContext:
     """One call of the program."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class Call:
         for name in ("as_of", "known_at"):
             if given.get(name) is not None and not given[name].strip():
                 option = name.replace("_", "-")
-                raise UsageMistake(f"--{option} is empty; give it a day, or leave it out")
+                raise UsageError(f"--{option} is empty; give it a day, or leave it out")
         self._ledger = given.get("ledger") or self._ledger
         self.json = bool(given.get("json")) or self.json
         self.as_of = given.get("as_of") or self.as_of
@@ -135,44 +135,44 @@ class Call:
                 self.done |= ledger.written
 
     def require_now(self) -> None:
-        """Raise :class:`UsageMistake` where a clock was given to a command that writes."""
+        """Raise :class:`UsageError` where a clock was given to a command that writes."""
         if self.as_of or self.known_at:
-            raise UsageMistake("--as-of and --known-at are for questions; a write is made now")
+            raise UsageError("--as-of and --known-at are for questions; a write is made now")
 
     @property
     def day(self) -> int | None:
         """The last day of ``--as-of``, as an ordinal."""
         if not self.as_of:
             return None
-        from claimledger.errors import Unreadable
+        from claimledger.errors import ParseError
         from claimledger.records.dates import Date
 
         try:
             day = Date.of(self.as_of).latest
-        except Unreadable as error:
-            raise Unreadable(f"--as-of {self.as_of!r} {error}") from None
+        except ParseError as error:
+            raise ParseError(f"--as-of {self.as_of!r} {error}") from None
         if day is None:
-            raise Unreadable(f"--as-of {self.as_of!r} has no last day")
+            raise ParseError(f"--as-of {self.as_of!r} has no last day")
         return day
 
     def in_view(self, graph: Graph, *keys: str) -> None:
-        """Raise :class:`Unreadable` where a claim was not known on the day asked about."""
-        from claimledger.errors import Unreadable
+        """Raise :class:`ParseError` where a claim was not known on the day asked about."""
+        from claimledger.errors import ParseError
 
         for key in keys:
             if key not in graph.claims:
-                raise Unreadable(f"the claim {key} was not known yet at that time")
+                raise ParseError(f"the claim {key} was not known yet at that time")
 
-    def answers(self, ledger: Ledger, keys: list[str] | None = None) -> Answers:
+    def answers(self, ledger: Ledger, keys: list[str] | None = None) -> Analysis:
         """Return the answers about some claims, or about all, at both clocks."""
-        from claimledger.analysis.analysis import Answers
+        from claimledger.analysis.analysis import Analysis
         from claimledger.analysis.graph import graph_of
 
         whole = keys is None
         cut = ledger.whole(self.known) if whole else ledger.neighbourhood(keys or (), self.known)
-        return Answers(graph_of(cut, self.day))
+        return Analysis(graph_of(cut, self.day))
 
-    def about(self, ledger: Ledger, subject: str) -> tuple[Answers, list[str]]:
+    def about(self, ledger: Ledger, subject: str) -> tuple[Analysis, list[str]]:
         """Return the answers about a subject with its narrower ones, and its claims in view."""
         subject = ledger.get("subject", subject, self.known).key
         keys = ledger.keys_about(ledger.narrower(subject, self.known), self.known)
@@ -187,9 +187,9 @@ def recorder(by: str | None, ledger: Ledger) -> str:
     A write that its clock would have refused is refused here, before anything is asked.
     """
     ledger.check_clock()
-    if user := ledger.writes_as:
+    if user := ledger.enforced_author:
         if by and by != user:
-            raise UsageMistake(
+            raise UsageError(
                 f"this server's user {user} writes under no other name; leave out --by"
             )
         return user
@@ -212,7 +212,7 @@ def _login() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        raise UsageMistake("whose name should this bear? give --by or set CLAIMLEDGER_BY") from None
+        raise UsageError("whose name should this bear? give --by or set CLAIMLEDGER_BY") from None
 
 
 def by_option(command: Options) -> Options:
@@ -224,7 +224,7 @@ def by_option(command: Options) -> Options:
 
 
 def _set_clock_is_right(ctx: click.Context, _: click.Parameter, given: bool) -> None:
-    call = ctx.find_object(Call)
+    call = ctx.find_object(CliContext)
     if call is not None:
         call.clock_is_right = given
 
@@ -259,7 +259,7 @@ class FileName(click.ParamType):  # type: ignore[type-arg]
 def form_of(output: str | None, endings: Mapping[str, str]) -> str:
     """Return the format that the ending of a file's name stands for, or the first of ``endings``.
 
-    ``endings`` maps endings to formats. Raises :class:`UsageMistake` for the ending of another file type.
+    ``endings`` maps endings to formats. Raises :class:`UsageError` for the ending of another file type.
     """
     from mimetypes import guess_type
 
@@ -271,7 +271,7 @@ def form_of(output: str | None, endings: Mapping[str, str]) -> str:
         return endings[ending]
     if guess_type(output)[0] is not None:
         possible = ", ".join(endings)
-        raise UsageMistake(f"{output}: this writes {possible}; end the name so, or say --format")
+        raise UsageError(f"{output}: this writes {possible}; end the name so, or say --format")
     return default
 
 
@@ -288,7 +288,7 @@ def complete_key(ctx: click.Context, _: click.Parameter, begun: str) -> list[str
     """Complete a key from the ledger."""
     from claimledger.ledger import Ledger
 
-    call = ctx.find_object(Call) or Call()
+    call = ctx.find_object(CliContext) or CliContext()
     try:
         with Ledger.open(call.path) as ledger:
             kinds = ("claim", "source", "party", "subject", "link")

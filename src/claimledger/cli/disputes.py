@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from claimledger.cli.context import Call, Command, by_option, complete_key, reason_option, recorder
-from claimledger.cli.output import answer, count, cut, say, say_known, table
+from claimledger.cli.context import (
+    CliContext,
+    Command,
+    by_option,
+    complete_key,
+    reason_option,
+    recorder,
+)
+from claimledger.cli.output import answer, count, cut, echo, say_known, table
 from claimledger.cli.output import origins as span
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
-    from claimledger.present.report import Section
+    from claimledger.present.report import DisputeSection
 
 
 @click.command(cls=Command)
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--open", "only_open", is_flag=True, help="Only those not laid to rest.")
 @click.pass_obj
-def disputes(call: Call, subject: str | None, only_open: bool) -> None:
+def disputes(call: CliContext, subject: str | None, only_open: bool) -> None:
     """What is disputed, by whom, through what, stated or judged, since when."""
     from claimledger.present.report import report as made
 
@@ -44,39 +51,39 @@ def disputes(call: Call, subject: str | None, only_open: bool) -> None:
     for section in (*wanted, *criticised):
         _say_dispute(section)
     for one in value.controversies:
-        say(f"controversy {one.key}: {count(len(one.disputes), 'dispute')} that share claims")
+        echo(f"controversy {one.key}: {count(len(one.disputes), 'dispute')} that share claims")
         for claim, keys in one.claims:
-            say(f"{claim} takes part in {', '.join(keys)}", indent=2, hang=2)
-    say(f"{count(len(wanted), 'dispute')}, {count(len(criticised), 'criticised source')}.")
+            echo(f"{claim} takes part in {', '.join(keys)}", indent=2, hang=2)
+    echo(f"{count(len(wanted), 'dispute')}, {count(len(criticised), 'criticised source')}.")
 
 
 _OPEN = ("open", "reopened")
 
 
-def _say_dispute(section: Section) -> None:
+def _say_dispute(section: DisputeSection) -> None:
     what = "source criticised: " if section.source else ""
-    say(f"{what}{section.title}  [{section.head}]", hang=2)
+    echo(f"{what}{section.title}  [{section.head}]", hang=2)
     kinds = f"{section.stated} stated, {section.judged} judged"
     since = f"{section.key}: since {section.since}, last move {section.last}; {kinds}"
     if section.source:
-        say(f"{since}; contests {count(len(section.claims), 'claim')}", indent=2, hang=2)
+        echo(f"{since}; contests {count(len(section.claims), 'claim')}", indent=2, hang=2)
     else:
-        say(f"{since}; behind it {section.origins}; against it {section.attackers_origins}",
+        echo(f"{since}; behind it {section.origins}; against it {section.attackers_origins}",
             indent=2, hang=2)  # fmt: skip
     if section.state != "open":
-        say(section.state_told, indent=2, hang=2)
+        echo(section.state_told, indent=2, hang=2)
     for one in section.against:
         past = " (past)" if one.past else ""
-        say(f"{one.type} {one.at}{past}, {one.basis} [{one.link}]: {one.attacker.who}: "
+        echo(f"{one.type} {one.at}{past}, {one.basis} [{one.link}]: {one.attacker.who}: "
             f"{cut(one.attacker.statement, 160)}  [{one.attacker.key}]", indent=4, hang=2)  # fmt: skip
         if one.compared:
-            say(one.compared, indent=6, hang=2)
+            echo(one.compared, indent=6, hang=2)
     if section.beside:
-        say("with it " + ", ".join(claim.key for claim in section.beside), indent=4, hang=2)
+        echo("with it " + ", ".join(claim.key for claim in section.beside), indent=4, hang=2)
     if section.reached:
-        say("reaches " + ", ".join(claim.key for claim in section.reached), indent=4, hang=2)
+        echo("reaches " + ", ".join(claim.key for claim in section.reached), indent=4, hang=2)
     for reply in section.replies:
-        say(f"answered by {reply.who}: {cut(reply.statement, 120)}  [{reply.key}]",
+        echo(f"answered by {reply.who}: {cut(reply.statement, 120)}  [{reply.key}]",
             indent=4, hang=2)  # fmt: skip
 
 
@@ -89,7 +96,7 @@ def _say_dispute(section: Section) -> None:
 @reason_option
 @by_option
 @click.pass_obj
-def dispose(call: Call, key: str, ending: str, reason: str, by: str | None) -> None:
+def dispose(call: CliContext, key: str, ending: str, reason: str, by: str | None) -> None:
     """Lay a dispute to rest; it says nothing of who was right, and new activity reopens it.
 
     KEY is the dispute's key (a link), or a claim or source where only one dispute is about it.
@@ -105,14 +112,14 @@ def dispose(call: Call, key: str, ending: str, reason: str, by: str | None) -> N
     if call.json:
         answer({"dispute": dispute, "ending": ending, "written": keys, "recorded_by": who})
     elif keys:
-        say(f"Recorded disposition {keys[0]}: {dispute} is laid to rest ({ending}), as {who}.")
+        echo(f"Recorded disposition {keys[0]}: {dispute} is laid to rest ({ending}), as {who}.")
     else:
         say_known("disposition")
 
 
 @click.command(cls=Command)
 @click.pass_obj
-def standings(call: Call) -> None:
+def standings(call: CliContext) -> None:
     """Every claim with its standing, its origins and its acceptability."""
     with call.reading() as ledger:
         found = _every_standing(call, ledger)
@@ -126,17 +133,17 @@ def standings(call: Call) -> None:
         for key, one in found.items()
     ]  # fmt: skip
     table(["KEY", "STANDING", "ORIGINS", "FORMALLY", "STATEMENT"], rows, stretch=4)
-    say(count(len(rows), "claim") + ".")
+    echo(count(len(rows), "claim") + ".")
 
 
-def _every_standing(call: Call, ledger: Ledger) -> dict[str, dict[str, str | int]]:
-    from claimledger.analysis.analysis import ALONE, Answers
+def _every_standing(call: CliContext, ledger: Ledger) -> dict[str, dict[str, str | int]]:
+    from claimledger.analysis.analysis import ALONE, Analysis
     from claimledger.analysis.graph import graph_of
 
     if call.day is not None:
         answers = call.answers(ledger)
         return {key: answers.as_json(key) for key in answers.graph.claims}
-    answers = Answers(graph_of(ledger.linked(call.known)))
+    answers = Analysis(graph_of(ledger.linked(call.known)))
     linked = answers.graph.claims
     keys = ledger.keys("claim", call.known)
     return {key: answers.as_json(key) if key in linked else ALONE for key in keys}

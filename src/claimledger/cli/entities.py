@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from claimledger.cli.context import Call, Command, by_option, complete_key, recorder
-from claimledger.cli.output import answer, count, say, say_known, table
+from claimledger.cli.context import CliContext, Command, by_option, complete_key, recorder
+from claimledger.cli.output import answer, count, echo, say_known, table
 
 _LISTED = {
     "party": ("type", "part_of"),
@@ -49,7 +49,7 @@ def _add(kind: str) -> click.Command:
         from claimledger.importers.cli_fields import fields_from_options
         from claimledger.records.check import record_of
 
-        call = click.get_current_context().find_object(Call)
+        call = click.get_current_context().find_object(CliContext)
         assert call is not None
         record = record_of(kind, fields_from_options(kind, given))
         with call.writing() as ledger:
@@ -58,7 +58,7 @@ def _add(kind: str) -> click.Command:
         if call.json:
             answer({"kind": kind, "written": keys, "recorded_by": who})
         elif keys:
-            say(f"Recorded {kind} {keys[0]}, as {who}.")
+            echo(f"Recorded {kind} {keys[0]}, as {who}.")
         else:
             say_known(kind)
 
@@ -69,7 +69,7 @@ def _add(kind: str) -> click.Command:
 
 def _list(kind: str) -> click.Command:
     def list_() -> None:
-        call = click.get_current_context().find_object(Call)
+        call = click.get_current_context().find_object(CliContext)
         assert call is not None
         with call.reading() as ledger:
             held = list(ledger.records(kind, call.known))
@@ -91,7 +91,7 @@ def _list(kind: str) -> click.Command:
             rows,
             stretch=1,
         )
-        say(count(len(held), kind, {"party": "parties"}.get(kind, "")) + ".")
+        echo(count(len(held), kind, {"party": "parties"}.get(kind, "")) + ".")
 
     return Command("list", callback=list_, help=f"List every {kind}.")
 
@@ -103,7 +103,7 @@ def _show(kind: str) -> click.Command:
     def show(key: str) -> None:
         from claimledger.cli.search import show_record
 
-        call = click.get_current_context().find_object(Call)
+        call = click.get_current_context().find_object(CliContext)
         assert call is not None
         with call.reading() as ledger:
             show_record(call, ledger, ledger.get(kind, key, call.known))

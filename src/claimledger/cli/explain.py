@@ -7,14 +7,14 @@ from dataclasses import asdict
 
 import click
 
-from claimledger.cli.context import Call, Command, complete_key
-from claimledger.cli.output import answer, count, say
+from claimledger.cli.context import CliContext, Command, complete_key
+from claimledger.cli.output import answer, count, echo
 
 
 @click.command(cls=Command)
 @click.argument("key", shell_complete=complete_key)
 @click.pass_obj
-def explain(call: Call, key: str) -> None:
+def explain(call: CliContext, key: str) -> None:
     """Explain a claim's standing, origins and acceptability, down to records and reasons."""
     from claimledger.present.explanation import explain as made
 
@@ -27,7 +27,7 @@ def explain(call: Call, key: str) -> None:
         answer(value.as_json())
         return
     for one in value.sentences:
-        say(f"{one.text} [{', '.join(dict.fromkeys(one.records))}]", hang=2)
+        echo(f"{one.text} [{', '.join(dict.fromkeys(one.records))}]", hang=2)
 
 
 @click.command(cls=Command)
@@ -39,17 +39,17 @@ def explain(call: Call, key: str) -> None:
 @click.option("-n", "--most", type=click.IntRange(1), default=5, help="So many of each kind.  [5]")
 @click.pass_obj
 def flags(
-    call: Call, kind: str | None, severity: str | None, subject: str | None, most: int
+    call: CliContext, kind: str | None, severity: str | None, subject: str | None, most: int
 ) -> None:
     """Everything odd in the ledger, the gravest first, each with the command that would mend it."""
-    from claimledger.errors import BadInput, Problem
+    from claimledger.errors import InvalidInputError, Problem
     from claimledger.present.lint import KINDS, oddities
     from claimledger.records.check import nearest
 
     if kind is not None and kind not in KINDS:
         near = nearest(kind, KINDS)
         right = f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}"
-        raise BadInput([Problem("unknown kind of oddity", "kind", kind, right)], kept="")
+        raise InvalidInputError([Problem("unknown kind of oddity", "kind", kind, right)], kept="")
     with call.reading() as ledger:
         if subject:
             answers, keys = call.about(ledger, subject)
@@ -69,12 +69,12 @@ def flags(
     for one in found:
         if not told[one.kind]:
             meaning = KINDS[one.kind][1]
-            say(f"{one.severity}: {one.kind}, {numbers[one.kind]:,} ({meaning})", hang=2)
+            echo(f"{one.severity}: {one.kind}, {numbers[one.kind]:,} ({meaning})", hang=2)
         told[one.kind] += 1
         if told[one.kind] <= most:
-            say(f"{one.key}: {one.told}", indent=2, hang=2)
-            say(f"→ {one.mend}", indent=4, hang=2)
+            echo(f"{one.key}: {one.told}", indent=2, hang=2)
+            echo(f"→ {one.mend}", indent=4, hang=2)
         elif told[one.kind] == most + 1:
-            say(f'and {numbers[one.kind] - most:,} more: claimledger flags --kind "{one.kind}" -n '
+            echo(f'and {numbers[one.kind] - most:,} more: claimledger flags --kind "{one.kind}" -n '
                 f"{numbers[one.kind]}", indent=2, hang=2)  # fmt: skip
-    say(f"{count(len(found), 'flag')}.")
+    echo(f"{count(len(found), 'flag')}.")

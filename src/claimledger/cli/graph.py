@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from claimledger.cli.context import (
-    Call,
+    CliContext,
     Command,
-    UsageMistake,
+    UsageError,
     complete_key,
     form_of,
     output_option,
@@ -18,7 +18,7 @@ from claimledger.cli.context import (
 from claimledger.cli.output import print_stderr
 
 if TYPE_CHECKING:
-    from claimledger.analysis.analysis import Answers
+    from claimledger.analysis.analysis import Analysis
     from claimledger.ledger import Ledger
 
 _ENDINGS_OF_TIMELINES = {".svg": "svg", ".png": "png", ".html": "html", ".htm": "html"}
@@ -42,7 +42,7 @@ subject_option = click.option(
 @output_option
 @click.pass_obj
 def graph(
-    call: Call,
+    call: CliContext,
     key: str | None,
     subject: str | None,
     depth: int,
@@ -59,7 +59,7 @@ def graph(
     from claimledger.render.diagrams.svg import graph_svg
 
     if key and subject:
-        raise UsageMistake("give KEY or --subject, not both")
+        raise UsageError("give KEY or --subject, not both")
     form = form or form_of(output, _ENDINGS)
     with call.reading() as ledger:
         answers, keys, title = _meant(call, ledger, key, subject, depth)
@@ -72,8 +72,8 @@ def graph(
 
 
 def _meant(
-    call: Call, ledger: Ledger, key: str | None, subject: str | None, depth: int
-) -> tuple[Answers, list[str], str]:
+    call: CliContext, ledger: Ledger, key: str | None, subject: str | None, depth: int
+) -> tuple[Analysis, list[str], str]:
     from claimledger.render.diagrams.model import around
 
     if key is not None:
@@ -87,7 +87,7 @@ def _meant(
     return *_disputed(call, ledger), "What is disputed"
 
 
-def _disputed(call: Call, ledger: Ledger) -> tuple[Answers, list[str]]:
+def _disputed(call: CliContext, ledger: Ledger) -> tuple[Analysis, list[str]]:
     from claimledger.analysis.disputes import disputes
 
     answers = call.answers(ledger)
@@ -106,7 +106,7 @@ def _disputed(call: Call, ledger: Ledger) -> tuple[Answers, list[str]]:
 @output_option
 @click.pass_obj
 def timeline(
-    call: Call, subject: str | None, measure: str | None, form: str | None, output: str | None
+    call: CliContext, subject: str | None, measure: str | None, form: str | None, output: str | None
 ) -> None:
     """Draw figures over time: a mark a figure, a line a claimant, conflicts and renewals joined."""
     from claimledger.render.diagrams import export
@@ -136,20 +136,20 @@ def timeline(
 
 
 def _no_such(measure: str, known: tuple[str, ...]) -> NoReturn:
-    from claimledger.errors import Unreadable
+    from claimledger.errors import ParseError
     from claimledger.records.check import nearest
 
     near = nearest(measure, known) or list(known[:8])
     hint = f"; nearest: {', '.join(near)}" if near else ""
-    raise Unreadable(f"no figure here counts {measure!r}{hint}")
+    raise ParseError(f"no figure here counts {measure!r}{hint}")
 
 
-def _write(call: Call, data: bytes, output: str | None) -> None:
+def _write(call: CliContext, data: bytes, output: str | None) -> None:
     from claimledger.services.output_files import writing_whole
 
     if output in (None, "-"):
         if data[:4] == b"\x89PNG" and sys.stdout.isatty():
-            raise UsageMistake("a picture is no text: name a file with -o")
+            raise UsageError("a picture is no text: name a file with -o")
         sys.stdout.buffer.write(data)
         return
     with writing_whole(str(output), call.path) as stream:

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from claimledger.cli.context import (
-    Call,
+    CliContext,
     Command,
     FileName,
-    UsageMistake,
+    UsageError,
     by_option,
     output_option,
     recorder,
 )
-from claimledger.cli.output import Progress, answer, count, print_stderr, say
+from claimledger.cli.output import Progress, answer, count, echo, print_stderr
 
 if TYPE_CHECKING:
     from claimledger.importers.case_files import Incoming
-    from claimledger.ledger import Held, Ledger
+    from claimledger.ledger import Ledger, StoredRecord
 
 
 @click.command("import", cls=Command, clocks=False)
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @by_option
 @click.pass_obj
 def import_(
-    call: Call,
+    call: CliContext,
     files: tuple[str, ...],
     check: bool,
     amend: bool,
@@ -44,12 +44,12 @@ def import_(
     from claimledger.importers.case_files import read_files
 
     if amend and not reason:
-        raise UsageMistake("--amend needs a --reason: why the ledger's records change")
+        raise UsageError("--amend needs a --reason: why the ledger's records change")
     with call.writing() as ledger:
         who = recorder(by, ledger)
         # A server can want a write done again: files can be read again, standard input cannot.
         incoming = _counted(read_files(files)) if "-" in files else _Files(files)
-        taken = ledger.take(incoming, by=who, amend=amend, reason=reason, check=check)
+        taken = ledger.import_records(incoming, by=who, amend=amend, reason=reason, check=check)
     new = len(taken.written) - taken.amended
     if call.json:
         answer({"checked": check, "recorded": new, "amended": taken.amended,
@@ -61,15 +61,15 @@ def import_(
         parts.append(f"{taken.amended:,} amended")
     if taken.unchanged:
         parts.append(f"{taken.unchanged:,} held already")
-    say(
+    echo(
         ("Nothing is wrong; would record " if check else "Recorded ")
         + ", ".join(parts)
         + f", as {who}."
     )
     if taken.withdrawn:
-        say(f"{_some(taken.withdrawn)} withdrawn, and stay so: {_named(taken.withdrawn)}.", hang=2)
+        echo(f"{_some(taken.withdrawn)} withdrawn, and stay so: {_named(taken.withdrawn)}.", hang=2)
     if taken.older:
-        say(
+        echo(
             f"{_some(taken.older)} older than in the ledger, and left out: {_named(taken.older)}. "
             "`--amend --reason TEXT` writes the file's version.",
             hang=2,
@@ -113,7 +113,7 @@ def _counted(incoming: Iterator[Incoming]) -> Iterator[Incoming]:
 @click.option("--log", is_flag=True, help="Write the log's entries instead of the current records.")
 @output_option
 @click.pass_obj
-def export(call: Call, log: bool, output: str | None) -> None:
+def export(call: CliContext, log: bool, output: str | None) -> None:
     """Write records as JSON Lines, in an order in which they can be imported again.
 
     Where a record names another that was withdrawn and replaced, it names the replacement there.
@@ -121,7 +121,7 @@ def export(call: Call, log: bool, output: str | None) -> None:
     from claimledger.services.output_files import writing_whole
 
     if log and (call.known_at or call.as_of):
-        raise UsageMistake("--log writes the whole log; clocks go with the records")
+        raise UsageError("--log writes the whole log; clocks go with the records")
     with ExitStack() as file, call.reading() as ledger:
         lines = _log(ledger) if log else _records(ledger, call)
         if output in (None, "-"):
@@ -142,7 +142,7 @@ def write_lines(stream: BinaryIO, lines: Iterable[Any]) -> None:
         stream.write(json_text(line, None).encode() + b"\n")
 
 
-def _records(ledger: Ledger, call: Call) -> Iterator[Any]:
+def _records(ledger: Ledger, call: CliContext) -> Iterator[Any]:
     from claimledger.present.phrases import out_by
     from claimledger.records.disposition import Disposition
     from claimledger.records.kinds import KINDS
@@ -155,7 +155,7 @@ def _records(ledger: Ledger, call: Call) -> Iterator[Any]:
         """Whether a key, or what replaced it, is one of those."""
         return key in keys or ledger.resolve(kind, [key], call.known).get(key) in keys
 
-    def is_known(held: Held) -> bool:
+    def is_known(held: StoredRecord) -> bool:
         """Whether a record was known on the day that was asked for."""
         if graph is None:
             return True

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from claimledger.cli.context import Call, Command, UsageMistake
-from claimledger.cli.output import answer, say, table
+from claimledger.cli.context import CliContext, Command, UsageError
+from claimledger.cli.output import answer, echo, table
 
 _MOST = 10
 
@@ -16,7 +16,7 @@ _MOST = 10
 @click.command(cls=Command, clocks=False)
 @click.argument("kind", required=False)
 @click.pass_obj
-def schema(_call: Call, kind: str | None) -> None:
+def schema(_call: CliContext, kind: str | None) -> None:
     """Print the JSON Schema of a kind of record, or of all."""
     from claimledger.records.check import nearest
     from claimledger.records.kinds import KINDS
@@ -25,13 +25,13 @@ def schema(_call: Call, kind: str | None) -> None:
     if kind is not None and kind not in KINDS:
         near = nearest(kind, KINDS)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}"
-        raise UsageMistake(f"no kind {kind!r}; {hint}")
+        raise UsageError(f"no kind {kind!r}; {hint}")
     answer(schema_of(kind) if kind else {name: schema_of(name) for name in KINDS})
 
 
 @click.command(cls=Command)
 @click.pass_obj
-def stats(call: Call) -> None:
+def stats(call: CliContext) -> None:
     """Count records by kind, standing, source, claimant and year."""
     from claimledger.services.stats import stats as counted
 
@@ -46,10 +46,10 @@ def stats(call: Call) -> None:
             if rows:
                 table([title.upper().replace("_", " "), "NUMBER"], rows, stretch=0)
             if len(counts) > _MOST:
-                say(f"and {len(counts) - _MOST} more; --json has them all")
-            say()
+                echo(f"and {len(counts) - _MOST} more; --json has them all")
+            echo()
         else:
-            say(f"{title}: {counts}")
+            echo(f"{title}: {counts}")
 
 
 def _first(counts: dict[str, int]) -> list[Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from claimledger.cli.context import Call, Command
-from claimledger.cli.output import answer, say
+from claimledger.cli.context import CliContext, Command
+from claimledger.cli.output import answer, echo
 
 
 @click.command(cls=Command, clocks=False)
 @click.pass_obj
-def init(call: Call) -> None:
+def init(call: CliContext) -> None:
     """Make a new, empty ledger, in a file or in a PostgreSQL database; an existing one is refused."""
     from claimledger.ledger import Ledger, shown
 
@@ -21,6 +21,6 @@ def init(call: Call) -> None:
     if call.json:
         answer({"ledger": shown(call.path), "size": head.size, "root": head.root.hex()})
     else:
-        say(
+        echo(
             f"Made the ledger {shown(call.path)}. Next: `claimledger record`, or `claimledger import FILE`."
         )

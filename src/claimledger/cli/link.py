@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claimledger.cli.context import Call, Command, UsageMistake, by_option, complete_key, recorder
-from claimledger.cli.output import answer, print_stderr, say, say_known
+from claimledger.cli.context import (
+    CliContext,
+    Command,
+    UsageError,
+    by_option,
+    complete_key,
+    recorder,
+)
+from claimledger.cli.output import answer, echo, print_stderr, say_known
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
@@ -40,7 +47,7 @@ def _citation(
 @click.option("--note", metavar="TEXT")
 @by_option
 @click.pass_obj
-def link(call: Call, /, type: str, from_: str, to: str, by: str | None, **given: Any) -> None:
+def link(call: CliContext, /, type: str, from_: str, to: str, by: str | None, **given: Any) -> None:
     """Say how the claim FROM stands to the claim TO (or, for undercuts, to a source).
 
     TYPE is contradicts, undercuts, answers, corroborates, supports, repeats, derives_from, updates or
@@ -65,7 +72,7 @@ def link(call: Call, /, type: str, from_: str, to: str, by: str | None, **given:
                 _citation(given["source"], given["via"], given["locator"], given["quote"])
             ]
         elif given["via"] or given["locator"] or given["quote"]:
-            raise UsageMistake("--via, --locator and --quote go with --source")
+            raise UsageError("--via, --locator and --quote go with --source")
         record = record_of(
             "link", {name: held for name, held in fields.items() if held is not None}
         )
@@ -77,7 +84,7 @@ def link(call: Call, /, type: str, from_: str, to: str, by: str | None, **given:
     for line in odd:
         print_stderr(f"Warning: {line}")
     if keys:
-        say(f"Recorded link {keys[0]}: {from_} {type} {to}, as {who}.")
+        echo(f"Recorded link {keys[0]}: {from_} {type} {to}, as {who}.")
     else:
         say_known("link")
 
@@ -126,11 +133,11 @@ def _odd(ledger: Ledger, type: str, from_: str, to: str) -> list[str]:
 @click.option("--reason", metavar="TEXT", help="Why; kept in the log.  [read in SOURCE]")
 @by_option
 @click.pass_obj
-def cite(call: Call, /, key: str, source: str, by: str | None, **given: Any) -> None:
+def cite(call: CliContext, /, key: str, source: str, by: str | None, **given: Any) -> None:
     """Add a citation to a claim: what was second-hand has now been read."""
     from typing import get_args
 
-    from claimledger.errors import Refused
+    from claimledger.errors import RuleViolationError
     from claimledger.records.check import record_of
     from claimledger.records.claim import Claim, Grounds
 
@@ -146,12 +153,12 @@ def cite(call: Call, /, key: str, source: str, by: str | None, **given: Any) -> 
         asking = not given["via"] and claim.grounds is None and grounds is None
         if asking and sys.stdin.isatty() and sys.stdout.isatty() and not call.json:
             known = ", ".join(get_args(Grounds))
-            say(f"How does the claimant know? One of {known}; empty if not asked.")
+            echo(f"How does the claimant know? One of {known}; empty if not asked.")
             grounds = click.prompt("Grounds", default="", show_default=False) or None
         cited = claim.as_json()["citations"]
         changes: dict[str, Any] = {"citations": [*cited, citation]}
         if record_of("claim", {**claim.as_json(), **changes}).as_json()["citations"][-1] in cited:
-            raise Refused(
+            raise RuleViolationError(
                 f"{held.key} already cites {source} so; nothing was written. `claimledger amend {held.key} "
                 "--set ...` changes what is there"
             )
@@ -162,10 +169,10 @@ def cite(call: Call, /, key: str, source: str, by: str | None, **given: Any) -> 
     if call.json:
         answer({"kind": "claim", "key": done.key, "entry": done.entry, "recorded_by": who})
         return
-    say(f"Cited {source} for {done.key} with entry {done.entry}, as {who}.")
+    echo(f"Cited {source} for {done.key} with entry {done.entry}, as {who}.")
     if asking and not grounds:
         mend = f'claimledger amend {done.key} --set grounds=... --reason "..."'
-        say(f"How they know is not recorded yet: {mend}", hang=2)
+        echo(f"How they know is not recorded yet: {mend}", hang=2)
 
 
 @click.command(cls=Command, clocks=False)
@@ -182,7 +189,7 @@ def cite(call: Call, /, key: str, source: str, by: str | None, **given: Any) -> 
 @click.option("--note", metavar="TEXT")
 @by_option
 @click.pass_obj
-def review(call: Call, /, claim: str, by: str | None, **given: Any) -> None:
+def review(call: CliContext, /, claim: str, by: str | None, **given: Any) -> None:
     """Record a fact-checker's published rating of a claim."""
     from claimledger.records.check import record_of
 
@@ -194,6 +201,6 @@ def review(call: Call, /, claim: str, by: str | None, **given: Any) -> None:
     if call.json:
         answer({"kind": "review", "written": keys, "recorded_by": who})
     elif keys:
-        say(f"Recorded review {keys[0]} of {claim}, as {who}.")
+        echo(f"Recorded review {keys[0]} of {claim}, as {who}.")
     else:
         say_known("review")

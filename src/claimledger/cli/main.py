@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from claimledger import __version__
-from claimledger.cli.context import SHARED, Call, UsageMistake
+from claimledger.cli.context import SHARED, CliContext, UsageError
 from claimledger.cli.streams import AnswerLostError, StandardOutput
 from claimledger.errors import ClaimledgerError, UnexpectedError
 
@@ -130,7 +130,7 @@ def cli(ctx: click.Context, /, **shared: object) -> None:
     claimledger keeps every assertion as a dated claim tied to a source, a claimant and a subject, and
     never changes any of it silently. It does not say what is true.
     """
-    ctx.ensure_object(Call).update(shared)
+    ctx.ensure_object(CliContext).update(shared)
 
 
 NOT_TOLD = 3
@@ -146,7 +146,7 @@ def main() -> None:
     """
     # A command is short and makes next to no rings; looking for them costs a third of a large answer.
     gc.disable()
-    call = Call()
+    call = CliContext()
     status: int | None = None
     try:
         status = _run(call)
@@ -172,7 +172,7 @@ def _discard(number: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-def _run(call: Call) -> int:
+def _run(call: CliContext) -> int:
     """Run the command; return its status, once what went wrong was told."""
     try:
         _see_streams()
@@ -183,7 +183,7 @@ def _run(call: Call) -> int:
     except (click.exceptions.Abort, KeyboardInterrupt, EOFError):
         _print_error(f"\nStopped; {_outcome(call)}.")
         return _status_after_failure(call)
-    except UsageMistake as error:
+    except UsageError as error:
         _print_error(f"claimledger: {error}")
         return 2
     except click.ClickException as error:
@@ -212,12 +212,12 @@ def _run(call: Call) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _outcome(call: Call) -> str:
+def _outcome(call: CliContext) -> str:
     """Return what a command that failed has written."""
     return "what was done until then stays" if call.done else "nothing was written"
 
 
-def _status_after_failure(call: Call) -> int:
+def _status_after_failure(call: CliContext) -> int:
     """Return the exit status of a command that failed: its own where its work was already done."""
     return NOT_TOLD if call.done else 1
 
@@ -236,7 +236,7 @@ def _see_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
             closed.append(name)
     if "stdout" in closed:
-        raise UsageMistake(
+        raise UsageError(
             "standard output is closed, and nothing was done; send it to /dev/null where nobody is to read it"
         )
     sys.stdout = io.TextIOWrapper(
@@ -266,7 +266,7 @@ def _see_arguments() -> None:
 
     for name, text in odd.items():
         if what := not_unicode(text):
-            raise UsageMistake(f"{name} {what}: {text!a}; write it in UTF-8")
+            raise UsageError(f"{name} {what}: {text!a}; write it in UTF-8")
 
 
 def _without_passwords(message: str) -> str:

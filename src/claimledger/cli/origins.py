@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claimledger.cli.context import Call, Command, UsageMistake, complete_key
-from claimledger.cli.output import answer, count, say, table
+from claimledger.cli.context import CliContext, Command, UsageError, complete_key
+from claimledger.cli.output import answer, count, echo, table
 from claimledger.cli.output import origins as span
 
 if TYPE_CHECKING:
-    from claimledger.analysis.analysis import Answers
+    from claimledger.analysis.analysis import Analysis
     from claimledger.ledger import Ledger
 
 _MOST_SETTLINGS = 10
@@ -29,12 +29,12 @@ _MOST_SETTLINGS = 10
     help="Do not merge for this reason: source:rfa-2022, claimant:china.",
 )  # fmt: skip
 @click.pass_obj
-def origins(call: Call, key: str | None, subject: str | None, aside: tuple[str, ...]) -> None:
+def origins(call: CliContext, key: str | None, subject: str | None, aside: tuple[str, ...]) -> None:
     """How many independent voices there are behind a claim or a subject, as a range, and why."""
     if key is not None and subject is not None:
-        raise UsageMistake(f"origins takes one of the two, the claim {key} or --subject {subject}")
+        raise UsageError(f"origins takes one of the two, the claim {key} or --subject {subject}")
     if key is None and subject is None:
-        raise UsageMistake("origins needs a claim's key or --subject")
+        raise UsageError("origins needs a claim's key or --subject")
     ties = [_tie(one) for one in aside]
     if key is not None:
         _of_claim(call, key, ties)
@@ -48,24 +48,24 @@ REASONS = ("claimant", "upstream claim", "party above", "source", "publisher", "
 def _tie(text: str) -> tuple[str, str]:
     reason, _, shared = text.partition(":")
     if reason not in REASONS or (not shared and reason != "nameless"):
-        raise UsageMistake(
+        raise UsageError(
             f"--set-aside takes REASON:KEY, the reason one of {', '.join(REASONS)}; not {text!r}"
         )
     return reason, shared
 
 
-def _of_claim(call: Call, key: str, ties: list[tuple[str, str]]) -> None:
+def _of_claim(call: CliContext, key: str, ties: list[tuple[str, str]]) -> None:
     from claimledger.analysis.flags import flags
     from claimledger.analysis.uncertainty import settlings, without
     from claimledger.present import phrases
-    from claimledger.services.record_cache import Names
+    from claimledger.services.record_cache import RecordCache
 
     with call.reading() as ledger:
         key = ledger.get("claim", key, call.known).key
         answers = call.answers(ledger, [key])
         call.in_view(answers.graph, key)
         _check_ties(answers, key, ties)
-        names = Names(ledger, call.known)
+        names = RecordCache(ledger, call.known)
         found = answers.origin_finder(ties).of(key)
         roots = [phrases.root(root, names) for root in found.roots]
         mergers = [
@@ -92,11 +92,11 @@ def _of_claim(call: Call, key: str, ties: list[tuple[str, str]]) -> None:
             }
         )
         return
-    say(f"{key}: {phrases.origins(found)} ({span(found.at_least, found.at_most)})")
+    echo(f"{key}: {phrases.origins(found)} ({span(found.at_least, found.at_most)})")
     if len(members) > 1:
-        say(f"the assertion: {', '.join(members)}", indent=2, hang=2)
+        echo(f"the assertion: {', '.join(members)}", indent=2, hang=2)
     for line in roots:
-        say(f"root {line}", indent=2, hang=2)
+        echo(f"root {line}", indent=2, hang=2)
     for one, line, freed in mergers:
         voice = "one voice" if one in found.same else "perhaps one voice"
         change = span(freed.at_least, freed.at_most)
@@ -105,32 +105,32 @@ def _of_claim(call: Call, key: str, ties: list[tuple[str, str]]) -> None:
             if change != span(found.at_least, found.at_most)
             else ""
         )
-        say(f"{voice}, for {line}{aside}", indent=2, hang=2)
+        echo(f"{voice}, for {line}{aside}", indent=2, hang=2)
     if told:
-        say("flags: " + ", ".join(told), indent=2, hang=2)
+        echo("flags: " + ", ".join(told), indent=2, hang=2)
     for line in asked[:_MOST_SETTLINGS]:
-        say(f"would settle it: {line}", indent=2, hang=2)
+        echo(f"would settle it: {line}", indent=2, hang=2)
 
 
-def _check_ties(answers: Answers, key: str, ties: list[tuple[str, str]]) -> None:
+def _check_ties(answers: Analysis, key: str, ties: list[tuple[str, str]]) -> None:
     plain = answers.origins(key)
     there = [f"{one.reason}:{one.shared}" for one in (*plain.same, *plain.perhaps)]
     for reason, shared in ties:
         if f"{reason}:{shared}" not in there:
-            raise UsageMistake(
+            raise UsageError(
                 f"nothing is merged for {reason}:{shared}"
                 + (f"; what is: {', '.join(there)}" if there else "; no two voices are merged here")
             )
 
 
-def _of_subject(call: Call, subject: str, ties: list[tuple[str, str]]) -> None:
+def _of_subject(call: CliContext, subject: str, ties: list[tuple[str, str]]) -> None:
     from claimledger.analysis.uncertainty import ranged, settlings
     from claimledger.present import phrases
-    from claimledger.services.record_cache import Names
+    from claimledger.services.record_cache import RecordCache
 
     with call.reading() as ledger:
         answers, keys = call.about(ledger, subject)
-        names = Names(ledger, call.known)
+        names = RecordCache(ledger, call.known)
         finder = answers.origin_finder(ties)
         found = ranged(answers, keys)
         origins_of = {one.head: finder.of(one.head) for one in found}
@@ -153,9 +153,9 @@ def _of_subject(call: Call, subject: str, ties: list[tuple[str, str]]) -> None:
         )
         return
     table(["CLAIM", "ORIGINS", "SAID BY", "STATEMENT"], rows, stretch=3)
-    say(f"{count(len(rows), 'assertion')}.")
+    echo(f"{count(len(rows), 'assertion')}.")
     for line in asked:
-        say(f"would settle it: {line}", hang=2)
+        echo(f"would settle it: {line}", hang=2)
 
 
 @click.command("load-bearing", cls=Command)
@@ -167,17 +167,17 @@ def _of_subject(call: Call, subject: str, ties: list[tuple[str, str]]) -> None:
     "-n", "--most", type=click.IntRange(1, 1000), default=15, help="At most so many.  [15]"
 )
 @click.pass_obj
-def load_bearing(call: Call, key: str | None, subject: str | None, most: int) -> None:
+def load_bearing(call: CliContext, key: str | None, subject: str | None, most: int) -> None:
     """What most others rest on, and what would have no origin left if it fell.
 
     KEY is a claim, a source or a party. A source takes with it the claims that cite nothing else, a party
     those that only it or parties under it make.
     """
-    from claimledger.analysis.impact import Loads
+    from claimledger.analysis.impact import ImpactIndex
 
     with call.reading() as ledger:
         answers = call.about(ledger, subject)[0] if subject else call.answers(ledger)
-        loads = Loads(answers)
+        loads = ImpactIndex(answers)
         kinds = ("claim", "source", "party")
         if key is None:
             listed = loads.heaviest(most)
@@ -197,10 +197,10 @@ def load_bearing(call: Call, key: str | None, subject: str | None, most: int) ->
         return
     for one in listed:
         own = "" if one.kind == "claim" else f" its own {count(one.own, 'claim')} and"
-        say(f"{one.kind} {one.key}: if it fell,{own} {count(one.others, 'other claim')} would have "
+        echo(f"{one.kind} {one.key}: if it fell,{own} {count(one.others, 'other claim')} would have "
             "no origin left", hang=2)  # fmt: skip
         for other in rest[one.kind, one.key][:100]:
-            say(other, indent=2)
+            echo(other, indent=2)
 
 
 def _held(ledger: Ledger, kind: str, key: str, known: int | None) -> tuple[str, str] | None:

@@ -35,7 +35,7 @@ def coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def say(text: str = "", indent: int = 0, hang: int = 0) -> None:
+def echo(text: str = "", indent: int = 0, hang: int = 0) -> None:
     """Print a paragraph, escaped and wrapped; lines after the first hang in by ``hang`` more."""
     for line in wrapped(printable(text), width(), indent, hang):
         click.echo(line)
@@ -43,7 +43,7 @@ def say(text: str = "", indent: int = 0, hang: int = 0) -> None:
 
 def say_known(kind: str) -> None:
     """Say that nothing was written because just this record is there."""
-    say(
+    echo(
         f"The ledger holds just this {kind} already, or held it until it was withdrawn; nothing was written."
     )
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claimledger.cli.context import Call, Command, UsageMistake, by_option, recorder
-from claimledger.cli.output import answer, count, cut, say
+from claimledger.cli.context import CliContext, Command, UsageError, by_option, recorder
+from claimledger.cli.output import answer, count, cut, echo
 
 if TYPE_CHECKING:
     from claimledger.analysis.proposals.rule import Proposal
@@ -30,43 +30,45 @@ rule_option = click.option("--rule", metavar="NAME", help="Only this rule.")
 )
 @click.option("--rules", "listing", is_flag=True, help="List the rules and end.")
 @click.pass_obj
-def propose(call: Call, since: str | None, rule: str | None, most: int, listing: bool) -> None:
+def propose(
+    call: CliContext, since: str | None, rule: str | None, most: int, listing: bool
+) -> None:
     """Ask what nobody has linked yet: figures that agree or conflict, updates, copies, doubles.
 
     Each question names its rule, its evidence and a score. Answer with accept or decline.
     """
-    from claimledger.services.record_cache import Names
+    from claimledger.services.record_cache import RecordCache
 
     if listing:
         _say_rules(call)
         return
     with call.reading() as ledger:
         found = _asked(call, ledger, since, rule)
-        names = Names(ledger, call.known)
+        names = RecordCache(ledger, call.known)
         if call.json:
             answer({"proposals": [{"id": one.id, **asdict(one)} for one in found]})
             return
         for one in found[:most]:
             _say(one, names)
     if len(found) > most:
-        say(f"and {len(found) - most:,} more: -n {len(found)}")
-    say(
+        echo(f"and {len(found) - most:,} more: -n {len(found)}")
+    echo(
         f"{count(len(found), 'question')}."
         + (" `claimledger accept ID`, `claimledger decline ID`." if found else "")
     )
 
 
-def _say_rules(call: Call) -> None:
+def _say_rules(call: CliContext) -> None:
     from claimledger.analysis.proposals.engine import RULES
 
     if call.json:
         answer({"rules": {name: one.meaning for name, one in RULES.items()}})
         return
     for name, one in RULES.items():
-        say(f"{name}: {one.meaning}", hang=2)
+        echo(f"{name}: {one.meaning}", hang=2)
 
 
-def _asked(call: Call, ledger: Ledger, since: str | None, rule: str | None) -> list[Proposal]:
+def _asked(call: CliContext, ledger: Ledger, since: str | None, rule: str | None) -> list[Proposal]:
     from claimledger.analysis.proposals.engine import RULES
     from claimledger.records.check import nearest
     from claimledger.services.propose import propose as made
@@ -74,22 +76,22 @@ def _asked(call: Call, ledger: Ledger, since: str | None, rule: str | None) -> l
     if rule is not None and rule not in RULES:
         near = nearest(rule, RULES)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(RULES)}"
-        raise UsageMistake(f"there is no rule {rule!r}; {hint}")
+        raise UsageError(f"there is no rule {rule!r}; {hint}")
     first = ledger.entry_at(since) if since else None
     return made(ledger, first, rule=rule, known_at=call.known, as_of=call.day)
 
 
 def _say(one: Proposal, names: Any) -> None:
     asks = one.asks.format(one=one.one, other=one.other)
-    say(f"{asks}  (score {one.score:.2f})", hang=2)
+    echo(f"{asks}  (score {one.score:.2f})", hang=2)
     for key in dict.fromkeys((one.one, one.other)):
         held = names.held(one.kind, key)
         if held is not None:
-            say(f"{key}: {cut(held.record.named, 150)}", indent=4, hang=2)
-    say(f"because: {'; '.join(one.evidence)}", indent=4, hang=2)
+            echo(f"{key}: {cut(held.record.named, 150)}", indent=4, hang=2)
+    echo(f"because: {'; '.join(one.evidence)}", indent=4, hang=2)
     if one.also:
-        say(f"meant with them, as they say the same: {', '.join(one.also)}", indent=4, hang=2)
-    say(f"id {one.id}", indent=4, hang=2)
+        echo(f"meant with them, as they say the same: {', '.join(one.also)}", indent=4, hang=2)
+    echo(f"id {one.id}", indent=4, hang=2)
 
 
 def _answering(name: str, outcome: Outcome, about: str) -> click.Command:
@@ -104,7 +106,7 @@ def _answering(name: str, outcome: Outcome, about: str) -> click.Command:
     @rule_option
     @by_option
     @click.pass_obj
-    def answering(call: Call, /, ids: tuple[str, ...], **given: Any) -> None:
+    def answering(call: CliContext, /, ids: tuple[str, ...], **given: Any) -> None:
         _answer(call, outcome, ids, given)
 
     return answering
@@ -115,13 +117,15 @@ accept = _answering("accept", "accepted", f"Accept proposals {_PROMPT}")
 decline = _answering("decline", "declined", f"Decline proposals {_PROMPT}")
 
 
-def _answer(call: Call, outcome: Outcome, ids: tuple[str, ...], given: dict[str, Any]) -> None:
+def _answer(
+    call: CliContext, outcome: Outcome, ids: tuple[str, ...], given: dict[str, Any]
+) -> None:
     if not ids:
         _one_after_another(call, given)
         return
     if not given["reason"]:
-        raise UsageMistake(f"give a --reason: why these are {outcome}")
-    from claimledger.errors import Unreadable
+        raise UsageError(f"give a --reason: why these are {outcome}")
+    from claimledger.errors import ParseError
     from claimledger.records.check import nearest
     from claimledger.services.decide import decide
 
@@ -134,8 +138,8 @@ def _answer(call: Call, outcome: Outcome, ids: tuple[str, ...], given: dict[str,
                 hint = (
                     f"; did you mean {near[0]}?" if near else "; `claimledger propose` lists them"
                 )
-                raise Unreadable(f"no such question is open: {one}{hint}")
-        made = ledger.together(
+                raise ParseError(f"no such question is open: {one}{hint}")
+        made = ledger.transaction(
             lambda: {
                 one: decide(ledger, found[one], outcome, given["reason"], by=who) for one in ids
             }
@@ -144,15 +148,15 @@ def _answer(call: Call, outcome: Outcome, ids: tuple[str, ...], given: dict[str,
         answer({"outcome": outcome, "made": made, "recorded_by": who})
         return
     for one, link in made.items():
-        say(
+        echo(
             f"{outcome.capitalize()} {one}" + (f": link {link}" if link else "") + f", as {who}.",
             hang=2,
         )
 
 
-def _one_after_another(call: Call, given: dict[str, Any]) -> None:
+def _one_after_another(call: CliContext, given: dict[str, Any]) -> None:
     if call.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageMistake("name the ids to answer, or call this at a terminal")
+        raise UsageError("name the ids to answer, or call this at a terminal")
     kept = 0
     with call.writing() as ledger:
         who = recorder(given["by"], ledger)
@@ -160,37 +164,37 @@ def _one_after_another(call: Call, given: dict[str, Any]) -> None:
         try:
             for place, one in enumerate(found, 1):
                 click.echo()
-                say(f"Question {place} of {len(found)}")
+                echo(f"Question {place} of {len(found)}")
                 kept += _asked_one(ledger, one, given["reason"], who)
-        except (click.Abort, _Enough):
+        except (click.Abort, _StopAsking):
             click.echo()
-            say(f"Stopped; {count(kept, 'answer')} kept.")
+            echo(f"Stopped; {count(kept, 'answer')} kept.")
             return
-    say("No more questions." if found else "There are no questions.")
+    echo("No more questions." if found else "There are no questions.")
 
 
-class _Enough(Exception):
+class _StopAsking(Exception):
     """Leaves the questions that are left for another time."""
 
 
 def _asked_one(ledger: Ledger, one: Proposal, reason: str | None, who: str) -> bool:
     """Ask one question at the prompt; return whether it was answered. Each answer is kept at once."""
-    from claimledger.errors import Refused
+    from claimledger.errors import RuleViolationError
     from claimledger.services.decide import decide
-    from claimledger.services.record_cache import Names
+    from claimledger.services.record_cache import RecordCache
 
     answers: dict[str, Outcome] = {"a": "accepted", "d": "declined"}
-    _say(one, Names(ledger))
+    _say(one, RecordCache(ledger))
     choice = click.prompt("a accept, d decline, s skip, q quit", default="s", show_default=False,
                           type=click.Choice(["a", "d", "s", "q"]), show_choices=False)  # fmt: skip
     if choice == "q":
-        raise _Enough
+        raise _StopAsking
     if choice not in answers:
         return False
     try:
         made = decide(ledger, one, answers[choice], reason or click.prompt("Why"), by=who)
-    except Refused as error:
-        say(str(error), hang=2)
+    except RuleViolationError as error:
+        echo(str(error), hang=2)
         return False
-    say(answers[choice].capitalize() + (f": link {made}" if made else "") + f", as {who}.")
+    echo(answers[choice].capitalize() + (f": link {made}" if made else "") + f", as {who}.")
     return True

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from claimledger.cli.context import Call, Command, UsageMistake, by_option, complete_key, recorder
-from claimledger.cli.output import answer, cut, say, say_known
+from claimledger.cli.context import (
+    CliContext,
+    Command,
+    UsageError,
+    by_option,
+    complete_key,
+    recorder,
+)
+from claimledger.cli.output import answer, cut, echo, say_known
 
 if TYPE_CHECKING:
     from claimledger.importers.prompt import Draft, DraftFile
@@ -40,7 +47,7 @@ if TYPE_CHECKING:
 @click.option("--note", metavar="TEXT")
 @by_option
 @click.pass_obj
-def record(call: Call, /, by: str | None, **given: Any) -> None:
+def record(call: CliContext, /, by: str | None, **given: Any) -> None:
     """Record a claim. Without options it asks; ten keystrokes beyond the text will do."""
     with call.writing() as ledger:
         who = recorder(by, ledger)
@@ -48,12 +55,12 @@ def record(call: Call, /, by: str | None, **given: Any) -> None:
             _by_options(call, ledger, given, who)
             return
         if not sys.stdin.isatty() and call.json:
-            raise UsageMistake("record asks its questions at a prompt; with --json give options")
+            raise UsageError("record asks its questions at a prompt; with --json give options")
         _Dialogue(call, ledger, who).run()
 
 
-def _by_options(call: Call, ledger: Ledger, given: dict[str, Any], who: str) -> None:
-    from claimledger.errors import BadInput, Problem
+def _by_options(call: CliContext, ledger: Ledger, given: dict[str, Any], who: str) -> None:
+    from claimledger.errors import InvalidInputError, Problem
     from claimledger.importers.cli_fields import figure, pairs
     from claimledger.records.check import record_of
 
@@ -64,7 +71,7 @@ def _by_options(call: Call, ledger: Ledger, given: dict[str, Any], who: str) -> 
         if given[name] in (None, ())
     ]
     if missing:
-        raise BadInput(missing)
+        raise InvalidInputError(missing)
     citation = {
         name: held
         for name in ("source", "via", "locator", "quote")
@@ -86,7 +93,7 @@ def _by_options(call: Call, ledger: Ledger, given: dict[str, Any], who: str) -> 
     if call.json:
         answer({"kind": "claim", "written": keys, "recorded_by": who})
     elif keys:
-        say(f"Recorded claim {keys[0]}, as {who}.")
+        echo(f"Recorded claim {keys[0]}, as {who}.")
     else:
         say_known("claim")
 
@@ -94,7 +101,7 @@ def _by_options(call: Call, ledger: Ledger, given: dict[str, Any], who: str) -> 
 class _Dialogue:
     """One run of questions. Every answer is kept in the draft as soon as it is given."""
 
-    def __init__(self, call: Call, ledger: Ledger, who: str) -> None:
+    def __init__(self, call: CliContext, ledger: Ledger, who: str) -> None:
         from claimledger.importers.prompt import Draft, DraftFile, last_used
 
         self._ledger = ledger
@@ -115,16 +122,16 @@ class _Dialogue:
         except (click.exceptions.Abort, KeyboardInterrupt, EOFError):
             click.echo()
             if self._draft.fields and self._file.save(self._draft):
-                say("Stopped; nothing was written. `claimledger record` takes it up again.")
+                echo("Stopped; nothing was written. `claimledger record` takes it up again.")
             else:
-                say("Stopped; nothing was written.")
+                echo("Stopped; nothing was written.")
             raise click.exceptions.Exit(1) from None
 
     def _take_up(self) -> None:
         kept = self._file.load()
         if kept is None or not kept.fields:
             return
-        say(f"A claim was begun: {cut(str(kept.fields.get('statement', '')), 60)}", hang=2)
+        echo(f"A claim was begun: {cut(str(kept.fields.get('statement', '')), 60)}", hang=2)
         if click.confirm("Take it up again?", default=True):
             self._draft = kept
         else:
@@ -150,13 +157,13 @@ class _Dialogue:
         from claimledger.importers.prompt import most_like
 
         while not (statement := self._ask("Statement (what is asserted, in neutral words)")):
-            say("A claim needs a statement.")
+            echo("A claim needs a statement.")
         self._draft.fields["statement"] = statement
         like = list(most_like(self._ledger, statement))
         if like:
-            say("Most like it are:")
+            echo("Most like it are:")
         for held in like:
-            say(f"{held.key}: {cut(held.record.named, 100)}", indent=2, hang=2)
+            echo(f"{held.key}: {cut(held.record.named, 100)}", indent=2, hang=2)
 
     def _figures(self) -> None:
         from claimledger.importers.prompt import proposed_figures
@@ -183,10 +190,10 @@ class _Dialogue:
             for one in figures:
                 Figure.model_validate(one)
         except ClaimledgerError as error:
-            say(str(error).splitlines()[0], indent=2, hang=2)
+            echo(str(error).splitlines()[0], indent=2, hang=2)
             return False
         except ValidationError as error:
-            say(error.errors()[0]["msg"], indent=2, hang=2)
+            echo(error.errors()[0]["msg"], indent=2, hang=2)
             return False
         self._draft.fields[name] = figures
         return True
@@ -224,17 +231,17 @@ class _Dialogue:
             asked = f"No {kind} like {typed!r}. Make it?"
             return self._make(kind, typed) if click.confirm(asked, default=False) else None
         if len(found) == 1 or found[0].key == typed:
-            say(f"{found[0].key}: {cut(found[0].record.named, 70)}", indent=2)
+            echo(f"{found[0].key}: {cut(found[0].record.named, 70)}", indent=2)
             return found[0].key
         for place, held in enumerate(found, 1):
-            say(f"{place}  {held.key}: {cut(held.record.named, 66)}", indent=2, hang=3)
+            echo(f"{place}  {held.key}: {cut(held.record.named, 66)}", indent=2, hang=3)
         number: int = click.prompt(
             "Which (0 for none of them)", default=1, type=click.IntRange(0, len(found))
         )
         return found[number - 1].key if number else None
 
     def _make(self, kind: str, name: str) -> str | None:
-        from claimledger.errors import BadInput
+        from claimledger.errors import InvalidInputError
         from claimledger.importers.prompt import free_key
         from claimledger.records.check import record_from
         from claimledger.records.kinds import KINDS
@@ -250,11 +257,11 @@ class _Dialogue:
         fields = {"kind": kind, "key": key, KINDS[kind].label_field: name}
         try:
             record_from(fields)
-        except BadInput as error:
-            say(str(error.problems[0]), indent=2, hang=2)
+        except InvalidInputError as error:
+            echo(str(error.problems[0]), indent=2, hang=2)
             return None
         self._draft.made.append(fields)
-        say(f"New {kind} {key}: {name}", indent=2)
+        echo(f"New {kind} {key}: {name}", indent=2)
         return key
 
     def _citation(self) -> None:
@@ -269,7 +276,7 @@ class _Dialogue:
         self._draft.fields["citations"] = [citation]
 
     def _date(self, name: str, label: str, default: str) -> None:
-        from claimledger.errors import Unreadable
+        from claimledger.errors import ParseError
         from claimledger.records.dates import Date
 
         while True:
@@ -279,12 +286,12 @@ class _Dialogue:
                 return
             try:
                 date = Date.of(typed)
-            except Unreadable as error:
-                say(str(error), indent=2, hang=2)
+            except ParseError as error:
+                echo(str(error), indent=2, hang=2)
                 default = ""
                 continue
             if date.edtf != typed:
-                say(f"read as {date.edtf}", indent=2)
+                echo(f"read as {date.edtf}", indent=2)
             self._draft.fields[name] = date.edtf
             return
 
@@ -321,16 +328,16 @@ class _Dialogue:
         fields = {name: held for name, held in self._draft.fields.items() if held}
         made = [record_from(one) for one in self._draft.made]
         claim = record_of("claim", fields)
-        say()
-        say("This will be recorded:")
+        echo()
+        echo("This will be recorded:")
         for one in (*made, claim):
             for name, held in one.as_json().items():
-                say(f"{one.kind} {name}: {_plain(held)}", indent=2, hang=4)
+                echo(f"{one.kind} {name}: {_plain(held)}", indent=2, hang=4)
         if not click.confirm(f"Write it, as {self._who}?", default=True):
             raise click.exceptions.Abort
         keys = self._ledger.record(*made, claim, by=self._who)
         self._file.discard()
-        say(
+        echo(
             f"Recorded claim {keys[-1]}, as {self._who}."
             if keys
             else "The ledger holds it already."

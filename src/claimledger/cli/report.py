@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from claimledger.cli.context import Call, Command, complete_key, form_of, output_option
+from claimledger.cli.context import CliContext, Command, complete_key, form_of, output_option
 from claimledger.cli.output import print_stderr
 from claimledger.render import REPORT
 
@@ -24,7 +24,7 @@ from claimledger.render import REPORT
 )
 @click.pass_obj
 def report(
-    call: Call, form: str | None, output: str | None, subject: str | None, since: str | None
+    call: CliContext, form: str | None, output: str | None, subject: str | None, since: str | None
 ) -> None:
     """Export the contested-claims report. The same ledger gives the same bytes."""
     from claimledger.present.report import report as made

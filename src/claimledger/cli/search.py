@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claimledger.cli.amend import kind_option, only, require_kind
-from claimledger.cli.context import Call, Command, complete_key
-from claimledger.cli.output import answer, coloured, count, cut, printable, say, table
+from claimledger.cli.context import CliContext, Command, complete_key
+from claimledger.cli.output import answer, coloured, count, cut, echo, printable, table
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Held, Ledger
+    from claimledger.ledger import Ledger, StoredRecord
 
 
 @click.command("list", cls=Command)
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--from", "first", metavar="DATE", help="Known by this day or later.")
 @click.option("--to", "last", metavar="DATE", help="Known by this day or earlier.")
 @click.pass_obj
-def list_(call: Call, /, **wanted: str | None) -> None:
+def list_(call: CliContext, /, **wanted: str | None) -> None:
     """List claims; filters narrow each other."""
     from claimledger.services.claim_filter import Selection, select_claims
 
@@ -38,7 +38,7 @@ def list_(call: Call, /, **wanted: str | None) -> None:
         return
     rows = [[one.key, one.known_by, one.standing, one.statement] for one in chosen]
     table(["KEY", "KNOWN BY", "STANDING", "STATEMENT"], rows, stretch=3)
-    say(count(len(rows), "claim") + ".")
+    echo(count(len(rows), "claim") + ".")
 
 
 @click.command(cls=Command)
@@ -50,7 +50,7 @@ def list_(call: Call, /, **wanted: str | None) -> None:
     "-n", "--most", type=click.IntRange(1, 1000), default=20, help="At most so many.  [20]"
 )
 @click.pass_obj
-def search(call: Call, words: tuple[str, ...], kinds: tuple[str, ...], most: int) -> None:
+def search(call: CliContext, words: tuple[str, ...], kinds: tuple[str, ...], most: int) -> None:
     """Find records by their words, in any script and with or without marks: haiwai, hǎiwài, 海外."""
     for kind in kinds:
         require_kind(kind)
@@ -70,10 +70,10 @@ def search(call: Call, words: tuple[str, ...], kinds: tuple[str, ...], most: int
         answer({"query": query, "matches": rows})
         return
     for one in found:
-        say(f"{one.held.kind} {one.held.key}", hang=2)
+        echo(f"{one.held.kind} {one.held.key}", hang=2)
         _say_marked(one.text, one.marks)
     if not found:
-        say(f"Nothing found for {query}.")
+        echo(f"Nothing found for {query}.")
 
 
 def _say_marked(text: str, marks: tuple[tuple[int, int], ...]) -> None:
@@ -102,7 +102,7 @@ def _say_marked(text: str, marks: tuple[tuple[int, int], ...]) -> None:
 @click.argument("key", shell_complete=complete_key)
 @kind_option
 @click.pass_obj
-def show(call: Call, key: str, kind: str | None) -> None:
+def show(call: CliContext, key: str, kind: str | None) -> None:
     """Show everything about one record; of a claim also its standing, and why."""
     with call.reading() as ledger:
         if kind is None:
@@ -113,7 +113,7 @@ def show(call: Call, key: str, kind: str | None) -> None:
         show_record(call, ledger, held)
 
 
-def show_record(call: Call, ledger: Ledger, held: Held) -> None:
+def show_record(call: CliContext, ledger: Ledger, held: StoredRecord) -> None:
     """Print one record with what points to it."""
     answers = call.answers(ledger, [held.key]) if held.kind == "claim" else None
     pointing = ledger.referrers(held.kind, [held.key], call.known).get(held.key, [])
@@ -149,23 +149,23 @@ def show_record(call: Call, ledger: Ledger, held: Held) -> None:
         return
     _say_record(held)
     if "standing" in value:
-        say(f"Standing: {value['why']}", hang=2)
-        say(f"Formally: {value['acceptability']}")
+        echo(f"Standing: {value['why']}", hang=2)
+        echo(f"Formally: {value['acceptability']}")
         if value["flags"]:
-            say("Flags: " + ", ".join(value["flags"]), hang=2)
+            echo("Flags: " + ", ".join(value["flags"]), hang=2)
     for one in value.get("computed", ()):
-        say(f"Computed: {one['told']}", hang=2)
+        echo(f"Computed: {one['told']}", hang=2)
     for line in links:
-        say(line, hang=2)
+        echo(line, hang=2)
     others = [one for one in pointing if one.kind != "link"]
     if others:
         named = [f"{one.kind} {one.key}" for one in others[:12]]
         more = f" and {len(others) - 12} more" if len(others) > 12 else ""
-        say("Pointed to by " + ", ".join(dict.fromkeys(named)) + more, hang=2)
-    say(f"Entry {held.entry}, {held.recorded_at[:19]}Z, by {held.recorded_by}")
+        echo("Pointed to by " + ", ".join(dict.fromkeys(named)) + more, hang=2)
+    echo(f"Entry {held.entry}, {held.recorded_at[:19]}Z, by {held.recorded_by}")
 
 
-def _in_view(call: Call, ledger: Ledger, pointing: list[Any]) -> list[Any]:
+def _in_view(call: CliContext, ledger: Ledger, pointing: list[Any]) -> list[Any]:
     """Leave out the links and claims that were not there yet on the day asked about."""
     if call.day is None:
         return pointing
@@ -181,15 +181,15 @@ def _in_view(call: Call, ledger: Ledger, pointing: list[Any]) -> list[Any]:
     ]
 
 
-def _say_record(held: Held) -> None:
+def _say_record(held: StoredRecord) -> None:
     from claimledger.records.kinds import fields_of
 
-    say(f"{held.kind} {held.key}")
+    echo(f"{held.kind} {held.key}")
     written = held.record.as_json()
     names = [f.name for f in fields_of(type(held.record)) if f.name in written and f.name != "key"]
     for name in names:
         for line in _field_lines(written[name]):
-            say(f"{name.replace('_', ' ')}: {line}", indent=2, hang=2)
+            echo(f"{name.replace('_', ' ')}: {line}", indent=2, hang=2)
 
 
 def _field_lines(value: Any) -> list[str]:
@@ -210,7 +210,7 @@ def _object(value: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _links(ledger: Ledger, held: Held, pointing: list[Any]) -> list[str]:
+def _links(ledger: Ledger, held: StoredRecord, pointing: list[Any]) -> list[str]:
     from claimledger.records.link import Link
 
     entries = [one.entry for one in pointing if one.kind == "link" and one.field in ("from", "to")]

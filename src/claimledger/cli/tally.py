@@ -7,14 +7,14 @@ from typing import Any
 import click
 
 from claimledger.cli.context import (
-    Call,
+    CliContext,
     Command,
-    UsageMistake,
+    UsageError,
     clock_option,
     complete_key,
     recorder,
 )
-from claimledger.cli.output import answer, count, say, say_known, table
+from claimledger.cli.output import answer, count, echo, say_known, table
 
 
 @click.command(cls=Command)
@@ -46,7 +46,7 @@ from claimledger.cli.output import answer, count, say, say_known, table
     "--recorder", metavar="NAME", help="With --record: whose name it bears, as elsewhere --by."
 )
 @click.pass_obj
-def tally(call: Call, /, what: str, subject: str, divided: str, **given: Any) -> None:
+def tally(call: CliContext, /, what: str, subject: str, divided: str, **given: Any) -> None:
     """Count what the recorded claims about a subject hold, beside the totals others state."""
     from claimledger.present.tally_view import beside
     from claimledger.records.formula import read_formula
@@ -54,7 +54,7 @@ def tally(call: Call, /, what: str, subject: str, divided: str, **given: Any) ->
 
     where = [part.partition("=") for part in given["where"]]
     if any(not (name and text) for name, _, text in where):
-        raise UsageMistake("--where takes NAME=TEXT, such as place=NLD")
+        raise UsageError("--where takes NAME=TEXT, such as place=NLD")
     limits = "".join(f", {name}={text}" for name, _, text in where)
     asked: Any = read_formula(f"count({what}, {subject}{limits})")
     if given["recording"]:
@@ -68,28 +68,28 @@ def tally(call: Call, /, what: str, subject: str, divided: str, **given: Any) ->
         told = [dict(zip(named, total, strict=True)) for total in totals]
         answer({**found.as_json(), "beside": told})
         return
-    say(f"{found.number:,} {what} in {count(len(found.claims), 'claim')}: {asked}")
+    echo(f"{found.number:,} {what} in {count(len(found.claims), 'claim')}: {asked}")
     if found.left_out:
-        say(
+        echo(
             f"not counted, taken back or stated anew: {', '.join(found.left_out)}", indent=2, hang=2
         )
     if found.without:
-        say(f"{count(found.without, 'claim')} of these name none", indent=2, hang=2)
+        echo(f"{count(found.without, 'claim')} of these name none", indent=2, hang=2)
     if divided:
         rows = [[name, f"{number:,}"] for name, number in found.groups]
         table([divided.upper(), what.upper()], rows, stretch=0)
     for key, figure, relation in totals:
-        say(f"beside it: {figure} [{key}]: {relation}", indent=2, hang=2)
+        echo(f"beside it: {figure} [{key}]: {relation}", indent=2, hang=2)
 
 
-def _record(call: Call, asked: Any, given: dict[str, Any]) -> None:
+def _record(call: CliContext, asked: Any, given: dict[str, Any]) -> None:
     from claimledger.present.tally_view import as_claim, records_of
     from claimledger.records.citation import Citation
     from claimledger.services.tally import tally as made
 
     for name in ("claimant", "source"):
         if not given[name]:
-            raise UsageMistake(f"--record needs --{name}")
+            raise UsageError(f"--record needs --{name}")
     with call.writing() as ledger:
         who = recorder(given["recorder"], ledger)
         found = made(ledger, asked)
@@ -106,6 +106,6 @@ def _record(call: Call, asked: Any, given: dict[str, Any]) -> None:
     if call.json:
         answer({**found.as_json(), "written": keys[:1], "recorded_by": who})
     elif keys:
-        say(f"Recorded claim {keys[0]} with {count(len(keys) - 1, 'link')}, as {who}.")
+        echo(f"Recorded claim {keys[0]} with {count(len(keys) - 1, 'link')}, as {who}.")
     else:
         say_known("tally")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claimledger.cli.context import Call, Command, UsageMistake
-from claimledger.cli.output import Progress, answer, count, say
+from claimledger.cli.context import CliContext, Command, UsageError
+from claimledger.cli.output import Progress, answer, count, echo
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Head, Survey, Verdict
+    from claimledger.ledger import SalvageReport, TreeHead, VerificationResult
 
 
 @click.command(cls=Command, clocks=False)
@@ -29,14 +29,12 @@ def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -
     With --at and --root also that this is the log whose size and root you kept, or one that goes on from it.
     """
     call = ctx.obj
-    assert isinstance(call, Call)
+    assert isinstance(call, CliContext)
     _whole(call, "verify")
     earlier = _kept(size, root)
     if deep:
         if earlier is not None:
-            raise UsageMistake(
-                "--deep reads what is damaged; --at and --root are for a whole ledger"
-            )
+            raise UsageError("--deep reads what is damaged; --at and --root are for a whole ledger")
         _deep(call)
         ctx.exit(call.status)
     with call.reading() as ledger:
@@ -48,12 +46,12 @@ def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -
         _say_clean(verdict, earlier)
     else:
         for fault in verdict.faults:
-            say(str(fault), hang=2)
+            echo(str(fault), hang=2)
         _say_redactions(verdict)
         within = f" in {count(verdict.size, 'entry', 'entries')}" if verdict.size else ""
-        say(f"{count(len(verdict.faults), 'fault')}{within}.")
+        echo(f"{count(len(verdict.faults), 'fault')}{within}.")
         only_another_log = verdict.continues is False and len(verdict.faults) == 1
-        say(_CHECK_TYPING if only_another_log and verdict.size else _REPAIR)
+        echo(_CHECK_TYPING if only_another_log and verdict.size else _REPAIR)
     ctx.exit(call.status)
 
 
@@ -68,33 +66,33 @@ _REPAIR = (
 )
 
 
-def _whole(call: Call, command: str) -> None:
+def _whole(call: CliContext, command: str) -> None:
     """Refuse the clocks: the proof is of the whole log as it is."""
     if call.as_of or call.known_at:
-        raise UsageMistake(
+        raise UsageError(
             f"`{command}` reads the whole log as it is now; --as-of and --known-at are for questions. "
             "To compare with an earlier state give the size and root that you kept: "
             "`verify --at SIZE --root HEX`"
         )
 
 
-def _kept(size: int | None, root: str | None) -> Head | None:
+def _kept(size: int | None, root: str | None) -> TreeHead | None:
     """Return the size and root that somebody kept, from the options that tell them."""
-    from claimledger.ledger import Head
+    from claimledger.ledger import TreeHead
 
     if size is None and root is None:
         return None
     if size is None or root is None:
-        raise UsageMistake("--at and --root belong together: the size and the root that you kept")
+        raise UsageError("--at and --root belong together: the size and the root that you kept")
     root = root.strip().lower()
     if not re.fullmatch("[0-9a-f]{64}", root):
-        raise UsageMistake(
+        raise UsageError(
             "--root is 64 hexadecimal digits, as `verify`, `stats` and reports print it"
         )
-    return Head(size, bytes.fromhex(root))
+    return TreeHead(size, bytes.fromhex(root))
 
 
-def _as_json(verdict: Verdict) -> dict[str, Any]:
+def _as_json(verdict: VerificationResult) -> dict[str, Any]:
     return {
         "clean": verdict.clean,
         "size": verdict.size,
@@ -113,41 +111,41 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _say_clean(verdict: Verdict, earlier: Head | None) -> None:
+def _say_clean(verdict: VerificationResult, earlier: TreeHead | None) -> None:
     entries = count(verdict.size, "entry", "entries")
-    say(f"Clean: {entries}, every rule of the log, the tree and every view.")
-    say(f"root {verdict.root.hex()}")
+    echo(f"Clean: {entries}, every rule of the log, the tree and every view.")
+    echo(f"root {verdict.root.hex()}")
     _say_redactions(verdict)
     if earlier is None:
-        say(
+        echo(
             "What this cannot know: whether this is an older copy, whether entries are cut off at its "
             "end, or whether the whole log was replaced. Only a size and root kept elsewhere show it: "
             "`verify --at SIZE --root HEX`."
         )
     else:
-        say(
+        echo(
             f"The log goes on from the size and root that you kept: none of its first {earlier.size:,} "
             "entries was changed or left out. Whether entries after them are cut off, only a later size "
             "and root show."
         )
 
 
-def _say_redactions(verdict: Verdict) -> None:
+def _say_redactions(verdict: VerificationResult) -> None:
     for redaction in verdict.redactions:
         numbers = ", ".join(map(str, redaction.emptied))
         record = f"{redaction.kind} {redaction.key}"
         state = "redacted" if redaction.scrubbed else "redacted, not yet scrubbed"
-        say(f"{state}: {record}, entries {numbers}, by entry {redaction.entry}", hang=2)
+        echo(f"{state}: {record}, entries {numbers}, by entry {redaction.entry}", hang=2)
     unscrubbed = [redaction for redaction in verdict.redactions if not redaction.scrubbed]
     if unscrubbed:
         first = f"redact {unscrubbed[0].key} --reason TEXT"
-        say(
+        echo(
             "Not yet scrubbed: the texts are gone from the log and every view, and may still lie in the "
             f"ledger's files. `claimledger {first}` again finishes it."
         )
 
 
-def _deep(call: Call) -> None:
+def _deep(call: CliContext) -> None:
     from claimledger.ledger import survey
 
     found = survey(call.path, Progress("entries"))
@@ -155,7 +153,7 @@ def _deep(call: Call) -> None:
     _tell(call, found, "")
 
 
-def _tell(call: Call, found: Survey, rest: str) -> None:
+def _tell(call: CliContext, found: SalvageReport, rest: str) -> None:
     """Say what of a damaged log is whole, what is lost, and what is left over."""
     left = list(found.records())
     undone = found.undone()
@@ -174,30 +172,32 @@ def _tell(call: Call, found: Survey, rest: str) -> None:
             "behind": len(found.behind), "records": len(left), "rest": rest or None,
         })  # fmt: skip
         return
-    say(f"{found.whole:,} of {count(found.size, 'entry', 'entries')} are whole, from the first on.")
-    say(f"root {found.root}")
+    echo(
+        f"{found.whole:,} of {count(found.size, 'entry', 'entries')} are whole, from the first on."
+    )
+    echo(f"root {found.root}")
     for lost in found.lost[:_MOST_LOST]:
         about = f" (was: {lost.about})" if lost.about else ""
         which = f"entry {lost.number}"
         if lost.last > lost.number:
             which = f"entries {lost.number:,} to {lost.last:,}"
-        say(f"{which} {lost.why}{about}", hang=2)
+        echo(f"{which} {lost.why}{about}", hang=2)
     if len(found.lost) > _MOST_LOST:
-        say(f"and {len(found.lost) - _MOST_LOST:,} more; --json tells all")
+        echo(f"and {len(found.lost) - _MOST_LOST:,} more; --json tells all")
     if found.behind:
         prove = "proves by itself" if len(found.behind) == 1 else "prove by themselves"
-        say(
+        echo(
             f"{count(len(found.behind), 'entry', 'entries')} behind the first loss {prove}: "
             f"{count(len(left), 'record')}" + (f" in {rest}, to be imported." if rest else ".")
         )
     for payload in undone[:_MOST_LOST]:
-        say(
+        echo(
             f"{payload.kind} {payload.key} stands again: its withdrawal by {payload.recorded_by} "
             f"({payload.reason}) is behind the first loss",
             hang=2,
         )
     if len(undone) > _MOST_LOST:
-        say(f"and {len(undone) - _MOST_LOST:,} more that stand again; --json tells all")
+        echo(f"and {len(undone) - _MOST_LOST:,} more that stand again; --json tells all")
 
 
 _MOST_LOST = 20
@@ -207,7 +207,7 @@ _MOST_LOST = 20
 @click.argument("target", metavar="TO")
 @click.option("--rest", metavar="FILE", help="Where to write what is left over.  [TO.rest.jsonl]")
 @click.pass_obj
-def salvage(call: Call, target: str, rest: str | None) -> None:
+def salvage(call: CliContext, target: str, rest: str | None) -> None:
     """Save what can be saved of a damaged ledger into a new one at TO; say exactly what is lost.
 
     The log up to the first loss, or the first entry that breaks a rule of the format, is kept as it is,
@@ -215,7 +215,7 @@ def salvage(call: Call, target: str, rest: str | None) -> None:
     imported.
     """
     from claimledger.cli.import_export import write_lines
-    from claimledger.errors import Refused
+    from claimledger.errors import RuleViolationError
     from claimledger.ledger import salvage as save
     from claimledger.ledger import shown
     from claimledger.services.output_files import refuse_to_replace, writing_whole
@@ -224,7 +224,9 @@ def salvage(call: Call, target: str, rest: str | None) -> None:
     name = rest or ("salvaged.rest.jsonl" if "://" in target else f"{target}.rest.jsonl")
     refuse_to_replace(name, call.path)
     if rest is None and Path(name).is_file():
-        raise Refused(f"{name} exists; name another file for what is left over with --rest")
+        raise RuleViolationError(
+            f"{name} exists; name another file for what is left over with --rest"
+        )
     found = save(call.path, target, Progress("entries"))
     call.done = True
     left = list(found.records())
@@ -232,17 +234,17 @@ def salvage(call: Call, target: str, rest: str | None) -> None:
         with writing_whole(name, call.path, target, rights=found.rights) as stream:
             write_lines(stream, left)
     if not call.json:
-        say(f"Saved into {shown(target)}:")
+        echo(f"Saved into {shown(target)}:")
     _tell(call, found, name if left else "")
 
 
 @click.command(cls=Command, clocks=False)
 @click.pass_obj
-def rebuild(call: Call) -> None:
+def rebuild(call: CliContext) -> None:
     """Make every table and the search index anew from the log. The log is not touched."""
     with call.writing() as ledger:
         entries = ledger.rebuild(Progress("entries"))
     if call.json:
         answer({"entries": entries})
     else:
-        say(f"Rebuilt every view from {count(entries, 'entry', 'entries')}.")
+        echo(f"Rebuilt every view from {count(entries, 'entry', 'entries')}.")

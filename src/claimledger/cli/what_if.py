@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from claimledger.cli.context import Call, Command, UsageMistake, complete_key
-from claimledger.cli.output import answer, count, say
+from claimledger.cli.context import CliContext, Command, UsageError, complete_key
+from claimledger.cli.output import answer, count, echo
 
 if TYPE_CHECKING:
-    from claimledger.analysis.diff import Difference, Four
+    from claimledger.analysis.diff import AnalysisDiff, ClaimStatus
     from claimledger.ledger import Ledger
 
 WITHOUT = ("claim", "link", "source", "party")
@@ -27,7 +27,7 @@ WITHOUT = ("claim", "link", "source", "party")
     "--with", "files", multiple=True, metavar="FILE", help="With the records of a case file."
 )
 @click.pass_obj
-def what_if(call: Call, gone: tuple[str, ...], files: tuple[str, ...]) -> None:
+def what_if(call: CliContext, gone: tuple[str, ...], files: tuple[str, ...]) -> None:
     """Show every answer that would move, before and after; nothing is written.
 
     With a record goes all that points to it, near and far, as with withdraw --cascade.
@@ -36,9 +36,9 @@ def what_if(call: Call, gone: tuple[str, ...], files: tuple[str, ...]) -> None:
     from claimledger.services.what_if import what_if as made
 
     if not gone and not files:
-        raise UsageMistake("what-if needs --without KEY or --with FILE")
+        raise UsageError("what-if needs --without KEY or --with FILE")
     if files and call.known_at:
-        raise UsageMistake("--with adds to the ledger as it is now; leave out --known-at")
+        raise UsageError("--with adds to the ledger as it is now; leave out --known-at")
     with call.reading() as ledger:
         removed = [record for key in gone for record in _meant(ledger, key, call.known)]
         incoming = list(read_files(files)) if files else []
@@ -52,7 +52,7 @@ def _meant(ledger: Ledger, key: str, known: int | None) -> list[tuple[str, str]]
     found = []
     for one in kinds:
         if one not in WITHOUT:
-            raise UsageMistake(f"--without takes a claim, link, source or party, not a {one}")
+            raise UsageError(f"--without takes a claim, link, source or party, not a {one}")
         resolved = ledger.resolve(one, [plain], known).get(plain, plain)
         if ledger.get_all(one, [resolved], known):
             found.append((one, resolved))
@@ -60,7 +60,7 @@ def _meant(ledger: Ledger, key: str, known: int | None) -> list[tuple[str, str]]
         ledger.get(kind or "claim", plain, known)
     if len(found) > 1:
         named = ", ".join(f"{one}:{held}" for one, held in found)
-        raise UsageMistake(f"several records have the key {plain}; name one: {named}")
+        raise UsageError(f"several records have the key {plain}; name one: {named}")
     return found
 
 
@@ -69,7 +69,7 @@ def _meant(ledger: Ledger, key: str, known: int | None) -> list[tuple[str, str]]
     "--since", required=True, metavar="ENTRY|DATE", help="An entry's number, a timestamp or a day."
 )
 @click.pass_obj
-def changes(call: Call, since: str) -> None:
+def changes(call: CliContext, since: str) -> None:
     """What moved since an entry or a day: standings, origins, disputes."""
     from claimledger.services.what_if import changes as made
 
@@ -79,13 +79,13 @@ def changes(call: Call, since: str) -> None:
     _tell(call, found, (f"at entry {first}", "now"))
 
 
-def _tell(call: Call, found: Difference, names: tuple[str, str]) -> None:
+def _tell(call: CliContext, found: AnalysisDiff, names: tuple[str, str]) -> None:
     if call.json:
         answer({"claims": [asdict(one) for one in found.claims],
                 "disputes": [asdict(one) for one in found.disputes]})  # fmt: skip
         return
     for moved in found.claims:
-        say(
+        echo(
             f"{moved.key}: {names[0]} {_four(moved.before)}; {names[1]} {_four(moved.after)}",
             hang=2,
         )
@@ -95,16 +95,16 @@ def _tell(call: Call, found: Difference, names: tuple[str, str]) -> None:
             for word, keys in (("gained", one.gained), ("lost", one.lost))
             if keys
         ]
-        say(f"dispute {one.key} ({one.head}) {one.how}: {'; '.join(parts)}", hang=2)
+        echo(f"dispute {one.key} ({one.head}) {one.how}: {'; '.join(parts)}", hang=2)
     if found.claims or found.disputes:
-        say(
+        echo(
             f"{count(len(found.claims), 'claim')} and {count(len(found.disputes), 'dispute')} moved."
         )
     else:
-        say("Nothing moved.")
+        echo("Nothing moved.")
 
 
-def _four(four: Four | None) -> str:
+def _four(four: ClaimStatus | None) -> str:
     if four is None:
         return "not there"
     return f"{four['standing']} {four['at_least']}..{four['at_most']} {four['acceptability']}"

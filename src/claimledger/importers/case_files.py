@@ -19,10 +19,10 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from claimledger.errors import BadInput, Problem
+from claimledger.errors import InvalidInputError, Problem
 from claimledger.importers.positions import Parsed, parse_json, parse_yaml
 from claimledger.importers.prefetch import ahead, worth_it
-from claimledger.ledger import Faulty, Given
+from claimledger.ledger import InvalidRecord, RecordInput
 from claimledger.records.check import record_from, shown
 from claimledger.records.kinds import KINDS, fields_of
 from claimledger.text.unicode import json_text
@@ -38,7 +38,7 @@ LARGEST_DEFAULTS = 20_000
 
 FORMS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".jsonl": "lines", ".ndjson": "lines"}
 
-Incoming = Given | Faulty
+Incoming = RecordInput | InvalidRecord
 
 
 def read_files(paths: Iterable[str]) -> Iterator[Incoming]:
@@ -88,25 +88,25 @@ def _open_input(path: str, opened: ExitStack) -> Iterable[Incoming]:
         copied = opened.enter_context(_copied(path))
         form = FORMS.get(Path(path).suffix.lower()) or _form_of(copied)
         return _Lines(name, copied) if form == "lines" else list(_document(copied, name, form))
-    except (BadInput, OSError) as error:
+    except (InvalidInputError, OSError) as error:
         return [_unreadable(path, error)]
 
 
 def _with_problems(reading: Iterable[Incoming]) -> Iterator[Incoming]:
     try:
         yield from reading
-    except (BadInput, OSError) as error:
+    except (InvalidInputError, OSError) as error:
         yield _unreadable(reading.name if isinstance(reading, _Lines) else "", error)
 
 
-def _unreadable(path: str, error: BadInput | OSError) -> Faulty:
+def _unreadable(path: str, error: InvalidInputError | OSError) -> InvalidRecord:
     """Return what is wrong with a file that cannot be read, or not to its end."""
-    if isinstance(error, BadInput):
-        return Faulty(error.problems)
+    if isinstance(error, InvalidInputError):
+        return InvalidRecord(error.problems)
     if isinstance(error, IsADirectoryError):
         right = f"name the files in it, as in {Path(path) / '*.yaml'}"
-        return Faulty((Problem("is a folder", file=path, expected=right),))
-    return Faulty((Problem(f"cannot be read: {error.strerror}", file=path),))
+        return InvalidRecord((Problem("is a folder", file=path, expected=right),))
+    return InvalidRecord((Problem(f"cannot be read: {error.strerror}", file=path),))
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def _document(stream: BinaryIO, name: str, form: str) -> Iterator[Incoming]:
     whole = stream.read(LARGEST_FILE + 1)
     if len(whole) > LARGEST_FILE:
         size = LARGEST_FILE // 1024**2
-        raise BadInput(
+        raise InvalidInputError(
             [Problem(f"is larger than {size} MiB", file=name, expected="use JSON Lines (.jsonl)")]
         )
     text = _decoded(whole, name, 1)
@@ -155,7 +155,7 @@ def _decoded(whole: bytes, name: str, line: int) -> str:
         problem = Problem(
             "is not UTF-8", value=value, expected="save it as UTF-8", file=name, line=at
         )
-        raise BadInput([problem]) from None
+        raise InvalidInputError([problem]) from None
 
 
 def _records(parsed: Parsed, name: str) -> Iterator[Incoming]:
@@ -168,7 +168,7 @@ def _records(parsed: Parsed, name: str) -> Iterator[Incoming]:
             what = f"has {shown(unknown[0])} beside its records" if unknown else "has no `records`"
             line = parsed.line((unknown[0],)) if unknown else 1
             right = "a case file is a list of records, or an object of `defaults` and `records`"
-            raise BadInput([Problem(what, expected=right, file=name, line=line)])
+            raise InvalidInputError([Problem(what, expected=right, file=name, line=line)])
         found = _defaults(value.get("defaults"), name, parsed.line(("defaults",)))
         defaults, value, path = found, value["records"], ("records",)
     if isinstance(value, dict):
@@ -176,7 +176,7 @@ def _records(parsed: Parsed, name: str) -> Iterator[Incoming]:
         parsed = Parsed(value, {(0, *p): line for p, line in parsed.lines.items()})
     if not isinstance(value, list):
         right = "YAML, JSON or JSON Lines: a list of records, each an object with its `kind`"
-        raise BadInput([Problem("holds no records", expected=right, file=name, line=1)])
+        raise InvalidInputError([Problem("holds no records", expected=right, file=name, line=1)])
     for place, given in enumerate(value):
         yield _record(given, defaults, name, parsed, (*path, place))
 
@@ -185,17 +185,19 @@ def _defaults(given: Any, name: str, line: int) -> dict[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, dict):
-        raise BadInput([Problem("must be an object", "defaults", file=name, line=line)])
+        raise InvalidInputError([Problem("must be an object", "defaults", file=name, line=line)])
     known = {field.name for kind in KINDS for field in fields_of(KINDS[kind])} | {"kind"}
     by_kind = {kind for kind in given if kind in KINDS and isinstance(given[kind], dict)}
     fields = [(field, field) for field in given if field not in by_kind]
     fields += [(f"{kind}.{field}", field) for kind in by_kind for field in given[kind]]
     for place, field in fields:
         if field not in known:
-            raise BadInput([Problem("unknown field", f"defaults.{place}", file=name, line=line)])
+            raise InvalidInputError(
+                [Problem("unknown field", f"defaults.{place}", file=name, line=line)]
+            )
     if len(json_text(given)) > LARGEST_DEFAULTS:
         what = f"are longer than {LARGEST_DEFAULTS:,} signs, which every record would hold"
-        raise BadInput([Problem(what, "defaults", file=name, line=line)])
+        raise InvalidInputError([Problem(what, "defaults", file=name, line=line)])
     return given
 
 
@@ -220,13 +222,13 @@ def _record(
     line = parsed.line(path)
     if not isinstance(given, dict):
         right = "a record is an object with its `kind`"
-        return Faulty(
+        return InvalidRecord(
             (Problem("is no record", value=shown(given), expected=right, file=name, line=line),)
         )
     whole = _with_defaults(given, defaults)
     try:
-        return Given.of(record_from(whole), name, line)
-    except BadInput as error:
+        return RecordInput.of(record_from(whole), name, line)
+    except InvalidInputError as error:
         problems = tuple(
             problem.at(file=name, line=_line_of(parsed, path, problem.field))
             for problem in error.problems
@@ -239,9 +241,9 @@ def _line_of(parsed: Parsed, path: tuple[str | int, ...], field: str) -> int:
     return parsed.line((*path, *steps))
 
 
-def _faulty(problems: tuple[Problem, ...], given: dict[str, Any]) -> Faulty:
+def _faulty(problems: tuple[Problem, ...], given: dict[str, Any]) -> InvalidRecord:
     kind, key = given.get("kind"), given.get("key")
-    return Faulty(
+    return InvalidRecord(
         problems, kind if isinstance(kind, str) else "", key if isinstance(key, str) else ""
     )
 
@@ -254,7 +256,7 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[Incoming]:
         if len(line) > LARGEST_LINE:
             size = LARGEST_LINE // 1024**2
             problem = Problem(f"is a line longer than {size} MiB", file=name, line=number)
-            yield Faulty((problem,))
+            yield InvalidRecord((problem,))
             return
         if line.isspace():
             continue
@@ -266,10 +268,12 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[Incoming]:
                 continue
             if not isinstance(given, dict):
                 right = "a record is an object with its `kind`"
-                raise BadInput([Problem("is no record", value=shown(given), expected=right)])
+                raise InvalidInputError(
+                    [Problem("is no record", value=shown(given), expected=right)]
+                )
             given = _with_defaults(given, defaults) if defaults else given
-            yield Given.of(record_from(given), name, number)
-        except BadInput as error:
+            yield RecordInput.of(record_from(given), name, number)
+        except InvalidInputError as error:
             problems = tuple(problem.at(file=name, line=number) for problem in error.problems)
             yield _faulty(problems, given if isinstance(given, dict) else {})
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from claimledger.errors import BadInput, Problem, Refused
+from claimledger.errors import InvalidInputError, Problem, RuleViolationError
 from claimledger.records.check import nearest, shown
 from claimledger.records.kinds import KINDS, Field, fields_of
 
@@ -30,10 +30,12 @@ def pairs(field: str, given: Iterable[str]) -> dict[str, str]:
     for one in given:
         name, equals, text = one.partition("=")
         if not equals:
-            raise BadInput([Problem("is not name=text", field, shown(one), "place=NLD, say")])
+            raise InvalidInputError(
+                [Problem("is not name=text", field, shown(one), "place=NLD, say")]
+            )
         if name.strip() in found:
             right = "give one text for each name"
-            raise BadInput(
+            raise InvalidInputError(
                 [Problem("is given twice", f"{field}.{name.strip()}", shown(text), right)]
             )
         found[name.strip()] = text.strip()
@@ -45,14 +47,14 @@ def figure(given: str) -> dict[str, str]:
     measure, equals, value = given.partition("=")
     if not equals or not measure.strip() or not value.strip():
         right = 'measure=value: stations=54, "reports=over 1,800"'
-        raise BadInput([Problem("is not measure=value", "figure", shown(given), right)])
+        raise InvalidInputError([Problem("is not measure=value", "figure", shown(given), right)])
     return {"measure": measure.strip(), "value": value.strip()}
 
 
 def field_named(kind: str, name: str) -> str:
-    """Return a field's name, or raise :class:`Refused` with the nearest ones."""
+    """Return a field's name, or raise :class:`RuleViolationError` with the nearest ones."""
     if name == "key":
-        raise Refused(
+        raise RuleViolationError(
             "a key is never changed, as others may cite it; record anew under the right key, then "
             "withdraw this one with --replaced-by"
         )
@@ -60,7 +62,7 @@ def field_named(kind: str, name: str) -> str:
     if name not in names:
         near = nearest(name, names)
         hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names)}"
-        raise Refused(f"a {kind} has no field {name!r} to amend; {hint}")
+        raise RuleViolationError(f"a {kind} has no field {name!r} to amend; {hint}")
     return name
 
 
@@ -76,12 +78,14 @@ def new_value(field: Field, given: str) -> Any:
         try:
             return json.loads(text)
         except ValueError as error:
-            raise BadInput([Problem(f"is no JSON: {error}", field.name, shown(text))]) from None
+            raise InvalidInputError(
+                [Problem(f"is no JSON: {error}", field.name, shown(text))]
+            ) from None
     if field.form == "texts":
         return [part.strip() for part in text.split(",")] if field.points_to else [text]
     if field.form == "map":
         return pairs(field.name, [part for part in text.split(",") if part.strip()])
     if field.form == "parts":
         right = 'a list in JSON: [{"measure": "stations", "value": "54"}]'
-        raise BadInput([Problem("needs JSON", field.name, shown(text), right)])
+        raise InvalidInputError([Problem("needs JSON", field.name, shown(text), right)])
     return text

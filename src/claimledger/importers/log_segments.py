@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from claimledger.errors import StoreError
-from claimledger.ledger import FORMAT, LARGEST_PAYLOAD, Entry, Head, Strand, entry_of
+from claimledger.ledger import FORMAT, LARGEST_PAYLOAD, Entry, LogSegment, TreeHead, entry_of
 
 LARGEST_LINE = 6 * LARGEST_PAYLOAD + 1024 * 1024
 """Bytes in a line: room for a payload each sign of which JSON writes as six."""
@@ -33,7 +33,7 @@ def is_strand(path: str) -> bool:
 
 
 @contextmanager
-def reading_strand(path: str) -> Iterator[Strand]:
+def reading_strand(path: str) -> Iterator[LogSegment]:
     """Open a file of entries; they are read one by one as they are asked for."""
     try:
         with Path(path).open("rb") as file:
@@ -41,7 +41,7 @@ def reading_strand(path: str) -> Iterator[Strand]:
             if not isinstance(head, dict) or head.get("claimledger") != "entries":
                 raise StoreError(f"{path} is no backup of a ledger")
             _check_format(head.get("format"), path)
-            yield Strand(path, _head(head, "begins", path), _head(head, "ends", path),
+            yield LogSegment(path, _head(head, "begins", path), _head(head, "ends", path),
                          _entries(file, path))  # fmt: skip
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
@@ -59,11 +59,11 @@ def _check_format(version: object, path: str) -> None:
         )
 
 
-def _head(first: dict[str, Any], name: str, path: str) -> Head:
+def _head(first: dict[str, Any], name: str, path: str) -> TreeHead:
     held = first.get(name)
     if isinstance(held, dict) and isinstance(held.get("size"), int) and held["size"] >= 0:
         with suppress(ValueError):
-            return Head(held["size"], bytes.fromhex(str(held.get("root"))))
+            return TreeHead(held["size"], bytes.fromhex(str(held.get("root"))))
     raise StoreError(f"{path}:1: does not say how far the log goes where it {name}")
 
 

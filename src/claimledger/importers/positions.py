@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from claimledger.errors import BadInput, Problem
+from claimledger.errors import InvalidInputError, Problem
 
 DEEPEST = 40
 """Levels of nesting; a case needs six."""
@@ -42,7 +42,7 @@ class Parsed:
 
 
 def parse_yaml(text: str, file: str) -> Parsed:
-    """Parse one YAML document; raise :class:`BadInput` with the line of what is wrong."""
+    """Parse one YAML document; raise :class:`InvalidInputError` with the line of what is wrong."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -56,10 +56,10 @@ def parse_yaml(text: str, file: str) -> Parsed:
         line = mark.line + 1 if mark else 0
         if "nesting" in what:  # libyaml looks ahead, and newer ones have a bound of their own
             what = f"is nested deeper than {DEEPEST} levels"
-            raise BadInput([Problem(what, file=file, line=line)]) from None
-        raise BadInput([Problem(f"is no YAML: {what}", file=file, line=line)]) from None
+            raise InvalidInputError([Problem(what, file=file, line=line)]) from None
+        raise InvalidInputError([Problem(f"is no YAML: {what}", file=file, line=line)]) from None
     except RecursionError:
-        raise BadInput([Problem("is nested too deeply", file=file)]) from None
+        raise InvalidInputError([Problem("is nested too deeply", file=file)]) from None
     return builder.parsed
 
 
@@ -164,14 +164,14 @@ class _Builder:
             held[self._names.pop(len(self._stack))] = value
 
     def _fail(self, what: str, line: int) -> None:
-        raise BadInput([Problem(what, file=self._file, line=line)])
+        raise InvalidInputError([Problem(what, file=self._file, line=line)])
 
 
 def parse_json(text: str, file: str, first_line: int = 1) -> Parsed:
-    """Parse one JSON document; raise :class:`BadInput` with the line of what is wrong."""
+    """Parse one JSON document; raise :class:`InvalidInputError` with the line of what is wrong."""
     depth = _depth(text)
     if depth > DEEPEST:
-        raise BadInput(
+        raise InvalidInputError(
             [Problem(f"is nested deeper than {DEEPEST} levels", file=file, line=first_line)]
         )
     try:
@@ -182,12 +182,12 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Parsed:
         ended = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
         what = "is cut off in the middle" if ended else "is no JSON"
         line = first_line + error.lineno - 1
-        raise BadInput([Problem(f"{what}: {error.msg}", file=file, line=line)]) from None
+        raise InvalidInputError([Problem(f"{what}: {error.msg}", file=file, line=line)]) from None
     except _Refused as error:
         line = first_line + _line_of(text, error.what)
-        raise BadInput([Problem(str(error), file=file, line=line)]) from None
+        raise InvalidInputError([Problem(str(error), file=file, line=line)]) from None
     except (RecursionError, ValueError):
-        raise BadInput(
+        raise InvalidInputError(
             [Problem("is no JSON this program reads", file=file, line=first_line)]
         ) from None
     return Parsed(value, _json_lines(text, first_line))

@@ -18,10 +18,10 @@ from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from claimledger.errors import BadInput, Problem
-from claimledger.ledger import Faulty, Given, may_fork
+from claimledger.errors import InvalidInputError, Problem
+from claimledger.ledger import InvalidRecord, RecordInput, may_fork
 
-Incoming = Given | Faulty
+Incoming = RecordInput | InvalidRecord
 Reader = Callable[[list[str]], Iterator[Incoming]]
 
 _LARGE = 4 * 1024 * 1024
@@ -57,7 +57,7 @@ def ahead(read: Reader, paths: list[str]) -> Iterator[Incoming]:
 def _send(read: Reader, paths: list[str], sender: Connection) -> None:
     incoming = iter(read(paths))
     while batch := list(islice(incoming, _BATCH)):
-        plain = [tuple(one) for one in batch if isinstance(one, Given)]
+        plain = [tuple(one) for one in batch if isinstance(one, RecordInput)]
         if len(plain) == len(batch):
             # Plain values only, for which marshal takes half the time of pickle.
             sender.send_bytes(b"g" + marshal.dumps(plain))
@@ -72,13 +72,13 @@ def _received(
     try:
         while (message := receiver.recv_bytes())[:1] != b".":
             if message[:1] == b"g":
-                yield from map(Given._make, marshal.loads(message[1:]))
+                yield from map(RecordInput._make, marshal.loads(message[1:]))
             else:
                 yield from pickle.loads(message[1:])
     except EOFError:
         process.join()
         what = f"reading ended before its end (status {process.exitcode})"
-        raise BadInput([Problem(what)]) from None
+        raise InvalidInputError([Problem(what)]) from None
     finally:
         receiver.close()
         process.terminate()

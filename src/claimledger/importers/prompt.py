@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from claimledger.errors import Unreadable
+from claimledger.errors import ParseError
 from claimledger.records.dates import Date
 from claimledger.records.keys import slug
 from claimledger.records.number_words import find_values
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Held, Ledger
+    from claimledger.ledger import Ledger, StoredRecord
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _GAP = r"\s{1,3}"
@@ -128,12 +128,12 @@ def proposed_dates(statement: str) -> list[Date]:
         words = re.sub(r"^(in|by)\s+", "", match.group(), flags=re.IGNORECASE)
         try:
             found.append(Date.of(words))
-        except Unreadable:
+        except ParseError:
             continue
     return found
 
 
-def matches(ledger: Ledger, kind: str, typed: str, most: int = 7) -> list[Held]:
+def matches(ledger: Ledger, kind: str, typed: str, most: int = 7) -> list[StoredRecord]:
     """Return the records of a kind that a few typed letters may mean, in any script; best first."""
     exact = ledger.get_all(kind, [typed.strip()])
     found = {held.key: held for held in exact.values()}
@@ -162,15 +162,15 @@ def last_used(ledger: Ledger) -> dict[str, str]:
     return {}
 
 
-def most_like(ledger: Ledger, statement: str, most: int = 3) -> Iterator[Held]:
+def most_like(ledger: Ledger, statement: str, most: int = 3) -> Iterator[StoredRecord]:
     """Yield the claims most like a statement: by its rarest words, and by what it counts."""
     from claimledger.records.claim import Claim
     from claimledger.text.fold import words_of
 
     said = words_of(statement)
-    held = ledger.get_all("claim", ledger.like(statement, 40))
+    held = ledger.get_all("claim", ledger.similar_claims(statement, 40))
 
-    def score(place: int, one: Held) -> float:
+    def score(place: int, one: StoredRecord) -> float:
         claim = one.record
         assert isinstance(claim, Claim)
         shared = len(set(said) & set(words_of(claim.statement))) / (1 + len(set(said)))

@@ -6,19 +6,19 @@ folder goes through :class:`~claimledger.ledger.ledger.Ledger`.
 
 from claimledger.ledger.forking import may_fork
 from claimledger.ledger.ledger import Ledger
-from claimledger.ledger.maintenance.salvage import Survey, salvage, survey
-from claimledger.ledger.query.history import Event
-from claimledger.ledger.query.records import Held, Referrer
-from claimledger.ledger.query.search import Match
-from claimledger.ledger.tree_head import Head
-from claimledger.ledger.verify.result import Verdict
+from claimledger.ledger.maintenance.salvage import SalvageReport, salvage, survey
+from claimledger.ledger.query.history import HistoryEntry
+from claimledger.ledger.query.records import Reference, StoredRecord
+from claimledger.ledger.query.search import SearchHit
+from claimledger.ledger.tree_head import TreeHead
+from claimledger.ledger.verify.result import VerificationResult
 from claimledger.ledger.write.amend import Change
-from claimledger.ledger.write.ingest import Faulty, Given, Taken
-from claimledger.ledger.write.replicate import Strand, entry_of, line_of
+from claimledger.ledger.write.ingest import ImportResult, InvalidRecord, RecordInput
+from claimledger.ledger.write.replicate import LogSegment, entry_of, line_of
 from claimledger.log.entry import FORMAT, LARGEST_PAYLOAD, Entry
 from claimledger.storage.sqlite.names import database_beside, is_database
 from claimledger.storage.tables import LAYOUT
-from claimledger.storage.url import Where, file_of, shown, without_passwords
+from claimledger.storage.url import LedgerLocation, file_of, shown, without_passwords
 
 __all__ = [
     "FORMAT",
@@ -26,19 +26,19 @@ __all__ = [
     "LAYOUT",
     "Change",
     "Entry",
-    "Event",
-    "Faulty",
-    "Given",
-    "Head",
-    "Held",
+    "HistoryEntry",
+    "ImportResult",
+    "InvalidRecord",
     "Ledger",
-    "Match",
-    "Referrer",
-    "Strand",
-    "Survey",
-    "Taken",
-    "Verdict",
-    "Where",
+    "LedgerLocation",
+    "LogSegment",
+    "RecordInput",
+    "Reference",
+    "SalvageReport",
+    "SearchHit",
+    "StoredRecord",
+    "TreeHead",
+    "VerificationResult",
     "database_beside",
     "entry_of",
     "file_of",

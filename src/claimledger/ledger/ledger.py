@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from claimledger.errors import Refused, StoreError
+from claimledger.errors import RuleViolationError, StoreError
 from claimledger.ledger.log_replay import first_unlawful
 from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.query import time_travel
 from claimledger.ledger.query.history import holders_of
 from claimledger.ledger.query.time_travel import DatedAhead
 from claimledger.ledger.questions import Questions
-from claimledger.ledger.tree_head import Head
+from claimledger.ledger.tree_head import TreeHead
 from claimledger.ledger.write import amend
 from claimledger.ledger.write.amend import Change
 from claimledger.ledger.write.appender import Appender, Clock, Salts
-from claimledger.ledger.write.ingest import Faulty, Given, Taken, take
-from claimledger.ledger.write.replicate import Strand, receive, strand_lines
+from claimledger.ledger.write.ingest import ImportResult, InvalidRecord, RecordInput, import_records
+from claimledger.ledger.write.replicate import LogSegment, append_entries, segment_lines
 from claimledger.log.clock import check_clock, earliest_in_doubt
 from claimledger.log.entry import now
 from claimledger.records.base import Record
-from claimledger.storage.base import Found, Overtaken, Store
-from claimledger.storage.open import arriving, new_store, open_store
-from claimledger.storage.url import Where
+from claimledger.storage.base import Found, Store, WriteConflictError
+from claimledger.storage.open import create_atomically, new_store, open_store
+from claimledger.storage.url import LedgerLocation
 from claimledger.text.repetition import SHORTEST
+
+_RENAMED_METHODS = {
+    "all_that_point": "dependents",
+    "changed": "records_changed_since",
+    "ever": "versions",
+    "like": "similar_claims",
+    "receive": "append_entries",
+    "strand": "entries_since",
+    "take": "import_records",
+    "together": "transaction",
+    "widest": "root_subject",
+    "writes_as": "enforced_author",
+}
+"""Methods of before 0.1, each with the name that replaces it; they go with the release after 0.1."""
 
 
 class Ledger(Questions):
@@ -56,7 +71,9 @@ class Ledger(Questions):
             store.trust_clock()
 
     @classmethod
-    def create(cls, where: Where, *, clock: Clock = now, salts: Salts = os.urandom) -> Self:
+    def create(
+        cls, where: LedgerLocation, *, clock: Clock = now, salts: Salts = os.urandom
+    ) -> Self:
         """Make a new ledger; raise :class:`StoreError` where something is there already.
 
         ``where`` is a file's path, or ``postgresql://user@host/database?schema=name``.
@@ -66,7 +83,7 @@ class Ledger(Questions):
     @classmethod
     def open(
         cls,
-        where: Where,
+        where: LedgerLocation,
         *,
         writable: bool = False,
         clock: Clock = now,
@@ -75,7 +92,7 @@ class Ledger(Questions):
     ) -> Self:
         """Open a ledger; raise :class:`StoreError` where the file is none that can be used so.
 
-        A write raises :class:`ClockInDoubt` where the clock is more than a day behind the last entry, or
+        A write raises :class:`ClockError` where the clock is more than a day behind the last entry, or
         more than ten years ahead of it; ``clock_is_right`` lets it go on.
 
         The views of one that an older version wrote are made anew: in the file where it is opened for
@@ -86,6 +103,18 @@ class Ledger(Questions):
         if store.outdated:
             ledger.rebuild()
         return ledger
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return the method that replaces a deprecated one, with a warning."""
+            if name not in _RENAMED_METHODS:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            replacement = _RENAMED_METHODS[name]
+            warnings.warn(
+                f"Ledger.{name} is now Ledger.{replacement}", DeprecationWarning, stacklevel=2
+            )
+            return getattr(self, replacement)
 
     def __enter__(self) -> Self:
         return self
@@ -102,27 +131,29 @@ class Ledger(Questions):
         """Let go of the ledger."""
         self._store.close()
 
-    def take(
+    def import_records(
         self,
-        incoming: Iterable[Given | Faulty],
+        incoming: Iterable[RecordInput | InvalidRecord],
         *,
         by: str,
         amend: bool = False,
         reason: str | None = None,
         check: bool = False,
-    ) -> Taken:
-        """Take records in, all or nothing; raise :class:`BadInput` with every problem found."""
+    ) -> ImportResult:
+        """Take records in, all or nothing; raise :class:`InvalidInputError` with every problem found."""
 
         return self._take(incoming, by, amend=amend, reason=reason, check=check)
 
-    def _take(self, incoming: Iterable[Given | Faulty], by: str, **options: Any) -> Taken:
-        def write() -> Taken:
-            return take(self._store, incoming, partial(self._appender, by), **options)
+    def _take(
+        self, incoming: Iterable[RecordInput | InvalidRecord], by: str, **options: Any
+    ) -> ImportResult:
+        def write() -> ImportResult:
+            return import_records(self._store, incoming, partial(self._appender, by), **options)
 
         # What can be gone through only once cannot be written again.
-        return write() if isinstance(incoming, Iterator) else self._store.again(write)
+        return write() if isinstance(incoming, Iterator) else self._store.retry(write)
 
-    def together(self, write: Callable[[], Found]) -> Found:
+    def transaction(self, write: Callable[[], Found]) -> Found:
         """Do several writes as one: all of them are written, or none.
 
         ``write`` is called again where a server refuses it because of other writers.
@@ -132,16 +163,16 @@ class Ledger(Questions):
             with self._store.writing():
                 return write()
 
-        done = self._store.again(whole)
+        done = self._store.retry(whole)
         self.scrub()
         return done
 
     def record(self, *records: Record, by: str) -> list[str]:
         """Record values; return the keys of those that were written.
 
-        Raises :class:`BadInput` with every problem, one of which is a key that was withdrawn.
+        Raises :class:`InvalidInputError` with every problem, one of which is a key that was withdrawn.
         """
-        taken = self._take([Given.of(record) for record in records], by, by_hand=True)
+        taken = self._take([RecordInput.of(record) for record in records], by, by_hand=True)
         return [key for _, key, _ in taken.written]
 
     def amend(
@@ -161,7 +192,7 @@ class Ledger(Questions):
                 appender = self._appender(by)
                 return amend.amend(self._store, appender, kind, key, changes, reason, replaces)
 
-        return self._store.again(write)
+        return self._store.retry(write)
 
     def withdraw(
         self,
@@ -193,7 +224,7 @@ class Ledger(Questions):
                     most=most,
                 )
 
-        return self._store.again(write)
+        return self._store.retry(write)
 
     def redact(self, kind: str, key: str, *, by: str, reason: str) -> Change:
         """Destroy the texts of a withdrawn record; return which of them stand elsewhere still.
@@ -207,13 +238,15 @@ class Ledger(Questions):
             with self._store.writing():
                 return amend.redact(self._store, self._appender(by), kind, key, reason)
 
-        change = self._store.again(write)
+        change = self._store.retry(write)
         unscrubbed = self.scrub()
         if unscrubbed:
             # What still lies in the files may be the redacted record's own.
             return replace(change, elsewhere=(), unscrubbed=unscrubbed)
         sought = {text: _as_stored(text) for text in change.elsewhere}
-        found = set(self._store.stray_bytes([form for forms in sought.values() for form in forms]))
+        found = set(
+            self._store.find_residual_text([form for forms in sought.values() for form in forms])
+        )
         holders = holders_of(self._store, sought)
         left = [
             text for text, forms in sought.items() if holders[text] or found.intersection(forms)
@@ -233,16 +266,16 @@ class Ledger(Questions):
                     self._store, amend.unscrubbed_redactions(self._store)
                 ):
                     self.rebuild()
-                self._store.scrub()
+                self._store.vacuum()
         except StoreError as error:
             # Of the scrub that is so; the redaction itself was written before.
             return str(error).replace("; nothing was written", "")
         return ""
 
     @property
-    def writes_as(self) -> str | None:
+    def enforced_author(self) -> str | None:
         """The one name this ledger can be written under, where its server decides that."""
-        return self._store.writes_as
+        return self._store.enforced_author
 
     def grant(self, role: str, user: str) -> None:
         """Give a user of the server a role: reader, recorder, editor or keeper."""
@@ -268,7 +301,7 @@ class Ledger(Questions):
         """Name the entry that is in the way where work on the whole log fails because of one."""
         try:
             yield
-        except (OSError, Overtaken, Refused):
+        except (OSError, WriteConflictError, RuleViolationError):
             raise
         except Exception:  # whatever an unlawful entry does to code that trusts the log
             with self._store.reading():
@@ -284,8 +317,10 @@ class Ledger(Questions):
     def _appender(self, by: str) -> Appender:
         if not by.strip():
             raise StoreError("a write needs a name: who records it")
-        if (user := self.writes_as) is not None and by != user:
-            raise Refused(f"this server's user {user} writes under no other name, and not as {by}")
+        if (user := self.enforced_author) is not None and by != user:
+            raise RuleViolationError(
+                f"this server's user {user} writes under no other name, and not as {by}"
+            )
         return Appender(
             self._store, by, self._clock, self._salts, clock_is_right=self._clock_is_right
         )
@@ -296,7 +331,7 @@ class Ledger(Questions):
         return self._store.commits > 0
 
     def check_clock(self) -> None:
-        """Raise :class:`ClockInDoubt` where a write would, before it is put together."""
+        """Raise :class:`ClockError` where a write would, before it is put together."""
         if not self._clock_is_right:
             check_clock(self._clock(), time_travel.last_moment(self._store))
 
@@ -311,21 +346,24 @@ class Ledger(Questions):
         return Ledger.open(path, writable=True)
 
     def move(
-        self, where: Where, progress: Progress = unseen, further: Iterable[Strand] = ()
-    ) -> Head:
+        self, where: LedgerLocation, progress: Progress = unseen, further: Iterable[LogSegment] = ()
+    ) -> TreeHead:
         """Make a ledger elsewhere with the same log and root, taken ``further``; return how far it goes.
 
         It is there whole at the end, or not at all. Raises :class:`StoreError` where something is there.
         """
         from claimledger.ledger.maintenance import migrate
 
-        with self._naming_unlawful_entries(), arriving(where, self._store.rights) as target:
+        with (
+            self._naming_unlawful_entries(),
+            create_atomically(where, self._store.rights) as target,
+        ):
             migrate.move(self._store, target, progress)
             for strand in further:
-                receive(target, strand)
-            return Head.of(target)
+                append_entries(target, strand)
+            return TreeHead.of(target)
 
-    def backup(self, path: str | Path, progress: Progress = unseen) -> Head:
+    def backup(self, path: str | Path, progress: Progress = unseen) -> TreeHead:
         """Write the whole ledger to a file, while others write; return how far it goes.
 
         The file is proved before it takes its name. A backup of this ledger that is there is brought up
@@ -336,18 +374,18 @@ class Ledger(Questions):
         with self._naming_unlawful_entries():
             return backup.back_up(self._store, Path(path), progress)
 
-    def strand(self, since: int) -> Iterator[dict[str, Any]]:
-        """Yield the entries after one, as lines that :meth:`receive` of a copy takes."""
-        return strand_lines(self._store, since)
+    def entries_since(self, since: int) -> Iterator[dict[str, Any]]:
+        """Yield the entries after one, as lines that :meth:`append_entries` of a copy takes."""
+        return segment_lines(self._store, since)
 
-    def receive(self, strand: Strand) -> int:
+    def append_entries(self, strand: LogSegment) -> int:
         """Append entries that another copy of this ledger holds; return how many were new.
 
         Raises :class:`StoreError` for entries that are not lawful or not of this ledger; nothing is then
         written. What was redacted there is redacted here: where its texts could not be scrubbed from the
         files, :meth:`verify` says so and :meth:`scrub` does it again.
         """
-        new = receive(self._store, strand)
+        new = append_entries(self._store, strand)
         self.scrub()
         return new
 

@@ -11,14 +11,14 @@ from claimledger.storage.base import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class TreeHead:
     """How far a log goes: its size and the root of its tree."""
 
     size: int
     root: bytes
 
     @classmethod
-    def of(cls, store: Store, at: int | None = None) -> Head:
+    def of(cls, store: Store, at: int | None = None) -> TreeHead:
         """Return how far a ledger goes, or went at an entry."""
         count = size(store) if at is None else at
         return cls(count, merkle.root(count, stored_hashes(store)))

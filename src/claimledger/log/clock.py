@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from claimledger.errors import ClockInDoubt
+from claimledger.errors import ClockError
 from claimledger.log.entry import timestamp
 
 BEHIND = timedelta(days=1)
@@ -18,7 +18,7 @@ AHEAD = timedelta(days=3653)
 
 
 def check_clock(now: datetime, last: str) -> None:
-    """Raise :class:`ClockInDoubt` where a clock is far from the time of the last entry."""
+    """Raise :class:`ClockError` where a clock is far from the time of the last entry."""
     if not last:
         return
     then = datetime.fromisoformat(last)
@@ -28,7 +28,7 @@ def check_clock(now: datetime, last: str) -> None:
         doubt = "more than ten years later; if this clock is wrong, all that follows stays dated so for good"
     else:
         return
-    raise ClockInDoubt(
+    raise ClockError(
         f"the last entry is dated {_minute(last)}, and this machine's clock says {_minute(timestamp(now))}: "
         f"{doubt}. Nothing was written. If this clock is right, say --clock-is-right"
     )

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from claimledger.errors import BadInput, StoreError
+from claimledger.errors import InvalidInputError, StoreError
 from claimledger.log.canonical_json import canonical, parse
 from claimledger.log.entry import (
     ACTIONS,
@@ -263,7 +263,7 @@ def _check_record(payload: Payload) -> None:
         if "key" in payload.record or "kind" in payload.record:
             raise InvalidEntryError("record", "has a record with a `key` or a `kind` of its own")
         written = record_of(payload.kind, {"key": payload.key, **fields}).as_json()
-    except BadInput as error:
+    except InvalidInputError as error:
         raise InvalidEntryError(
             "record", f"has a record that is not lawful: {error.problems[0]}"
         ) from None

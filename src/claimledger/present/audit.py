@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.comparison import RELATIONS, change, most_telling
 from claimledger.analysis.graph import graph_of
 from claimledger.analysis.lineage import Step, Weakness, lineage, weakest
-from claimledger.errors import Unreadable
+from claimledger.errors import ParseError
 from claimledger.present import phrases
-from claimledger.present.comparison_view import Comparing
+from claimledger.present.comparison_view import FigureComparisons
 from claimledger.present.derivation_view import computed
 from claimledger.records.claim import Claim
 from claimledger.records.link import Link
 from claimledger.records.review import Review
-from claimledger.services.record_cache import Names
+from claimledger.services.record_cache import RecordCache
 from claimledger.services.visibility import links_in_view
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _MOST_COMPARED = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AuditItem:
     """A line of an audit: the claim or record it is about, and what it says."""
 
     key: str
@@ -52,7 +52,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class LineageStep:
     """One step of the way back."""
 
     key: str
@@ -71,7 +71,7 @@ class Way:
 
     def as_json(self) -> dict[str, Any]:
         """Return the step as an object."""
-        return {name: getattr(self, name) for name in Way.__slots__}
+        return {name: getattr(self, name) for name in LineageStep.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +90,18 @@ class Audit:
     computed: tuple[str, ...]
     """What the claim's formulas and tallies give now."""
 
-    way: tuple[Way, ...]
-    trail_ends: tuple[Line, ...]
-    same: tuple[Line, ...]
-    repeated_by: tuple[Line, ...]
-    otherwise: tuple[Line, ...]
-    past: tuple[Line, ...]
-    replies: tuple[Line, ...]
-    supports: tuple[Line, ...]
-    critics: tuple[Line, ...]
-    other_counts: tuple[Line, ...]
-    nearby: tuple[Line, ...]
-    reviews: tuple[Line, ...]
+    way: tuple[LineageStep, ...]
+    trail_ends: tuple[AuditItem, ...]
+    same: tuple[AuditItem, ...]
+    repeated_by: tuple[AuditItem, ...]
+    otherwise: tuple[AuditItem, ...]
+    past: tuple[AuditItem, ...]
+    replies: tuple[AuditItem, ...]
+    supports: tuple[AuditItem, ...]
+    critics: tuple[AuditItem, ...]
+    other_counts: tuple[AuditItem, ...]
+    nearby: tuple[AuditItem, ...]
+    reviews: tuple[AuditItem, ...]
     weakest: Weakness | None
     pictures: tuple[str, ...] = ()
     """Pictures for a page; no other face shows them."""
@@ -139,10 +139,10 @@ def audit(
 ) -> Audit:
     """Return the audit of a claim, with pictures where it is to be a page."""
     cut = ledger.neighbourhood([key], known_at)
-    answers = Answers(graph_of(cut, as_of))
+    answers = Analysis(graph_of(cut, as_of))
     if key not in answers.graph.claims:
-        raise Unreadable(f"the claim {key} was not known yet at that time")
-    auditor = _Auditor(ledger, answers, Names(ledger, known_at), known_at, as_of)
+        raise ParseError(f"the claim {key} was not known yet at that time")
+    auditor = _Auditor(ledger, answers, RecordCache(ledger, known_at), known_at, as_of)
     value = auditor.audit(key)
     return replace(value, pictures=auditor.pictures(value)) if pictures else value
 
@@ -153,15 +153,15 @@ class _Auditor:
     def __init__(
         self,
         ledger: Ledger,
-        answers: Answers,
-        names: Names,
+        answers: Analysis,
+        names: RecordCache,
         known_at: int | None,
         as_of: int | None,
     ) -> None:
         self.ledger = ledger
         self.answers = answers
         self.names = names
-        self.comparing = Comparing(ledger, answers.graph, names, known_at)
+        self.comparing = FigureComparisons(ledger, answers.graph, names, known_at)
         self.known_at = known_at
         self.as_of = as_of
 
@@ -173,7 +173,7 @@ class _Auditor:
         near = around(self.answers, value.key, 2)
         counted = [value.key, *(line.key for line in (*value.other_counts, *value.otherwise))]
         cut = self.ledger.neighbourhood([*near, *counted], self.known_at)
-        answers = Answers(graph_of(cut, self.as_of))
+        answers = Analysis(graph_of(cut, self.as_of))
         title = f"Around {value.key}"
         return pictures(self.ledger, answers, near, counted, title, self.known_at, self.as_of)
 
@@ -220,7 +220,7 @@ class _Auditor:
             weakest=weakest(answers, steps),
         )
 
-    def _way(self, step: Step) -> Way:
+    def _way(self, step: Step) -> LineageStep:
         names, claim = self.names, self.names.claim(step.claim)
         rests = ""
         if step.below is not None:
@@ -228,7 +228,7 @@ class _Auditor:
             became = change(names.claim(step.below), claim)
             figure = f"; figure {became}" if became else ""
             rests = f"{step.below} {verb} this{figure} ({step.link})"
-        return Way(
+        return LineageStep(
             step.claim,
             step.depth,
             phrases.when(claim, self.answers.graph.known_by[step.claim]),
@@ -242,22 +242,22 @@ class _Auditor:
             step.ends,
         )
 
-    def _end(self, step: Step) -> Line:
+    def _end(self, step: Step) -> AuditItem:
         claim = self.names.claim(step.claim)
         who = self.names.claimants(claim)
         if claim.grounds is None:
-            return Line(step.claim, f"not known whether {who} counted or repeats")
+            return AuditItem(step.claim, f"not known whether {who} counted or repeats")
         if claim.grounds == "unstated":
-            return Line(step.claim, f"{who} does not say how they know")
-        return Line(step.claim, f"{who}; how they know: {phrases.GROUNDS[claim.grounds]}")
+            return AuditItem(step.claim, f"{who} does not say how they know")
+        return AuditItem(step.claim, f"{who}; how they know: {phrases.GROUNDS[claim.grounds]}")
 
-    def _line(self, key: str, detail: str = "") -> Line:
+    def _line(self, key: str, detail: str = "") -> AuditItem:
         claim = self.names.claim(key)
         date = phrases.when(claim, self.answers.graph.known_by[key])
         said = phrases.figures(claim) or claim.statement
-        return Line(key, f"{self.names.claimants(claim)}, {date}: {said}", detail)
+        return AuditItem(key, f"{self.names.claimants(claim)}, {date}: {said}", detail)
 
-    def _same(self, key: str) -> Iterator[Line]:
+    def _same(self, key: str) -> Iterator[AuditItem]:
         members = self.answers.assertions.members[self.answers.assertions.of[key]]
         repeating = self._all_repeaters(key)
         above = {step.claim for step in lineage(self.answers, key)}
@@ -275,29 +275,29 @@ class _Auditor:
                     stack.append(link.from_)
         return found
 
-    def _repeaters(self, key: str) -> Iterator[Line]:
+    def _repeaters(self, key: str) -> Iterator[AuditItem]:
         known = self.answers.graph.known_by
         for other in sorted(self._all_repeaters(key), key=lambda one: (known[one], one)):
             became = change(self.names.claim(other), self.names.claim(key))
             yield self._line(other, f"figure {became}" if became else "")
 
-    def _otherwise(self, key: str) -> Iterator[Line]:
+    def _otherwise(self, key: str) -> Iterator[AuditItem]:
         for attack in self.answers.attacks.on(key):
             if attack.source is None:
                 told = phrases.attack(attack, self.answers, self.names, key)
                 compared = self.comparing.sentence(attack.at, attack.attacker)
                 line = self._line(attack.attacker)
-                yield Line(line.key, line.text, f"{told}. {compared}" if compared else told)
+                yield AuditItem(line.key, line.text, f"{told}. {compared}" if compared else told)
         for need in self.answers.attacks.through.get(key, ()):
             for other in need.alternatives:
                 yield self._line(other, "it rests on this, which is contested or retracted")
 
-    def _past(self, key: str) -> Iterator[Line]:
+    def _past(self, key: str) -> Iterator[AuditItem]:
         for attack in self.answers.attacks.past.get(key, ()):
             why = self.answers.standing(attack.attacker)
             yield self._line(attack.attacker, f"{attack.link.type}, past: the attacker is {why}")
 
-    def _linked(self, key: str, kind: str) -> Iterator[Line]:
+    def _linked(self, key: str, kind: str) -> Iterator[AuditItem]:
         """Yield the claims that answer or support this one; the graph leaves these links out."""
         pointing = self.ledger.referrers("claim", [key], self.known_at).get(key, [])
         entries = [one.entry for one in pointing if one.kind == "link" and one.field == "to"]
@@ -312,9 +312,9 @@ class _Auditor:
             other = self.names.held("claim", link.from_) if entry in seen else None
             if other and isinstance(other.record, Claim):
                 who = self.names.claimants(other.record)
-                yield Line(link.from_, f"{who}: {other.record.statement}", link.reason or "")
+                yield AuditItem(link.from_, f"{who}: {other.record.statement}", link.reason or "")
 
-    def _critics(self, steps: list[Step]) -> Iterator[Line]:
+    def _critics(self, steps: list[Step]) -> Iterator[AuditItem]:
         told: set[tuple[str, str]] = set()
         for step in steps:
             claim = self.answers.graph.claims[step.claim]
@@ -331,7 +331,7 @@ class _Auditor:
                         )
                     yield self._line(link.from_, detail)
 
-    def _other_counts(self, key: str, claim: Claim) -> Iterator[Line]:
+    def _other_counts(self, key: str, claim: Claim) -> Iterator[AuditItem]:
         """Yield figures of other claims about the same subject, compared; the likest first."""
         if not claim.figures:
             return
@@ -354,13 +354,13 @@ class _Auditor:
         for _, other_key, other, relation in sorted(found, key=lambda one: one[:2])[:_MOST_OTHERS]:
             who = self.names.claimants(other)
             said = f"{who}, {other.asserted}" if other.asserted else who
-            yield Line(other_key, f"{phrases.figures(other)} ({said})", relation)
+            yield AuditItem(other_key, f"{phrases.figures(other)} ({said})", relation)
 
-    def _nearby(self, steps: list[Step], claim: Claim) -> Iterator[Line]:
+    def _nearby(self, steps: list[Step], claim: Claim) -> Iterator[AuditItem]:
         """Yield criticisms of other sources on the same matter, which no link ties to this claim."""
         own = {s for step in steps for s in self.answers.graph.claims[step.claim].sources}
-        widest = self.ledger.widest(claim.subject, self.known_at)
-        subjects = self.ledger.narrower(widest, self.known_at, _MOST_SUBJECTS)
+        root_subject = self.ledger.root_subject(claim.subject, self.known_at)
+        subjects = self.ledger.narrower(root_subject, self.known_at, _MOST_SUBJECTS)
         told: set[tuple[str, str]] = set()
         records = [held.record for held in self.ledger.critics_about(subjects, self.known_at)]
         links = [one for one in records if isinstance(one, Link) and one.to.key not in own]
@@ -374,13 +374,15 @@ class _Auditor:
                 told.add((who, link.to.key))
                 date = f", {critic.record.asserted}" if critic.record.asserted else ""
                 text = f"{who}{date}, criticises {self.names.title(link.to.key)}"
-                yield Line(link.from_, text, "not tied to this claim")
+                yield AuditItem(link.from_, text, "not tied to this claim")
 
-    def _reviews(self, key: str) -> Iterator[Line]:
+    def _reviews(self, key: str) -> Iterator[AuditItem]:
         pointing = self.ledger.referrers("claim", [key], self.known_at).get(key, [])
         entries = [one.entry for one in pointing if one.kind == "review"]
         for held in self.ledger.at_entries(entries).values():
             if isinstance(held.record, Review) and phrases.out_by(held.record.reviewed, self.as_of):
                 review = held.record
                 who = self.names.party(review.reviewer) if review.reviewer else "unnamed"
-                yield Line(held.key, f"{who}: {review.rating or 'no rating'}", review.summary or "")
+                yield AuditItem(
+                    held.key, f"{who}: {review.rating or 'no rating'}", review.summary or ""
+                )

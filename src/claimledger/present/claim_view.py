@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.flags import flags
 from claimledger.present import phrases
 from claimledger.records.link import Link
 from claimledger.records.review import Review
-from claimledger.services.record_cache import Names
+from claimledger.services.record_cache import RecordCache
 from claimledger.services.visibility import links_in_view
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CitationView:
     """One citation in words."""
 
     source: str
@@ -34,7 +34,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ClaimView:
     """A claim in words."""
 
     key: str
@@ -53,7 +53,7 @@ class Said:
     at_most: int
     origins: str
     flags: tuple[str, ...]
-    seen: tuple[Seen, ...]
+    seen: tuple[CitationView, ...]
     reviews: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -72,14 +72,14 @@ class Reply:
     reason: str
 
 
-class Claims:
+class ClaimViews:
     """Puts claims into words for one page."""
 
     def __init__(
         self,
         ledger: Ledger,
-        answers: Answers,
-        names: Names,
+        answers: Analysis,
+        names: RecordCache,
         known_at: int | None = None,
         as_of: int | None = None,
     ) -> None:
@@ -109,11 +109,11 @@ class Claims:
         held = self._names.held("link", key)
         return held.record if held and isinstance(held.record, Link) else None
 
-    def said(self, key: str) -> Said:
+    def said(self, key: str) -> ClaimView:
         """Return a claim in words."""
         claim, answers = self._names.claim(key), self._answers
         found = answers.origins(key)
-        return Said(
+        return ClaimView(
             key=key,
             statement=claim.statement,
             who=self._names.claimants(claim),
@@ -134,10 +134,10 @@ class Claims:
             reviews=tuple(self._reviews(key)),
         )
 
-    def _seen(self, key: str) -> Iterator[Seen]:
+    def _seen(self, key: str) -> Iterator[CitationView]:
         for citation in self._names.claim(key).citations:
             source = self._names.source(citation.source)
-            yield Seen(
+            yield CitationView(
                 citation.source,
                 self._names.title(citation.source),
                 (source.url or "") if source else "",

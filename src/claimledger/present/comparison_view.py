@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.comparison import Compared, compare, most_telling
+from claimledger.analysis.comparison import Comparison, compare, most_telling
 from claimledger.analysis.graph import Graph
 from claimledger.present import phrases
 from claimledger.records.claim import Claim
-from claimledger.services.record_cache import Names
+from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
@@ -31,24 +31,24 @@ class Pair:
         return {name: getattr(self, name) for name in Pair.__slots__}
 
 
-class Comparing:
+class FigureComparisons:
     """Compares claims of one ledger by its terms."""
 
     def __init__(
-        self, ledger: Ledger, graph: Graph, names: Names, known_at: int | None = None
+        self, ledger: Ledger, graph: Graph, names: RecordCache, known_at: int | None = None
     ) -> None:
         self._graph = graph
         self._names = names
         self._vocabulary = ledger.vocabulary(known_at)
 
-    def pairs(self, one: str, other: str, tolerance: Decimal = Decimal(0)) -> list[Compared]:
+    def pairs(self, one: str, other: str, tolerance: Decimal = Decimal(0)) -> list[Comparison]:
         """Return every pair of figures that two claims hold."""
         claims = self._names.claim(one), self._names.claim(other)
         return self.of(one, claims[0], other, claims[1], tolerance)
 
     def of(
         self, one: str, here: Claim, other: str, there: Claim, tolerance: Decimal = Decimal(0)
-    ) -> list[Compared]:
+    ) -> list[Comparison]:
         """Return every pair of figures that two claims hold, which were looked up before."""
         revision = self._renewed(one, other) or self._renewed(other, one)
         words = self._vocabulary

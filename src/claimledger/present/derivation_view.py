@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.derivations import derived, taken
 from claimledger.present import phrases
 from claimledger.records.claim import Claim
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
+class DerivationView:
     """A computed figure done again: told in a line, whether it holds, and whether it is a tally."""
 
     told: str
@@ -26,12 +26,12 @@ class Computed:
 
 def computed(
     ledger: Ledger,
-    answers: Answers,
+    answers: Analysis,
     key: str,
     claim: Claim,
     known_at: int | None = None,
     as_of: int | None = None,
-) -> list[Computed]:
+) -> list[DerivationView]:
     """Return each computed figure of a claim, done again."""
     if not any(figure.formula for figure in claim.figures):
         return []
@@ -40,11 +40,11 @@ def computed(
     claims = {one: h.record for one, h in held.items() if isinstance(h.record, Claim)}
     in_view = {one: claims[one] for one in claims if one in answers.graph.claims}
     found = [
-        Computed(phrases.derivation(one), one.sound, tally=False)
+        DerivationView(phrases.derivation(one), one.sound, tally=False)
         for one in derived(answers, key, {**in_view, key: claim})
     ]
     found += [
-        Computed(phrases.recount(one), not one.stale, tally=True)
+        DerivationView(phrases.recount(one), not one.stale, tally=True)
         for one in recounts(ledger, answers, key, claim, known_at, as_of)
     ]
     return found

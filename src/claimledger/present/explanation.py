@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from claimledger.analysis.acceptability import IN, OUT
-from claimledger.analysis.analysis import STANDINGS, Answers
+from claimledger.analysis.analysis import STANDINGS, Analysis
 from claimledger.analysis.attacks import Attack
 from claimledger.present import phrases
-from claimledger.services.record_cache import Names
+from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
@@ -39,13 +39,17 @@ class Explanation:
         return asdict(self)
 
 
-def explain(ledger: Ledger, answers: Answers, key: str, known_at: int | None = None) -> Explanation:
+def explain(
+    ledger: Ledger, answers: Analysis, key: str, known_at: int | None = None
+) -> Explanation:
     """Return the explanation of a claim that is in view."""
-    return Explanation(key, tuple(_Explainer(answers, Names(ledger, known_at), key).sentences()))
+    return Explanation(
+        key, tuple(_Explainer(answers, RecordCache(ledger, known_at), key).sentences())
+    )
 
 
 class _Explainer:
-    def __init__(self, answers: Answers, names: Names, key: str) -> None:
+    def __init__(self, answers: Analysis, names: RecordCache, key: str) -> None:
         self.answers = answers
         self.names = names
         self.key = key
@@ -124,9 +128,9 @@ class _Explainer:
 
     def _rests(self) -> Iterator[Sentence]:
         fallen = self.answers.attacks.through.get(self.key, ())
-        needs = self.answers.needs.of(self.key)
-        if self.answers.needs.circular(self.key):
-            loop = self.answers.needs.loop(self.key)
+        needs = self.answers.dependencies.of(self.key)
+        if self.answers.dependencies.circular(self.key):
+            loop = self.answers.dependencies.loop(self.key)
             yield Sentence(
                 "It rests on itself through others, which count as one with it.", loop[:MOST]
             )

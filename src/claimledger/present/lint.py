@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.flags import FLAGS, flags
-from claimledger.analysis.impact import Loads
+from claimledger.analysis.impact import ImpactIndex
 from claimledger.present.derivation_view import computed
 from claimledger.records.claim import Claim
 from claimledger.records.dates import Date
@@ -20,7 +20,7 @@ from claimledger.records.source import Source
 from claimledger.text.unicode import nfc
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Held, Ledger
+    from claimledger.ledger import Ledger, StoredRecord
 
 Severity = Literal["grave", "notable", "minor"]
 
@@ -64,7 +64,7 @@ KINDS: dict[str, tuple[Severity, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Oddity:
+class LintFinding:
     """One odd thing: its kind, the record it is about, what is odd, what would mend it."""
 
     kind: str
@@ -80,11 +80,11 @@ class Oddity:
 
 def oddities(
     ledger: Ledger,
-    answers: Answers,
+    answers: Analysis,
     keys: Iterable[str],
     known_at: int | None = None,
     as_of: int | None = None,
-) -> list[Oddity]:
+) -> list[LintFinding]:
     """Return what is odd about some claims and what they stand on, the gravest first."""
     finder = _Finder(ledger, answers, list(keys), known_at, as_of)
     order = list(KINDS)
@@ -95,7 +95,7 @@ class _Finder:
     def __init__(
         self,
         ledger: Ledger,
-        answers: Answers,
+        answers: Analysis,
         keys: list[str],
         known_at: int | None,
         as_of: int | None,
@@ -107,10 +107,10 @@ class _Finder:
         self._as_of = as_of
 
     @cached_property
-    def _claims(self) -> dict[str, Held]:
+    def _claims(self) -> dict[str, StoredRecord]:
         return self._ledger.get_all("claim", self._keys, self._known_at)
 
-    def all(self) -> Iterator[Oddity]:
+    def all(self) -> Iterator[LintFinding]:
         yield from self._of_clock()
         yield from self._of_claims()
         yield from self._of_records()
@@ -120,7 +120,7 @@ class _Finder:
         yield from self._of_reviews()
         yield from self._of_terms()
 
-    def _of_clock(self) -> Iterator[Oddity]:
+    def _of_clock(self) -> Iterator[LintFinding]:
         """Yield the end of the log, where a clock that was ahead dated it: it stays so for good."""
         ahead = self._ledger.dated_ahead()
         if ahead is None:
@@ -134,10 +134,10 @@ class _Finder:
         mend = f'claimledger changes --since "#{ahead.first - 1}"'
         yield self._made("wrong clock", f"#{ahead.first}", told, mend)
 
-    def _made(self, kind: str, key: str, told: str, mend: str) -> Oddity:
-        return Oddity(kind, KINDS[kind][0], key, told, mend)
+    def _made(self, kind: str, key: str, told: str, mend: str) -> LintFinding:
+        return LintFinding(kind, KINDS[kind][0], key, told, mend)
 
-    def _of_claims(self) -> Iterator[Oddity]:
+    def _of_claims(self) -> Iterator[LintFinding]:
         """Yield what the flags say; what is about a source once for the source."""
         by_source: dict[tuple[str, str], list[str]] = defaultdict(list)
         loops: set[str] = set()
@@ -151,7 +151,7 @@ class _Finder:
                     for source in claim.sources:
                         by_source[flag.kind, source].append(key)
                 elif flag.kind == "circular":
-                    loop = self._answers.needs.loop(key)
+                    loop = self._answers.dependencies.loop(key)
                     if loop[0] not in loops:
                         loops.add(loop[0])
                         told = f"{', '.join(loop)} rest on each other"
@@ -179,7 +179,7 @@ class _Finder:
             "before the fact": f'claimledger amend {key} --set about=... --reason "..."',
         }.get(kind, f"claimledger show {key}")
 
-    def _of_records(self) -> Iterator[Oddity]:
+    def _of_records(self) -> Iterator[LintFinding]:
         """Yield what only the whole record tells: formulas, tallies, quotes."""
         for key, one in self._claims.items():
             claim = one.record
@@ -195,7 +195,7 @@ class _Finder:
                 mend = f'claimledger amend {key} --set citations=... --reason "..."'
                 yield self._made("quote without its figure", key, f"“{quote}”", mend)
 
-    def _of_publication(self) -> Iterator[Oddity]:
+    def _of_publication(self) -> Iterator[LintFinding]:
         """Yield the dates that cannot be: a year that was mistyped, mostly."""
         claims = self._ledger.resolved_records(self._claims.values(), self._known_at)
         cited = {
@@ -228,7 +228,7 @@ class _Finder:
                 mend = f'claimledger amend {key} --set published=... --reason "..."'
                 yield self._made("published later", key, told, mend)
 
-    def _of_sources(self) -> Iterator[Oddity]:
+    def _of_sources(self) -> Iterator[LintFinding]:
         """Yield the sources every one of whose own claims is contested."""
         by_source: dict[str, list[str]] = defaultdict(list)
         for key in self._keys:
@@ -241,9 +241,9 @@ class _Finder:
                 mend = f"claimledger list --source {source}"
                 yield self._made("every claim contested", source, told, mend)
 
-    def _of_loads(self) -> Iterator[Oddity]:
+    def _of_loads(self) -> Iterator[LintFinding]:
         wanted = set(self._keys)
-        for load in Loads(self._answers).heaviest():
+        for load in ImpactIndex(self._answers).heaviest():
             if load.others < MANY:
                 break
             if load.kind == "claim" and load.key in wanted:
@@ -251,7 +251,7 @@ class _Finder:
                 mend = f"claimledger load-bearing {load.key}"
                 yield self._made("carries many", load.key, told, mend)
 
-    def _of_reviews(self) -> Iterator[Oddity]:
+    def _of_reviews(self) -> Iterator[LintFinding]:
         wanted = set(self._keys)
         reviews = [
             (held.key, held.record.claim)
@@ -271,7 +271,7 @@ class _Finder:
                 told = f"it rates {now}, which is {self._answers.standing(now)}"
                 yield self._made("review of a fallen claim", key, told, f"claimledger show {now}")
 
-    def _of_terms(self) -> Iterator[Oddity]:
+    def _of_terms(self) -> Iterator[LintFinding]:
         holders: dict[tuple[str, str], list[str]] = defaultdict(list)
         for held in self._ledger.records("term", self._known_at):
             term = held.record.as_json()

@@ -5,18 +5,18 @@ from __future__ import annotations
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.attacks import Attack
-from claimledger.analysis.comparison import Compared
-from claimledger.analysis.derivations import Derived
-from claimledger.analysis.dispositions import State
-from claimledger.analysis.origins import Merger, Origins, Root
-from claimledger.analysis.uncertainty import Settling
+from claimledger.analysis.comparison import Comparison
+from claimledger.analysis.derivations import Derivation
+from claimledger.analysis.dispositions import DisputeState
+from claimledger.analysis.origins import MergedOrigins, Origins, Root
+from claimledger.analysis.uncertainty import OpenQuestion
 from claimledger.records.citation import Citation
 from claimledger.records.claim import Claim
 from claimledger.records.dates import Date, day_text
 from claimledger.records.figure import Figure, Interval
-from claimledger.services.record_cache import Names
+from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
     from claimledger.services.tally import Recount
@@ -66,19 +66,19 @@ _STAND: dict[str, str] = {
 }
 
 
-def comparison(one: str, other: str, pair: Compared) -> str:
+def comparison(one: str, other: str, pair: Comparison) -> str:
     """Return how the figures of two claims stand to each other, as a sentence."""
     stand = _STAND.get(pair.relation, f"cannot be compared: {pair.relation}")
     why = _because(pair)
     return f"{figure(pair.one)} [{one}] and {figure(pair.other)} [{other}] {stand}{why}"
 
 
-def compared(pair: Compared) -> str:
+def compared(pair: Comparison) -> str:
     """Return how two figures stand to each other in a word, and what it rests on."""
     return pair.relation + _because(pair)
 
 
-def _because(pair: Compared) -> str:
+def _because(pair: Comparison) -> str:
     return f" ({'; '.join(pair.rests)})" if pair.rests else ""
 
 
@@ -102,7 +102,7 @@ def _plain(bound: Decimal) -> str:
     return f"{rounded.normalize():,f}" + ("" if rounded == bound else "…")
 
 
-def derivation(one: Derived) -> str:
+def derivation(one: Derivation) -> str:
     """Return what a formula gives now, and whether that is still the figure."""
     stated = figure(one.figure)
     if one.result is None:
@@ -139,7 +139,7 @@ ENDINGS = {
 }
 
 
-def state(one: State) -> str:
+def state(one: DisputeState) -> str:
     """Return what became of a dispute."""
     if one.laid is None:
         return "open"
@@ -151,7 +151,7 @@ def state(one: State) -> str:
     return f"{how} [{laid.record.key}]"
 
 
-def reading(citation: Citation, names: Names) -> str:
+def reading(citation: Citation, names: RecordCache) -> str:
     """Return where a claim was seen, and through what it was read."""
     source = names.source(citation.source)
     date = f"dated {source.published}" if source and source.published else "undated"
@@ -163,7 +163,7 @@ def reading(citation: Citation, names: Names) -> str:
     return said
 
 
-def standing(answers: Answers, key: str, names: Names | None = None) -> str:
+def standing(answers: Analysis, key: str, names: RecordCache | None = None) -> str:
     """Return a claim's standing and the first reason for it."""
     found = answers.origins(key)
     origins = f"{found.at_least}..{found.at_most}"
@@ -186,7 +186,7 @@ def standing(answers: Answers, key: str, names: Names | None = None) -> str:
     )
 
 
-def _contested(answers: Answers, key: str, names: Names | None) -> str:
+def _contested(answers: Analysis, key: str, names: RecordCache | None) -> str:
     listed = answers.attacks.on(key)
     parts = []
     direct = sorted({a.attacker for a in listed if a.source is None})
@@ -207,11 +207,11 @@ def _contested(answers: Answers, key: str, names: Names | None) -> str:
     return "; ".join(parts)
 
 
-def _voices(answers: Answers, key: str) -> tuple[str, ...]:
+def _voices(answers: Analysis, key: str) -> tuple[str, ...]:
     return answers.graph.claims[key].claimants
 
 
-def attack(one: Attack, answers: Answers, names: Names, of: str) -> str:
+def attack(one: Attack, answers: Analysis, names: RecordCache, of: str) -> str:
     """Return one attack as a sentence."""
     who = names.claimants(names.claim(one.attacker))
     based = basis(one.link.basis)
@@ -244,7 +244,7 @@ def origins(found: Origins) -> str:
     return f"between {found.at_least} and {found.at_most} independent origins"
 
 
-def merger(one: Merger, names: Names) -> str:
+def merger(one: MergedOrigins, names: RecordCache) -> str:
     """Return why some roots count as one."""
     which = ", ".join(one.roots)
     party = one.shared if one.reason in ("claimant", "party above") else ""
@@ -259,12 +259,12 @@ def merger(one: Merger, names: Names) -> str:
     return f"{which}: {shared}"
 
 
-def settling(one: Settling, names: Names) -> str:
+def settling(one: OpenQuestion, names: RecordCache) -> str:
     """Return what to look up, and what it would be worth."""
     key = one.roots[0]
     worth = f" (worth {one.worth:,} {'origin' if one.worth == 1 else 'origins'})"
     if one.what == "tie":
-        told = merger(Merger(one.roots, one.reason, one.shared), names)
+        told = merger(MergedOrigins(one.roots, one.reason, one.shared), names)
         return f"look up whether these are one voice: {told}{worth}"
     claim = names.claim(key)
     who = names.claimants(claim)
@@ -278,7 +278,7 @@ def settling(one: Settling, names: Names) -> str:
     return f"how does the claimant ({who}) know? {mend}{worth}"
 
 
-def root(one: Root, names: Names) -> str:
+def root(one: Root, names: RecordCache) -> str:
     """Return a root: who first said it, and whether it is established that they know."""
     claim = names.claim(one.name)
     who = names.claimants(claim)

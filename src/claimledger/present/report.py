@@ -11,30 +11,30 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import STANDINGS, Answers
+from claimledger.analysis.analysis import STANDINGS, Analysis
 from claimledger.analysis.controversies import controversies
-from claimledger.analysis.dispositions import State, states
+from claimledger.analysis.dispositions import DisputeState, states
 from claimledger.analysis.disputes import Dispute, attackers_origins, disputes
 from claimledger.analysis.flags import FLAGS
 from claimledger.analysis.graph import graph_of
 from claimledger.present import phrases
-from claimledger.present.claim_view import Claims, Reply, Said
-from claimledger.present.comparison_view import Comparing
+from claimledger.present.claim_view import ClaimView, ClaimViews, Reply
+from claimledger.present.comparison_view import FigureComparisons
 from claimledger.records.dates import day_text
-from claimledger.records.graph_data import CutLink
+from claimledger.records.graph_data import LinkEdge
 from claimledger.records.link import RELATIONS
 from claimledger.services.dispositions import dispositions
-from claimledger.services.record_cache import Names
+from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Against:
+class AttackView:
     """One attack as told: by which claim, how, on what grounds, stated or judged."""
 
-    attacker: Said
+    attacker: ClaimView
     at: str
     """The claim (or source) it is aimed at."""
 
@@ -51,7 +51,7 @@ class Against:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class DisputeSection:
     """One dispute as told."""
 
     key: str
@@ -70,21 +70,21 @@ class Section:
     controversy: str
     """The key of the controversy it is part of."""
 
-    claims: tuple[Said, ...]
-    against: tuple[Against, ...]
+    claims: tuple[ClaimView, ...]
+    against: tuple[AttackView, ...]
     stated: int
     judged: int
     origins: str
     attackers_origins: str
-    beside: tuple[Said, ...]
-    reached: tuple[Said, ...]
-    questioned: tuple[Said, ...]
+    beside: tuple[ClaimView, ...]
+    reached: tuple[ClaimView, ...]
+    questioned: tuple[ClaimView, ...]
     replies: tuple[Reply, ...]
     supports: tuple[Reply, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedAttack:
     """A controversy: disputes that share claims, and which."""
 
     key: str
@@ -106,7 +106,7 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceLine:
+class SourceEntry:
     """A source that the report leans on."""
 
     key: str
@@ -130,15 +130,15 @@ class Report:
     root: str
     recorded: int
     under_attack: int
-    disputes: tuple[Section, ...]
-    controversies: tuple[Shared, ...]
-    criticised: tuple[Section, ...]
+    disputes: tuple[DisputeSection, ...]
+    controversies: tuple[SharedAttack, ...]
+    criticised: tuple[DisputeSection, ...]
     stated: int
     judged: int
     standings: dict[str, int]
     corrections: tuple[Correction, ...]
     corrections_since: str
-    sources: tuple[SourceLine, ...]
+    sources: tuple[SourceEntry, ...]
     method: tuple[tuple[str, str], ...]
     flags: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
@@ -197,15 +197,15 @@ def report(
     if subject is not None:
         key = ledger.get("subject", subject, known_at).key
         keys = ledger.keys_about(ledger.narrower(key, known_at), known_at)
-        answers = Answers(graph_of(ledger.neighbourhood(keys, known_at), as_of))
+        answers = Analysis(graph_of(ledger.neighbourhood(keys, known_at), as_of))
         scope = sorted(keys & answers.graph.claims.keys())
     elif as_of is None:
         # What no link or criticism touches stands alone, and need not be read to be counted.
-        answers = Answers(graph_of(ledger.linked(known_at)))
+        answers = Analysis(graph_of(ledger.linked(known_at)))
         scope = list(answers.graph.claims)
         alone = ledger.counts(known_at)["claim"] - len(scope)
     else:
-        answers = Answers(graph_of(ledger.whole(known_at), as_of))
+        answers = Analysis(graph_of(ledger.whole(known_at), as_of))
         scope = list(answers.graph.claims)
     reporter = _Reporter(ledger, answers, known_at, as_of)
     after = (since or 0) if corrections else ledger.head(known_at).size
@@ -217,17 +217,17 @@ class _Reporter:
     """Gathers one report."""
 
     def __init__(
-        self, ledger: Ledger, answers: Answers, known_at: int | None, as_of: int | None
+        self, ledger: Ledger, answers: Analysis, known_at: int | None, as_of: int | None
     ) -> None:
         self._ledger = ledger
         self._answers = answers
         self._known_at = known_at
-        self._names = Names(ledger, known_at)
-        self._claims = Claims(ledger, answers, self._names, known_at, as_of)
-        self._comparing = Comparing(ledger, answers.graph, self._names, known_at)
-        self._states: dict[str, State] = {}
+        self._names = RecordCache(ledger, known_at)
+        self._claims = ClaimViews(ledger, answers, self._names, known_at, as_of)
+        self._comparing = FigureComparisons(ledger, answers.graph, self._names, known_at)
+        self._states: dict[str, DisputeState] = {}
         self._controversy: dict[str, str] = {}
-        self._told: dict[str, Said] = {}
+        self._told: dict[str, ClaimView] = {}
 
     def report(
         self, as_of: int | None, subject: str | None, scope: list[str], alone: int,
@@ -256,7 +256,8 @@ class _Reporter:
             under_attack=len(attacked),
             disputes=tuple(section for section in sections if not section.source),
             controversies=tuple(
-                Shared(one.key, tuple(d.key for d in one.disputes), one.shared) for one in maps
+                SharedAttack(one.key, tuple(d.key for d in one.disputes), one.shared)
+                for one in maps
             ),
             criticised=tuple(section for section in sections if section.source),
             stated=sum(basis == "stated" for basis in links.values()),
@@ -293,12 +294,12 @@ class _Reporter:
             *past, *other_ends,
         )  # fmt: skip
 
-    def _said(self, key: str) -> Said:
+    def _said(self, key: str) -> ClaimView:
         if key not in self._told:
             self._told[key] = self._claims.said(key)
         return self._told[key]
 
-    def _section(self, one: Dispute) -> Section:
+    def _section(self, one: Dispute) -> DisputeSection:
         answers = self._answers
         against = [self._against(link, one, past=False) for link in one.links]
         against += [self._against(link, one, past=True) for link in one.past]
@@ -306,7 +307,7 @@ class _Reporter:
         replied = (*told, *one.attackers)
         source = self._names.source(one.head) if one.source else None
         state = self._states[one.key]
-        return Section(
+        return DisputeSection(
             key=one.key,
             head=one.head,
             title=self._names.title(one.head)
@@ -332,13 +333,13 @@ class _Reporter:
             supports=tuple(r for key in replied for r in self._claims.replies(key, "supports")),
         )
 
-    def _against(self, link: CutLink, one: Dispute, *, past: bool) -> Against:
+    def _against(self, link: LinkEdge, one: Dispute, *, past: bool) -> AttackView:
         held = self._names.link(link.key)
         # A contradiction may have been recorded from either side; told is always who opposes.
         attacker, at = link.from_, link.to
         if link.type == "contradicts" and attacker in one.claims and at not in one.claims:
             attacker, at = at, attacker
-        return Against(
+        return AttackView(
             self._said(attacker),
             at,
             link.type,
@@ -363,7 +364,7 @@ class _Reporter:
                 tuple(f"{name}: {old!r} → {new!r}" for name, old, new in event.changes),
             )
 
-    def _sources(self) -> Iterable[SourceLine]:
+    def _sources(self) -> Iterable[SourceEntry]:
         used = {
             s
             for said in self._told.values()
@@ -373,7 +374,7 @@ class _Reporter:
         for key in sorted(used):
             source = self._names.source(key)
             if source is not None:
-                yield SourceLine(
+                yield SourceEntry(
                     key,
                     source.title,
                     source.authors,

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from claimledger.analysis.comparison import compare
-from claimledger.errors import Refused
+from claimledger.errors import RuleViolationError
 from claimledger.present import phrases
 from claimledger.records.citation import Citation
 from claimledger.records.claim import Claim
@@ -29,7 +29,7 @@ def beside(
     """Yield the stated totals beside a tally: the claim, its figures, and how one compares."""
     vocabulary = ledger.vocabulary(known_at)
     own = as_claim(made, measure)
-    subjects = ledger.narrower(ledger.widest(made.count.subject, known_at), known_at)
+    subjects = ledger.narrower(ledger.root_subject(made.count.subject, known_at), known_at)
     counted_ones = set(made.claims)
     for held in ledger.claims_about(subjects, known_at):
         claim = held.record
@@ -59,7 +59,7 @@ def as_claim(made: Tally, measure: str, **fields: Any) -> Claim:
 def records_of(made: Tally, claim: Claim) -> list[Record]:
     """Return what recording a tally writes: the claim, and a link to each claim it counted."""
     if len(made.claims) > MOST_INPUTS:
-        raise Refused(
+        raise RuleViolationError(
             f"a tally of {len(made.claims):,} claims is not recorded: each would be a link, and "
             f"{MOST_INPUTS:,} is the most; count a narrower subject, or limit it with --where"
         )

@@ -1,7 +1,7 @@
 """What every record shares: frozen, closed to unknown fields, empty where unknown.
 
 Field types carry markers that say what a table, a schema or a check needs to know: a key type
-:class:`~claimledger.records.keys.Points` to another kind, a ``Date`` is dated, a tuple of
+:class:`~claimledger.records.keys.RefersTo` to another kind, a ``Date`` is dated, a tuple of
 :class:`Part` has a table of its own. Nothing else spells a field again.
 """
 
@@ -108,7 +108,7 @@ def _one_or_more(value: object) -> object:
     return [value] if isinstance(value, str | dict) else value
 
 
-Listed = BeforeValidator(_one_or_more)
+OneOrMany = BeforeValidator(_one_or_more)
 """Lets one value stand where a list is meant."""
 
 
@@ -129,7 +129,7 @@ def _plain_names(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-TextMap = Annotated[dict[str, Prose], AfterValidator(_plain_names)]
+StringMap = Annotated[dict[str, Prose], AfterValidator(_plain_names)]
 """Names of one's own choosing with texts: ``place: NLD``, ``doi: 10.1000/182``."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from claimledger.errors import BadInput, Problem
+from claimledger.errors import InvalidInputError, Problem
 from claimledger.records.base import Record
 from claimledger.records.keys import KEY_PATTERN, why_no_key
 from claimledger.records.kinds import KINDS
@@ -19,7 +19,7 @@ _LONGEST_SHOWN = 60
 
 
 def record_from(given: Mapping[str, Any]) -> Record:
-    """Return the record that an object with its ``kind`` describes; raise :class:`BadInput`."""
+    """Return the record that an object with its ``kind`` describes; raise :class:`InvalidInputError`."""
     kind = given.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         near = nearest(str(kind), KINDS) if kind is not None else []
@@ -31,12 +31,12 @@ def record_from(given: Mapping[str, Any]) -> Record:
             value="" if kind is None else shown(kind),
             expected=f"one of {', '.join(KINDS)}{hint}",
         )
-        raise BadInput([problem])
+        raise InvalidInputError([problem])
     return record_of(kind, {name: held for name, held in given.items() if name != "kind"})
 
 
 def record_of(kind: str, fields: Mapping[str, Any]) -> Record:
-    """Return a record of this kind from its fields; raise :class:`BadInput` with every problem."""
+    """Return a record of this kind from its fields; raise :class:`InvalidInputError` with every problem."""
     if kind not in KINDS:
         return record_from({**fields, "kind": kind})  # says which kinds there are
     model = KINDS[kind]
@@ -50,7 +50,9 @@ def record_of(kind: str, fields: Mapping[str, Any]) -> Record:
             UnicodeEncodeError
         ):  # pydantic cannot word a problem whose words hold a lone surrogate
             found = [Problem(_PLAIN_TYPES["string_unicode"])]
-        raise BadInput([problem.at(record=visible(named)[:100]) for problem in found]) from None
+        raise InvalidInputError(
+            [problem.at(record=visible(named)[:100]) for problem in found]
+        ) from None
 
 
 def nearest(word: str, known: Any) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from claimledger.records.base import Listed, Part
+from claimledger.records.base import OneOrMany, Part
 from claimledger.records.keys import CaptureKey, SourceKey
 from claimledger.text.unicode import Prose
 
@@ -20,7 +20,7 @@ class Citation(Part):
     source: Annotated[SourceKey, Field(description="the source it is cited from")]
     via: Annotated[
         tuple[SourceKey, ...],
-        Listed,
+        OneOrMany,
         Field(description="when not read at first hand: the sources it was read through"),
     ] = ()
     locator: Annotated[Prose | None, Field(description="the place in what was read: p. 12")] = None

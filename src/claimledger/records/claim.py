@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from claimledger.records.base import Language, Listed, Record, TextMap
+from claimledger.records.base import Language, OneOrMany, Record, StringMap
 from claimledger.records.citation import Citation
 from claimledger.records.dates import Date
 from claimledger.records.figure import Figure
@@ -31,7 +31,7 @@ class Claim(Record):
     statement: Annotated[Prose, Field(description="what is asserted, in neutral words")]
     claimant: Annotated[
         tuple[PartyKey, ...],
-        Listed,
+        OneOrMany,
         Field(min_length=1, description="who asserts it: a party, or several who speak together"),
     ]
     subject: Annotated[SubjectKey, Field(description="what it is about")]
@@ -39,16 +39,16 @@ class Claim(Record):
     about: Annotated[Date | None, Field(description="the time it speaks of")] = None
     grounds: Annotated[Grounds | None, Field(description="how the claimant knows")] = None
     scope: Annotated[
-        TextMap, Field(default_factory=dict, description="what it is limited to: place: NLD")
+        StringMap, Field(default_factory=dict, description="what it is limited to: place: NLD")
     ]
     figures: Annotated[
         tuple[Figure, ...],
-        Listed,
+        OneOrMany,
         Field(max_length=MOST_FIGURES, description="the numbers in it"),
     ] = ()
     language: Annotated[Language | None, Field(description="the language it was said in")] = None
     citations: Annotated[
-        tuple[Citation, ...], Listed, Field(min_length=1, description="where it was seen")
+        tuple[Citation, ...], OneOrMany, Field(min_length=1, description="where it was seen")
     ]
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from claimledger.errors import Unreadable
+from claimledger.errors import ParseError
 
 _DASH = r"\s*[–—-]\s*"
 _QUALIFIED = [
@@ -38,20 +38,20 @@ _MONTH_PARTS = {"early": ("01", "10"), "mid": ("11", "20"), "late": ("21", None)
 
 
 def edtf_of_words(text: str) -> str:
-    """Return the EDTF that the words mean; raise :class:`Unreadable` with what would be right.
+    """Return the EDTF that the words mean; raise :class:`ParseError` with what would be right.
 
     "early", "mid" and "late" mean thirds: of a year its months 1-4, 5-8, 9-12, of a month its days
     1-10, 11-20 and 21 to the end.
     """
     words = re.sub(r"\s+", " ", text.strip().lower())
     if not words:
-        raise Unreadable("is empty; leave the field out where the date is unknown")
+        raise ParseError("is empty; leave the field out where the date is unknown")
     for pattern, sign in _QUALIFIED:
         if match := pattern.fullmatch(words):
             return _qualified(match[1], sign)
     if match := _STRICT.fullmatch(words):
         other = "until" if match[1] == "before" else "since"
-        raise Unreadable(
+        raise ParseError(
             f"{match[1]!r} leaves open whether {match[2]} itself is meant; "
             f"write '{other} ...' with the first or last day that is"
         )
@@ -68,7 +68,7 @@ def edtf_of_words(text: str) -> str:
 def _qualified(words: str, sign: str) -> str:
     inner = _part(words)
     if "/" in inner or inner[-1] in "?~%":
-        raise Unreadable("qualifies a span; write each end on its own: 2016~/2018~")
+        raise ParseError("qualifies a span; write each end on its own: 2016~/2018~")
     return inner + sign
 
 
@@ -81,7 +81,7 @@ def _part(words: str) -> str:
         if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", inner):
             first, end = _MONTH_PARTS[match[1]]
             return f"{inner}-{first}/{inner}-{end or _last_day(inner)}"
-        raise Unreadable(f"{match[1]!r} goes with a year or a month: late 2022, early October 2022")
+        raise ParseError(f"{match[1]!r} goes with a year or a month: late 2022, early October 2022")
     return _single(words)
 
 
@@ -111,7 +111,7 @@ def _numbers(match: re.Match[str]) -> str:
     if len(first) == 4 and len(last) <= 2:
         return f"{first}-{int(second):02}-{int(last):02}"
     if len(last) != 4 or len(first) > 2:
-        raise Unreadable("has no four-digit year; write 2022-10-12 or 12 October 2022")
+        raise ParseError("has no four-digit year; write 2022-10-12 or 12 October 2022")
     day_first = f"{last}-{int(second):02}-{int(first):02}"
     month_first = f"{last}-{int(first):02}-{int(second):02}"
     if int(first) > 12:
@@ -120,14 +120,14 @@ def _numbers(match: re.Match[str]) -> str:
         return month_first
     if first == second:
         return day_first
-    raise Unreadable(
+    raise ParseError(
         f"can be read two ways: {day_first} (day first) or {month_first} (month first); write one"
     )
 
 
 def _with_dateutil(words: str) -> str:
     if not re.search(r"(?<!\d)\d{4}(?!\d)", words) or not re.search(r"[^\W\d_]{3}", words):
-        raise Unreadable(
+        raise ParseError(
             "cannot be read as a date; name the month and a four-digit year "
             "(12 October 2022) or write EDTF (2022-10-12, 2022-10, 2016/.., 2022~)"
         )
@@ -138,14 +138,14 @@ def _with_dateutil(words: str) -> str:
         other = parser.parse(words, default=datetime(2004, 2, 2, 1, 1, 1, 1))
     except (ValueError, OverflowError, TypeError) as error:
         if re.search(r"\bday\b.*\brange\b", str(error)):
-            raise Unreadable("cannot be read as a date: the month does not have this day") from None
-        raise Unreadable(
+            raise ParseError("cannot be read as a date: the month does not have this day") from None
+        raise ParseError(
             "cannot be read as a date; write it as 12 October 2022 or 2022-10-12"
         ) from None
     if one.year != other.year or f"{one.year:04}" not in words:
-        raise Unreadable("names no year; a date needs one")
+        raise ParseError("names no year; a date needs one")
     if one.hour == other.hour:
-        raise Unreadable("holds a time of day; a day is enough (2022-10-12)")
+        raise ParseError("holds a time of day; a day is enough (2022-10-12)")
     if one.month != other.month:
         return f"{one.year:04}"
     if one.day != other.day:

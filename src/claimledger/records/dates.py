@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from claimledger.errors import Unreadable
+from claimledger.errors import ParseError
 
 FORMS = "write EDTF (2022-10-12, 2022-10, 2016/.., 2022~, 201X) or words (October 2022, circa 2016)"
 _LONGEST = 200
@@ -54,7 +54,7 @@ class Date:
 
     @classmethod
     def of(cls, text: str, printed: str | None = None) -> Date:
-        """Read EDTF, or words that become EDTF; raise :class:`Unreadable` for anything else."""
+        """Read EDTF, or words that become EDTF; raise :class:`ParseError` for anything else."""
         return _read(text) if printed is None else cls(*_bounds_of(text), printed)
 
     def as_json(self) -> str | dict[str, str]:
@@ -72,8 +72,8 @@ class Date:
                 text, printed = value.get("edtf"), value.get("printed")
                 if isinstance(text, str) and isinstance(printed, str) and 0 < len(printed) < 200:
                     return cls.of(text, printed.replace("\x00", ""))
-            raise Unreadable(f"is no date; {FORMS}, or an object of edtf and printed")
-        except Unreadable as error:
+            raise ParseError(f"is no date; {FORMS}, or an object of edtf and printed")
+        except ParseError as error:
             # The message may quote what was typed: it goes in as a value, never as a template.
             raise PydanticCustomError("date", "{reason}", {"reason": str(error)}) from None
 
@@ -107,7 +107,7 @@ def _bounds_of(text: str) -> tuple[str, Bound, Bound]:
     """Return the EDTF text and its bounds; words go through :mod:`date_words` first."""
     stripped = text.strip()
     if len(stripped) > _LONGEST:
-        raise Unreadable(f"is no date ({len(stripped)} characters); {FORMS}")
+        raise ParseError(f"is no date ({len(stripped)} characters); {FORMS}")
     earliest_latest = _edtf(stripped)
     if earliest_latest is None:
         from claimledger.records.date_words import edtf_of_words
@@ -115,7 +115,7 @@ def _bounds_of(text: str) -> tuple[str, Bound, Bound]:
         stripped = edtf_of_words(stripped)
         earliest_latest = _edtf(stripped)
     if earliest_latest is None:
-        raise Unreadable(f"cannot be read as a date; {FORMS}")
+        raise ParseError(f"cannot be read as a date; {FORMS}")
     return stripped, *earliest_latest
 
 
@@ -130,7 +130,7 @@ def _edtf(text: str) -> tuple[Bound, Bound] | None:
     if low is None or high is None:
         return None
     if low[0] is not None and high[1] is not None and low[0] > high[1]:
-        raise Unreadable(f"ends before it begins; {end}/{start} would be the other way round")
+        raise ParseError(f"ends before it begins; {end}/{start} would be the other way round")
     return low[0], high[1]
 
 
@@ -175,12 +175,12 @@ def _season(year: int, season: int) -> tuple[int, int]:
 
 def _days(year: int, month: int, day: str | None) -> tuple[int, int]:
     if not 1 <= month <= 12:
-        raise Unreadable(f"has no month {month:02}; months are 01 to 12 (21 to 24 are seasons)")
+        raise ParseError(f"has no month {month:02}; months are 01 to 12 (21 to 24 are seasons)")
     last = 29 if month == 2 and isleap(year) else monthrange(2001, month)[1]
     if day in (None, "XX"):
         return ordinal(year, month, 1), ordinal(year, month, last)
     if not 1 <= int(day) <= last:
-        raise Unreadable(f"has no day {day}: {year:04}-{month:02} has {last}")
+        raise ParseError(f"has no day {day}: {year:04}-{month:02} has {last}")
     found = ordinal(year, month, int(day))
     return found, found
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from claimledger.records.base import Listed, Record
+from claimledger.records.base import OneOrMany, Record
 from claimledger.text.unicode import Name, Prose
 
 Outcome = Literal["accepted", "declined"]
@@ -25,7 +25,7 @@ class Decision(Record):
     # Plain keys and no references: a decision must not stand in the way of a withdrawal.
     about: Annotated[
         tuple[Name, ...],
-        Listed,
+        OneOrMany,
         Field(min_length=1, description="the keys of the records it asked about"),
     ]
     evidence: Annotated[

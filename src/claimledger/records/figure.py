@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from claimledger.errors import Unreadable
-from claimledger.records.base import Part, TextMap
+from claimledger.errors import ParseError
+from claimledger.records.base import Part, StringMap
 from claimledger.text.unicode import Name
 
 Qualifier = Literal["exact", "about", "over", "at least", "under", "at most", "between"]
@@ -68,7 +68,7 @@ class Figure(Part):
         Field(description="a count at a moment, all so far, or within a period"),
     ] = None
     scope: Annotated[
-        TextMap,
+        StringMap,
         Field(default_factory=dict, description="what it is limited to, beside the claim's"),
     ]
     base: Annotated[Name | None, Field(description="its denominator: per 100,000 residents")] = None
@@ -96,7 +96,7 @@ class Figure(Part):
 
         try:
             value = read_value(written)
-        except Unreadable as error:
+        except ParseError as error:
             raise PydanticCustomError(
                 "value",
                 "has a `value` ({written}) that {reason}",
@@ -118,7 +118,7 @@ class Figure(Part):
 
         try:
             return str(read_formula(formula))
-        except Unreadable as error:
+        except ParseError as error:
             raise PydanticCustomError(
                 "formula", "has a `formula` that {reason}", {"reason": str(error)}
             ) from None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from claimledger.errors import Unreadable
+from claimledger.errors import ParseError
 from claimledger.records.keys import is_key
 
 OPERATIONS: dict[str, tuple[int, int]] = {
@@ -71,19 +71,19 @@ class Count:
 
 
 def read_formula(text: str) -> Formula | Count:
-    """Return what a formula says; raise :class:`Unreadable` where it says nothing known."""
+    """Return what a formula says; raise :class:`ParseError` where it says nothing known."""
     match = _CALL.fullmatch(text)
     if not match:
-        raise Unreadable(f"is no formula; {RIGHT}")
+        raise ParseError(f"is no formula; {RIGHT}")
     operation = match.group(1)
     given = [part.strip() for part in match.group(2).split(",")]
     if operation == "count":
         return _count(given)
     if operation not in OPERATIONS:
-        raise Unreadable(f"names no operation known ({operation}); {RIGHT}")
+        raise ParseError(f"names no operation known ({operation}); {RIGHT}")
     least, most = OPERATIONS[operation]
     if not least <= len(given) <= most:
-        raise Unreadable(
+        raise ParseError(
             f"takes {least if least == most else 'one or more'} claims, not {len(given)}"
         )
     return Formula(operation, tuple(_input(part) for part in given))
@@ -92,19 +92,19 @@ def read_formula(text: str) -> Formula | Count:
 def _input(text: str) -> Input:
     claim, _, measure = text.partition("/")
     if not is_key(claim.strip()):
-        raise Unreadable(f"takes claims' keys, and {text!r} is none")
+        raise ParseError(f"takes claims' keys, and {text!r} is none")
     return Input(claim.strip(), measure.strip())
 
 
 def _count(given: list[str]) -> Count:
     if len(given) < 2 or given[0] not in COUNTED or not is_key(given[1]):
-        raise Unreadable(
+        raise ParseError(
             f"counts one of {', '.join(COUNTED)} about a subject: count(places, SUBJECT)"
         )
     limits = []
     for part in given[2:]:
         name, equals, text = part.partition("=")
         if not equals or not name.strip() or not text.strip():
-            raise Unreadable(f"has a limit {part!r}; write place=NLD")
+            raise ParseError(f"has a limit {part!r}; write place=NLD")
         limits.append((name.strip(), text.strip()))
     return Count(given[0], given[1], tuple(limits))

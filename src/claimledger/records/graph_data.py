@@ -10,7 +10,7 @@ Bound = int | None
 
 
 @dataclass(frozen=True, slots=True)
-class CutFigure:
+class FigureNode:
     """A figure of a claim, as far as answers need it."""
 
     measure: str
@@ -21,7 +21,7 @@ class CutFigure:
 
 
 @dataclass(slots=True)
-class CutClaim:
+class ClaimNode:
     """A claim, as far as answers need it."""
 
     key: str
@@ -39,11 +39,11 @@ class CutClaim:
     second_hand: bool = False
     """Whether every citation has a ``via``."""
 
-    figures: tuple[CutFigure, ...] = ()
+    figures: tuple[FigureNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class CutLink:
+class LinkEdge:
     """A link, as far as answers need it."""
 
     key: str
@@ -60,7 +60,7 @@ class CutLink:
 
 
 @dataclass(slots=True)
-class CutSource:
+class SourceNode:
     """A source, as far as answers need it."""
 
     key: str
@@ -75,7 +75,7 @@ class CutSource:
 
 
 @dataclass(frozen=True, slots=True)
-class CutParty:
+class PartyNode:
     """A party, as far as answers need it."""
 
     key: str
@@ -85,10 +85,10 @@ class CutParty:
 
 
 @dataclass(slots=True)
-class Cut:
+class GraphData:
     """A part of the ledger, keys resolved: what the dispute graph is made from."""
 
-    claims: dict[str, CutClaim] = field(default_factory=dict)
-    links: list[CutLink] = field(default_factory=list)
-    sources: dict[str, CutSource] = field(default_factory=dict)
-    parties: dict[str, CutParty] = field(default_factory=dict)
+    claims: dict[str, ClaimNode] = field(default_factory=dict)
+    links: list[LinkEdge] = field(default_factory=list)
+    sources: dict[str, SourceNode] = field(default_factory=dict)
+    parties: dict[str, PartyNode] = field(default_factory=dict)

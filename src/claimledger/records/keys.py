@@ -53,16 +53,16 @@ Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
+class RefersTo:
     """Marks a field that holds the key of another record, and says of which kind."""
 
     to: str
 
 
-PartyKey = Annotated[Key, Points("party")]
-SourceKey = Annotated[Key, Points("source")]
-SubjectKey = Annotated[Key, Points("subject")]
-ClaimKey = Annotated[Key, Points("claim")]
-CaptureKey = Annotated[Key, Points("capture")]
-LinkKey = Annotated[Key, Points("link")]
-TermKey = Annotated[Key, Points("term")]
+PartyKey = Annotated[Key, RefersTo("party")]
+SourceKey = Annotated[Key, RefersTo("source")]
+SubjectKey = Annotated[Key, RefersTo("subject")]
+ClaimKey = Annotated[Key, RefersTo("claim")]
+CaptureKey = Annotated[Key, RefersTo("capture")]
+LinkKey = Annotated[Key, RefersTo("link")]
+TermKey = Annotated[Key, RefersTo("term")]

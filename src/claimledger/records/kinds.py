@@ -16,7 +16,7 @@ from claimledger.records.claim import Claim
 from claimledger.records.dates import Date
 from claimledger.records.decision import Decision
 from claimledger.records.disposition import Disposition
-from claimledger.records.keys import Points
+from claimledger.records.keys import RefersTo
 from claimledger.records.link import Link, Target
 from claimledger.records.party import Party
 from claimledger.records.review import Review
@@ -71,7 +71,7 @@ def fields_of(model: type[BaseModel]) -> tuple[Field, ...]:
 def _field(attribute: str, info: FieldInfo) -> Field:
     types = list(_types(info.annotation))
     part = next((t for t in types if isinstance(t, type) and issubclass(t, Part)), None)
-    points = [m.to for m in (*info.metadata, *types) if isinstance(m, Points)]
+    points = [m.to for m in (*info.metadata, *types) if isinstance(m, RefersTo)]
     is_tuple = any(t is tuple for t in types)
     form = (
         "parts"
@@ -110,5 +110,5 @@ def _types(annotation: Any) -> Iterator[Any]:
         yield origin
     yield from getattr(annotation, "__metadata__", ())
     for inner in get_args(annotation):
-        if not isinstance(inner, Points | str):
+        if not isinstance(inner, RefersTo | str):
             yield from _types(inner)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from claimledger.records.base import Listed, Record
+from claimledger.records.base import OneOrMany, Record
 from claimledger.records.citation import Citation
 from claimledger.records.keys import ClaimKey, is_key
 from claimledger.text.unicode import Name, Prose
@@ -187,7 +187,7 @@ class Link(Record):
     ] = "judged"
     rule: Annotated[Name | None, Field(description="the rule that computed it")] = None
     citations: Annotated[
-        tuple[Citation, ...], Listed, Field(description="where the link is stated")
+        tuple[Citation, ...], OneOrMany, Field(description="where the link is stated")
     ] = ()
 
     @property

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from claimledger.errors import Unreadable
+from claimledger.errors import ParseError
 
 FORMS = (
     'write a number ("54", "1,800", "5.85 million", "twenty-seven"), a range ("1.2–1.5 billion") or '
@@ -82,12 +82,12 @@ class Value:
 
 
 def read_value(text: str) -> Value:
-    """Read a whole text as one value; raise :class:`Unreadable` where it is none."""
+    """Read a whole text as one value; raise :class:`ParseError` where it is none."""
     stripped = text.strip()
     match = _PATTERN.fullmatch(stripped) if len(stripped) <= _LONGEST else None
     value = _value(match) if match else None
     if value is None:
-        raise Unreadable(f"is not understood as a number; {FORMS}")
+        raise ParseError(f"is not understood as a number; {FORMS}")
     return value
 
 

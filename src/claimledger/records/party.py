@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from claimledger.records.base import Listed, Record, WikidataItem
+from claimledger.records.base import OneOrMany, Record, WikidataItem
 from claimledger.records.keys import PartyKey
 from claimledger.text.unicode import Name
 
@@ -27,7 +27,7 @@ class Party(Record):
     name: Annotated[Name, Field(description="the name as it is usually given")]
     type: Annotated[PartyType | None, Field(description="what sort of party it is")] = None
     aliases: Annotated[
-        tuple[Name, ...], Listed, Field(description="other names, in any language")
+        tuple[Name, ...], OneOrMany, Field(description="other names, in any language")
     ] = ()
     part_of: Annotated[PartyKey | None, Field(description="the party it belongs to")] = None
     wikidata: Annotated[WikidataItem | None, Field(description="its Wikidata item")] = None

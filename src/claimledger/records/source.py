@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from claimledger.records.base import Address, Language, Listed, Record, TextMap
+from claimledger.records.base import Address, Language, OneOrMany, Record, StringMap
 from claimledger.records.dates import Date
 from claimledger.records.keys import PartyKey
 from claimledger.text.unicode import Name
@@ -72,7 +72,7 @@ class Source(Record):
     title: Annotated[Name, Field(description="its title, as printed")]
     type: Annotated[SourceType | None, Field(description="its type in CSL's words")] = None
     authors: Annotated[
-        tuple[Name, ...], Listed, Field(description="who wrote it, by name, as printed")
+        tuple[Name, ...], OneOrMany, Field(description="who wrote it, by name, as printed")
     ] = ()
     publisher: Annotated[PartyKey | None, Field(description="the party that published it")] = None
     published: Annotated[Date | None, Field(description="when it was published")] = None
@@ -82,5 +82,5 @@ class Source(Record):
     url: Annotated[Address | None, Field(description="where it stands")] = None
     archive_url: Annotated[Address | None, Field(description="where a copy is kept")] = None
     identifiers: Annotated[
-        TextMap, Field(default_factory=dict, description="DOI, ISBN, ISSN and the like")
+        StringMap, Field(default_factory=dict, description="DOI, ISBN, ISSN and the like")
     ]

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from claimledger.records.base import Listed, Record, WikidataItem
+from claimledger.records.base import OneOrMany, Record, WikidataItem
 from claimledger.records.keys import SubjectKey
 from claimledger.text.unicode import Name
 
@@ -21,7 +21,7 @@ class Subject(Record):
 
     label: Annotated[Name, Field(description="its name")]
     aliases: Annotated[
-        tuple[Name, ...], Listed, Field(description="other names, in any language")
+        tuple[Name, ...], OneOrMany, Field(description="other names, in any language")
     ] = ()
     broader: Annotated[SubjectKey | None, Field(description="the subject it is part of")] = None
     wikidata: Annotated[WikidataItem | None, Field(description="its Wikidata item")] = None

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from claimledger.records.base import Listed, Record, is_name_in_map
+from claimledger.records.base import OneOrMany, Record, is_name_in_map
 from claimledger.records.keys import TermKey
 from claimledger.text.unicode import Name, Prose
 
@@ -39,7 +39,7 @@ class Term(Record):
     ]
     label: Annotated[Name, Field(description="its name, as figures and scopes write it")]
     aliases: Annotated[
-        tuple[Name, ...], Listed, Field(description="other names that mean the same")
+        tuple[Name, ...], OneOrMany, Field(description="other names that mean the same")
     ] = ()
     broader: Annotated[TermKey | None, Field(description="the term it is part of")] = None
     reason: Annotated[Prose | None, Field(description="why these are one")] = None

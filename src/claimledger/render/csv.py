@@ -10,7 +10,7 @@ import csv
 import io
 import unicodedata
 
-from claimledger.present.report import Against, Report, Section
+from claimledger.present.report import AttackView, DisputeSection, Report
 from claimledger.text.unicode import visible
 
 COLUMNS = (
@@ -33,7 +33,7 @@ def report(value: Report) -> str:
     return "\ufeff" + out.getvalue()
 
 
-def _rows(section: Section) -> list[list[str]]:
+def _rows(section: DisputeSection) -> list[list[str]]:
     rows = []
     for claim in section.claims or (None,):
         aimed = [
@@ -48,15 +48,15 @@ def _rows(section: Section) -> list[list[str]]:
     return rows
 
 
-def _head(section: Section) -> list[str]:
+def _head(section: DisputeSection) -> list[str]:
     source = section.head if section.source else ""
     return [section.key, section.since, section.last, section.state, source]
 
 
 def _claim(claim: object) -> list[str]:
-    from claimledger.present.claim_view import Said
+    from claimledger.present.claim_view import ClaimView
 
-    if not isinstance(claim, Said):
+    if not isinstance(claim, ClaimView):
         return [""] * 13
     return [
         claim.key, claim.statement, claim.who, claim.when, claim.about, claim.figures, claim.grounds,
@@ -65,7 +65,7 @@ def _claim(claim: object) -> list[str]:
     ]  # fmt: skip
 
 
-def _against(one: Against) -> list[str]:
+def _against(one: AttackView) -> list[str]:
     return [
         one.attacker.key, one.attacker.statement, one.attacker.who, one.attacker.when, one.type,
         one.link, one.basis, one.reason, one.compared, "past" if one.past else "",

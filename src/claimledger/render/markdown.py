@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from claimledger.present.audit import Audit, Line
-from claimledger.present.claim_view import Said
-from claimledger.present.report import Against, Report, Section
+from claimledger.present.audit import Audit, AuditItem
+from claimledger.present.claim_view import ClaimView
+from claimledger.present.report import AttackView, DisputeSection, Report
 from claimledger.text.unicode import visible
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~&$^=:@]")
@@ -55,7 +55,7 @@ def _report(value: Report) -> Iterator[str]:
     yield from _rest(value)
 
 
-def _section(section: Section) -> Iterator[str]:
+def _section(section: DisputeSection) -> Iterator[str]:
     yield f"### {safe(section.title)} `[{section.head}]`"
     yield ""
     if section.source:
@@ -81,19 +81,19 @@ def _section(section: Section) -> Iterator[str]:
     yield from _list("Contested because they rest on it", _short(section.reached))
     yield from _list("Attribution in question", _short(section.questioned))
     replies = [f"{safe(r.who)}: {safe(r.statement)} `[{r.key}]`" for r in section.replies]
-    yield from _list("Answers", replies)
+    yield from _list("Analysis", replies)
     supports = [f"{safe(r.who)}: {safe(r.statement)} `[{r.key}]`" for r in section.supports]
     yield from _list("Supported by", supports)
 
 
-def _short(claims: Iterable[Said]) -> list[str]:
+def _short(claims: Iterable[ClaimView]) -> list[str]:
     return [
         f"{safe(claim.who)}, {safe(claim.when)}: {safe(claim.statement)} `[{claim.key}]`"
         for claim in claims
     ]
 
 
-def _claim(claim: Said) -> Iterator[str]:
+def _claim(claim: ClaimView) -> Iterator[str]:
     yield f"- {safe(claim.statement)} `[{claim.key}]`"
     yield f"  - {safe(claim.who)}, {safe(claim.when)}; how they know: {safe(claim.grounds)}"
     if claim.figures:
@@ -114,7 +114,7 @@ def _claim(claim: Said) -> Iterator[str]:
     yield ""
 
 
-def _against(one: Against) -> Iterator[str]:
+def _against(one: AttackView) -> Iterator[str]:
     basis = {"stated": "stated by a source", "judged": "in this ledger's reading"}.get(
         one.basis, "computed"
     )
@@ -203,7 +203,7 @@ def _audit(value: Audit) -> Iterator[str]:
     yield ""
     yield from _list("Roots", map(safe, value.roots))
     yield from _list("Counted as one", map(safe, value.mergers))
-    yield from _list("Computed", map(safe, value.computed))
+    yield from _list("DerivationView", map(safe, value.computed))
     for title, lines in (
         ("Said by others too", value.same),
         ("Repeated by", value.repeated_by),
@@ -225,6 +225,6 @@ def _audit(value: Audit) -> Iterator[str]:
         yield f"**Weakest step:** `{weak.claim}` is {weak.why}: {safe(weak.detail)}. Next: `{weak.mend}`"
 
 
-def _line(line: Line) -> str:
+def _line(line: AuditItem) -> str:
     detail = f" ({safe(line.detail)})" if line.detail else ""
     return f"{safe(line.text)} `[{line.key}]`{detail}"

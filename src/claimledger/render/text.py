@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from claimledger.present.audit import Audit, Line, Way
+from claimledger.present.audit import Audit, AuditItem, LineageStep
 from claimledger.text.unicode import visible
 from claimledger.text.width import wrapped
 
@@ -53,7 +53,7 @@ def _lines(value: Audit) -> Iterator[str]:
         yield from wrapped(f"Next: {visible(weak.mend)}", WIDTH, 0, 2)
 
 
-def _step(step: Way) -> Iterator[str]:
+def _step(step: LineageStep) -> Iterator[str]:
     indent = 2 + 2 * min(step.depth, 8)
     if step.again:
         yield from wrapped(f"{step.key}: already above", WIDTH, indent, 2)
@@ -68,7 +68,7 @@ def _step(step: Way) -> Iterator[str]:
         yield from wrapped("flags: " + ", ".join(step.flags), WIDTH, indent + 2, 2)
 
 
-def _section(title: str, lines: tuple[Line, ...], none: str = "") -> Iterator[str]:
+def _section(title: str, lines: tuple[AuditItem, ...], none: str = "") -> Iterator[str]:
     if not lines:
         if none:
             yield f"{title}: {none}"

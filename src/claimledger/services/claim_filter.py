@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import STANDINGS, Answers
+from claimledger.analysis.analysis import STANDINGS, Analysis
 from claimledger.analysis.graph import graph_of
-from claimledger.errors import BadInput, Problem, Unreadable
+from claimledger.errors import InvalidInputError, ParseError, Problem
 from claimledger.records.check import nearest
 from claimledger.records.dates import Date, day_text
 from claimledger.services.find_claim import figure_asked, with_value
@@ -31,7 +31,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ClaimRow:
     """A claim that was chosen."""
 
     key: str
@@ -48,17 +48,19 @@ class Chosen:
 
 def select_claims(
     ledger: Ledger, wanted: Selection, known_at: int | None = None, as_of: int | None = None
-) -> list[Chosen]:
+) -> list[ClaimRow]:
     """Return the claims asked for, in the order in which they became known."""
     if wanted.standing and wanted.standing not in STANDINGS:
         near = nearest(wanted.standing, STANDINGS)
         hint = f"; did you mean {near[0]}?" if near else ""
         right = f"one of {', '.join(STANDINGS)}{hint}"
-        raise BadInput([Problem("unknown standing", "standing", wanted.standing, right)], kept="")
+        raise InvalidInputError(
+            [Problem("unknown standing", "standing", wanted.standing, right)], kept=""
+        )
     sets = list(_sets(ledger, wanted, known_at))
     keys = set.intersection(*sets) if sets else None
     cut = ledger.whole(known_at) if keys is None else ledger.neighbourhood(keys, known_at)
-    answers = Answers(graph_of(cut, as_of))
+    answers = Analysis(graph_of(cut, as_of))
     known = answers.graph.known_by
     first, last = _bound(wanted.first, "earliest"), _bound(wanted.last, "latest")
     chosen = [
@@ -71,7 +73,7 @@ def select_claims(
     ]
     held = ledger.get_all("claim", chosen, known_at)
     return [
-        Chosen(
+        ClaimRow(
             key,
             held[key].record.named,
             day_text(known[key]),
@@ -109,6 +111,6 @@ def _bound(text: str | None, end: str) -> int | None:
         return None
     try:
         day: int | None = getattr(Date.of(text), end)
-    except Unreadable as error:
-        raise Unreadable(f"{text!r} {error}") from None
+    except ParseError as error:
+        raise ParseError(f"{text!r} {error}") from None
     return day

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from claimledger.analysis.proposals.rule import Proposal
-from claimledger.errors import Refused
+from claimledger.errors import RuleViolationError
 from claimledger.records.decision import Decision, Outcome
 from claimledger.records.link import Link, Target
 
@@ -22,7 +22,7 @@ def decide(
         ledger.record(_decision(proposal, outcome, reason), by=by)
         return None
     if proposal.makes == "amend":
-        raise Refused(
+        raise RuleViolationError(
             f"{proposal.one} is amended by its figures, not by a link: count anew with `claimledger tally`, "
             f'then `claimledger amend {proposal.one} --set figures=... --reason "..."`'
         )
@@ -32,7 +32,7 @@ def decide(
         ledger.record(_decision(proposal, outcome, reason, made), by=by)
         return made
 
-    return ledger.together(write)
+    return ledger.transaction(write)
 
 
 def _made(ledger: Ledger, proposal: Proposal, reason: str, by: str) -> str | None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from claimledger.errors import Unreadable
+from claimledger.errors import ParseError
 from claimledger.records.claim import Claim
 from claimledger.records.number_words import Value, find_values, read_value
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Held, Ledger
+    from claimledger.ledger import Ledger, StoredRecord
 
 
-def candidates(ledger: Ledger, asked: str, known_at: int | None = None) -> list[Held]:
+def candidates(ledger: Ledger, asked: str, known_at: int | None = None) -> list[StoredRecord]:
     """Return the claims that a question such as ``54 stations`` may mean, best first."""
     values = list(find_values(asked))
     said = _without(asked, values)
-    matching: dict[str, Held] = {}
+    matching: dict[str, StoredRecord] = {}
     for value in values:
         for held in with_value(ledger, value, known_at):
             matching.setdefault(held.key, held)
@@ -48,17 +48,17 @@ def _speaks_of(record: object, said: str) -> bool:
 
 
 def figure_asked(text: str) -> Value:
-    """Read a figure as it was asked for; raise :class:`Unreadable` where it is none."""
+    """Read a figure as it was asked for; raise :class:`ParseError` where it is none."""
     try:
         return read_value(text)
-    except Unreadable as error:
-        raise Unreadable(f"--figure {text!r} {error}") from None
+    except ParseError as error:
+        raise ParseError(f"--figure {text!r} {error}") from None
 
 
-def with_value(ledger: Ledger, value: Value, known_at: int | None = None) -> list[Held]:
+def with_value(ledger: Ledger, value: Value, known_at: int | None = None) -> list[StoredRecord]:
     """Return the claims that hold this very number as a bound of a figure."""
     bounds = [bound for bound in (value.low, value.high) if bound is not None]
-    found: dict[str, Held] = {}
+    found: dict[str, StoredRecord] = {}
     for bound in bounds:
         near = abs(float(bound)) * 1e-12
         for held in ledger.with_figure(float(bound) - near, float(bound) + near, known_at):

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from claimledger.errors import Refused
+from claimledger.errors import RuleViolationError
 from claimledger.ledger import database_beside, is_database
 
 _BACKUP = re.compile(rb'\s*\{\s*"claimledger"\s*:\s*"entries"')
@@ -34,7 +34,7 @@ def writing_whole(
     A device or a named pipe is written into once all is there, and so is a stream that this program was
     given, such as ``/dev/stdout``: to replace the file behind it would lose what else goes there.
     ``ledgers`` are the ledgers that it is made from; ``rights`` are permission bits that
-    the file may have at most. Raises :class:`Refused` where the target is one of them, a ledger or
+    the file may have at most. Raises :class:`RuleViolationError` where the target is one of them, a ledger or
     another database, or what SQLite keeps beside one, or a backup of entries; with ``over_backup`` where it
     is any file but that.
     """
@@ -70,30 +70,30 @@ def writing_whole(
 
 
 def refuse_to_replace(path: str, *ledgers: str, over_backup: bool = False) -> None:
-    """Raise :class:`Refused` for what may not be written over: a ledger, a database, a backup.
+    """Raise :class:`RuleViolationError` for what may not be written over: a ledger, a database, a backup.
 
     With ``over_backup`` a backup of entries may be, and no other file that holds anything.
     """
     for ledger in ledgers:
         with suppress(OSError):  # one of the two is not there
             if os.path.samefile(path, ledger):
-                raise Refused(f"{path} is the ledger itself; name another file to write")
+                raise RuleViolationError(f"{path} is the ledger itself; name another file to write")
     target = Path(os.path.realpath(path))
     with suppress(OSError):
         if database_beside(target) or (target.is_file() and is_database(target)):
-            raise Refused(
+            raise RuleViolationError(
                 f"{path} is a ledger or another database, and is not written over; name another file "
                 "to write"
             )
         is_backup = is_backup_of_entries(target)
         if is_backup and not over_backup:
-            raise Refused(
+            raise RuleViolationError(
                 f"{path} is a backup of a ledger's entries, and is not written over; name another file to "
                 "write"
             )
         is_other_file = target.is_file() and target.stat().st_size > 0 and not is_backup
         if over_backup and is_other_file and given_stream(path) is None:
-            raise Refused(
+            raise RuleViolationError(
                 f"{path} is no backup of a ledger's entries, and is not written over; name another file to "
                 "write"
             )
@@ -142,7 +142,9 @@ def _writing_into(path: str) -> Iterator[BinaryIO]:
             with os.fdopen(_opened(path), "wb") as stream:
                 shutil.copyfileobj(whole, stream)
         except BrokenPipeError:
-            raise Refused(f"{path}: nobody reads it any more; not all was written") from None
+            raise RuleViolationError(
+                f"{path}: nobody reads it any more; not all was written"
+            ) from None
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from None
 
@@ -165,7 +167,7 @@ def _opened(path: str) -> int:
             os.set_blocking(pipe, True)
             return pipe
         if time.monotonic() > end:
-            raise Refused(f"{path}: nobody reads this pipe; nothing was written")
+            raise RuleViolationError(f"{path}: nobody reads this pipe; nothing was written")
         if not told:
             sys.stderr.write(f"{path}: waiting for somebody to read this pipe\n")
             told = True

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.derivations import counted
 from claimledger.analysis.graph import graph_of
 from claimledger.analysis.proposals.engine import ask
-from claimledger.analysis.proposals.rule import Matter, Proposal
+from claimledger.analysis.proposals.rule import Proposal, RuleContext
 from claimledger.records.claim import Claim
 from claimledger.records.decision import Decision
 from claimledger.records.party import Party
@@ -17,7 +17,7 @@ from claimledger.records.subject import Subject
 from claimledger.services.tally import recounts
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Held, Ledger
+    from claimledger.ledger import Ledger, StoredRecord
 
 NEAREST = 60
 """How many claims of a subject, a claimant, a source are looked at beside a changed one: the newest."""
@@ -57,13 +57,13 @@ def _linked_since(ledger: Ledger, one: Proposal, known_at: int | None) -> bool:
     return any({one.one, one.other} == {link.from_, link.to} for link in links.links)
 
 
-def whole(ledger: Ledger, known_at: int | None = None, as_of: int | None = None) -> Matter:
+def whole(ledger: Ledger, known_at: int | None = None, as_of: int | None = None) -> RuleContext:
     """Return a whole ledger to be looked at."""
-    answers = Answers(graph_of(ledger.whole(known_at), as_of))
+    answers = Analysis(graph_of(ledger.whole(known_at), as_of))
     held = {one.key: one for one in ledger.records("claim", known_at)}
     matter = _matter(ledger, answers, held.values(), known_at)
     stale = _stale(ledger, answers, matter.claims, known_at, as_of)
-    return Matter(
+    return RuleContext(
         answers, matter.claims, matter.vocabulary, _subjects(ledger, known_at),
         _parties(ledger, known_at), stale=stale,
     )  # fmt: skip
@@ -71,16 +71,16 @@ def whole(ledger: Ledger, known_at: int | None = None, as_of: int | None = None)
 
 def changed(
     ledger: Ledger, since: int, known_at: int | None = None, as_of: int | None = None
-) -> Matter:
+) -> RuleContext:
     """Return what entries after one changed, with the claims nearest to it; whatever the size of the rest."""
-    records = ledger.changed(since, known_at)
+    records = ledger.records_changed_since(since, known_at)
     fresh = {key for kind, key in records if kind == "claim"}
     links = [key for kind, key in records if kind == "link"]
-    fresh |= {end for held in ledger.ever("link", links, known_at) for end in _claims_of(held)}
+    fresh |= {end for held in ledger.versions("link", links, known_at) for end in _claims_of(held)}
     others = {key for kind, key in records if kind in ("party", "subject")}
     own = ledger.get_all("claim", fresh, known_at)
     near = {key for held in own.values() for key in _near(ledger, held, known_at)}
-    answers = Answers(graph_of(ledger.neighbourhood({*own, *near}, known_at), as_of))
+    answers = Analysis(graph_of(ledger.neighbourhood({*own, *near}, known_at), as_of))
     # What a changed claim is linked with matters too: an attacker stated anew, a tally's inputs.
     linked = answers.graph.claims.keys() if len(answers.graph.claims) < MOST_LINKED else set()
     held = ledger.get_all("claim", {*own, *near, *linked}, known_at)
@@ -90,7 +90,7 @@ def changed(
         key: one.record for key, one in ledger.get_all("claim", tallies, known_at).items()
     }
     plain = {key: one for key, one in stale_claims.items() if isinstance(one, Claim)}
-    return Matter(
+    return RuleContext(
         answers, matter.claims, matter.vocabulary,
         _subjects(ledger, known_at) if others else matter.subjects,
         _parties(ledger, known_at) if others else {}, frozenset(fresh), frozenset(others),
@@ -98,14 +98,14 @@ def changed(
     )  # fmt: skip
 
 
-def _claims_of(held: Held) -> Iterable[str]:
+def _claims_of(held: StoredRecord) -> Iterable[str]:
     link = held.record.as_json()
     yield link["from"]
     if isinstance(link["to"], str):
         yield link["to"]
 
 
-def _near(ledger: Ledger, held: Held, known_at: int | None) -> set[str]:
+def _near(ledger: Ledger, held: StoredRecord, known_at: int | None) -> set[str]:
     """Return the claims that share something with one: the newest of each kind of sharing."""
     claim = held.record
     assert isinstance(claim, Claim)
@@ -123,18 +123,20 @@ def _near(ledger: Ledger, held: Held, known_at: int | None) -> set[str]:
                 float(bound) - near, float(bound) + near, known_at, NEAREST
             )
             found |= {one.key for one in matching}
-    found |= set(ledger.like(claim.statement, NEAREST, known_at))
+    found |= set(ledger.similar_claims(claim.statement, NEAREST, known_at))
     return found - {held.key}
 
 
-def _matter(ledger: Ledger, answers: Answers, held: Iterable[Held], known_at: int | None) -> Matter:
+def _matter(
+    ledger: Ledger, answers: Analysis, held: Iterable[StoredRecord], known_at: int | None
+) -> RuleContext:
     claims = {
         one.key: one.record
         for one in ledger.resolved_records(held, known_at)
         if isinstance(one.record, Claim) and one.key in answers.graph.claims
     }
     subjects = _upwards(ledger, {claim.subject for claim in claims.values()}, known_at)
-    return Matter(answers, claims, ledger.vocabulary(known_at), subjects)
+    return RuleContext(answers, claims, ledger.vocabulary(known_at), subjects)
 
 
 def _upwards(ledger: Ledger, keys: set[str], known_at: int | None) -> dict[str, Subject]:
@@ -159,7 +161,7 @@ def _parties(ledger: Ledger, known_at: int | None) -> dict[str, Party]:
 
 def _stale(
     ledger: Ledger,
-    answers: Answers,
+    answers: Analysis,
     claims: Mapping[str, Claim],
     known_at: int | None,
     as_of: int | None,
@@ -169,7 +171,7 @@ def _stale(
         if any(counted(claim)):
             own = answers
             if key not in answers.graph.claims:
-                own = Answers(graph_of(ledger.neighbourhood([key], known_at), as_of))
+                own = Analysis(graph_of(ledger.neighbourhood([key], known_at), as_of))
             for one in recounts(ledger, own, key, claim, known_at, as_of):
                 if one.stale:
                     found[key] = (

@@ -12,16 +12,16 @@ from claimledger.records.source import Source
 from claimledger.records.subject import Subject
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Held, Ledger
+    from claimledger.ledger import Ledger, StoredRecord
 
 
-class Names:
+class RecordCache:
     """The records an answer speaks of, at one clock."""
 
     def __init__(self, ledger: Ledger, known_at: int | None = None) -> None:
         self._ledger = ledger
         self._known_at = known_at
-        self._held: dict[tuple[str, str], Held | None] = {}
+        self._held: dict[tuple[str, str], StoredRecord | None] = {}
 
     def learn(self, kind: str, keys: Iterable[str]) -> None:
         """Look up records in one go."""
@@ -38,7 +38,7 @@ class Names:
         for key in wanted:
             self._held[kind, key] = found.get(key)
 
-    def held(self, kind: str, key: str) -> Held | None:
+    def held(self, kind: str, key: str) -> StoredRecord | None:
         """Return a record as held, ``None`` where it is gone."""
         self.learn(kind, [key])
         return self._held[kind, key]

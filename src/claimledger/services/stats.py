@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import STANDINGS, Answers
+from claimledger.analysis.analysis import STANDINGS, Analysis
 from claimledger.records.dates import day_text
-from claimledger.services.record_cache import Names
+from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
 
 
 def stats(
-    ledger: Ledger, answers: Answers, known_at: int | None = None, as_of: int | None = None
+    ledger: Ledger, answers: Analysis, known_at: int | None = None, as_of: int | None = None
 ) -> dict[str, Any]:
     """Return counts by name, the most frequent first; a claim's year is when it was known by.
 
@@ -25,7 +25,7 @@ def stats(
     records = ledger.counts(known_at)
     if as_of is not None:
         records = {"claim": len(claims), "link": len(answers.graph.links)}
-    names = Names(ledger, known_at)
+    names = RecordCache(ledger, known_at)
     standings = Counter(answers.standing(key) for key in claims)
     sources = Counter(source for claim in claims.values() for source in claim.sources)
     claimants = Counter(party for claim in claims.values() for party in claim.claimants)

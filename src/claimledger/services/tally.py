@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.derivations import counted
 from claimledger.analysis.graph import graph_of
-from claimledger.errors import Unreadable
+from claimledger.errors import ParseError
 from claimledger.records.claim import Claim
 from claimledger.records.figure import Figure
 from claimledger.records.formula import Count
@@ -18,7 +18,7 @@ from claimledger.records.vocabulary import Vocabulary
 from claimledger.text.unicode import nfc
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Held, Ledger
+    from claimledger.ledger import Ledger, StoredRecord
 
 NONE = "(none)"
 
@@ -87,10 +87,10 @@ def tally(
     """Count what the claims about a subject and its narrower ones hold."""
     ledger.get("subject", count.subject, known_at)
     if by and by not in BY and not by.startswith("scope."):
-        raise Unreadable(f"--by {by!r} divides nothing; one of {', '.join(BY)}, or scope.place")
+        raise ParseError(f"--by {by!r} divides nothing; one of {', '.join(BY)}, or scope.place")
     vocabulary = ledger.vocabulary(known_at)
     held = _within(ledger, count, vocabulary, known_at)
-    answers = Answers(graph_of(ledger.neighbourhood([one.key for one in held], known_at), as_of))
+    answers = Analysis(graph_of(ledger.neighbourhood([one.key for one in held], known_at), as_of))
     in_view = [one for one in held if one.key in answers.graph.claims]
     standing = [one for one in in_view if answers.revisions.counts(one.key)]
     groups: dict[str, set[str]] = defaultdict(set)
@@ -122,7 +122,7 @@ def _largest_first(group: tuple[str, int]) -> tuple[int, str]:
 
 def _within(
     ledger: Ledger, count: Count, vocabulary: Vocabulary, known_at: int | None
-) -> list[Held]:
+) -> list[StoredRecord]:
     """Return the claims in a tally's reach; not tallies themselves."""
     subjects = ledger.narrower(count.subject, known_at)
     found = []
@@ -143,7 +143,7 @@ def _limited(claim: Claim, name: str, text: str, words: Vocabulary) -> bool:
 
 
 def _things(
-    what: str, key: str, claim: Claim, answers: Answers, vocabulary: Vocabulary
+    what: str, key: str, claim: Claim, answers: Analysis, vocabulary: Vocabulary
 ) -> Iterator[str]:
     if what == "claims":
         yield key
@@ -171,7 +171,7 @@ def _groups(by: str, claim: Claim) -> Iterable[str]:
     return (nfc(name) if name else NONE,)
 
 
-def recounts(ledger: Ledger, answers: Answers, key: str, claim: Claim, known_at: int | None = None,
+def recounts(ledger: Ledger, answers: Analysis, key: str, claim: Claim, known_at: int | None = None,
              as_of: int | None = None) -> Iterator[Recount]:  # fmt: skip
     """Yield each tally of a claim, counted again."""
     inputs = {link.to for link in answers.graph.from_("derives_from", key)}

@@ -40,7 +40,7 @@ Question = tuple[Select[Any], Any, Sequence[Any]]
 """A query, and a column of it with the values it is to have."""
 
 
-class Assumed(NamedTuple):
+class Preconditions(NamedTuple):
     """What a write takes for granted, for the store to refuse the write where it is not so."""
 
     unused: Sequence[str]
@@ -53,7 +53,7 @@ class Assumed(NamedTuple):
     """Asks of keys which of them stand: kind and key."""
 
 
-class Overtaken(StoreError):
+class WriteConflictError(StoreError):
     """Other writers were in the way of a write; nothing of it was written, and it can be done again."""
 
 
@@ -76,7 +76,7 @@ class Store(ABC):
     """How many writes were committed since it was opened."""
 
     @property
-    def writes_as(self) -> str | None:
+    def enforced_author(self) -> str | None:
         """The one name that may be written under, where the store itself decides that."""
         return None
 
@@ -105,7 +105,7 @@ class Store(ABC):
         """Hold the write lock for one transaction: whole at the end, absent after any error."""
         yield
 
-    def again(self, work: Callable[[], Found]) -> Found:
+    def retry(self, work: Callable[[], Found]) -> Found:
         """Do one whole write, and where a store lets others overtake it, again until it is done."""
         return work()
 
@@ -136,22 +136,22 @@ class Store(ABC):
             self.insert(table, rows)
 
     @abstractmethod
-    def end(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    def close_versions(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows the entry they ended with: given are, a row, it and what ``version_of`` names."""
 
     def tail(self) -> Tail | None:
         """Return where the log ends, if the store knows it without being asked; inside a write."""
         return None
 
-    def foresee(  # noqa: B027
-        self, questions: Callable[[], Sequence[Question]], assumed: Assumed | None
+    def hint_queries(  # noqa: B027
+        self, questions: Callable[[], Sequence[Question]], assumed: Preconditions | None
     ) -> None:
         """Take a hint: what the next write will ask first, for a store to which each turn is far.
 
         With what it may assume, it asks nothing else, and all of its entries are new records.
         """
 
-    def settle(self) -> None:  # noqa: B027
+    def flush_to_disk(self) -> None:  # noqa: B027
         """Wait until what this reader sees outlives a failing machine."""
 
     @abstractmethod
@@ -178,7 +178,7 @@ class Store(ABC):
             yield
 
     @abstractmethod
-    def scrub(self) -> None:
+    def vacuum(self) -> None:
         """Leave nothing of deleted texts in the store's files. Not inside a transaction."""
 
     def is_in(self, path: Path) -> bool:  # noqa: ARG002
@@ -217,14 +217,14 @@ class Store(ABC):
         """Yield what is physically wrong: where, and what."""
 
     @abstractmethod
-    def stray_bytes(self, texts: Sequence[bytes]) -> list[bytes]:
+    def find_residual_text(self, texts: Sequence[bytes]) -> list[bytes]:
         """Return those of the texts that still stand anywhere in the store's files."""
 
     @abstractmethod
-    def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
+    def rows_by_entry(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table, as the driver gives them, by entry (and position)."""
 
-    def every(self, table: Table) -> Iterator[tuple[Any, ...]]:
+    def all_rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
         """Yield whole rows of a table in any order, as the driver gives them."""
         yield from self.stream(select(table))
 
@@ -251,7 +251,7 @@ class Store(ABC):
         """Return a query's rows as the driver gives them."""
 
     @abstractmethod
-    def tuples_by(
+    def select_in(
         self, query: Select[Any], column: Any, values: Iterable[Any]
     ) -> list[tuple[Any, ...]]:
         """Return the rows for which a column is one of the values, as the driver gives them.

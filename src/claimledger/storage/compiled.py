@@ -17,13 +17,13 @@ from sqlalchemy import ARRAY, Dialect, Select, any_, bindparam, literal_column
 kept = lru_cache(maxsize=256)
 """Marks what makes a query: made once for what it is given, most often the entry that counts."""
 
-MANY = "(:MANY:)"
+IN_LIST = "(:MANY:)"
 """Where, in a statement for SQLite, the values of a column go."""
 
-_WRITTEN: WeakKeyDictionary[Select[Any], dict[tuple[str, int], Written]] = WeakKeyDictionary()
+_WRITTEN: WeakKeyDictionary[Select[Any], dict[tuple[str, int], CompiledQuery]] = WeakKeyDictionary()
 
 
-class Written(NamedTuple):
+class CompiledQuery(NamedTuple):
     """A query in one dialect."""
 
     text: str
@@ -35,10 +35,10 @@ class Written(NamedTuple):
     """Where the column that has some values stands in a row, if it does."""
 
 
-def written(query: Select[Any], dialect: Dialect, column: Any = None) -> Written:
+def written(query: Select[Any], dialect: Dialect, column: Any = None) -> CompiledQuery:
     """Return a query as the driver takes it, with a condition on ``column`` if there is one.
 
-    In PostgreSQL the column's values are one array, ``wanted``; in SQLite they go in the place of ``MANY``.
+    In PostgreSQL the column's values are one array, ``wanted``; in SQLite they replace ``IN_LIST``.
     """
     by_dialect = _WRITTEN.setdefault(query, {})
     which = (dialect.name, id(column))  # a table's columns live as long as the program
@@ -46,7 +46,7 @@ def written(query: Select[Any], dialect: Dialect, column: Any = None) -> Written
     if held is None:
         asked = query
         if column is not None and dialect.name == "sqlite":
-            asked = query.where(column.op("IN")(literal_column(MANY)))
+            asked = query.where(column.op("IN")(literal_column(IN_LIST)))
         elif column is not None:
             asked = query.where(column == any_(bindparam("wanted", [], type_=ARRAY(column.type))))
         compiled = asked.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
@@ -54,5 +54,5 @@ def written(query: Select[Any], dialect: Dialect, column: Any = None) -> Written
         place = next((n for n, one in enumerate(columns) if one is column), None)
         bound = dict(compiled.params)
         in_order = tuple(bound[name] for name in getattr(compiled, "positiontup", None) or ())
-        held = by_dialect[which] = Written(str(compiled), bound, in_order, place)
+        held = by_dialect[which] = CompiledQuery(str(compiled), bound, in_order, place)
     return held

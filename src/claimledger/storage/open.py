@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from claimledger.errors import StoreError
 from claimledger.storage.base import Store
-from claimledger.storage.raw_reader import Damaged
-from claimledger.storage.url import Address, Where, file_of, is_database
+from claimledger.storage.raw_reader import RawReader
+from claimledger.storage.url import Address, LedgerLocation, file_of, is_database
 
 if TYPE_CHECKING:
     from claimledger.storage.postgresql.store import PostgresStore
 
 
-def new_store(where: Where) -> Store:
+def new_store(where: LedgerLocation) -> Store:
     """Make a new, empty ledger; raise :class:`StoreError` where one is there."""
     if is_database(where):
         return _postgresql().new(Address.of(str(where)))
@@ -23,19 +23,19 @@ def new_store(where: Where) -> Store:
     return SqliteStore.new(file_of(where))
 
 
-def arriving(where: Where, rights: int = 0o666) -> AbstractContextManager[Store]:
+def create_atomically(where: LedgerLocation, rights: int = 0o666) -> AbstractContextManager[Store]:
     """Make a ledger to be filled in one transaction: whole at the end, or not there at all.
 
     ``rights`` are the permission bits that a file gets at most, beside what the user's umask takes away.
     """
     if is_database(where):
-        return _postgresql().arriving(Address.of(str(where)))
+        return _postgresql().create_atomically(Address.of(str(where)))
     from claimledger.storage.sqlite.store import SqliteStore
 
-    return SqliteStore.arriving(file_of(where), rights)
+    return SqliteStore.create_atomically(file_of(where), rights)
 
 
-def open_store(where: Where, *, writable: bool = False) -> Store:
+def open_store(where: LedgerLocation, *, writable: bool = False) -> Store:
     """Open a ledger; raise :class:`StoreError` where there is none that can be used so."""
     if is_database(where):
         return _postgresql().open(Address.of(str(where)), writable=writable)
@@ -44,16 +44,16 @@ def open_store(where: Where, *, writable: bool = False) -> Store:
     return SqliteStore.open(file_of(where), writable=writable)
 
 
-def damaged_store(where: Where) -> Damaged:
+def damaged_store(where: LedgerLocation) -> RawReader:
     """Open a ledger that need not be whole, to read what can still be read of its log."""
     if is_database(where):
         _postgresql()
-        from claimledger.storage.postgresql.raw_reader import DamagedServer
+        from claimledger.storage.postgresql.raw_reader import PostgresRawReader
 
-        return DamagedServer(Address.of(str(where)))
-    from claimledger.storage.sqlite.raw_reader import DamagedFile
+        return PostgresRawReader(Address.of(str(where)))
+    from claimledger.storage.sqlite.raw_reader import SqliteRawReader
 
-    return DamagedFile(file_of(where))
+    return SqliteRawReader(file_of(where))
 
 
 def _postgresql() -> type[PostgresStore]:

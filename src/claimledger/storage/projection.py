@@ -25,12 +25,12 @@ Rows = dict[str, list[tuple[Any, ...]]]
 """Rows by table, in the order of the table's columns."""
 
 
-def project(entry: int, kind: str, key: str, record: Json, rows: Rows) -> set[Pointed]:
+def project(entry: int, kind: str, key: str, record: Json, rows: Rows) -> set[ReferenceKey]:
     """Add a record version's rows (but history) to ``rows``; return what it points to."""
     if kind not in KINDS:
         return set()  # a newer program's: it stays in the log and in its history
     shape = _shape(kind)
-    found: set[Pointed] = set()
+    found: set[ReferenceKey] = set()
     rows[kind].append((entry, key, *shape.cells(record, found), None))
     for field, table, cells in shape.parts:
         if field in record:
@@ -46,9 +46,9 @@ def project(entry: int, kind: str, key: str, record: Json, rows: Rows) -> set[Po
     return found
 
 
-def pointers(kind: str, record: Json) -> set[Pointed]:
+def pointers(kind: str, record: Json) -> set[ReferenceKey]:
     """Return what a record points to: kind, key and field of each reference."""
-    found: set[Pointed] = set()
+    found: set[ReferenceKey] = set()
     if kind not in KINDS:
         return found
     shape = _shape(kind)
@@ -82,7 +82,7 @@ def number_in(kind: str, key: str) -> int | None:
     return number_of(key, KINDS[kind].letter) or None
 
 
-Pointed = tuple[str, str, str]
+ReferenceKey = tuple[str, str, str]
 """A reference: the kind and key it points to, and the field it stands in."""
 
 Fill = Callable[[Any], tuple[Any, ...]]
@@ -120,7 +120,7 @@ class _Cells:
                 width += len(list(columns_of(field)))
         self._blank: list[Any] = [None] * width
 
-    def __call__(self, record: Json, found: set[Pointed]) -> list[Any]:
+    def __call__(self, record: Json, found: set[ReferenceKey]) -> list[Any]:
         """Return a record's cells in the order of the columns; add what it points to to ``found``."""
         row = self._blank.copy()
         places = self._places

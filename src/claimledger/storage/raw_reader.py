@@ -10,7 +10,7 @@ ReadEntry = tuple[int, int, tuple[Any, ...] | None]
 """A first and a last number, with the row of the log that is read there; without one where none is."""
 
 
-class Damaged(ABC):
+class RawReader(ABC):
     """The log of a ledger that need not be whole, read row by row past what cannot be read."""
 
     def __enter__(self) -> Self:

@@ -87,7 +87,7 @@ class History(Row, table=True):
     content: bytes | None = Field(sa_column=Column("content", BLOB, nullable=True))
 
 
-class Pointer(Row, table=True):
+class ReferenceRow(Row, table=True):
     """Which record points to which: one row a target, whatever the field."""
 
     __tablename__ = "reference"
@@ -188,19 +188,19 @@ PENDING_SCRUB = Table(
 )
 """Redactions whose texts may still lie in the store's files: written with them, removed by a scrub."""
 
-POINTER: Table = Pointer.__table__  # type: ignore[attr-defined]
+REFERENCE: Table = ReferenceRow.__table__  # type: ignore[attr-defined]
 WORDS: Table = SearchWords.__table__  # type: ignore[attr-defined]
 
 
 def version_of(table: Table) -> list[Column[Any]]:
     """Return the columns that find a version's rows: a reference by all of its key, others by their entry."""
-    return list(table.primary_key.columns) if table is POINTER else [table.c.entry]
+    return list(table.primary_key.columns) if table is REFERENCE else [table.c.entry]
 
 
 VIEWS: dict[str, Table] = {
     "history": HISTORY,
     **MIRRORS,
-    "reference": POINTER,
+    "reference": REFERENCE,
     "search_words": WORDS,
 }
 """Every table that can be rebuilt from the log, by name."""

@@ -45,16 +45,16 @@ _TOLD = {
 
 _PLAIN = re.compile(r"[\w.,/+-]*")
 
-Where = str | Path
+LedgerLocation = str | Path
 """A file's path, or a database's address."""
 
 
-def is_database(where: Where) -> bool:
+def is_database(where: LedgerLocation) -> bool:
     """Whether this is the address of a database, and not the path of a file."""
     return isinstance(where, str) and _OURS.match(where) is not None
 
 
-def file_of(where: Where) -> Path:
+def file_of(where: LedgerLocation) -> Path:
     """Return the path that a file has; raise :class:`StoreError` where it is an address."""
     if is_database(where):
         raise StoreError(
@@ -140,7 +140,7 @@ class Address:
         return f"Address({str(self)!r})"
 
 
-def shown(where: Where) -> str:
+def shown(where: LedgerLocation) -> str:
     """Return a path or an address as it may be shown: without a password.
 
     Of an address only what is known to be no secret is shown: there are many ways to misspell a password.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from claimledger.analysis.proposals.rule import Matter, Proposal, Rule
+from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 
 
-def find_turned(matter: Matter) -> Iterator[Proposal]:
+def find_turned(matter: RuleContext) -> Iterator[Proposal]:
     """Ask about each claim that was surely asserted before what it repeats."""
     graph = matter.answers.graph
     for link in graph.links:
@@ -35,7 +35,7 @@ def find_turned(matter: Matter) -> Iterator[Proposal]:
             )
 
 
-def find_renewed(matter: Matter) -> Iterator[Proposal]:
+def find_renewed(matter: RuleContext) -> Iterator[Proposal]:
     """Ask whether what stands in an attacker's place attacks what that attacked."""
     answers = matter.answers
     graph = answers.graph
@@ -66,11 +66,11 @@ def find_renewed(matter: Matter) -> Iterator[Proposal]:
         )
 
 
-def _fresh(matter: Matter, *keys: str) -> bool:
+def _fresh(matter: RuleContext, *keys: str) -> bool:
     return matter.fresh is None or not matter.fresh.isdisjoint(keys)
 
 
-def find_stale(matter: Matter) -> Iterator[Proposal]:
+def find_stale(matter: RuleContext) -> Iterator[Proposal]:
     """Ask about each tally that no longer counts what it says."""
     for key, told in matter.stale.items():
         if key in matter.claims:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from rapidfuzz import fuzz
 
-from claimledger.analysis.proposals.rule import Matter, Proposal, Rule
+from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 from claimledger.records.party import Party
 from claimledger.records.subject import Subject
 from claimledger.text.fold import words_of
@@ -18,18 +18,18 @@ _NEAR = 93
 _LONG = 8
 
 
-def find_parties(matter: Matter) -> Iterator[Proposal]:
+def find_parties(matter: RuleContext) -> Iterator[Proposal]:
     """Ask about parties with one name, one alias, one Wikidata item, or nearly one name."""
     yield from _doubles(matter, "party", matter.parties)
 
 
-def find_subjects(matter: Matter) -> Iterator[Proposal]:
+def find_subjects(matter: RuleContext) -> Iterator[Proposal]:
     """Ask about subjects with one label, one alias, one Wikidata item, or nearly one label."""
     yield from _doubles(matter, "subject", matter.subjects)
 
 
 def _doubles(
-    matter: Matter, kind: str, records: Mapping[str, Party] | Mapping[str, Subject]
+    matter: RuleContext, kind: str, records: Mapping[str, Party] | Mapping[str, Subject]
 ) -> Iterator[Proposal]:
     told: set[frozenset[str]] = set()
     for one, other, why, score in _pairs(records):
@@ -59,7 +59,7 @@ def _doubles(
         )
 
 
-def _fresh(matter: Matter, pair: frozenset[str]) -> bool:
+def _fresh(matter: RuleContext, pair: frozenset[str]) -> bool:
     return matter.fresh_others is None or not matter.fresh_others.isdisjoint(pair)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 
-from claimledger.analysis.assertions import Union
+from claimledger.analysis.assertions import DisjointSet
 from claimledger.analysis.proposals import (
     chronology,
     duplicates,
@@ -20,7 +20,7 @@ from claimledger.analysis.proposals import (
     near_copy,
     newer_figure,
 )
-from claimledger.analysis.proposals.rule import Matter, Proposal, Rule
+from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 from claimledger.records.vocabulary import MEASURE
 
 RULES: dict[str, Rule] = {
@@ -45,7 +45,7 @@ _WINDOW = 60
 """How many claims of a block each is compared with: those nearest to it in time."""
 
 
-def ask(matter: Matter, only: str | None = None) -> list[Proposal]:
+def ask(matter: RuleContext, only: str | None = None) -> list[Proposal]:
     """Return the questions there are, the surest first; each assertion once."""
     rules = [rule for name, rule in RULES.items() if only in (None, name)]
     found: dict[tuple[str, ...], Proposal] = {}
@@ -64,7 +64,7 @@ _SAYING_THE_SAME = ("figures-agree", "near-copy")
 _AT_ODDS = ("figures-conflict", "part-exceeds-whole")
 
 
-def _gathered(matter: Matter, found: Iterable[Proposal]) -> Iterator[Proposal]:
+def _gathered(matter: RuleContext, found: Iterable[Proposal]) -> Iterator[Proposal]:
     """Yield the questions with those about what would be one assertion made one.
 
     Eleven papers with one figure, none of them linked yet, are one question and not fifty-five; and one
@@ -74,7 +74,7 @@ def _gathered(matter: Matter, found: Iterable[Proposal]) -> Iterator[Proposal]:
     of = matter.answers.assertions.of
     same = [one for one in listed if one.rule in _SAYING_THE_SAME]
     odds = [one for one in listed if one.rule in _AT_ODDS]
-    union = Union(of[end] for one in (*same, *odds) for end in (one.one, one.other))
+    union = DisjointSet(of[end] for one in (*same, *odds) for end in (one.one, one.other))
     trees: dict[str, list[Proposal]] = defaultdict(list)
     # The surest questions make the tree that joins them all; the others would say nothing more.
     chosen = [
@@ -110,7 +110,7 @@ def _one_question(tree: list[Proposal]) -> Proposal:
     )
 
 
-def _judged(matter: Matter, rules: Iterable[Rule], first: str, later: str) -> Proposal | None:
+def _judged(matter: RuleContext, rules: Iterable[Rule], first: str, later: str) -> Proposal | None:
     if matter.linked(first, later):
         return None
     for rule in rules:
@@ -120,7 +120,7 @@ def _judged(matter: Matter, rules: Iterable[Rule], first: str, later: str) -> Pr
     return None
 
 
-def _add(matter: Matter, found: dict[tuple[str, ...], Proposal], new: Proposal) -> None:
+def _add(matter: RuleContext, found: dict[tuple[str, ...], Proposal], new: Proposal) -> None:
     """Add a question; where one about these assertions is there, only its claims."""
     ends = _ends(matter, new)
     held = found.setdefault(ends, new)
@@ -131,7 +131,7 @@ def _add(matter: Matter, found: dict[tuple[str, ...], Proposal], new: Proposal) 
     found[ends] = replace(best, also=tuple(sorted(more)))
 
 
-def _ends(matter: Matter, one: Proposal) -> tuple[str, ...]:
+def _ends(matter: RuleContext, one: Proposal) -> tuple[str, ...]:
     """Return what a question is about, so that it is asked once: of links, the two assertions."""
     if one.makes == "link":
         of = matter.answers.assertions.of
@@ -139,7 +139,7 @@ def _ends(matter: Matter, one: Proposal) -> tuple[str, ...]:
     return (one.makes, *one.about)
 
 
-def _pairs(matter: Matter) -> Iterator[tuple[str, str]]:
+def _pairs(matter: RuleContext) -> Iterator[tuple[str, str]]:
     """Yield the pairs of claims that share something, the one known first first, each once."""
     blocks: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for key in matter.standing:
@@ -154,15 +154,15 @@ def _pairs(matter: Matter) -> Iterator[tuple[str, str]]:
                     yield first, later
 
 
-def _asked_of(matter: Matter, *keys: str) -> bool:
+def _asked_of(matter: RuleContext, *keys: str) -> bool:
     return matter.fresh is None or not matter.fresh.isdisjoint(keys)
 
 
-def _blocks(matter: Matter, key: str) -> Iterator[tuple[str, ...]]:
+def _blocks(matter: RuleContext, key: str) -> Iterator[tuple[str, ...]]:
     claim = matter.claims[key]
     for figure in claim.figures:
         measure = matter.vocabulary.concept(MEASURE, figure.measure)
-        yield "measure", matter.widest(claim.subject), measure
+        yield "measure", matter.root_subject(claim.subject), measure
         if figure.low is not None:
             yield "number", measure, format(figure.low.normalize(), "f")
     for source in matter.answers.graph.claims[key].sources:

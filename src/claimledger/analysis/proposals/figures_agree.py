@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from claimledger.analysis.comparison import AT_ODDS, Compared
-from claimledger.analysis.proposals.rule import Matter, Proposal, Rule
+from claimledger.analysis.comparison import AT_ODDS, Comparison
+from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 from claimledger.records.figure import Figure
 
 _TELLING = 0.35
 """Of the shorter statement's words, so many must be shared where the number alone says little."""
 
 
-def judge(matter: Matter, first: str, later: str) -> Proposal | None:
+def judge(matter: RuleContext, first: str, later: str) -> Proposal | None:
     """Ask whether two claims by different voices, with one figure for one thing, say the same."""
     if matter.one_voice(first, later) or not matter.one_matter(first, later):
         return None
@@ -51,7 +51,7 @@ def judge(matter: Matter, first: str, later: str) -> Proposal | None:
     )
 
 
-def _weight(pair: Compared) -> float:
+def _weight(pair: Comparison) -> float:
     """Return how telling a number is: the more digits that are not fill, the less by chance."""
     digits = min(_digits(pair.one), _digits(pair.other))
     same = 1.0 if pair.relation == "agrees" else 0.7

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from claimledger.analysis.comparison import Compared
+from claimledger.analysis.comparison import Comparison
 from claimledger.analysis.intervals import within
-from claimledger.analysis.proposals.rule import Matter, Proposal, Rule
+from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 
 _ROUGH = Decimal("0.1")
 """Apart by so little of the larger number, what is only about right is no conflict."""
@@ -16,7 +16,7 @@ _UNDATED = 0.5
 """Where neither says which time it speaks of, more of the words must be shared."""
 
 
-def judge_conflict(matter: Matter, first: str, later: str) -> Proposal | None:
+def judge_conflict(matter: RuleContext, first: str, later: str) -> Proposal | None:
     """Ask whether two claims about one thing at one time contradict each other."""
     if matter.one_voice(first, later) or not matter.one_matter(first, later):
         return None
@@ -52,7 +52,7 @@ def judge_conflict(matter: Matter, first: str, later: str) -> Proposal | None:
     )
 
 
-def judge_part(matter: Matter, first: str, later: str) -> Proposal | None:
+def judge_part(matter: RuleContext, first: str, later: str) -> Proposal | None:
     """Ask about a part that is larger than what it is part of."""
     if not matter.one_matter(first, later) or matter.shared(first, later) < _SHARED:
         return None
@@ -83,7 +83,7 @@ def judge_part(matter: Matter, first: str, later: str) -> Proposal | None:
     )
 
 
-def _roughly(pair: Compared) -> bool:
+def _roughly(pair: Comparison) -> bool:
     """Whether two figures, one of them rough, are so near that nobody would call them rivals."""
     one, other = pair.one.low, pair.other.low
     if "about" not in (pair.one.qualifier, pair.other.qualifier) or one is None or other is None:

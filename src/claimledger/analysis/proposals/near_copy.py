@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claimledger.analysis.proposals.rule import Matter, Proposal, Rule
+from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 
 _NEAR = 0.86
 """How alike two statements are from which on one is nearly the other's words."""
@@ -10,7 +10,7 @@ _NEAR = 0.86
 _TWICE = 0.8
 
 
-def judge_copy(matter: Matter, first: str, later: str) -> Proposal | None:
+def judge_copy(matter: RuleContext, first: str, later: str) -> Proposal | None:
     """Ask whether a later claim passes on an earlier one, whose words it nearly has."""
     if matter.one_voice(first, later):
         return None
@@ -33,7 +33,7 @@ def judge_copy(matter: Matter, first: str, later: str) -> Proposal | None:
     )
 
 
-def judge_twice(matter: Matter, first: str, later: str) -> Proposal | None:
+def judge_twice(matter: RuleContext, first: str, later: str) -> Proposal | None:
     """Ask whether one claim was recorded twice: one claimant, one source, nearly the same words."""
     graph = matter.answers.graph.claims
     one, other = graph[first], graph[later]
@@ -59,7 +59,7 @@ def judge_twice(matter: Matter, first: str, later: str) -> Proposal | None:
     )
 
 
-def _one_scope(matter: Matter, one: str, other: str) -> bool:
+def _one_scope(matter: RuleContext, one: str, other: str) -> bool:
     """Whether two claims are not limited to different things, nor speak of different times."""
     here, there = matter.claims[one], matter.claims[other]
     if here.scope != there.scope:
@@ -67,7 +67,7 @@ def _one_scope(matter: Matter, one: str, other: str) -> bool:
     return not (here.about and there.about and here.about.edtf != there.about.edtf)
 
 
-def _elsewhere(matter: Matter, one: str, other: str) -> bool:
+def _elsewhere(matter: RuleContext, one: str, other: str) -> bool:
     """Whether two claims were read at different places: two rows of a table are two."""
     places = [
         {citation.locator for citation in matter.claims[key].citations} for key in (one, other)
@@ -75,7 +75,7 @@ def _elsewhere(matter: Matter, one: str, other: str) -> bool:
     return places[0].isdisjoint(places[1])
 
 
-def _numbers(matter: Matter, key: str) -> list[str]:
+def _numbers(matter: RuleContext, key: str) -> list[str]:
     return sorted(word for word in matter.words(key) if any(sign.isdigit() for sign in word))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from claimledger.analysis.comparison import Compared
-from claimledger.analysis.proposals.rule import Matter, Proposal, Rule
+from claimledger.analysis.comparison import Comparison
+from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 from claimledger.records.claim import Claim
 
 _SHARED = 0.4
 
 
-def judge(matter: Matter, first: str, later: str) -> Proposal | None:
+def judge(matter: RuleContext, first: str, later: str) -> Proposal | None:
     """Ask whether a later claim by the same claimant renews an earlier one."""
     graph = matter.answers.graph.claims
     if set(graph[first].claimants) != set(graph[later].claimants):
@@ -56,7 +56,7 @@ def _surely_later(new: Claim, old: Claim) -> bool:
     return False
 
 
-def _renews(pair: Compared, old: Claim, new: Claim) -> bool:
+def _renews(pair: Comparison, old: Claim, new: Claim) -> bool:
     if pair.relation in ("conflicts", "near", "compatible"):
         return True
     if pair.relation == "different vintage":
@@ -68,7 +68,7 @@ def _renews(pair: Compared, old: Claim, new: Claim) -> bool:
     return pair.relation == "different period" and lasting and _one_scope(pair, old, new)
 
 
-def _one_scope(pair: Compared, old: Claim, new: Claim) -> bool:
+def _one_scope(pair: Comparison, old: Claim, new: Claim) -> bool:
     return old.scope_of(pair.one) == new.scope_of(pair.other)
 
 

@@ -10,15 +10,15 @@ from typing import Literal
 
 from rapidfuzz import fuzz
 
-from claimledger.analysis.analysis import Answers
-from claimledger.analysis.comparison import Compared, compare
+from claimledger.analysis.analysis import Analysis
+from claimledger.analysis.comparison import Comparison, compare
 from claimledger.records.claim import Claim
 from claimledger.records.party import Party
 from claimledger.records.subject import Subject
 from claimledger.records.vocabulary import Vocabulary
 from claimledger.text.fold import words_of
 
-Makes = Literal["link", "merge", "amend", "turn"]
+ProposalAction = Literal["link", "merge", "amend", "turn"]
 """What accepting does: record a link, merge two records, ask for an amendment, turn a link around."""
 
 
@@ -27,7 +27,7 @@ class Proposal:
     """A question a rule asks, with its evidence; a person accepts or declines it."""
 
     rule: str
-    makes: Makes
+    makes: ProposalAction
     kind: str
     """The kind of record asked about: claim, party or subject."""
 
@@ -72,10 +72,10 @@ MOST_COMPARED = 10_000
 
 
 @dataclass(frozen=True)
-class Matter:
+class RuleContext:
     """What rules look at: some claims of a ledger with all that is known of them."""
 
-    answers: Answers
+    answers: Analysis
     claims: Mapping[str, Claim]
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     subjects: Mapping[str, Subject] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Matter:
         """Return the day by which a claim was known."""
         return self.answers.graph.known_by[key]
 
-    def compared(self, one: str, other: str) -> list[Compared]:
+    def compared(self, one: str, other: str) -> list[Comparison]:
         """Return every pair of figures that two claims hold, compared."""
         return list(compare(self.claims[one], self.claims[other], vocabulary=self.vocabulary))
 
@@ -130,7 +130,7 @@ class Matter:
         here, there = self.claims[one].subject, self.claims[other].subject
         return here in self._up(there) or there in self._up(here)
 
-    def widest(self, subject: str) -> str:
+    def root_subject(self, subject: str) -> str:
         """Return the widest subject that a subject lies under."""
         return self._up(subject)[-1]
 
@@ -199,7 +199,7 @@ def telling(words: Iterable[str]) -> set[str]:
     return {word[:_STEM] for word in words if word not in _COMMON}
 
 
-Judge = Callable[[Matter, str, str], "Proposal | None"]
+Judge = Callable[[RuleContext, str, str], "Proposal | None"]
 """Looks at two claims, the first known first, and asks or does not."""
 
 
@@ -212,4 +212,4 @@ class Rule:
     judge: Judge | None = None
     """How it looks at a pair of claims; a rule that looks at other things finds them itself."""
 
-    find: Callable[[Matter], Iterator[Proposal]] | None = None
+    find: Callable[[RuleContext], Iterator[Proposal]] | None = None

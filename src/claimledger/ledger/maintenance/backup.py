@@ -9,16 +9,16 @@ from claimledger.errors import StoreError
 from claimledger.ledger.maintenance import migrate
 from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.query.time_travel import size
-from claimledger.ledger.tree_head import Head
+from claimledger.ledger.tree_head import TreeHead
 from claimledger.ledger.verify.verification import verify
 from claimledger.ledger.write.replicate import parting
 from claimledger.storage.base import Store
-from claimledger.storage.open import arriving, open_store
+from claimledger.storage.open import create_atomically, open_store
 from claimledger.storage.sqlite.files import remove, replace, rights_of, take_name, unfinished
 from claimledger.storage.sqlite.names import require_unambiguous_name
 
 
-def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
+def back_up(store: Store, path: Path, progress: Progress = unseen) -> TreeHead:
     """Write a whole ledger to a file while others go on writing; return how far it goes.
 
     A backup that is there is brought up to date. The ledger itself, a ledger that somebody has open, one of
@@ -43,7 +43,7 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> Head:
                 _see_free(path, given)
             require_unambiguous_name(path, given)
             if not store.copy_to(beside, rights):
-                with arriving(beside, rights) as target:
+                with create_atomically(beside, rights) as target:
                     migrate.move(store, target)
         with open_whole(beside) as copy:
             stand = _prove(copy, progress, store.name, given)
@@ -74,11 +74,11 @@ def open_whole(path: Path) -> Store:
     """Open a file that was just copied, at rest, with nothing left in it of what was redacted."""
     with open_store(path, writable=True) as copy:
         if copy.unscrubbed():
-            copy.scrub()
+            copy.vacuum()
     return open_store(path)
 
 
-def _prove(copy: Store, progress: Progress, ledger: str, target: Path) -> Head:
+def _prove(copy: Store, progress: Progress, ledger: str, target: Path) -> TreeHead:
     """Verify a copy of a ledger; raise :class:`StoreError` with what is wrong first."""
     with copy.reading():
         verdict = verify(copy, progress)
@@ -89,7 +89,7 @@ def _prove(copy: Store, progress: Progress, ledger: str, target: Path) -> Head:
             "only views are wrong, `claimledger rebuild` makes them anew; where the log is, take the ledger "
             "from an earlier backup, or see what can be saved: `verify --deep`, `salvage`"
         )
-    return Head(verdict.size, verdict.root)
+    return TreeHead(verdict.size, verdict.root)
 
 
 def _follows(store: Store, path: Path) -> None:

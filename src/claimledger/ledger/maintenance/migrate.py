@@ -30,7 +30,7 @@ def move(source: Store, target: Store, progress: Progress = unseen) -> int:
             # The tree is grown anew, so that what is wrong in the stored one is not carried along.
             rows = [
                 (*row[:-1], frontier.append(row[1].encode()))
-                for row in source.raw(ENTRY, first, last)
+                for row in source.rows_by_entry(ENTRY, first, last)
             ]
             target.insert(ENTRY, rows)
             progress(last, 2 * count)

@@ -41,7 +41,7 @@ def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> 
     for start in range(first, last + 1, _BATCH):
         end = min(start + _BATCH - 1, last)
         rows: Rows = defaultdict(list)
-        for number, header, payload, _, _ in store.raw(ENTRY, start, end):
+        for number, header, payload, _, _ in store.rows_by_entry(ENTRY, start, end):
             if payload is None:
                 continue
             said = Payload.decode(payload)
@@ -57,19 +57,19 @@ def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> 
     numbers = list(ended)
     for start in range(0, len(numbers), _BATCH):
         ends: Ends = defaultdict(list)
-        for entry, payload in store.tuples_by(
+        for entry, payload in store.select_in(
             _SAID, ENTRY.c.number, numbers[start : start + _BATCH]
         ):
             old = Payload.decode(payload)
             if old.record is not None:
                 record = {"key": old.key, **old.record}
                 end_version(old.kind, entry, record, ended[entry], ends)
-        store.end(ends)
+        store.close_versions(ends)
 
 
 def _blank_rows(store: Store, said: Payload) -> list[tuple[Any, ...]]:
     query = select(ENTRY.c.number, ENTRY.c.header)
-    headers = dict(store.tuples_by(query, ENTRY.c.number, said.entries))
+    headers = dict(store.select_in(query, ENTRY.c.number, said.entries))
     return [
         redacted_row(number, said, parse(headers[number])["recorded_at"]) for number in said.entries
     ]

@@ -19,13 +19,13 @@ from claimledger.ledger.progress import Progress, unseen
 from claimledger.log import merkle
 from claimledger.log.entry import Payload
 from claimledger.log.validate import InvalidEntryError, check_digest, check_header, check_payload
-from claimledger.storage.open import arriving, damaged_store
+from claimledger.storage.open import create_atomically, damaged_store
 from claimledger.storage.tables import ENTRY
-from claimledger.storage.url import Where, shown
+from claimledger.storage.url import LedgerLocation, shown
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostEntry:
     """An entry that cannot be proved, or many in a row: why, and what the views still say of it."""
 
     number: int
@@ -37,7 +37,7 @@ class Lost:
 
 
 @dataclass(slots=True)
-class Survey:
+class SalvageReport:
     """What of a damaged log can be read."""
 
     size: int = 0
@@ -50,7 +50,7 @@ class Survey:
     rights: int = 0o600
     """The permission bits that files made of it may have at most."""
 
-    lost: list[Lost] = field(default_factory=list)
+    lost: list[LostEntry] = field(default_factory=list)
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     """The rows of the log that are whole, as a new one takes them."""
 
@@ -86,13 +86,13 @@ class Survey:
                 yield {"kind": kind, "key": key, **record}
 
 
-def survey(where: Where, progress: Progress = unseen) -> Survey:
+def survey(where: LedgerLocation, progress: Progress = unseen) -> SalvageReport:
     """Read a damaged ledger's log entry by entry, and prove each; raise where nothing can be read."""
-    found = Survey()
+    found = SalvageReport()
     with damaged_store(where) as damaged:
         found.size = damaged.size()
         found.rights = damaged.rights
-        surveying = _Surveying(found, damaged.about)
+        surveying = _SalvageScan(found, damaged.about)
         for first, last, row in damaged.entries(found.size):
             if row is None:
                 surveying.missing(first, last)
@@ -101,13 +101,13 @@ def survey(where: Where, progress: Progress = unseen) -> Survey:
             progress(last, found.size)
         for number, header, payload, salt, _ in damaged.beyond(found.size):
             why = f"stands where no entry can be: the log ends at {found.size} (rule `number`)"
-            found.lost.append(Lost(number, number, why, damaged.about(number)))
+            found.lost.append(LostEntry(number, number, why, damaged.about(number)))
             surveying.behind(number, header, payload, salt)
         surveying.end()
         if how := damaged.end_is_missing():
             after = found.size + 1
             why = f"and any after it may have been there: {how}"
-            found.lost.append(Lost(after, after, why, ""))
+            found.lost.append(LostEntry(after, after, why, ""))
     return found
 
 
@@ -115,10 +115,10 @@ _MOST_APART = 1000
 """Entries missing in a row up to which each is looked up in what the views still say."""
 
 
-class _Surveying:
+class _SalvageScan:
     """Sorts the entries of a damaged log into those that are proved, those that are not, and the rest."""
 
-    def __init__(self, found: Survey, about: Callable[[int], str]) -> None:
+    def __init__(self, found: SalvageReport, about: Callable[[int], str]) -> None:
         self._found = found
         self._about = about
         self._replay = LogReplay()
@@ -128,7 +128,7 @@ class _Surveying:
         """Take in that entries are not there, or cannot be read."""
         why = "missing, or cannot be read (rule `number`)"
         if last - first >= _MOST_APART:
-            self._found.lost.append(Lost(first, last, f"are {why}", ""))
+            self._found.lost.append(LostEntry(first, last, f"are {why}", ""))
             return
         for number in range(first, last + 1):
             self._lose(number, f"is {why}")
@@ -175,7 +175,7 @@ class _Surveying:
                 if row[2] is not None and row[0] not in unexplained
             ] + found.behind
             found.lost += [
-                Lost(number, number, str(error), self._about(number))
+                LostEntry(number, number, str(error), self._about(number))
                 for number, error in unexplained.items()
             ]
             self._frontier = merkle.Frontier()
@@ -185,10 +185,12 @@ class _Surveying:
         found.whole, found.root = len(found.rows), self._frontier.root.hex()
 
     def _lose(self, number: int, why: str) -> None:
-        self._found.lost.append(Lost(number, number, why, self._about(number)))
+        self._found.lost.append(LostEntry(number, number, why, self._about(number)))
 
 
-def salvage(damaged: Where, where: Where, progress: Progress = unseen) -> Survey:
+def salvage(
+    damaged: LedgerLocation, where: LedgerLocation, progress: Progress = unseen
+) -> SalvageReport:
     """Make a ledger of what of a damaged one is whole; return what was found, lost and left over.
 
     Where the first entry is lost it is empty, and all that is left is left over. Raises :class:`StoreError`
@@ -198,7 +200,7 @@ def salvage(damaged: Where, where: Where, progress: Progress = unseen) -> Survey
     if not found.whole and not any(found.records()):
         first = f"entry 1 {found.lost[0].why}" if found.lost else "it has no entries"
         raise StoreError(f"{shown(damaged)}: nothing can be saved: {first}; nothing was written")
-    with arriving(where, found.rights) as target:
+    with create_atomically(where, found.rights) as target:
         target.insert(ENTRY, found.rows)
         rebuild.rebuild(target)
     return found

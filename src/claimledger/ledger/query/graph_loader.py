@@ -15,18 +15,25 @@ from claimledger.ledger.query import records as reading
 from claimledger.ledger.query.time_travel import Known, standing_at
 from claimledger.log.canonical_json import parse
 from claimledger.records.figure import Interval, interval_of
-from claimledger.records.graph_data import Cut, CutClaim, CutFigure, CutLink, CutParty, CutSource
+from claimledger.records.graph_data import (
+    ClaimNode,
+    FigureNode,
+    GraphData,
+    LinkEdge,
+    PartyNode,
+    SourceNode,
+)
 from claimledger.records.vocabulary import MEASURE
 from claimledger.storage.base import Store
 from claimledger.storage.compiled import kept
-from claimledger.storage.tables import HISTORY, MIRRORS, POINTER
+from claimledger.storage.tables import HISTORY, MIRRORS, REFERENCE
 from claimledger.text.unicode import nfc
 
 SILENT = ("answers", "supports")
 """Link types on which no answer depends."""
 
 
-class Names:
+class ResolvedNames:
     """Resolves keys that were replaced, learning of them as they come up."""
 
     def __init__(self, store: Store, known_at: Known) -> None:
@@ -69,7 +76,7 @@ def _rows(store: Store, query: Select[Any], column: Any, only: Only) -> list[tup
         return store.tuples(query)
     if len(only) >= _SCANNED:
         return [row for row in store.tuples(query) if row[0] in only]
-    return store.tuples_by(query, column, sorted(only))
+    return store.select_in(query, column, sorted(only))
 
 
 @lru_cache(maxsize=65536)
@@ -116,15 +123,17 @@ def _with_keys(
     table = MIRRORS[kind]
     if keys is None or len(keys) >= _SCANNED:
         return _rows(store, query, table.c.key, keys)
-    live = store.tuples_by(_live(kind, known_at), HISTORY.c.key, sorted(keys))
-    return store.tuples_by(query, table.c.entry, [entry for (entry,) in live])
+    live = store.select_in(_live(kind, known_at), HISTORY.c.key, sorted(keys))
+    return store.select_in(query, table.c.entry, [entry for (entry,) in live])
 
 
 def _columns(table: str, names: str) -> Select[Any]:
     return select(*(MIRRORS[table].c[name] for name in names.split()))
 
 
-def claims_of(store: Store, names: Names, keys: Only, known_at: Known) -> dict[str, CutClaim]:
+def claims_of(
+    store: Store, names: ResolvedNames, keys: Only, known_at: Known
+) -> dict[str, ClaimNode]:
     """Return the claims with these keys that stood then, or all, with what they cite and count."""
     rows = _with_keys(store, "claim", _claims(known_at), keys, known_at)
     recorded = _days_first_recorded(
@@ -137,7 +146,7 @@ def claims_of(store: Store, names: Names, keys: Only, known_at: Known) -> dict[s
         listed = claimants[entry]
         if names.any or len(listed) > 1:
             listed = tuple(dict.fromkeys(names.of("party", party) for party in listed))
-        found[entry] = CutClaim(
+        found[entry] = ClaimNode(
             key,
             entry,
             listed,
@@ -156,7 +165,9 @@ _CITATIONS = _columns("claim_citation", "entry source via")
 _FIGURES = _columns("claim_figure", "entry measure unit low high qualifier")
 
 
-def _citations_of(store: Store, names: Names, claims: dict[int, CutClaim], entries: Only) -> None:
+def _citations_of(
+    store: Store, names: ResolvedNames, claims: dict[int, ClaimNode], entries: Only
+) -> None:
     column = MIRRORS["claim_citation"].c.entry
     rows = [row for row in _rows(store, _CITATIONS, column, entries) if row[0] in claims]
     names.learn("source", {source for _, source, _ in rows})
@@ -169,14 +180,14 @@ def _citations_of(store: Store, names: Names, claims: dict[int, CutClaim], entri
         claim.second_hand = all(via for _, via in listed)
 
 
-def _figures_of(store: Store, claims: dict[int, CutClaim], entries: Only, known_at: Known) -> None:
+def _figures_of(store: Store, claims: dict[int, ClaimNode], entries: Only, known_at: Known) -> None:
     column = MIRRORS["claim_figure"].c.entry
     words = reading.vocabulary(store, known_at)
     concept = lru_cache(maxsize=65536)(partial(words.concept, MEASURE))
-    figures: dict[int, list[CutFigure]] = defaultdict(list)
+    figures: dict[int, list[FigureNode]] = defaultdict(list)
     for entry, measure, unit, low, high, qualifier in _rows(store, _FIGURES, column, entries):
         if entry in claims:
-            figure = CutFigure(concept(measure), unit, _interval(low, high, qualifier))
+            figure = FigureNode(concept(measure), unit, _interval(low, high, qualifier))
             figures[entry].append(figure)
     for entry, found in figures.items():
         claims[entry].figures = tuple(found)
@@ -192,16 +203,18 @@ def _interval(low: str | None, high: str | None, qualifier: str) -> Interval:
 @kept
 def _ends(kind: str, known_at: Known) -> Select[Any]:
     ends = ("from", "to") if kind == "claim" else ("to",)
-    here = (POINTER.c.kind == kind, POINTER.c.field.in_(ends))
-    return select(POINTER.c.entry).where(*here, standing_at(POINTER, known_at))
+    here = (REFERENCE.c.kind == kind, REFERENCE.c.field.in_(ends))
+    return select(REFERENCE.c.entry).where(*here, standing_at(REFERENCE, known_at))
 
 
 def links_at(
-    store: Store, names: Names, kind: str, keys: set[str], known_at: Known
-) -> dict[int, CutLink]:
+    store: Store, names: ResolvedNames, kind: str, keys: set[str], known_at: Known
+) -> dict[int, LinkEdge]:
     """Return the links, not silent ones, that begin or end at these claims, or end at these sources."""
     wanted = sorted(names.others(kind, keys))
-    entries = {entry for (entry,) in store.tuples_by(_ends(kind, known_at), POINTER.c.key, wanted)}
+    entries = {
+        entry for (entry,) in store.select_in(_ends(kind, known_at), REFERENCE.c.key, wanted)
+    }
     found = links_of(store, names, entries, known_at)
     return {entry: link for entry, link in found.items() if link.type not in SILENT}
 
@@ -217,7 +230,9 @@ def _links(known_at: Known) -> Select[Any]:
     return query.where(standing_at(table, known_at)).order_by(table.c.entry)
 
 
-def links_of(store: Store, names: Names, entries: Only, known_at: Known) -> dict[int, CutLink]:
+def links_of(
+    store: Store, names: ResolvedNames, entries: Only, known_at: Known
+) -> dict[int, LinkEdge]:
     """Return the links that came with these entries and stood then, or all, in order of entry."""
     table, cited = MIRRORS["link"], MIRRORS["link_citation"]
     rows = sorted(_rows(store, _links(known_at), table.c.entry, entries))
@@ -234,7 +249,7 @@ def links_of(store: Store, names: Names, entries: Only, known_at: Known) -> dict
         if to_kind == "claim" and one == other:
             continue  # both ends were merged into one claim
         listed = tuple(names.of("source", source) for source in sources.get(entry, ()))
-        found[entry] = CutLink(
+        found[entry] = LinkEdge(
             key, entry, kind, one, to_kind, other, basis, _day(moment[:10]), listed,
             firsts.get(key, entry),
         )  # fmt: skip
@@ -248,7 +263,7 @@ def _first_entries(store: Store, kind: str, keys: list[str], every: bool) -> dic
         table = MIRRORS[kind]
         ended = select(table.c.key).where(table.c.until.is_not(None))
         keys = [key for (key,) in store.tuples(ended)]
-    return dict(store.tuples_by(_firsts(kind), HISTORY.c.key, dict.fromkeys(keys)))
+    return dict(store.select_in(_firsts(kind), HISTORY.c.key, dict.fromkeys(keys)))
 
 
 @kept
@@ -257,7 +272,7 @@ def _firsts(kind: str) -> Select[Any]:
     return query.group_by(HISTORY.c.key)
 
 
-def surroundings(store: Store, names: Names, cut: Cut, known_at: Known) -> None:
+def surroundings(store: Store, names: ResolvedNames, cut: GraphData, known_at: Known) -> None:
     """Add the sources that are cited or criticised, and the parties with all above them."""
     wanted = {source for claim in cut.claims.values() for source in claim.sources}
     wanted |= {source for link in cut.links for source in link.sources}
@@ -284,9 +299,9 @@ def _cited(known_at: Known) -> Select[Any]:
 @kept
 def _captures(known_at: Known) -> Select[Any]:
     table = MIRRORS["capture"]
-    query = select(POINTER.c.key, table.c.captured_at_latest)
-    query = query.join(table, table.c.entry == POINTER.c.entry)
-    here = (POINTER.c.kind == "source", POINTER.c.field == "source")
+    query = select(REFERENCE.c.key, table.c.captured_at_latest)
+    query = query.join(table, table.c.entry == REFERENCE.c.entry)
+    here = (REFERENCE.c.kind == "source", REFERENCE.c.field == "source")
     return query.where(*here, standing_at(table, known_at))
 
 
@@ -296,12 +311,14 @@ def _named_parties(known_at: Known) -> Select[Any]:
     return columns.where(standing_at(MIRRORS["party"], known_at))
 
 
-def _sources(store: Store, names: Names, keys: set[str], known_at: Known) -> dict[str, CutSource]:
+def _sources(
+    store: Store, names: ResolvedNames, keys: set[str], known_at: Known
+) -> dict[str, SourceNode]:
     rows = _with_keys(store, "source", _cited(known_at), keys, known_at)
     names.learn("party", {publisher for _, publisher, *_ in rows if publisher})
     found = {}
     for key, publisher, authors, published, published_latest, accessed_latest, removed in rows:
-        found[key] = CutSource(
+        found[key] = SourceNode(
             key,
             names.of("party", publisher) if publisher else None,
             tuple(nfc(author) for author in parse(authors)) if authors else (),
@@ -311,7 +328,7 @@ def _sources(store: Store, names: Names, keys: set[str], known_at: Known) -> dic
         )
     if store.value(_ANY_CAPTURE) is not None:
         wanted = names.others("source", keys)
-        captures = _rows(store, _captures(known_at), POINTER.c.key, wanted)
+        captures = _rows(store, _captures(known_at), REFERENCE.c.key, wanted)
         names.learn("source", {source for source, _ in captures})
         for source, day in captures:
             if held := found.get(names.of("source", source)):
@@ -321,11 +338,13 @@ def _sources(store: Store, names: Names, keys: set[str], known_at: Known) -> dic
     return found
 
 
-def _parties(store: Store, names: Names, keys: set[str], known_at: Known) -> dict[str, CutParty]:
+def _parties(
+    store: Store, names: ResolvedNames, keys: set[str], known_at: Known
+) -> dict[str, PartyNode]:
     rows = _with_keys(store, "party", _named_parties(known_at), keys, known_at)
     names.learn("party", {above for *_, above in rows if above})
     return {
-        key: CutParty(
+        key: PartyNode(
             key,
             frozenset(nfc(each) for each in (key, name, *(parse(aliases) if aliases else ()))),
             kind,

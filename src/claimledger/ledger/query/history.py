@@ -18,7 +18,7 @@ from claimledger.text.repetition import Passage, texts_in
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class HistoryEntry:
     """One entry about a record."""
 
     entry: int
@@ -33,13 +33,15 @@ class Event:
     """For an amendment: the fields it changed, with both values."""
 
 
-def history(store: Store, key: str, kind: str | None = None, known_at: Known = None) -> list[Event]:
+def history(
+    store: Store, key: str, kind: str | None = None, known_at: Known = None
+) -> list[HistoryEntry]:
     """Return the entries about the records with a key, oldest first."""
     query = select(HISTORY).where(HISTORY.c.key == key)
     return _events(store, query if kind is None else query.where(HISTORY.c.kind == kind), known_at)
 
 
-def changes_since(store: Store, entry: int, known_at: Known = None) -> list[Event]:
+def changes_since(store: Store, entry: int, known_at: Known = None) -> list[HistoryEntry]:
     """Return the amendments, withdrawals and redactions after an entry, oldest first."""
     query = select(HISTORY).where(
         HISTORY.c.entry > entry, HISTORY.c.action.in_(("amend", "withdraw", "redact"))
@@ -47,13 +49,13 @@ def changes_since(store: Store, entry: int, known_at: Known = None) -> list[Even
     return _events(store, query, known_at)
 
 
-def _events(store: Store, query: Any, known_at: Known) -> list[Event]:
+def _events(store: Store, query: Any, known_at: Known) -> list[HistoryEntry]:
     if known_at is not None:
         query = query.where(HISTORY.c.entry <= known_at)
     return list(_with_changes(store, store.rows(query.order_by(HISTORY.c.entry))))
 
 
-def _with_changes(store: Store, rows: Any) -> Iterator[Event]:
+def _with_changes(store: Store, rows: Any) -> Iterator[HistoryEntry]:
     for row in rows:
         changes: tuple[tuple[str, Any, Any], ...] = ()
         if row.action == "amend":
@@ -61,7 +63,7 @@ def _with_changes(store: Store, rows: Any) -> Iterator[Event]:
             old = _payload(store, new.replaces or 0) if new else None
             if new and old:
                 changes = tuple(difference(old.record or {}, new.record or {}))
-        yield Event(
+        yield HistoryEntry(
             row.entry,
             row.kind,
             row.key,
@@ -78,11 +80,13 @@ _PAYLOAD = select(ENTRY.c.payload)
 
 
 def _payload(store: Store, number: int) -> Payload | None:
-    found = store.tuples_by(_PAYLOAD, ENTRY.c.number, [number])
+    found = store.select_in(_PAYLOAD, ENTRY.c.number, [number])
     return Payload.decode(found[0][0]) if found and found[0][0] else None
 
 
-def changed(store: Store, since: int, known_at: Known = None) -> list[tuple[str, str]]:
+def records_changed_since(
+    store: Store, since: int, known_at: Known = None
+) -> list[tuple[str, str]]:
     """Return which records the entries after one are about, each once."""
     query = select(HISTORY.c.kind, HISTORY.c.key).where(HISTORY.c.entry > since)
     if known_at is not None:

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from claimledger.ledger.query import records as reading
-from claimledger.ledger.query.records import Held
+from claimledger.ledger.query.records import StoredRecord
 from claimledger.ledger.query.time_travel import Known
 from claimledger.records.formula import Count, Formula, Input, read_formula
 from claimledger.records.kinds import KINDS, Field, fields_of
@@ -48,7 +48,9 @@ def resolved(
         yield from some
 
 
-def resolved_records(store: Store, held: Iterable[Held], known_at: Known = None) -> list[Held]:
+def resolved_records(
+    store: Store, held: Iterable[StoredRecord], known_at: Known = None
+) -> list[StoredRecord]:
     """Return records in the same order, with every replaced key in them resolved."""
     listed = list(held)
     if not reading.any_replaced(store):

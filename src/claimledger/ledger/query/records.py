@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
-from claimledger.errors import NotFound, StoreError
+from claimledger.errors import NotFoundError, StoreError
 from claimledger.ledger.query.time_travel import Known, standing_at
 from claimledger.log.entry import Payload
 from claimledger.records.base import Record
@@ -19,11 +19,11 @@ from claimledger.records.unknown_fields import split
 from claimledger.records.vocabulary import Vocabulary
 from claimledger.storage.base import Store
 from claimledger.storage.compiled import kept
-from claimledger.storage.tables import ENTRY, HISTORY, MIRRORS, POINTER
+from claimledger.storage.tables import ENTRY, HISTORY, MIRRORS, REFERENCE
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StoredRecord:
     """A record as the ledger holds it: with the entry its version came with."""
 
     record: Record
@@ -45,7 +45,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Referrer:
+class Reference:
     """A record that points to another, and through which field."""
 
     kind: str
@@ -54,9 +54,11 @@ class Referrer:
     entry: int
 
 
-def held(store: Store, kind: str, keys: Iterable[str], known_at: Known = None) -> dict[str, Held]:
+def held(
+    store: Store, kind: str, keys: Iterable[str], known_at: Known = None
+) -> dict[str, StoredRecord]:
     """Return the records of a kind with these keys, those that stood then, by key."""
-    rows = store.tuples_by(_standing(kind, known_at), HISTORY.c.key, dict.fromkeys(keys))
+    rows = store.select_in(_standing(kind, known_at), HISTORY.c.key, dict.fromkeys(keys))
     return {found.key: found for found in map(_held, rows)}
 
 
@@ -65,10 +67,10 @@ def _standing(kind: str, known_at: Known) -> Select[Any]:
     return _versions().where(HISTORY.c.kind == kind, _live(known_at))
 
 
-def with_key(store: Store, key: str, known_at: Known = None) -> list[Held]:
+def with_key(store: Store, key: str, known_at: Known = None) -> list[StoredRecord]:
     """Return the records with this key, one a kind at most."""
     order = {kind: place for place, kind in enumerate(("claim", *KINDS))}
-    rows = store.tuples_by(_of_any_kind(known_at), HISTORY.c.key, [key])
+    rows = store.select_in(_of_any_kind(known_at), HISTORY.c.key, [key])
     found = [_held(row) for row in rows if row[1] in KINDS]
     return sorted(found, key=lambda one: order[one.kind])
 
@@ -78,7 +80,7 @@ def _of_any_kind(known_at: Known) -> Select[Any]:
     return _versions().where(_live(known_at))
 
 
-def of_kind(store: Store, kind: str, known_at: Known = None) -> Iterator[Held]:
+def of_kind(store: Store, kind: str, known_at: Known = None) -> Iterator[StoredRecord]:
     """Yield every record of a kind, in the order they were first recorded."""
     # From the kind's own table: history is of all kinds, and would be read whole for a few records.
     table = MIRRORS[kind]
@@ -87,15 +89,17 @@ def of_kind(store: Store, kind: str, known_at: Known = None) -> Iterator[Held]:
         yield _held(row)
 
 
-def at_entries(store: Store, entries: Iterable[int]) -> dict[int, Held]:
+def at_entries(store: Store, entries: Iterable[int]) -> dict[int, StoredRecord]:
     """Return the record versions that came with these entries."""
-    rows = store.tuples_by(_versions(), HISTORY.c.entry, entries)
+    rows = store.select_in(_versions(), HISTORY.c.entry, entries)
     return {found.entry: found for found in map(_held, rows)}
 
 
-def ever(store: Store, kind: str, keys: Iterable[str], known_at: Known = None) -> list[Held]:
+def versions(
+    store: Store, kind: str, keys: Iterable[str], known_at: Known = None
+) -> list[StoredRecord]:
     """Return every version of some records up to an entry, ended ones too."""
-    rows = store.tuples_by(_ever(kind, known_at), HISTORY.c.key, dict.fromkeys(keys))
+    rows = store.select_in(_ever(kind, known_at), HISTORY.c.key, dict.fromkeys(keys))
     return sorted(map(_held, rows), key=lambda found: found.entry)
 
 
@@ -120,7 +124,7 @@ def replacements(
     ask = set(keys)
     query = _replacements(kind, known_at)
     while ask:
-        step = dict(store.tuples_by(query, HISTORY.c.key, sorted(ask)))
+        step = dict(store.select_in(query, HISTORY.c.key, sorted(ask)))
         found |= step
         ask = {by for by in step.values() if by not in found}
     return {key: _end(key, found) for key in found}
@@ -158,7 +162,7 @@ def replaced_by(
     ask = {key: key for key in keys}
     query = _replacements(kind, known_at)
     while ask:
-        rows = store.tuples_by(query, HISTORY.c.replaced_by, sorted(ask))
+        rows = store.select_in(query, HISTORY.c.replaced_by, sorted(ask))
         step = {key: ask[by] for key, by in rows if key not in found}
         found |= step
         ask = step
@@ -174,14 +178,14 @@ def every_name(store: Store, kind: str, keys: Iterable[str], known_at: Known = N
 
 def referrers(
     store: Store, kind: str, keys: Iterable[str], known_at: Known = None
-) -> dict[str, list[Referrer]]:
+) -> dict[str, list[Reference]]:
     """Return which records point to each of these, replaced keys included, in order of entry."""
     wanted = {key: key for key in keys}
     wanted |= replaced_by(store, kind, wanted, known_at)
-    found: dict[str, list[Referrer]] = {key: [] for key in wanted.values()}
-    pointing = store.tuples_by(_pointing(kind, known_at), POINTER.c.key, sorted(wanted))
+    found: dict[str, list[Reference]] = {key: [] for key in wanted.values()}
+    pointing = store.select_in(_pointing(kind, known_at), REFERENCE.c.key, sorted(wanted))
     for target, by_kind, by_key, through, entry in pointing:
-        found[wanted[target]].append(Referrer(by_kind, by_key, through, entry))
+        found[wanted[target]].append(Reference(by_kind, by_key, through, entry))
     for listed in found.values():
         listed.sort(key=lambda one: (one.entry, one.field))
     return found
@@ -189,13 +193,13 @@ def referrers(
 
 @kept
 def _pointing(kind: str, known_at: Known) -> Select[Any]:
-    joined = POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry)
-    columns = (POINTER.c.key, HISTORY.c.kind, HISTORY.c.key, POINTER.c.field, POINTER.c.entry)
+    joined = REFERENCE.join(HISTORY, REFERENCE.c.entry == HISTORY.c.entry)
+    columns = (REFERENCE.c.key, HISTORY.c.kind, HISTORY.c.key, REFERENCE.c.field, REFERENCE.c.entry)
     query = select(*columns).select_from(joined)
-    return query.where(POINTER.c.kind == kind, standing_at(POINTER, known_at))
+    return query.where(REFERENCE.c.kind == kind, standing_at(REFERENCE, known_at))
 
 
-def all_that_point(
+def dependents(
     store: Store, records: Iterable[tuple[str, str]], known_at: Known = None
 ) -> set[tuple[str, str]]:
     """Return some records, by kind and key, and all that points to them, near and far."""
@@ -211,15 +215,17 @@ def all_that_point(
     return found
 
 
-def one(store: Store, kind: str, key: str, known_at: Known = None) -> Held:
-    """Return a record by kind and key, replaced keys resolved; raise :class:`NotFound`."""
+def one(store: Store, kind: str, key: str, known_at: Known = None) -> StoredRecord:
+    """Return a record by kind and key, replaced keys resolved; raise :class:`NotFoundError`."""
     found = held(store, kind, [key], known_at).get(key)
     if found is None:
         resolved = replacements(store, kind, [key], known_at).get(key)
         found = held(store, kind, [resolved], known_at).get(resolved) if resolved else None
     if found is None:
         why = _why_missing(store, kind, key, known_at)
-        raise NotFound(kind, key, () if why else near_keys(store, key, kind, known_at), why=why)
+        raise NotFoundError(
+            kind, key, () if why else near_keys(store, key, kind, known_at), why=why
+        )
     return found
 
 
@@ -297,19 +303,19 @@ def claims_about(
     wanted = every_name(store, "subject", subjects, known_at)
     for start in range(0, len(wanted), _TOGETHER):
         batch = wanted[start : start + _TOGETHER]
-        found += [entry for (entry,) in store.tuples_by(query, POINTER.c.key, batch)]
+        found += [entry for (entry,) in store.select_in(query, REFERENCE.c.key, batch)]
     return found
 
 
 @kept
 def _newest_about(known_at: Known, most: int | None) -> Select[Any]:
-    query = select(POINTER.c.entry).where(_about(known_at))
-    return query.order_by(POINTER.c.entry.desc()).limit(most)
+    query = select(REFERENCE.c.entry).where(_about(known_at))
+    return query.order_by(REFERENCE.c.entry.desc()).limit(most)
 
 
 def _about(known_at: Known) -> ColumnElement[bool]:
-    here = (POINTER.c.kind == "subject", POINTER.c.field == "subject")
-    return and_(*here, standing_at(POINTER, known_at))
+    here = (REFERENCE.c.kind == "subject", REFERENCE.c.field == "subject")
+    return and_(*here, standing_at(REFERENCE, known_at))
 
 
 def newest_pointing(
@@ -319,15 +325,15 @@ def newest_pointing(
     wanted = every_name(store, kind, [key], known_at)
     query = (
         select(HISTORY.c.key)
-        .select_from(POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry))
+        .select_from(REFERENCE.join(HISTORY, REFERENCE.c.entry == HISTORY.c.entry))
         .where(
-            POINTER.c.kind == kind,
-            POINTER.c.key.in_(wanted),
-            POINTER.c.field == field,
+            REFERENCE.c.kind == kind,
+            REFERENCE.c.key.in_(wanted),
+            REFERENCE.c.field == field,
             HISTORY.c.kind == "claim",
-            standing_at(POINTER, known_at),
+            standing_at(REFERENCE, known_at),
         )
-        .order_by(POINTER.c.entry.desc())
+        .order_by(REFERENCE.c.entry.desc())
         .limit(most)
     )
     return {found for (found,) in store.tuples(query)}
@@ -348,22 +354,22 @@ def tallies(store: Store, known_at: Known = None) -> list[str]:
 def keys_about(store: Store, subjects: Iterable[str], known_at: Known = None) -> set[str]:
     """Return the keys of all claims about these subjects."""
     named = every_name(store, "subject", subjects, known_at)
-    rows = store.tuples_by(_keys_about(known_at), POINTER.c.key, named)
+    rows = store.select_in(_keys_about(known_at), REFERENCE.c.key, named)
     return {key for (key,) in rows}
 
 
 @kept
 def _keys_about(known_at: Known) -> Select[Any]:
-    joined = POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry)
+    joined = REFERENCE.join(HISTORY, REFERENCE.c.entry == HISTORY.c.entry)
     return select(HISTORY.c.key).select_from(joined).where(_about(known_at))
 
 
 def critics_among(store: Store, entries: Iterable[int], known_at: Known = None) -> list[int]:
     """Return the entries of the links by which these claims undercut a source."""
-    named = store.tuples_by(_KEYS, HISTORY.c.entry, entries)
+    named = store.select_in(_KEYS, HISTORY.c.entry, entries)
     wanted = sorted({key for (key,) in named})
-    links = store.tuples_by(_beginning(known_at), POINTER.c.key, wanted)
-    found = store.tuples_by(
+    links = store.select_in(_beginning(known_at), REFERENCE.c.key, wanted)
+    found = store.select_in(
         _OF_SOURCES, MIRRORS["link"].c.entry, sorted({entry for (entry,) in links})
     )
     return [entry for (entry,) in found]
@@ -377,8 +383,8 @@ _OF_SOURCES = select(MIRRORS["link"].c.entry).where(
 
 @kept
 def _beginning(known_at: Known) -> Select[Any]:
-    here = (POINTER.c.kind == "claim", POINTER.c.field == "from")
-    return select(POINTER.c.entry).where(*here, standing_at(POINTER, known_at))
+    here = (REFERENCE.c.kind == "claim", REFERENCE.c.field == "from")
+    return select(REFERENCE.c.entry).where(*here, standing_at(REFERENCE, known_at))
 
 
 _ANY_TERM = select(MIRRORS["term"].c.entry).limit(1)
@@ -413,7 +419,7 @@ def _versions() -> Select[Any]:
     return select(*columns).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
 
 
-def _held(row: tuple[Any, ...]) -> Held:
+def _held(row: tuple[Any, ...]) -> StoredRecord:
     entry, kind, recorded_at, written = row
     try:
         payload = Payload.decode(written)
@@ -424,7 +430,7 @@ def _held(row: tuple[Any, ...]) -> Held:
             f"entry {entry} holds no {kind} that the log's format knows; `claimledger verify` says what is "
             "wrong with it, `claimledger salvage` makes a ledger without it"
         ) from None
-    return Held(record, entry, recorded_at, payload.recorded_by, more)
+    return StoredRecord(record, entry, recorded_at, payload.recorded_by, more)
 
 
 def foreign(store: Store, known_at: Known = None) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from claimledger.ledger.query import records as reading
-from claimledger.ledger.query.records import Held
+from claimledger.ledger.query.records import StoredRecord
 from claimledger.ledger.query.time_travel import Known, standing_at
 from claimledger.storage.base import Store
 from claimledger.storage.compiled import kept
@@ -22,10 +22,10 @@ _RANKED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class SearchHit:
     """A record that matches, its score, and the text with the places that match."""
 
-    held: Held
+    held: StoredRecord
     score: float
     text: str
     marks: tuple[tuple[int, int], ...]
@@ -53,13 +53,13 @@ def search(
     kinds: Sequence[str] = (),
     known_at: Known = None,
     most: int = 20,
-) -> list[Match]:
+) -> list[SearchHit]:
     """Return the records that hold every phrase of a query, best first."""
     phrases = phrases_of(query)
     if not phrases:
         return []
     entries = list(store.matching(phrases, _RANKED))
-    folded = store.tuples_by(_live(tuple(kinds), known_at), WORDS.c.entry, sorted(entries))
+    folded = store.select_in(_live(tuple(kinds), known_at), WORDS.c.entry, sorted(entries))
     scores = {entry: _score(words, phrases) for entry, words in folded}
     best = sorted(scores, key=lambda entry: (-scores[entry], entry))[:most]
     found = reading.at_entries(store, best)
@@ -81,7 +81,7 @@ _COMMON = 400
 """Newest records that hold a word which are looked at; a word that more hold tells little."""
 
 
-def like(store: Store, statement: str, most: int, known_at: Known = None) -> list[str]:
+def similar_claims(store: Store, statement: str, most: int, known_at: Known = None) -> list[str]:
     """Return the keys of the claims that share a statement's rarest words, the likest first."""
     words = [
         word for word in dict.fromkeys(words_of(statement)) if len(word) > 2 or word.isdecimal()
@@ -92,7 +92,7 @@ def like(store: Store, statement: str, most: int, known_at: Known = None) -> lis
         for entry in entries:
             scores[entry] = scores.get(entry, 0.0) + 1 / (1 + len(entries))
     best = sorted(scores, key=lambda entry: (-scores[entry], -entry))[: 4 * most]
-    keys: dict[int, str] = dict(store.tuples_by(_claims(known_at), HISTORY.c.entry, best))
+    keys: dict[int, str] = dict(store.select_in(_claims(known_at), HISTORY.c.entry, best))
     return [keys[entry] for entry in best if entry in keys][:most]
 
 
@@ -109,14 +109,14 @@ def _live(kinds: tuple[str, ...], known_at: Known) -> Select[Any]:
     return query.where(HISTORY.c.kind.in_(kinds)) if kinds else query
 
 
-def _match(held: Held, score: float, phrases: Sequence[Sequence[str]]) -> Match:
+def _match(held: StoredRecord, score: float, phrases: Sequence[Sequence[str]]) -> SearchHit:
     """Return a match with the text of the record in which most is marked."""
     marked = [(text, tuple(sorted(marks_in(text, phrases)))) for text in _texts(held)]
     text, marks = max(marked, key=lambda one: len(one[1]), default=(held.record.named, ()))
-    return Match(held, score, text, marks)
+    return SearchHit(held, score, text, marks)
 
 
-def _texts(held: Held) -> Iterator[str]:
+def _texts(held: StoredRecord) -> Iterator[str]:
     for name in held.record.searched:
         value = getattr(held.record, name)
         if isinstance(value, str):

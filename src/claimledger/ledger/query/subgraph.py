@@ -15,24 +15,24 @@ from sqlalchemy import Select, select
 
 from claimledger.ledger.query.graph_loader import (
     SILENT,
-    Names,
+    ResolvedNames,
     claims_of,
     links_at,
     links_of,
     surroundings,
 )
 from claimledger.ledger.query.time_travel import Known, standing_at
-from claimledger.records.graph_data import Cut, CutLink
+from claimledger.records.graph_data import GraphData, LinkEdge
 from claimledger.storage.base import Store
 from claimledger.storage.compiled import kept
-from claimledger.storage.tables import HISTORY, POINTER
+from claimledger.storage.tables import HISTORY, REFERENCE
 
 
-def neighbourhood(store: Store, keys: Iterable[str], known_at: Known = None) -> Cut:
+def neighbourhood(store: Store, keys: Iterable[str], known_at: Known = None) -> GraphData:
     """Return the part of the ledger that answers about these claims depend on."""
-    cut = Cut()
-    names = Names(store, known_at)
-    links: dict[int, CutLink] = {}
+    cut = GraphData()
+    names = ResolvedNames(store, known_at)
+    links: dict[int, LinkEdge] = {}
     ask = set(keys)
     criticised: set[str] = set()
     while ask:
@@ -50,32 +50,32 @@ def neighbourhood(store: Store, keys: Iterable[str], known_at: Known = None) -> 
     return cut
 
 
-def whole(store: Store, known_at: Known = None) -> Cut:
+def whole(store: Store, known_at: Known = None) -> GraphData:
     """Return the whole ledger as one part."""
-    cut = Cut()
-    names = Names(store, known_at)
+    cut = GraphData()
+    names = ResolvedNames(store, known_at)
     cut.claims = claims_of(store, names, None, known_at)
     cut.links = list(links_of(store, names, None, known_at).values())
     surroundings(store, names, cut, known_at)
     return cut
 
 
-def some_links(store: Store, entries: Iterable[int], known_at: Known = None) -> Cut:
+def some_links(store: Store, entries: Iterable[int], known_at: Known = None) -> GraphData:
     """Return the links that came with these entries, and the sources that state them; no claims."""
-    cut = Cut()
-    names = Names(store, known_at)
+    cut = GraphData()
+    names = ResolvedNames(store, known_at)
     cut.links = list(links_of(store, names, set(entries), known_at).values())
     surroundings(store, names, cut, known_at)
     return cut
 
 
-def linked(store: Store, known_at: Known = None) -> Cut:
+def linked(store: Store, known_at: Known = None) -> GraphData:
     """Return the claims that have links on which answers depend, and those that cite a criticised source.
 
     Every other claim stands alone: one origin at most, nothing against it.
     """
-    cut = Cut()
-    names = Names(store, known_at)
+    cut = GraphData()
+    names = ResolvedNames(store, known_at)
     every = links_of(store, names, None, known_at).values()
     cut.links = [link for link in every if link.type not in SILENT]
     keys = {link.from_ for link in cut.links}
@@ -87,15 +87,15 @@ def linked(store: Store, known_at: Known = None) -> Cut:
     return cut
 
 
-def _citing(store: Store, names: Names, sources: set[str], known_at: Known) -> set[str]:
+def _citing(store: Store, names: ResolvedNames, sources: set[str], known_at: Known) -> set[str]:
     """Return the claims that cite these sources."""
     wanted = sorted(names.others("source", sources))
-    return {key for (key,) in store.tuples_by(_of_sources(known_at), POINTER.c.key, wanted)}
+    return {key for (key,) in store.select_in(_of_sources(known_at), REFERENCE.c.key, wanted)}
 
 
 @kept
 def _of_sources(known_at: Known) -> Select[Any]:
-    joined = POINTER.join(HISTORY, POINTER.c.entry == HISTORY.c.entry)
-    cites = (POINTER.c.kind == "source", POINTER.c.field == "citations.source")
+    joined = REFERENCE.join(HISTORY, REFERENCE.c.entry == HISTORY.c.entry)
+    cites = (REFERENCE.c.kind == "source", REFERENCE.c.field == "citations.source")
     query = select(HISTORY.c.key).select_from(joined).where(*cites, HISTORY.c.kind == "claim")
-    return query.where(standing_at(POINTER, known_at))
+    return query.where(standing_at(REFERENCE, known_at))

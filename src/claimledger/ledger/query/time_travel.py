@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Table, and_, func, or_, select
 
-from claimledger.errors import StoreError, Unreadable
+from claimledger.errors import ParseError, StoreError
 from claimledger.log.entry import timestamp
 from claimledger.log.validate import InvalidEntryError, check_header
 from claimledger.records.dates import Date, day_text
@@ -76,13 +76,13 @@ def dated_ahead(store: Store, since: str) -> DatedAhead | None:
 def entry_at(store: Store, when: str) -> int:
     """Return the last entry of a time: an entry number, a timestamp, or a day in any words.
 
-    A day means its end. Raises :class:`Unreadable` for what is none of them, and for an entry there is not.
+    A day means its end. Raises :class:`ParseError` for what is none of them, and for an entry there is not.
     """
     text = when.strip()
     if re.fullmatch(r"[0-9]{1,3}|[0-9]{5,15}|#[0-9]{1,15}", text):
         number, last = int(text.lstrip("#")), size(store)
         if number > last:
-            raise Unreadable(f"there is no entry {number} yet; the ledger ends at entry {last}")
+            raise ParseError(f"there is no entry {number} yet; the ledger ends at entry {last}")
         return number
     moment = _moment(text)
     low, high = 0, size(store)
@@ -102,14 +102,14 @@ def _moment(text: str) -> str:
         try:
             return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
         except OverflowError:
-            raise Unreadable(f"{text!r} is, in UTC, outside the years 1 to 9999") from None
+            raise ParseError(f"{text!r} is, in UTC, outside the years 1 to 9999") from None
     try:
         day = Date.of(text).latest
         if day is None or not 1 <= day < 3_652_059:
-            raise Unreadable("has no last day")
+            raise ParseError("has no last day")
         return timestamp(datetime.combine(datetime.fromisoformat(day_text(day)), time.max, UTC))
-    except Unreadable as error:
-        raise Unreadable(
+    except ParseError as error:
+        raise ParseError(
             f"{text!r} {error}. A ledger time is an entry number (#12), a timestamp "
             "(2022-10-31T12:00:00Z) or a day"
         ) from None

@@ -13,7 +13,7 @@ from sqlalchemy import Table, func, select
 from claimledger.errors import StoreError
 from claimledger.ledger.log_replay import LogReplay
 from claimledger.ledger.verify.faults import Fault, compared, row_fault
-from claimledger.ledger.verify.segment import BATCH, Learned
+from claimledger.ledger.verify.segment import BATCH, SegmentResult
 from claimledger.ledger.write.appender import redacted_row
 from claimledger.log.entry import Payload
 from claimledger.log.validate import (
@@ -26,13 +26,15 @@ from claimledger.log.validate import (
 from claimledger.records.kinds import KINDS
 from claimledger.storage.base import Store, UndecodableTextError
 from claimledger.storage.projection import Rows, project
-from claimledger.storage.tables import ENTRY, HISTORY, PENDING_SCRUB, POINTER, VIEWS, WORDS
+from claimledger.storage.tables import ENTRY, HISTORY, PENDING_SCRUB, REFERENCE, VIEWS, WORDS
 
 
-class Closing:
+class GlobalChecks:
     """Checks what only the whole log tells: order, ends of versions, redactions, references."""
 
-    def __init__(self, store: Store, learned: Learned, count: int, views: Sequence[str]) -> None:
+    def __init__(
+        self, store: Store, learned: SegmentResult, count: int, views: Sequence[str]
+    ) -> None:
         self._store = store
         self._learned = learned
         self._count = count
@@ -50,7 +52,7 @@ class Closing:
         for name in self._views:
             if name != WORDS.name:
                 yield partial(self._ends, VIEWS[name])
-        if POINTER.name in self._views:
+        if REFERENCE.name in self._views:
             yield self._references
 
     def _rules_that_look_back(self) -> Iterator[Fault]:
@@ -126,7 +128,7 @@ class Closing:
     def _began(self, keys: Iterable[str]) -> dict[tuple[str, str], int]:
         """Return the entry that each record of some keys begins with, where it can be read."""
         query = select(HISTORY.c.kind, HISTORY.c.key, HISTORY.c.entry)
-        rows = self._store.tuples_by(query.where(HISTORY.c.action == "record"), HISTORY.c.key, keys)
+        rows = self._store.select_in(query.where(HISTORY.c.action == "record"), HISTORY.c.key, keys)
         return {(kind, key): entry for kind, key, entry in sorted(rows, key=lambda row: -row[2])}
 
     def _stands(self, entry: int, kind: str, key: str) -> bool:
@@ -150,7 +152,7 @@ class Closing:
         }
         query = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
         wanted = {*amended, *amended.values()}
-        texts = dict(self._store.tuples_by(query, ENTRY.c.number, sorted(wanted)))
+        texts = dict(self._store.select_in(query, ENTRY.c.number, sorted(wanted)))
         for entry, before in amended.items():
             try:
                 if entry in texts and before in texts:
@@ -169,7 +171,7 @@ class Closing:
                 what = f"holds {row.until}, the log says {ended.get(row[place])}"
                 yield row_fault(table, tuple(row), "until", what)
         # Each row of an entry, as one entry can have several in a table.
-        for row in self._store.tuples_by(
+        for row in self._store.select_in(
             select(table).where(table.c.until.is_(None), *_not_redacted(table)),
             table.c.entry,
             list(ended),
@@ -202,44 +204,44 @@ class Closing:
                 continue
             if HISTORY.name not in self._views:
                 continue
-            actual = self._store.raw(HISTORY, number, number)
+            actual = self._store.rows_by_entry(HISTORY, number, number)
             yield from compared(HISTORY, [redacted_row(number, listed[number], moment)], actual)
 
     def _references(self) -> Iterator[Fault]:
         if self._learned.held == (self._learned.sum, self._learned.references):
             return
         try:
-            actual = [row[:4] for row in self._store.every(POINTER)]
+            actual = [row[:4] for row in self._store.all_rows(REFERENCE)]
         except UndecodableTextError:
             raise
         except StoreError as error:
-            yield Fault(POINTER.name, f"cannot be read: {error}")
+            yield Fault(REFERENCE.name, f"cannot be read: {error}")
             return
         expected: set[tuple[Any, ...]] = set()
         for first in range(1, self._count + 1, BATCH):
             rows: Rows = defaultdict(list)
-            for row in self._store.raw(ENTRY, first, first + BATCH - 1):
+            for row in self._store.rows_by_entry(ENTRY, first, first + BATCH - 1):
                 with suppress(InvalidEntryError):  # named where the entry was checked
                     said = check_payload(row[0], row[2])
                     if said.record is not None:
                         project(row[0], said.kind, said.key, said.record, rows)
             expected.update(row[:4] for row in rows["reference"])
         for extra in sorted(set(actual) - expected, key=repr)[:10]:
-            yield row_fault(POINTER, (*extra, None), "key", "is in the table and not in the log")
+            yield row_fault(REFERENCE, (*extra, None), "key", "is in the table and not in the log")
         for lost in sorted(expected - set(actual), key=repr)[:10]:
-            yield row_fault(POINTER, (*lost, None), "key", "is in the log and not in the table")
+            yield row_fault(REFERENCE, (*lost, None), "key", "is in the log and not in the table")
 
 
 def references(store: Store, count: int) -> tuple[int, int]:
     """Return a sum over the references of a ledger's first entries, and their number.
 
-    The number is -1 where they cannot be read, which :class:`Closing` then names.
+    The number is -1 where they cannot be read, which :class:`GlobalChecks` then names.
     """
-    entry = list(POINTER.columns).index(POINTER.c.entry)
+    entry = list(REFERENCE.columns).index(REFERENCE.c.entry)
     try:
         hashes = [
             hash(row[:4])
-            for row in store.every(POINTER)
+            for row in store.all_rows(REFERENCE)
             if not isinstance(row[entry], int) or row[entry] <= count
         ]
     except UndecodableTextError:
@@ -261,7 +263,7 @@ def outside(store: Store, count: int, views: Sequence[str]) -> Iterator[Fault]:
             yield row_fault(table, tuple(row), "entry", f"is beyond the log, which ends at {count}")
 
 
-def planted_scrubs(store: Store, learned: Learned) -> Iterator[Fault]:
+def planted_scrubs(store: Store, learned: SegmentResult) -> Iterator[Fault]:
     """Yield rows that say of an entry that its texts must be scrubbed, and it is not a redaction."""
     for entry in store.unscrubbed():
         payload = learned.changes.get(entry)

@@ -22,7 +22,7 @@ class Redaction:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class VerificationResult:
     """What verifying found."""
 
     size: int

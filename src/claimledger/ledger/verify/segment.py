@@ -29,7 +29,7 @@ from claimledger.log.validate import (
 )
 from claimledger.storage.base import Store, UndecodableTextError
 from claimledger.storage.projection import Rows, project
-from claimledger.storage.tables import ENTRY, HISTORY, POINTER, VIEWS
+from claimledger.storage.tables import ENTRY, HISTORY, REFERENCE, VIEWS
 
 BATCH = 5000
 MOST = 200
@@ -37,7 +37,7 @@ MOST = 200
 
 
 @dataclass(slots=True)
-class Learned:
+class SegmentResult:
     """What a pass over a stretch of the log learns."""
 
     faults: list[Fault] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Learned:
     """The first and the last time in the stretch."""
 
 
-class Stretch:
+class SegmentChecker:
     """Reads a stretch of the log in order: recomputes digests and tree, projects, and compares."""
 
     def __init__(self, store: Store, first: int, last: int, views: Sequence[str]) -> None:
@@ -72,11 +72,11 @@ class Stretch:
         self._first = first
         self._last = last
         self._moment = ""
-        self._learned = Learned()
+        self._learned = SegmentResult()
         # What was stored of the tree before this stretch is proved by whoever checks that.
         self._peaks = stored_peaks(store, first - 1)
 
-    def check(self, progress: Progress) -> Learned:
+    def check(self, progress: Progress) -> SegmentResult:
         """Check the stretch and return what was learned."""
         learned = self._learned
         for first in range(self._first, self._last + 1, BATCH):
@@ -89,7 +89,7 @@ class Stretch:
                 else:  # it is there and cannot be read, which is named by now
                     self._grow(number, bytes(merkle.SIZE))
             for name, table in self._views.items():
-                if table is POINTER:
+                if table is REFERENCE:
                     continue
                 actual = self._rows(table, first, last)
                 if table is HISTORY and learned.moments:
@@ -107,7 +107,7 @@ class Stretch:
     def _rows(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return a table's rows by entry; where they cannot be read at once, each that can be alone."""
         try:
-            return self._store.raw(table, first, last)
+            return self._store.rows_by_entry(table, first, last)
         except UndecodableTextError:
             raise
         except StoreError:
@@ -115,7 +115,7 @@ class Stretch:
         readable: list[tuple[Any, ...]] = []
         for number in range(first, last + 1):
             try:
-                readable += self._store.raw(table, number, number)
+                readable += self._store.rows_by_entry(table, number, number)
             except StoreError as error:
                 self._learned.faults.append(
                     Fault(table.name, f"cannot be read: {error}", number, row=str(number))

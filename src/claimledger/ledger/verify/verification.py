@@ -21,20 +21,27 @@ from claimledger.errors import StoreError
 from claimledger.ledger.forking import may_fork
 from claimledger.ledger.gc_pause import without_collecting
 from claimledger.ledger.progress import Progress, unseen
-from claimledger.ledger.tree_head import Head
+from claimledger.ledger.tree_head import TreeHead
 from claimledger.ledger.verify.faults import Fault
-from claimledger.ledger.verify.global_checks import Closing, outside, planted_scrubs, references
-from claimledger.ledger.verify.result import Redaction, Verdict
-from claimledger.ledger.verify.segment import MOST, Learned, Stretch
+from claimledger.ledger.verify.global_checks import (
+    GlobalChecks,
+    outside,
+    planted_scrubs,
+    references,
+)
+from claimledger.ledger.verify.result import Redaction, VerificationResult
+from claimledger.ledger.verify.segment import MOST, SegmentChecker, SegmentResult
 from claimledger.ledger.write.appender import stored_hashes
 from claimledger.log import merkle
 from claimledger.storage.base import Store, UndecodableTextError
-from claimledger.storage.tables import ENTRY, PENDING_SCRUB, POINTER, VIEWS, WORDS
+from claimledger.storage.tables import ENTRY, PENDING_SCRUB, REFERENCE, VIEWS, WORDS
 
 Found = TypeVar("Found")
 
 
-def verify(store: Store, progress: Progress = unseen, earlier: Head | None = None) -> Verdict:
+def verify(
+    store: Store, progress: Progress = unseen, earlier: TreeHead | None = None
+) -> VerificationResult:
     """Check a whole ledger; return what it found, at most some two hundred faults.
 
     ``earlier`` is a size and root kept elsewhere, which the log must go on from. Whatever is wrong with
@@ -48,15 +55,19 @@ def verify(store: Store, progress: Progress = unseen, earlier: Head | None = Non
             return _verify(store, progress, earlier, share=False)
 
 
-def _verify(store: Store, progress: Progress, earlier: Head | None, *, share: bool) -> Verdict:
+def _verify(
+    store: Store, progress: Progress, earlier: TreeHead | None, *, share: bool
+) -> VerificationResult:
     faults = _guarded("file", lambda: (Fault(name, what) for name, what in store.shape_damage()))
     # A table that is missing or of another shape cannot be compared row by row; all others can.
     misshapen = {fault.table for fault in faults}
     if ENTRY.name in misshapen:
-        return Verdict(0, merkle.EMPTY, tuple(faults), (), None if earlier is None else False)
+        return VerificationResult(
+            0, merkle.EMPTY, tuple(faults), (), None if earlier is None else False
+        )
     views = [name for name in VIEWS if name not in misshapen]
     count = 0
-    learned = Learned()
+    learned = SegmentResult()
     try:
         count, gaps = _extent(store)
         faults += gaps
@@ -67,7 +78,7 @@ def _verify(store: Store, progress: Progress, earlier: Head | None, *, share: bo
         faults.append(Fault("file", f"cannot be read: {error}"))
     faults += learned.faults
     if len(faults) <= MOST:
-        for check in Closing(store, learned, count, views).checks():
+        for check in GlobalChecks(store, learned, count, views).checks():
             faults += _guarded("file", check)
         faults += _guarded("file", partial(outside, store, count, views))
         if PENDING_SCRUB.name not in misshapen:
@@ -78,7 +89,7 @@ def _verify(store: Store, progress: Progress, earlier: Head | None, *, share: bo
     root = merkle.Frontier(count, learned.peaks).root
     faults = [*faults[: MOST - len(parted)], *parted]
     continues = None if earlier is None else not parted
-    return Verdict(count, root, tuple(faults), _redactions(store, learned), continues)
+    return VerificationResult(count, root, tuple(faults), _redactions(store, learned), continues)
 
 
 def _guarded(table: str, check: Callable[[], Iterable[Fault]]) -> list[Fault]:
@@ -95,7 +106,7 @@ def _guarded(table: str, check: Callable[[], Iterable[Fault]]) -> list[Fault]:
     return faults
 
 
-def _redactions(store: Store, learned: Learned) -> tuple[Redaction, ...]:
+def _redactions(store: Store, learned: SegmentResult) -> tuple[Redaction, ...]:
     try:
         unscrubbed = set(store.unscrubbed())
     except StoreError:
@@ -107,7 +118,7 @@ def _redactions(store: Store, learned: Learned) -> tuple[Redaction, ...]:
     )
 
 
-def _parted(store: Store, count: int, earlier: Head) -> Iterator[Fault]:
+def _parted(store: Store, count: int, earlier: TreeHead) -> Iterator[Fault]:
     """Yield a fault where the log is not one that goes on from a size and root kept elsewhere."""
     if earlier.size > count:
         what = f"the log ends at entry {count}, and the root that was kept is of {earlier.size} entries"
@@ -145,14 +156,14 @@ _MOST_BEYOND = 20
 
 def _pass(
     store: Store, count: int, views: Sequence[str], progress: Progress, *, share: bool
-) -> Learned:
+) -> SegmentResult:
     """Read the whole log and compare what it says with these views; on every core there is."""
     cores = min(os.cpu_count() or 1, _MOST_CORES)
     sharing = share and count >= _WORTH_SHARING and cores > 1
     opened = store.reopening() if sharing else None
     if opened is None or not may_fork():
-        learned = Stretch(store, 1, count, views).check(progress)
-        learned.held = references(store, count) if POINTER.name in views else (0, 0)
+        learned = SegmentChecker(store, 1, count, views).check(progress)
+        learned.held = references(store, count) if REFERENCE.name in views else (0, 0)
         learned.faults += [*_pages(store), *_search(store, views)]
         return learned
     with ProcessPoolExecutor(cores, multiprocessing.get_context("fork")) as pool:
@@ -164,12 +175,12 @@ def _pass(
 
         # What cannot be divided goes first, so that no core is left alone with it at the end.
         undivided = [shared(_pages), shared(partial(_search, views=views))]
-        held = shared(partial(references, count=count)) if POINTER.name in views else None
+        held = shared(partial(references, count=count)) if REFERENCE.name in views else None
         stretches = [
             shared(partial(_stretch, first=first, last=min(first + _SHARE - 1, count), views=views))
             for first in range(1, count + 1, _SHARE)
         ]
-        learned = Learned()
+        learned = SegmentResult()
         for place, stretch in enumerate(stretches):
             _join(learned, stretch(), place * _SHARE + 1)
             progress(min((place + 1) * _SHARE, count), count)
@@ -195,8 +206,8 @@ def _search(store: Store, views: Sequence[str]) -> list[Fault]:
     return [Fault(name, what) for name, what in store.search_damage()]
 
 
-def _stretch(store: Store, first: int, last: int, views: Sequence[str]) -> Learned:
-    return Stretch(store, first, last, views).check(unseen)
+def _stretch(store: Store, first: int, last: int, views: Sequence[str]) -> SegmentResult:
+    return SegmentChecker(store, first, last, views).check(unseen)
 
 
 def _elsewhere(
@@ -222,7 +233,7 @@ _REDACTION = '{"action":"redact"'
 """How the canonical JSON of a redaction begins."""
 
 
-def _join(one: Learned, other: Learned, first: int) -> None:
+def _join(one: SegmentResult, other: SegmentResult, first: int) -> None:
     """Add what the next stretch, which begins at entry ``first``, learned."""
     if one.moments_span[1] > other.moments_span[0]:
         what = f"goes back in time, to {other.moments_span[0]} from {one.moments_span[1]}"

@@ -8,9 +8,15 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from claimledger.errors import BadInput, Conflict, NotFound, Problem, Refused
+from claimledger.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    Problem,
+    RuleViolationError,
+)
 from claimledger.ledger.query import records as reading
-from claimledger.ledger.query.records import Held
+from claimledger.ledger.query.records import StoredRecord
 from claimledger.ledger.record_diff import difference
 from claimledger.ledger.write import constraints
 from claimledger.ledger.write.appender import Appender, redacted_row, remove_version
@@ -61,14 +67,14 @@ def amend(
 ) -> Change:
     """Write a new version of a record; ``None`` empties a field. Inside the caller's transaction.
 
-    ``replaces`` is the entry the caller saw: if another came since, :class:`Conflict` shows the
-    difference. Raises :class:`Refused` for a change that changes nothing or may not be.
+    ``replaces`` is the entry the caller saw: if another came since, :class:`ConflictError` shows the
+    difference. Raises :class:`RuleViolationError` for a change that changes nothing or may not be.
     """
     held = _live(store, kind, key)
     old = _fields(held)
     if replaces is not None and replaces != held.entry:
         seen = reading.at_entries(store, [replaces]).get(replaces)
-        raise Conflict(
+        raise ConflictError(
             f"{kind} {key} was amended meanwhile, by {held.recorded_by} with entry {held.entry}",
             tuple(difference(_fields(seen) if seen else {}, old)),
         )
@@ -79,10 +85,10 @@ def amend(
     new |= {name: kept for name, kept in held.more.items() if name not in changes}
     changed = tuple(difference(old, new))
     if not changed:
-        raise Refused(f"{kind} {key} already reads so; nothing was written")
+        raise RuleViolationError(f"{kind} {key} already reads so; nothing was written")
     for name, before, after in changed:
         if name in KINDS[kind].fixed:
-            raise Refused(
+            raise RuleViolationError(
                 f"a {kind}'s {name} cannot be amended ({before!r} to {after!r}): withdraw {key} and "
                 "record another"
             )
@@ -95,7 +101,7 @@ def amend(
 
 
 def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], changed: set[str]) -> None:
-    """Raise :class:`BadInput` where an amended record, or what rests on it, breaks a rule."""
+    """Raise :class:`InvalidInputError` where an amended record, or what rests on it, breaks a rule."""
     place = f"{kind} {key}"
     wanted = {
         (to, target): [Problem("", field, record=place)]
@@ -109,7 +115,7 @@ def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], changed: s
     if not problems and constraints.RESTED_ON.get(kind) in changed:
         problems += constraints.faults_of_changes(store, {kind: [key]})
     if problems:
-        raise BadInput(problems)
+        raise InvalidInputError(problems)
 
 
 def withdraw(
@@ -131,7 +137,7 @@ def withdraw(
     elif cascade:
         chain = _all_that_point(store, held)
         if most is not None and len(chain) > most:
-            raise Refused(
+            raise RuleViolationError(
                 f"{len(chain)} records would go by now, and not {most}: others were recorded meanwhile. "
                 "Look again; nothing was written"
             )
@@ -142,7 +148,7 @@ def withdraw(
     if replaced_by is not None:
         problems = list(constraints.faults_of_changes(store, {kind: [replaced_by]}))
         if problems:
-            raise BadInput(problems)
+            raise InvalidInputError(problems)
     also = tuple((change.kind, change.key) for change in ended[:-1])
     return Change(kind, key, ended[-1].entry, also=also)
 
@@ -154,7 +160,7 @@ def _see_unpointed(store: Store, kind: str, key: str) -> None:
     if pointing := list(unique.values()):
         named = ", ".join(f"{one.kind} {one.key} ({one.field})" for one in pointing[:10])
         more = f" and {len(pointing) - 10} more" if len(pointing) > 10 else ""
-        raise Refused(
+        raise RuleViolationError(
             f"{kind} {key} is pointed to by {named}{more}; withdraw it with --replaced-by another "
             f"{kind}, or with --cascade together with all that points to it"
         )
@@ -162,13 +168,13 @@ def _see_unpointed(store: Store, kind: str, key: str) -> None:
 
 def _check_replacement(store: Store, kind: str, key: str, replaced_by: str) -> None:
     if replaced_by == key:
-        raise Refused(f"{kind} {key} cannot be replaced by itself")
+        raise RuleViolationError(f"{kind} {key} cannot be replaced by itself")
     _live(store, kind, replaced_by)
 
 
-def _all_that_point(store: Store, held: Held) -> list[Held]:
+def _all_that_point(store: Store, held: StoredRecord) -> list[StoredRecord]:
     """Return a record and all that points to it, near and far, those that point first."""
-    order: list[Held] = []
+    order: list[StoredRecord] = []
     seen = {(held.kind, held.key)}
     level = [held]
     while level:
@@ -183,7 +189,7 @@ def _all_that_point(store: Store, held: Held) -> list[Held]:
     return order
 
 
-def _end(appender: Appender, held: Held, reason: str, replaced_by: str | None) -> Change:
+def _end(appender: Appender, held: StoredRecord, reason: str, replaced_by: str | None) -> Change:
     payload = Payload(
         held.kind,
         held.key,
@@ -210,22 +216,22 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     query = select(HISTORY).where(HISTORY.c.kind == kind, HISTORY.c.key == key)
     rows = sorted(store.rows(query), key=lambda row: row.entry)
     if not rows:
-        raise NotFound(kind, key, reading.near_keys(store, key, kind))
+        raise NotFoundError(kind, key, reading.near_keys(store, key, kind))
     if rows[-1].action == "redact":
-        raise Refused(f"{kind} {key} is redacted already, by entry {rows[-1].entry}")
+        raise RuleViolationError(f"{kind} {key} is redacted already, by entry {rows[-1].entry}")
     if rows[-1].action != "withdraw":
-        raise Refused(f"{kind} {key} stands; withdraw it first, then redact it")
+        raise RuleViolationError(f"{kind} {key} stands; withdraw it first, then redact it")
     numbers = [row.entry for row in rows]
     appender.flush()
     payloads = dict(
-        store.tuples_by(select(ENTRY.c.number, ENTRY.c.payload), ENTRY.c.number, numbers)
+        store.select_in(select(ENTRY.c.number, ENTRY.c.payload), ENTRY.c.number, numbers)
     )
     said = [Payload.decode(payloads[number]) for number in numbers]
     why = Passage(reason)
     destroyed = [text for one in said for text in _texts(one._replace(reason=None))]
     repeated = [text for text in destroyed if why.holds(Passage(text))]
     if repeated:
-        raise Refused(
+        raise RuleViolationError(
             f"the reason repeats what is to be destroyed ({repeated[0][:60]!r}), and would keep it in the "
             "log; give one without it. Nothing was written"
         )
@@ -256,7 +262,7 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
 def unscrubbed_redactions(store: Store) -> list[tuple[int, Payload]]:
     """Return the redactions in the log, by entry, whose texts may still lie in the store's files."""
     query = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
-    rows = store.tuples_by(query, ENTRY.c.number, store.unscrubbed())
+    rows = store.select_in(query, ENTRY.c.number, store.unscrubbed())
     said = [(number, Payload.decode(payload)) for number, payload in sorted(rows)]
     return [(number, one) for number, one in said if one.action == "redact"]
 
@@ -270,7 +276,7 @@ def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]
     numbers = [number for _, said in listed for number in said.entries]
     states = select(HISTORY.c.entry, HISTORY.c.action)
     actions = dict(
-        store.tuples_by(states, HISTORY.c.entry, [*numbers, *(one for one, _ in listed)])
+        store.select_in(states, HISTORY.c.entry, [*numbers, *(one for one, _ in listed)])
     )
     if any(actions.get(number) != "redacted" for number in numbers):
         return False
@@ -278,7 +284,7 @@ def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]
         return False
     others = [table for table in VIEWS.values() if table is not HISTORY]
     return not any(
-        store.tuples_by(select(table.c.entry), table.c.entry, numbers) for table in others
+        store.select_in(select(table.c.entry), table.c.entry, numbers) for table in others
     )
 
 
@@ -304,7 +310,7 @@ def _written(fields: Iterable[Field], record: Mapping[str, Any]) -> Iterator[str
             yield from texts_in(value)
 
 
-def _live(store: Store, kind: str, key: str) -> Held:
+def _live(store: Store, kind: str, key: str) -> StoredRecord:
     held = reading.held(store, kind, [key]).get(key)
     if held is None:
         ended = select(HISTORY.c.entry).where(
@@ -314,12 +320,14 @@ def _live(store: Store, kind: str, key: str) -> Held:
         )
         rows = store.rows(ended)
         if rows:
-            raise Refused(f"{kind} {key} was withdrawn with entry {min(r.entry for r in rows)}")
-        raise NotFound(kind, key, reading.near_keys(store, key, kind))
+            raise RuleViolationError(
+                f"{kind} {key} was withdrawn with entry {min(r.entry for r in rows)}"
+            )
+        raise NotFoundError(kind, key, reading.near_keys(store, key, kind))
     return held
 
 
-def _fields(held: Held) -> dict[str, Any]:
+def _fields(held: StoredRecord) -> dict[str, Any]:
     written = held.record.as_json()
     written.pop("key", None)
     return {**written, **held.more}

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Table, bindparam, exists, func, select
 
-from claimledger.errors import Refused
+from claimledger.errors import RuleViolationError
 from claimledger.ledger.query.time_travel import moment_in, size
 from claimledger.log import merkle
 from claimledger.log.clock import check_clock
@@ -32,14 +32,14 @@ from claimledger.records.kinds import KINDS
 from claimledger.storage.base import Store, Tail
 from claimledger.storage.projection import (
     Json,
-    Pointed,
+    ReferenceKey,
     Rows,
     content_digest,
     number_in,
     pointers,
     project,
 )
-from claimledger.storage.tables import ENTRY, HISTORY, MIRRORS, POINTER, VIEWS, WORDS, part_tables
+from claimledger.storage.tables import ENTRY, HISTORY, MIRRORS, REFERENCE, VIEWS, WORDS, part_tables
 from claimledger.text.unicode import not_unicode
 
 Clock = Callable[[], datetime]
@@ -83,13 +83,13 @@ class Appender:
         self._ends: Ends = defaultdict(list)
         self._numbers: dict[str, int] = {}
         self._free: dict[str, int] = defaultdict(int)
-        self.pointed: set[Pointed] = set()
+        self.pointed: set[ReferenceKey] = set()
         """What the record appended last points to."""
 
     def next_key(self, kind: str, letter: str) -> str:
         """Give out the next number of a kind; where the highest is in use, the lowest that is not.
 
-        Raises :class:`Refused` where every number of the kind is in use.
+        Raises :class:`RuleViolationError` where every number of the kind is in use.
         """
         number = self._last_number(kind) + 1
         if number > HIGHEST_NUMBER:
@@ -107,7 +107,9 @@ class Appender:
         first = select(HISTORY.c.number).where(HISTORY.c.kind == kind, HISTORY.c.number == 1)
         number: int = (self._store.value(last) or 0) + 1 if self._store.value(first) else 1
         if number > HIGHEST_NUMBER:
-            raise Refused(f"every number of a {kind} is in use; give it a key of your own")
+            raise RuleViolationError(
+                f"every number of a {kind} is in use; give it a key of your own"
+            )
         self._free[kind] = number
         return number
 
@@ -131,10 +133,10 @@ class Appender:
         if payload.reason is not None:
             _see("the reason", payload.reason)
         if payload.action != "record" and not (payload.reason or "").strip():
-            raise Refused(f"{_ACTS[payload.action]} needs a reason; nothing was written")
+            raise RuleViolationError(f"{_ACTS[payload.action]} needs a reason; nothing was written")
         written = payload.encode(record)
         if len(written) > LARGEST_PAYLOAD:
-            raise Refused(
+            raise RuleViolationError(
                 f"{payload.kind} {payload.key} takes {len(written):,} bytes, and a record at most "
                 f"{LARGEST_PAYLOAD:,}; nothing was written"
             )
@@ -154,7 +156,7 @@ class Appender:
         """Hand everything added so far to the store."""
         insert_rows(self._store, self._rows, self._entries)
         self._entries.clear()
-        self._store.end(self._ends)
+        self._store.close_versions(self._ends)
         self._ends.clear()
 
     def end(self, kind: str, entry: int, record: Json, by: int) -> None:
@@ -165,7 +167,7 @@ class Appender:
 def _see(what: str, text: str) -> None:
     """Refuse a text that no record's pattern has seen, where it could not be stored."""
     if wrong := not_unicode(text):
-        raise Refused(f"{what} {wrong}; nothing was written")
+        raise RuleViolationError(f"{what} {wrong}; nothing was written")
 
 
 def insert_rows(store: Store, rows: Rows, entries: Sequence[tuple[Any, ...]] = ()) -> None:
@@ -182,7 +184,7 @@ def end_version(kind: str, entry: int, record: Json, by: int, ends: Ends) -> Non
     for table in (HISTORY, *_mirrors(kind)):
         ends[table].append((by, entry))
     for to, key, field in pointers(kind, record):
-        ends[POINTER].append((by, to, key, entry, field))
+        ends[REFERENCE].append((by, to, key, entry, field))
 
 
 def remove_version(store: Store, kind: str, entry: int, record: Json) -> None:
@@ -192,9 +194,9 @@ def remove_version(store: Store, kind: str, entry: int, record: Json) -> None:
     for table in (*_mirrors(kind), WORDS):
         store.connection.execute(table.delete().where(table.c.entry == entry))
     for to, key, field in pointers(kind, record):
-        here = (POINTER.c.kind == to, POINTER.c.key == key)
-        there = (POINTER.c.entry == entry, POINTER.c.field == field)
-        store.connection.execute(POINTER.delete().where(*here, *there))
+        here = (REFERENCE.c.kind == to, REFERENCE.c.key == key)
+        there = (REFERENCE.c.entry == entry, REFERENCE.c.field == field)
+        store.connection.execute(REFERENCE.delete().where(*here, *there))
 
 
 def _mirrors(kind: str) -> list[Table]:

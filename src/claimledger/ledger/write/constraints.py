@@ -58,7 +58,7 @@ def blank_label(kind: str, fields: Mapping[str, Any]) -> Problem | None:
 def ended_references(store: Store, targets: Iterable[Target]) -> list[EndedReference]:
     """Return the references, out of those given, that no current record has the key of."""
     targets = dict.fromkeys(targets)
-    live = set(store.tuples_by(LIVE, HISTORY.c.key, dict.fromkeys(key for _, key in targets)))
+    live = set(store.select_in(LIVE, HISTORY.c.key, dict.fromkeys(key for _, key in targets)))
     by_kind: dict[str, list[str]] = defaultdict(list)
     for kind, key in targets:
         if (kind, key) not in live:
@@ -113,7 +113,7 @@ def faults_of_merged_claims(store: Store, keys: Iterable[str]) -> Iterator[Probl
 
 
 def _missing(store: Store, kind: str, key: str, coming: Container[Target]) -> Problem:
-    rows = store.tuples_by(_OTHERS, HISTORY.c.key, [key])
+    rows = store.select_in(_OTHERS, HISTORY.c.key, [key])
     actual = next((other for other in KINDS if (other, key) in coming), None) or next(
         (held for held, action, until in rows if until is None and action in ("record", "amend")),
         None,
@@ -160,7 +160,7 @@ def _parents(store: Store, kind: str, keys: Iterable[str]) -> dict[str, str | No
     parents: dict[str, str | None] = {}
     ask = set(keys)
     while ask:
-        step: dict[str, str | None] = dict(store.tuples_by(query, table.c.key, sorted(ask)))
+        step: dict[str, str | None] = dict(store.select_in(query, table.c.key, sorted(ask)))
         withdrawn = ask - step.keys()
         if withdrawn:
             step |= reading.replacements(store, kind, withdrawn)
@@ -284,7 +284,7 @@ def _revisions_at(store: Store, claims: Iterable[str]) -> list[Revision]:
     table = MIRRORS["link"]
     query = select(table.c.entry, table.c.type, table.c["from"], table.c.to_key)
     query = query.where(table.c.type.in_(REVISIONS)).order_by(table.c.entry)
-    return [Revision(*row) for _, *row in store.tuples_by(query, table.c.entry, sorted(entries))]
+    return [Revision(*row) for _, *row in store.select_in(query, table.c.entry, sorted(entries))]
 
 
 def _revisions_beyond(store: Store, kind: str, new: list[tuple[str, str]]) -> dict[str, set[str]]:
@@ -306,7 +306,7 @@ def _revisions_beyond(store: Store, kind: str, new: list[tuple[str, str]]) -> di
             for one in pointing
             if (one.kind, one.field) == ("link", "from")
         }
-        links = store.tuples_by(query, table.c.entry, list(newer_of))
+        links = store.select_in(query, table.c.entry, list(newer_of))
         names = _resolved(store, "claim", {older for _, older in links})
         for entry, older in links:
             edges[newer_of[entry]].add(names[older])

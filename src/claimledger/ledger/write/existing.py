@@ -35,7 +35,7 @@ CONTENTS = select(
 
 
 @dataclass(slots=True)
-class Version:
+class RecordVersion:
     """A version of a record, current or not."""
 
     entry: int
@@ -45,7 +45,7 @@ class Version:
     """``None`` for a withdrawal and for a version that was redacted."""
 
 
-class Namesake(NamedTuple):
+class SameContent(NamedTuple):
     """The record whose content, now or in an earlier version, is that of a record without a key."""
 
     kind: str
@@ -54,23 +54,23 @@ class Namesake(NamedTuple):
     is_live: bool
 
 
-def versions_of(store: Store, keys: Iterable[str]) -> dict[tuple[str, str], list[Version]]:
+def versions_of(store: Store, keys: Iterable[str]) -> dict[tuple[str, str], list[RecordVersion]]:
     """Return every version of the records with these keys, by kind and key."""
-    versions: dict[tuple[str, str], list[Version]] = defaultdict(list)
-    for row in store.tuples_by(VERSIONS, HISTORY.c.key, list(keys)):
+    versions: dict[tuple[str, str], list[RecordVersion]] = defaultdict(list)
+    for row in store.select_in(VERSIONS, HISTORY.c.key, list(keys)):
         entry, kind, key, action, until, payload = row
         record = Payload.decode(payload).record if payload else None
         live = until is None and action in ("record", "amend")
-        versions[kind, key].append(Version(entry, action, live, record))
+        versions[kind, key].append(RecordVersion(entry, action, live, record))
     return versions
 
 
-def namesakes_of(store: Store, contents: Iterable[bytes]) -> dict[bytes, Namesake]:
+def namesakes_of(store: Store, contents: Iterable[bytes]) -> dict[bytes, SameContent]:
     """Return the record that has, or first had, each of these contents, by the content's digest."""
     # A digest that somebody wrote into history would otherwise keep a record out for ever.
     rows = [
         (content, kind, key, until)
-        for content, kind, key, until, payload in store.tuples_by(
+        for content, kind, key, until, payload in store.select_in(
             CONTENTS, HISTORY.c.content, sorted(contents)
         )
         if _has_content(payload, kind, key, content)
@@ -80,14 +80,14 @@ def namesakes_of(store: Store, contents: Iterable[bytes]) -> dict[bytes, Namesak
         if until is not None:
             ended[kind].append(key)
     live = {(kind, key) for kind, keys in ended.items() for key in reading.held(store, kind, keys)}
-    namesakes: dict[bytes, Namesake] = {}
+    namesakes: dict[bytes, SameContent] = {}
     # Current versions first, then earlier ones of live records, then what was withdrawn.
     for content, kind, key, until in sorted(
         rows, key=lambda row: (row[3] is not None, (row[1], row[2]) not in live)
     ):
         is_current = until is None
         is_live = is_current or (kind, key) in live
-        namesakes.setdefault(content, Namesake(kind, key, is_current, is_live))
+        namesakes.setdefault(content, SameContent(kind, key, is_current, is_live))
     return namesakes
 
 
@@ -102,7 +102,7 @@ def _has_content(payload: str | None, kind: str, key: str, content: bytes) -> bo
 
 
 def with_keys_resolved(
-    store: Store, incoming: Sequence[tuple[str, Fields, Sequence[Version]]]
+    store: Store, incoming: Sequence[tuple[str, Fields, Sequence[RecordVersion]]]
 ) -> list[list[Fields]]:
     """Return, for each record with its kind and versions, the versions and the record, keys resolved.
 

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from claimledger.errors import BadInput, Problem
+from claimledger.errors import InvalidInputError, Problem
 from claimledger.ledger.gc_pause import without_collecting
 from claimledger.ledger.record_diff import difference, equal
 from claimledger.ledger.write import constraints
@@ -24,8 +24,8 @@ from claimledger.ledger.write.constraints import Revision
 from claimledger.ledger.write.existing import (
     CONTENTS,
     VERSIONS,
-    Namesake,
-    Version,
+    RecordVersion,
+    SameContent,
     namesakes_of,
     versions_of,
     with_keys_kept,
@@ -36,15 +36,15 @@ from claimledger.log.entry import Payload
 from claimledger.records.base import Record
 from claimledger.records.check import shown
 from claimledger.records.kinds import KINDS
-from claimledger.storage.base import Assumed, Store
-from claimledger.storage.projection import Pointed, content_digest, number_in, pointers
+from claimledger.storage.base import Preconditions, Store
+from claimledger.storage.projection import ReferenceKey, content_digest, number_in, pointers
 from claimledger.storage.tables import HISTORY
 
 MOST_PROBLEMS = 100
 _CHUNK = 1000
 
 
-class Given(NamedTuple):
+class RecordInput(NamedTuple):
     """A checked record as it came in: its plain fields, without ``kind`` and ``key``, and its place."""
 
     kind: str
@@ -54,7 +54,7 @@ class Given(NamedTuple):
     line: int = 0
 
     @classmethod
-    def of(cls, record: Record, file: str = "", line: int = 0) -> Given:
+    def of(cls, record: Record, file: str = "", line: int = 0) -> RecordInput:
         """Return a record in the form in which it is taken in."""
         fields = record.as_json()
         key = fields.pop("key", None)
@@ -62,7 +62,7 @@ class Given(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Faulty:
+class InvalidRecord:
     """Something that came in and is no record: its problems, and the key it would have had."""
 
     problems: tuple[Problem, ...]
@@ -71,7 +71,7 @@ class Faulty:
 
 
 @dataclass(slots=True)
-class Taken:
+class ImportResult:
     """What taking records in came to."""
 
     written: list[tuple[str, str, int]] = field(default_factory=list)
@@ -88,21 +88,21 @@ class Taken:
     """Kind and key of each record that the ledger holds in a newer version, and that was left out."""
 
 
-class _Undone(Exception):
+class _RollbackError(Exception):
     """Leaves a transaction that was only a check."""
 
 
-def take(
+def import_records(
     store: Store,
-    incoming: Iterable[Given | Faulty],
+    incoming: Iterable[RecordInput | InvalidRecord],
     appender_of: Any,
     *,
     amend: bool = False,
     reason: str | None = None,
     check: bool = False,
     by_hand: bool = False,
-) -> Taken:
-    """Take records in within one transaction; raise :class:`BadInput` with all problems found.
+) -> ImportResult:
+    """Take records in within one transaction; raise :class:`InvalidInputError` with all problems found.
 
     ``appender_of`` makes an :class:`Appender` for the transaction. With ``check`` everything is done
     and undone again. A file that is read again leaves what was withdrawn withdrawn; ``by_hand`` that is a
@@ -112,19 +112,19 @@ def take(
     # What must be read as a whole is read for the first record: before anybody is kept waiting.
     first = list(islice(source, 1))
     if isinstance(incoming, Sequence) and len(incoming) <= _FORESEEN:
-        given = [one for one in incoming if isinstance(one, Given)]
+        given = [one for one in incoming if isinstance(one, RecordInput)]
         plain = not amend and len(given) == len(incoming) <= _ASSUMED
-        store.foresee(partial(_questions, given), _assumed(given) if plain else None)
+        store.hint_queries(partial(_questions, given), _assumed(given) if plain else None)
     try:
         with without_collecting(), store.writing():
-            taking = _Taking(store, appender_of(), amend=amend, reason=reason, by_hand=by_hand)
+            taking = _Ingest(store, appender_of(), amend=amend, reason=reason, by_hand=by_hand)
             while chunk := first + list(islice(source, _CHUNK - len(first))):
                 first = []
                 taking.chunk(chunk)
             taking.finish()
             if check:
-                raise _Undone
-    except _Undone:
+                raise _RollbackError
+    except _RollbackError:
         pass
     taken = taking.taken
     if store.shift:
@@ -140,7 +140,7 @@ _ASSUMED = 20
 """Records up to which a write is so small that it is sent whole, before the store was asked anything."""
 
 
-def _questions(given: list[Given]) -> list[tuple[Any, Any, list[Any]]]:
+def _questions(given: list[RecordInput]) -> list[tuple[Any, Any, list[Any]]]:
     """Return what taking these in will ask: the versions there are, and what is pointed to."""
     keys = dict.fromkeys(one.key for one in given if one.key)
     contents = {content_digest(one.kind, one.fields) for one in given if one.key is None}
@@ -153,7 +153,7 @@ def _questions(given: list[Given]) -> list[tuple[Any, Any, list[Any]]]:
     return [one for one in asked if one[2]]
 
 
-def _assumed(given: list[Given]) -> Assumed | None:
+def _assumed(given: list[RecordInput]) -> Preconditions | None:
     """Return what new records take for granted, where that is all they depend on."""
     coming = {(one.kind, one.key) for one in given}
     for one in given:
@@ -164,10 +164,10 @@ def _assumed(given: list[Given]) -> Assumed | None:
             return None
     pointed = {(to, key) for one in given for to, key, _ in pointers(one.kind, one.fields)}
     unused = [one.key for one in given if one.key]
-    return Assumed(unused, sorted(pointed - coming), constraints.LIVE)
+    return Preconditions(unused, sorted(pointed - coming), constraints.LIVE)
 
 
-class _Taking:
+class _Ingest:
     """One transaction of taking in."""
 
     def __init__(
@@ -197,15 +197,15 @@ class _Taking:
         """Of a batch by the identity of what came in: versions that are held, and it, with keys resolved."""
 
         self.problems: list[Problem] = []
-        self.taken = Taken()
+        self.taken = ImportResult()
 
-    def chunk(self, chunk: list[Given | Faulty]) -> None:
+    def chunk(self, chunk: list[RecordInput | InvalidRecord]) -> None:
         """Take in some records."""
         if len(self.problems) >= MOST_PROBLEMS:
             return
-        given = [one for one in chunk if isinstance(one, Given)]
+        given = [one for one in chunk if isinstance(one, RecordInput)]
         for one in chunk:
-            if isinstance(one, Faulty):
+            if isinstance(one, InvalidRecord):
                 self.problems.extend(one.problems)
                 if one.key:
                     self._new.setdefault((one.kind, one.key), (0, "", 0))
@@ -219,8 +219,8 @@ class _Taking:
             self._one(one, one.fields, held, contents)
 
     def _existing(
-        self, given: list[Given]
-    ) -> tuple[dict[tuple[str, str], list[Version]], dict[bytes, Namesake]]:
+        self, given: list[RecordInput]
+    ) -> tuple[dict[tuple[str, str], list[RecordVersion]], dict[bytes, SameContent]]:
         """Return the versions under the incoming keys, and the records with the contents of keyless ones."""
         if self._was_empty:
             return {}, {}
@@ -241,10 +241,10 @@ class _Taking:
 
     def _one(
         self,
-        given: Given,
+        given: RecordInput,
         record: dict[str, Any],
-        held: dict[tuple[str, str], list[Version]],
-        contents: dict[bytes, Namesake],
+        held: dict[tuple[str, str], list[RecordVersion]],
+        contents: dict[bytes, SameContent],
     ) -> None:
         kind, key = given.kind, given.key
         if key is None:
@@ -266,7 +266,9 @@ class _Taking:
             return
         self._write(given, key, record, None)
 
-    def _write(self, given: Given, key: str, record: dict[str, Any], replaces: int | None) -> None:
+    def _write(
+        self, given: RecordInput, key: str, record: dict[str, Any], replaces: int | None
+    ) -> None:
         kind = given.kind
         if problem := constraints.blank_label(kind, record):
             self._problem(given, key, problem.message, problem.expected, problem.field)
@@ -288,7 +290,7 @@ class _Taking:
         self._note(given, key, self._appender.pointed)
         self.taken.written.append((kind, key, entry))
 
-    def _note(self, given: Given, key: str, pointed: set[Pointed]) -> None:
+    def _note(self, given: RecordInput, key: str, pointed: set[ReferenceKey]) -> None:
         """Remember what can only be checked when everything has come in."""
         kind = given.kind
         for to, target, field_name in pointed:
@@ -307,7 +309,7 @@ class _Taking:
             fields = given.fields
             self._revisions.append(Revision(fields["type"], fields["from"], fields["to"]))
 
-    def _again(self, given: Given, record: dict[str, Any], key: str) -> None:
+    def _again(self, given: RecordInput, record: dict[str, Any], key: str) -> None:
         """A key that came before in this very import."""
         content, file, line = self._new[given.kind, key]
         if not content or content == hash(canonical(record)):
@@ -321,7 +323,9 @@ class _Taking:
             "give each its own key",
         )
 
-    def _known(self, given: Given, record: dict[str, Any], versions: list[Version]) -> None:
+    def _known(
+        self, given: RecordInput, record: dict[str, Any], versions: list[RecordVersion]
+    ) -> None:
         """A key the ledger holds or has held."""
         key = given.key or ""
         live = next((version for version in versions if version.live), None)
@@ -376,7 +380,9 @@ class _Taking:
         else:
             self.taken.withdrawn.append((kind, key))
 
-    def _amendment(self, given: Given, key: str, record: dict[str, Any], live: Version) -> None:
+    def _amendment(
+        self, given: RecordInput, key: str, record: dict[str, Any], live: RecordVersion
+    ) -> None:
         for name in KINDS[given.kind].fixed:
             if (live.record or {}).get(name) != record.get(name):
                 self._problem(
@@ -398,7 +404,13 @@ class _Taking:
             self.taken.amended += 1
 
     def _problem(
-        self, given: Given, key: str, message: str, expected: str, name: str = "", value: str = ""
+        self,
+        given: RecordInput,
+        key: str,
+        message: str,
+        expected: str,
+        name: str = "",
+        value: str = "",
     ) -> None:
         record = f"{given.kind} {key}"
         self.problems.append(
@@ -406,7 +418,7 @@ class _Taking:
         )
 
     def finish(self) -> None:
-        """Check what needed everything to be there; raise :class:`BadInput` if anything is wrong."""
+        """Check what needed everything to be there; raise :class:`InvalidInputError` if anything is wrong."""
         missing = {what: places for what, places in self._wanted.items() if what not in self._new}
         ended_references = constraints.ended_references(self._store, missing)
         self.problems.extend(
@@ -417,7 +429,7 @@ class _Taking:
                 self._faults_beyond(constraints.replacing_claims(ended_references))
             )
         if self.problems:
-            raise BadInput(list(_in_order(self.problems)))
+            raise InvalidInputError(list(_in_order(self.problems)))
         self._appender.flush()
 
     def _faults_beyond(self, merged: set[str]) -> Iterator[Problem]:

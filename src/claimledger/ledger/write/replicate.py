@@ -19,7 +19,7 @@ from claimledger.errors import StoreError
 from claimledger.ledger.log_replay import LogReplay
 from claimledger.ledger.maintenance import rebuild
 from claimledger.ledger.query.time_travel import moment_in, size
-from claimledger.ledger.tree_head import Head
+from claimledger.ledger.tree_head import TreeHead
 from claimledger.ledger.write.appender import stored_hashes
 from claimledger.log import merkle
 from claimledger.log.entry import FORMAT, Entry, Payload
@@ -29,12 +29,12 @@ from claimledger.storage.tables import ENTRY, HISTORY, PENDING_SCRUB
 
 
 @dataclass(frozen=True, slots=True)
-class Strand:
+class LogSegment:
     """Entries of a log between two stands, each with the place it was read from."""
 
     name: str
-    begins: Head
-    ends: Head
+    begins: TreeHead
+    ends: TreeHead
     entries: Iterable[tuple[str, Entry]]
 
 
@@ -62,7 +62,7 @@ def entry_of(line: Any, place: str) -> Entry:
     return Entry(number, header.encode(), held, bare, b"")
 
 
-def receive(store: Store, strand: Strand) -> int:
+def append_entries(store: Store, strand: LogSegment) -> int:
     """Append the entries of a strand that the ledger does not hold yet; return how many those are.
 
     Raises :class:`StoreError` with the entry where the two part, where the strand is not of this ledger.
@@ -74,20 +74,20 @@ def receive(store: Store, strand: Strand) -> int:
                 f"{strand.name} goes on from entry {strand.begins.size}, and the ledger ends at "
                 f"{count}: take what comes between first"
             )
-        if Head.of(store, strand.begins.size) != strand.begins:
+        if TreeHead.of(store, strand.begins.size) != strand.begins:
             raise StoreError(
                 f"{strand.name} is of another ledger, or of one that forked: up to entry "
                 f"{strand.begins.size}, where it begins, the two have different roots"
             )
         store.expect_log()
-        receiving = _Receiving(store, strand, count)
+        receiving = _Replication(store, strand, count)
         receiving.all()
         if receiving.last != strand.ends.size:
             raise StoreError(
                 f"{strand.name} is not whole: it ends with entry {receiving.last}, and its first line "
                 f"says that it goes to {strand.ends.size}; nothing was written"
             )
-        if Head.of(store, strand.ends.size) != strand.ends:
+        if TreeHead.of(store, strand.ends.size) != strand.ends:
             raise StoreError(
                 f"{strand.name} was altered: its entries do not give the root in its first line; nothing "
                 "was written"
@@ -99,10 +99,10 @@ def receive(store: Store, strand: Strand) -> int:
         return max(receiving.last - count, 0)
 
 
-class _Receiving:
+class _Replication:
     """One strand on its way in: every entry is held to the rules of the format before it is written."""
 
-    def __init__(self, store: Store, strand: Strand, count: int) -> None:
+    def __init__(self, store: Store, strand: LogSegment, count: int) -> None:
         self._store = store
         self._strand = strand
         self._count = count
@@ -165,7 +165,7 @@ class _Receiving:
         The other way round is lawful: the ledger may have redacted an entry since the strand was written.
         """
         held = select(ENTRY.c.number).where(ENTRY.c.payload.is_not(None))
-        for (number,) in self._store.tuples_by(held, ENTRY.c.number, list(self._without_payload)):
+        for (number,) in self._store.select_in(held, ENTRY.c.number, list(self._without_payload)):
             error = InvalidEntryError("emptied", "has no payload, and no redaction lists it")
             raise _unlawful(self._without_payload[number], number, error)
 
@@ -238,10 +238,10 @@ def parting(one: Store, other: Store) -> int | None:
     return high
 
 
-def strand_lines(store: Store, since: int) -> Iterator[dict[str, Any]]:
+def segment_lines(store: Store, since: int) -> Iterator[dict[str, Any]]:
     """Yield the lines of a strand: where it begins and ends, then its entries."""
-    ends = Head.of(store)
-    begins = Head.of(store, since)
+    ends = TreeHead.of(store)
+    begins = TreeHead.of(store, since)
     yield {
         "claimledger": "entries", "format": FORMAT,
         "begins": {"size": begins.size, "root": begins.root.hex()},
@@ -249,6 +249,6 @@ def strand_lines(store: Store, since: int) -> Iterator[dict[str, Any]]:
     }  # fmt: skip
     for first in range(since + 1, ends.size + 1, 1000):
         last = min(first + 999, ends.size)
-        for number, header, payload, salt, nodes in store.raw(ENTRY, first, last):
+        for number, header, payload, salt, nodes in store.rows_by_entry(ENTRY, first, last):
             held = None if payload is None else payload.encode()
             yield line_of(Entry(number, header.encode(), held, salt, nodes))

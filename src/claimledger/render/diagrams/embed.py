@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.render.diagrams import svg
 from claimledger.render.diagrams import timeline as time
 from claimledger.render.diagrams.model import scene
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def pictures(
     ledger: Ledger,
-    answers: Answers,
+    answers: Analysis,
     keys: Iterable[str],
     counted: Iterable[str],
     title: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from claimledger.render.diagrams.model import Scene
+from claimledger.render.diagrams.model import Diagram
 from claimledger.text.unicode import visible
 
 _DOT = {
@@ -18,12 +18,12 @@ _DOT = {
 }
 
 
-def dot(scene: Scene) -> str:
+def dot(scene: Diagram) -> str:
     """Return the scene in Graphviz' DOT."""
     return "\n".join(_dot(scene)) + "\n"
 
 
-def _dot(scene: Scene) -> Iterator[str]:
+def _dot(scene: Diagram) -> Iterator[str]:
     yield f"digraph {_quoted(scene.title)} {{"
     yield "  node [shape=box, fontname=sans]; edge [fontname=sans];"
     for box in scene.boxes:
@@ -44,7 +44,7 @@ def _quoted(text: str) -> str:
     return '"' + shown.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def graphml(scene: Scene) -> str:
+def graphml(scene: Diagram) -> str:
     """Return the scene as GraphML, as networkx writes it."""
     import networkx as nx
 
@@ -74,7 +74,7 @@ FAMILIES = (
 
 
 def png(svg: str, zoom: float = 2.0) -> bytes:
-    """Return an SVG as PNG; raise :class:`Unreadable` where the machine has no font to write with."""
+    """Return an SVG as PNG; raise :class:`ParseError` where the machine has no font to write with."""
     import resvg_py
 
     return bytes(resvg_py.svg_to_bytes(svg_string=svg, zoom=zoom, sans_serif_family=_family()))
@@ -87,7 +87,7 @@ def _family() -> str:
     """
     import resvg_py
 
-    from claimledger.errors import Unreadable
+    from claimledger.errors import ParseError
 
     probe = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">{}</svg>'
     letters = probe.format('<text y="15" font-family="sans-serif">claim</text>')
@@ -95,4 +95,4 @@ def _family() -> str:
     for family in FAMILIES:
         if bytes(resvg_py.svg_to_bytes(svg_string=letters, sans_serif_family=family)) != empty:
             return family
-    raise Unreadable("this machine has no font to draw letters with; use --format svg")
+    raise ParseError("this machine has no font to draw letters with; use --format svg")

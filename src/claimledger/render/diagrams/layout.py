@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import fast_sugiyama
 
-from claimledger.render.diagrams.model import Scene
+from claimledger.render.diagrams.model import Diagram
 
 WIDTH, HEIGHT = 232, 96
 ACROSS, DOWN = 268, 156
@@ -18,7 +18,7 @@ WIDEST = 2400
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Layout:
     """The left upper corner of each box, and the size of the whole."""
 
     at: Mapping[str, tuple[float, float]]
@@ -26,11 +26,11 @@ class Placed:
     height: float
 
 
-def place(scene: Scene) -> Placed:
+def place(scene: Diagram) -> Layout:
     """Return where each box stands: each part in layers, the parts beside and under each other."""
     parts = [*_parts(scene), *_alone(scene)]
     at: dict[str, tuple[float, float]] = {}
-    left, top, tallest, widest = float(MARGIN), float(MARGIN), 0.0, 0.0
+    left, top, tallest, root_subject = float(MARGIN), float(MARGIN), 0.0, 0.0
     for part in parts:
         width = max(x for x, _ in part.values()) + WIDTH
         height = max(y for _, y in part.values()) + HEIGHT
@@ -38,11 +38,11 @@ def place(scene: Scene) -> Placed:
             left, top, tallest = float(MARGIN), top + tallest + DOWN - HEIGHT, 0.0
         at |= {key: (left + x, top + y) for key, (x, y) in part.items()}
         left += width + ACROSS - WIDTH
-        tallest, widest = max(tallest, height), max(widest, left)
-    return Placed(at, max(widest, 640.0), top + tallest + MARGIN)
+        tallest, root_subject = max(tallest, height), max(root_subject, left)
+    return Layout(at, max(root_subject, 640.0), top + tallest + MARGIN)
 
 
-def _parts(scene: Scene) -> list[dict[str, tuple[float, float]]]:
+def _parts(scene: Diagram) -> list[dict[str, tuple[float, float]]]:
     """Return the linked parts, the largest first, each with its own corners from 0, 0."""
     number = {box.key: place for place, box in enumerate(scene.boxes)}
     keys = list(number)
@@ -75,6 +75,6 @@ def _rows(layers: list[list[tuple[float, str]]]) -> Iterator[tuple[str, tuple[fl
             top += DOWN
 
 
-def _alone(scene: Scene) -> list[dict[str, tuple[float, float]]]:
+def _alone(scene: Diagram) -> list[dict[str, tuple[float, float]]]:
     linked = {end for one in scene.lines for end in (one.one, one.other)}
     return [{box.key: (0.0, 0.0)} for box in scene.boxes if box.key not in linked]

@@ -11,24 +11,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.disputes import disputes
 from claimledger.present import phrases
 from claimledger.records.dates import day_text
-from claimledger.records.graph_data import CutLink
+from claimledger.records.graph_data import LinkEdge
 from claimledger.records.link import RELATIONS
-from claimledger.services.record_cache import Names
+from claimledger.services.record_cache import RecordCache
 from claimledger.services.visibility import links_in_view
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Held, Ledger
+    from claimledger.ledger import Ledger, StoredRecord
 
 MOST = 100
 """Boxes up to which each claim has its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class Node:
     """One box: a claim, a source that is criticised, or a dispute that is folded."""
 
     key: str
@@ -47,7 +47,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Edge:
     """One line between two boxes."""
 
     key: str
@@ -64,29 +64,29 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Diagram:
     """Everything a graph shows."""
 
     title: str
-    boxes: tuple[Box, ...]
-    lines: tuple[Line, ...]
+    boxes: tuple[Node, ...]
+    lines: tuple[Edge, ...]
     told: str
     """What was folded, in a sentence; empty where nothing was."""
 
 
 def scene(
     ledger: Ledger,
-    answers: Answers,
+    answers: Analysis,
     keys: Iterable[str],
     title: str,
     known_at: int | None = None,
     as_of: int | None = None,
-) -> Scene:
+) -> Diagram:
     """Return the scene of some claims and the links between them."""
     known = answers.graph.known_by
     # In the order they became known: the same claims are the same picture wherever it stands.
     claims = sorted({key for key in keys if key in known}, key=lambda key: (known[key], key))
-    names = Names(ledger, known_at)
+    names = RecordCache(ledger, known_at)
     names.learn("claim", claims)
     links = _links(ledger, set(claims), known_at, as_of)
     held = ledger.get_all("link", [one.key for one in links], known_at)
@@ -99,11 +99,11 @@ def scene(
     inside = set(shown)
     sources = sorted({one.to for one in links if one.to_kind == "source" and one.from_ in inside})
     boxes += [
-        Box(f"source:{s}", "source", "", names.title(s), "", "", "a source that is criticised")
+        Node(f"source:{s}", "source", "", names.title(s), "", "", "a source that is criticised")
         for s in sources
     ]
     lines = tuple(
-        Line(
+        Edge(
             link.key,
             link.type,
             RELATIONS[link.type].family.value,
@@ -116,15 +116,15 @@ def scene(
     )
     lines += _through(answers, shown, sources)
     told = f"Drawn in what they repeat: {len(folds):,} that only repeat." if folds else ""
-    whole = Scene(title, tuple(boxes), lines, told)
+    whole = Diagram(title, tuple(boxes), lines, told)
     return whole if len(boxes) <= MOST else _by_dispute(answers, names, whole, claims)
 
 
-def _reason(held: Held | None) -> str:
+def _reason(held: StoredRecord | None) -> str:
     return str(getattr(held.record, "reason", None) or "") if held else ""
 
 
-def around(answers: Answers, key: str, depth: int) -> list[str]:
+def around(answers: Analysis, key: str, depth: int) -> list[str]:
     """Return the claims within so many links of one, nearest first."""
     near: dict[str, set[str]] = defaultdict(set)
     for link in answers.graph.links:
@@ -148,7 +148,7 @@ def around(answers: Answers, key: str, depth: int) -> list[str]:
 
 def _links(
     ledger: Ledger, claims: set[str], known_at: int | None, as_of: int | None
-) -> list[CutLink]:
+) -> list[LinkEdge]:
     pointing = ledger.referrers("claim", sorted(claims), known_at)
     entries = {
         one.entry for listed in pointing.values() for one in listed
@@ -163,7 +163,7 @@ def _links(
     ]
 
 
-def _through(answers: Answers, shown: list[str], sources: list[str]) -> tuple[Line, ...]:
+def _through(answers: Analysis, shown: list[str], sources: list[str]) -> tuple[Edge, ...]:
     """Return what leads from the claims contested through a source to that source."""
     drawn = set(sources)
     pairs = {
@@ -173,12 +173,12 @@ def _through(answers: Answers, shown: list[str], sources: list[str]) -> tuple[Li
         if attack.source in drawn and attack.at == key
     }
     return tuple(
-        Line(f"{key}-{source}", "cites", "cites", key, f"source:{source}", "")
+        Edge(f"{key}-{source}", "cites", "cites", key, f"source:{source}", "")
         for key, source in pairs
     )
 
 
-def _folds(claims: list[str], links: list[CutLink], answers: Answers) -> dict[str, str]:
+def _folds(claims: list[str], links: list[LinkEdge], answers: Analysis) -> dict[str, str]:
     """Return the claims that do nothing but repeat one other, with what they are drawn in."""
     touching: dict[str, set[int]] = defaultdict(set)
     for place, link in enumerate(links):
@@ -208,15 +208,17 @@ def _top(key: str, into: dict[str, str]) -> str:
     return key
 
 
-def _claim(answers: Answers, names: Names, key: str, folded: list[str]) -> Box:
+def _claim(answers: Analysis, names: RecordCache, key: str, folded: list[str]) -> Node:
     claim = names.claim(key)
     who = f"{names.claimants(claim)}, {phrases.when(claim, answers.graph.known_by[key])}"
     detail = phrases.standing(answers, key, names)
-    return Box(key, "claim", who, claim.statement, phrases.figures(claim), answers.standing(key), detail,
+    return Node(key, "claim", who, claim.statement, phrases.figures(claim), answers.standing(key), detail,
                tuple(folded))  # fmt: skip
 
 
-def _by_dispute(answers: Answers, names: Names, whole: Scene, claims: list[str]) -> Scene:
+def _by_dispute(
+    answers: Analysis, names: RecordCache, whole: Diagram, claims: list[str]
+) -> Diagram:
     """Return the scene with each dispute as one box, joined where they share claims."""
     inside = set(claims)
     found = [one for one in disputes(answers) if inside & one.voices][:MOST]
@@ -226,14 +228,14 @@ def _by_dispute(answers: Answers, names: Names, whole: Scene, claims: list[str])
         attacks = f"{len(one.links):,} attack{'' if len(one.links) == 1 else 's'}"
         count = f"{len(one.voices):,} claims, {attacks}"
         boxes.append(
-            Box(one.key, "dispute", count, title, "", "contested", f"since {day_text(one.since)}")
+            Node(one.key, "dispute", count, title, "", "contested", f"since {day_text(one.since)}")
         )
     lines = []
     for place, one in enumerate(found):
         for other in found[place + 1 :]:
             if shared := sorted(one.voices & other.voices):
                 reason = f"share {', '.join(shared[:5])}"
-                lines.append(Line(shared[0], "shares", "shared", one.key, other.key, reason))
+                lines.append(Edge(shared[0], "shares", "shared", one.key, other.key, reason))
     left = len(inside - {key for one in found for key in one.voices})
     told = (
         f"{len(whole.boxes):,} boxes would be too many: each of {len(found):,} disputes is one; "

@@ -7,14 +7,14 @@ from base64 import b64encode
 
 from markupsafe import Markup
 
-from claimledger.render.diagrams.model import Scene
+from claimledger.render.diagrams.model import Diagram
 from claimledger.render.diagrams.svg import graph_svg
 from claimledger.render.diagrams.timeline import Timeline, in_words, timeline_svg
 from claimledger.render.environment import environment, script
 from claimledger.text.unicode import visible
 
 
-def graph_page(scene: Scene) -> str:
+def graph_page(scene: Diagram) -> str:
     """Return the page: the picture, everything in it as a list, and a script that needs nothing else."""
     details = {
         box.key: {

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from html import escape
 
 from claimledger.render.diagrams.edges import Point, route
-from claimledger.render.diagrams.layout import HEIGHT, WIDTH, Placed, place
-from claimledger.render.diagrams.model import Box, Line, Scene
+from claimledger.render.diagrams.layout import HEIGHT, WIDTH, Layout, place
+from claimledger.render.diagrams.model import Diagram, Edge, Node
 from claimledger.render.diagrams.text_width import clipped, lines_of
 from claimledger.text.unicode import visible
 
@@ -43,7 +43,7 @@ text{font-family:system-ui,"DejaVu Sans","Noto Sans","Noto Sans CJK SC",sans-ser
 _LEGEND = 86
 
 
-def graph_svg(scene: Scene, *, prefix: str = "") -> str:
+def graph_svg(scene: Diagram, *, prefix: str = "") -> str:
     """Return the scene as one SVG document; ``prefix`` keeps ids apart where a page holds several."""
     return "\n".join(_parts(scene, place(scene), prefix)) + "\n"
 
@@ -53,7 +53,7 @@ def safe(text: str) -> str:
     return escape(visible(text))
 
 
-def _parts(scene: Scene, placed: Placed, prefix: str) -> Iterator[str]:
+def _parts(scene: Diagram, placed: Layout, prefix: str) -> Iterator[str]:
     width, height = round(placed.width), round(placed.height + _LEGEND)
     name = f"{prefix}graph"
     yield (
@@ -88,7 +88,7 @@ def _markers(prefix: str) -> Iterator[str]:
         )
 
 
-def _legend(scene: Scene, top: float, prefix: str) -> Iterator[str]:
+def _legend(scene: Diagram, top: float, prefix: str) -> Iterator[str]:
     used = [family for family in FAMILIES if any(line.family == family for line in scene.lines)]
     y = round(top) + 14
     yield f'<g class="legend" transform="translate(24 {y})">'
@@ -107,7 +107,7 @@ def _legend(scene: Scene, top: float, prefix: str) -> Iterator[str]:
     yield f'<text class="fold" x="0" y="54">{safe(scene.told)}</text></g>'
 
 
-def _line(line: Line, path: str, prefix: str) -> str:
+def _line(line: Edge, path: str, prefix: str) -> str:
     mark = f"url(#{prefix}m-{line.family})"
     both = f' marker-start="{mark}"' if line.symmetric else ""
     told = f"{line.one} {line.type} {line.other}" + (f": {line.reason}" if line.reason else "")
@@ -122,7 +122,7 @@ _BOLD = 13.6
 """Bold letters of 12 units are as wide as plain ones of this size."""
 
 
-def _box(box: Box, at: Point) -> Iterator[str]:
+def _box(box: Node, at: Point) -> Iterator[str]:
     x, y = at
     told = f"{box.who}: {box.said}. {box.detail}"
     yield (
@@ -150,7 +150,7 @@ def _box(box: Box, at: Point) -> Iterator[str]:
     yield f'<text class="key" x="14" y="{HEIGHT - 7}">{safe(clipped(f"[{key}] {box.standing}", _INNER, 10.5))}</text></g>'
 
 
-def in_words(scene: Scene) -> str:
+def in_words(scene: Diagram) -> str:
     """Return the whole picture in words, for who cannot see it."""
     told = [f"{scene.title}: {len(scene.boxes)} boxes, {len(scene.lines)} links."]
     told += [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from claimledger.analysis.analysis import Answers
+from claimledger.analysis.analysis import Analysis
 from claimledger.present import phrases
 from claimledger.records.claim import Claim
 from claimledger.records.dates import day_text
@@ -16,7 +16,7 @@ from claimledger.records.figure import Figure
 from claimledger.records.vocabulary import MEASURE
 from claimledger.render.diagrams.svg import safe
 from claimledger.render.diagrams.text_width import clipped
-from claimledger.services.record_cache import Names
+from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
@@ -68,14 +68,14 @@ class Timeline:
 
 def timeline(
     ledger: Ledger,
-    answers: Answers,
+    answers: Analysis,
     keys: Iterable[str],
     title: str,
     measure: str | None = None,
     known_at: int | None = None,
 ) -> Timeline:
     """Return the figures of some claims over time, the measures with most of them first."""
-    names = Names(ledger, known_at)
+    names = RecordCache(ledger, known_at)
     vocabulary = ledger.vocabulary(known_at)
     graph = answers.graph
     wanted = None if measure is None else vocabulary.concept(MEASURE, measure)
@@ -121,7 +121,7 @@ def _scope(claim: Claim, figure: Figure) -> str:
     return ", ".join(f"{name}: {text}" for name, text in sorted(claim.scope_of(figure).items()))
 
 
-def _conflicts(answers: Answers, points: list[Point]) -> Iterator[tuple[str, str]]:
+def _conflicts(answers: Analysis, points: list[Point]) -> Iterator[tuple[str, str]]:
     inside = {point.key for point in points}
     for link in answers.graph.links:
         if link.type == "contradicts" and link.from_ in inside and link.to in inside:

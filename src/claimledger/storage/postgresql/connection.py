@@ -13,7 +13,7 @@ import psycopg
 from psycopg import errors as pg
 
 from claimledger.errors import StoreError
-from claimledger.storage.base import Found, Overtaken
+from claimledger.storage.base import Found, WriteConflictError
 from claimledger.storage.postgresql.schema import HEAD
 from claimledger.storage.postgresql.triggers import CHECKED, OF_ORDER, Checked
 from claimledger.storage.tables import LAYOUT
@@ -141,7 +141,7 @@ def named(address: Address) -> Iterator[None]:
 def _in_words(address: Address, error: psycopg.Error) -> StoreError:
     said = plain(error)
     if isinstance(error, pg.SerializationFailure | pg.DeadlockDetected):
-        return Overtaken(
+        return WriteConflictError(
             f"{address}: other writers were in the way ({said}); nothing was written, try again"
         )
     if isinstance(error, psycopg.OperationalError) and _ends_connection(error):
@@ -214,12 +214,12 @@ def listed(texts: Sequence[str]) -> str:
 
 
 def until_done(work: Callable[[], Found]) -> Found:
-    """Do something until others are not in its way any more; raise :class:`Overtaken` after a minute."""
+    """Repeat ``work`` while other writers conflict; raise :class:`WriteConflictError` after a minute."""
     end = time.monotonic() + WAIT_SECONDS
     while True:
         try:
             return work()
-        except Overtaken:
+        except WriteConflictError:
             if time.monotonic() > end:
                 raise
             time.sleep(random.uniform(*_GENTLE))

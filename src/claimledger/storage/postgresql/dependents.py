@@ -14,7 +14,7 @@ import psycopg
 from claimledger.errors import StoreError
 from claimledger.storage.postgresql.connection import listed
 from claimledger.storage.postgresql.schema import HEAD, quoted
-from claimledger.storage.postgresql.session import Talk
+from claimledger.storage.postgresql.session import Session
 from claimledger.storage.tables import ENTRY
 from claimledger.storage.url import Address
 
@@ -44,7 +44,7 @@ JOIN pg_roles AS r ON r.oid = c.relowner WHERE c.relkind IN ('v', 'm') ORDER BY 
 """Views that depend on the ledger's views and functions: sort, schema, name, owner, droppable."""
 
 
-def drop_many_views(talk: Talk, address: Address) -> int:
+def drop_many_views(talk: Session, address: Address) -> int:
     """Drop other users' views, where they are many and we may, in transactions of their own; log their names.
 
     Returns how many there are.
@@ -70,7 +70,7 @@ def drop_many_views(talk: Talk, address: Address) -> int:
     return len(_views(talk, address))
 
 
-def too_many_views(talk: Talk, address: Address) -> StoreError:
+def too_many_views(talk: Session, address: Address) -> StoreError:
     """Return the error of views that the server cannot drop together, and that we may not drop before."""
     talk.roll_back()
     views = _views(talk, address)
@@ -81,6 +81,6 @@ def too_many_views(talk: Talk, address: Address) -> StoreError:
     )
 
 
-def _views(talk: Talk, address: Address) -> list[tuple[str, str, str, str, bool]]:
+def _views(talk: Session, address: Address) -> list[tuple[str, str, str, str, bool]]:
     names = {"schema": address.schema, "kept": [HEAD, ENTRY.name]}
     return talk.execute(_VIEWS, names).fetchall()

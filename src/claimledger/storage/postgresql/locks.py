@@ -17,7 +17,7 @@ import psycopg
 
 from claimledger.errors import StoreError
 from claimledger.storage.postgresql.connection import connect, listed
-from claimledger.storage.postgresql.session import Talk
+from claimledger.storage.postgresql.session import Session
 from claimledger.storage.url import Address
 
 LOCK_TIMEOUT_SECONDS = 0.5
@@ -47,7 +47,7 @@ def attempts_until(deadline: float) -> Iterator[None]:
 
 
 def lock_exclusively(
-    talk: Talk,
+    talk: Session,
     address: Address,
     tables: Sequence[str],
     change: Callable[[], None],
@@ -74,7 +74,7 @@ def lock_exclusively(
 
 
 def _attempted(
-    talk: Talk, tables: Sequence[str], change: Callable[[], None], seconds: float
+    talk: Session, tables: Sequence[str], change: Callable[[], None], seconds: float
 ) -> bool:
     """Lock and change tables; return whether that was done before the time of one attempt was over."""
     nested = talk.inside

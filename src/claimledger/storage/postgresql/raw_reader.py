@@ -8,7 +8,7 @@ from typing import Any
 from claimledger.errors import StoreError
 from claimledger.storage.postgresql.connection import connect, named
 from claimledger.storage.postgresql.sql import oversized
-from claimledger.storage.raw_reader import Damaged, ReadEntry
+from claimledger.storage.raw_reader import RawReader, ReadEntry
 from claimledger.storage.tables import ENTRY, HISTORY
 from claimledger.storage.url import Address
 
@@ -17,7 +17,7 @@ _ROWS = f"SELECT number, header, payload, salt, nodes FROM entry WHERE NOT {over
 """What can be read of the log: a value that is longer than any that is written could exhaust memory."""
 
 
-class DamagedServer(Damaged):
+class PostgresRawReader(RawReader):
     """The tables of a ledger on a server, in one snapshot; only the log and its history are asked."""
 
     def __init__(self, address: Address) -> None:

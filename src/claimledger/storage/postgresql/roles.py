@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from claimledger.errors import NotFound, StoreError
+from claimledger.errors import NotFoundError, StoreError
 from claimledger.storage.postgresql.connection import listed, shown
 from claimledger.storage.postgresql.log_rules import CHECKS
 from claimledger.storage.postgresql.privileges import (
@@ -339,7 +339,7 @@ class Roles:
                 "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname NOT LIKE 'pg\\_%' ORDER BY 1"
             ).fetchall()
             nearest = [shown(name) for (name,) in users][:5]
-            raise NotFound("user of the server", user, nearest, known_by="name")
+            raise NotFoundError("user of the server", user, nearest, known_by="name")
 
     def _exists(self, name: str) -> bool:
         query = "SELECT 1 FROM pg_roles WHERE rolname = %s"

@@ -11,7 +11,7 @@ from sqlalchemy import Select, Table
 from claimledger.errors import StoreError
 from claimledger.storage.base import Store
 from claimledger.storage.postgresql.connection import named
-from claimledger.storage.postgresql.session import Talk
+from claimledger.storage.postgresql.session import Session
 from claimledger.storage.postgresql.sql import by_entry, oversized_entry, oversized_row
 from claimledger.storage.url import Address
 
@@ -24,14 +24,14 @@ class PostgresRows(Store):
 
     driver: psycopg.Connection[Any]
     address: Address
-    talk: Talk
+    talk: Session
 
     def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return a query's rows as the driver gives them."""
         with named(self.address):
             return self.talk.rows(query)
 
-    def tuples_by(
+    def select_in(
         self, query: Select[Any], column: Any, values: Iterable[Any]
     ) -> list[tuple[Any, ...]]:
         """Return the rows for which a column is one of the values: one statement for very many."""
@@ -47,18 +47,18 @@ class PostgresRows(Store):
         with named(self.address), self.reading():
             yield from self.talk.stream(query)
 
-    def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
+    def rows_by_entry(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
         self.talk.send()
         with named(self.address), self.driver.cursor(binary=True) as cursor:
             self._require_readable(table, oversized_entry(table), first, last)
             return cursor.execute(by_entry(table), (first, last)).fetchall()
 
-    def every(self, table: Table) -> Iterator[tuple[Any, ...]]:
+    def all_rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
         """Yield whole rows of a table in any order, as the driver gives them."""
         with named(self.address):
             self._require_readable(table, oversized_row(table))
-        yield from super().every(table)
+        yield from super().all_rows(table)
 
     def _require_readable(self, table: Table, query: str, *span: int) -> None:
         """Raise :class:`StoreError` where a query finds an entry with a value too long to be read."""

@@ -120,7 +120,7 @@ BEGIN
   END LOOP;
   INSERT INTO {{schema}}.entry SELECT * FROM unnest(numbers, moved, payloads, salts, nodes);
 END"""
-"""Adds new records' entries to the log, where what they depend on is so: see ``Assumed``.
+"""Adds new records' entries to the log, where what they depend on is so: see ``Preconditions``.
 
 They come numbered from 1. Returns by how much their numbers move, and the time they bear: never before that
 of the entry in front. The tree is that of RFC 6962, as in :mod:`claimledger.log.merkle`.

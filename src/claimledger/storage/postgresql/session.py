@@ -21,7 +21,7 @@ from psycopg import RawCursor
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Dialect, Select, Table
 
-from claimledger.storage.base import Assumed, Overtaken, Question
+from claimledger.storage.base import Preconditions, Question, WriteConflictError
 from claimledger.storage.compiled import written
 from claimledger.storage.postgresql.sql import copying, ending, insertion, sequencing
 from claimledger.storage.tables import ENTRY, HISTORY, LAYOUT
@@ -51,7 +51,7 @@ for prepared from then on; no transaction is left whose roll-back would have it 
 _MOMENT = list(HISTORY.columns).index(HISTORY.c.recorded_at)
 
 
-class Talk:
+class Session:
     """One connection, with what was put off until the next turn."""
 
     def __init__(self, driver: psycopg.Connection[Any], dialect: Dialect) -> None:
@@ -63,7 +63,7 @@ class Talk:
         self._rolled_back = 0
         self._streams = 0
         self._known: dict[Select[Any], dict[Any, list[tuple[Any, ...]]]] = {}
-        self._assumed: Assumed | None = None
+        self._assumed: Preconditions | None = None
         self._size = -1
         """Of the log, as far as this writer knows it."""
 
@@ -115,7 +115,7 @@ class Talk:
             self._known[query] = answers
         return tuple(row)
 
-    def assume(self, assumed: Assumed) -> None:
+    def assume(self, assumed: Preconditions) -> None:
         """Begin a write without asking anything, as if what it depends on were so."""
         self.forget()
         self._assumed = assumed
@@ -166,7 +166,7 @@ class Talk:
                 for row in rows:
                     copy.write_row(row)
 
-    def end(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    def close_versions(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows the entry they ended with: with the next turn, after what is inserted."""
         if not listed:
             return
@@ -177,7 +177,7 @@ class Talk:
     def send(self) -> None:
         """Send what was put off, before something is asked."""
         if self._assumed:
-            raise Overtaken("more was asked than assumed")
+            raise WriteConflictError("more was asked than assumed")
         if self._put or self._ends:
             with self.driver.pipeline():
                 self._send_put()
@@ -201,7 +201,7 @@ class Talk:
         self.forget()
         return 0
 
-    def _sequence(self, assumed: Assumed) -> int:
+    def _sequence(self, assumed: Preconditions) -> int:
         """Have the server put new records behind all others, where what they assume is so."""
         put, self._put = self._put, {}
         if not put:
@@ -245,7 +245,7 @@ class Talk:
             with suppress(psycopg.Error):
                 self.driver.execute(f"ROLLBACK -- {self._rolled_back}", prepare=False)
 
-    def settle(self) -> None:
+    def flush_to_disk(self) -> None:
         """Have everything that was committed so far on the disk."""
         recovering = self.execute("SELECT pg_is_in_recovery()").fetchone()
         if recovering and recovering[0]:

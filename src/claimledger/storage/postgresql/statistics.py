@@ -16,7 +16,7 @@ from claimledger.storage.postgresql.schema import (
     type_of,
 )
 from claimledger.storage.postgresql.schema_check import expected_indexes
-from claimledger.storage.postgresql.session import Talk
+from claimledger.storage.postgresql.session import Session
 from claimledger.storage.url import Address
 
 _CLEARS = 180000
@@ -58,7 +58,7 @@ WHERE c.relnamespace = to_regnamespace(%(schema)s) AND c.relname = %(search)s AN
   OR EXISTS (SELECT FROM pg_stats AS s WHERE s.schemaname = %(schema)s AND s.tablename = c.relname))"""
 
 
-def discarding(talk: Talk, address: Address) -> dict[str, list[str]]:
+def discarding(talk: Session, address: Address) -> dict[str, list[str]]:
     """Return the statements that discard what the server sampled, by the table each of them locks."""
     statements: dict[str, list[str]] = {}
     schema = address.place

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
-from claimledger.storage.base import Assumed, Found, Overtaken, Question, Store, Tail
+from claimledger.storage.base import Found, Preconditions, Question, Store, Tail, WriteConflictError
 from claimledger.storage.postgresql.connection import (
     PROGRAM,
     connect,
@@ -40,9 +40,9 @@ from claimledger.storage.postgresql.roles import Roles
 from claimledger.storage.postgresql.rows import PostgresRows
 from claimledger.storage.postgresql.schema import HEAD, making
 from claimledger.storage.postgresql.schema_check import shape_damage
-from claimledger.storage.postgresql.session import Talk
+from claimledger.storage.postgresql.session import Session
 from claimledger.storage.postgresql.triggers import CHECKED, CLOCK_IS_RIGHT, Checked
-from claimledger.storage.postgresql.upgrade import renew, scrub, stray_bytes
+from claimledger.storage.postgresql.upgrade import find_residual_text, renew, scrub
 from claimledger.storage.tables import ENTRY, LAYOUT, PENDING_SCRUB
 from claimledger.storage.url import Address
 
@@ -67,7 +67,7 @@ class PostgresStore(PostgresRows):
         self._snapshot = snapshot
         self._tail: Tail | None = None
         self._foreseen: Callable[[], Sequence[Question]] = tuple
-        self._assumed: Assumed | None = None
+        self._assumed: Preconditions | None = None
         self._assuming = False
         self._engine = create_engine(
             "postgresql+psycopg://",
@@ -80,7 +80,7 @@ class PostgresStore(PostgresRows):
         event.listen(self._engine, "handle_error", self._in_own_words)
         event.listen(self._engine, "before_cursor_execute", lambda *_: self.talk.send())
         self.connection: Connection = self._engine.connect()
-        self.talk = Talk(driver, self._engine.dialect)
+        self.talk = Session(driver, self._engine.dialect)
 
     def _in_own_words(self, context: ExceptionContext) -> None:
         """Let an error of a single statement be told like those of a transaction."""
@@ -101,7 +101,7 @@ class PostgresStore(PostgresRows):
 
     @classmethod
     @contextmanager
-    def arriving(cls, address: Address) -> Iterator[PostgresStore]:
+    def create_atomically(cls, address: Address) -> Iterator[PostgresStore]:
         """Make a ledger to be filled, which nobody sees before it is whole."""
         store = cls(connect(address, writable=True), address, writable=True)
         try:
@@ -109,7 +109,7 @@ class PostgresStore(PostgresRows):
                 store.create()
                 yield store
             if store.unscrubbed():
-                store.scrub()
+                store.vacuum()
         finally:
             store.close()
 
@@ -153,7 +153,7 @@ class PostgresStore(PostgresRows):
     def writing(self) -> Iterator[None]:
         """Hold the write lock for one transaction."""
         if self.talk.inside:
-            self.foresee(tuple, None)
+            self.hint_queries(tuple, None)
             yield
             return
         if not self.writable:
@@ -163,14 +163,14 @@ class PostgresStore(PostgresRows):
             yield
         self.commits += 1
 
-    def again(self, work: Callable[[], Found]) -> Found:
+    def retry(self, work: Callable[[], Found]) -> Found:
         """Do one whole write; again where the server refused it because of others."""
         if self.talk.inside:
             return work()
         self._assuming = True  # once: where what is assumed is not so, the write asks
         try:
             return work()
-        except Overtaken:
+        except WriteConflictError:
             pass
         finally:
             self._assuming = False
@@ -179,7 +179,7 @@ class PostgresStore(PostgresRows):
     def _begin(self) -> None:
         """Begin, and wait for the lock; what others committed meanwhile is seen from then on."""
         foreseen, assumed = self._foreseen, self._assumed
-        self.foresee(tuple, None)
+        self.hint_queries(tuple, None)
         self.shift = 0
         if assumed and self._assuming and not self.outdated:
             self.talk.assume(assumed)
@@ -288,15 +288,17 @@ class PostgresStore(PostgresRows):
             self._tail = None
         self.talk.insert(listed)
 
-    def end(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    def close_versions(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows of some tables the entry they ended with."""
-        self.talk.end(listed)
+        self.talk.close_versions(listed)
 
-    def foresee(self, questions: Callable[[], Sequence[Question]], assumed: Assumed | None) -> None:
+    def hint_queries(
+        self, questions: Callable[[], Sequence[Question]], assumed: Preconditions | None
+    ) -> None:
         """Note what the next write will ask first: it is sent along with its beginning."""
         self._foreseen, self._assumed = questions, assumed
 
-    def settle(self) -> None:
+    def flush_to_disk(self) -> None:
         """Wait until what was committed so far is on the server's disk.
 
         A writer lets others see its entries a moment before; who tells of them waits.
@@ -304,13 +306,13 @@ class PostgresStore(PostgresRows):
         if self.writable and self.talk.inside:
             return  # its own write is settled when it ends
         with named(self.address):
-            self.talk.settle()
+            self.talk.flush_to_disk()
 
     def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
         """Do nothing: the index is made of the words' table by the server itself."""
 
     def forget_words(self, rows: Sequence[tuple[int, str]]) -> None:
-        """Do nothing: the words leave the index with their row, and its pages with :meth:`scrub`."""
+        """Do nothing: the words leave the index with their row, and its pages with :meth:`vacuum`."""
 
     def matching(self, phrases: Sequence[Sequence[str]], most: int) -> Iterator[int]:
         """Yield the entries whose words hold every phrase, newest first; a last ``*`` is a prefix."""
@@ -340,7 +342,7 @@ class PostgresStore(PostgresRows):
             return
         if not self.writable:
             raise StoreError(f"{self.address} was opened for reading; nothing was written")
-        self.foresee(tuple, None)
+        self.hint_queries(tuple, None)
         self.shift = 0
         with self._transaction():
             lock()
@@ -351,7 +353,7 @@ class PostgresStore(PostgresRows):
         self._require_layout(self._standing())
 
     @cached_property
-    def writes_as(self) -> str | None:
+    def enforced_author(self) -> str | None:
         """The name of the server's user, unless the ledger is its own."""
         query = "SELECT session_user, pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class"
         found = self.talk.execute(f"{query} WHERE oid = 'entry'::regclass").fetchone()
@@ -383,7 +385,7 @@ class PostgresStore(PostgresRows):
         """Return the redactions whose texts may still lie in the server's files."""
         return [entry for (entry,) in self.tuples(_UNSCRUBBED)]
 
-    def scrub(self) -> None:
+    def vacuum(self) -> None:
         """Write the tables and their indexes anew, without what was deleted."""
         with named(self.address):
             pending = self.unscrubbed()  # what is redacted from here on is for whoever did that
@@ -392,10 +394,10 @@ class PostgresStore(PostgresRows):
                 f"DELETE FROM {PENDING_SCRUB.name} WHERE entry = ANY (%s)", (pending,)
             )
 
-    def stray_bytes(self, texts: Sequence[bytes]) -> list[bytes]:
+    def find_residual_text(self, texts: Sequence[bytes]) -> list[bytes]:
         """Return those of the texts that still stand in the log or in the search words."""
         with named(self.address):
-            return stray_bytes(self.talk, texts)
+            return find_residual_text(self.talk, texts)
 
     @property
     def rights(self) -> int:

@@ -34,7 +34,7 @@ from claimledger.storage.postgresql.schema import (
     tables_made,
     viewing,
 )
-from claimledger.storage.postgresql.session import Talk
+from claimledger.storage.postgresql.session import Session
 from claimledger.storage.postgresql.statistics import discarding
 from claimledger.storage.postgresql.triggers import FUNCTIONS
 from claimledger.storage.tables import ENTRY, LAYOUT, PENDING_SCRUB, WORDS
@@ -43,7 +43,7 @@ from claimledger.storage.url import Address
 logger = logging.getLogger("claimledger")
 
 
-def renew(talk: Talk, address: Address, locked: Callable[[], None] = lambda: None) -> None:
+def renew(talk: Session, address: Address, locked: Callable[[], None] = lambda: None) -> None:
     """Drop every view and trigger, and create them as this program defines them, with the roles' privileges.
 
     Begins a transaction where none is open, and leaves it open. ``locked`` is called once they are locked.
@@ -87,7 +87,7 @@ def renew(talk: Talk, address: Address, locked: Callable[[], None] = lambda: Non
     roles.renew(privileges)
 
 
-def _drop(talk: Talk, address: Address, tables: Sequence[str]) -> list[str]:
+def _drop(talk: Session, address: Address, tables: Sequence[str]) -> list[str]:
     """Drop everything but the log and the head; return what the server says it dropped with them."""
     log = f"{address.place}.{quoted(ENTRY.name)}"
     views = [table for table in tables if table != log]
@@ -134,7 +134,7 @@ def collect_notices(driver: psycopg.Connection[Any]) -> Iterator[list[tuple[str,
         driver.remove_notice_handler(note)
 
 
-def _unscrubbed(talk: Talk, address: Address) -> list[int]:
+def _unscrubbed(talk: Session, address: Address) -> list[int]:
     """Return the redactions that a renewal must not forget; none where an older layout had no table."""
     name = f"{address.place}.{PENDING_SCRUB.name}"
     (known,) = talk.execute("SELECT to_regclass(%s)", (name,)).fetchone() or (None,)
@@ -142,7 +142,7 @@ def _unscrubbed(talk: Talk, address: Address) -> list[int]:
     return [entry for (entry,) in rows]
 
 
-def scrub(talk: Talk, address: Address) -> None:
+def scrub(talk: Session, address: Address) -> None:
     """Write the tables and their indexes anew. Not inside a transaction.
 
     Raises :class:`StoreError` where somebody reads, or may still read what was deleted.
@@ -164,7 +164,7 @@ def scrub(talk: Talk, address: Address) -> None:
         talk.execute("CHECKPOINT")
 
 
-def _discard_samples(talk: Talk, address: Address) -> None:
+def _discard_samples(talk: Session, address: Address) -> None:
     """Discard what the server sampled of the tables while something had it sample them."""
     statements = discarding(talk, address)
     if not statements:
@@ -187,7 +187,7 @@ def _discard_samples(talk: Talk, address: Address) -> None:
         ) from None
 
 
-def _rewritten(talk: Talk, name: str) -> bool:
+def _rewritten(talk: Session, name: str) -> bool:
     """Write a table anew, unless somebody has it; return whether nothing of what was deleted is left.
 
     Others who want the table wait behind this, so it waits for a moment only. A reader who has it, and waits
@@ -207,7 +207,7 @@ def _rewritten(talk: Talk, name: str) -> bool:
     return int(copied[0]) == 0
 
 
-def stray_bytes(talk: Talk, texts: Sequence[bytes]) -> list[bytes]:
+def find_residual_text(talk: Session, texts: Sequence[bytes]) -> list[bytes]:
     """Return those of the texts that still stand in the log or in the search words."""
     found = []
     for text in texts:

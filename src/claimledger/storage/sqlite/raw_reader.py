@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from claimledger.errors import StoreError
-from claimledger.storage.raw_reader import Damaged, ReadEntry
+from claimledger.storage.raw_reader import RawReader, ReadEntry
 from claimledger.storage.sqlite.files import connect, rights_of, touch
 from claimledger.storage.sqlite.schema import APPLICATION_ID, schema
 
@@ -24,7 +24,7 @@ _MOST_TRIES = 100_000
 _ROWS = "SELECT number, header, payload, salt, nodes FROM entry WHERE number"
 
 
-class DamagedFile(Damaged):
+class SqliteRawReader(RawReader):
     """A file that need not be whole, opened for reading. Nothing in it is taken on trust."""
 
     def __init__(self, path: Path) -> None:

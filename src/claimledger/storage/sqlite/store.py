@@ -24,7 +24,7 @@ from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
 from claimledger.storage.base import Store
-from claimledger.storage.compiled import MANY, written
+from claimledger.storage.compiled import IN_LIST, written
 from claimledger.storage.sqlite import fulltext as search
 from claimledger.storage.sqlite import schema_check as shape
 from claimledger.storage.sqlite.files import (
@@ -112,7 +112,7 @@ class SqliteStore(Store):
 
     @classmethod
     @contextmanager
-    def arriving(cls, path: Path, rights: int = 0o666) -> Iterator[SqliteStore]:
+    def create_atomically(cls, path: Path, rights: int = 0o666) -> Iterator[SqliteStore]:
         """Make a ledger to be filled, which has its name only when it is whole."""
         _require_no_folder(path)
         if path.exists():
@@ -124,7 +124,7 @@ class SqliteStore(Store):
             with store.writing():
                 yield store
             if store.unscrubbed():
-                store.scrub()
+                store.vacuum()
             store.close()
             take_name(beside, path)
         finally:
@@ -261,7 +261,7 @@ class SqliteStore(Store):
         if rows:
             self.driver.executemany(insertion(table), rows)
 
-    def end(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    def close_versions(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows of some tables the entry they ended with."""
         for table, rows in listed.items():
             self.driver.executemany(ending(table), rows)
@@ -272,13 +272,13 @@ class SqliteStore(Store):
         with sqlite_errors(self.meant):
             return self.driver.execute(asked.text, asked.in_order).fetchall()
 
-    def tuples_by(
+    def select_in(
         self, query: Select[Any], column: Any, values: Iterable[Any]
     ) -> list[tuple[Any, ...]]:
         """Return the rows for which a column is one of the values, as the driver gives them."""
         wanted = list(values)
         asked = written(query, self._engine.dialect, column)
-        before, after = asked.text.split(MANY)
+        before, after = asked.text.split(IN_LIST)
         bound = asked.in_order
         place = before.count("?")
         found: list[tuple[Any, ...]] = []
@@ -339,7 +339,7 @@ class SqliteStore(Store):
             rows = self.driver.execute(f"SELECT entry FROM {PENDING_SCRUB.name} ORDER BY entry")
             return [entry for (entry,) in rows]
 
-    def scrub(self) -> None:
+    def vacuum(self) -> None:
         """Rewrite the file without its free pages, and empty the write-ahead log."""
         with sqlite_errors(self.meant):
             pending = self.unscrubbed()  # what is redacted from here on is for whoever did that
@@ -361,7 +361,7 @@ class SqliteStore(Store):
         """Whether a transaction is open."""
         return self.driver.in_transaction
 
-    def stray_bytes(self, texts: Sequence[bytes]) -> list[bytes]:
+    def find_residual_text(self, texts: Sequence[bytes]) -> list[bytes]:
         """Return those of the texts that still stand anywhere in the ledger's files."""
         if self.path is None:
             return []
@@ -374,7 +374,7 @@ class SqliteStore(Store):
                     unseen -= {text for text in unseen if text in value}
         return [text for text in texts if text.decode() not in unseen]
 
-    def raw(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
+    def rows_by_entry(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
         with sqlite_errors(self.meant):
             return self.driver.execute(by_entry(table), (first, last)).fetchall()
