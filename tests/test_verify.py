@@ -374,9 +374,9 @@ def test_several_processes_find_what_one_does(
     )
     alone = sorted(faults(damaged))
     monkeypatch.setattr("os.cpu_count", lambda: 3)
-    monkeypatch.setattr("claimledger.ledger.verify._WORTH_SHARING", 1)
-    monkeypatch.setattr("claimledger.ledger.verify.may_fork", lambda: True)
-    monkeypatch.setattr("claimledger.ledger.verify._SHARE", share)
+    monkeypatch.setattr("claimledger.ledger.verify.verification._WORTH_SHARING", 1)
+    monkeypatch.setattr("claimledger.ledger.verify.verification.may_fork", lambda: True)
+    monkeypatch.setattr("claimledger.ledger.verify.verification._SHARE", share)
     assert sorted(faults(damaged)) == alone
     assert any("column salt" in fault for fault in alone)
 
@@ -388,9 +388,9 @@ def test_several_processes_find_a_clean_ledger_clean(
     with Ledger.open(damaged) as ledger:
         alone = ledger.verify()
         monkeypatch.setattr("os.cpu_count", lambda: 3)
-        monkeypatch.setattr("claimledger.ledger.verify._WORTH_SHARING", 1)
-        monkeypatch.setattr("claimledger.ledger.verify.may_fork", lambda: True)
-        monkeypatch.setattr("claimledger.ledger.verify._SHARE", share)
+        monkeypatch.setattr("claimledger.ledger.verify.verification._WORTH_SHARING", 1)
+        monkeypatch.setattr("claimledger.ledger.verify.verification.may_fork", lambda: True)
+        monkeypatch.setattr("claimledger.ledger.verify.verification._SHARE", share)
         assert ledger.verify() == alone
 
 
