@@ -56,15 +56,18 @@ def some_claims(ledger: Ledger, size: int) -> list[str]:
     return [*alone[:10], *some[:10]]
 
 
-def of_one(ledger: Ledger, known: int | None) -> dict[str, Callable[[str], object]]:
-    def answers(key: str) -> Analysis:
-        return Analysis(graph_of(ledger.neighbourhood([key], known)))
+def of_one(ledger: Ledger, known_at: int | None) -> dict[str, Callable[[str], object]]:
+    """Return the questions about one claim. Each call takes a new view, which has read nothing yet."""
+
+    def explained(key: str) -> object:
+        view = ledger.at(known_at=known_at)
+        return explain(view, view.analysis([key]), key)
 
     return {
-        "show": lambda key: answers(key).as_json(key),
-        "origins": lambda key: answers(key).origins(key),
-        "audit": lambda key: audit(ledger, key, known),
-        "explain": lambda key: explain(ledger, answers(key), key, known),
+        "show": lambda key: ledger.at(known_at=known_at).analysis([key]).as_json(key),
+        "origins": lambda key: ledger.at(known_at=known_at).analysis([key]).origins(key),
+        "audit": lambda key: audit(ledger.at(known_at=known_at), key),
+        "explain": explained,
     }
 
 
@@ -119,7 +122,7 @@ def of_all(where: Places, name: str) -> dict[str, float]:
     gc.disable()  # as the program itself does
     with Ledger.open(where.where(name)) as ledger, ledger.reading():
         start = time.perf_counter()
-        answers = Analysis(graph_of(ledger.linked()))
+        answers = Analysis(graph_of(ledger.linked_graph()))
         linked = answers.graph.claims
         told = {
             key: answers.as_json(key) if key in linked else ALONE for key in ledger.keys("claim")

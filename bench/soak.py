@@ -77,7 +77,7 @@ def reader(where: str, name: str, until: float) -> CitationView:
                 head = ledger.head()
                 seen.waited.append(time.perf_counter() - start)
                 seen.held.append(seen.waited[-1] - (scheduling() - scheduled))
-                if last[0] and ledger.head(last[0]).root != last[1]:
+                if last[0] and ledger.at(known_at=last[0]).head().root != last[1]:
                     seen.errors.append(f"{name}: the tree of {last[0]} entries changed")
                 keys = ledger.similar_claims("fifty-four stations", 3)
                 answers = Analysis(graph_of(ledger.neighbourhood(keys)))

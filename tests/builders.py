@@ -66,7 +66,7 @@ def record(ledger: Ledger, records: Records, by: str = "Tester") -> None:
 
 def answers_of(ledger: Ledger, known_at: int | None = None, as_of: int | None = None) -> Analysis:
     """Return the answers about a whole ledger."""
-    return Analysis(graph_of(ledger.whole(known_at), as_of))
+    return ledger.at(known_at=known_at, as_of=as_of).analysis()
 
 
 def told(answers: Analysis, key: str) -> str:

@@ -30,7 +30,7 @@ def test_an_amendment_keeps_what_was_before(ledger: Ledger) -> None:
     (first, second) = ledger.history("a", "claim")
     assert (second.recorded_by, second.reason) == ("Ann", "a slip")
     assert ("statement", "a says so", "said anew") in second.changes
-    assert ledger.get("claim", "a", before).record.named == "a says so"
+    assert ledger.at(known_at=before).get("claim", "a").record.named == "a says so"
     assert first.action == "record"
 
 
@@ -155,7 +155,7 @@ def test_a_merged_record_answers_to_both_keys(ledger: Ledger) -> None:
     ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="b")
     assert ledger.get("claim", "a").key == "b"
     assert told(answers_of(ledger), "c").startswith("single-origin")
-    assert [one.key for one in ledger.referrers("claim", ["b"])["b"]] == ["l1"]
+    assert [one.key for one in ledger.references_to("claim", ["b"])["b"]] == ["l1"]
     record(ledger, [{"kind": "link", "key": "late", "type": "supports", "from": "b", "to": "c"}])
     with pytest.raises(RuleViolationError, match="was withdrawn"):
         ledger.withdraw("claim", "a", by="T", reason="r")

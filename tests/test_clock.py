@@ -96,12 +96,12 @@ def test_a_clock_that_can_be_right_needs_none(
 
 
 def mends(ledger: Ledger) -> list[str]:
-    answers = Analysis(graph_of(ledger.whole()))
+    answers = Analysis(graph_of(ledger.whole_graph()))
     return [one.mend for one in oddities(ledger, answers, answers.graph.claims)]
 
 
 def found(ledger: Ledger) -> list[tuple[str, str]]:
-    answers = Analysis(graph_of(ledger.whole()))
+    answers = Analysis(graph_of(ledger.whole_graph()))
     odd = oddities(ledger, answers, answers.graph.claims)
     return [(one.key, one.told) for one in odd if one.kind == "wrong clock"]
 

@@ -81,9 +81,9 @@ def test_a_stated_reply_enters_every_answer_with_its_source(
     ]  # fmt: skip
     with Ledger.create(path) as ledger:
         record(ledger, drawn)
-        value = audit(ledger, "a", as_of=day(last))
+        value = audit(ledger.at(as_of=day(last)), "a")
         assert bool(value.replies) is bool(value.reviews) is there
-        page = report(ledger, as_of=day(last)).as_json()
+        page = report(ledger.at(as_of=day(last))).as_json()
         assert bool(page["disputes"][0]["replies"]) is there
     for words in (["show", "a"], ["export"]):
         cli.main(["--ledger", str(path), *words, "--as-of", last], standalone_mode=False)
@@ -100,7 +100,7 @@ def test_any_answer_as_the_ledger_stood_then(ledger: Ledger) -> None:
     assert told(answers_of(ledger, before), "a") == "corroborated 2..2 in"
     assert told(answers_of(ledger), "a").startswith("contested")
     assert not answers_of(ledger, 1).graph.claims
-    assert ledger.head(before).root != ledger.head().root
+    assert ledger.at(known_at=before).head().root != ledger.head().root
 
 
 def test_recorded_at_never_goes_back(path: Path) -> None:

@@ -75,7 +75,7 @@ def test_an_old_ledger_is_read_proved_moved_and_written(
             expected["size"],
             expected["root"],
         )
-        assert ledger.search("渡轮")[0].held.key == "twelve-ferries"
+        assert ledger.search("渡轮")[0].stored.key == "twelve-ferries"
         moved = place(tmp_path, "moved.db")
         ledger.move(moved)
     assert golden.read_bytes() == before

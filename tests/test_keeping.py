@@ -180,7 +180,7 @@ def test_entries_take_a_copy_further_with_all_they_did(
         with Ledger.open(copy) as held:
             assert held.verify().faults == ()
             assert held.head() == ledger.head()
-            assert [match.held.key for match in held.search("quokka")] == ["d"]
+            assert [match.stored.key for match in held.search("quokka")] == ["d"]
             assert not held.with_key("c")
 
 
@@ -320,5 +320,5 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(
             with Ledger.open(tmp_path / f"kept{number}.db") as held:
                 assert held.verify().clean
                 assert held.head() == stand
-                assert ledger.head(stand.size) == held.head()
+                assert ledger.at(known_at=stand.size).head() == held.head()
         assert stands[0].size < stands[-1].size < ledger.head().size

@@ -169,7 +169,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for entries in {0, len(self.then) // 2, len(self.then) - 1}:
             found = {}
             for kind in ("party", "source", "subject", "claim", "link"):
-                for held in self.ledger.records(kind, entries):
+                for held in self.ledger.at(known_at=entries).records(kind):
                     fields = held.record.as_json()
                     found[kind, fields.pop("key")] = fields
             assert found == self.then[entries]

@@ -65,7 +65,7 @@ def test_a_type_checker_knows_the_public_names(tmp_path: Path) -> None:
         "from claimledger import Ledger, Analysis, graph_of\n"
         "with Ledger.open('x') as ledger:\n"
         "    size: int = ledger.head().size\n"
-        "    found: str = Analysis(graph_of(ledger.whole())).standing('a')\n"
+        "    found: str = Analysis(graph_of(ledger.whole_graph())).standing('a')\n"
         "    wrong: int = ledger.get('claim', 'a').recorded_by\n"
     )
     done = subprocess.run(

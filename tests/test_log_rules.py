@@ -301,7 +301,7 @@ def test_verify_and_salvage_name_it_in_a_ledger_and_salvage_leaves_it_out(
     found = salvage(lawful, tmp_path / "saved.db")
     assert any(names(rule, lost.why) for lost in found.lost), found.lost
     with Ledger.open(tmp_path / "saved.db", writable=True) as saved:
-        assert saved.head(before.size) == before
+        assert saved.at(known_at=before.size).head() == before
         assert saved.verify().faults == ()
         record(saved, [{"kind": "party", "name": "Goes on"}])
 

@@ -58,7 +58,7 @@ def look(given: tuple[LedgerLocation, str]) -> list[tuple[int, bytes]]:
             head = ledger.head()
             assert ledger.counts()["party"] == len(ledger.keys("party")) == head.size - 1
             for size, root in seen[-3:]:
-                assert ledger.head(size).root == root
+                assert ledger.at(known_at=size).head().root == root
             seen.append((head.size, head.root))
     return seen
 
@@ -81,7 +81,7 @@ def test_one_order_without_gaps_and_nothing_lost(path: LedgerLocation, work: Any
         for key, entry in acknowledged:
             assert ledger.get("party", key).entry == entry
         for size, root in seen:
-            assert ledger.head(size).root == root
+            assert ledger.at(known_at=size).head().root == root
 
 
 @contextmanager

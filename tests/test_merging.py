@@ -321,7 +321,7 @@ def taken_in(renamed: Path) -> Path:
     with Ledger.open(renamed) as old, Ledger.create(where, clock=thereafter) as new:
         for kind in KINDS:
             plain = (one.record.as_json() for one in old.records(kind))
-            resolved = old.resolved(kind, plain)
+            resolved = old.resolve_json(kind, plain)
             new.import_records(
                 [RecordInput.of(record_from({"kind": kind, **one})) for one in resolved], by="T"
             )

@@ -54,4 +54,4 @@ def test_the_first_write_makes_the_tables_anew_and_keeps_the_log(older: Path) ->
     with Ledger.open(older) as ledger:
         assert ledger.verify().clean
         assert ledger.head().size == head.size + 1
-        assert ledger.head(head.size) == head
+        assert ledger.at(known_at=head.size).head() == head

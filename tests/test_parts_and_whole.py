@@ -77,11 +77,11 @@ def test_part_and_whole_agree_at_every_clock(
         for known in (None, ledger.head().size // 2):
             whole = answers_of(ledger, known, as_of)
             for key in whole.graph.claims:
-                part = Analysis(graph_of(ledger.neighbourhood([key], known), as_of))
+                part = Analysis(graph_of(ledger.at(known_at=known).neighbourhood([key]), as_of))
                 assert told(part, key) == told(whole, key)
                 assert part.graph.known_by[key] == whole.graph.known_by[key]
                 assert flags(part, key) == flags(whole, key)
-            linked = Analysis(graph_of(ledger.linked(known)))
+            linked = Analysis(graph_of(ledger.at(known_at=known).linked_graph()))
             of_any_day = answers_of(ledger, known)
             for key in of_any_day.graph.claims:
                 in_linked = linked.as_json(key) if key in linked.graph.claims else ALONE

@@ -346,7 +346,7 @@ def test_both_stores_find_the_same(texts: list[str], queries: list[str]) -> None
             with Ledger.create(place(folder)) as ledger:
                 record(ledger, drawn)
                 asked = [*queries, *(f'"{query}"' for query in queries), *texts]
-                found.append([[(m.held.key, m.marks) for m in ledger.search(q)] for q in asked])
+                found.append([[(m.stored.key, m.marks) for m in ledger.search(q)] for q in asked])
         Current.store = "file"
     clean()
     assert found[0] == found[1]
@@ -357,7 +357,7 @@ def test_a_text_of_a_million_signs_is_found_by_any_of_its_words(ledger: Ledger) 
     words = [f"сло{n}во" for n in range(110_000)]
     record(ledger, case(["a: one"], extra={"a": {"statement": " ".join(words)}}))
     for sought in (words[0], words[54_321], words[-1], f'"{words[70_000]} {words[70_001]}"'):
-        assert [match.held.key for match in ledger.search(sought)] == ["a"]
+        assert [match.stored.key for match in ledger.search(sought)] == ["a"]
     assert ledger.search(f'"{words[70_001]} {words[70_000]}"') == []
     assert ledger.search("слово") == []
 
@@ -385,7 +385,7 @@ def test_the_server_hashes_as_we_do(path: LedgerLocation, tmp_path: Path) -> Non
                     {"kind": "party", "key": f"p{batch}-{n}", "name": "P"} for n in range(size)
                 ]
                 record(other if batch % 3 == 2 else one, listed)
-            roots.append([one.head(number).root for number in range(sum(sizes) + 1)])
+            roots.append([one.at(known_at=number).head().root for number in range(sum(sizes) + 1)])
             times.append([entry.recorded_at for entry in one.history("p14-0")])
             assert one.verify().clean
     assert roots[0] == roots[1]

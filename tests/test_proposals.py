@@ -14,7 +14,6 @@ from claimledger.analysis.proposals.engine import RULES
 from claimledger.analysis.proposals.rule import Proposal
 from claimledger.errors import RuleViolationError
 from claimledger.ledger import Ledger, LedgerLocation
-from claimledger.records.dates import Date
 from claimledger.records.link import Link
 from claimledger.services.decide import decide
 from claimledger.services.propose import propose
@@ -186,7 +185,7 @@ def test_a_link_the_world_did_not_know_yet_is_not_proposed(ledger: Ledger) -> No
     drawn.append({"kind": "link", "key": "l", "type": "corroborates", "from": "a", "to": "b",
                   "basis": "stated", "citations": [{"source": "late"}]})  # fmt: skip
     record(ledger, drawn)
-    assert propose(ledger, as_of=Date.of("2021").latest) == []
+    assert propose(ledger.at(as_of="2021")) == []
 
 
 def test_two_rules_that_see_one_pair_ask_once(ledger: Ledger) -> None:

@@ -36,7 +36,7 @@ def redacted(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
     before = ledger.head()
     change = ledger.redact("claim", "a", by="T", reason="right to be forgotten")
     assert change.elsewhere == ()
-    assert ledger.head(before.size).root == before.root
+    assert ledger.at(known_at=before.size).head().root == before.root
     ledger.close()
     return path
 
@@ -58,7 +58,7 @@ def test_verify_is_clean_and_the_rest_reads_on(redacted: LedgerLocation) -> None
         assert ledger.verify().faults == ()
         assert [held.key for held in ledger.with_key("b")] == ["b"]
         assert not ledger.search("zebrafish")
-        assert not ledger.with_key("a", known_at=10)
+        assert not ledger.at(known_at=10).with_key("a")
         actions = [event.action for event in ledger.history("a")]
     assert actions == ["redacted", "redacted", "redacted", "redact"]
 

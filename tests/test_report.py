@@ -177,13 +177,13 @@ def test_an_audit_as_of_a_day_tells_nothing_later(worked: Ledger) -> None:
     from claimledger.records.dates import Date
 
     day = Date.of("2022-10-31").latest
-    value = audit(worked, "rfa-54", as_of=day)
+    value = audit(worked.at(as_of=day), "rfa-54")
     assert [line.key for line in value.other_counts] == ["schrader-45"]
     assert not value.nearby
-    later = audit(worked, "sd-harassment", as_of=Date.of("2022-11-30").latest)
+    later = audit(worked.at(as_of=Date.of("2022-11-30").latest), "sd-harassment")
     assert {line.key for line in later.replies} == {"china-services", "china-fraud"}
     assert "official-persuasion" in {line.key for line in later.supports}
-    early = audit(worked, "sd-harassment", as_of=Date.of("2022-09-30").latest)
+    early = audit(worked.at(as_of=Date.of("2022-09-30").latest), "sd-harassment")
     assert not early.replies
     assert not early.supports
     worked.close()

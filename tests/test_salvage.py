@@ -71,7 +71,7 @@ def test_what_is_lost_is_told_and_the_rest_is_saved(
     filled: Path, tmp_path: Path, change: str, why: str
 ) -> None:
     with Ledger.open(filled) as ledger:
-        size, before = ledger.head().size, ledger.head(19).root.hex()
+        size, before = ledger.head().size, ledger.at(known_at=19).head().root.hex()
         standing = {held.key for held in ledger.records("claim")}
         lost = next(iter(ledger.at_entries([20]).values())).key
     tamper(filled, change)
@@ -163,7 +163,7 @@ def test_a_file_that_was_cut_off_gives_what_is_left(
     assert found.whole + len(found.behind) > 20
     with Ledger.open(tmp_path / "saved.db") as saved, Ledger.open(filled) as ledger:
         assert saved.verify().clean
-        assert saved.head() == ledger.head(saved.head().size)
+        assert saved.head() == ledger.at(known_at=saved.head().size).head()
     # What was behind the end nobody can count; that there was something is told.
     assert found.size <= stand.size
     assert found.lost[-1].number == found.size + 1

@@ -125,7 +125,7 @@ def everything(where: LedgerLocation, folder: Path) -> None:
         ledger.with_key(key)
         ledger.neighbourhood([key])
         ledger.keys_about([MARK, "topic"])
-        ledger.referrers("party", [f"{MARK}-party"])
+        ledger.references_to("party", [f"{MARK}-party"])
         with suppress(ClaimledgerError):
             ledger.grant("reader", MARK)
         ledger.move(folder / "moved.db")

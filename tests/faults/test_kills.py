@@ -66,7 +66,7 @@ def see_whole(
     with Ledger.open(path) as ledger, ledger.reading():
         assert after in ledger.keys("party")
         assert ledger.verify().faults == ()
-        assert ledger.head(start.size).root == start.root
+        assert ledger.at(known_at=start.size).head().root == start.root
         check(work, ledger, said, folder)
 
 
@@ -97,7 +97,7 @@ def check(work: str, ledger: Ledger, said: list[list[str]], folder: Path) -> Non
                 what == "backup" for what, *_ in said
             ) else (str(kept.head().size), kept.head().root.hex())  # fmt: skip
             assert kept.head().size >= int(size)
-            assert kept.head(int(size)).root.hex() == root
+            assert kept.at(known_at=int(size)).head().root.hex() == root
     if work == "move there":
         begun = {words[0] for what, *words in said if what == "begun" and words}
         for there in begun - {words[0] for what, *words in said if what == "moved"}:

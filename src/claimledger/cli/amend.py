@@ -21,7 +21,7 @@ from claimledger.cli.context import (
 from claimledger.cli.output import answer, count, cut, echo
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Change, Ledger, StoredRecord
+    from claimledger.ledger import Change, LedgerView, StoredRecord
 
 kind_option = click.option("--kind", metavar="KIND", help="Which kind, where two share the key.")
 
@@ -37,34 +37,34 @@ def require_kind(kind: str) -> None:
         raise UsageError(f"--kind is one of {', '.join(KINDS)}, not {kind!r}{hint}")
 
 
-def only(ledger: Ledger, key: str, kind: str | None, known: int | None = None) -> StoredRecord:
+def only(view: LedgerView, key: str, kind: str | None) -> StoredRecord:
     """Return the one record with a key; two kinds with one key ask for ``--kind``."""
     from claimledger.errors import NotFoundError, RuleViolationError
 
     if kind is not None:
         require_kind(kind)
-        return ledger.get(kind, key, known)
-    found = ledger.with_key(key, known)
+        return view.get(kind, key)
+    found = view.with_key(key)
     if len(found) > 1:
         kinds = " or ".join(one.kind for one in found)
         raise UsageError(f"{key} is the key of several records: say --kind {kinds}")
     if found:
         return found[0]
-    events = ledger.history(key)
+    events = view.history(key)
     for event in events:
         if event.replaced_by:
-            return ledger.get(event.kind, key, known)
+            return view.get(event.kind, key)
     if events:
         last = events[-1]
-        if known is not None and events[0].entry > known:
+        if view.known_at is not None and events[0].entry > view.known_at:
             raise RuleViolationError(
-                f"{key} came with entry {events[0].entry}, after entry {known}"
+                f"{key} came with entry {events[0].entry}, after entry {view.known_at}"
             )
         what = "redacted" if last.action == "redact" else "withdrawn"
         raise RuleViolationError(
             f"{last.kind} {key} was {what}; `claimledger history {key}` says why"
         )
-    raise NotFoundError("record", key, ledger.near_keys(key))
+    raise NotFoundError("record", key, view.near_keys(key))
 
 
 @click.command(cls=Command, clocks=False)
@@ -174,7 +174,7 @@ _UNASKED = 10
 """Records that a cascade withdraws where nobody can be asked."""
 
 
-def _agree_to_cascade(call: CliContext, ledger: Ledger, held: StoredRecord) -> int:
+def _agree_to_cascade(call: CliContext, view: LedgerView, held: StoredRecord) -> int:
     """Ask on a terminal whether all that points to a record is to be withdrawn with it; return how many go.
 
     Raises :class:`RuleViolationError` where nobody can be asked and
@@ -184,7 +184,7 @@ def _agree_to_cascade(call: CliContext, ledger: Ledger, held: StoredRecord) -> i
     from claimledger.errors import RuleViolationError
 
     record = (held.kind, held.key)
-    others = ledger.dependents([record]) - {record}
+    others = view.dependents([record]) - {record}
     if not others:
         return 1
     by_kind = Counter(kind for kind, _ in sorted(others))
@@ -286,13 +286,13 @@ def history(call: CliContext, key: str, kind: str | None) -> None:
 
     if kind is not None:
         require_kind(kind)
-    with call.reading() as ledger:
-        events = ledger.history(key, kind, call.known)
+    with call.reading() as view:
+        events = view.history(key, kind)
         if not events:
-            if later := ledger.history(key, kind):
-                why = f"it came with entry {later[0].entry}, after entry {call.known}"
+            if later := view.history(key, kind):
+                why = f"it came with entry {later[0].entry}, after entry {view.known_at}"
                 raise NotFoundError(kind or "record", key, why=why)
-            raise NotFoundError("record", key, ledger.near_keys(key))
+            raise NotFoundError("record", key, view.near_keys(key))
     if call.json:
         answer({"key": key, "entries": [_event(event) for event in events]})
         return

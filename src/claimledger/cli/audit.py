@@ -19,7 +19,7 @@ from claimledger.cli.output import answer, cut, echo, print_stderr
 from claimledger.render import AUDIT
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger, StoredRecord
+    from claimledger.ledger import LedgerView, StoredRecord
 
 
 @click.command(cls=Command)
@@ -34,6 +34,7 @@ def audit(
     """Go back from a claim to whoever first said it, and show what was said against it."""
     from claimledger.present.audit import audit as made
     from claimledger.render import writer
+    from claimledger.render.diagrams.embed import audit_with_diagrams
     from claimledger.services.output_files import writing_whole
 
     call = ctx.obj
@@ -44,21 +45,23 @@ def audit(
         raise UsageError('audit needs a claim\'s key, words like "54 stations", or --figure 54')
     form = form or ("json" if call.json else form_of(output, _ENDINGS))
 
-    def written(ledger: Ledger, claim: StoredRecord) -> bytes:
-        told = made(ledger, claim.key, call.known, call.day, pictures=form == "html")
-        return writer("audit", form)(told).encode()
+    def written(view: LedgerView, claim: StoredRecord) -> bytes:
+        value = made(view, claim.key)
+        if form == "html":
+            value = audit_with_diagrams(view, value)
+        return writer("audit", form)(value).encode()
 
     call.status = 1  # until there is a claim to audit
-    with call.reading() as ledger:
-        meant = _meant(call, ledger, what, figure)
-        text = written(ledger, meant[0]) if len(meant) == 1 else b""
+    with call.reading() as view:
+        meant = _meant(call, view, what, figure)
+        text = written(view, meant[0]) if len(meant) == 1 else b""
     if not text:
         # The ledger is closed by now: while a person thinks, nobody has to wait.
         chosen = _chosen(call, meant)
         if chosen is None:
             ctx.exit(call.status)
-        with call.reading() as ledger:
-            text = written(ledger, chosen)
+        with call.reading() as view:
+            text = written(view, chosen)
     call.status = 0
     if output in (None, "-"):
         sys.stdout.buffer.write(text)
@@ -79,49 +82,48 @@ _ENDINGS = {
 
 
 def _meant(
-    call: CliContext, ledger: Ledger, what: str | None, figure: str | None
+    call: CliContext, view: LedgerView, what: str | None, figure: str | None
 ) -> list[StoredRecord]:
     """Return the claims that can be meant, the first of each assertion; where there is none, say so."""
     from claimledger.services.find_claim import candidates, figure_asked, with_value
 
-    known = call.known
     if what is not None:
-        resolved = ledger.resolve("claim", [what], known).get(what, what)
-        if held := ledger.get_all("claim", [resolved], known):
+        resolved = view.resolve("claim", [what]).get(what, what)
+        if held := view.get_all("claim", [resolved]):
             return list(held.values())
-        _require_no_other_key(ledger, what, known)
-        found = candidates(ledger, what, known)
+        _require_no_other_key(view, what)
+        found = candidates(view, what)
     else:
-        found = with_value(ledger, figure_asked(str(figure)), known)
+        found = with_value(view, figure_asked(str(figure)))
     if not found:
-        _nearest(call, ledger, what, figure)
+        _nearest(call, view, what, figure)
         return []
-    options = _firsts(call, ledger, found)
+    options = _firsts(view, found)
     if not options:
         echo("What matches was not known yet at that time.")
     return options
 
 
-def _require_no_other_key(ledger: Ledger, what: str, known: int | None) -> None:
+def _require_no_other_key(view: LedgerView, what: str) -> None:
     """Raise :class:`NotFoundError` if a text is a party, source, subject or link key.
 
     Also if it is the key of a claim that was withdrawn, or was not recorded yet.
     """
     kinds = ("party", "source", "subject", "link")
-    is_known = any(held.kind in kinds for held in ledger.with_key(what, known))
-    if is_known or ledger.history(what, "claim"):
-        ledger.get("claim", what, known)
+    is_known = any(held.kind in kinds for held in view.with_key(what))
+    if is_known or view.history(what, "claim"):
+        view.get("claim", what)
 
 
-def _nearest(call: CliContext, ledger: Ledger, what: str | None, figure: str | None) -> None:
+def _nearest(call: CliContext, view: LedgerView, what: str | None, figure: str | None) -> None:
     from claimledger.errors import NotFoundError
     from claimledger.records.number_words import find_values
 
     asked = str(figure if what is None else what)
     values = [v.low if v.low is not None else v.high for v in find_values(asked)]
     if not values or values[0] is None:
-        raise NotFoundError("claim", asked, ledger.near_keys(asked, "claim"))
-    near = ledger.nearest_figures(float(values[0]), call.known)
+        raise NotFoundError("claim", asked, view.near_keys(asked, "claim"))
+    near = view.claims_nearest_figure(float(values[0]))
     if call.json:
         answer({"asked": asked, "matches": [], "nearest": [_option(held) for held in near]})
         return
@@ -130,9 +132,9 @@ def _nearest(call: CliContext, ledger: Ledger, what: str | None, figure: str | N
         echo(_told(held), indent=2, hang=2)
 
 
-def _firsts(call: CliContext, ledger: Ledger, found: list[StoredRecord]) -> list[StoredRecord]:
+def _firsts(view: LedgerView, found: list[StoredRecord]) -> list[StoredRecord]:
     """Return the claims that were in view, of each assertion the one that was known first."""
-    answers = call.answers(ledger, [held.key for held in found])
+    answers = view.analysis([held.key for held in found])
     known = answers.graph.known_by
     by_assertion: dict[str, StoredRecord] = {}
     in_view = [held for held in found if held.key in known]

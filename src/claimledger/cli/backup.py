@@ -69,7 +69,7 @@ def backup(call: CliContext, path: str, since: str | None) -> None:
     if path == "-" or given_stream(path) in (1, 2):  # where what this says goes too
         raise UsageError("a backup is a file, proved before it takes its name: name one")
     # Left last: a pipe gets the backup when the ledger is closed, and nobody waits for its reader.
-    with ExitStack() as file, call.reading() as ledger:
+    with ExitStack() as file, call.reading_ledger() as ledger:
         if since is None:
             head = _back_up(ledger, path, file)
             written = head.size
@@ -118,13 +118,13 @@ def _write_strand(
     if is_backup_of_entries(Path(path)):
         with reading_strand(path) as old:
             begins, ends = old.begins, old.ends
-        known = ends.size <= ledger.head().size and ledger.head(ends.size) == ends
+        known = ends.size <= ledger.head().size and ledger.at(known_at=ends.size).head() == ends
         if not known or begins.size < since:
             raise RuleViolationError(
                 f"{path} is a backup of entries {begins.size + 1} to {ends.size}, and this one would not "
                 "hold them; name another file"
             )
-    writing = writing_whole(path, call.path, rights=ledger.rights, over_backup=True)
+    writing = writing_whole(path, call.path, rights=ledger.permissions, over_backup=True)
     write_lines(target.enter_context(writing), ledger.entries_since(since))
 
 
@@ -197,7 +197,7 @@ def grant(call: CliContext, role: str | None, users: tuple[str, ...]) -> None:
     """
     if role is not None and not users:
         raise UsageError("grant ROLE to whom? name users of the server")
-    opened = call.reading() if role is None else call.writing()
+    opened = call.reading_ledger() if role is None else call.writing()
     with opened as ledger:
         for user in users:
             if role == "none":

@@ -35,20 +35,20 @@ def compare(call: CliContext, one: str, other: str, tolerance: Decimal) -> None:
     from claimledger.analysis.comparison import MOST_PAIRS, percent
     from claimledger.present.comparison_view import FigureComparisons
     from claimledger.services.record_cache import RecordCache
+    from claimledger.services.visibility import require_known
 
-    with call.reading() as ledger:
-        one, other = (ledger.get("claim", key, call.known).key for key in (one, other))
-        graph = call.answers(ledger, [one, other]).graph
-        call.in_view(graph, one, other)
+    with call.reading() as view:
+        one, other = (view.get("claim", key).key for key in (one, other))
+        answers = view.analysis([one, other])
+        graph = answers.graph
+        require_known(answers, one, other)
         here, there = (len(graph.claims[key].figures) for key in (one, other))
         if here * there > MOST_PAIRS:
             raise RuleViolationError(
                 f"{one} has {here:,} figures and {other} {there:,}: that makes {here * there:,} pairs, and "
                 f"{MOST_PAIRS:,} at most are compared"
             )
-        pairs = FigureComparisons(ledger, graph, RecordCache(ledger, call.known), call.known).told(
-            one, other, tolerance
-        )
+        pairs = FigureComparisons(view, graph, RecordCache(view)).told(one, other, tolerance)
     if call.json:
         answer(
             {

@@ -17,9 +17,7 @@ from claimledger.cli.streams import waiting_for_no_reader
 from claimledger.errors import ClaimledgerError
 
 if TYPE_CHECKING:
-    from claimledger.analysis.analysis import Analysis
-    from claimledger.analysis.graph import Graph
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import Ledger, LedgerView
 
 
 Options = TypeVar("Options", bound=Callable[..., Any])
@@ -91,8 +89,6 @@ class CliContext:
         """The exit status if the reader of the answer leaves now."""
 
         self._ledger: str | None = None
-        self.known: int | None = None
-        """The entry that ``--known-at`` means, once a ledger is open."""
 
     def update(self, given: dict[str, Any]) -> None:
         """Take what was given; what was not leaves things as they are."""
@@ -111,12 +107,17 @@ class CliContext:
         return self._ledger or os.environ.get("CLAIMLEDGER_DB") or "ledger.db"
 
     @contextmanager
-    def reading(self) -> Iterator[Ledger]:
-        """Open the ledger for reading, at one moment."""
+    def reading(self) -> Iterator[LedgerView]:
+        """Open the ledger for reading, as it was at one moment of both clocks."""
+        with self.reading_ledger() as ledger:
+            yield ledger.at(as_of=self._last_day(), known_at=self.known_at)
+
+    @contextmanager
+    def reading_ledger(self) -> Iterator[Ledger]:
+        """Open the whole ledger for reading, whatever the clocks."""
         from claimledger.ledger import Ledger
 
         with waiting_for_no_reader(), Ledger.open(self.path) as ledger, ledger.reading():
-            self.known = ledger.entry_at(self.known_at) if self.known_at else None
             yield ledger
 
     @contextmanager
@@ -139,45 +140,16 @@ class CliContext:
         if self.as_of or self.known_at:
             raise UsageError("--as-of and --known-at are for questions; a write is made now")
 
-    @property
-    def day(self) -> int | None:
-        """The last day of ``--as-of``, as an ordinal."""
+    def _last_day(self) -> int | None:
         if not self.as_of:
             return None
         from claimledger.errors import ParseError
-        from claimledger.records.dates import Date
+        from claimledger.ledger import last_day
 
         try:
-            day = Date.of(self.as_of).latest
+            return last_day(self.as_of)
         except ParseError as error:
             raise ParseError(f"--as-of {self.as_of!r} {error}") from None
-        if day is None:
-            raise ParseError(f"--as-of {self.as_of!r} has no last day")
-        return day
-
-    def in_view(self, graph: Graph, *keys: str) -> None:
-        """Raise :class:`ParseError` where a claim was not known on the day asked about."""
-        from claimledger.errors import ParseError
-
-        for key in keys:
-            if key not in graph.claims:
-                raise ParseError(f"the claim {key} was not known yet at that time")
-
-    def answers(self, ledger: Ledger, keys: list[str] | None = None) -> Analysis:
-        """Return the answers about some claims, or about all, at both clocks."""
-        from claimledger.analysis.analysis import Analysis
-        from claimledger.analysis.graph import graph_of
-
-        whole = keys is None
-        cut = ledger.whole(self.known) if whole else ledger.neighbourhood(keys or (), self.known)
-        return Analysis(graph_of(cut, self.day))
-
-    def about(self, ledger: Ledger, subject: str) -> tuple[Analysis, list[str]]:
-        """Return the answers about a subject with its narrower ones, and its claims in view."""
-        subject = ledger.get("subject", subject, self.known).key
-        keys = ledger.keys_about(ledger.narrower(subject, self.known), self.known)
-        answers = self.answers(ledger, sorted(keys))
-        return answers, [key for key in answers.graph.claims if key in keys]
 
 
 def recorder(by: str | None, ledger: Ledger) -> str:

@@ -19,7 +19,7 @@ from claimledger.cli.output import answer, count, cut, echo, say_known, table
 from claimledger.cli.output import origins as span
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
     from claimledger.present.report import DisputeSection
 
 
@@ -33,10 +33,8 @@ def disputes(call: CliContext, subject: str | None, only_open: bool) -> None:
     """What is disputed, by whom, through what, stated or judged, since when."""
     from claimledger.present.report import report as made
 
-    with call.reading() as ledger:
-        value = made(
-            ledger, known_at=call.known, as_of=call.day, subject=subject, corrections=False
-        )
+    with call.reading() as view:
+        value = made(view, subject=subject, corrections=False)
     wanted = [one for one in value.disputes if not only_open or one.state in _OPEN]
     criticised = [one for one in value.criticised if not only_open or one.state in _OPEN]
     if call.json:
@@ -121,12 +119,12 @@ def dispose(call: CliContext, key: str, ending: str, reason: str, by: str | None
 @click.pass_obj
 def standings(call: CliContext) -> None:
     """Every claim with its standing, its origins and its acceptability."""
-    with call.reading() as ledger:
-        found = _every_standing(call, ledger)
+    with call.reading() as view:
+        found = _every_standing(view)
         if call.json:
             answer(found)
             return
-        statements = {held.key: held.record.named for held in ledger.records("claim", call.known)}
+        statements = {held.key: held.record.named for held in view.records("claim")}
     rows = [
         [key, str(one["standing"]), span(int(one["at_least"]), int(one["at_most"])),
          str(one["acceptability"]), statements[key]]
@@ -136,14 +134,10 @@ def standings(call: CliContext) -> None:
     echo(count(len(rows), "claim") + ".")
 
 
-def _every_standing(call: CliContext, ledger: Ledger) -> dict[str, dict[str, str | int]]:
-    from claimledger.analysis.analysis import ALONE, Analysis
-    from claimledger.analysis.graph import graph_of
+def _every_standing(view: LedgerView) -> dict[str, dict[str, str | int]]:
+    from claimledger.analysis.analysis import ALONE
 
-    if call.day is not None:
-        answers = call.answers(ledger)
-        return {key: answers.as_json(key) for key in answers.graph.claims}
-    answers = Analysis(graph_of(ledger.linked(call.known)))
+    answers = view.linked_analysis()
     linked = answers.graph.claims
-    keys = ledger.keys("claim", call.known)
+    keys = linked if view.as_of is not None else view.keys("claim")
     return {key: answers.as_json(key) if key in linked else ALONE for key in keys}

@@ -71,8 +71,8 @@ def _list(kind: str) -> click.Command:
     def list_() -> None:
         call = click.get_current_context().find_object(CliContext)
         assert call is not None
-        with call.reading() as ledger:
-            held = list(ledger.records(kind, call.known))
+        with call.reading() as view:
+            held = list(view.records(kind))
         if call.json:
             answer(
                 {
@@ -105,8 +105,8 @@ def _show(kind: str) -> click.Command:
 
         call = click.get_current_context().find_object(CliContext)
         assert call is not None
-        with call.reading() as ledger:
-            show_record(call, ledger, ledger.get(kind, key, call.known))
+        with call.reading() as view:
+            show_record(call, view, view.get(kind, key))
 
     argument = click.Argument(["key"], shell_complete=complete_key)
     return Command("show", callback=show, params=[argument], help=f"Show one {kind}.")

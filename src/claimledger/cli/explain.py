@@ -17,12 +17,13 @@ from claimledger.cli.output import answer, count, echo
 def explain(call: CliContext, key: str) -> None:
     """Explain a claim's standing, origins and acceptability, down to records and reasons."""
     from claimledger.present.explanation import explain as made
+    from claimledger.services.visibility import require_known
 
-    with call.reading() as ledger:
-        key = ledger.get("claim", key, call.known).key
-        answers = call.answers(ledger, [key])
-        call.in_view(answers.graph, key)
-        value = made(ledger, answers, key, call.known)
+    with call.reading() as view:
+        key = view.get("claim", key).key
+        answers = view.analysis([key])
+        require_known(answers, key)
+        value = made(view, answers, key)
     if call.json:
         answer(value.as_json())
         return
@@ -50,15 +51,15 @@ def flags(
         near = nearest(kind, KINDS)
         right = f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}"
         raise InvalidInputError([Problem("unknown kind of oddity", "kind", kind, right)], kept="")
-    with call.reading() as ledger:
+    with call.reading() as view:
         if subject:
-            answers, keys = call.about(ledger, subject)
+            answers, keys = view.analysis_about(subject)
         else:
-            answers = call.answers(ledger)
+            answers = view.analysis()
             keys = list(answers.graph.claims)
         found = [
             one
-            for one in oddities(ledger, answers, keys, call.known, call.day)
+            for one in oddities(view, answers, keys)
             if kind in (None, one.kind) and severity in (None, one.severity)
         ]
     if call.json:

@@ -19,7 +19,7 @@ from claimledger.cli.output import print_stderr
 
 if TYPE_CHECKING:
     from claimledger.analysis.analysis import Analysis
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 _ENDINGS_OF_TIMELINES = {".svg": "svg", ".png": "png", ".html": "html", ".htm": "html"}
 _ENDINGS = {**_ENDINGS_OF_TIMELINES, ".dot": "dot", ".gv": "dot", ".graphml": "graphml"}
@@ -61,9 +61,9 @@ def graph(
     if key and subject:
         raise UsageError("give KEY or --subject, not both")
     form = form or form_of(output, _ENDINGS)
-    with call.reading() as ledger:
-        answers, keys, title = _meant(call, ledger, key, subject, depth)
-        value = scene(ledger, answers, keys, title, call.known, call.day)
+    with call.reading() as view:
+        answers, keys, title = _meant(view, key, subject, depth)
+        value = scene(view, answers, keys, title)
     faces = {"svg": graph_svg, "dot": export.dot, "graphml": export.graphml, "html": graph_page}
     if form == "png":
         _write(call, export.png(graph_svg(value)), output)
@@ -72,25 +72,26 @@ def graph(
 
 
 def _meant(
-    call: CliContext, ledger: Ledger, key: str | None, subject: str | None, depth: int
+    view: LedgerView, key: str | None, subject: str | None, depth: int
 ) -> tuple[Analysis, list[str], str]:
     from claimledger.render.diagrams.model import around
+    from claimledger.services.visibility import require_known
 
     if key is not None:
-        held = ledger.get("claim", key, call.known)
-        answers = call.answers(ledger, [held.key])
-        call.in_view(answers.graph, held.key)
+        held = view.get("claim", key)
+        answers = view.analysis([held.key])
+        require_known(answers, held.key)
         return answers, around(answers, held.key, depth), f"Around {held.key}"
     if subject is not None:
-        answers, keys = call.about(ledger, subject)
+        answers, keys = view.analysis_about(subject)
         return answers, keys, f"Claims about {subject}"
-    return *_disputed(call, ledger), "What is disputed"
+    return *_disputed(view), "What is disputed"
 
 
-def _disputed(call: CliContext, ledger: Ledger) -> tuple[Analysis, list[str]]:
+def _disputed(view: LedgerView) -> tuple[Analysis, list[str]]:
     from claimledger.analysis.disputes import disputes
 
-    answers = call.answers(ledger)
+    answers = view.analysis()
     keys: dict[str, None] = {}
     for one in disputes(answers):
         keys |= dict.fromkeys((*one.claims, *one.attackers, *one.beside, *one.reached))
@@ -115,16 +116,16 @@ def timeline(
     from claimledger.render.diagrams.timeline import timeline_svg
 
     form = form or form_of(output, _ENDINGS_OF_TIMELINES)
-    with call.reading() as ledger:
+    with call.reading() as view:
         if subject is not None:
-            answers, keys = call.about(ledger, subject)
+            answers, keys = view.analysis_about(subject)
         else:
-            answers = call.answers(ledger)
+            answers = view.analysis()
             keys = list(answers.graph.claims)
         title = f"Figures about {subject}" if subject else "Figures over time"
-        value = made(ledger, answers, keys, title, measure, call.known)
+        value = made(view, answers, keys, title, measure)
         if measure is not None and not value.panels:
-            _no_such(measure, made(ledger, answers, keys, title, None, call.known).measures)
+            _no_such(measure, made(view, answers, keys, title, None).measures)
     svg = timeline_svg(value)
     if form == "png":
         _write(call, export.png(svg), output)

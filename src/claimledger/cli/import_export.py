@@ -22,7 +22,7 @@ from claimledger.cli.output import Progress, answer, count, echo, print_stderr
 
 if TYPE_CHECKING:
     from claimledger.importers.case_files import Incoming
-    from claimledger.ledger import Ledger, StoredRecord
+    from claimledger.ledger import LedgerView, StoredRecord
 
 
 @click.command("import", cls=Command, clocks=False)
@@ -122,13 +122,13 @@ def export(call: CliContext, log: bool, output: str | None) -> None:
 
     if log and (call.known_at or call.as_of):
         raise UsageError("--log writes the whole log; clocks go with the records")
-    with ExitStack() as file, call.reading() as ledger:
-        lines = _log(ledger) if log else _records(ledger, call)
+    with ExitStack() as file, call.reading() as view:
+        lines = _log(view) if log else _records(view)
         if output in (None, "-"):
             write_lines(sys.stdout.buffer, lines)
         else:
             # Left last: a pipe gets the lines when the ledger is closed, and nobody waits for its reader.
-            target = writing_whole(str(output), call.path, rights=ledger.rights)
+            target = writing_whole(str(output), call.path, rights=view.permissions)
             write_lines(file.enter_context(target), lines)
     if output not in (None, "-"):
         print_stderr(f"Wrote {output}")
@@ -142,18 +142,18 @@ def write_lines(stream: BinaryIO, lines: Iterable[Any]) -> None:
         stream.write(json_text(line, None).encode() + b"\n")
 
 
-def _records(ledger: Ledger, call: CliContext) -> Iterator[Any]:
+def _records(view: LedgerView) -> Iterator[Any]:
     from claimledger.present.phrases import out_by
     from claimledger.records.disposition import Disposition
     from claimledger.records.kinds import KINDS
     from claimledger.records.review import Review
 
-    graph = None if call.day is None else call.answers(ledger).graph
+    graph = None if view.as_of is None else view.analysis().graph
     links = set() if graph is None else {link.key for link in graph.links}
 
     def is_there(kind: str, key: str, keys: Container[str]) -> bool:
         """Whether a key, or what replaced it, is one of those."""
-        return key in keys or ledger.resolve(kind, [key], call.known).get(key) in keys
+        return key in keys or view.resolve(kind, [key]).get(key) in keys
 
     def is_known(held: StoredRecord) -> bool:
         """Whether a record was known on the day that was asked for."""
@@ -163,20 +163,20 @@ def _records(ledger: Ledger, call: CliContext) -> Iterator[Any]:
             return held.key in graph.claims
         if isinstance(held.record, Review):
             rated = is_there("claim", held.record.claim, graph.claims)
-            return rated and out_by(held.record.reviewed, call.day)
+            return rated and out_by(held.record.reviewed, view.as_of)
         if isinstance(held.record, Disposition):
             return is_there("link", held.record.dispute, links)
         return held.kind != "link" or held.key in links
 
     for kind in KINDS:
-        known = filter(is_known, ledger.records(kind, call.known))
+        known = filter(is_known, view.records(kind))
         plain = ({**held.record.as_json(), **held.more} for held in known)
-        for record in ledger.resolved(kind, plain, call.known):
+        for record in view.resolve_json(kind, plain):
             yield {"kind": kind, **record}
-    yield from ledger.foreign(call.known)
+    yield from view.unknown_records()
 
 
-def _log(ledger: Ledger) -> Iterator[Any]:
+def _log(view: LedgerView) -> Iterator[Any]:
     from claimledger.ledger import line_of
 
-    return map(line_of, ledger.entries())
+    return map(line_of, view.entries())

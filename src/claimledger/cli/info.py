@@ -35,8 +35,8 @@ def stats(call: CliContext) -> None:
     """Count records by kind, standing, source, claimant and year."""
     from claimledger.services.stats import stats as counted
 
-    with call.reading() as ledger:
-        found = counted(ledger, call.answers(ledger), call.known, call.day)
+    with call.reading() as view:
+        found = counted(view, view.analysis())
     if call.json:
         answer(found)
         return

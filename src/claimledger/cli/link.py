@@ -18,7 +18,7 @@ from claimledger.cli.context import (
 from claimledger.cli.output import answer, echo, print_stderr, say_known
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 
 def _citation(
@@ -89,24 +89,24 @@ def link(call: CliContext, /, type: str, from_: str, to: str, by: str | None, **
         say_known("link")
 
 
-def _target(ledger: Ledger, to: str) -> Any:
+def _target(view: LedgerView, to: str) -> Any:
     """Return the target: a claim's key, or a source where only a source has the key."""
     key = to.removeprefix("source:")
     if key != to:
         return {"source": key}
-    if ledger.get_all("claim", [to]) or ledger.resolve("claim", [to]):
+    if view.get_all("claim", [to]) or view.resolve("claim", [to]):
         return to
-    if ledger.get_all("source", [to]) or ledger.resolve("source", [to]):
+    if view.get_all("source", [to]) or view.resolve("source", [to]):
         return {"source": to}
     return to
 
 
-def _odd(ledger: Ledger, type: str, from_: str, to: str) -> list[str]:
+def _odd(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
     """Return what is odd about a link and possible all the same."""
     from claimledger.records.claim import Claim
 
-    claims = ledger.get_all("claim", [from_, to]).values()
-    held = {one.key: one for one in ledger.resolved_records(claims)}
+    claims = view.get_all("claim", [from_, to]).values()
+    held = {one.key: one for one in view.resolve_records(claims)}
     one, other = (held[key].record if key in held else None for key in (from_, to))
     found = []
     if isinstance(one, Claim) and isinstance(other, Claim):

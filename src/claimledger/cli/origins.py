@@ -13,7 +13,7 @@ from claimledger.cli.output import origins as span
 
 if TYPE_CHECKING:
     from claimledger.analysis.analysis import Analysis
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 _MOST_SETTLINGS = 10
 
@@ -59,13 +59,14 @@ def _of_claim(call: CliContext, key: str, ties: list[tuple[str, str]]) -> None:
     from claimledger.analysis.uncertainty import settlings, without
     from claimledger.present import phrases
     from claimledger.services.record_cache import RecordCache
+    from claimledger.services.visibility import require_known
 
-    with call.reading() as ledger:
-        key = ledger.get("claim", key, call.known).key
-        answers = call.answers(ledger, [key])
-        call.in_view(answers.graph, key)
+    with call.reading() as view:
+        key = view.get("claim", key).key
+        answers = view.analysis([key])
+        require_known(answers, key)
         _check_ties(answers, key, ties)
-        names = RecordCache(ledger, call.known)
+        names = RecordCache(view)
         found = answers.origin_finder(ties).of(key)
         roots = [phrases.root(root, names) for root in found.roots]
         mergers = [
@@ -128,9 +129,9 @@ def _of_subject(call: CliContext, subject: str, ties: list[tuple[str, str]]) -> 
     from claimledger.present import phrases
     from claimledger.services.record_cache import RecordCache
 
-    with call.reading() as ledger:
-        answers, keys = call.about(ledger, subject)
-        names = RecordCache(ledger, call.known)
+    with call.reading() as view:
+        answers, keys = view.analysis_about(subject)
+        names = RecordCache(view)
         finder = answers.origin_finder(ties)
         found = ranged(answers, keys)
         origins_of = {one.head: finder.of(one.head) for one in found}
@@ -175,16 +176,16 @@ def load_bearing(call: CliContext, key: str | None, subject: str | None, most: i
     """
     from claimledger.analysis.impact import ImpactIndex
 
-    with call.reading() as ledger:
-        answers = call.about(ledger, subject)[0] if subject else call.answers(ledger)
+    with call.reading() as view:
+        answers = view.analysis_about(subject)[0] if subject else view.analysis()
         loads = ImpactIndex(answers)
         kinds = ("claim", "source", "party")
         if key is None:
             listed = loads.heaviest(most)
         else:
-            resolved = [held for kind in kinds if (held := _held(ledger, kind, key, call.known))]
+            resolved = [held for kind in kinds if (held := _held(view, kind, key))]
             if not resolved:
-                ledger.get("claim", key, call.known)
+                view.get("claim", key)
             listed = [loads.of(*label) for label in resolved]
         rest = {(one.kind, one.key): loads.others(one.kind, one.key) for one in listed}
     if call.json:
@@ -203,6 +204,6 @@ def load_bearing(call: CliContext, key: str | None, subject: str | None, most: i
             echo(other, indent=2)
 
 
-def _held(ledger: Ledger, kind: str, key: str, known: int | None) -> tuple[str, str] | None:
-    resolved = ledger.resolve(kind, [key], known).get(key, key)
-    return (kind, resolved) if ledger.get_all(kind, [resolved], known) else None
+def _held(view: LedgerView, kind: str, key: str) -> tuple[str, str] | None:
+    resolved = view.resolve(kind, [key]).get(key, key)
+    return (kind, resolved) if view.get_all(kind, [resolved]) else None

@@ -13,7 +13,7 @@ from claimledger.cli.output import answer, count, cut, echo
 
 if TYPE_CHECKING:
     from claimledger.analysis.proposals.rule import Proposal
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import Ledger, LedgerView
     from claimledger.records.decision import Outcome
 
 since_option = click.option(
@@ -42,9 +42,9 @@ def propose(
     if listing:
         _say_rules(call)
         return
-    with call.reading() as ledger:
-        found = _asked(call, ledger, since, rule)
-        names = RecordCache(ledger, call.known)
+    with call.reading() as view:
+        found = _asked(view, since, rule)
+        names = RecordCache(view)
         if call.json:
             answer({"proposals": [{"id": one.id, **asdict(one)} for one in found]})
             return
@@ -68,7 +68,7 @@ def _say_rules(call: CliContext) -> None:
         echo(f"{name}: {one.meaning}", hang=2)
 
 
-def _asked(call: CliContext, ledger: Ledger, since: str | None, rule: str | None) -> list[Proposal]:
+def _asked(view: LedgerView, since: str | None, rule: str | None) -> list[Proposal]:
     from claimledger.analysis.proposals.engine import RULES
     from claimledger.records.check import nearest
     from claimledger.services.propose import propose as made
@@ -77,8 +77,8 @@ def _asked(call: CliContext, ledger: Ledger, since: str | None, rule: str | None
         near = nearest(rule, RULES)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(RULES)}"
         raise UsageError(f"there is no rule {rule!r}; {hint}")
-    first = ledger.entry_at(since) if since else None
-    return made(ledger, first, rule=rule, known_at=call.known, as_of=call.day)
+    first = view.entry_at(since) if since else None
+    return made(view, first, rule=rule)
 
 
 def _say(one: Proposal, names: Any) -> None:
@@ -131,7 +131,7 @@ def _answer(
 
     with call.writing() as ledger:
         who = recorder(given["by"], ledger)
-        found = {one.id: one for one in _asked(call, ledger, given["since"], given["rule"])}
+        found = {one.id: one for one in _asked(ledger, given["since"], given["rule"])}
         for one in ids:
             if one not in found:
                 near = nearest(one, found)
@@ -160,7 +160,7 @@ def _one_after_another(call: CliContext, given: dict[str, Any]) -> None:
     kept = 0
     with call.writing() as ledger:
         who = recorder(given["by"], ledger)
-        found = _asked(call, ledger, given["since"], given["rule"])
+        found = _asked(ledger, given["since"], given["rule"])
         try:
             for place, one in enumerate(found, 1):
                 click.echo()

@@ -29,19 +29,19 @@ def report(
     """Export the contested-claims report. The same ledger gives the same bytes."""
     from claimledger.present.report import report as made
     from claimledger.render import writer
+    from claimledger.render.diagrams.embed import report_with_diagrams
     from claimledger.services.output_files import writing_whole
 
     form = form or ("json" if call.json else form_of(output, _ENDINGS))
-    with call.reading() as ledger:
+    with call.reading() as view:
         value = made(
-            ledger,
-            known_at=call.known,
-            as_of=call.day,
+            view,
             subject=subject,
-            since=ledger.entry_at(since) if since else None,
+            since=view.entry_at(since) if since else None,
             since_said=since or "",
-            pictures=form == "html",
         )
+        if form == "html":
+            value = report_with_diagrams(view, value)
     text = writer("report", form)(value).encode()
     if output in (None, "-"):
         sys.stdout.buffer.write(text)

@@ -11,7 +11,7 @@ from claimledger.cli.context import CliContext, Command, complete_key
 from claimledger.cli.output import answer, coloured, count, cut, echo, printable, table
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger, StoredRecord
+    from claimledger.ledger import LedgerView, StoredRecord
 
 
 @click.command("list", cls=Command)
@@ -31,8 +31,8 @@ def list_(call: CliContext, /, **wanted: str | None) -> None:
     """List claims; filters narrow each other."""
     from claimledger.services.claim_filter import Selection, select_claims
 
-    with call.reading() as ledger:
-        chosen = select_claims(ledger, Selection(**wanted), call.known, call.day)
+    with call.reading() as view:
+        chosen = select_claims(view, Selection(**wanted))
     if call.json:
         answer({"claims": [one.as_json() for one in chosen]})
         return
@@ -55,22 +55,22 @@ def search(call: CliContext, words: tuple[str, ...], kinds: tuple[str, ...], mos
     for kind in kinds:
         require_kind(kind)
     query = " ".join(words)
-    with call.reading() as ledger:
-        found = ledger.search(query, kinds=kinds, known_at=call.known, most=most)
-        if call.day is not None:
-            claims = [one.held.key for one in found if one.held.kind == "claim"]
-            known = call.answers(ledger, claims).graph.claims
-            found = [one for one in found if one.held.kind != "claim" or one.held.key in known]
+    with call.reading() as view:
+        found = view.search(query, kinds=kinds, most=most)
+        if view.as_of is not None:
+            claims = [one.stored.key for one in found if one.stored.kind == "claim"]
+            known = view.analysis(claims).graph.claims
+            found = [one for one in found if one.stored.kind != "claim" or one.stored.key in known]
     if call.json:
         rows = [
-            {"kind": one.held.kind, "key": one.held.key, "text": one.text, "score": round(one.score, 4),
+            {"kind": one.stored.kind, "key": one.stored.key, "text": one.text, "score": round(one.score, 4),
              "marks": [list(mark) for mark in one.marks]}
             for one in found
         ]  # fmt: skip
         answer({"query": query, "matches": rows})
         return
     for one in found:
-        echo(f"{one.held.kind} {one.held.key}", hang=2)
+        echo(f"{one.stored.kind} {one.stored.key}", hang=2)
         _say_marked(one.text, one.marks)
     if not found:
         echo(f"Nothing found for {query}.")
@@ -104,21 +104,21 @@ def _say_marked(text: str, marks: tuple[tuple[int, int], ...]) -> None:
 @click.pass_obj
 def show(call: CliContext, key: str, kind: str | None) -> None:
     """Show everything about one record; of a claim also its standing, and why."""
-    with call.reading() as ledger:
+    with call.reading() as view:
         if kind is None:
-            found = ledger.with_key(key, call.known)
-            held = found[0] if found else only(ledger, key, None, call.known)
+            found = view.with_key(key)
+            held = found[0] if found else only(view, key, None)
         else:
-            held = only(ledger, key, kind, call.known)
-        show_record(call, ledger, held)
+            held = only(view, key, kind)
+        show_record(call, view, held)
 
 
-def show_record(call: CliContext, ledger: Ledger, held: StoredRecord) -> None:
+def show_record(call: CliContext, view: LedgerView, held: StoredRecord) -> None:
     """Print one record with what points to it."""
-    answers = call.answers(ledger, [held.key]) if held.kind == "claim" else None
-    pointing = ledger.referrers(held.kind, [held.key], call.known).get(held.key, [])
-    pointing = _in_view(call, ledger, pointing)
-    links = _links(ledger, held, pointing)
+    answers = view.analysis([held.key]) if held.kind == "claim" else None
+    pointing = view.references_to(held.kind, [held.key]).get(held.key, [])
+    pointing = _in_view(view, pointing)
+    links = _links(view, held, pointing)
     value: dict[str, Any] = {
         "kind": held.kind,
         "key": held.key,
@@ -142,7 +142,7 @@ def show_record(call: CliContext, ledger: Ledger, held: StoredRecord) -> None:
             from claimledger.records.claim import Claim
 
             assert isinstance(held.record, Claim)
-            told = computed(ledger, answers, held.key, held.record, call.known, call.day)
+            told = computed(view, answers, held.key, held.record)
             value["computed"] = [{"told": one.told, "holds": one.holds} for one in told]
     if call.json:
         answer(value)
@@ -165,15 +165,15 @@ def show_record(call: CliContext, ledger: Ledger, held: StoredRecord) -> None:
     echo(f"Entry {held.entry}, {held.recorded_at[:19]}Z, by {held.recorded_by}")
 
 
-def _in_view(call: CliContext, ledger: Ledger, pointing: list[Any]) -> list[Any]:
+def _in_view(view: LedgerView, pointing: list[Any]) -> list[Any]:
     """Leave out the links and claims that were not there yet on the day asked about."""
-    if call.day is None:
+    if view.as_of is None:
         return pointing
     from claimledger.services.visibility import links_in_view
 
     links = [one.entry for one in pointing if one.kind == "link"]
-    seen = links_in_view(ledger, links, call.known, call.day)
-    claims = call.answers(ledger, [one.key for one in pointing if one.kind == "claim"]).graph.claims
+    seen = links_in_view(view, links)
+    claims = view.analysis([one.key for one in pointing if one.kind == "claim"]).graph.claims
     return [
         one
         for one in pointing
@@ -210,12 +210,12 @@ def _object(value: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _links(ledger: Ledger, held: StoredRecord, pointing: list[Any]) -> list[str]:
+def _links(view: LedgerView, held: StoredRecord, pointing: list[Any]) -> list[str]:
     from claimledger.records.link import Link
 
     entries = [one.entry for one in pointing if one.kind == "link" and one.field in ("from", "to")]
     lines = []
-    for other in list(ledger.at_entries(entries[:200]).values()):
+    for other in list(view.at_entries(entries[:200]).values()):
         link = other.record
         if isinstance(link, Link):
             outward = held.kind == "claim" and link.from_ == held.key

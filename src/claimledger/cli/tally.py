@@ -60,9 +60,9 @@ def tally(call: CliContext, /, what: str, subject: str, divided: str, **given: A
     if given["recording"]:
         _record(call, asked, given)
         return
-    with call.reading() as ledger:
-        found = made(ledger, asked, divided, call.known, call.day)
-        totals = list(beside(ledger, found, given["measure"] or what, call.known))
+    with call.reading() as view:
+        found = made(view, asked, divided)
+        totals = list(beside(view, found, given["measure"] or what))
     if call.json:
         named = ("claim", "figure", "relation")
         told = [dict(zip(named, total, strict=True)) for total in totals]

@@ -37,8 +37,8 @@ def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -
             raise UsageError("--deep reads what is damaged; --at and --root are for a whole ledger")
         _deep(call)
         ctx.exit(call.status)
-    with call.reading() as ledger:
-        verdict = ledger.verify(Progress("entries"), earlier)
+    with call.reading() as view:
+        verdict = view.verify(Progress("entries"), earlier)
     call.status = 0 if verdict.clean else 1
     if call.json:
         answer(_as_json(verdict))

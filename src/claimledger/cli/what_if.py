@@ -12,7 +12,7 @@ from claimledger.cli.output import answer, count, echo
 
 if TYPE_CHECKING:
     from claimledger.analysis.diff import AnalysisDiff, ClaimStatus
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 WITHOUT = ("claim", "link", "source", "party")
 """The kinds of record that ``what-if`` can leave out."""
@@ -39,25 +39,25 @@ def what_if(call: CliContext, gone: tuple[str, ...], files: tuple[str, ...]) -> 
         raise UsageError("what-if needs --without KEY or --with FILE")
     if files and call.known_at:
         raise UsageError("--with adds to the ledger as it is now; leave out --known-at")
-    with call.reading() as ledger:
-        removed = [record for key in gone for record in _meant(ledger, key, call.known)]
+    with call.reading() as view:
+        removed = [record for key in gone for record in _meant(view, key)]
         incoming = list(read_files(files)) if files else []
-        found = made(ledger, removed, incoming, call.known, call.day)
+        found = made(view, removed, incoming)
     _tell(call, found, ("now", "then"))
 
 
-def _meant(ledger: Ledger, key: str, known: int | None) -> list[tuple[str, str]]:
+def _meant(view: LedgerView, key: str) -> list[tuple[str, str]]:
     kind, _, plain = key.rpartition(":")
     kinds = (kind,) if kind else WITHOUT
     found = []
     for one in kinds:
         if one not in WITHOUT:
             raise UsageError(f"--without takes a claim, link, source or party, not a {one}")
-        resolved = ledger.resolve(one, [plain], known).get(plain, plain)
-        if ledger.get_all(one, [resolved], known):
+        resolved = view.resolve(one, [plain]).get(plain, plain)
+        if view.get_all(one, [resolved]):
             found.append((one, resolved))
     if not found:
-        ledger.get(kind or "claim", plain, known)
+        view.get(kind or "claim", plain)
     if len(found) > 1:
         named = ", ".join(f"{one}:{held}" for one, held in found)
         raise UsageError(f"several records have the key {plain}; name one: {named}")
@@ -73,9 +73,9 @@ def changes(call: CliContext, since: str) -> None:
     """What moved since an entry or a day: standings, origins, disputes."""
     from claimledger.services.what_if import changes as made
 
-    with call.reading() as ledger:
-        first = ledger.entry_at(since)
-        found = made(ledger, first, call.known, call.day)
+    with call.reading() as view:
+        first = view.entry_at(since)
+        found = made(view, first)
     _tell(call, found, (f"at entry {first}", "now"))
 
 

@@ -138,7 +138,7 @@ def matches(ledger: Ledger, kind: str, typed: str, most: int = 7) -> list[Stored
     exact = ledger.get_all(kind, [typed.strip()])
     found = {held.key: held for held in exact.values()}
     for match in ledger.search(typed, kinds=(kind,), most=most):
-        found.setdefault(match.held.key, match.held)
+        found.setdefault(match.stored.key, match.stored)
     begun = slug(typed)
     if begun:
         keys = [key for key in ledger.keys(kind) if key.startswith(begun)][:most]

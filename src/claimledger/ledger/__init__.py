@@ -12,6 +12,7 @@ from claimledger.ledger.query.records import Reference, StoredRecord
 from claimledger.ledger.query.search import SearchHit
 from claimledger.ledger.tree_head import TreeHead
 from claimledger.ledger.verify.result import VerificationResult
+from claimledger.ledger.view import LedgerView, last_day
 from claimledger.ledger.write.amend import Change
 from claimledger.ledger.write.ingest import ImportResult, InvalidRecord, RecordInput
 from claimledger.ledger.write.replicate import LogSegment, entry_of, line_of
@@ -31,6 +32,7 @@ __all__ = [
     "InvalidRecord",
     "Ledger",
     "LedgerLocation",
+    "LedgerView",
     "LogSegment",
     "RecordInput",
     "Reference",
@@ -43,6 +45,7 @@ __all__ = [
     "entry_of",
     "file_of",
     "is_database",
+    "last_day",
     "line_of",
     "may_fork",
     "salvage",

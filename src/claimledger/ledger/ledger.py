@@ -17,15 +17,14 @@ from claimledger.ledger.log_replay import first_unlawful
 from claimledger.ledger.progress import Progress, unseen
 from claimledger.ledger.query import time_travel
 from claimledger.ledger.query.history import holders_of
-from claimledger.ledger.query.time_travel import DatedAhead
-from claimledger.ledger.questions import Questions
 from claimledger.ledger.tree_head import TreeHead
+from claimledger.ledger.view import LedgerView
 from claimledger.ledger.write import amend
 from claimledger.ledger.write.amend import Change
 from claimledger.ledger.write.appender import Appender, Clock, Salts
 from claimledger.ledger.write.ingest import ImportResult, InvalidRecord, RecordInput, import_records
 from claimledger.ledger.write.replicate import LogSegment, append_entries, segment_lines
-from claimledger.log.clock import check_clock, earliest_in_doubt
+from claimledger.log.clock import check_clock
 from claimledger.log.entry import now
 from claimledger.records.base import Record
 from claimledger.storage.base import Found, Store, WriteConflictError
@@ -48,12 +47,14 @@ _RENAMED_METHODS = {
 """Methods of before 0.1, each with the name that replaces it; they go with the release after 0.1."""
 
 
-class Ledger(Questions):
-    """An open ledger. Records go in as values and come out as values.
+class Ledger(LedgerView):
+    """An open ledger: the view of its newest state, and everything that writes.
 
     Open one for reading or for writing, use it as a context manager, and close it. Reading never
     changes the file. Every write is one transaction: whole or absent, log and views together.
     """
+
+    _keeps_what_it_read = False  # what was read may be superseded by the next write
 
     def __init__(
         self,
@@ -63,8 +64,7 @@ class Ledger(Questions):
         salts: Salts = os.urandom,
         clock_is_right: bool = False,
     ) -> None:
-        super().__init__(store)
-        self._clock = clock
+        super().__init__(store, clock=clock)
         self._salts = salts
         self._clock_is_right = clock_is_right
         if clock_is_right:
@@ -334,16 +334,6 @@ class Ledger(Questions):
         """Raise :class:`ClockError` where a write would, before it is put together."""
         if not self._clock_is_right:
             check_clock(self._clock(), time_travel.last_moment(self._store))
-
-    def dated_ahead(self) -> DatedAhead | None:
-        """Return the entries at the end of the log that are dated ahead of this clock, if there are any."""
-        return time_travel.dated_ahead(self._store, earliest_in_doubt(self._clock()))
-
-    def copy(self, path: Path) -> Ledger:
-        """Copy the ledger as it stands into a new file, and open that for writing."""
-        if not self._store.copy_to(path, self._store.rights):
-            self.move(path)
-        return Ledger.open(path, writable=True)
 
     def move(
         self, where: LedgerLocation, progress: Progress = unseen, further: Iterable[LogSegment] = ()

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.comparison import RELATIONS, change, most_telling
-from claimledger.analysis.graph import graph_of
 from claimledger.analysis.lineage import Step, Weakness, lineage, weakest
-from claimledger.errors import ParseError
 from claimledger.present import phrases
 from claimledger.present.comparison_view import FigureComparisons
 from claimledger.present.derivation_view import computed
@@ -21,10 +19,10 @@ from claimledger.records.claim import Claim
 from claimledger.records.link import Link
 from claimledger.records.review import Review
 from claimledger.services.record_cache import RecordCache
-from claimledger.services.visibility import links_in_view
+from claimledger.services.visibility import links_in_view, require_known
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 _MOST_OTHERS = 12
 _MOST_SUBJECTS = 40
@@ -129,61 +127,31 @@ _LISTS = (
 _STRUCTURED = {*_LISTS, "way", "weakest", "pictures"}
 
 
-def audit(
-    ledger: Ledger,
-    key: str,
-    known_at: int | None = None,
-    as_of: int | None = None,
-    *,
-    pictures: bool = False,
-) -> Audit:
-    """Return the audit of a claim, with pictures where it is to be a page."""
-    cut = ledger.neighbourhood([key], known_at)
-    answers = Analysis(graph_of(cut, as_of))
-    if key not in answers.graph.claims:
-        raise ParseError(f"the claim {key} was not known yet at that time")
-    auditor = _Auditor(ledger, answers, RecordCache(ledger, known_at), known_at, as_of)
-    value = auditor.audit(key)
-    return replace(value, pictures=auditor.pictures(value)) if pictures else value
+def audit(view: LedgerView, key: str) -> Audit:
+    """Return the audit of a claim: where its figure came from, and what was said against it.
+
+    Raises :class:`ParseError` if the claim was not known yet by the view's ``as_of``.
+    """
+    answers = view.analysis([key])
+    require_known(answers, key)
+    return _Auditor(view, answers, RecordCache(view)).audit(key)
 
 
 class _Auditor:
     """Gathers one audit."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        answers: Analysis,
-        names: RecordCache,
-        known_at: int | None,
-        as_of: int | None,
-    ) -> None:
-        self.ledger = ledger
+    def __init__(self, view: LedgerView, answers: Analysis, names: RecordCache) -> None:
+        self.view = view
         self.answers = answers
         self.names = names
-        self.comparing = FigureComparisons(ledger, answers.graph, names, known_at)
-        self.known_at = known_at
-        self.as_of = as_of
-
-    def pictures(self, value: Audit) -> tuple[str, ...]:
-        """Return the claim among those near it, and its figures over time beside the others'."""
-        from claimledger.render.diagrams.embed import pictures
-        from claimledger.render.diagrams.model import around
-
-        near = around(self.answers, value.key, 2)
-        counted = [value.key, *(line.key for line in (*value.other_counts, *value.otherwise))]
-        cut = self.ledger.neighbourhood([*near, *counted], self.known_at)
-        answers = Analysis(graph_of(cut, self.as_of))
-        title = f"Around {value.key}"
-        return pictures(self.ledger, answers, near, counted, title, self.known_at, self.as_of)
+        self.comparing = FigureComparisons(view, answers.graph, names)
 
     def _in_view(self, keys: Iterable[str]) -> set[str]:
         """Return those of some claims that were known by the day asked about."""
         wanted = set(keys)
-        if self.as_of is None or not wanted:
+        if self.view.as_of is None or not wanted:
             return wanted
-        cut = self.ledger.neighbourhood(wanted, self.known_at)
-        return wanted & graph_of(cut, self.as_of).claims.keys()
+        return wanted & self.view.analysis(wanted).graph.claims.keys()
 
     def audit(self, key: str) -> Audit:
         answers, names = self.answers, self.names
@@ -201,10 +169,7 @@ class _Auditor:
             origins=phrases.origins(found),
             roots=tuple(phrases.root(root, names) for root in found.roots),
             mergers=tuple(phrases.merger(one, names) for one in (*found.same, *found.perhaps)),
-            computed=tuple(
-                one.told
-                for one in computed(self.ledger, answers, key, claim, self.known_at, self.as_of)
-            ),
+            computed=tuple(one.told for one in computed(self.view, answers, key, claim)),
             way=tuple(self._way(step) for step in steps),
             trail_ends=tuple(self._end(step) for step in steps if step.ends and not step.again),
             same=tuple(self._same(key)),
@@ -299,15 +264,15 @@ class _Auditor:
 
     def _linked(self, key: str, kind: str) -> Iterator[AuditItem]:
         """Yield the claims that answer or support this one; the graph leaves these links out."""
-        pointing = self.ledger.referrers("claim", [key], self.known_at).get(key, [])
+        pointing = self.view.references_to("claim", [key]).get(key, [])
         entries = [one.entry for one in pointing if one.kind == "link" and one.field == "to"]
-        held = self.ledger.at_entries(entries)
+        held = self.view.at_entries(entries)
         links = {
             entry: one.record
             for entry, one in held.items()
             if isinstance(one.record, Link) and one.record.type == kind
         }
-        seen = links_in_view(self.ledger, links, self.known_at, self.as_of)
+        seen = links_in_view(self.view, links)
         for entry, link in links.items():
             other = self.names.held("claim", link.from_) if entry in seen else None
             if other and isinstance(other.record, Claim):
@@ -339,7 +304,7 @@ class _Auditor:
         apart |= {attack.attacker for attack in self.answers.attacks.on(key)}
         order = list(RELATIONS)
         found = []
-        for held in self.ledger.claims_about([claim.subject], self.known_at, _MOST_COMPARED):
+        for held in self.view.claims_about([claim.subject], _MOST_COMPARED):
             other = held.record
             if held.key in apart or not isinstance(other, Claim) or not other.figures:
                 continue
@@ -359,10 +324,10 @@ class _Auditor:
     def _nearby(self, steps: list[Step], claim: Claim) -> Iterator[AuditItem]:
         """Yield criticisms of other sources on the same matter, which no link ties to this claim."""
         own = {s for step in steps for s in self.answers.graph.claims[step.claim].sources}
-        root_subject = self.ledger.root_subject(claim.subject, self.known_at)
-        subjects = self.ledger.narrower(root_subject, self.known_at, _MOST_SUBJECTS)
+        root_subject = self.view.root_subject(claim.subject)
+        subjects = self.view.narrower_subjects(root_subject, _MOST_SUBJECTS)
         told: set[tuple[str, str]] = set()
-        records = [held.record for held in self.ledger.critics_about(subjects, self.known_at)]
+        records = [held.record for held in self.view.critics_about(subjects)]
         links = [one for one in records if isinstance(one, Link) and one.to.key not in own]
         seen = self._in_view(link.from_ for link in links)
         for link in links:
@@ -377,10 +342,12 @@ class _Auditor:
                 yield AuditItem(link.from_, text, "not tied to this claim")
 
     def _reviews(self, key: str) -> Iterator[AuditItem]:
-        pointing = self.ledger.referrers("claim", [key], self.known_at).get(key, [])
+        pointing = self.view.references_to("claim", [key]).get(key, [])
         entries = [one.entry for one in pointing if one.kind == "review"]
-        for held in self.ledger.at_entries(entries).values():
-            if isinstance(held.record, Review) and phrases.out_by(held.record.reviewed, self.as_of):
+        for held in self.view.at_entries(entries).values():
+            if isinstance(held.record, Review) and phrases.out_by(
+                held.record.reviewed, self.view.as_of
+            ):
                 review = held.record
                 who = self.names.party(review.reviewer) if review.reviewer else "unnamed"
                 yield AuditItem(

@@ -15,7 +15,7 @@ from claimledger.services.record_cache import RecordCache
 from claimledger.services.visibility import links_in_view
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +75,10 @@ class Reply:
 class ClaimViews:
     """Puts claims into words for one page."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        answers: Analysis,
-        names: RecordCache,
-        known_at: int | None = None,
-        as_of: int | None = None,
-    ) -> None:
-        self._as_of = as_of
-        self._ledger = ledger
+    def __init__(self, view: LedgerView, answers: Analysis, names: RecordCache) -> None:
+        self._view = view
         self._answers = answers
         self._names = names
-        self._known_at = known_at
         self._pointing: dict[str, list[Any]] = {}
 
     def learn(self, keys: Iterable[str]) -> None:
@@ -99,7 +90,7 @@ class ClaimViews:
         self._names.learn("subject", [claim.subject for claim in claims])
         cited = [citation for claim in claims for citation in claim.citations]
         self._names.learn("source", [key for c in cited for key in (c.source, *c.via)])
-        self._pointing |= self._ledger.referrers("claim", wanted, self._known_at)
+        self._pointing |= self._view.references_to("claim", wanted)
         links = [one.key for key in wanted for one in self._pointing[key] if one.kind == "link"]
         self._names.learn("link", links)
         replies = [link.from_ for key in links if (link := self._link(key))]
@@ -155,9 +146,9 @@ class ClaimViews:
 
     def _reviews(self, key: str) -> Iterator[str]:
         entries = [one.entry for one in self._pointing_at(key) if one.kind == "review"]
-        for held in self._ledger.at_entries(entries).values() if entries else ():
+        for held in self._view.at_entries(entries).values() if entries else ():
             if isinstance(held.record, Review) and phrases.out_by(
-                held.record.reviewed, self._as_of
+                held.record.reviewed, self._view.as_of
             ):
                 review = held.record
                 who = self._names.party(review.reviewer) if review.reviewer else "unnamed"
@@ -174,7 +165,7 @@ class ClaimViews:
         ]
         listed = {one.entry: link for one in pointing if (link := self._link(one.key))}
         wanted = [entry for entry, link in listed.items() if link.type == kind]
-        seen = links_in_view(self._ledger, wanted, self._known_at, self._as_of)
+        seen = links_in_view(self._view, wanted)
         for entry in wanted:
             link = listed[entry]
             if entry in seen and self._names.held("claim", link.from_) is not None:

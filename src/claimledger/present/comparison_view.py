@@ -13,7 +13,7 @@ from claimledger.records.claim import Claim
 from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,10 @@ class Pair:
 class FigureComparisons:
     """Compares claims of one ledger by its terms."""
 
-    def __init__(
-        self, ledger: Ledger, graph: Graph, names: RecordCache, known_at: int | None = None
-    ) -> None:
+    def __init__(self, view: LedgerView, graph: Graph, names: RecordCache) -> None:
         self._graph = graph
         self._names = names
-        self._vocabulary = ledger.vocabulary(known_at)
+        self._vocabulary = view.vocabulary()
 
     def pairs(self, one: str, other: str, tolerance: Decimal = Decimal(0)) -> list[Comparison]:
         """Return every pair of figures that two claims hold."""

@@ -12,7 +12,7 @@ from claimledger.records.claim import Claim
 from claimledger.services.tally import recounts
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,12 @@ class DerivationView:
     tally: bool
 
 
-def computed(
-    ledger: Ledger,
-    answers: Analysis,
-    key: str,
-    claim: Claim,
-    known_at: int | None = None,
-    as_of: int | None = None,
-) -> list[DerivationView]:
+def computed(view: LedgerView, answers: Analysis, key: str, claim: Claim) -> list[DerivationView]:
     """Return each computed figure of a claim, done again."""
     if not any(figure.formula for figure in claim.figures):
         return []
-    claim = Claim.model_validate(next(ledger.resolved("claim", [claim.as_json()], known_at)))
-    held = ledger.get_all("claim", taken(claim), known_at)
+    claim = Claim.model_validate(next(view.resolve_json("claim", [claim.as_json()])))
+    held = view.get_all("claim", taken(claim))
     claims = {one: h.record for one, h in held.items() if isinstance(h.record, Claim)}
     in_view = {one: claims[one] for one in claims if one in answers.graph.claims}
     found = [
@@ -45,6 +38,6 @@ def computed(
     ]
     found += [
         DerivationView(phrases.recount(one), not one.stale, tally=True)
-        for one in recounts(ledger, answers, key, claim, known_at, as_of)
+        for one in recounts(view, answers, key, claim)
     ]
     return found

@@ -13,7 +13,7 @@ from claimledger.present import phrases
 from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 MOST = 12
 """Attacks, roots or needs told one by one; of more only how many."""
@@ -39,13 +39,9 @@ class Explanation:
         return asdict(self)
 
 
-def explain(
-    ledger: Ledger, answers: Analysis, key: str, known_at: int | None = None
-) -> Explanation:
+def explain(view: LedgerView, answers: Analysis, key: str) -> Explanation:
     """Return the explanation of a claim that is in view."""
-    return Explanation(
-        key, tuple(_Explainer(answers, RecordCache(ledger, known_at), key).sentences())
-    )
+    return Explanation(key, tuple(_Explainer(answers, RecordCache(view), key).sentences()))
 
 
 class _Explainer:

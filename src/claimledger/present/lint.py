@@ -20,7 +20,7 @@ from claimledger.records.source import Source
 from claimledger.text.unicode import nfc
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger, StoredRecord
+    from claimledger.ledger import LedgerView, StoredRecord
 
 Severity = Literal["grave", "notable", "minor"]
 
@@ -78,37 +78,22 @@ class LintFinding:
         return asdict(self)
 
 
-def oddities(
-    ledger: Ledger,
-    answers: Analysis,
-    keys: Iterable[str],
-    known_at: int | None = None,
-    as_of: int | None = None,
-) -> list[LintFinding]:
+def oddities(view: LedgerView, answers: Analysis, keys: Iterable[str]) -> list[LintFinding]:
     """Return what is odd about some claims and what they stand on, the gravest first."""
-    finder = _Finder(ledger, answers, list(keys), known_at, as_of)
+    finder = _Finder(view, answers, list(keys))
     order = list(KINDS)
     return sorted(finder.all(), key=lambda one: (order.index(one.kind), one.key))
 
 
 class _Finder:
-    def __init__(
-        self,
-        ledger: Ledger,
-        answers: Analysis,
-        keys: list[str],
-        known_at: int | None,
-        as_of: int | None,
-    ) -> None:
-        self._ledger = ledger
+    def __init__(self, view: LedgerView, answers: Analysis, keys: list[str]) -> None:
+        self._view = view
         self._answers = answers
         self._keys = keys
-        self._known_at = known_at
-        self._as_of = as_of
 
     @cached_property
     def _claims(self) -> dict[str, StoredRecord]:
-        return self._ledger.get_all("claim", self._keys, self._known_at)
+        return self._view.get_all("claim", self._keys)
 
     def all(self) -> Iterator[LintFinding]:
         yield from self._of_clock()
@@ -122,7 +107,7 @@ class _Finder:
 
     def _of_clock(self) -> Iterator[LintFinding]:
         """Yield the end of the log, where a clock that was ahead dated it: it stays so for good."""
-        ahead = self._ledger.dated_ahead()
+        ahead = self._view.dated_ahead()
         if ahead is None:
             return
         after = ahead.last - ahead.first
@@ -184,9 +169,7 @@ class _Finder:
         for key, one in self._claims.items():
             claim = one.record
             assert isinstance(claim, Claim)
-            for found in computed(
-                self._ledger, self._answers, key, claim, self._known_at, self._as_of
-            ):
+            for found in computed(self._view, self._answers, key, claim):
                 if not found.holds:
                     kind = "tally stale" if found.tally else "formula fails"
                     mend = f'claimledger amend {key} --set figures=... --reason "..."'
@@ -197,13 +180,13 @@ class _Finder:
 
     def _of_publication(self) -> Iterator[LintFinding]:
         """Yield the dates that cannot be: a year that was mistyped, mostly."""
-        claims = self._ledger.resolved_records(self._claims.values(), self._known_at)
+        claims = self._view.resolve_records(self._claims.values())
         cited = {
             citation.source: None
             for held in claims
             for citation in getattr(held.record, "citations", ())
         }
-        sources = self._ledger.get_all("source", cited, self._known_at)
+        sources = self._view.get_all("source", cited)
         published = {
             key: held.record.published
             for key, held in sources.items()
@@ -255,10 +238,10 @@ class _Finder:
         wanted = set(self._keys)
         reviews = [
             (held.key, held.record.claim)
-            for held in self._ledger.records("review", self._known_at)
+            for held in self._view.records("review")
             if isinstance(held.record, Review)
         ]
-        replaced = self._ledger.resolve("claim", [claim for _, claim in reviews], self._known_at)
+        replaced = self._view.resolve("claim", [claim for _, claim in reviews])
         for key, claim in reviews:
             now = replaced.get(claim, claim)
             mend = f'claimledger withdraw {key} --reason "..."'
@@ -273,7 +256,7 @@ class _Finder:
 
     def _of_terms(self) -> Iterator[LintFinding]:
         holders: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for held in self._ledger.records("term", self._known_at):
+        for held in self._view.records("term"):
             term = held.record.as_json()
             for name in dict.fromkeys((term["label"], *term.get("aliases", ()))):
                 holders[term["of"], nfc(name)].append(held.key)

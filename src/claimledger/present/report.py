@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from claimledger.analysis.analysis import STANDINGS, Analysis
@@ -16,7 +16,6 @@ from claimledger.analysis.controversies import controversies
 from claimledger.analysis.dispositions import DisputeState, states
 from claimledger.analysis.disputes import Dispute, attackers_origins, disputes
 from claimledger.analysis.flags import FLAGS
-from claimledger.analysis.graph import graph_of
 from claimledger.present import phrases
 from claimledger.present.claim_view import ClaimView, ClaimViews, Reply
 from claimledger.present.comparison_view import FigureComparisons
@@ -27,7 +26,7 @@ from claimledger.services.dispositions import dispositions
 from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +178,12 @@ def _number(number: int, noun: str) -> str:
 
 
 def report(
-    ledger: Ledger,
+    view: LedgerView,
     *,
-    known_at: int | None = None,
-    as_of: int | None = None,
     subject: str | None = None,
     since: int | None = None,
     since_said: str = "",
     corrections: bool = True,
-    pictures: bool = False,
 ) -> Report:
     """Return the report on a whole ledger or on a subject with its narrower ones.
 
@@ -195,48 +191,40 @@ def report(
     """
     alone = 0
     if subject is not None:
-        key = ledger.get("subject", subject, known_at).key
-        keys = ledger.keys_about(ledger.narrower(key, known_at), known_at)
-        answers = Analysis(graph_of(ledger.neighbourhood(keys, known_at), as_of))
-        scope = sorted(keys & answers.graph.claims.keys())
-    elif as_of is None:
-        # What no link or criticism touches stands alone, and need not be read to be counted.
-        answers = Analysis(graph_of(ledger.linked(known_at)))
-        scope = list(answers.graph.claims)
-        alone = ledger.counts(known_at)["claim"] - len(scope)
+        key = view.get("subject", subject).key
+        answers, claims = view.analysis_about(key)
+        scope = sorted(claims)
     else:
-        answers = Analysis(graph_of(ledger.whole(known_at), as_of))
+        answers = view.linked_analysis()
         scope = list(answers.graph.claims)
-    reporter = _Reporter(ledger, answers, known_at, as_of)
-    after = (since or 0) if corrections else ledger.head(known_at).size
-    value = reporter.report(as_of, subject, scope, alone, after, since_said)
-    return replace(value, pictures=reporter.pictures(value, as_of)) if pictures else value
+        if view.as_of is None:
+            # Claims without links or criticism stand alone: they are counted without being read.
+            alone = view.counts()["claim"] - len(scope)
+    reporter = _Reporter(view, answers)
+    after = (since or 0) if corrections else view.head().size
+    return reporter.report(subject, scope, alone, after, since_said)
 
 
 class _Reporter:
     """Gathers one report."""
 
-    def __init__(
-        self, ledger: Ledger, answers: Analysis, known_at: int | None, as_of: int | None
-    ) -> None:
-        self._ledger = ledger
+    def __init__(self, view: LedgerView, answers: Analysis) -> None:
+        self._view = view
         self._answers = answers
-        self._known_at = known_at
-        self._names = RecordCache(ledger, known_at)
-        self._claims = ClaimViews(ledger, answers, self._names, known_at, as_of)
-        self._comparing = FigureComparisons(ledger, answers.graph, self._names, known_at)
+        self._names = RecordCache(view)
+        self._claims = ClaimViews(view, answers, self._names)
+        self._comparing = FigureComparisons(view, answers.graph, self._names)
         self._states: dict[str, DisputeState] = {}
         self._controversy: dict[str, str] = {}
         self._told: dict[str, ClaimView] = {}
 
     def report(
-        self, as_of: int | None, subject: str | None, scope: list[str], alone: int,
-        since: int, since_said: str,
-    ) -> Report:  # fmt: skip
+        self, subject: str | None, scope: list[str], alone: int,
+        since: int, since_said: str) -> Report:  # fmt: skip
         answers = self._answers
         inside = set(scope)
         listed = [one for one in disputes(answers) if self._concerns(one, inside)]
-        laid = dispositions(self._ledger, self._known_at)
+        laid = dispositions(self._view)
         self._states = states(listed, answers.graph, laid)
         maps = controversies(listed)
         self._controversy = {one.key: held.key for held in maps for one in held.disputes}
@@ -244,12 +232,12 @@ class _Reporter:
         sections = [self._section(one) for one in listed]
         attacked = [key for key in scope if answers.attacks.contested(key)]
         links = {link.key: link.basis for one in listed for link in one.links}
-        head = self._ledger.head(self._known_at)
+        head = self._view.head()
         calm = Counter(answers.standing(key) for key in scope if not answers.attacks.contested(key))
         calm["single-origin"] += alone
         return Report(
+            as_of=day_text(self._view.as_of) if self._view.as_of is not None else "",
             subject=self._names.subject(subject) if subject else "",
-            as_of=day_text(as_of) if as_of is not None else "",
             size=head.size,
             root=head.root.hex(),
             recorded=len(scope) + alone,
@@ -269,17 +257,6 @@ class _Reporter:
             method=tuple(STANDINGS.items()),
             flags=tuple(FLAGS.items()),
             links=tuple((name, relation.meaning) for name, relation in RELATIONS.items()),
-        )
-
-    def pictures(self, value: Report, as_of: int | None) -> tuple[str, ...]:
-        """Return the pictures of a report's disputes."""
-        from claimledger.render.diagrams.embed import pictures
-
-        told = [*value.disputes, *value.criticised]
-        keys = [said.key for one in told for said in (*one.claims, *one.beside, *one.reached)]
-        keys += [against.attacker.key for one in told for against in one.against]
-        return pictures(
-            self._ledger, self._answers, keys, keys, "What is disputed", self._known_at, as_of
         )
 
     def _concerns(self, dispute: Dispute, scope: set[str]) -> bool:
@@ -353,7 +330,7 @@ class _Reporter:
         )
 
     def _corrections(self, since: int) -> Iterable[Correction]:
-        for event in self._ledger.changes_since(since, self._known_at):
+        for event in self._view.changes_since(since):
             yield Correction(
                 event.entry,
                 event.recorded_at[:10],

@@ -16,22 +16,20 @@ from claimledger.records.link import Link, Target
 from claimledger.services.tally import Tally
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
     from claimledger.records.base import Record
 
 MOST_INPUTS = 5000
 """Claims that a recorded tally may derive from: each is a link."""
 
 
-def beside(
-    ledger: Ledger, made: Tally, measure: str, known_at: int | None = None
-) -> Iterator[tuple[str, str, str]]:
+def beside(view: LedgerView, made: Tally, measure: str) -> Iterator[tuple[str, str, str]]:
     """Yield the stated totals beside a tally: the claim, its figures, and how one compares."""
-    vocabulary = ledger.vocabulary(known_at)
+    vocabulary = view.vocabulary()
     own = as_claim(made, measure)
-    subjects = ledger.narrower(ledger.root_subject(made.count.subject, known_at), known_at)
+    subjects = view.narrower_subjects(view.root_subject(made.count.subject))
     counted_ones = set(made.claims)
-    for held in ledger.claims_about(subjects, known_at):
+    for held in view.claims_about(subjects):
         claim = held.record
         if not isinstance(claim, Claim) or not claim.figures or held.key in counted_ones:
             continue

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import STANDINGS, Analysis
-from claimledger.analysis.graph import graph_of
+from claimledger.analysis.analysis import STANDINGS
 from claimledger.errors import InvalidInputError, ParseError, Problem
 from claimledger.records.check import nearest
 from claimledger.records.dates import Date, day_text
 from claimledger.services.find_claim import figure_asked, with_value
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +45,7 @@ class ClaimRow:
         return asdict(self)
 
 
-def select_claims(
-    ledger: Ledger, wanted: Selection, known_at: int | None = None, as_of: int | None = None
-) -> list[ClaimRow]:
+def select_claims(view: LedgerView, wanted: Selection) -> list[ClaimRow]:
     """Return the claims asked for, in the order in which they became known."""
     if wanted.standing and wanted.standing not in STANDINGS:
         near = nearest(wanted.standing, STANDINGS)
@@ -57,10 +54,9 @@ def select_claims(
         raise InvalidInputError(
             [Problem("unknown standing", "standing", wanted.standing, right)], kept=""
         )
-    sets = list(_sets(ledger, wanted, known_at))
+    sets = list(_sets(view, wanted))
     keys = set.intersection(*sets) if sets else None
-    cut = ledger.whole(known_at) if keys is None else ledger.neighbourhood(keys, known_at)
-    answers = Analysis(graph_of(cut, as_of))
+    answers = view.analysis(keys)
     known = answers.graph.known_by
     first, last = _bound(wanted.first, "earliest"), _bound(wanted.last, "latest")
     chosen = [
@@ -71,7 +67,7 @@ def select_claims(
         and (last is None or known[key] <= last)
         and (wanted.standing is None or answers.standing(key) == wanted.standing)
     ]
-    held = ledger.get_all("claim", chosen, known_at)
+    held = view.get_all("claim", chosen)
     return [
         ClaimRow(
             key,
@@ -85,24 +81,24 @@ def select_claims(
     ]
 
 
-def _sets(ledger: Ledger, wanted: Selection, known_at: int | None) -> Iterator[set[str]]:
+def _sets(view: LedgerView, wanted: Selection) -> Iterator[set[str]]:
     """Yield the keys each filter leaves."""
     if wanted.claimant:
-        key = ledger.get("party", wanted.claimant, known_at).key
-        yield _pointing(ledger, "party", key, "claimant", known_at)
+        key = view.get("party", wanted.claimant).key
+        yield _pointing(view, "party", key, "claimant")
     if wanted.source:
-        key = ledger.get("source", wanted.source, known_at).key
-        yield _pointing(ledger, "source", key, "citations.source", known_at)
+        key = view.get("source", wanted.source).key
+        yield _pointing(view, "source", key, "citations.source")
     if wanted.subject:
-        key = ledger.get("subject", wanted.subject, known_at).key
-        narrower = ledger.narrower(key, known_at)
-        yield ledger.keys_about(narrower, known_at)
+        key = view.get("subject", wanted.subject).key
+        narrower = view.narrower_subjects(key)
+        yield view.keys_about(narrower)
     if wanted.figure:
-        yield {held.key for held in with_value(ledger, figure_asked(wanted.figure), known_at)}
+        yield {held.key for held in with_value(view, figure_asked(wanted.figure))}
 
 
-def _pointing(ledger: Ledger, kind: str, key: str, field: str, known_at: int | None) -> set[str]:
-    listed = ledger.referrers(kind, [key], known_at).get(key, [])
+def _pointing(view: LedgerView, kind: str, key: str, field: str) -> set[str]:
+    listed = view.references_to(kind, [key]).get(key, [])
     return {one.key for one in listed if one.kind == "claim" and one.field == field}
 
 

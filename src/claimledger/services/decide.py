@@ -62,7 +62,7 @@ def _made(ledger: Ledger, proposal: Proposal, reason: str, by: str) -> str | Non
 
 def _links(ledger: Ledger, one: str, other: str) -> list[str]:
     """Return the links by which one claim repeats another."""
-    pointing = ledger.referrers("claim", [one])[one]
+    pointing = ledger.references_to("claim", [one])[one]
     entries = [held.entry for held in pointing if held.kind == "link" and held.field == "from"]
     records: list[Record] = [held.record for held in ledger.at_entries(entries).values()]
     return [

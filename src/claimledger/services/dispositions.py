@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.dispositions import RecordedDisposition
 from claimledger.analysis.disputes import disputes
-from claimledger.analysis.graph import graph_of
 from claimledger.errors import NotFoundError, ParseError
 from claimledger.records.disposition import Disposition
-from claimledger.services.what_if import touched
+from claimledger.services.what_if import claims_affected
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 
-def dispute_meant(ledger: Ledger, key: str) -> str:
+def dispute_meant(view: LedgerView, key: str) -> str:
     """Return the key of the dispute that a link's, a claim's or a source's key means.
 
     Raises :class:`ParseError` where it means none or several.
     """
-    held = ledger.with_key(key)
+    held = view.with_key(key)
     if not held:
-        raise NotFoundError("dispute", key, ledger.near_keys(key))
-    claims = touched(ledger, [(one.kind, one.key) for one in held])
-    answers = Analysis(graph_of(ledger.neighbourhood(claims)))
+        raise NotFoundError("dispute", key, view.near_keys(key))
+    claims = claims_affected(view, [(one.kind, one.key) for one in held])
+    answers = view.analysis(claims)
     found = disputes(answers)
     named = [one.key for one in found if one.key == key]
     holding = named or [
@@ -43,10 +41,10 @@ def dispute_meant(ledger: Ledger, key: str) -> str:
     return holding[0]
 
 
-def dispositions(ledger: Ledger, known_at: int | None = None) -> list[RecordedDisposition]:
+def dispositions(view: LedgerView) -> list[RecordedDisposition]:
     """Return every disposition that stood then."""
     return [
         RecordedDisposition(held.record, held.entry, held.recorded_by, held.recorded_at)
-        for held in ledger.records("disposition", known_at)
+        for held in view.records("disposition")
         if isinstance(held.record, Disposition)
     ]

@@ -10,20 +10,20 @@ from claimledger.records.claim import Claim
 from claimledger.records.number_words import Value, find_values, read_value
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger, StoredRecord
+    from claimledger.ledger import LedgerView, StoredRecord
 
 
-def candidates(ledger: Ledger, asked: str, known_at: int | None = None) -> list[StoredRecord]:
+def candidates(view: LedgerView, asked: str) -> list[StoredRecord]:
     """Return the claims that a question such as ``54 stations`` may mean, best first."""
     values = list(find_values(asked))
     said = _without(asked, values)
     matching: dict[str, StoredRecord] = {}
     for value in values:
-        for held in with_value(ledger, value, known_at):
+        for held in with_value(view, value):
             matching.setdefault(held.key, held)
     if said:
-        found = ledger.search(said, kinds=("claim",), known_at=known_at, most=200)
-        by_words = {match.held.key: match.held for match in found}
+        found = view.search(said, kinds=("claim",), most=200)
+        by_words = {match.stored.key: match.stored for match in found}
         in_measure = {key: held for key, held in matching.items() if _speaks_of(held.record, said)}
         if values:
             return list(
@@ -55,13 +55,13 @@ def figure_asked(text: str) -> Value:
         raise ParseError(f"--figure {text!r} {error}") from None
 
 
-def with_value(ledger: Ledger, value: Value, known_at: int | None = None) -> list[StoredRecord]:
+def with_value(view: LedgerView, value: Value) -> list[StoredRecord]:
     """Return the claims that hold this very number as a bound of a figure."""
     bounds = [bound for bound in (value.low, value.high) if bound is not None]
     found: dict[str, StoredRecord] = {}
     for bound in bounds:
         near = abs(float(bound)) * 1e-12
-        for held in ledger.with_figure(float(bound) - near, float(bound) + near, known_at):
+        for held in view.claims_with_figure(float(bound) - near, float(bound) + near):
             if isinstance(held.record, Claim) and _holds(held.record, bound):
                 found.setdefault(held.key, held)
     return list(found.values())

@@ -12,15 +12,14 @@ from claimledger.records.source import Source
 from claimledger.records.subject import Subject
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger, StoredRecord
+    from claimledger.ledger import LedgerView, StoredRecord
 
 
 class RecordCache:
     """The records an answer speaks of, at one clock."""
 
-    def __init__(self, ledger: Ledger, known_at: int | None = None) -> None:
-        self._ledger = ledger
-        self._known_at = known_at
+    def __init__(self, view: LedgerView) -> None:
+        self._view = view
         self._held: dict[tuple[str, str], StoredRecord | None] = {}
 
     def learn(self, kind: str, keys: Iterable[str]) -> None:
@@ -28,12 +27,12 @@ class RecordCache:
         wanted = [key for key in dict.fromkeys(keys) if (kind, key) not in self._held]
         if not wanted:
             return
-        found = self._ledger.get_all(kind, wanted, self._known_at)
-        replaced = self._ledger.resolve(kind, [k for k in wanted if k not in found], self._known_at)
+        found = self._view.get_all(kind, wanted)
+        replaced = self._view.resolve(kind, [k for k in wanted if k not in found])
         found |= {
             key: after
             for key, to in replaced.items()
-            if (after := self._ledger.get_all(kind, [to], self._known_at).get(to))
+            if (after := self._view.get_all(kind, [to]).get(to))
         }
         for key in wanted:
             self._held[kind, key] = found.get(key)

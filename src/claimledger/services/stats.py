@@ -10,29 +10,27 @@ from claimledger.records.dates import day_text
 from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 
-def stats(
-    ledger: Ledger, answers: Analysis, known_at: int | None = None, as_of: int | None = None
-) -> dict[str, Any]:
+def stats(view: LedgerView, answers: Analysis) -> dict[str, Any]:
     """Return counts by name, the most frequent first; a claim's year is when it was known by.
 
     With ``as_of`` of the records only claims and links are counted: the others have no day on which
     they came to be known.
     """
     claims = answers.graph.claims
-    records = ledger.counts(known_at)
-    if as_of is not None:
+    records = view.counts()
+    if view.as_of is not None:
         records = {"claim": len(claims), "link": len(answers.graph.links)}
-    names = RecordCache(ledger, known_at)
+    names = RecordCache(view)
     standings = Counter(answers.standing(key) for key in claims)
     sources = Counter(source for claim in claims.values() for source in claim.sources)
     claimants = Counter(party for claim in claims.values() for party in claim.claimants)
     names.learn("party", claimants)
     years = Counter(day_text(answers.graph.known_by[key])[:-6] for key in claims)
     return {
-        "entries": ledger.head(known_at).size,
+        "entries": view.head().size,
         "records": records,
         "standings": {name: standings[name] for name in STANDINGS},
         "sources": dict(sources.most_common()),

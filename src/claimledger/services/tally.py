@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.derivations import counted
-from claimledger.analysis.graph import graph_of
 from claimledger.errors import ParseError
 from claimledger.records.claim import Claim
 from claimledger.records.figure import Figure
@@ -18,7 +17,7 @@ from claimledger.records.vocabulary import Vocabulary
 from claimledger.text.unicode import nfc
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger, StoredRecord
+    from claimledger.ledger import LedgerView, StoredRecord
 
 NONE = "(none)"
 
@@ -77,20 +76,14 @@ class Recount:
         return self.figure.low != self.number or bool(self.new or self.gone)
 
 
-def tally(
-    ledger: Ledger,
-    count: Count,
-    by: str = "",
-    known_at: int | None = None,
-    as_of: int | None = None,
-) -> Tally:
+def tally(view: LedgerView, count: Count, by: str = "") -> Tally:
     """Count what the claims about a subject and its narrower ones hold."""
-    ledger.get("subject", count.subject, known_at)
+    view.get("subject", count.subject)
     if by and by not in BY and not by.startswith("scope."):
         raise ParseError(f"--by {by!r} divides nothing; one of {', '.join(BY)}, or scope.place")
-    vocabulary = ledger.vocabulary(known_at)
-    held = _within(ledger, count, vocabulary, known_at)
-    answers = Analysis(graph_of(ledger.neighbourhood([one.key for one in held], known_at), as_of))
+    vocabulary = view.vocabulary()
+    held = _within(view, count, vocabulary)
+    answers = view.analysis([one.key for one in held])
     in_view = [one for one in held if one.key in answers.graph.claims]
     standing = [one for one in in_view if answers.revisions.counts(one.key)]
     groups: dict[str, set[str]] = defaultdict(set)
@@ -120,13 +113,11 @@ def _largest_first(group: tuple[str, int]) -> tuple[int, str]:
     return -group[1], group[0]
 
 
-def _within(
-    ledger: Ledger, count: Count, vocabulary: Vocabulary, known_at: int | None
-) -> list[StoredRecord]:
+def _within(view: LedgerView, count: Count, vocabulary: Vocabulary) -> list[StoredRecord]:
     """Return the claims in a tally's reach; not tallies themselves."""
-    subjects = ledger.narrower(count.subject, known_at)
+    subjects = view.narrower_subjects(count.subject)
     found = []
-    for held in ledger.claims_about(subjects, known_at, most=None):
+    for held in view.claims_about(subjects, most=None):
         claim = held.record
         if not isinstance(claim, Claim) or any(counted(claim)):
             continue
@@ -171,12 +162,11 @@ def _groups(by: str, claim: Claim) -> Iterable[str]:
     return (nfc(name) if name else NONE,)
 
 
-def recounts(ledger: Ledger, answers: Analysis, key: str, claim: Claim, known_at: int | None = None,
-             as_of: int | None = None) -> Iterator[Recount]:  # fmt: skip
+def recounts(view: LedgerView, answers: Analysis, key: str, claim: Claim) -> Iterator[Recount]:  # fmt: skip
     """Yield each tally of a claim, counted again."""
     inputs = {link.to for link in answers.graph.from_("derives_from", key)}
     for figure, count in counted(claim):
-        now = tally(ledger, count, "", known_at, as_of)
+        now = tally(view, count, "")
         claims = set(now.claims)
         yield Recount(
             figure,

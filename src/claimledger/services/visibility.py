@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from claimledger.analysis.graph import entered, graph_of
+from claimledger.analysis.analysis import Analysis
+from claimledger.analysis.graph import entered
+from claimledger.errors import ParseError
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 
-def links_in_view(
-    ledger: Ledger, entries: Iterable[int], known_at: int | None, as_of: int | None
-) -> set[int]:
+def require_known(analysis: Analysis, *keys: str) -> None:
+    """Raise :class:`ParseError` if one of some claims was not known yet by the day of the analysis."""
+    for key in keys:
+        if key not in analysis.graph.claims:
+            raise ParseError(f"the claim {key} was not known yet at that time")
+
+
+def links_in_view(view: LedgerView, entries: Iterable[int]) -> set[int]:
     """Return those of some links, by entry, that were there by a day; both their claims were too."""
     wanted = set(entries)
-    if as_of is None or not wanted:
+    if view.as_of is None or not wanted:
         return wanted
-    cut = ledger.some_links(sorted(wanted), known_at)
-    links = [link for link in cut.links if entered(cut, link, as_of)]
+    cut = view.links_only(sorted(wanted))
+    links = [link for link in cut.links if entered(cut, link, view.as_of)]
     ends = {link.from_ for link in links}
     ends |= {link.to for link in links if link.to_kind == "claim"}
-    seen = graph_of(ledger.neighbourhood(ends, known_at), as_of).claims if ends else {}
+    seen = view.analysis(ends).graph.claims if ends else {}
     return {
         link.entry
         for link in links

@@ -8,20 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.diff import AnalysisDiff, difference, without
-from claimledger.analysis.graph import graph_of
+from claimledger.ledger import Ledger
 from claimledger.records.link import Link
 
 if TYPE_CHECKING:
-    from claimledger.ledger import InvalidRecord, Ledger, RecordInput
+    from claimledger.ledger import InvalidRecord, LedgerView, RecordInput
     from claimledger.records.graph_data import GraphData
 
 Named = tuple[str, str]
 """A record: kind and key."""
 
 
-def touched(ledger: Ledger, records: Iterable[Named], known_at: int | None = None) -> set[str]:
+def claims_affected(view: LedgerView, records: Iterable[Named]) -> set[str]:
     """Return the claims that some records bear on: their own, their ends, what cites or is by them."""
     found: set[str] = set()
     ask = {record for record in records if record[0] in _REACHING}
@@ -34,9 +33,9 @@ def touched(ledger: Ledger, records: Iterable[Named], known_at: int | None = Non
             if kind == "claim":
                 found.update(keys)
             elif kind == "link":
-                reached |= _ends(ledger, keys, known_at)
+                reached |= _ends(view, keys)
             else:
-                for listed in ledger.referrers(kind, keys, known_at).values():
+                for listed in view.references_to(kind, keys).values():
                     reached |= {(one.kind, one.key) for one in listed if one.kind in _REACHING}
         ask = reached - seen
     return found
@@ -45,78 +44,82 @@ def touched(ledger: Ledger, records: Iterable[Named], known_at: int | None = Non
 _REACHING = ("claim", "link", "source", "party", "capture")
 
 
-def _ends(ledger: Ledger, keys: list[str], known_at: int | None) -> set[Named]:
+def _ends(view: LedgerView, keys: list[str]) -> set[Named]:
     found: set[Named] = set()
-    for held in ledger.versions("link", keys, known_at):
+    for held in view.versions("link", keys):
         if isinstance(held.record, Link):
             found |= {("claim", held.record.from_), (held.record.to.kind, held.record.to.key)}
     return found
 
 
 def what_if(
-    ledger: Ledger,
+    view: LedgerView,
     removed: Iterable[Named],
     incoming: Iterable[RecordInput | InvalidRecord],
-    known_at: int | None = None,
-    as_of: int | None = None,
 ) -> AnalysisDiff:
-    """Return what would move if some records were not there and others were; nothing is written.
+    """Return what would change if some records did not exist and others did; nothing is written.
 
-    With a record goes all that points to it, as where it is withdrawn with ``cascade``.
+    Everything that refers to a removed record is removed with it, as `withdraw --cascade` does.
     """
-    gone = ledger.dependents(removed, known_at)
-    with _with(ledger, incoming) as (trial, written):
-        keys = touched(ledger, gone, known_at) | touched(trial, written)
-        # Of a trial the newest state counts; nothing but what came in is newer than the ledger.
-        before, after = _both(keys, (ledger, known_at), (trial, None if written else known_at))
-    claims, links = ({key for one, key in gone if one == kind} for kind in ("claim", "link"))
-    left = without(after, claims, links)
-    return difference(Analysis(graph_of(before, as_of)), Analysis(graph_of(left, as_of)))
+    gone = view.dependents(removed)
+    with _with_records(view, incoming) as (trial, written):
+        keys = claims_affected(view, gone) | claims_affected(trial, written)
+        before, after = _both_graphs(keys, view, trial)
+    claims, links = (
+        {key for kind, key in gone if kind == of_kind} for of_kind in ("claim", "link")
+    )
+    remaining = without(after, claims, links)
+    return difference(view.analysis_of(before), view.analysis_of(remaining))
 
 
 @contextmanager
-def _with(
-    ledger: Ledger, incoming: Iterable[RecordInput | InvalidRecord]
-) -> Iterator[tuple[Ledger, list[Named]]]:
-    """Yield a copy of the ledger that has taken records in, and which; itself where none come."""
-    given = list(incoming)
-    if not given:
-        yield ledger, []
+def _with_records(
+    view: LedgerView, incoming: Iterable[RecordInput | InvalidRecord]
+) -> Iterator[tuple[LedgerView, list[Named]]]:
+    """Yield a view of a copy of the ledger with more records, and which; the view itself without any."""
+    records = list(incoming)
+    if not records:
+        yield view, []
         return
     with (
         tempfile.TemporaryDirectory(prefix="claimledger-") as folder,
-        ledger.copy(Path(folder) / "trial.db") as trial,
+        _copy(view, Path(folder) / "trial.db") as copy,
     ):
-        taken = trial.import_records(given, by="a trial")
-        yield trial, [(kind, key) for kind, key, _ in taken.written]
+        imported = copy.import_records(records, by="a trial")
+        # In the copy the newest state counts: only the imported records are newer than the ledger.
+        trial = copy.at(as_of=view.as_of, known_at=None if imported.written else view.known_at)
+        yield trial, [(kind, key) for kind, key, _ in imported.written]
 
 
-def _both(
-    keys: set[str], one: tuple[Ledger, int | None], other: tuple[Ledger, int | None]
+def _copy(view: LedgerView, path: Path) -> Ledger:
+    view.copy_to(path)
+    return Ledger.open(path, writable=True)
+
+
+def _both_graphs(
+    keys: set[str], left: LedgerView, right: LedgerView
 ) -> tuple[GraphData, GraphData]:
-    """Return the part of each of two states that some claims reach in either."""
+    """Return, of each of two states, the part that some claims reach in either of them."""
     while True:
-        before, after = (ledger.neighbourhood(keys, clock) for ledger, clock in (one, other))
+        before, after = left.neighbourhood(keys), right.neighbourhood(keys)
         reached = {*keys, *before.claims, *after.claims}
-        for cut, (ledger, clock) in ((before, one), (after, other)):
-            # Who criticises a source moves all that cite it, which no link joins to the critic.
-            criticised = {("source", link.to) for link in cut.links if link.to_kind == "source"}
-            reached |= touched(ledger, criticised, clock)
+        for graph, view in ((before, left), (after, right)):
+            # A critic of a source affects all claims that cite it, though no link joins them.
+            criticised = {("source", link.to) for link in graph.links if link.to_kind == "source"}
+            reached |= claims_affected(view, criticised)
         if reached == keys:
             return before, after
-        # What one state links and the other does not reaches further in one than in the other.
+        # A link that only one state has reaches further in that state: look again from there.
         keys = reached
 
 
-def changes(
-    ledger: Ledger, since: int, known_at: int | None = None, as_of: int | None = None
-) -> AnalysisDiff:
-    """Return what moved between an entry and now (or the entry of the ledger's clock)."""
-    records = ledger.records_changed_since(since, known_at)
+def changes(view: LedgerView, since: int) -> AnalysisDiff:
+    """Return what changed between an entry and the view."""
+    earlier = view.at(as_of=view.as_of, known_at=since)
+    records = view.records_changed_since(since)
     if any(kind == "term" for kind, _ in records):
         # What a measure means may change which claims of the whole ledger say the same.
-        cuts = (ledger.whole(clock) for clock in (since, known_at))
-        return difference(*(Analysis(graph_of(cut, as_of)) for cut in cuts))
-    keys = touched(ledger, records, known_at) | touched(ledger, records, since)
-    before, after = _both(keys, (ledger, since), (ledger, known_at))
-    return difference(Analysis(graph_of(before, as_of)), Analysis(graph_of(after, as_of)))
+        return difference(earlier.analysis(), view.analysis())
+    keys = claims_affected(view, records) | claims_affected(earlier, records)
+    before, after = _both_graphs(keys, earlier, view)
+    return difference(view.analysis_of(before), view.analysis_of(after))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
-from claimledger.ledger.query.time_travel import Known
+from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.ledger.record_diff import difference
 from claimledger.log.entry import Payload
 from claimledger.storage.base import Store
@@ -33,26 +33,23 @@ class HistoryEntry:
     """For an amendment: the fields it changed, with both values."""
 
 
-def history(
-    store: Store, key: str, kind: str | None = None, known_at: Known = None
-) -> list[HistoryEntry]:
+def history(snapshot: Snapshot, key: str, kind: str | None = None) -> list[HistoryEntry]:
     """Return the entries about the records with a key, oldest first."""
     query = select(HISTORY).where(HISTORY.c.key == key)
-    return _events(store, query if kind is None else query.where(HISTORY.c.kind == kind), known_at)
+    return _entries(snapshot, query if kind is None else query.where(HISTORY.c.kind == kind))
 
 
-def changes_since(store: Store, entry: int, known_at: Known = None) -> list[HistoryEntry]:
+def changes_since(snapshot: Snapshot, entry: int) -> list[HistoryEntry]:
     """Return the amendments, withdrawals and redactions after an entry, oldest first."""
     query = select(HISTORY).where(
         HISTORY.c.entry > entry, HISTORY.c.action.in_(("amend", "withdraw", "redact"))
     )
-    return _events(store, query, known_at)
+    return _entries(snapshot, query)
 
 
-def _events(store: Store, query: Any, known_at: Known) -> list[HistoryEntry]:
-    if known_at is not None:
-        query = query.where(HISTORY.c.entry <= known_at)
-    return list(_with_changes(store, store.rows(query.order_by(HISTORY.c.entry))))
+def _entries(snapshot: Snapshot, query: Select[Any]) -> list[HistoryEntry]:
+    rows = snapshot.store.rows(snapshot.recorded(query.order_by(HISTORY.c.entry)))
+    return list(_with_changes(snapshot.store, rows))
 
 
 def _with_changes(store: Store, rows: Any) -> Iterator[HistoryEntry]:
@@ -80,49 +77,46 @@ _PAYLOAD = select(ENTRY.c.payload)
 
 
 def _payload(store: Store, number: int) -> Payload | None:
-    found = store.select_in(_PAYLOAD, ENTRY.c.number, [number])
-    return Payload.decode(found[0][0]) if found and found[0][0] else None
+    rows = store.select_in(_PAYLOAD, ENTRY.c.number, [number])
+    return Payload.decode(rows[0][0]) if rows and rows[0][0] else None
 
 
-def records_changed_since(
-    store: Store, since: int, known_at: Known = None
-) -> list[tuple[str, str]]:
-    """Return which records the entries after one are about, each once."""
+def records_changed_since(snapshot: Snapshot, since: int) -> list[tuple[str, str]]:
+    """Return the records that entries after ``since`` are about, by kind and key, each once."""
     query = select(HISTORY.c.kind, HISTORY.c.key).where(HISTORY.c.entry > since)
-    if known_at is not None:
-        query = query.where(HISTORY.c.entry <= known_at)
-    return list(dict.fromkeys(store.tuples(query.order_by(HISTORY.c.entry))))
+    rows = snapshot.store.tuples(snapshot.recorded(query.order_by(HISTORY.c.entry)))
+    return list(dict.fromkeys(rows))
 
 
 def holders_of(store: Store, texts: Iterable[str]) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Return for each text the first records of which some version holds it, by kind and key.
+    """Return, for each text, the first records of which some version contains it, by kind and key.
 
     Case, marks and punctuation do not count. Reads the whole log.
     """
-    found: dict[Passage, dict[tuple[str, str], None]] = {Passage(text): {} for text in texts}
-    if not found:
+    holders: dict[Passage, dict[tuple[str, str], None]] = {Passage(text): {} for text in texts}
+    if not holders:
         return {}
     query = select(HISTORY.c.kind, HISTORY.c.key, ENTRY.c.payload)
     query = query.join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
     query = query.where(ENTRY.c.payload.is_not(None)).order_by(HISTORY.c.entry)
     with store.reading():
         for kind, key, payload in store.stream(query):
-            possible = [
-                sought
-                for sought, holders in found.items()
-                if len(holders) < _MOST_HOLDERS and _may_hold(payload, sought)
+            candidates = [
+                passage
+                for passage, of_passage in holders.items()
+                if len(of_passage) < _MOST_HOLDERS and _may_contain(payload, passage)
             ]
-            if possible:
-                texts_there = [Passage(text) for text in texts_in(orjson.loads(payload))]
-                for sought in possible:
-                    if any(text.holds(sought) for text in texts_there):
-                        found[sought][kind, key] = None
-    return {sought.text: tuple(holders) for sought, holders in found.items()}
+            if candidates:
+                texts_of_record = [Passage(text) for text in texts_in(orjson.loads(payload))]
+                for passage in candidates:
+                    if any(text.holds(passage) for text in texts_of_record):
+                        holders[passage][kind, key] = None
+    return {passage.text: tuple(of_passage) for passage, of_passage in holders.items()}
 
 
-def _may_hold(payload: str, sought: Passage) -> bool:
-    """Whether a payload can hold a passage, seen without folding it, which takes most of the time."""
-    return not payload.isascii() or sought.longest_word in payload.lower()
+def _may_contain(payload: str, passage: Passage) -> bool:
+    """Whether a payload can contain a passage: a cheap check, because folding a text is slow."""
+    return not payload.isascii() or passage.longest_word in payload.lower()
 
 
 _MOST_HOLDERS = 5

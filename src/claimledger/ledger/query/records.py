@@ -1,4 +1,4 @@
-"""Records by key and by what they point to, as they stood at an entry."""
+"""Records by key and by what refers to them, as a snapshot of the ledger has them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import Select, func, select
 
 from claimledger.errors import NotFoundError, StoreError
-from claimledger.ledger.query.time_travel import Known, standing_at
+from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.log.entry import Payload
 from claimledger.records.base import Record
 from claimledger.records.check import nearest
@@ -24,14 +24,14 @@ from claimledger.storage.tables import ENTRY, HISTORY, MIRRORS, REFERENCE
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record as the ledger holds it: with the entry its version came with."""
+    """A version of a record, with the entry that recorded it."""
 
     record: Record
     entry: int
     recorded_at: str
     recorded_by: str
     more: Mapping[str, Any] = field(default_factory=dict)
-    """Fields a newer program wrote, as they are: those this one does not know, or not wholly."""
+    """Fields written by a newer program, unchanged: those this one does not know, or not fully."""
 
     @property
     def kind(self) -> str:
@@ -46,7 +46,7 @@ class StoredRecord:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A record that points to another, and through which field."""
+    """A reference to a record: which record refers to it, through which field, since which entry."""
 
     kind: str
     key: str
@@ -54,95 +54,95 @@ class Reference:
     entry: int
 
 
-def held(
-    store: Store, kind: str, keys: Iterable[str], known_at: Known = None
-) -> dict[str, StoredRecord]:
-    """Return the records of a kind with these keys, those that stood then, by key."""
-    rows = store.select_in(_standing(kind, known_at), HISTORY.c.key, dict.fromkeys(keys))
-    return {found.key: found for found in map(_held, rows)}
+_VERSIONS = select(HISTORY.c.entry, HISTORY.c.kind, HISTORY.c.recorded_at, ENTRY.c.payload).join(
+    ENTRY, ENTRY.c.number == HISTORY.c.entry
+)
+_IS_VERSION = HISTORY.c.action.in_(("record", "amend"))
+"""History also has a row for each withdrawal and redaction; those hold no record."""
+
+_CURRENT = _VERSIONS.where(_IS_VERSION)
 
 
 @kept
-def _standing(kind: str, known_at: Known) -> Select[Any]:
-    return _versions().where(HISTORY.c.kind == kind, _live(known_at))
+def _current(kind: str) -> Select[Any]:
+    return _CURRENT.where(HISTORY.c.kind == kind)
 
 
-def with_key(store: Store, key: str, known_at: Known = None) -> list[StoredRecord]:
-    """Return the records with this key, one a kind at most."""
-    order = {kind: place for place, kind in enumerate(("claim", *KINDS))}
-    rows = store.select_in(_of_any_kind(known_at), HISTORY.c.key, [key])
-    found = [_held(row) for row in rows if row[1] in KINDS]
-    return sorted(found, key=lambda one: order[one.kind])
+def records_by_key(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> dict[str, StoredRecord]:
+    """Return the live records of a kind with these keys, by key. Replaced keys are not resolved."""
+    query = snapshot.live(_current(kind), HISTORY)
+    rows = snapshot.store.select_in(query, HISTORY.c.key, dict.fromkeys(keys))
+    return {stored.key: stored for stored in map(_stored, rows)}
+
+
+def with_key(snapshot: Snapshot, key: str) -> list[StoredRecord]:
+    """Return the live records with this key, at most one of each kind, claims first."""
+    order = {kind: position for position, kind in enumerate(("claim", *KINDS))}
+    rows = snapshot.store.select_in(snapshot.live(_CURRENT, HISTORY), HISTORY.c.key, [key])
+    records = [_stored(row) for row in rows if row[1] in KINDS]
+    return sorted(records, key=lambda stored: order[stored.kind])
 
 
 @kept
-def _of_any_kind(known_at: Known) -> Select[Any]:
-    return _versions().where(_live(known_at))
-
-
-def of_kind(store: Store, kind: str, known_at: Known = None) -> Iterator[StoredRecord]:
-    """Yield every record of a kind, in the order they were first recorded."""
-    # From the kind's own table: history is of all kinds, and would be read whole for a few records.
+def _of_kind(kind: str) -> Select[Any]:
+    # Joined with the kind's own table: history holds all kinds, and would be scanned for a few records.
     table = MIRRORS[kind]
-    query = _versions().join(table, table.c.entry == HISTORY.c.entry)
-    for row in store.stream(query.where(standing_at(table, known_at)).order_by(table.c.entry)):
-        yield _held(row)
+    return _VERSIONS.join(table, table.c.entry == HISTORY.c.entry).order_by(table.c.entry)
+
+
+def records_of_kind(snapshot: Snapshot, kind: str) -> Iterator[StoredRecord]:
+    """Yield every live record of a kind, in order of entry."""
+    for row in snapshot.store.stream(snapshot.live(_of_kind(kind), MIRRORS[kind])):
+        yield _stored(row)
 
 
 def at_entries(store: Store, entries: Iterable[int]) -> dict[int, StoredRecord]:
-    """Return the record versions that came with these entries."""
-    rows = store.select_in(_versions(), HISTORY.c.entry, entries)
-    return {found.entry: found for found in map(_held, rows)}
+    """Return the record versions that these entries recorded, by entry."""
+    rows = store.select_in(_VERSIONS, HISTORY.c.entry, entries)
+    return {stored.entry: stored for stored in map(_stored, rows)}
 
 
-def versions(
-    store: Store, kind: str, keys: Iterable[str], known_at: Known = None
-) -> list[StoredRecord]:
-    """Return every version of some records up to an entry, ended ones too."""
-    rows = store.select_in(_ever(kind, known_at), HISTORY.c.key, dict.fromkeys(keys))
-    return sorted(map(_held, rows), key=lambda found: found.entry)
+def versions(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> list[StoredRecord]:
+    """Return every version of some records up to the snapshot, ended ones too, in order of entry."""
+    query = snapshot.recorded(_current(kind))
+    rows = snapshot.store.select_in(query, HISTORY.c.key, dict.fromkeys(keys))
+    return sorted(map(_stored, rows), key=lambda stored: stored.entry)
 
 
-@kept
-def _ever(kind: str, known_at: Known) -> Select[Any]:
-    query = _versions().where(HISTORY.c.kind == kind, HISTORY.c.action.in_(("record", "amend")))
-    return query if known_at is None else query.where(HISTORY.c.entry <= known_at)
-
-
-def keys_of(store: Store, kind: str, known_at: Known = None) -> list[str]:
-    """Return the keys of a kind's records, in the order they were first recorded."""
+def keys_of_kind(snapshot: Snapshot, kind: str) -> list[str]:
+    """Return the keys of a kind's live records, in order of entry."""
     table = MIRRORS[kind]
-    query = select(table.c.key).where(standing_at(table, known_at)).order_by(table.c.entry)
-    return [key for (key,) in store.tuples(query)]
+    query = snapshot.live(select(table.c.key).order_by(table.c.entry), table)
+    return [key for (key,) in snapshot.store.tuples(query)]
 
 
-def replacements(
-    store: Store, kind: str, keys: Iterable[str], known_at: Known = None
-) -> dict[str, str]:
-    """Return what withdrawn keys now resolve to, for those of the keys that were replaced."""
-    found: dict[str, str] = {}
-    ask = set(keys)
-    query = _replacements(kind, known_at)
-    while ask:
-        step = dict(store.select_in(query, HISTORY.c.key, sorted(ask)))
-        found |= step
-        ask = {by for by in step.values() if by not in found}
-    return {key: _end(key, found) for key in found}
+# Replaced keys
 
 
 @kept
-def _replacements(kind: str, known_at: Known) -> Select[Any]:
-    query = select(HISTORY.c.key, HISTORY.c.replaced_by).where(
+def _replacements(kind: str) -> Select[Any]:
+    # A redaction keeps `replaced_by` but destroys the withdrawal's row, so any action counts here.
+    return select(HISTORY.c.key, HISTORY.c.replaced_by).where(
         HISTORY.c.kind == kind, HISTORY.c.replaced_by.is_not(None)
     )
-    # Before a record was withdrawn it stood for itself. A redaction keeps the replacement but
-    # not the withdrawal's own row, so its place is taken from the redaction's.
-    return query if known_at is None else query.where(HISTORY.c.entry <= known_at)
 
 
-def _end(key: str, found: dict[str, str]) -> str:
-    while key in found:
-        key = found[key]
+def replacements(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> dict[str, str]:
+    """Return what replaced keys resolve to, for those of the keys that were replaced."""
+    # A key that was replaced only after the snapshot still resolves to itself.
+    query = snapshot.recorded(_replacements(kind))
+    replaced: dict[str, str] = {}
+    frontier = set(keys)
+    while frontier:
+        step = dict(snapshot.store.select_in(query, HISTORY.c.key, sorted(frontier)))
+        replaced |= step
+        frontier = {target for target in step.values() if target not in replaced}
+    return {key: _last_replacement(key, replaced) for key in replaced}
+
+
+def _last_replacement(key: str, replaced: Mapping[str, str]) -> str:
+    while key in replaced:
+        key = replaced[key]
     return key
 
 
@@ -154,272 +154,260 @@ def any_replaced(store: Store) -> bool:
     return store.value(_ANY_REPLACED) is not None
 
 
-def replaced_by(
-    store: Store, kind: str, keys: Iterable[str], known_at: Known = None
-) -> dict[str, str]:
-    """Return the withdrawn keys that resolve to one of these, each with what it resolves to."""
-    found: dict[str, str] = {}
-    ask = {key: key for key in keys}
-    query = _replacements(kind, known_at)
-    while ask:
-        rows = store.select_in(query, HISTORY.c.replaced_by, sorted(ask))
-        step = {key: ask[by] for key, by in rows if key not in found}
-        found |= step
-        ask = step
-    return found
+def replaced_keys(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> dict[str, str]:
+    """Return the replaced keys that resolve to one of these, each with the key it resolves to."""
+    query = snapshot.recorded(_replacements(kind))
+    replaced: dict[str, str] = {}
+    frontier = {key: key for key in keys}
+    while frontier:
+        rows = snapshot.store.select_in(query, HISTORY.c.replaced_by, sorted(frontier))
+        step = {key: frontier[target] for key, target in rows if key not in replaced}
+        replaced |= step
+        frontier = step
+    return replaced
 
 
-def every_name(store: Store, kind: str, keys: Iterable[str], known_at: Known = None) -> list[str]:
-    """Return the keys under which the records that some keys mean are named: theirs, and those replaced."""
-    given = dict.fromkeys(keys)
-    now = given | dict.fromkeys(replacements(store, kind, given, known_at).values())
-    return list(now | dict.fromkeys(replaced_by(store, kind, now, known_at)))
+def all_keys_of(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> list[str]:
+    """Return every key that means one of some records: their own, and those they replaced."""
+    named = dict.fromkeys(keys)
+    current = named | dict.fromkeys(replacements(snapshot, kind, named).values())
+    return list(current | dict.fromkeys(replaced_keys(snapshot, kind, current)))
 
 
-def referrers(
-    store: Store, kind: str, keys: Iterable[str], known_at: Known = None
-) -> dict[str, list[Reference]]:
-    """Return which records point to each of these, replaced keys included, in order of entry."""
-    wanted = {key: key for key in keys}
-    wanted |= replaced_by(store, kind, wanted, known_at)
-    found: dict[str, list[Reference]] = {key: [] for key in wanted.values()}
-    pointing = store.select_in(_pointing(kind, known_at), REFERENCE.c.key, sorted(wanted))
-    for target, by_kind, by_key, through, entry in pointing:
-        found[wanted[target]].append(Reference(by_kind, by_key, through, entry))
-    for listed in found.values():
-        listed.sort(key=lambda one: (one.entry, one.field))
-    return found
+# References
 
 
 @kept
-def _pointing(kind: str, known_at: Known) -> Select[Any]:
+def _references_to(kind: str) -> Select[Any]:
     joined = REFERENCE.join(HISTORY, REFERENCE.c.entry == HISTORY.c.entry)
     columns = (REFERENCE.c.key, HISTORY.c.kind, HISTORY.c.key, REFERENCE.c.field, REFERENCE.c.entry)
-    query = select(*columns).select_from(joined)
-    return query.where(REFERENCE.c.kind == kind, standing_at(REFERENCE, known_at))
+    return select(*columns).select_from(joined).where(REFERENCE.c.kind == kind)
 
 
-def dependents(
-    store: Store, records: Iterable[tuple[str, str]], known_at: Known = None
-) -> set[tuple[str, str]]:
-    """Return some records, by kind and key, and all that points to them, near and far."""
-    found = set(records)
-    ask = found
-    while ask:
-        reached: set[tuple[str, str]] = set()
-        for kind in {kind for kind, _ in ask}:
-            pointing = referrers(store, kind, [key for one, key in ask if one == kind], known_at)
-            reached |= {(one.kind, one.key) for listed in pointing.values() for one in listed}
-        ask = reached - found
-        found = found | ask
-    return found
+def references_to(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> dict[str, list[Reference]]:
+    """Return the references to each of these records, through replaced keys too, in order of entry."""
+    resolves_to = {key: key for key in keys}
+    resolves_to |= replaced_keys(snapshot, kind, resolves_to)
+    references: dict[str, list[Reference]] = {key: [] for key in resolves_to.values()}
+    query = snapshot.live(_references_to(kind), REFERENCE)
+    for target, from_kind, from_key, through, entry in snapshot.store.select_in(
+        query, REFERENCE.c.key, sorted(resolves_to)
+    ):
+        references[resolves_to[target]].append(Reference(from_kind, from_key, through, entry))
+    for to_record in references.values():
+        to_record.sort(key=lambda reference: (reference.entry, reference.field))
+    return references
 
 
-def one(store: Store, kind: str, key: str, known_at: Known = None) -> StoredRecord:
-    """Return a record by kind and key, replaced keys resolved; raise :class:`NotFoundError`."""
-    found = held(store, kind, [key], known_at).get(key)
-    if found is None:
-        resolved = replacements(store, kind, [key], known_at).get(key)
-        found = held(store, kind, [resolved], known_at).get(resolved) if resolved else None
-    if found is None:
-        why = _why_missing(store, kind, key, known_at)
-        raise NotFoundError(
-            kind, key, () if why else near_keys(store, key, kind, known_at), why=why
-        )
-    return found
+def dependents(snapshot: Snapshot, records: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return some records, by kind and key, and all that refer to them, directly or through others."""
+    reached = set(records)
+    frontier = reached
+    while frontier:
+        step: set[tuple[str, str]] = set()
+        for kind in {kind for kind, _ in frontier}:
+            keys = [key for of_kind, key in frontier if of_kind == kind]
+            for references in references_to(snapshot, kind, keys).values():
+                step |= {(reference.kind, reference.key) for reference in references}
+        frontier = step - reached
+        reached = reached | frontier
+    return reached
+
+
+# One record, or why there is none
+
+
+def get_record(snapshot: Snapshot, kind: str, key: str) -> StoredRecord:
+    """Return a live record by kind and key, a replaced key resolved.
+
+    Raises :class:`NotFoundError`, which says why there is none or names the nearest keys.
+    """
+    stored = records_by_key(snapshot, kind, [key]).get(key)
+    if stored is None:
+        resolved = replacements(snapshot, kind, [key]).get(key)
+        if resolved:
+            stored = records_by_key(snapshot, kind, [resolved]).get(resolved)
+    if stored is None:
+        why = _why_missing(snapshot, kind, key)
+        raise NotFoundError(kind, key, () if why else near_keys(snapshot, key, kind), why=why)
+    return stored
 
 
 _LISTS_CLAIMS = {"party": "claimant", "source": "source", "subject": "subject"}
-"""By kind the option of `list` that lists the claims which such a record has."""
+"""For each kind, the option of `list` that lists the claims of such a record."""
 
 
-def _why_missing(store: Store, kind: str, key: str, known_at: Known) -> str:
-    """Return what the ledger knows of a key that no live record of a kind has; nothing where it never was."""
+def _why_missing(snapshot: Snapshot, kind: str, key: str) -> str:
+    """Return why a key has no live record of a kind; empty if the ledger never had the key."""
+    known_at = snapshot.known_at
     query = select(HISTORY.c.kind, HISTORY.c.entry, HISTORY.c.action)
-    rows = store.tuples(query.where(HISTORY.c.key == key).order_by(HISTORY.c.entry))
-    own = [(entry, action) for of, entry, action in rows if of == kind]
+    rows = snapshot.store.tuples(query.where(HISTORY.c.key == key).order_by(HISTORY.c.entry))
+    own = [(entry, action) for of_kind, entry, action in rows if of_kind == kind]
     if own and known_at is not None and own[0][0] > known_at:
         return f"it came with entry {own[0][0]}, after entry {known_at}"
     for entry, action in own:
         if action in ("withdraw", "redact"):
             what = "withdrawn" if action == "withdraw" else "redacted"
             return f"it was {what} with entry {entry}; `claimledger history {key}` says why"
-    for other in with_key(store, key, known_at):
-        option = _LISTS_CLAIMS.get(other.kind)
+    for stored in with_key(snapshot, key):
+        option = _LISTS_CLAIMS.get(stored.kind)
         listing = f"; `claimledger list --{option} {key}` lists its claims" if option else ""
-        return f"it is the key of a {other.kind}{listing}"
+        return f"it is the key of a {stored.kind}{listing}"
     return ""
 
 
-def near_keys(store: Store, key: str, kind: str | None = None, known_at: Known = None) -> list[str]:
-    """Return the keys most like a mistyped one: those that begin alike, then by likeness."""
-    query = select(HISTORY.c.key).distinct().where(_live(known_at))
+def near_keys(snapshot: Snapshot, key: str, kind: str | None = None) -> list[str]:
+    """Return the live keys most similar to a mistyped one; those with the same beginning first."""
+    store = snapshot.store
+    query = snapshot.live(select(HISTORY.c.key).distinct().where(_IS_VERSION), HISTORY)
     if kind is not None:
         query = query.where(HISTORY.c.kind == kind)
-    head = key[:2]
-    alike = query.where(HISTORY.c.key >= head, HISTORY.c.key < head + "\U0010ffff").limit(5000)
-    candidates = {found for (found,) in store.tuples(alike)}
+    prefix = key[:2]
+    same_prefix = query.where(HISTORY.c.key >= prefix, HISTORY.c.key < prefix + "\U0010ffff")
+    candidates = {candidate for (candidate,) in store.tuples(same_prefix.limit(5000))}
     near = nearest(key, sorted(candidates))
     if not near:
-        near = nearest(key, [found for (found,) in store.tuples(query.limit(20000))])
+        near = nearest(key, [candidate for (candidate,) in store.tuples(query.limit(20000))])
     return near
 
 
-def with_figure(
-    store: Store, low: float, high: float, known_at: Known = None, most: int = 500
-) -> list[int]:
-    """Return the entries of claims with a figure that has a bound in this range."""
-    table = MIRRORS["claim_figure"]
-    found: dict[int, None] = {}
-    for column in (table.c.low_sort, table.c.high_sort):
-        query = select(table.c.entry).where(column.between(low, high), standing_at(table, known_at))
-        rows = store.tuples(query.order_by(column).limit(most))
-        found |= dict.fromkeys(entry for (entry,) in rows)
-    return list(found)
+# Claims by figure and by subject
 
 
-def nearest_figures(store: Store, value: float, known_at: Known = None, most: int = 5) -> list[int]:
-    """Return the entries of the claims whose figures lie nearest to a value, nearest first."""
+def with_figure(snapshot: Snapshot, low: float, high: float, most: int = 500) -> list[int]:
+    """Return the entries of live claims with a figure that has a bound in this range."""
     table = MIRRORS["claim_figure"]
-    found: list[tuple[float, int]] = []
+    entries: dict[int, None] = {}
     for column in (table.c.low_sort, table.c.high_sort):
-        query = select(table.c.entry, column).where(standing_at(table, known_at))
+        query = snapshot.live(select(table.c.entry).where(column.between(low, high)), table)
+        rows = snapshot.store.tuples(query.order_by(column).limit(most))
+        entries |= dict.fromkeys(entry for (entry,) in rows)
+    return list(entries)
+
+
+def nearest_figures(snapshot: Snapshot, value: float, most: int = 5) -> list[int]:
+    """Return the entries of the live claims whose figures lie nearest to a value, nearest first."""
+    table = MIRRORS["claim_figure"]
+    distances: list[tuple[float, int]] = []
+    for column in (table.c.low_sort, table.c.high_sort):
+        query = snapshot.live(select(table.c.entry, column), table)
         below = query.where(column <= value).order_by(column.desc()).limit(most)
         above = query.where(column > value).order_by(column).limit(most)
-        rows = [*store.tuples(below), *store.tuples(above)]
-        found += [(abs(other - value), entry) for entry, other in rows]
-    return list(dict.fromkeys(entry for _, entry in sorted(found)))[:most]
+        rows = [*snapshot.store.tuples(below), *snapshot.store.tuples(above)]
+        distances += [(abs(bound - value), entry) for entry, bound in rows]
+    return list(dict.fromkeys(entry for _, entry in sorted(distances)))[:most]
 
 
-_TOGETHER = 500
-"""Subjects whose newest claims are asked for at once."""
+_SUBJECTS_A_QUERY = 500
+"""Subjects whose newest claims one query asks for."""
 
-
-def claims_about(
-    store: Store, subjects: Iterable[str], known_at: Known = None, most: int | None = 2000
-) -> list[int]:
-    """Return the entries of the claims about these subjects, newest first, so many of each batch."""
-    query, found = _newest_about(known_at, most), []
-    wanted = every_name(store, "subject", subjects, known_at)
-    for start in range(0, len(wanted), _TOGETHER):
-        batch = wanted[start : start + _TOGETHER]
-        found += [entry for (entry,) in store.select_in(query, REFERENCE.c.key, batch)]
-    return found
+_IS_SUBJECT = (REFERENCE.c.kind == "subject", REFERENCE.c.field == "subject")
 
 
 @kept
-def _newest_about(known_at: Known, most: int | None) -> Select[Any]:
-    query = select(REFERENCE.c.entry).where(_about(known_at))
+def _newest_about(most: int | None) -> Select[Any]:
+    query = select(REFERENCE.c.entry).where(*_IS_SUBJECT)
     return query.order_by(REFERENCE.c.entry.desc()).limit(most)
 
 
-def _about(known_at: Known) -> ColumnElement[bool]:
-    here = (REFERENCE.c.kind == "subject", REFERENCE.c.field == "subject")
-    return and_(*here, standing_at(REFERENCE, known_at))
+def claims_about(snapshot: Snapshot, subjects: Iterable[str], most: int | None = 2000) -> list[int]:
+    """Return the entries of the live claims about these subjects, newest first within each batch.
+
+    ``most`` bounds the entries of each batch of subjects; ``None`` returns all of them.
+    """
+    query = snapshot.live(_newest_about(most), REFERENCE)
+    keys = all_keys_of(snapshot, "subject", subjects)
+    entries: list[int] = []
+    for start in range(0, len(keys), _SUBJECTS_A_QUERY):
+        batch = keys[start : start + _SUBJECTS_A_QUERY]
+        entries += [entry for (entry,) in snapshot.store.select_in(query, REFERENCE.c.key, batch)]
+    return entries
 
 
-def newest_pointing(
-    store: Store, kind: str, key: str, field: str, most: int, known_at: Known = None
-) -> set[str]:
-    """Return the keys of the newest claims that point to a record through a field."""
-    wanted = every_name(store, kind, [key], known_at)
-    query = (
-        select(HISTORY.c.key)
-        .select_from(REFERENCE.join(HISTORY, REFERENCE.c.entry == HISTORY.c.entry))
-        .where(
-            REFERENCE.c.kind == kind,
-            REFERENCE.c.key.in_(wanted),
-            REFERENCE.c.field == field,
-            HISTORY.c.kind == "claim",
-            standing_at(REFERENCE, known_at),
-        )
-        .order_by(REFERENCE.c.entry.desc())
-        .limit(most)
+_CLAIMS_BY_REFERENCE = select(HISTORY.c.key).select_from(
+    REFERENCE.join(HISTORY, REFERENCE.c.entry == HISTORY.c.entry)
+)
+
+
+def newest_claims_with(snapshot: Snapshot, kind: str, key: str, field: str, most: int) -> set[str]:
+    """Return the keys of the newest live claims that refer to a record through a field."""
+    query = _CLAIMS_BY_REFERENCE.where(
+        REFERENCE.c.kind == kind,
+        REFERENCE.c.key.in_(all_keys_of(snapshot, kind, [key])),
+        REFERENCE.c.field == field,
+        HISTORY.c.kind == "claim",
     )
-    return {found for (found,) in store.tuples(query)}
+    query = snapshot.live(query, REFERENCE).order_by(REFERENCE.c.entry.desc()).limit(most)
+    return {claim for (claim,) in snapshot.store.tuples(query)}
 
 
-def tallies(store: Store, known_at: Known = None) -> list[str]:
-    """Return the keys of the claims with a figure that the ledger itself counted."""
+def tallies(snapshot: Snapshot) -> list[str]:
+    """Return the keys of the live claims with a figure that the ledger itself counted."""
     table = MIRRORS["claim_figure"]
     query = (
         select(HISTORY.c.key)
         .select_from(table.join(HISTORY, table.c.entry == HISTORY.c.entry))
-        .where(table.c.formula.is_not(None), standing_at(table, known_at))
-        .where(table.c.formula.like("count(%"))
+        .where(table.c.formula.is_not(None), table.c.formula.like("count(%"))
     )
-    return list(dict.fromkeys(key for (key,) in store.tuples(query)))
+    rows = snapshot.store.tuples(snapshot.live(query, table))
+    return list(dict.fromkeys(key for (key,) in rows))
 
 
-def keys_about(store: Store, subjects: Iterable[str], known_at: Known = None) -> set[str]:
-    """Return the keys of all claims about these subjects."""
-    named = every_name(store, "subject", subjects, known_at)
-    rows = store.select_in(_keys_about(known_at), REFERENCE.c.key, named)
-    return {key for (key,) in rows}
+_KEYS_ABOUT = _CLAIMS_BY_REFERENCE.where(*_IS_SUBJECT)
 
 
-@kept
-def _keys_about(known_at: Known) -> Select[Any]:
-    joined = REFERENCE.join(HISTORY, REFERENCE.c.entry == HISTORY.c.entry)
-    return select(HISTORY.c.key).select_from(joined).where(_about(known_at))
-
-
-def critics_among(store: Store, entries: Iterable[int], known_at: Known = None) -> list[int]:
-    """Return the entries of the links by which these claims undercut a source."""
-    named = store.select_in(_KEYS, HISTORY.c.entry, entries)
-    wanted = sorted({key for (key,) in named})
-    links = store.select_in(_beginning(known_at), REFERENCE.c.key, wanted)
-    found = store.select_in(
-        _OF_SOURCES, MIRRORS["link"].c.entry, sorted({entry for (entry,) in links})
-    )
-    return [entry for (entry,) in found]
+def keys_about(snapshot: Snapshot, subjects: Iterable[str]) -> set[str]:
+    """Return the keys of all live claims about these subjects."""
+    keys = all_keys_of(snapshot, "subject", subjects)
+    query = snapshot.live(_KEYS_ABOUT, REFERENCE)
+    return {claim for (claim,) in snapshot.store.select_in(query, REFERENCE.c.key, keys)}
 
 
 _KEYS = select(HISTORY.c.key)
-_OF_SOURCES = select(MIRRORS["link"].c.entry).where(
+_LINKS_FROM_CLAIM = select(REFERENCE.c.entry).where(
+    REFERENCE.c.kind == "claim", REFERENCE.c.field == "from"
+)
+_UNDERCUTS_SOURCE = select(MIRRORS["link"].c.entry).where(
     MIRRORS["link"].c.type == "undercuts", MIRRORS["link"].c.to_kind == "source"
 )
 
 
-@kept
-def _beginning(known_at: Known) -> Select[Any]:
-    here = (REFERENCE.c.kind == "claim", REFERENCE.c.field == "from")
-    return select(REFERENCE.c.entry).where(*here, standing_at(REFERENCE, known_at))
+def critics_among(snapshot: Snapshot, entries: Iterable[int]) -> list[int]:
+    """Return the entries of the live links by which the claims of these entries undercut a source."""
+    store = snapshot.store
+    claims = sorted({key for (key,) in store.select_in(_KEYS, HISTORY.c.entry, entries)})
+    query = snapshot.live(_LINKS_FROM_CLAIM, REFERENCE)
+    links = sorted({entry for (entry,) in store.select_in(query, REFERENCE.c.key, claims)})
+    critics = store.select_in(_UNDERCUTS_SOURCE, MIRRORS["link"].c.entry, links)
+    return [entry for (entry,) in critics]
 
+
+# The whole ledger
 
 _ANY_TERM = select(MIRRORS["term"].c.entry).limit(1)
 
 
-def vocabulary(store: Store, known_at: Known = None) -> Vocabulary:
-    """Return what the ledger's terms say."""
-    if store.value(_ANY_TERM) is None:
+def vocabulary(snapshot: Snapshot) -> Vocabulary:
+    """Return what the ledger's terms say: synonyms, and what is part of what."""
+    if snapshot.store.value(_ANY_TERM) is None:
         return Vocabulary()
-    terms = [held.record for held in of_kind(store, "term", known_at)]
-    wider = {one.broader for one in terms if isinstance(one, Term) and one.broader}
-    return Vocabulary.of(
-        (one for one in terms if isinstance(one, Term)),
-        replacements(store, "term", wider, known_at),
-    )
+    terms = [
+        stored.record
+        for stored in records_of_kind(snapshot, "term")
+        if isinstance(stored.record, Term)
+    ]
+    broader = {term.broader for term in terms if term.broader}
+    return Vocabulary.of(terms, replacements(snapshot, "term", broader))
 
 
-def counts(store: Store, known_at: Known = None) -> dict[str, int]:
-    """Return how many records of each kind stood."""
-    query = select(HISTORY.c.kind, func.count()).where(_live(known_at)).group_by(HISTORY.c.kind)
-    found = dict(store.tuples(query))
-    return {kind: found.get(kind, 0) for kind in KINDS}
+def counts(snapshot: Snapshot) -> dict[str, int]:
+    """Return the number of live records of each kind."""
+    query = select(HISTORY.c.kind, func.count()).where(_IS_VERSION).group_by(HISTORY.c.kind)
+    numbers = dict(snapshot.store.tuples(snapshot.live(query, HISTORY)))
+    return {kind: numbers.get(kind, 0) for kind in KINDS}
 
 
-def _live(known_at: Known) -> Any:
-    return and_(HISTORY.c.action.in_(("record", "amend")), standing_at(HISTORY, known_at))
-
-
-@kept
-def _versions() -> Select[Any]:
-    columns = (HISTORY.c.entry, HISTORY.c.kind, HISTORY.c.recorded_at, ENTRY.c.payload)
-    return select(*columns).join(ENTRY, ENTRY.c.number == HISTORY.c.entry)
-
-
-def _held(row: tuple[Any, ...]) -> StoredRecord:
+def _stored(row: tuple[Any, ...]) -> StoredRecord:
     entry, kind, recorded_at, written = row
     try:
         payload = Payload.decode(written)
@@ -433,9 +421,9 @@ def _held(row: tuple[Any, ...]) -> StoredRecord:
     return StoredRecord(record, entry, recorded_at, payload.recorded_by, more)
 
 
-def foreign(store: Store, known_at: Known = None) -> Iterator[dict[str, Any]]:
-    """Yield the records of kinds that only a newer program knows, as they were written."""
-    query = _versions().where(HISTORY.c.kind.not_in(KINDS), _live(known_at))
-    for *_, written in store.tuples(query.order_by(HISTORY.c.entry)):
+def unknown_records(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+    """Yield the live records of kinds that only a newer program knows, as they were written."""
+    query = _CURRENT.where(HISTORY.c.kind.not_in(KINDS)).order_by(HISTORY.c.entry)
+    for *_, written in snapshot.store.tuples(snapshot.live(query, HISTORY)):
         payload = Payload.decode(written)
         yield {"kind": payload.kind, "key": payload.key, **(payload.record or {})}

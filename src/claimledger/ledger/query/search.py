@@ -9,10 +9,8 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from claimledger.ledger.query import records as reading
-from claimledger.ledger.query.records import StoredRecord
-from claimledger.ledger.query.time_travel import Known, standing_at
-from claimledger.storage.base import Store
+from claimledger.ledger.query.records import StoredRecord, at_entries
+from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.storage.compiled import kept
 from claimledger.storage.tables import HISTORY, WORDS
 from claimledger.text.fold import places_of, words_of
@@ -23,57 +21,53 @@ _RANKED = 1000
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A record that matches, its score, and the text with the places that match."""
+    """A record that matches, its score, and the text in which most matches, with their positions."""
 
-    held: StoredRecord
+    stored: StoredRecord
     score: float
     text: str
     marks: tuple[tuple[int, int], ...]
 
 
 def phrases_of(query: str) -> list[list[str]]:
-    """Return a query's phrases: words in quotes together, each other word alone, runs of signs as one.
+    """Return a query's phrases: quoted words together, every other word alone.
 
-    The last word, where it is not quoted, also matches as the beginning of a longer one.
+    The last word, unless quoted, also matches as the beginning of a longer word.
     """
-    found: list[list[str]] = []
+    phrases: list[list[str]] = []
     for quoted, bare in re.findall(r'"([^"]*)"|([^\s"]+)', query):
         words = words_of(quoted or bare)
         if words:
-            found.append(words)
-    if found and not query.rstrip().endswith('"'):
-        found[-1] = [*found[-1][:-1], found[-1][-1] + "*"]
-    return found
+            phrases.append(words)
+    if phrases and not query.rstrip().endswith('"'):
+        phrases[-1] = [*phrases[-1][:-1], phrases[-1][-1] + "*"]
+    return phrases
 
 
 def search(
-    store: Store,
-    query: str,
-    *,
-    kinds: Sequence[str] = (),
-    known_at: Known = None,
-    most: int = 20,
+    snapshot: Snapshot, query: str, *, kinds: Sequence[str] = (), most: int = 20
 ) -> list[SearchHit]:
-    """Return the records that hold every phrase of a query, best first."""
+    """Return the live records that contain every phrase of a query, best first."""
     phrases = phrases_of(query)
     if not phrases:
         return []
-    entries = list(store.matching(phrases, _RANKED))
-    folded = store.select_in(_live(tuple(kinds), known_at), WORDS.c.entry, sorted(entries))
+    entries = list(snapshot.store.matching(phrases, _RANKED))
+    query_of_words = snapshot.live(_words(tuple(kinds)), HISTORY)
+    folded = snapshot.store.select_in(query_of_words, WORDS.c.entry, sorted(entries))
     scores = {entry: _score(words, phrases) for entry, words in folded}
     best = sorted(scores, key=lambda entry: (-scores[entry], entry))[:most]
-    found = reading.at_entries(store, best)
-    return [_match(found[entry], scores[entry], phrases) for entry in best]
+    records = at_entries(snapshot.store, best)
+    return [_hit(records[entry], scores[entry], phrases) for entry in best]
 
 
 def _score(words: str, phrases: Sequence[Sequence[str]]) -> float:
-    """Rank a record by its folded words alone: how much of it is asked for, and how near its beginning."""
+    """Rank a record by its folded words: what share of them match, and how near the beginning."""
     padded = f" {words} "
     hits, first = 0, len(padded)
     for phrase in phrases:
-        sought = f" {' '.join(phrase).rstrip('*')}" + ("" if phrase[-1].endswith("*") else " ")
-        hits += padded.count(sought)
-        first = min(first, padded.find(sought) % (len(padded) + 1))
+        needle = f" {' '.join(phrase).rstrip('*')}" + ("" if phrase[-1].endswith("*") else " ")
+        hits += padded.count(needle)
+        first = min(first, padded.find(needle) % (len(padded) + 1))
     return hits / (1 + words.count(" ")) + 1 / (2 + first)
 
 
@@ -81,44 +75,41 @@ _COMMON = 400
 """Newest records that hold a word which are looked at; a word that more hold tells little."""
 
 
-def similar_claims(store: Store, statement: str, most: int, known_at: Known = None) -> list[str]:
-    """Return the keys of the claims that share a statement's rarest words, the likest first."""
+def similar_claims(snapshot: Snapshot, statement: str, most: int) -> list[str]:
+    """Return the keys of the live claims that share a statement's rarest words, most similar first."""
     words = [
         word for word in dict.fromkeys(words_of(statement)) if len(word) > 2 or word.isdecimal()
     ]
     scores: dict[int, float] = {}
     for word in sorted(words, key=len, reverse=True)[:16]:
-        entries = list(store.matching([[word]], _COMMON))
+        entries = list(snapshot.store.matching([[word]], _COMMON))
         for entry in entries:
             scores[entry] = scores.get(entry, 0.0) + 1 / (1 + len(entries))
     best = sorted(scores, key=lambda entry: (-scores[entry], -entry))[: 4 * most]
-    keys: dict[int, str] = dict(store.select_in(_claims(known_at), HISTORY.c.entry, best))
+    live = snapshot.live(_CLAIMS, HISTORY)
+    keys: dict[int, str] = dict(snapshot.store.select_in(live, HISTORY.c.entry, best))
     return [keys[entry] for entry in best if entry in keys][:most]
 
 
-@kept
-def _claims(known_at: Known) -> Select[Any]:
-    query = select(HISTORY.c.entry, HISTORY.c.key)
-    return query.where(HISTORY.c.kind == "claim", standing_at(HISTORY, known_at))
+_CLAIMS = select(HISTORY.c.entry, HISTORY.c.key).where(HISTORY.c.kind == "claim")
 
 
 @kept
-def _live(kinds: tuple[str, ...], known_at: Known) -> Select[Any]:
+def _words(kinds: tuple[str, ...]) -> Select[Any]:
     query = select(WORDS.c.entry, WORDS.c.words).join(HISTORY, HISTORY.c.entry == WORDS.c.entry)
-    query = query.where(standing_at(HISTORY, known_at))
     return query.where(HISTORY.c.kind.in_(kinds)) if kinds else query
 
 
-def _match(held: StoredRecord, score: float, phrases: Sequence[Sequence[str]]) -> SearchHit:
-    """Return a match with the text of the record in which most is marked."""
-    marked = [(text, tuple(sorted(marks_in(text, phrases)))) for text in _texts(held)]
-    text, marks = max(marked, key=lambda one: len(one[1]), default=(held.record.named, ()))
-    return SearchHit(held, score, text, marks)
+def _hit(stored: StoredRecord, score: float, phrases: Sequence[Sequence[str]]) -> SearchHit:
+    """Return a hit with the text of the record that has most matches."""
+    marked = [(text, tuple(sorted(marks_in(text, phrases)))) for text in _texts(stored)]
+    text, marks = max(marked, key=lambda pair: len(pair[1]), default=(stored.record.named, ()))
+    return SearchHit(stored, score, text, marks)
 
 
-def _texts(held: StoredRecord) -> Iterator[str]:
-    for name in held.record.searched:
-        value = getattr(held.record, name)
+def _texts(stored: StoredRecord) -> Iterator[str]:
+    for name in stored.record.searched:
+        value = getattr(stored.record, name)
         if isinstance(value, str):
             yield value
         elif value:
@@ -126,13 +117,13 @@ def _texts(held: StoredRecord) -> Iterator[str]:
 
 
 def marks_in(text: str, phrases: Sequence[Sequence[str]]) -> Iterator[tuple[int, int]]:
-    """Yield where the phrases stand in a text, as character ranges."""
+    """Yield the positions of the phrases in a text, as ranges of characters."""
     places = list(places_of(text))
     for phrase in phrases:
         words = [word.rstrip("*") for word in phrase]
         open_end = phrase[-1].endswith("*")
         for start in range(len(places) - len(words) + 1):
-            here = [place.word for place in places[start : start + len(words)]]
-            begins = here[:-1] == words[:-1] and here[-1].startswith(words[-1])
-            if begins and (open_end or here[-1] == words[-1]):
+            window = [place.word for place in places[start : start + len(words)]]
+            begins = window[:-1] == words[:-1] and window[-1].startswith(words[-1])
+            if begins and (open_end or window[-1] == words[-1]):
                 yield places[start].start, places[start + len(words) - 1].end

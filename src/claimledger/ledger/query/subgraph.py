@@ -1,101 +1,106 @@
-"""The part of the ledger that answers about some claims depend on, cut out level by level.
+"""The part of the ledger that answers about some claims depend on, loaded level by level.
 
-An answer about a claim depends on the claims it is linked with in either direction, near and far, and
-on the critics of the sources they cite; not on other claims that merely cite the same source or are
-made by the same party. Everything is asked in batches with ``IN``, so that the cost is that of the
-part and not of the ledger.
+An answer about a claim depends on the claims it is linked with in either direction, directly or through
+others, and on the critics of the sources they cite; not on claims that merely cite the same source or have
+the same claimant. Each level is loaded in a few batched queries, so the cost is that of the part and not of
+the ledger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from claimledger.ledger.query.graph_loader import (
-    SILENT,
-    ResolvedNames,
-    claims_of,
-    links_at,
-    links_of,
-    surroundings,
+    IGNORED_LINK_TYPES,
+    KeyResolver,
+    add_sources_and_parties,
+    load_claims,
+    load_links,
+    load_links_at,
 )
-from claimledger.ledger.query.time_travel import Known, standing_at
+from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.records.graph_data import GraphData, LinkEdge
-from claimledger.storage.base import Store
-from claimledger.storage.compiled import kept
 from claimledger.storage.tables import HISTORY, REFERENCE
 
 
-def neighbourhood(store: Store, keys: Iterable[str], known_at: Known = None) -> GraphData:
+def neighbourhood(snapshot: Snapshot, keys: Iterable[str]) -> GraphData:
     """Return the part of the ledger that answers about these claims depend on."""
-    cut = GraphData()
-    names = ResolvedNames(store, known_at)
+    graph = GraphData()
+    resolver = KeyResolver(snapshot)
     links: dict[int, LinkEdge] = {}
-    ask = set(keys)
+    frontier = set(keys)
     criticised: set[str] = set()
-    while ask:
-        cut.claims |= claims_of(store, names, ask, known_at)
-        sources = {source for key in ask if key in cut.claims for source in cut.claims[key].sources}
-        found = links_at(store, names, "claim", ask, known_at)
-        found |= links_at(store, names, "source", sources - criticised, known_at)
+    while frontier:
+        graph.claims |= load_claims(snapshot, resolver, frontier)
+        sources = {
+            source
+            for key in frontier
+            if key in graph.claims
+            for source in graph.claims[key].sources
+        }
+        step = load_links_at(snapshot, resolver, "claim", frontier)
+        step |= load_links_at(snapshot, resolver, "source", sources - criticised)
         criticised |= sources
-        links |= found
-        ends = {link.from_ for link in found.values()}
-        ends |= {link.to for link in found.values() if link.to_kind == "claim"}
-        ask = ends - cut.claims.keys() - ask
-    cut.links = [links[entry] for entry in sorted(links)]
-    surroundings(store, names, cut, known_at)
-    return cut
+        links |= step
+        ends = {link.from_ for link in step.values()}
+        ends |= {link.to for link in step.values() if link.to_kind == "claim"}
+        frontier = ends - graph.claims.keys() - frontier
+    graph.links = [links[entry] for entry in sorted(links)]
+    add_sources_and_parties(snapshot, resolver, graph)
+    return graph
 
 
-def whole(store: Store, known_at: Known = None) -> GraphData:
-    """Return the whole ledger as one part."""
-    cut = GraphData()
-    names = ResolvedNames(store, known_at)
-    cut.claims = claims_of(store, names, None, known_at)
-    cut.links = list(links_of(store, names, None, known_at).values())
-    surroundings(store, names, cut, known_at)
-    return cut
+def whole_graph(snapshot: Snapshot) -> GraphData:
+    """Return the graph data of the whole ledger."""
+    graph = GraphData()
+    resolver = KeyResolver(snapshot)
+    graph.claims = load_claims(snapshot, resolver, None)
+    graph.links = list(load_links(snapshot, resolver, None).values())
+    add_sources_and_parties(snapshot, resolver, graph)
+    return graph
 
 
-def some_links(store: Store, entries: Iterable[int], known_at: Known = None) -> GraphData:
-    """Return the links that came with these entries, and the sources that state them; no claims."""
-    cut = GraphData()
-    names = ResolvedNames(store, known_at)
-    cut.links = list(links_of(store, names, set(entries), known_at).values())
-    surroundings(store, names, cut, known_at)
-    return cut
+def links_only(snapshot: Snapshot, entries: Iterable[int]) -> GraphData:
+    """Return the links that these entries recorded and the sources that state them; no claims."""
+    graph = GraphData()
+    resolver = KeyResolver(snapshot)
+    graph.links = list(load_links(snapshot, resolver, set(entries)).values())
+    add_sources_and_parties(snapshot, resolver, graph)
+    return graph
 
 
-def linked(store: Store, known_at: Known = None) -> GraphData:
-    """Return the claims that have links on which answers depend, and those that cite a criticised source.
+def linked_graph(snapshot: Snapshot) -> GraphData:
+    """Return the claims with links that answers depend on, and those that cite a criticised source.
 
-    Every other claim stands alone: one origin at most, nothing against it.
+    Every other claim stands alone: it has at most one origin, and nothing disputes it.
     """
-    cut = GraphData()
-    names = ResolvedNames(store, known_at)
-    every = links_of(store, names, None, known_at).values()
-    cut.links = [link for link in every if link.type not in SILENT]
-    keys = {link.from_ for link in cut.links}
-    keys |= {link.to for link in cut.links if link.to_kind == "claim"}
-    criticised = {link.to for link in cut.links if link.to_kind == "source"}
-    keys |= _citing(store, names, criticised, known_at)
-    cut.claims = claims_of(store, names, keys, known_at)
-    surroundings(store, names, cut, known_at)
-    return cut
+    graph = GraphData()
+    resolver = KeyResolver(snapshot)
+    links = load_links(snapshot, resolver, None).values()
+    graph.links = [link for link in links if link.type not in IGNORED_LINK_TYPES]
+    keys = {link.from_ for link in graph.links}
+    keys |= {link.to for link in graph.links if link.to_kind == "claim"}
+    criticised = {link.to for link in graph.links if link.to_kind == "source"}
+    keys |= _claims_citing(snapshot, resolver, criticised)
+    graph.claims = load_claims(snapshot, resolver, keys)
+    add_sources_and_parties(snapshot, resolver, graph)
+    return graph
 
 
-def _citing(store: Store, names: ResolvedNames, sources: set[str], known_at: Known) -> set[str]:
-    """Return the claims that cite these sources."""
-    wanted = sorted(names.others("source", sources))
-    return {key for (key,) in store.select_in(_of_sources(known_at), REFERENCE.c.key, wanted)}
+_CLAIMS_CITING = (
+    select(HISTORY.c.key)
+    .select_from(REFERENCE.join(HISTORY, REFERENCE.c.entry == HISTORY.c.entry))
+    .where(
+        REFERENCE.c.kind == "source",
+        REFERENCE.c.field == "citations.source",
+        HISTORY.c.kind == "claim",
+    )
+)
 
 
-@kept
-def _of_sources(known_at: Known) -> Select[Any]:
-    joined = REFERENCE.join(HISTORY, REFERENCE.c.entry == HISTORY.c.entry)
-    cites = (REFERENCE.c.kind == "source", REFERENCE.c.field == "citations.source")
-    query = select(HISTORY.c.key).select_from(joined).where(*cites, HISTORY.c.kind == "claim")
-    return query.where(standing_at(REFERENCE, known_at))
+def _claims_citing(snapshot: Snapshot, resolver: KeyResolver, sources: set[str]) -> set[str]:
+    query = snapshot.live(_CLAIMS_CITING, REFERENCE)
+    cited = sorted(resolver.with_replaced("source", sources))
+    return {key for (key,) in snapshot.store.select_in(query, REFERENCE.c.key, cited)}

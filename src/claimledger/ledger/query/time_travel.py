@@ -1,4 +1,4 @@
-"""The ledger's clock: which rows stood at an entry, and which entry was the last at a time."""
+"""The ledger's clock: which entry was the last at a given time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, time
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Table, and_, func, or_, select
+from sqlalchemy import func, select
 
 from claimledger.errors import ParseError, StoreError
 from claimledger.log.entry import timestamp
@@ -15,19 +15,7 @@ from claimledger.records.dates import Date, day_text
 from claimledger.storage.base import Store
 from claimledger.storage.tables import ENTRY, HISTORY
 
-Known = int | None
-"""The last entry that counts; ``None`` is the newest."""
-
-
 _SIZE = select(func.max(ENTRY.c.number))
-
-
-def standing_at(table: Table, known_at: Known) -> ColumnElement[bool]:
-    """Return the condition that a row stood when the ledger held so many entries."""
-    if known_at is None:
-        return table.c.until.is_(None)
-    ended = or_(table.c.until.is_(None), table.c.until > known_at)
-    return and_(table.c.entry <= known_at, ended)
 
 
 def size(store: Store) -> int:

@@ -15,8 +15,9 @@ from claimledger.errors import (
     Problem,
     RuleViolationError,
 )
-from claimledger.ledger.query import records as reading
+from claimledger.ledger.query import records
 from claimledger.ledger.query.records import StoredRecord
+from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.ledger.record_diff import difference
 from claimledger.ledger.write import constraints
 from claimledger.ledger.write.appender import Appender, redacted_row, remove_version
@@ -73,7 +74,7 @@ def amend(
     held = _live(store, kind, key)
     old = _fields(held)
     if replaces is not None and replaces != held.entry:
-        seen = reading.at_entries(store, [replaces]).get(replaces)
+        seen = records.at_entries(store, [replaces]).get(replaces)
         raise ConflictError(
             f"{kind} {key} was amended meanwhile, by {held.recorded_by} with entry {held.entry}",
             tuple(difference(_fields(seen) if seen else {}, old)),
@@ -155,7 +156,7 @@ def withdraw(
 
 def _see_unpointed(store: Store, kind: str, key: str) -> None:
     """Refuse to end a record that others point to."""
-    found = reading.referrers(store, kind, [key]).get(key, [])
+    found = records.references_to(Snapshot(store), kind, [key]).get(key, [])
     unique = {(one.kind, one.key): one for one in found if (one.kind, one.key) != (kind, key)}
     if pointing := list(unique.values()):
         named = ", ".join(f"{one.kind} {one.key} ({one.field})" for one in pointing[:10])
@@ -181,11 +182,13 @@ def _all_that_point(store: Store, held: StoredRecord) -> list[StoredRecord]:
         order = [*level, *order]
         entries: list[int] = []
         for one in level:
-            for other in reading.referrers(store, one.kind, [one.key]).get(one.key, []):
+            for other in records.references_to(Snapshot(store), one.kind, [one.key]).get(
+                one.key, []
+            ):
                 if (other.kind, other.key) not in seen:
                     seen.add((other.kind, other.key))
                     entries.append(other.entry)
-        level = list(reading.at_entries(store, entries).values())
+        level = list(records.at_entries(store, entries).values())
     return order
 
 
@@ -216,7 +219,7 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     query = select(HISTORY).where(HISTORY.c.kind == kind, HISTORY.c.key == key)
     rows = sorted(store.rows(query), key=lambda row: row.entry)
     if not rows:
-        raise NotFoundError(kind, key, reading.near_keys(store, key, kind))
+        raise NotFoundError(kind, key, records.near_keys(Snapshot(store), key, kind))
     if rows[-1].action == "redact":
         raise RuleViolationError(f"{kind} {key} is redacted already, by entry {rows[-1].entry}")
     if rows[-1].action != "withdraw":
@@ -311,7 +314,7 @@ def _written(fields: Iterable[Field], record: Mapping[str, Any]) -> Iterator[str
 
 
 def _live(store: Store, kind: str, key: str) -> StoredRecord:
-    held = reading.held(store, kind, [key]).get(key)
+    held = records.records_by_key(Snapshot(store), kind, [key]).get(key)
     if held is None:
         ended = select(HISTORY.c.entry).where(
             HISTORY.c.kind == kind,
@@ -323,7 +326,7 @@ def _live(store: Store, kind: str, key: str) -> StoredRecord:
             raise RuleViolationError(
                 f"{kind} {key} was withdrawn with entry {min(r.entry for r in rows)}"
             )
-        raise NotFoundError(kind, key, reading.near_keys(store, key, kind))
+        raise NotFoundError(kind, key, records.near_keys(Snapshot(store), key, kind))
     return held
 
 

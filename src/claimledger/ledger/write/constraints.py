@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 
 from claimledger.errors import Problem
-from claimledger.ledger.query import records as reading
+from claimledger.ledger.query import records
+from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.records.claim import Claim
 from claimledger.records.kinds import KINDS
 from claimledger.storage.base import Store
@@ -65,7 +66,7 @@ def ended_references(store: Store, targets: Iterable[Target]) -> list[EndedRefer
             by_kind[kind].append(key)
     references: list[EndedReference] = []
     for kind, keys in by_kind.items():
-        replaced = reading.replacements(store, kind, keys)
+        replaced = records.replacements(Snapshot(store), kind, keys)
         references += [EndedReference(kind, key, replaced.get(key)) for key in keys]
     return references
 
@@ -100,7 +101,7 @@ def replacing_claims(references: Iterable[EndedReference]) -> set[str]:
 
 def faults_of_merged_claims(store: Store, keys: Iterable[str]) -> Iterator[Problem]:
     """Yield a problem for each link whose two ends resolve to the same one of these claims."""
-    for key, referrers in reading.referrers(store, "claim", keys).items():
+    for key, referrers in records.references_to(Snapshot(store), "claim", keys).items():
         links = [referrer for referrer in referrers if referrer.kind == "link"]
         sources = {link.key for link in links if link.field == "from"}
         targets = {link.key for link in links if link.field == "to"}
@@ -123,7 +124,7 @@ def _missing(store: Store, kind: str, key: str, coming: Container[Target]) -> Pr
     elif actual is not None:
         message, expected = f"is a {actual}, not a {kind}", f"give a {kind}'s key"
     else:
-        near = reading.near_keys(store, key, kind)
+        near = records.near_keys(Snapshot(store), key, kind)
         message = f"no {kind} with this key"
         hint = f"did you mean {near[0]}? " if near else ""
         expected = f"{hint}record the {kind} first, or in the same file".strip()
@@ -163,7 +164,7 @@ def _parents(store: Store, kind: str, keys: Iterable[str]) -> dict[str, str | No
         step: dict[str, str | None] = dict(store.select_in(query, table.c.key, sorted(ask)))
         withdrawn = ask - step.keys()
         if withdrawn:
-            step |= reading.replacements(store, kind, withdrawn)
+            step |= records.replacements(Snapshot(store), kind, withdrawn)
         parents |= step
         ask = {parent for parent in step.values() if parent and parent not in parents}
     return parents
@@ -201,13 +202,15 @@ def faults_of_revisions(store: Store, revisions: Iterable[Revision]) -> Iterator
 def _resolved(store: Store, kind: str, keys: Iterable[str]) -> dict[str, str]:
     """Return for each key the key it resolves to: itself, or the key of the record that replaced it."""
     unchanged = {key: key for key in keys}
-    return unchanged | reading.replacements(store, kind, unchanged)
+    return unchanged | records.replacements(Snapshot(store), kind, unchanged)
 
 
 def _strangers(store: Store, links: list[Revision], names: Mapping[str, str]) -> Iterator[Problem]:
     claims = {
         key: stored.record
-        for key, stored in reading.held(store, "claim", set(names.values())).items()
+        for key, stored in records.records_by_key(
+            Snapshot(store), "claim", set(names.values())
+        ).items()
         if isinstance(stored.record, Claim)
     }
     parties = _resolved(
@@ -270,7 +273,7 @@ def _said_by(store: Store, parties: Iterable[str]) -> set[str]:
     ask, seen = set(parties), set[str]()
     while ask:
         seen |= ask
-        pointing = reading.referrers(store, "party", ask)
+        pointing = records.references_to(Snapshot(store), "party", ask)
         near = [one for listed in pointing.values() for one in listed]
         claims |= {one.key for one in near if (one.kind, one.field) == ("claim", "claimant")}
         ask = {one.key for one in near if (one.kind, one.field) == ("party", "part_of")} - seen
@@ -279,7 +282,7 @@ def _said_by(store: Store, parties: Iterable[str]) -> set[str]:
 
 def _revisions_at(store: Store, claims: Iterable[str]) -> list[Revision]:
     """Return the revisions that begin or end at these claims."""
-    pointing = reading.referrers(store, "claim", claims)
+    pointing = records.references_to(Snapshot(store), "claim", claims)
     entries = {one.entry for listed in pointing.values() for one in listed if one.kind == "link"}
     table = MIRRORS["link"]
     query = select(table.c.entry, table.c.type, table.c["from"], table.c.to_key)
@@ -302,7 +305,7 @@ def _revisions_beyond(store: Store, kind: str, new: list[tuple[str, str]]) -> di
         seen |= ask
         newer_of = {
             one.entry: newer
-            for newer, pointing in reading.referrers(store, "claim", ask).items()
+            for newer, pointing in records.references_to(Snapshot(store), "claim", ask).items()
             for one in pointing
             if (one.kind, one.field) == ("link", "from")
         }

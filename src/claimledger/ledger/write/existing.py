@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
-from claimledger.ledger.query import records as reading
-from claimledger.ledger.query.key_resolution import resolved
+from claimledger.ledger.query.key_resolution import resolve_json
+from claimledger.ledger.query.records import any_replaced, records_by_key
+from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.ledger.record_diff import equal
 from claimledger.log.entry import Payload
 from claimledger.storage.base import Store
@@ -79,7 +80,11 @@ def namesakes_of(store: Store, contents: Iterable[bytes]) -> dict[bytes, SameCon
     for _, kind, key, until in rows:
         if until is not None:
             ended[kind].append(key)
-    live = {(kind, key) for kind, keys in ended.items() for key in reading.held(store, kind, keys)}
+    live = {
+        (kind, key)
+        for kind, keys in ended.items()
+        for key in records_by_key(Snapshot(store), kind, keys)
+    }
     namesakes: dict[bytes, SameContent] = {}
     # Current versions first, then earlier ones of live records, then what was withdrawn.
     for content, kind, key, until in sorted(
@@ -109,7 +114,7 @@ def with_keys_resolved(
     An export names the record that replaced another; that alone is no difference. Returns an empty list
     where no record was ever replaced.
     """
-    if not incoming or not reading.any_replaced(store):
+    if not incoming or not any_replaced(store):
         return []
     forms: list[list[Fields]] = [[] for _ in incoming]
     for kind in {kind for kind, _, _ in incoming}:
@@ -122,7 +127,7 @@ def with_keys_resolved(
                 incoming[place][1],
             )
         ]
-        in_order = map(dict, resolved(store, kind, records))
+        in_order = map(dict, resolve_json(Snapshot(store), kind, records))
         for place in places:
             forms[place] = list(islice(in_order, len(incoming[place][2]) + 1))
     return forms

@@ -21,7 +21,7 @@ from claimledger.services.record_cache import RecordCache
 from claimledger.services.visibility import links_in_view
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger, StoredRecord
+    from claimledger.ledger import LedgerView, StoredRecord
 
 MOST = 100
 """Boxes up to which each claim has its own."""
@@ -74,22 +74,15 @@ class Diagram:
     """What was folded, in a sentence; empty where nothing was."""
 
 
-def scene(
-    ledger: Ledger,
-    answers: Analysis,
-    keys: Iterable[str],
-    title: str,
-    known_at: int | None = None,
-    as_of: int | None = None,
-) -> Diagram:
+def scene(view: LedgerView, answers: Analysis, keys: Iterable[str], title: str) -> Diagram:
     """Return the scene of some claims and the links between them."""
     known = answers.graph.known_by
     # In the order they became known: the same claims are the same picture wherever it stands.
     claims = sorted({key for key in keys if key in known}, key=lambda key: (known[key], key))
-    names = RecordCache(ledger, known_at)
+    names = RecordCache(view)
     names.learn("claim", claims)
-    links = _links(ledger, set(claims), known_at, as_of)
-    held = ledger.get_all("link", [one.key for one in links], known_at)
+    links = _links(view, set(claims))
+    held = view.get_all("link", [one.key for one in links])
     folds = _folds(claims, links, answers)
     shown = [key for key in claims if key not in folds]
     within: dict[str, list[str]] = defaultdict(list)
@@ -146,16 +139,14 @@ def around(answers: Analysis, key: str, depth: int) -> list[str]:
     return list(found)
 
 
-def _links(
-    ledger: Ledger, claims: set[str], known_at: int | None, as_of: int | None
-) -> list[LinkEdge]:
-    pointing = ledger.referrers("claim", sorted(claims), known_at)
+def _links(view: LedgerView, claims: set[str]) -> list[LinkEdge]:
+    pointing = view.references_to("claim", sorted(claims))
     entries = {
         one.entry for listed in pointing.values() for one in listed
         if one.kind == "link" and one.field in ("from", "to")
     }  # fmt: skip
-    seen = links_in_view(ledger, entries, known_at, as_of)
-    cut = ledger.some_links(sorted(seen), known_at)
+    seen = links_in_view(view, entries)
+    cut = view.links_only(sorted(seen))
     return [
         one
         for one in cut.links

@@ -19,7 +19,7 @@ from claimledger.render.diagrams.text_width import clipped
 from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
-    from claimledger.ledger import Ledger
+    from claimledger.ledger import LedgerView
 
 MOST_PANELS = 6
 MOST_VOICES = 12
@@ -67,16 +67,11 @@ class Timeline:
 
 
 def timeline(
-    ledger: Ledger,
-    answers: Analysis,
-    keys: Iterable[str],
-    title: str,
-    measure: str | None = None,
-    known_at: int | None = None,
+    view: LedgerView, answers: Analysis, keys: Iterable[str], title: str, measure: str | None = None
 ) -> Timeline:
     """Return the figures of some claims over time, the measures with most of them first."""
-    names = RecordCache(ledger, known_at)
-    vocabulary = ledger.vocabulary(known_at)
+    names = RecordCache(view)
+    vocabulary = view.vocabulary()
     graph = answers.graph
     wanted = None if measure is None else vocabulary.concept(MEASURE, measure)
     listed = sorted(key for key in keys if key in graph.claims)

@@ -1,0 +1,48 @@
+"""A ledger's contents as they were after one entry: the ledger's own clock, in one place.
+
+Each row of a view bears the entry that made it and, once it is superseded or withdrawn, the entry that
+ended it. A row is live at an entry if it was made by then and had not ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, Table, and_, or_
+
+from claimledger.storage.base import Store
+from claimledger.storage.compiled import kept
+from claimledger.storage.tables import HISTORY
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a store held after entry ``known_at``; ``None`` means after the newest entry."""
+
+    store: Store
+    known_at: int | None = None
+
+    def live(self, query: Select[Any], table: Table) -> Select[Any]:
+        """Return the query restricted to rows of ``table`` that were live at this entry.
+
+        The same query gives the same object each time, so that its compiled form is reused.
+        """
+        return _live(query, table, self.known_at)
+
+    def recorded(self, query: Select[Any]) -> Select[Any]:
+        """Return a query over ``HISTORY`` restricted to entries made by then, ended ones too."""
+        return _recorded(query, self.known_at)
+
+
+@kept
+def _live(query: Select[Any], table: Table, known_at: int | None) -> Select[Any]:
+    if known_at is None:
+        return query.where(table.c.until.is_(None))
+    ended_later = or_(table.c.until.is_(None), table.c.until > known_at)
+    return query.where(and_(table.c.entry <= known_at, ended_later))
+
+
+@kept
+def _recorded(query: Select[Any], known_at: int | None) -> Select[Any]:
+    return query if known_at is None else query.where(HISTORY.c.entry <= known_at)

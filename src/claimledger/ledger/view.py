@@ -1,0 +1,375 @@
+"""A ledger as it was at one moment of both clocks, and everything that can be read from it.
+
+``known_at`` is the ledger's clock: only what had been recorded by that entry counts. ``as_of`` is the world's
+clock: only what had been asserted by that day counts. Both are bound once, when the view is made; nothing
+that takes a view has to pass them on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from claimledger.errors import ParseError
+from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.query import history, key_resolution, records, search, subgraph, time_travel
+from claimledger.ledger.query.history import HistoryEntry
+from claimledger.ledger.query.records import Reference, StoredRecord
+from claimledger.ledger.query.search import SearchHit
+from claimledger.ledger.query.snapshot import Snapshot
+from claimledger.ledger.query.time_travel import DatedAhead
+from claimledger.ledger.tree_head import TreeHead
+from claimledger.ledger.write.appender import Clock
+from claimledger.log.clock import earliest_in_doubt
+from claimledger.log.entry import Entry, now
+from claimledger.records.dates import Date
+from claimledger.records.graph_data import GraphData
+from claimledger.records.vocabulary import Vocabulary
+from claimledger.storage.base import Store
+from claimledger.storage.open import create_atomically
+from claimledger.storage.tables import ENTRY
+
+if TYPE_CHECKING:
+    from claimledger.analysis.analysis import Analysis
+    from claimledger.ledger.verify.result import VerificationResult
+
+
+class LedgerView:
+    """What a ledger held at one entry, of it what the world knew by one day. It never writes.
+
+    A view keeps the records it has read: after a write, take a new one with :meth:`at`.
+
+    >>> view = ledger.at(as_of="October 2022", known_at="#147")  # doctest: +SKIP
+    >>> view.analysis(["rfa-54"]).standing("rfa-54")  # doctest: +SKIP
+    'single-origin'
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        as_of: int | None = None,
+        known_at: int | None = None,
+        clock: Clock = now,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._snapshot = Snapshot(store, known_at)
+        self.as_of = as_of
+        """The last day, as a proleptic Gregorian ordinal, that counts; ``None`` is today and later."""
+        self._records: dict[tuple[str, str], StoredRecord | None] = {}
+        self._analyses: dict[frozenset[str] | None, Analysis] = {}
+
+    _keeps_what_it_read = True
+
+    @property
+    def known_at(self) -> int | None:
+        """The last entry that counts; ``None`` is the newest."""
+        return self._snapshot.known_at
+
+    def at(
+        self, *, as_of: str | int | None = None, known_at: str | int | None = None
+    ) -> LedgerView:
+        """Return a view of this ledger at another moment of both clocks.
+
+        ``as_of`` is a day in EDTF or words, or its ordinal; ``known_at`` is an entry (``12``, ``"#12"``), a
+        timestamp or a day. Raises :class:`ParseError` for anything else.
+        """
+        day = last_day(as_of) if isinstance(as_of, str) else as_of
+        entry = self.entry_at(known_at) if isinstance(known_at, str) else known_at
+        return LedgerView(self._store, as_of=day, known_at=entry, clock=self._clock)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Hold one consistent state of the ledger for several reads."""
+        return self._store.reading()
+
+    # The log
+
+    def head(self) -> TreeHead:
+        """Return the size and root of the log."""
+        self._store.flush_to_disk()
+        return TreeHead.of(self._store, self.known_at)
+
+    def entry_at(self, when: str) -> int:
+        """Return the last entry of a time: an entry number, a timestamp or a day in any words.
+
+        Raises :class:`ParseError` for what is none of these, and for an entry that does not exist.
+        """
+        return time_travel.entry_at(self._store, when)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every entry of the log, in order, whatever the view's clocks."""
+        size = time_travel.size(self._store)
+        for first in range(1, size + 1, 1000):
+            for row in self._store.rows_by_entry(ENTRY, first, first + 999):
+                number, header, payload, salt, nodes = row
+                encoded = None if payload is None else payload.encode()
+                yield Entry(number, header.encode(), encoded, salt, nodes)
+
+    def dated_ahead(self) -> DatedAhead | None:
+        """Return the entries at the end of the log that are dated ahead of this clock, if any."""
+        return time_travel.dated_ahead(self._store, earliest_in_doubt(self._clock()))
+
+    def verify(
+        self, progress: Progress = unseen, earlier: TreeHead | None = None
+    ) -> VerificationResult:
+        """Check every rule of the log, the tree and every view; return the faults and the root.
+
+        ``earlier`` is a size and root kept elsewhere: the log must be that one, or continue it.
+        """
+        from claimledger.ledger.verify import (
+            verification,  # imports processes, which starting need not
+        )
+
+        return verification.verify(self._store, progress, earlier)
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the whole ledger into a new file, whatever the view's clocks.
+
+        Raises :class:`StoreError` if the file exists.
+        """
+        from claimledger.ledger.maintenance import migrate
+
+        if not self._store.copy_to(path, self._store.rights):
+            with create_atomically(path, self._store.rights) as target:
+                migrate.move(self._store, target)
+
+    @property
+    def permissions(self) -> int:
+        """The permission bits that files made from this ledger may have at most."""
+        return self._store.rights
+
+    # Records
+
+    def get(self, kind: str, key: str) -> StoredRecord:
+        """Return a record, a replaced key resolved; raise :class:`NotFoundError` with the nearest keys."""
+        stored = self.get_all(kind, [key]).get(key)
+        return stored or records.get_record(self._snapshot, kind, key)
+
+    def get_all(self, kind: str, keys: Iterable[str]) -> dict[str, StoredRecord]:
+        """Return the live records of a kind with these keys, by key. Replaced keys are not resolved."""
+        if not self._keeps_what_it_read:
+            return records.records_by_key(self._snapshot, kind, keys)
+        wanted = list(dict.fromkeys(keys))
+        unread = [key for key in wanted if (kind, key) not in self._records]
+        if unread:
+            stored = records.records_by_key(self._snapshot, kind, unread)
+            self._records |= {(kind, key): stored.get(key) for key in unread}
+        return {key: record for key in wanted if (record := self._records[kind, key]) is not None}
+
+    def with_key(self, key: str) -> list[StoredRecord]:
+        """Return the live records with a key, at most one of each kind, claims first."""
+        return records.with_key(self._snapshot, key)
+
+    def near_keys(self, key: str, kind: str | None = None) -> list[str]:
+        """Return the live keys most similar to a mistyped one."""
+        return records.near_keys(self._snapshot, key, kind)
+
+    def keys(self, kind: str) -> list[str]:
+        """Return the keys of a kind's live records, in the order they were recorded."""
+        return records.keys_of_kind(self._snapshot, kind)
+
+    def records(self, kind: str) -> Iterator[StoredRecord]:
+        """Yield every live record of a kind."""
+        return records.records_of_kind(self._snapshot, kind)
+
+    def unknown_records(self) -> Iterator[dict[str, Any]]:
+        """Yield the records of kinds that only a newer program knows, as they were written."""
+        return records.unknown_records(self._snapshot)
+
+    def at_entries(self, entries: Iterable[int]) -> dict[int, StoredRecord]:
+        """Return the record versions that these entries recorded, by entry."""
+        return records.at_entries(self._store, entries)
+
+    def versions(self, kind: str, keys: Iterable[str]) -> list[StoredRecord]:
+        """Return every version of some records, withdrawn ones too, in order of entry."""
+        return records.versions(self._snapshot, kind, keys)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of live records of each kind."""
+        return records.counts(self._snapshot)
+
+    def vocabulary(self) -> Vocabulary:
+        """Return what the ledger's terms say: synonyms, and what is part of what."""
+        return records.vocabulary(self._snapshot)
+
+    # Keys and references
+
+    def resolve(self, kind: str, keys: Iterable[str]) -> dict[str, str]:
+        """Return what replaced keys resolve to, for those of the keys that were replaced."""
+        return records.replacements(self._snapshot, kind, keys)
+
+    def resolve_json(
+        self, kind: str, values: Iterable[Mapping[str, Any]]
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield records of a kind in their JSON form, with every replaced key in them resolved."""
+        return key_resolution.resolve_json(self._snapshot, kind, values)
+
+    def resolve_records(self, stored: Iterable[StoredRecord]) -> list[StoredRecord]:
+        """Return records with every replaced key in them resolved, as answers compare them."""
+        return key_resolution.resolve_records(self._snapshot, stored)
+
+    def references_to(self, kind: str, keys: Iterable[str]) -> dict[str, list[Reference]]:
+        """Return the references to each of these records, through replaced keys too."""
+        return records.references_to(self._snapshot, kind, keys)
+
+    def dependents(self, named: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return some records, by kind and key, and all that refer to them, directly or not."""
+        return records.dependents(self._snapshot, named)
+
+    # Claims
+
+    def similar_claims(self, statement: str, most: int) -> list[str]:
+        """Return the keys of the claims that share a statement's rarest words, most similar first."""
+        return search.similar_claims(self._snapshot, statement, most)
+
+    def search(self, query: str, *, kinds: Sequence[str] = (), most: int = 20) -> list[SearchHit]:
+        """Return the records that contain the words of a query, best first."""
+        return search.search(self._snapshot, query, kinds=kinds, most=most)
+
+    def claims_with_figure(self, low: float, high: float, most: int = 500) -> list[StoredRecord]:
+        """Return the claims with a figure that has a bound in this range, at most ``most`` a bound."""
+        return self._at(records.with_figure(self._snapshot, low, high, most))
+
+    def claims_nearest_figure(self, value: float) -> list[StoredRecord]:
+        """Return the claims whose figures lie nearest to a value, nearest first."""
+        return self._at(records.nearest_figures(self._snapshot, value))
+
+    def claims_about(self, subjects: Iterable[str], most: int | None = 2000) -> list[StoredRecord]:
+        """Return the claims about these subjects, newest first; all of them if ``most`` is ``None``."""
+        entries = records.claims_about(self._snapshot, subjects, most)
+        return self.resolve_records(self._at(entries))
+
+    def keys_about(self, subjects: Iterable[str]) -> set[str]:
+        """Return the keys of all claims about these subjects."""
+        return records.keys_about(self._snapshot, subjects)
+
+    def critics_about(self, subjects: Iterable[str]) -> list[StoredRecord]:
+        """Return the links by which claims about these subjects undercut a source."""
+        claims = records.claims_about(self._snapshot, subjects, most=500)
+        links = records.critics_among(self._snapshot, claims)
+        return self.resolve_records(self._at(sorted(links)))
+
+    def newest_claims_with(self, kind: str, key: str, field: str, most: int) -> set[str]:
+        """Return the keys of the newest claims that refer to a record through a field."""
+        return records.newest_claims_with(self._snapshot, kind, key, field, most)
+
+    def tallies(self) -> list[str]:
+        """Return the keys of the claims with a figure that the ledger itself counted."""
+        return records.tallies(self._snapshot)
+
+    def _at(self, entries: Iterable[int]) -> list[StoredRecord]:
+        entries = list(entries)
+        by_entry = records.at_entries(self._store, entries)
+        return [by_entry[entry] for entry in entries if entry in by_entry]
+
+    # Subjects
+
+    def root_subject(self, subject: str) -> str:
+        """Return the broadest subject that a subject is part of."""
+        seen: set[str] = set()
+        while True:
+            subject = self.resolve("subject", [subject]).get(subject, subject)
+            seen.add(subject)
+            stored = self.get_all("subject", [subject]).get(subject)
+            broader = getattr(stored.record, "broader", None) if stored else None
+            if broader is None or broader in seen:
+                return subject
+            subject = broader
+
+    def narrower_subjects(self, subject: str, most: int | None = None) -> list[str]:
+        """Return a subject and all subjects under it; with ``most`` only the nearest."""
+        subject = self.resolve("subject", [subject]).get(subject, subject)
+        subjects = frontier = [subject]
+        while frontier and (most is None or len(subjects) < most):
+            frontier = [
+                reference.key
+                for references in self.references_to("subject", frontier).values()
+                for reference in references
+                if reference.kind == "subject" and reference.key not in subjects
+            ]
+            subjects = subjects + frontier
+        return subjects[:most]
+
+    # History
+
+    def history(self, key: str, kind: str | None = None) -> list[HistoryEntry]:
+        """Return every entry about the records with a key, oldest first."""
+        return history.history(self._snapshot, key, kind)
+
+    def records_changed_since(self, since: int) -> list[tuple[str, str]]:
+        """Return the records that entries after ``since`` are about, by kind and key."""
+        return history.records_changed_since(self._snapshot, since)
+
+    def changes_since(self, entry: int) -> list[HistoryEntry]:
+        """Return the amendments, withdrawals and redactions after an entry."""
+        return history.changes_since(self._snapshot, entry)
+
+    # The graph
+
+    def neighbourhood(self, keys: Iterable[str]) -> GraphData:
+        """Return the part of the ledger that answers about these claims depend on."""
+        return subgraph.neighbourhood(self._snapshot, keys)
+
+    def links_only(self, entries: Iterable[int]) -> GraphData:
+        """Return the links that these entries recorded and the sources that state them; no claims."""
+        return subgraph.links_only(self._snapshot, entries)
+
+    def linked_graph(self) -> GraphData:
+        """Return the claims with links or criticised sources; every other claim stands alone."""
+        return subgraph.linked_graph(self._snapshot)
+
+    def whole_graph(self) -> GraphData:
+        """Return the graph data of the whole ledger."""
+        return subgraph.whole_graph(self._snapshot)
+
+    def analysis(self, keys: Iterable[str] | None = None) -> Analysis:
+        """Return the answers about some claims, or about all, at both clocks.
+
+        A claim that was not known by ``as_of`` is not in ``analysis.graph.claims``.
+        """
+        wanted = None if keys is None else frozenset(keys)
+        analysis = self._analyses.get(wanted)
+        if analysis is None:
+            analysis = self.analysis_of(
+                self.whole_graph() if wanted is None else self.neighbourhood(wanted)
+            )
+            if self._keeps_what_it_read:
+                self._analyses[wanted] = analysis
+        return analysis
+
+    def linked_analysis(self) -> Analysis:
+        """Return the answers about every claim that a link or a criticised source concerns.
+
+        With ``as_of`` the answers about all claims: when a claim became known depends on its sources.
+        """
+        if self.as_of is not None:
+            return self.analysis()
+        return self.analysis_of(self.linked_graph())
+
+    def analysis_of(self, graph_data: GraphData) -> Analysis:
+        """Return the answers about graph data of this ledger, as the world knew it by ``as_of``."""
+        from claimledger.analysis.analysis import Analysis
+        from claimledger.analysis.graph import graph_of
+
+        return Analysis(graph_of(graph_data, self.as_of))
+
+    def analysis_about(self, subject: str) -> tuple[Analysis, list[str]]:
+        """Return the answers about a subject with its narrower ones, and the keys of its claims."""
+        subject = self.get("subject", subject).key
+        keys = self.keys_about(self.narrower_subjects(subject))
+        analysis = self.analysis(keys)
+        return analysis, [key for key in analysis.graph.claims if key in keys]
+
+
+def last_day(text: str) -> int:
+    """Return the last day of a date in EDTF or words, as an ordinal.
+
+    Raises :class:`ParseError` for what is not a date, and for a date without a last day.
+    """
+    day = Date.of(text).latest
+    if day is None:
+        raise ParseError("has no last day")
+    return day
