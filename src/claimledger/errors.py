@@ -42,10 +42,12 @@ class Problem:
     def __str__(self) -> str:
         place = self.file + (f":{self.line}" if self.line else "")
         about = " ".join(part for part in (self.record, self.field) if part)
-        found = f" (found: {self.value})" if self.value else ""
+        actual = f" (found: {self.value})" if self.value else ""
         right = f"; {self.expected}" if self.expected else ""
         head = ": ".join(part for part in (place, about) if part)
-        return f"{head}: {self.message}{found}{right}" if head else f"{self.message}{found}{right}"
+        return (
+            f"{head}: {self.message}{actual}{right}" if head else f"{self.message}{actual}{right}"
+        )
 
     def as_json(self) -> dict[str, object]:
         """Return the problem's own fields, without the empty ones."""
@@ -56,11 +58,13 @@ class Problem:
 class InvalidInputError(ClaimledgerError):
     """Input that cannot be taken: every problem found, not only the first."""
 
-    def __init__(self, problems: Sequence[Problem], *, kept: str = "nothing was written") -> None:
+    def __init__(
+        self, problems: Sequence[Problem], *, outcome: str = "nothing was written"
+    ) -> None:
         self.problems = tuple(problems)
-        self.kept = kept
-        told = [*(str(problem) for problem in self.problems), kept]
-        super().__init__("\n".join(line for line in told if line))
+        self.kept = outcome
+        lines = [*(str(problem) for problem in self.problems), outcome]
+        super().__init__("\n".join(line for line in lines if line))
 
     def as_json(self) -> dict[str, object]:
         """Return the error with its problems one by one."""

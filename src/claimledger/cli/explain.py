@@ -50,7 +50,9 @@ def flags(
     if kind is not None and kind not in KINDS:
         near = nearest(kind, KINDS)
         right = f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}"
-        raise InvalidInputError([Problem("unknown kind of oddity", "kind", kind, right)], kept="")
+        raise InvalidInputError(
+            [Problem("unknown kind of oddity", "kind", kind, right)], outcome=""
+        )
     with call.reading() as view:
         if subject:
             answers, keys = view.analysis_about(subject)

@@ -224,7 +224,7 @@ class _Dialogue:
 
         if typed.startswith("+"):
             return self._make(kind, typed[1:].strip())
-        if any(one["kind"] == kind and one["key"] == typed for one in self._draft.made):
+        if any(one["kind"] == kind and one["key"] == typed for one in self._draft.records):
             return typed
         found = matches(self._ledger, kind, typed)
         if not found:
@@ -260,7 +260,7 @@ class _Dialogue:
         except InvalidInputError as error:
             echo(str(error.problems[0]), indent=2, hang=2)
             return None
-        self._draft.made.append(fields)
+        self._draft.records.append(fields)
         echo(f"New {kind} {key}: {name}", indent=2)
         return key
 
@@ -326,7 +326,7 @@ class _Dialogue:
         from claimledger.records.check import record_from, record_of
 
         fields = {name: held for name, held in self._draft.fields.items() if held}
-        made = [record_from(one) for one in self._draft.made]
+        made = [record_from(one) for one in self._draft.records]
         claim = record_of("claim", fields)
         echo()
         echo("This will be recorded:")

@@ -46,8 +46,8 @@ def read_files(paths: Iterable[str]) -> Iterator[Incoming]:
 
     Large files are read and checked ahead, in a process of their own, while the ledger writes.
     """
-    listed = list(paths)
-    return ahead(read_in_turn, listed) if worth_it(listed) else read_in_turn(listed)
+    names = list(paths)
+    return ahead(read_in_turn, names) if worth_it(names) else read_in_turn(names)
 
 
 def read_in_turn(paths: Iterable[str]) -> Iterator[Incoming]:
@@ -121,13 +121,13 @@ def _copied(path: str) -> Iterator[BinaryIO]:
 
 
 def _document(stream: BinaryIO, name: str, form: str) -> Iterator[Incoming]:
-    whole = stream.read(LARGEST_FILE + 1)
-    if len(whole) > LARGEST_FILE:
+    content = stream.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
         size = LARGEST_FILE // 1024**2
         raise InvalidInputError(
             [Problem(f"is larger than {size} MiB", file=name, expected="use JSON Lines (.jsonl)")]
         )
-    text = _decoded(whole, name, 1)
+    text = _decoded(content, name, 1)
     parsed = (parse_yaml if form == "yaml" else parse_json)(text, name)
     yield from _records(parsed, name)
 
@@ -146,12 +146,12 @@ def _form_of(stream: BinaryIO) -> str:
     return "json" if start.startswith(b"[") else "yaml"
 
 
-def _decoded(whole: bytes, name: str, line: int) -> str:
+def _decoded(content: bytes, name: str, line: int) -> str:
     try:
-        return whole.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        at = line + whole.count(b"\n", 0, error.start)
-        value = f"byte 0x{whole[error.start]:02x}"
+        at = line + content.count(b"\n", 0, error.start)
+        value = f"byte 0x{content[error.start]:02x}"
         problem = Problem(
             "is not UTF-8", value=value, expected="save it as UTF-8", file=name, line=at
         )
@@ -163,77 +163,77 @@ def _records(parsed: Parsed, name: str) -> Iterator[Incoming]:
     path: tuple[str | int, ...] = ()
     defaults: dict[str, Any] = {}
     if isinstance(value, dict) and "kind" not in value:
-        unknown = [held for held in value if held not in ("records", "defaults")]
+        unknown = [field for field in value if field not in ("records", "defaults")]
         if unknown or "records" not in value:
             what = f"has {shown(unknown[0])} beside its records" if unknown else "has no `records`"
             line = parsed.line((unknown[0],)) if unknown else 1
             right = "a case file is a list of records, or an object of `defaults` and `records`"
             raise InvalidInputError([Problem(what, expected=right, file=name, line=line)])
-        found = _defaults(value.get("defaults"), name, parsed.line(("defaults",)))
-        defaults, value, path = found, value["records"], ("records",)
+        defaults = _defaults(value.get("defaults"), name, parsed.line(("defaults",)))
+        value, path = value["records"], ("records",)
     if isinstance(value, dict):
         value = [value]
         parsed = Parsed(value, {(0, *p): line for p, line in parsed.lines.items()})
     if not isinstance(value, list):
         right = "YAML, JSON or JSON Lines: a list of records, each an object with its `kind`"
         raise InvalidInputError([Problem("holds no records", expected=right, file=name, line=1)])
-    for place, given in enumerate(value):
-        yield _record(given, defaults, name, parsed, (*path, place))
+    for place, record in enumerate(value):
+        yield _record(record, defaults, name, parsed, (*path, place))
 
 
-def _defaults(given: Any, name: str, line: int) -> dict[str, Any]:
-    if given is None:
+def _defaults(defaults: Any, name: str, line: int) -> dict[str, Any]:
+    if defaults is None:
         return {}
-    if not isinstance(given, dict):
+    if not isinstance(defaults, dict):
         raise InvalidInputError([Problem("must be an object", "defaults", file=name, line=line)])
     known = {field.name for kind in KINDS for field in fields_of(KINDS[kind])} | {"kind"}
-    by_kind = {kind for kind in given if kind in KINDS and isinstance(given[kind], dict)}
-    fields = [(field, field) for field in given if field not in by_kind]
-    fields += [(f"{kind}.{field}", field) for kind in by_kind for field in given[kind]]
+    by_kind = {kind for kind in defaults if kind in KINDS and isinstance(defaults[kind], dict)}
+    fields = [(field, field) for field in defaults if field not in by_kind]
+    fields += [(f"{kind}.{field}", field) for kind in by_kind for field in defaults[kind]]
     for place, field in fields:
         if field not in known:
             raise InvalidInputError(
                 [Problem("unknown field", f"defaults.{place}", file=name, line=line)]
             )
-    if len(json_text(given)) > LARGEST_DEFAULTS:
+    if len(json_text(defaults)) > LARGEST_DEFAULTS:
         what = f"are longer than {LARGEST_DEFAULTS:,} signs, which every record would hold"
         raise InvalidInputError([Problem(what, "defaults", file=name, line=line)])
-    return given
+    return defaults
 
 
-def _with_defaults(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(record: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     if not defaults:
-        return given
+        return record
     general = {
-        n: held for n, held in defaults.items() if not (n in KINDS and isinstance(held, dict))
+        n: value for n, value in defaults.items() if not (n in KINDS and isinstance(value, dict))
     }
-    kind = given.get("kind", general.get("kind"))
+    kind = record.get("kind", general.get("kind"))
     if not isinstance(kind, str) or kind not in KINDS:
-        return {**given, "kind": kind} if kind is not None else given
+        return {**record, "kind": kind} if kind is not None else record
     fields = {field.name for field in fields_of(KINDS[kind])} | {"kind"}
     own = defaults.get(kind)
-    fitting = {name: held for name, held in general.items() if name in fields}
-    return {**fitting, **(own if isinstance(own, dict) else {}), **given}
+    fitting = {name: value for name, value in general.items() if name in fields}
+    return {**fitting, **(own if isinstance(own, dict) else {}), **record}
 
 
 def _record(
-    given: Any, defaults: dict[str, Any], name: str, parsed: Parsed, path: tuple[str | int, ...]
+    record: Any, defaults: dict[str, Any], name: str, parsed: Parsed, path: tuple[str | int, ...]
 ) -> Incoming:
     line = parsed.line(path)
-    if not isinstance(given, dict):
+    if not isinstance(record, dict):
         right = "a record is an object with its `kind`"
         return InvalidRecord(
-            (Problem("is no record", value=shown(given), expected=right, file=name, line=line),)
+            (Problem("is no record", value=shown(record), expected=right, file=name, line=line),)
         )
-    whole = _with_defaults(given, defaults)
+    fields = _with_defaults(record, defaults)
     try:
-        return RecordInput.of(record_from(whole), name, line)
+        return RecordInput.of(record_from(fields), name, line)
     except InvalidInputError as error:
         problems = tuple(
             problem.at(file=name, line=_line_of(parsed, path, problem.field))
             for problem in error.problems
         )
-        return _faulty(problems, whole)
+        return _faulty(problems, fields)
 
 
 def _line_of(parsed: Parsed, path: tuple[str | int, ...], field: str) -> int:
@@ -241,8 +241,8 @@ def _line_of(parsed: Parsed, path: tuple[str | int, ...], field: str) -> int:
     return parsed.line((*path, *steps))
 
 
-def _faulty(problems: tuple[Problem, ...], given: dict[str, Any]) -> InvalidRecord:
-    kind, key = given.get("kind"), given.get("key")
+def _faulty(problems: tuple[Problem, ...], record: dict[str, Any]) -> InvalidRecord:
+    kind, key = record.get("kind"), record.get("key")
     return InvalidRecord(
         problems, kind if isinstance(kind, str) else "", key if isinstance(key, str) else ""
     )
@@ -260,32 +260,32 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[Incoming]:
             return
         if line.isspace():
             continue
-        given: Any = None
+        record: Any = None
         try:
-            given = _parsed_line(line, name, number)
-            if isinstance(given, dict) and set(given) == {"defaults"}:
-                defaults = _defaults(given["defaults"], name, number)
+            record = _parsed_line(line, name, number)
+            if isinstance(record, dict) and set(record) == {"defaults"}:
+                defaults = _defaults(record["defaults"], name, number)
                 continue
-            if not isinstance(given, dict):
+            if not isinstance(record, dict):
                 right = "a record is an object with its `kind`"
                 raise InvalidInputError(
-                    [Problem("is no record", value=shown(given), expected=right)]
+                    [Problem("is no record", value=shown(record), expected=right)]
                 )
-            given = _with_defaults(given, defaults) if defaults else given
-            yield RecordInput.of(record_from(given), name, number)
+            record = _with_defaults(record, defaults) if defaults else record
+            yield RecordInput.of(record_from(record), name, number)
         except InvalidInputError as error:
             problems = tuple(problem.at(file=name, line=number) for problem in error.problems)
-            yield _faulty(problems, given if isinstance(given, dict) else {})
+            yield _faulty(problems, record if isinstance(record, dict) else {})
 
 
 def _parsed_line(line: bytes, name: str, number: int) -> Any:
     try:
-        given = orjson.loads(line)
+        record = orjson.loads(line)
     except ValueError:
         text = _decoded(line, name, number)
         return parse_json(text, name, number).value
     # orjson keeps the last of two equal names without a word. Written again, such a line has fewer
     # names; a line that only looks so (odd spaces, odd escapes) is read slowly, once more.
-    if line.count(b'":') + line.count(b'" :') != orjson.dumps(given).count(b'":'):
+    if line.count(b'":') + line.count(b'" :') != orjson.dumps(record).count(b'":'):
         return parse_json(_decoded(line, name, number), name, number).value
-    return given
+    return record

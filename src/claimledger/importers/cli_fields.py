@@ -11,43 +11,43 @@ from claimledger.records.check import nearest, shown
 from claimledger.records.kinds import KINDS, Field, fields_of
 
 
-def fields_from_options(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def fields_from_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record's fields from options by field name; what was not given is left out."""
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for field in fields_of(KINDS[kind]):
-        value = given.get(field.name)
+        value = options.get(field.name)
         if value is None or value == ():
             continue
-        found[field.name] = pairs(field.name, value) if field.form == "map" else value
+        fields[field.name] = pairs(field.name, value) if field.form == "map" else value
         if isinstance(value, tuple) and field.form != "map":
-            found[field.name] = list(value)
-    return found
+            fields[field.name] = list(value)
+    return fields
 
 
-def pairs(field: str, given: Iterable[str]) -> dict[str, str]:
+def pairs(field: str, options: Iterable[str]) -> dict[str, str]:
     """Return ``name=text`` options as an object."""
-    found: dict[str, str] = {}
-    for one in given:
-        name, equals, text = one.partition("=")
+    mapping: dict[str, str] = {}
+    for option in options:
+        name, equals, text = option.partition("=")
         if not equals:
             raise InvalidInputError(
-                [Problem("is not name=text", field, shown(one), "place=NLD, say")]
+                [Problem("is not name=text", field, shown(option), "place=NLD, say")]
             )
-        if name.strip() in found:
+        if name.strip() in mapping:
             right = "give one text for each name"
             raise InvalidInputError(
                 [Problem("is given twice", f"{field}.{name.strip()}", shown(text), right)]
             )
-        found[name.strip()] = text.strip()
-    return found
+        mapping[name.strip()] = text.strip()
+    return mapping
 
 
-def figure(given: str) -> dict[str, str]:
+def figure(text: str) -> dict[str, str]:
     """Return a figure from ``measure=value``: ``stations=54``, ``reports=over 1,800``."""
-    measure, equals, value = given.partition("=")
+    measure, equals, value = text.partition("=")
     if not equals or not measure.strip() or not value.strip():
         right = 'measure=value: stations=54, "reports=over 1,800"'
-        raise InvalidInputError([Problem("is not measure=value", "figure", shown(given), right)])
+        raise InvalidInputError([Problem("is not measure=value", "figure", shown(text), right)])
     return {"measure": measure.strip(), "value": value.strip()}
 
 
@@ -66,12 +66,12 @@ def field_named(kind: str, name: str) -> str:
     return name
 
 
-def new_value(field: Field, given: str) -> Any:
+def new_value(field: Field, typed: str) -> Any:
     """Return what ``--set field=...`` means: JSON for lists and objects, text for all else.
 
     Empty means unknown. A list of texts may also be given with commas.
     """
-    text = given.strip()
+    text = typed.strip()
     if not text:
         return None
     if text[0] in "[{":

@@ -60,10 +60,10 @@ def _check_format(version: object, path: str) -> None:
 
 
 def _head(first: dict[str, Any], name: str, path: str) -> TreeHead:
-    held = first.get(name)
-    if isinstance(held, dict) and isinstance(held.get("size"), int) and held["size"] >= 0:
+    value = first.get(name)
+    if isinstance(value, dict) and isinstance(value.get("size"), int) and value["size"] >= 0:
         with suppress(ValueError):
-            return TreeHead(held["size"], bytes.fromhex(str(held.get("root"))))
+            return TreeHead(value["size"], bytes.fromhex(str(value.get("root"))))
     raise StoreError(f"{path}:1: does not say how far the log goes where it {name}")
 
 

@@ -92,25 +92,25 @@ class _Builder:
         elif name in ("SequenceStartEvent", "MappingStartEvent"):
             self._open([] if name[0] == "S" else {}, line, event.anchor)
         elif name in ("SequenceEndEvent", "MappingEndEvent"):
-            held, _, anchor, before = self._stack.pop()
+            value, _, anchor, before = self._stack.pop()
             if anchor:
-                self._anchors[anchor] = (held, self._values - before)
+                self._anchors[anchor] = (value, self._values - before)
         elif name == "AliasEvent":
             if event.anchor not in self._anchors:
                 self._fail(f"uses the alias *{event.anchor} before its anchor is complete", line)
-            held, size = self._anchors[event.anchor]
+            value, size = self._anchors[event.anchor]
             self._aliased += size
             self._values += size  # so that an anchor around aliases weighs what they stand for
             if self._aliased > MOST_ALIASED:
                 self._fail("has aliases that multiply without bound; write the records out", line)
-            self._put(held, line, None)
+            self._put(value, line, None)
 
     def _path(self) -> Path:
         if not self._stack:
             return ()
-        held, path, _, _ = self._stack[-1]
+        value, path, _, _ = self._stack[-1]
         step: str | int = (
-            len(held) if isinstance(held, list) else self._names.get(len(self._stack), "")
+            len(value) if isinstance(value, list) else self._names.get(len(self._stack), "")
         )
         return (*path, step)
 
@@ -119,15 +119,15 @@ class _Builder:
         if self._values > MOST_VALUES:
             self._fail(f"holds more than {MOST_VALUES:,} values; use JSON Lines", line)
 
-    def _open(self, held: Any, line: int, anchor: str | None) -> None:
+    def _open(self, value: Any, line: int, anchor: str | None) -> None:
         self._count(line)
         if self._expects_name():
             self._fail("has a list or an object where a name belongs", line)
         if len(self._stack) >= DEEPEST:
             self._fail(f"is nested deeper than {DEEPEST} levels", line)
         path = self._path()
-        self._attach(held, line)
-        self._stack.append((held, path, anchor, self._values))
+        self._attach(value, line)
+        self._stack.append((value, path, anchor, self._values))
         self._names.pop(len(self._stack), None)
 
     def _expects_name(self) -> bool:
@@ -157,11 +157,11 @@ class _Builder:
         if not self._stack:
             self.parsed.value = value
             return
-        held = self._stack[-1][0]
-        if isinstance(held, list):
-            held.append(value)
+        container = self._stack[-1][0]
+        if isinstance(container, list):
+            container.append(value)
         else:
-            held[self._names.pop(len(self._stack))] = value
+            container[self._names.pop(len(self._stack))] = value
 
     def _fail(self, what: str, line: int) -> None:
         raise InvalidInputError([Problem(what, file=self._file, line=line)])
@@ -200,13 +200,13 @@ class _Refused(Exception):
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
         twice = next(
             name for name, times in Counter(name for name, _ in pairs).items() if times > 1
         )
         raise _Refused(f"gives {twice!r} twice in one object", f'"{twice}"')
-    return found
+    return mapping
 
 
 def _refuse_number(text: str) -> Any:

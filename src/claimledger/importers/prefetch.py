@@ -57,7 +57,7 @@ def ahead(read: Reader, paths: list[str]) -> Iterator[Incoming]:
 def _send(read: Reader, paths: list[str], sender: Connection) -> None:
     incoming = iter(read(paths))
     while batch := list(islice(incoming, _BATCH)):
-        plain = [tuple(one) for one in batch if isinstance(one, RecordInput)]
+        plain = [tuple(record) for record in batch if isinstance(record, RecordInput)]
         if len(plain) == len(batch):
             # Plain values only, for which marshal takes half the time of pickle.
             sender.send_bytes(b"g" + marshal.dumps(plain))

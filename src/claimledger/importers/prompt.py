@@ -42,11 +42,11 @@ class Draft:
     """A claim on its way: its fields as they would stand in a file, and records made on the spot."""
 
     fields: dict[str, Any] = field(default_factory=dict)
-    made: list[dict[str, Any]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Return the draft as an object."""
-        return {"fields": self.fields, "made": self.made}
+        return {"fields": self.fields, "made": self.records}
 
 
 class DraftFile:
@@ -60,8 +60,8 @@ class DraftFile:
     def load(self) -> Draft | None:
         """Return the kept draft, ``None`` where there is none that can be read."""
         try:
-            held = json.loads(self._path.read_text("utf-8"))
-            return Draft(dict(held["fields"]), list(held["made"]))
+            saved = json.loads(self._path.read_text("utf-8"))
+            return Draft(dict(saved["fields"]), list(saved["made"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -97,11 +97,11 @@ class ProposedFigure:
 def proposed_figures(statement: str) -> list[ProposedFigure]:
     """Return the figures a statement holds: each number with the noun that follows it."""
     taken = [match.span() for match in _DATES.finditer(statement)]
-    found = []
+    figures = []
     for value in find_values(statement):
         if any(start < value.end and value.start < end for start, end in taken):
             continue
-        said = statement[value.start : value.end]
+        wording = statement[value.start : value.end]
         behind = re.match(
             r"\s*([^\W\d_][^\s,.;:()]*)(?:\s+([^\W\d_][^\s,.;:()]*))?", statement[value.end :]
         )
@@ -111,8 +111,8 @@ def proposed_figures(statement: str) -> list[ProposedFigure]:
         if behind[2] and measure.endswith(_ADJECTIVES) and behind[2].lower() not in _STOPS:
             measure = f"{measure} {behind[2]}"
         if measure.lower() not in _STOPS:
-            found.append(ProposedFigure(said.strip(), measure))
-    return found
+            figures.append(ProposedFigure(wording.strip(), measure))
+    return figures
 
 
 _ADJECTIVES = ("ed", "al", "ous", "ese", "ish", "ive", "ic", "ary")
@@ -123,28 +123,28 @@ _STOPS = frozenset(
 
 def proposed_dates(statement: str) -> list[Date]:
     """Return the dates a statement speaks of."""
-    found = []
+    dates = []
     for match in _DATES.finditer(statement):
         words = re.sub(r"^(in|by)\s+", "", match.group(), flags=re.IGNORECASE)
         try:
-            found.append(Date.of(words))
+            dates.append(Date.of(words))
         except ParseError:
             continue
-    return found
+    return dates
 
 
 def matches(ledger: Ledger, kind: str, typed: str, most: int = 7) -> list[StoredRecord]:
     """Return the records of a kind that a few typed letters may mean, in any script; best first."""
     exact = ledger.get_all(kind, [typed.strip()])
-    found = {held.key: held for held in exact.values()}
+    matching = {stored.key: stored for stored in exact.values()}
     for match in ledger.search(typed, kinds=(kind,), most=most):
-        found.setdefault(match.stored.key, match.stored)
+        matching.setdefault(match.stored.key, match.stored)
     begun = slug(typed)
     if begun:
         keys = [key for key in ledger.keys(kind) if key.startswith(begun)][:most]
-        for key, held in ledger.get_all(kind, keys).items():
-            found.setdefault(key, held)
-    return list(found.values())[:most]
+        for key, stored in ledger.get_all(kind, keys).items():
+            matching.setdefault(key, stored)
+    return list(matching.values())[:most]
 
 
 def last_used(ledger: Ledger) -> dict[str, str]:
@@ -167,18 +167,21 @@ def most_like(ledger: Ledger, statement: str, most: int = 3) -> Iterator[StoredR
     from claimledger.records.claim import Claim
     from claimledger.text.fold import words_of
 
-    said = words_of(statement)
-    held = ledger.get_all("claim", ledger.similar_claims(statement, 40))
+    words = words_of(statement)
+    similar = ledger.get_all("claim", ledger.similar_claims(statement, 40))
 
-    def score(place: int, one: StoredRecord) -> float:
-        claim = one.record
+    def score(place: int, stored: StoredRecord) -> float:
+        claim = stored.record
         assert isinstance(claim, Claim)
-        shared = len(set(said) & set(words_of(claim.statement))) / (1 + len(set(said)))
-        counts = any(set(words_of(figure.measure)) <= set(said) for figure in claim.figures)
+        shared = len(set(words) & set(words_of(claim.statement))) / (1 + len(set(words)))
+        counts = any(set(words_of(figure.measure)) <= set(words) for figure in claim.figures)
         return shared + (0.5 if counts else 0.0) - place / 1000
 
-    ranked = sorted(enumerate(held.values()), key=lambda one: (-score(*one), one[1].entry))
-    yield from (one for _, one in ranked[:most])
+    ranked = sorted(
+        enumerate(similar.values()),
+        key=lambda pair: (-score(*pair), pair[1].entry),
+    )
+    yield from (stored for _, stored in ranked[:most])
 
 
 def free_key(ledger: Ledger, kind: str, name: str) -> str | None:

@@ -57,23 +57,23 @@ class Payload(NamedTuple):
 
         ``record`` is the canonical JSON of the record, where the caller has it already.
         """
-        whole: dict[str, Any] = {
+        payload: dict[str, Any] = {
             "action": self.action,
             "key": self.key,
             "kind": self.kind,
             "recorded_by": self.recorded_by,
         }
         if self.record is not None:
-            whole["record"] = self.record if record is None else Fragment(record)
+            payload["record"] = self.record if record is None else Fragment(record)
         if self.reason is not None:
-            whole["reason"] = self.reason
+            payload["reason"] = self.reason
         if self.replaces is not None:
-            whole["replaces"] = self.replaces
+            payload["replaces"] = self.replaces
         if self.replaced_by is not None:
-            whole["replaced_by"] = self.replaced_by
+            payload["replaced_by"] = self.replaced_by
         if self.entries:
-            whole["entries"] = list(self.entries)
-        return canonical({**self.more, **whole} if self.more else whole)
+            payload["entries"] = list(self.entries)
+        return canonical({**self.more, **payload} if self.more else payload)
 
     @classmethod
     def decode(cls, text: bytes | str) -> Payload:

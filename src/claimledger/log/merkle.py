@@ -50,12 +50,12 @@ class Frontier:
         node = sha256(b"\x00" + leaf).digest()
         completed = node
         size = self.size
-        held = self.peaks
+        peaks = self.peaks
         while size & 1:
-            node = sha256(b"\x01" + held.pop() + node).digest()
+            node = sha256(b"\x01" + peaks.pop() + node).digest()
             completed += node
             size >>= 1
-        held.append(node)
+        peaks.append(node)
         self.size += 1
         return completed
 
@@ -113,12 +113,12 @@ def consistency_proof(old: int, new: int, lookup: Lookup) -> list[bytes]:
     return _subproof(old, 0, new, True, lookup)
 
 
-def _subproof(old: int, start: int, end: int, whole: bool, lookup: Lookup) -> list[bytes]:
+def _subproof(old: int, start: int, end: int, is_complete: bool, lookup: Lookup) -> list[bytes]:
     if old == end:
-        return [] if whole else [_range(start, end, lookup)]
+        return [] if is_complete else [_range(start, end, lookup)]
     middle = start + _split(end - start)
     if old <= middle:
-        return [*_subproof(old, start, middle, whole, lookup), _range(middle, end, lookup)]
+        return [*_subproof(old, start, middle, is_complete, lookup), _range(middle, end, lookup)]
     return [*_subproof(old, middle, end, False, lookup), _range(start, middle, lookup)]
 
 

@@ -25,21 +25,21 @@ class Value(BaseModel):
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields that are not empty, as plain JSON values, in the order declared."""
-        held = self.__dict__
-        found: dict[str, Any] = {}
+        values = self.__dict__
+        fields: dict[str, Any] = {}
         for attribute, name in self._names():
-            value = held[attribute]
+            value = values[attribute]
             if value is None:
                 continue
             plain = type(value)
             if plain is str:
-                found[name] = value
+                fields[name] = value
             elif plain is tuple or plain is dict:
                 if value:
-                    found[name] = json_value(value)
+                    fields[name] = json_value(value)
             else:
-                found[name] = json_value(value)
-        return found
+                fields[name] = json_value(value)
+        return fields
 
     @classmethod
     def _names(cls) -> tuple[tuple[str, str], ...]:
@@ -90,18 +90,18 @@ class Record(Value):
         return str(getattr(self, self.label_field) or self.key or "")
 
 
-def json_value(held: Any) -> Any:
+def json_value(value: Any) -> Any:
     """Return a field's value as plain JSON: strings, lists and objects of strings."""
-    plain = type(held)
+    plain = type(value)
     if plain is str:
-        return held
+        return value
     if plain is tuple:
-        return [one if type(one) is str else json_value(one) for one in held]
+        return [part if type(part) is str else json_value(part) for part in value]
     if plain is dict:
-        return held.copy()
+        return value.copy()
     if plain is Decimal:
-        return format(held, "f")  # without an exponent
-    return held.as_json()  # a date, a target, a part
+        return format(value, "f")  # without an exponent
+    return value.as_json()  # a date, a target, a part
 
 
 def _one_or_more(value: object) -> object:

@@ -18,9 +18,9 @@ from claimledger.text.unicode import visible, why_unfit
 _LONGEST_SHOWN = 60
 
 
-def record_from(given: Mapping[str, Any]) -> Record:
+def record_from(fields: Mapping[str, Any]) -> Record:
     """Return the record that an object with its ``kind`` describes; raise :class:`InvalidInputError`."""
-    kind = given.get("kind")
+    kind = fields.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         near = nearest(str(kind), KINDS) if kind is not None else []
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -32,7 +32,7 @@ def record_from(given: Mapping[str, Any]) -> Record:
             expected=f"one of {', '.join(KINDS)}{hint}",
         )
         raise InvalidInputError([problem])
-    return record_of(kind, {name: held for name, held in given.items() if name != "kind"})
+    return record_of(kind, {name: value for name, value in fields.items() if name != "kind"})
 
 
 def record_of(kind: str, fields: Mapping[str, Any]) -> Record:
@@ -45,13 +45,13 @@ def record_of(kind: str, fields: Mapping[str, Any]) -> Record:
     except ValidationError as error:
         named = f"{kind} {fields['key']}" if isinstance(fields.get("key"), str) else kind
         try:
-            found = [_problem(details, model) for details in error.errors(include_url=False)]
+            problems = [_problem(details, model) for details in error.errors(include_url=False)]
         except (
             UnicodeEncodeError
         ):  # pydantic cannot word a problem whose words hold a lone surrogate
-            found = [Problem(_PLAIN_TYPES["string_unicode"])]
+            problems = [Problem(_PLAIN_TYPES["string_unicode"])]
         raise InvalidInputError(
-            [problem.at(record=visible(named)[:100]) for problem in found]
+            [problem.at(record=visible(named)[:100]) for problem in problems]
         ) from None
 
 
@@ -99,16 +99,18 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
     if kind == "too_short":
         return Problem("must hold one at least", field=field)
     if kind == "too_long":
-        given, most = context.get("actual_length"), context.get("max_length")
-        return Problem(f"has {given} where there may be {most}", field=field)
+        length, most = context.get("actual_length"), context.get("max_length")
+        return Problem(f"has {length} where there may be {most}", field=field)
     if kind == "string_too_long":
         return Problem(
             f"is longer than {context.get('max_length')} characters", field=field, value=value
         )
     if kind == "string_pattern_mismatch":
-        given = str(details["input"])
+        length = str(details["input"])
         is_key = context.get("pattern") == KEY_PATTERN
-        return Problem(why_no_key(given) if is_key else why_unfit(given), field=field, value=value)
+        return Problem(
+            why_no_key(length) if is_key else why_unfit(length), field=field, value=value
+        )
     return Problem(_PLAIN_TYPES.get(kind, details["msg"]), field=field, value=value)
 
 
@@ -120,8 +122,8 @@ def _choices(context: Mapping[str, Any]) -> list[str]:
 def _names_at(model: type[BaseModel], where: list[str]) -> list[str]:
     from claimledger.records.kinds import fields_of
 
-    found: type[BaseModel] = model
+    declared_in: type[BaseModel] = model
     for step in where:
-        parts = {field.name: field.part for field in fields_of(found)}
-        found = parts.get(step) or found
-    return [field.name for field in fields_of(found)]
+        parts = {field.name: field.part for field in fields_of(declared_in)}
+        declared_in = parts.get(step) or declared_in
+    return [field.name for field in fields_of(declared_in)]

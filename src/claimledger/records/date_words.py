@@ -50,10 +50,10 @@ def edtf_of_words(text: str) -> str:
         if match := pattern.fullmatch(words):
             return _qualified(match[1], sign)
     if match := _STRICT.fullmatch(words):
-        other = "until" if match[1] == "before" else "since"
+        open_end = "until" if match[1] == "before" else "since"
         raise ParseError(
             f"{match[1]!r} leaves open whether {match[2]} itself is meant; "
-            f"write '{other} ...' with the first or last day that is"
+            f"write '{open_end} ...' with the first or last day that is"
         )
     for pattern in _INTERVALS:
         if match := pattern.fullmatch(words):
@@ -134,20 +134,20 @@ def _with_dateutil(words: str) -> str:
     from dateutil import parser
 
     try:
-        one = parser.parse(words, default=datetime(2001, 1, 1))
-        other = parser.parse(words, default=datetime(2004, 2, 2, 1, 1, 1, 1))
+        first = parser.parse(words, default=datetime(2001, 1, 1))
+        second = parser.parse(words, default=datetime(2004, 2, 2, 1, 1, 1, 1))
     except (ValueError, OverflowError, TypeError) as error:
         if re.search(r"\bday\b.*\brange\b", str(error)):
             raise ParseError("cannot be read as a date: the month does not have this day") from None
         raise ParseError(
             "cannot be read as a date; write it as 12 October 2022 or 2022-10-12"
         ) from None
-    if one.year != other.year or f"{one.year:04}" not in words:
+    if first.year != second.year or f"{first.year:04}" not in words:
         raise ParseError("names no year; a date needs one")
-    if one.hour == other.hour:
+    if first.hour == second.hour:
         raise ParseError("holds a time of day; a day is enough (2022-10-12)")
-    if one.month != other.month:
-        return f"{one.year:04}"
-    if one.day != other.day:
-        return f"{one.year:04}-{one.month:02}"
-    return f"{one.year:04}-{one.month:02}-{one.day:02}"
+    if first.month != second.month:
+        return f"{first.year:04}"
+    if first.day != second.day:
+        return f"{first.year:04}-{first.month:02}"
+    return f"{first.year:04}-{first.month:02}-{first.day:02}"

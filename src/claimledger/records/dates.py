@@ -181,8 +181,8 @@ def _days(year: int, month: int, day: str | None) -> tuple[int, int]:
         return ordinal(year, month, 1), ordinal(year, month, last)
     if not 1 <= int(day) <= last:
         raise ParseError(f"has no day {day}: {year:04}-{month:02} has {last}")
-    found = ordinal(year, month, int(day))
-    return found, found
+    day_number = ordinal(year, month, int(day))
+    return day_number, day_number
 
 
 def ordinal(year: int, month: int, day: int) -> int:

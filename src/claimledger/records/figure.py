@@ -81,13 +81,13 @@ class Figure(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _value_in_words(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or "value" not in given:
-            return given
-        if "low" in given or "high" in given or "qualifier" in given:
+    def _value_in_words(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or "value" not in fields:
+            return fields
+        if "low" in fields or "high" in fields or "qualifier" in fields:
             raise PydanticCustomError("value", "has `value` and bounds; give one or the other")
-        given = dict(given)
-        written = given.pop("value")
+        fields = dict(fields)
+        written = fields.pop("value")
         if isinstance(written, int) and not isinstance(written, bool):
             written = str(written)
         if not isinstance(written, str):
@@ -103,11 +103,11 @@ class Figure(Part):
                 {"written": written[:60], "reason": str(error)},
             ) from None
         bounds = {"low": value.low, "high": value.high}
-        given.update({name: bound for name, bound in bounds.items() if bound is not None})
-        given["qualifier"] = value.qualifier
+        fields.update({name: bound for name, bound in bounds.items() if bound is not None})
+        fields["qualifier"] = value.qualifier
         if value.unit is not None:
-            given.setdefault("unit", value.unit)
-        return given
+            fields.setdefault("unit", value.unit)
+        return fields
 
     @field_validator("formula")
     @classmethod

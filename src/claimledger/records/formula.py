@@ -76,17 +76,17 @@ def read_formula(text: str) -> Formula | Count:
     if not match:
         raise ParseError(f"is no formula; {RIGHT}")
     operation = match.group(1)
-    given = [part.strip() for part in match.group(2).split(",")]
+    operands = [part.strip() for part in match.group(2).split(",")]
     if operation == "count":
-        return _count(given)
+        return _count(operands)
     if operation not in OPERATIONS:
         raise ParseError(f"names no operation known ({operation}); {RIGHT}")
     least, most = OPERATIONS[operation]
-    if not least <= len(given) <= most:
+    if not least <= len(operands) <= most:
         raise ParseError(
-            f"takes {least if least == most else 'one or more'} claims, not {len(given)}"
+            f"takes {least if least == most else 'one or more'} claims, not {len(operands)}"
         )
-    return Formula(operation, tuple(_input(part) for part in given))
+    return Formula(operation, tuple(_input(part) for part in operands))
 
 
 def _input(text: str) -> Input:
@@ -96,15 +96,15 @@ def _input(text: str) -> Input:
     return Input(claim.strip(), measure.strip())
 
 
-def _count(given: list[str]) -> Count:
-    if len(given) < 2 or given[0] not in COUNTED or not is_key(given[1]):
+def _count(operands: list[str]) -> Count:
+    if len(operands) < 2 or operands[0] not in COUNTED or not is_key(operands[1]):
         raise ParseError(
             f"counts one of {', '.join(COUNTED)} about a subject: count(places, SUBJECT)"
         )
     limits = []
-    for part in given[2:]:
+    for part in operands[2:]:
         name, equals, text = part.partition("=")
         if not equals or not name.strip() or not text.strip():
             raise ParseError(f"has a limit {part!r}; write place=NLD")
         limits.append((name.strip(), text.strip()))
-    return Count(given[0], given[1], tuple(limits))
+    return Count(operands[0], operands[1], tuple(limits))

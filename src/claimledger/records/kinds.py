@@ -64,8 +64,8 @@ class Field:
 @lru_cache
 def fields_of(model: type[BaseModel]) -> tuple[Field, ...]:
     """Return a record's (or a part's) fields in the order of declaration, ``key`` first."""
-    found = [_field(name, info) for name, info in model.model_fields.items()]
-    return tuple(sorted(found, key=lambda f: (f.name != "key", f.name == "note")))
+    fields = [_field(name, info) for name, info in model.model_fields.items()]
+    return tuple(sorted(fields, key=lambda f: (f.name != "key", f.name == "note")))
 
 
 def _field(attribute: str, info: FieldInfo) -> Field:

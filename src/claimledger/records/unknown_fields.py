@@ -18,7 +18,9 @@ from claimledger.records.kinds import KINDS, fields_of
 def _known(kind: str) -> dict[str, frozenset[str] | None]:
     """Return the fields of a kind; for one of parts, the fields of a part."""
     return {
-        field.name: frozenset(one.name for one in fields_of(field.part)) if field.part else None
+        field.name: frozenset(part_field.name for part_field in fields_of(field.part))
+        if field.part
+        else None
         for field in fields_of(KINDS[kind])
     }
 
@@ -27,26 +29,26 @@ def split(kind: str, record: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict
     """Return the fields of a record that this program knows, and whole those it does not or not wholly."""
     known = _known(kind)
     plain = all(
-        name in known and not (known[name] and _strange(known[name], held))
-        for name, held in record.items()
+        name in known and not (known[name] and _strange(known[name], value))
+        for name, value in record.items()
     )
     if plain:
         return record, {}
-    found: dict[str, Any] = {}
+    unknown: dict[str, Any] = {}
     more: dict[str, Any] = {}
-    for name, held in record.items():
+    for name, value in record.items():
         if name not in known:
-            more[name] = held
+            more[name] = value
             continue
         words = known[name]
-        if words and _strange(words, held):
-            more[name] = held
-            found[name] = [
-                {field: part[field] for field in part if field in words} for part in held
+        if words and _strange(words, value):
+            more[name] = value
+            unknown[name] = [
+                {field: part[field] for field in part if field in words} for part in value
             ]
         else:
-            found[name] = held
-    return found, more
+            unknown[name] = value
+    return unknown, more
 
 
 def _strange(words: frozenset[str] | None, parts: Any) -> bool:

@@ -51,9 +51,9 @@ class Vocabulary:
         """Return the key of the term that a name belongs to."""
         return self.concepts.get((scheme, nfc(name)))
 
-    def within(self, scheme: str, part: str, whole: str) -> bool:
+    def within(self, scheme: str, part: str, containing: str) -> bool:
         """Whether what one name means is, by the terms, a part of what the other means."""
-        at, end = self.term(scheme, part), self.term(scheme, whole)
+        at, end = self.term(scheme, part), self.term(scheme, containing)
         seen: set[str] = set()
         while end is not None and at is not None and at not in seen:
             seen.add(at)

@@ -52,7 +52,7 @@ def select_claims(view: LedgerView, wanted: Selection) -> list[ClaimRow]:
         hint = f"; did you mean {near[0]}?" if near else ""
         right = f"one of {', '.join(STANDINGS)}{hint}"
         raise InvalidInputError(
-            [Problem("unknown standing", "standing", wanted.standing, right)], kept=""
+            [Problem("unknown standing", "standing", wanted.standing, right)], outcome=""
         )
     sets = list(_sets(view, wanted))
     keys = set.intersection(*sets) if sets else None

@@ -130,13 +130,13 @@ class Store(ABC):
     def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows in the order of the table's columns."""
 
-    def insert_all(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    def insert_all(self, rows_of: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Insert rows into several tables."""
-        for table, rows in listed.items():
+        for table, rows in rows_of.items():
             self.insert(table, rows)
 
     @abstractmethod
-    def close_versions(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows the entry they ended with: given are, a row, it and what ``version_of`` names."""
 
     def tail(self) -> Tail | None:
@@ -265,8 +265,8 @@ class Store(ABC):
 
     def value(self, query: Select[Any]) -> Any:
         """Return the first column of a query's first row, ``None`` where there is none."""
-        found = self.tuples(query)
-        return found[0][0] if found else None
+        rows = self.tuples(query)
+        return rows[0][0] if rows else None
 
 
 def _rights_of_a_file() -> StoreError:

@@ -42,17 +42,19 @@ def written(query: Select[Any], dialect: Dialect, column: Any = None) -> Compile
     """
     by_dialect = _WRITTEN.setdefault(query, {})
     which = (dialect.name, id(column))  # a table's columns live as long as the program
-    held = by_dialect.get(which)
-    if held is None:
-        asked = query
+    compiled_query = by_dialect.get(which)
+    if compiled_query is None:
+        restricted = query
         if column is not None and dialect.name == "sqlite":
-            asked = query.where(column.op("IN")(literal_column(IN_LIST)))
+            restricted = query.where(column.op("IN")(literal_column(IN_LIST)))
         elif column is not None:
-            asked = query.where(column == any_(bindparam("wanted", [], type_=ARRAY(column.type))))
-        compiled = asked.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+            restricted = query.where(
+                column == any_(bindparam("wanted", [], type_=ARRAY(column.type)))
+            )
+        compiled = restricted.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         columns = list(query.selected_columns)
-        place = next((n for n, one in enumerate(columns) if one is column), None)
+        place = next((n for n, selected in enumerate(columns) if selected is column), None)
         bound = dict(compiled.params)
         in_order = tuple(bound[name] for name in getattr(compiled, "positiontup", None) or ())
-        held = by_dialect[which] = CompiledQuery(str(compiled), bound, in_order, place)
-    return held
+        compiled_query = by_dialect[which] = CompiledQuery(str(compiled), bound, in_order, place)
+    return compiled_query

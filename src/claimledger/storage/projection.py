@@ -30,48 +30,50 @@ def project(entry: int, kind: str, key: str, record: Json, rows: Rows) -> set[Re
     if kind not in KINDS:
         return set()  # a newer program's: it stays in the log and in its history
     shape = _shape(kind)
-    found: set[ReferenceKey] = set()
-    rows[kind].append((entry, key, *shape.cells(record, found), None))
+    references: set[ReferenceKey] = set()
+    rows[kind].append((entry, key, *shape.cells(record, references), None))
     for field, table, cells in shape.parts:
         if field in record:
             rows[table] += [
-                (entry, position, *cells(part, found), None)
+                (entry, position, *cells(part, references), None)
                 for position, part in enumerate(record[field])
             ]
     # In order, so that the same log always gives the same file.
-    rows["reference"] += [(to, held, entry, field, None) for to, held, field in sorted(found)]
+    rows["reference"] += [
+        (to, target, entry, field, None) for to, target, field in sorted(references)
+    ]
     words = search_words(kind, record)
     if words:
         rows["search_words"].append((entry, words))
-    return found
+    return references
 
 
 def pointers(kind: str, record: Json) -> set[ReferenceKey]:
     """Return what a record points to: kind, key and field of each reference."""
-    found: set[ReferenceKey] = set()
+    references: set[ReferenceKey] = set()
     if kind not in KINDS:
-        return found
+        return references
     shape = _shape(kind)
-    shape.cells(record, found)
+    shape.cells(record, references)
     for field, _, cells in shape.parts:
         for part in record.get(field, ()):
-            cells(part, found)
-    return found
+            cells(part, references)
+    return references
 
 
 def search_words(kind: str, record: Json) -> str:
     """Return the words full-text search finds a record by, joined."""
-    found: list[str] = []
+    words: list[str] = []
     for field in KINDS[kind].searched:
-        held = record.get(field)
-        if held:
-            found += map(joined_words, [held] if isinstance(held, str) else held)
-    return " ".join(filter(None, found))
+        value = record.get(field)
+        if value:
+            words += map(joined_words, [value] if isinstance(value, str) else value)
+    return " ".join(filter(None, words))
 
 
 def content_digest(kind: str, record: Json) -> bytes:
     """Return what a record without a key of its own is known by: its other fields, in NFC."""
-    content = {name: held for name, held in record.items() if name != "key"}
+    content = {name: value for name, value in record.items() if name != "key"}
     return sha256(f"{kind}\n{nfc(canonical(content).decode())}".encode()).digest()[:16]
 
 
@@ -120,48 +122,48 @@ class _Cells:
                 width += len(list(columns_of(field)))
         self._blank: list[Any] = [None] * width
 
-    def __call__(self, record: Json, found: set[ReferenceKey]) -> list[Any]:
-        """Return a record's cells in the order of the columns; add what it points to to ``found``."""
+    def __call__(self, record: Json, references: set[ReferenceKey]) -> list[Any]:
+        """Return a record's cells in the order of the columns; add what it points to to ``references``."""
         row = self._blank.copy()
         places = self._places
-        for name, held in record.items():
+        for name, value in record.items():
             if name not in places:
                 continue
             place, fill, to, field = places[name]
             if fill is None:
-                row[place] = held
+                row[place] = value
                 if to is not None:
-                    found.add((to, held, field))
+                    references.add((to, value, field))
                 continue
-            filled = fill(held)
+            filled = fill(value)
             row[place : place + len(filled)] = filled
             if to is not None:
-                if isinstance(held, list):
-                    found.update([(to, key, field) for key in held])
+                if isinstance(value, list):
+                    references.update([(to, key, field) for key in value])
                 else:
                     kind, key = filled
-                    found.add((kind, key, field))
+                    references.add((kind, key, field))
         return row
 
 
-def _structure(held: Any) -> tuple[Any, ...]:
-    return (canonical(held).decode(),) if held else (None,)
+def _structure(value: Any) -> tuple[Any, ...]:
+    return (canonical(value).decode(),) if value else (None,)
 
 
-def _number(held: Any) -> tuple[Any, ...]:
-    return held, float(held)
+def _number(value: Any) -> tuple[Any, ...]:
+    return value, float(value)
 
 
-def _date(held: Any) -> tuple[Any, ...]:
-    if isinstance(held, str):
-        read = Date.of(held)
-        return held, None, read.earliest, read.latest
-    read = Date.of(held["edtf"])
-    return held["edtf"], held["printed"], read.earliest, read.latest
+def _date(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        read = Date.of(value)
+        return value, None, read.earliest, read.latest
+    read = Date.of(value["edtf"])
+    return value["edtf"], value["printed"], read.earliest, read.latest
 
 
-def _target(held: Any) -> tuple[Any, ...]:
-    return ("claim", held) if isinstance(held, str) else next(iter(held.items()))
+def _target(value: Any) -> tuple[Any, ...]:
+    return ("claim", value) if isinstance(value, str) else next(iter(value.items()))
 
 
 _FORMS: dict[str, Fill] = {

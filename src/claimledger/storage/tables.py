@@ -147,13 +147,13 @@ def _index(table: Table, field: RecordField) -> None:
     """Index what ranges are asked of: dates by their bounds, decimals by their order."""
     columns = {"date": ("earliest", "latest"), "decimal": ("sort",)}.get(field.form, ())
     if columns:
-        held = [table.c[f"{field.name}_{column}"] for column in columns]
-        given = table.c[field.name].is_not(None)
-        Index(f"{table.name}_{field.name}", *held, sqlite_where=given)
+        columns_ = [table.c[f"{field.name}_{column}"] for column in columns]
+        is_present = table.c[field.name].is_not(None)
+        Index(f"{table.name}_{field.name}", *columns_, sqlite_where=is_present)
     elif field.name in _SPARSE:
         # By entry, not by the text itself, which can be longer than an index holds.
-        given = table.c[field.name].is_not(None)
-        Index(f"{table.name}_{field.name}", table.c.entry, sqlite_where=given)
+        is_present = table.c[field.name].is_not(None)
+        Index(f"{table.name}_{field.name}", table.c.entry, sqlite_where=is_present)
 
 
 def part_tables(kind: str) -> dict[str, str]:
@@ -166,14 +166,14 @@ def part_tables(kind: str) -> dict[str, str]:
 
 
 def _mirrors() -> dict[str, Table]:
-    found: dict[str, Table] = {}
+    tables: dict[str, Table] = {}
     for kind, model in KINDS.items():
-        found[kind] = _mirror(model, kind)
+        tables[kind] = _mirror(model, kind)
         for field in fields_of(model):
             if field.part:
                 name = part_tables(kind)[field.name]
-                found[name] = _mirror(field.part, name)
-    return found
+                tables[name] = _mirror(field.part, name)
+    return tables
 
 
 MIRRORS = _mirrors()

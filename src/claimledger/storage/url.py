@@ -125,16 +125,16 @@ class Address:
 
     def __str__(self) -> str:
         """Return the address without what is secret in it."""
-        told = dict(self.options)
-        user = f"{quote(told['user'])}@" if told.get("user") else ""
-        host = told.get("host", "")
+        options = dict(self.options)
+        user = f"{quote(options['user'])}@" if options.get("user") else ""
+        host = options.get("host", "")
         query = {} if self.schema == "public" else {"schema": self.schema}
         if "/" in host:  # a folder with the server's socket
             query, host = {"host": host, **query}, ""
         place = f"[{host}]" if ":" in host else quote(host)
-        port = f":{told['port']}" if told.get("port") else ""
+        port = f":{options['port']}" if options.get("port") else ""
         rest = f"?{urlencode(query, safe='/')}" if query else ""
-        return f"postgresql://{user}{place}{port}/{quote(told.get('dbname', ''))}{rest}"
+        return f"postgresql://{user}{place}{port}/{quote(options.get('dbname', ''))}{rest}"
 
     def __repr__(self) -> str:
         return f"Address({str(self)!r})"
@@ -153,8 +153,8 @@ def shown(where: LedgerLocation) -> str:
     # From the first colon to the last @, whatever stands between: a password that was not quoted too.
     start = r".*?//" if "//" in text else r"[^:]*:/?"
     text = re.sub(rf"^({start}[^:@]*):.*@", r"\1@", text, count=1, flags=re.DOTALL)
-    base, asked, query = text.partition("?")
-    return _told_base(base) + asked + re.sub("[^&]+", _told, query)
+    base, question_mark, query = text.partition("?")
+    return _told_base(base) + question_mark + re.sub("[^&]+", _told, query)
 
 
 _BASE = re.compile(
@@ -172,41 +172,41 @@ def _told_base(base: str) -> str:
     match = _BASE.fullmatch(base)
     if match is None:
         return "…" if "//" in base else base
-    told = {
+    masked = {
         name: part if part is None or re.fullmatch(_PLAIN_PARTS[name], unquote(part)) else "…"
         for name, part in match.groupdict().items()
         if name != "scheme"
     }
-    user = "" if told["user"] is None else f"{told['user']}@"
-    port = "" if told["port"] is None else f":{told['port']}"
-    database = "" if told["database"] is None else f"/{told['database']}"
-    return f"{match['scheme']}{user}{told['host']}{port}{database}"
+    user = "" if masked["user"] is None else f"{masked['user']}@"
+    port = "" if masked["port"] is None else f":{masked['port']}"
+    database = "" if masked["database"] is None else f"/{masked['database']}"
+    return f"{match['scheme']}{user}{masked['host']}{port}{database}"
 
 
 def _told(parameter: re.Match[str]) -> str:
     """Return a word of an address and its value; of one that may be secret, or none, only a sign of it."""
-    name, given, value = parameter.group().partition("=")
-    if not given:
+    name, separator, value = parameter.group().partition("=")
+    if not separator:
         return "…"
     word = unquote(name).strip().lower()
     plain = word in _TOLD and _PLAIN.fullmatch(unquote(value))
     return f"{name}={value}" if plain else f"{name if word.isidentifier() else ''}=…"
 
 
-def without_passwords(message: str, given: Iterable[str]) -> str:
+def without_passwords(message: str, addresses: Iterable[str]) -> str:
     """Return a message in which no address that was given, nor a path made of one, shows a password."""
-    for text in filter(_may_hold_password, given):
+    for text in filter(_may_hold_password, addresses):
         message = _replaced(message, text, shown(text))
         for path in (Path(text), *Path(text).parents):
             # A path that an address was taken for has one slash where the address has two.
-            told = re.sub(
+            masked = re.sub(
                 r"^([^@]*?/[^:@/]*):(?:.*@|.*$)", r"\1@", shown(str(path)), flags=re.DOTALL
             )
-            message = _replaced(message, str(path), told)
+            message = _replaced(message, str(path), masked)
     return message
 
 
-def _replaced(message: str, text: str, told: str) -> str:
-    if text == told:
+def _replaced(message: str, text: str, replacement: str) -> str:
+    if text == replacement:
         return message
-    return message.replace(text, told).replace(repr(text)[1:-1], told)
+    return message.replace(text, replacement).replace(repr(text)[1:-1], replacement)

@@ -78,8 +78,8 @@ class _Marks(dict[int, int | None]):
     """Maps a combining mark to nothing and any other sign to itself, learning of them as they come up."""
 
     def __missing__(self, sign: int) -> int | None:
-        self[sign] = held = None if unicodedata.combining(chr(sign)) else sign
-        return held
+        self[sign] = folded = None if unicodedata.combining(chr(sign)) else sign
+        return folded
 
 
 _WITHOUT_MARKS = _Marks()
@@ -97,22 +97,22 @@ class Place:
 def places_of(text: str) -> Iterator[Place]:
     """Yield the words of a text with their places in the text as given, for marking a match."""
     start = None
-    held = ""
+    word = ""
     for position, sign in enumerate(text):
         folded, single = _folded_sign(sign)
         if folded is None and start is not None and unicodedata.combining(sign):
             continue  # a mark behind its letter belongs to the word and adds nothing to it
         if start is not None and (folded is None or single):
-            yield Place(held[:LONGEST], start, position)
-            start, held = None, ""
+            yield Place(word[:LONGEST], start, position)
+            start, word = None, ""
         if single and folded is not None:
             yield from (Place(part, position, position + 1) for part in folded)
         elif folded is not None:
             start = position if start is None else start
             # What is cut off anyway is not collected: a text that grows is copied, at times, with each sign.
-            held = held if len(held) >= LONGEST else held + folded
+            word = word if len(word) >= LONGEST else word + folded
     if start is not None:
-        yield Place(held[:LONGEST], start, len(text))
+        yield Place(word[:LONGEST], start, len(text))
 
 
 @lru_cache(maxsize=4096)

@@ -33,9 +33,9 @@ _HIDDEN_IN_JSON = re.compile(  # the rest JSON escapes
 _UNFIT_FOR_NAMES = re.compile(f"[{_CONTROL}{_BIDI}]")
 
 
-def same(one: str, other: str) -> bool:
+def same(left: str, right: str) -> bool:
     """Whether two texts are equal in NFC."""
-    return one == other or nfc(one) == nfc(other)
+    return left == right or nfc(left) == nfc(right)
 
 
 def nfc(text: str) -> str:
@@ -107,11 +107,11 @@ def not_unicode(text: str) -> str:
 
 def why_unfit(text: str) -> str:
     """Return what is wrong with a text that a pattern below refused."""
-    found = _UNFIT_FOR_NAMES.search(text)
+    unfit = _UNFIT_FOR_NAMES.search(text)
     if _NUL in text:
         return "holds a NUL character, which no text may"
-    if found:
-        return f"holds the control or direction character {visible(found.group())}; leave it out"
+    if unfit:
+        return f"holds the control or direction character {visible(unfit.group())}; leave it out"
     return "begins or ends with white space; leave it out"
 
 

@@ -85,19 +85,19 @@ def make_room(driver: psycopg.Connection[Any], address: Address) -> None:
             f"{address}: the database's encoding is {encoding}, which cannot hold every text; make one with "
             "CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
         )
-    held = driver.execute(
+    blocking = driver.execute(
         "SELECT relname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace "
         "WHERE n.nspname = %s AND relkind IN ('r', 'v', 'm', 'p', 'f') ORDER BY relname LIMIT 1",
         (address.schema,),
     ).fetchone()
-    if held is not None:
+    if blocking is not None:
         if driver.execute("SELECT to_regclass(%s)", (f"{address.schema}.{HEAD}",)).fetchone() != (
             None,
         ):
             raise StoreError(
                 f"{address} holds a ledger already; a new one needs a schema of its own"
             )
-        raise not_empty(address, held[0])
+        raise not_empty(address, blocking[0])
     if driver.execute("SELECT to_regnamespace(%s)", (address.schema,)).fetchone() == (None,):
         driver.execute(f"CREATE SCHEMA IF NOT EXISTS {address.place}")
 
@@ -113,12 +113,12 @@ def not_empty(address: Address, name: str) -> StoreError:
 def layout_of(driver: psycopg.Connection[Any], address: Address) -> int:
     """Return a ledger's layout; raise :class:`StoreError` where there is none this program can use."""
     try:
-        found = driver.execute(f"SELECT program, layout FROM {address.place}.{HEAD}").fetchone()
+        row = driver.execute(f"SELECT program, layout FROM {address.place}.{HEAD}").fetchone()
     except (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName):
-        found = None
-    if found is None or found[0] != PROGRAM:
+        row = None
+    if row is None or row[0] != PROGRAM:
         raise StoreError(f"{address} holds no ledger; `claimledger init` makes a new one")
-    layout = int(found[1])
+    layout = int(row[1])
     if layout > LAYOUT:
         raise StoreError(
             f"{address} was written by a newer claimledger (format {layout}, this one knows {LAYOUT}); "
@@ -139,10 +139,10 @@ def named(address: Address) -> Iterator[None]:
 
 
 def _in_words(address: Address, error: psycopg.Error) -> StoreError:
-    said = plain(error)
+    message = plain(error)
     if isinstance(error, pg.SerializationFailure | pg.DeadlockDetected):
         return WriteConflictError(
-            f"{address}: other writers were in the way ({said}); nothing was written, try again"
+            f"{address}: other writers were in the way ({message}); nothing was written, try again"
         )
     if isinstance(error, psycopg.OperationalError) and _ends_connection(error):
         words = "the server cannot be reached or ended the connection ({said}); nothing was written"
@@ -151,11 +151,11 @@ def _in_words(address: Address, error: psycopg.Error) -> StoreError:
             (words for kinds, words in _WORDS.items() if isinstance(error, kinds)),
             "the server failed ({said}); nothing was written",
         )
-    words = words.format(said=said)
-    if any(f"(rule `{rule}`)" in said for rule in OF_ORDER):
+    words = words.format(said=message)
+    if any(f"(rule `{rule}`)" in message for rule in OF_ORDER):
         # The program asks the views, which others can write, and the server the log.
         words += ". Where `claimledger verify` finds the views damaged, `rebuild` mends them"
-    if "ahead of this server's" in said:
+    if "ahead of this server's" in message:
         words += ". Where that clock is wrong, who keeps the ledger goes on with --clock-is-right"
     return StoreError(f"{address}: {words}")
 

@@ -15,12 +15,12 @@ def matching(phrases: Sequence[Sequence[str]], most: int) -> tuple[str, list[obj
     """
     words = " & ".join(_lexeme(word) for phrase in phrases for word in phrase)
     query = f"SELECT entry FROM search_words WHERE {FOUND} @@ %s::tsquery"
-    given: list[object] = [f"({words}) | '*'"]
+    values: list[object] = [f"({words}) | '*'"]
     for phrase in phrases:
         end = "" if phrase[-1].endswith("*") else " "
         query += " AND position(%s in ' ' || words || ' ') > 0"
-        given.append(f" {' '.join(phrase).rstrip('*')}{end}")
-    return f"{query} ORDER BY entry DESC LIMIT %s", [*given, most]
+        values.append(f" {' '.join(phrase).rstrip('*')}{end}")
+    return f"{query} ORDER BY entry DESC LIMIT %s", [*values, most]
 
 
 def _lexeme(word: str) -> str:

@@ -250,7 +250,7 @@ BEGIN
 END"""
 """Whether an object has the fields of a kind or part, each in its form, and what must hold between them."""
 
-_LETTERS = json.dumps({kind: made.letter for kind, made in KINDS.items()})
+_LETTERS = json.dumps({kind: model.letter for kind, model in KINDS.items()})
 
 PAYLOAD_FAULT = f"""
 DECLARE

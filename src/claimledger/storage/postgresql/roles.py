@@ -68,10 +68,10 @@ class Roles:
 
     def name(self, role: str) -> str:
         """Return the server's name of a role of this ledger, at most 63 bytes."""
-        whole = f"{self._database}.{self._schema}.{role}"
-        if len(whole.encode()) <= 63:
-            return whole
-        return f"{sha256(whole.encode()).hexdigest()[:32]}.{role}"
+        qualified = f"{self._database}.{self._schema}.{role}"
+        if len(qualified.encode()) <= 63:
+            return qualified
+        return f"{sha256(qualified.encode()).hexdigest()[:32]}.{role}"
 
     def grant(self, role: str, user: str) -> None:
         """Make a user a member of a role, and of no other; make the role where it is missing.
@@ -83,9 +83,9 @@ class Roles:
         self._require_user(user)
         self._revoke_public_create()
         self._make(role)
-        for other in ROLES:
-            if other != role:
-                self._revoke_role(other, user)
+        for other_role in ROLES:
+            if other_role != role:
+                self._revoke_role(other_role, user)
         self._run(f"GRANT {quoted(self.name(role))} TO {quoted(user)}")
 
     def revoke(self, user: str) -> None:
@@ -112,10 +112,10 @@ class Roles:
         for name, role in self._former_roles().items():
             yield f"role {name}", self._of_former(name, role)
         owner = shown(owner_of(self._driver, self._schema))
-        for target, other in foreign_owners(self._driver, self._schema):
+        for target, actual_owner in foreign_owners(self._driver, self._schema):
             yield (
                 f"owner of {target}",
-                f"is {shown(other)}, where it should be {owner}, who owns the ledger",
+                f"is {shown(actual_owner)}, where it should be {owner}, who owns the ledger",
             )
 
     def grants(self) -> dict[str, list[str]]:
@@ -175,8 +175,8 @@ class Roles:
 
         Reading and the PostgreSQL default for the schema ``public`` are left to the server's administrators.
         """
-        held = self.privileges() if privileges is None else privileges
-        roles = self._former_roles(held) | {self.name(role): role for role in ROLES}
+        granted = self.privileges() if privileges is None else privileges
+        roles = self._former_roles(granted) | {self.name(role): role for role in ROLES}
         expected: set[tuple[str | None, Right]] = {
             (name, right) for name, role in roles.items() for right in rights_of(role)
         }
@@ -184,7 +184,7 @@ class Roles:
             expected.add((None, CREATE))
         return [
             privilege
-            for privilege in held
+            for privilege in granted
             if not privilege.right.reads
             and not (privilege.right == CREATE and privilege.of_owner)
             and (privilege.grantable or (privilege.grantee, privilege.right) not in expected)
@@ -196,10 +196,10 @@ class Roles:
         A database that is renamed, or restored from a dump under another name, keeps their privileges.
         """
         former = {}
-        held = self.privileges() if privileges is None else privileges
-        for name in {privilege.grantee or "" for privilege in held}:
-            whole, _, role = name.rpartition(".")
-            ours = whole.endswith(f".{self._schema}") or re.fullmatch("[0-9a-f]{32}", whole)
+        granted = self.privileges() if privileges is None else privileges
+        for name in {privilege.grantee or "" for privilege in granted}:
+            qualified, _, role = name.rpartition(".")
+            ours = qualified.endswith(f".{self._schema}") or re.fullmatch("[0-9a-f]{32}", qualified)
             if role in ROLES and ours and name != self.name(role):
                 former[name] = role
         return dict(sorted(former.items()))

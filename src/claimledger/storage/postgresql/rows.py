@@ -35,12 +35,12 @@ class PostgresRows(Store):
         self, query: Select[Any], column: Any, values: Iterable[Any]
     ) -> list[tuple[Any, ...]]:
         """Return the rows for which a column is one of the values: one statement for very many."""
-        wanted = list(values)
-        found: list[tuple[Any, ...]] = []
+        keys = list(values)
+        rows: list[tuple[Any, ...]] = []
         with named(self.address):
-            for start in range(0, len(wanted), _BATCH):
-                found += self.talk.rows_by(query, column, wanted[start : start + _BATCH])
-        return found
+            for start in range(0, len(keys), _BATCH):
+                rows += self.talk.rows_by(query, column, keys[start : start + _BATCH])
+        return rows
 
     def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
         """Yield a query's rows as the driver gives them, never all of them at once."""

@@ -156,7 +156,7 @@ def type_of(column: object) -> str:
 
 def indexes_of(table: Table) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Yield a table's indexes: name, columns, and the condition they have, if any."""
-    for index in sorted(table.indexes, key=lambda held: str(held.name)):
+    for index in sorted(table.indexes, key=lambda indexed: str(indexed.name)):
         columns = tuple(column.name for column in index.columns)
         yield str(index.name), columns, _condition(index)
 
@@ -186,9 +186,11 @@ def making(schema: str) -> tuple[str, ...]:
 @lru_cache
 def viewing(schema: str) -> tuple[str, ...]:
     """The statements that make the views and their indexes, in order."""
-    made = [line for table in (*VIEWS.values(), PENDING_SCRUB) for line in _table(schema, table)]
-    made += [line for name in VIEWS for line in _triggers(schema, name)]
-    return (*made, *searching(schema))
+    statements = [
+        line for table in (*VIEWS.values(), PENDING_SCRUB) for line in _table(schema, table)
+    ]
+    statements += [line for name in VIEWS for line in _triggers(schema, name)]
+    return (*statements, *searching(schema))
 
 
 def searching(schema: str) -> tuple[str, str]:
@@ -205,13 +207,13 @@ _PINNED = "SET search_path = pg_catalog, pg_temp SET standard_conforming_strings
 
 def guarding(schema: str) -> Iterator[str]:
     """Yield the statements that make the log append-only, and what writers call."""
-    for name, (given, body) in CALLED.items():
+    for name, (parameters, body) in CALLED.items():
         yield (
-            f"CREATE FUNCTION {schema}.{name}({given}) LANGUAGE plpgsql AS $${placed(schema, body)}$$"
+            f"CREATE FUNCTION {schema}.{name}({parameters}) LANGUAGE plpgsql AS $${placed(schema, body)}$$"
         )
-    for name, (given, returns, body) in CHECKS.items():
+    for name, (parameters, returns, body) in CHECKS.items():
         yield (
-            f"CREATE FUNCTION {schema}.{name}({given}) RETURNS {returns} LANGUAGE plpgsql "
+            f"CREATE FUNCTION {schema}.{name}({parameters}) RETURNS {returns} LANGUAGE plpgsql "
             f"{_PINNED} AS $${placed(schema, body)}$$"
         )
     for name, body in FUNCTIONS.items():
@@ -248,9 +250,9 @@ def _table(schema: str, table: Table) -> Iterator[str]:
     key = ", ".join(quoted(column.name) for column in table.primary_key.columns)
     name = f"{schema}.{quoted(table.name)}"
     yield f"CREATE TABLE {name} ({', '.join(columns)}, PRIMARY KEY ({key}))"
-    for index, held, condition in indexes_of(table):
+    for index, indexed, condition in indexes_of(table):
         where = f" WHERE {condition}" if condition else ""
-        yield f"CREATE INDEX {index} ON {name} ({', '.join(map(quoted, held))}){where}"
+        yield f"CREATE INDEX {index} ON {name} ({', '.join(map(quoted, indexed))}){where}"
     for name_of_text in columns_without_statistics(table):
         yield f"ALTER TABLE {name} ALTER COLUMN {quoted(name_of_text)} SET STATISTICS 0"
 

@@ -42,7 +42,7 @@ def shape_damage(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
 
 
 def _of_tables(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
-    found: dict[str, list[tuple[str, str, bool]]] = {}
+    columns: dict[str, list[tuple[str, str, bool]]] = {}
     rows = driver.execute(
         "SELECT c.relname, a.attname, "
         "format_type(a.atttypid, a.atttypmod) || coalesce(CASE l.collnamespace "
@@ -55,21 +55,21 @@ def _of_tables(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[s
         (schema,),
     )
     for table, column, kind, needed in rows:
-        found.setdefault(table, []).append((column, kind, needed))
+        columns.setdefault(table, []).append((column, kind, needed))
     expected = {table.name: _columns(table) for table in tables_made()} | {HEAD: _HEAD_COLUMNS}
-    yield from _differing(expected, found)
+    yield from _differing(expected, columns)
 
 
 def _differing(
-    expected: Mapping[str, object], found: Mapping[str, object]
+    expected: Mapping[str, object], actual: Mapping[str, object]
 ) -> Iterator[tuple[str, str]]:
     """Yield what is missing, what is too much, and what is another than it should be."""
-    for name in sorted(expected.keys() - found.keys()):
+    for name in sorted(expected.keys() - actual.keys()):
         yield name, "is missing from the database"
-    for name in sorted(found.keys() - expected.keys()):
+    for name in sorted(actual.keys() - expected.keys()):
         yield name, "is in the database and should not be"
-    for name in sorted(expected.keys() & found.keys()):
-        if expected[name] != found[name]:
+    for name in sorted(expected.keys() & actual.keys()):
+        if expected[name] != actual[name]:
             yield name, "is defined differently than this program defines it"
 
 
@@ -100,7 +100,7 @@ def expected_indexes() -> dict[str, tuple[str, list[str], str]]:
 
 
 def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
-    found = {}
+    indexes = {}
     broken = []
     rows = driver.execute(
         "SELECT i.relname, t.relname, x.indisvalid AND x.indisready, "
@@ -113,10 +113,10 @@ def _of_indexes(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[
         (schema,),
     )
     for name, table, valid, condition, columns in rows:
-        found[name] = (table, columns, condition or "")
+        indexes[name] = (table, columns, condition or "")
         if not valid:
             broken.append(name)
-    yield from _differing(expected_indexes(), found)
+    yield from _differing(expected_indexes(), indexes)
     for name in sorted(broken):
         yield name, "is an index that the server holds for invalid"
 
@@ -131,12 +131,12 @@ def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
         name: (function.given, function.returns, _PINNED, function.body)
         for name, function in CHECKS.items()
     }
-    found: dict[str, list[tuple[str, ...]]] = {}
-    for name, *made, plain in driver.execute(_FUNCTIONS_THERE, (schema,)):
-        found.setdefault(name, []).append((*made, "" if plain else "not plain"))
-    for name in sorted(functions.keys() | found.keys()):
+    actual: dict[str, list[tuple[str, ...]]] = {}
+    for name, *definition, plain in driver.execute(_FUNCTIONS_THERE, (schema,)):
+        actual.setdefault(name, []).append((*definition, "" if plain else "not plain"))
+    for name in sorted(functions.keys() | actual.keys()):
         *how, body = functions.get(name, ("",))
-        if found.get(name) != [(*how, placed(place, body), "")]:
+        if actual.get(name) != [(*how, placed(place, body), "")]:
             yield name, "is a function that this program defines differently, or not at all"
     rows = driver.execute(
         "SELECT t.tgname, c.relname, t.tgenabled::text, p.proname, pg_get_triggerdef(t.oid) "
@@ -144,25 +144,28 @@ def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
         "WHERE c.relnamespace = to_regnamespace(%s) AND NOT t.tgisinternal",
         (schema,),
     ).fetchall()
-    there = {
-        (table, name): (enabled, function, told) for name, table, enabled, function, told in rows
+    triggers = {
+        (table, name): (enabled, function, definition)
+        for name, table, enabled, function, definition in rows
     }
     expected = {(trigger.table, name): trigger for name, trigger in TRIGGERS.items()}
-    for _, name in sorted(expected.keys() - there.keys()):
+    for _, name in sorted(expected.keys() - triggers.keys()):
         yield name, "is missing from the database"
-    for _, name in sorted(there.keys() - expected.keys()):
+    for _, name in sorted(triggers.keys() - expected.keys()):
         yield name, "is in the database and should not be"
     for (table, name), trigger in expected.items():
-        if (table, name) not in there:
+        if (table, name) not in triggers:
             continue
-        enabled, function, told = there[table, name]
+        enabled, function, definition = triggers[table, name]
         as_made = (
             f"CREATE {trigger.sort} {name} {trigger.when} ON {table} {placed(place, trigger.how)} "
             f"EXECUTE FUNCTION {trigger.function}()"
         )
         if enabled not in ("O", "A"):
             yield name, "is a trigger that was switched off"
-        if function != trigger.function or _loosely(told, schema) != _loosely(as_made, schema):
+        if function != trigger.function or _loosely(definition, schema) != _loosely(
+            as_made, schema
+        ):
             yield name, "is defined differently than this program defines it"
 
 

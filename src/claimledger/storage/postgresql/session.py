@@ -77,11 +77,11 @@ class Session:
         return self._assumed is not None or status != TransactionStatus.IDLE
 
     def execute(
-        self, statement: str, given: Sequence[Any] | Mapping[str, Any] = ()
+        self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()
     ) -> psycopg.Cursor[Any]:
         """Ask one thing, after what was put off."""
         self.send()
-        return self.driver.execute(statement, given or None)
+        return self.driver.execute(statement, values or None)
 
     def begin(
         self, begin: Sequence[str], last: str, questions: Iterable[Question]
@@ -91,7 +91,7 @@ class Session:
         All of it is one turn, and each statement sees what was committed before it.
         """
         self.forget()
-        asked = [
+        queries = [
             (query, written(query, self._dialect, column), values)
             for query, column, values in questions
         ]
@@ -100,18 +100,18 @@ class Session:
         with self.driver.pipeline():
             for statement in begin:
                 self.driver.execute(statement)
-            told = self.driver.execute(last)
-            for _, one, values in asked:
-                given = {**one.bound, "wanted": list(values)}
-                cursors.append(self.driver.execute(one.text, given, prepare=True))
+            begun = self.driver.execute(last)
+            for _, hint, values in queries:
+                parameters = {**hint.bound, "wanted": list(values)}
+                cursors.append(self.driver.execute(hint.text, parameters, prepare=True))
         self._waited = time.perf_counter() - start
-        row = told.fetchone()
+        row = begun.fetchone()
         assert row is not None
-        for (query, one, values), cursor in zip(asked, cursors, strict=True):
-            assert one.place is not None, "who foresees a question asks for its column too"
+        for (query, hint, values), cursor in zip(queries, cursors, strict=True):
+            assert hint.place is not None, "who foresees a question asks for its column too"
             answers: dict[Any, list[tuple[Any, ...]]] = {value: [] for value in values}
-            for found in cursor.fetchall():
-                answers[found[one.place]].append(found)
+            for answer in cursor.fetchall():
+                answers[answer[hint.place]].append(answer)
             self._known[query] = answers
         return tuple(row)
 
@@ -126,9 +126,9 @@ class Session:
 
     def rows(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
-        asked = written(query, self._dialect)
+        compiled = written(query, self._dialect)
         self.send()
-        return self.driver.execute(asked.text, asked.bound).fetchall()
+        return self.driver.execute(compiled.text, compiled.bound).fetchall()
 
     def rows_by(
         self, query: Select[Any], column: Any, values: Sequence[Any]
@@ -137,41 +137,43 @@ class Session:
         known = self._known.get(query)
         if known is not None and all(value in known for value in values):
             return [row for value in dict.fromkeys(values) for row in known[value]]
-        asked = written(query, self._dialect, column)
+        compiled = written(query, self._dialect, column)
         self.send()
-        return self.driver.execute(asked.text, {**asked.bound, "wanted": list(values)}).fetchall()
+        return self.driver.execute(
+            compiled.text, {**compiled.bound, "wanted": list(values)}
+        ).fetchall()
 
     def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query from a cursor of the server's; inside a transaction."""
-        asked = written(query, self._dialect)
+        compiled = written(query, self._dialect)
         self.send()
         self._streams += 1
         with self.driver.cursor(f"stream{self._streams}", binary=True) as cursor:
             cursor.itersize = _ITERATED
-            yield from cursor.execute(asked.text, asked.bound)
+            yield from cursor.execute(compiled.text, compiled.bound)
 
-    def insert(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    def insert(self, rows_of: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Insert rows: few with the next turn, many as the server takes them fastest."""
-        if not any(listed.values()):
+        if not any(rows_of.values()):
             return
         self._known.clear()
-        if sum(map(len, (*self._put.values(), *listed.values()))) <= _FEW:
-            for table, rows in listed.items():
+        if sum(map(len, (*self._put.values(), *rows_of.values()))) <= _FEW:
+            for table, rows in rows_of.items():
                 if rows:
                     self._put.setdefault(table, []).extend(rows)
             return
         self.send()
-        for table, rows in listed.items():
+        for table, rows in rows_of.items():
             with self.driver.cursor() as cursor, cursor.copy(copying(table)) as copy:
                 for row in rows:
                     copy.write_row(row)
 
-    def close_versions(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows the entry they ended with: with the next turn, after what is inserted."""
-        if not listed:
+        if not ends:
             return
         self._known.clear()
-        for table, rows in listed.items():
+        for table, rows in ends.items():
             self._ends.setdefault(table, []).extend(rows)
 
     def send(self) -> None:
@@ -214,22 +216,22 @@ class Session:
         lists = (assumed.unused, kinds, keys, headers, payloads, salts)
         shape = tuple((table, len(rows)) for table, rows in put.items())
         statement = sequencing(tuple(map(len, lists)), shape)
-        given: list[Any] = [LAYOUT, self._alone, moment]
-        given += (one for listed in lists for one in listed)
-        given += (cell for rows in put.values() for row in rows for cell in row)
+        parameters: list[Any] = [LAYOUT, self._alone, moment]
+        parameters += (row for rows in lists for row in rows)
+        parameters += (cell for rows in put.values() for row in rows for cell in row)
         with RawCursor(self.driver) as cursor:
             if self._alone:
                 # To wait for the disk with the commit itself is one flush, not two.
-                cursor.execute(statement, given, prepare=True)
+                cursor.execute(statement, parameters, prepare=True)
             else:
                 with self.driver.pipeline():
                     self.driver.execute(_BEGIN)
-                    cursor.execute(statement, given, prepare=True)
+                    cursor.execute(statement, parameters, prepare=True)
                     self.driver.execute("COMMIT")
                     self.driver.execute(_FLUSH, prepare=False)
-            told = cursor.fetchone()
-        assert told is not None
-        shift = int(told[0])
+            row = cursor.fetchone()
+        assert row is not None
+        shift = int(row[0])
         self._alone = shift == self._size
         self._size = shift + len(entries)
         self.forget()

@@ -34,14 +34,14 @@ def insertion(shape: tuple[tuple[Table, int], ...]) -> str:
 @lru_cache(maxsize=500)
 def sequencing(lengths: tuple[int, ...], shape: tuple[tuple[Table, int], ...]) -> str:
     """Return one statement that sequences entries, and inserts so many rows of theirs into some tables."""
-    given = ["$1::bigint", "$2::boolean", "$3::text"]
-    number = len(given)
+    parameters = ["$1::bigint", "$2::boolean", "$3::text"]
+    number = len(parameters)
     for kind, length in zip(_LISTS, lengths, strict=True):
         # psycopg takes longer for an array of texts than for the texts.
-        held = ", ".join(f"${number + place}::{kind}" for place in range(1, length + 1))
-        given.append(f"ARRAY[{held}]::{kind}[]")
+        placeholders = ", ".join(f"${number + place}::{kind}" for place in range(1, length + 1))
+        parameters.append(f"ARRAY[{placeholders}]::{kind}[]")
         number += length
-    parts = [f"s AS (SELECT * FROM sequence({', '.join(given)}))"]
+    parts = [f"s AS (SELECT * FROM sequence({', '.join(parameters)}))"]
     for place, (table, rows) in enumerate(shape):
         parts.append(
             f"i{place} AS (INSERT INTO {_into(table)} SELECT {_moved(table)} "
@@ -56,14 +56,14 @@ def ending(table: Table) -> str:
     """Return the statement that writes into rows the entry they ended with; takes a list a column."""
     columns = version_of(table)
     types = ["bigint", *(type_of(column) for column in columns)]
-    given = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
+    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
     places = ", ".join(f"c{place}" for place in range(len(types)))
     where = " AND ".join(
-        f"t.{quoted(one.name)} = e.c{place}" for place, one in enumerate(columns, 1)
+        f"t.{quoted(column.name)} = e.c{place}" for place, column in enumerate(columns, 1)
     )
     return (
         f"UPDATE {quoted(table.name)} AS t SET until = e.c0 "
-        f"FROM unnest({given}) AS e ({places}) WHERE {where}"
+        f"FROM unnest({arrays}) AS e ({places}) WHERE {where}"
     )
 
 
@@ -112,14 +112,14 @@ def _into(table: Table) -> str:
 
 def _values(table: Table, rows: int, number: int) -> str:
     """Return the places of so many rows of a table, the first one behind ``number``."""
-    listed = []
+    values = []
     for _ in range(rows):
         cells = []
         for column in table.columns:
             number += 1
             cells.append(f"${number}::{type_of(column)}")
-        listed.append(f"({', '.join(cells)})")
-    return ", ".join(listed)
+        values.append(f"({', '.join(cells)})")
+    return ", ".join(values)
 
 
 def _moved(table: Table) -> str:

@@ -210,8 +210,8 @@ class PostgresStore(PostgresRows):
     def _standing(self, begin: Sequence[str] = (), questions: Sequence[Question] = ()) -> int:
         """Lock the head and learn where the log ends; return the layout. ``begin`` goes before."""
         self.talk.send()
-        asked = f"SELECT layout, size, header, peaks FROM {self.address.place}.standing()"
-        layout, count, header, joined = self.talk.begin(begin, asked, questions)
+        query = f"SELECT layout, size, header, peaks FROM {self.address.place}.standing()"
+        layout, count, header, joined = self.talk.begin(begin, query, questions)
         self._tail = Tail(count, header, [joined[at : at + 32] for at in range(0, len(joined), 32)])
         return int(layout)
 
@@ -282,15 +282,15 @@ class PostgresStore(PostgresRows):
         """Insert rows in the order of the table's columns."""
         self.insert_all({table: rows})
 
-    def insert_all(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    def insert_all(self, rows_of: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Insert rows into several tables."""
-        if ENTRY in listed:
+        if ENTRY in rows_of:
             self._tail = None
-        self.talk.insert(listed)
+        self.talk.insert(rows_of)
 
-    def close_versions(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows of some tables the entry they ended with."""
-        self.talk.close_versions(listed)
+        self.talk.close_versions(ends)
 
     def hint_queries(
         self, questions: Callable[[], Sequence[Question]], assumed: Preconditions | None
@@ -356,8 +356,8 @@ class PostgresStore(PostgresRows):
     def enforced_author(self) -> str | None:
         """The name of the server's user, unless the ledger is its own."""
         query = "SELECT session_user, pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class"
-        found = self.talk.execute(f"{query} WHERE oid = 'entry'::regclass").fetchone()
-        return None if found is None or found[1] else str(found[0])
+        row = self.talk.execute(f"{query} WHERE oid = 'entry'::regclass").fetchone()
+        return None if row is None or row[1] else str(row[0])
 
     def grant(self, role: str, user: str) -> None:
         """Give a user of the server a role."""
@@ -427,11 +427,11 @@ class PostgresStore(PostgresRows):
 
     def damage(self) -> Iterator[tuple[str, str]]:
         """Yield the pages whose checksums the server found wrong."""
-        found = self.talk.execute(
+        invalid = self.talk.execute(
             "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()"
         ).fetchone()
-        if found and found[0]:
-            yield "database", f"has {found[0]} pages whose checksum is wrong, as the server says"
+        if invalid and invalid[0]:
+            yield "database", f"has {invalid[0]} pages whose checksum is wrong, as the server says"
 
     def search_damage(self) -> Iterator[tuple[str, str]]:
         """Yield nothing: the index is the server's own, made of the words that are compared."""

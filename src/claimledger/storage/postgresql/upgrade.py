@@ -209,11 +209,11 @@ def _rewritten(talk: Session, name: str) -> bool:
 
 def find_residual_text(talk: Session, texts: Sequence[bytes]) -> list[bytes]:
     """Return those of the texts that still stand in the log or in the search words."""
-    found = []
+    residual = []
     for text in texts:
         for table, column in ((ENTRY, "payload"), (WORDS, "words")):
             query = f"SELECT 1 FROM {table.name} WHERE position(%s in {column}) > 0 LIMIT 1"
             if talk.execute(query, (text.decode(),)).fetchone():
-                found.append(text)
+                residual.append(text)
                 break
-    return found
+    return residual

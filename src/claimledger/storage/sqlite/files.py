@@ -241,11 +241,11 @@ def replace(beside: Path, path: Path) -> None:
 def _settle(folder: Path) -> None:
     """Have the disk keep what a folder's files are called."""
     with suppress(OSError):
-        held = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(held)
+            os.fsync(descriptor)
         finally:
-            os.close(held)
+            os.close(descriptor)
 
 
 def rights_of(path: Path) -> int:
@@ -257,12 +257,12 @@ def holds(file: Path, text: bytes) -> bool:
     """Whether some bytes stand anywhere in a file."""
     if not file.exists():
         return False
-    size, kept = 1 << 20, b""
-    with file.open("rb") as held:
-        while block := held.read(size):
-            if text in kept + block:
+    size, carried = 1 << 20, b""
+    with file.open("rb") as stream:
+        while block := stream.read(size):
+            if text in carried + block:
                 return True
-            kept = (kept + block)[-len(text) :]
+            carried = (carried + block)[-len(text) :]
     return False
 
 

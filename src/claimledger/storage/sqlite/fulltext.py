@@ -24,10 +24,10 @@ def matching(
 ) -> Iterator[int]:
     """Yield the entries whose words hold every phrase, newest first; a last ``*`` is a prefix."""
     query = " AND ".join(_phrase(words) for words in phrases)
-    found = driver.execute(
+    rows = driver.execute(
         "SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?", (query, most)
     )
-    for (entry,) in found:
+    for (entry,) in rows:
         yield entry
 
 
@@ -77,11 +77,11 @@ def _too_much(driver: sqlite3.Connection) -> Iterator[tuple[str, str]]:
         "search_idx": f"segid IN ({', '.join(str(segment) for segment, _ in segments)})",
         "search_docsize": "typeof(sz) = 'blob'",
     }.items():
-        (many,) = driver.execute(
+        (count,) = driver.execute(
             f"SELECT count(*) FROM {table} WHERE ({fitting}) IS NOT true"
         ).fetchone()
-        if many:
-            yield table, f"holds {many:,} rows that are not of the index"
+        if count:
+            yield table, f"holds {count:,} rows that are not of the index"
 
 
 _STRUCTURE = 10
@@ -101,13 +101,13 @@ def _segments(structure: bytes) -> list[tuple[int, int]]:
     """Return the segments that the structure record lists: their numbers, and their last pages."""
     numbers = _varints(structure[4:])  # after a cookie
     levels, _, _ = next(numbers), next(numbers), next(numbers)
-    found = []
+    segments = []
     for _ in range(min(levels, _MOST)):
         _, count = next(numbers), next(numbers)
         for _ in range(min(count, _MOST)):
             segment, _, last = next(numbers), next(numbers), next(numbers)
-            found.append((segment, last))
-    return found
+            segments.append((segment, last))
+    return segments
 
 
 def _varints(data: bytes) -> Iterator[int]:

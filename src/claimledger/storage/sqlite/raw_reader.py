@@ -51,7 +51,7 @@ class SqliteRawReader(RawReader):
         A number for which a file of this size has no room is not one of its entries.
         """
         room = self._path.stat().st_size // _LEAST_BYTES
-        found = [
+        numbers = [
             rows[0][0]
             for query in (
                 "SELECT max(number) FROM entry WHERE number <= ?",
@@ -60,8 +60,8 @@ class SqliteRawReader(RawReader):
             )
             if (rows := self._ask(query, room)) and isinstance(rows[0][0], int)
         ]
-        if found:
-            return max(found)
+        if numbers:
+            return max(numbers)
         # The ends of both tables are lost: the highest entry of its own that is read tells.
         step = room // _MOST_TRIES + 1
         for number in range(room, 0, -step):
@@ -81,11 +81,15 @@ class SqliteRawReader(RawReader):
         page = int.from_bytes(head[_PAGE_SIZE], "big")
         if page not in _PAGE_SIZES or head[_CHANGES] != head[_CHANGES_WHEN_COUNTED]:
             return ""
-        there, due = (
+        stored_pages, due = (
             self._path.stat().st_size // page,
             int.from_bytes(head[_NUMBER_OF_PAGES], "big"),
         )
-        return f"the file was cut off, and has {there} of {due} pages" if there < due else ""
+        return (
+            f"the file was cut off, and has {stored_pages} of {due} pages"
+            if stored_pages < due
+            else ""
+        )
 
     def entries(self, count: int) -> Iterator[ReadEntry]:
         """Yield what is read of each entry up to a count; see :data:`ReadEntry`."""
@@ -94,9 +98,9 @@ class SqliteRawReader(RawReader):
             last = min(number + _BATCH - 1, count)
             rows = self._ask(f"{_ROWS} BETWEEN ? AND ? ORDER BY number", number, last)
             if rows is None:
-                for one in range(number, last + 1):
-                    alone = self._ask(f"{_ROWS} = ?", one)
-                    yield one, one, alone[0] if alone else None
+                for entry_number in range(number, last + 1):
+                    alone = self._ask(f"{_ROWS} = ?", entry_number)
+                    yield entry_number, entry_number, alone[0] if alone else None
                 number = last + 1
                 continue
             for row in rows:
@@ -121,9 +125,9 @@ class SqliteRawReader(RawReader):
         rows = self._ask("SELECT action, kind, key FROM history WHERE entry = ?", number)
         return " ".join(map(str, rows[0])) if rows else ""
 
-    def _ask(self, query: str, *given: int) -> list[tuple[Any, ...]] | None:
+    def _ask(self, query: str, *values: int) -> list[tuple[Any, ...]] | None:
         try:
-            return self._driver.execute(query, given).fetchall()
+            return self._driver.execute(query, values).fetchall()
         except (sqlite3.Error, UnicodeError, MemoryError):
             return None
 
@@ -132,7 +136,7 @@ def _leniently(driver: sqlite3.Connection) -> sqlite3.Connection:
     """Have a connection read past what is damaged; return it."""
     # Else SQLite reads nothing of a file that lacks pages at its end, or of a list of tables with damage.
     driver.execute("PRAGMA writable_schema = ON")
-    driver.text_factory = lambda held: held.decode("utf-8", "replace")
+    driver.text_factory = lambda raw: raw.decode("utf-8", "replace")
     return driver
 
 

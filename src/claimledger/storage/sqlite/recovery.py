@@ -116,8 +116,8 @@ def _recover(path: Path) -> None:
 
 def _is_ours(path: Path) -> bool:
     """Whether the file's header says that it is a ledger, without asking SQLite to open it."""
-    with path.open("rb") as held:
-        return held.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+    with path.open("rb") as stream:
+        return stream.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def in_memory(driver: sqlite3.Connection) -> sqlite3.Connection:

@@ -53,7 +53,7 @@ def schema() -> tuple[str, ...]:
     statements = []
     for table in (ENTRY, *VIEWS.values(), PENDING_SCRUB):
         statements.append(str(CreateTable(table).compile(dialect=to_sqlite)).strip())
-        for index in sorted(table.indexes, key=lambda held: str(held.name)):
+        for index in sorted(table.indexes, key=lambda indexed: str(indexed.name)):
             statements.append(str(CreateIndex(index).compile(dialect=to_sqlite)).strip())
     return (*statements, _SEARCH, *(sql.strip() for sql in _TRIGGERS.values()))
 

@@ -142,15 +142,15 @@ class SqliteStore(Store):
         if not path.is_file() and not path.is_dir():
             raise StoreError(f"{path} is a device or a pipe; a ledger is one file")
         _require_no_folder(path)
-        driver, there = (connect(path, "rw"), path) if writable else to_read(path)
+        driver, readable = (connect(path, "rw"), path) if writable else to_read(path)
         try:
             with sqlite_errors(meant(path)):
                 # A lower number over the tables of today is a fault, which `verify` names.
                 outdated = layout_of(driver, path) < LAYOUT and definitions(driver) != objects()
                 if outdated and not writable:
                     # Reading never changes a file: its views are recreated in a copy.
-                    driver, there = in_memory(driver), None
-                store = cls(driver, path, writable=writable, copied=there is None)
+                    driver, readable = in_memory(driver), None
+                store = cls(driver, path, writable=writable, copied=readable is None)
                 store.outdated = outdated
                 if writable:
                     store._prepare_writing()
@@ -261,44 +261,44 @@ class SqliteStore(Store):
         if rows:
             self.driver.executemany(insertion(table), rows)
 
-    def close_versions(self, listed: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows of some tables the entry they ended with."""
-        for table, rows in listed.items():
+        for table, rows in ends.items():
             self.driver.executemany(ending(table), rows)
 
     def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return a query's rows as the driver gives them."""
-        asked = written(query, self._engine.dialect)
+        compiled = written(query, self._engine.dialect)
         with sqlite_errors(self.meant):
-            return self.driver.execute(asked.text, asked.in_order).fetchall()
+            return self.driver.execute(compiled.text, compiled.in_order).fetchall()
 
     def select_in(
         self, query: Select[Any], column: Any, values: Iterable[Any]
     ) -> list[tuple[Any, ...]]:
         """Return the rows for which a column is one of the values, as the driver gives them."""
-        wanted = list(values)
-        asked = written(query, self._engine.dialect, column)
-        before, after = asked.text.split(IN_LIST)
-        bound = asked.in_order
+        keys = list(values)
+        compiled = written(query, self._engine.dialect, column)
+        before, after = compiled.text.split(IN_LIST)
+        bound = compiled.in_order
         place = before.count("?")
-        found: list[tuple[Any, ...]] = []
+        rows: list[tuple[Any, ...]] = []
         with sqlite_errors(self.meant):
-            for start in range(0, len(wanted), _BATCH):
-                batch = wanted[start : start + _BATCH]
+            for start in range(0, len(keys), _BATCH):
+                batch = keys[start : start + _BATCH]
                 # A few lengths only, so that the driver knows the statement already.
                 batch += batch[-1:] * ((1 << (len(batch) - 1).bit_length()) - len(batch))
                 text = f"{before}({', '.join('?' * len(batch))}){after}"
-                found += self.driver.execute(
+                rows += self.driver.execute(
                     text, (*bound[:place], *batch, *bound[place:])
                 ).fetchall()
-        return found
+        return rows
 
     def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
         """Yield a query's rows as the driver gives them."""
-        asked = written(query, self._engine.dialect)
+        compiled = written(query, self._engine.dialect)
         with sqlite_errors(self.meant):
             # Not `yield from`: it would close the cursor of a ledger that was closed before.
-            for row in self.driver.execute(asked.text, asked.in_order):  # noqa: UP028
+            for row in self.driver.execute(compiled.text, compiled.in_order):  # noqa: UP028
                 yield row
 
     def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
@@ -318,8 +318,8 @@ class SqliteStore(Store):
         """Remove every row of every view, and make the views anew as this program has them."""
         shadow = re.compile(r"search_(data|idx|content|docsize|config)")
         unscrubbed = self.unscrubbed()
-        found = self.driver.execute("SELECT type, name FROM sqlite_master").fetchall()
-        for kind, name in sorted(found, key=lambda row: row[1] != "search"):
+        objects = self.driver.execute("SELECT type, name FROM sqlite_master").fetchall()
+        for kind, name in sorted(objects, key=lambda row: row[1] != "search"):
             if kind == "table" and name != "entry" and not shadow.fullmatch(name):
                 self.driver.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
             elif kind in ("trigger", "view"):
