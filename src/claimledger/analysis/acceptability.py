@@ -34,17 +34,17 @@ def acceptability(
             label[key] = IN  # nothing attacks it, and it rests on nothing
     waiting: dict[str, list[str]] = defaultdict(list)
     for key, condition in conditions.items():
-        for other in condition.mentions():
-            waiting[other].append(key)
+        for mentioned in condition.mentions():
+            waiting[mentioned].append(key)
     queue = deque(conditions)
     while queue:
         key = queue.popleft()
         if key in label:
             continue
-        found = conditions[key].label(label)
-        if found is not None:
-            label[key] = found
-            queue.extend(other for other in waiting[key] if other not in label)
+        verdict = conditions[key].label(label)
+        if verdict is not None:
+            label[key] = verdict
+            queue.extend(dependent for dependent in waiting[key] if dependent not in label)
     return {key: label.get(key, UNDECIDED) for key in graph.claims}
 
 
@@ -69,12 +69,12 @@ class _Conditions:
 
     def mentions(self) -> set[str]:
         """The claims whose labels this claim's label depends on."""
-        found = set(self.attackers)
-        found.update(
+        mentioned = set(self.attackers)
+        mentioned.update(
             critic for sources in self.critics for critics in sources for critic in critics
         )
-        found.update(key for need in self.dependencies for key in need)
-        return found
+        mentioned.update(key for need in self.dependencies for key in need)
+        return mentioned
 
     def label(self, known: dict[str, str]) -> str | None:
         """Return the claim's label, ``None`` while it is not settled."""

@@ -94,17 +94,17 @@ class Analysis:
             return "superseded"
         if self.attacks.contested(key):
             return "contested"
-        found = self.origins(key)
-        if found.at_least >= 2:
+        origins = self.origins(key)
+        if origins.at_least >= 2:
             return "corroborated"
-        return "single-origin" if found.at_most <= 1 else "origin-unclear"
+        return "single-origin" if origins.at_most <= 1 else "origin-unclear"
 
     def as_json(self, key: str) -> dict[str, str | int]:
         """Return the four answers about a claim that programs ask for most."""
-        found = self.origins(key)
+        origins = self.origins(key)
         return {
             "standing": self.standing(key),
-            "at_least": found.at_least,
-            "at_most": found.at_most,
+            "at_least": origins.at_least,
+            "at_most": origins.at_most,
             "acceptability": self.acceptability[key],
         }

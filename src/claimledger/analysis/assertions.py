@@ -28,9 +28,9 @@ class Assertions:
     at_odds: tuple[LinkEdge, ...]
     """Links that would join two claims which also contradict each other."""
 
-    def same(self, one: str, other: str) -> bool:
+    def same(self, left: str, right: str) -> bool:
         """Whether two claims are of one assertion."""
-        return self.of[one] == self.of[other]
+        return self.of[left] == self.of[right]
 
 
 class DisjointSet:
@@ -48,9 +48,9 @@ class DisjointSet:
             self._parent[key], key = root, self._parent[key]
         return root
 
-    def join(self, one: str, other: str) -> bool:
+    def join(self, left: str, right: str) -> bool:
         """Make two sets one; return whether they were two."""
-        low, high = sorted((self.find(one), self.find(other)))
+        low, high = sorted((self.find(left), self.find(right)))
         self._parent[high] = low
         return low != high
 
@@ -82,7 +82,7 @@ def assertions(graph: Graph) -> Assertions:
     members: dict[str, list[str]] = defaultdict(list)
     for key in sorted(graph.claims):
         members[union.find(key)].append(key)
-    named = {key: name for name, listed in members.items() for key in listed}
+    named = {key: name for name, keys in members.items() for key in keys}
     return Assertions(named, {name: tuple(m) for name, m in members.items()}, tuple(at_odds))
 
 
@@ -111,16 +111,19 @@ def _joins(graph: Graph, link: LinkEdge, opposed: set[frozenset[str]]) -> bool:
     )
 
 
-def changes_figures(one: ClaimNode, other: ClaimNode) -> bool:
+def changes_figures(left: ClaimNode, right: ClaimNode) -> bool:
     """Whether a measure that both claims hold has another interval in each."""
-    if not one.figures or not other.figures:
+    if not left.figures or not right.figures:
         return False
-    here, there = _by_measure(one), _by_measure(other)
-    return any(here[measure] != there[measure] for measure in here.keys() & there.keys())
+    left_figures, right_figures = _by_measure(left), _by_measure(right)
+    return any(
+        left_figures[measure] != right_figures[measure]
+        for measure in left_figures.keys() & right_figures.keys()
+    )
 
 
 def _by_measure(claim: ClaimNode) -> dict[str, set[object]]:
-    found: dict[str, set[object]] = defaultdict(set)
+    figures: dict[str, set[object]] = defaultdict(set)
     for figure in claim.figures:
-        found[figure.measure].add((figure.unit, figure.interval))
-    return found
+        figures[figure.measure].add((figure.unit, figure.interval))
+    return figures

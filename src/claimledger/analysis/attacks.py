@@ -51,12 +51,12 @@ class Attacks:
     @cached_property
     def users(self) -> Mapping[str, tuple[str, ...]]:
         """From each claim that fell to those contested because they rest on it."""
-        found: dict[str, list[str]] = defaultdict(list)
+        attackers: dict[str, list[str]] = defaultdict(list)
         for key, needs in self.through.items():
             for need in needs:
                 for alternative in need.alternatives:
-                    found[alternative].append(key)
-        return {key: tuple(listed) for key, listed in found.items()}
+                    attackers[alternative].append(key)
+        return {key: tuple(users) for key, users in attackers.items()}
 
     def on(self, key: str) -> tuple[Attack, ...]:
         """Return the attacks on a claim that count."""
@@ -71,23 +71,23 @@ def attacks(graph: Graph, asserted: Assertions, rests: Dependencies, revised: Re
     """Return the attacks in a graph."""
     opposed = _opposed(graph, asserted)
     criticised = set(graph.criticised)
-    found: dict[str, list[Attack]] = {}
+    by_claim: dict[str, list[Attack]] = {}
     for key in graph.claims:
         if _aimed_at(graph, key, criticised):
             if listed := list(_own(graph, asserted, opposed, key)):
-                found[key] = listed
+                by_claim[key] = listed
         elif asserted.of[key] in opposed:
             # Hit only as one of its assertion: thousands may share the list, which nobody changes.
-            found[key] = opposed[asserted.of[key]]
-    own = dict(found)
+            by_claim[key] = opposed[asserted.of[key]]
+    own = dict(by_claim)
     for loop in set(rests.loops.values()):
         inside = set(loop)
         outside = [a for member in loop for a in own.get(member, ()) if a.attacker not in inside]
         for member in loop if outside else ():
-            held = found.get(member, [])
-            found[member] = [*held, *(attack for attack in outside if attack not in held)]
-    current = _kept(found, revised, True)
-    past = _kept(found, revised, False)
+            shared = by_claim.get(member, [])
+            by_claim[member] = [*shared, *(attack for attack in outside if attack not in shared)]
+    current = _kept(by_claim, revised, True)
+    past = _kept(by_claim, revised, False)
     questioned = {
         key: critics
         for key in (graph.claims if any(graph.criticised) else ())
@@ -98,28 +98,30 @@ def attacks(graph: Graph, asserted: Assertions, rests: Dependencies, revised: Re
 
 
 def _kept(
-    found: Mapping[str, list[Attack]], revised: Revisions, counting: bool
+    by_claim: Mapping[str, list[Attack]], revised: Revisions, counting: bool
 ) -> dict[str, tuple[Attack, ...]]:
-    kept: dict[int, tuple[Attack, ...]] = {}
-    for listed in found.values():
-        if id(listed) not in kept:
-            kept[id(listed)] = tuple(
+    counted: dict[int, tuple[Attack, ...]] = {}
+    for listed in by_claim.values():
+        if id(listed) not in counted:
+            counted[id(listed)] = tuple(
                 attack for attack in listed if revised.counts(attack.attacker) is counting
             )
-    return {key: attacks for key, listed in found.items() if (attacks := kept[id(listed)])}
+    return {
+        key: attacks for key, of_claim in by_claim.items() if (attacks := counted[id(of_claim)])
+    }
 
 
 def _opposed(graph: Graph, asserted: Assertions) -> dict[str, list[Attack]]:
     """Return for each assertion what contradicts a member of it from outside, found once for all."""
-    found: dict[str, list[Attack]] = defaultdict(list)
+    opposed: dict[str, list[Attack]] = defaultdict(list)
     for link in graph.links:
         if link.type == "contradicts":
             for attacker, at in ((link.from_, link.to), (link.to, link.from_)):
                 if not asserted.same(attacker, at):
-                    found[asserted.of[at]].append(Attack(attacker, link, at))
-    for listed in found.values():
-        listed.sort(key=lambda attack: attack.at)
-    return found
+                    opposed[asserted.of[at]].append(Attack(attacker, link, at))
+    for opposing in opposed.values():
+        opposing.sort(key=lambda attack: attack.at)
+    return opposed
 
 
 def _aimed_at(graph: Graph, key: str, criticised: set[str]) -> bool:
@@ -178,7 +180,9 @@ def _through(
     while queue:
         for key in users.get(queue.popleft(), ()):
             down = tuple(
-                need for need in rests.of(key) if all(one in fallen for one in need.alternatives)
+                need
+                for need in rests.of(key)
+                if all(alternative in fallen for alternative in need.alternatives)
             )
             if down:
                 through[key] = down

@@ -73,8 +73,8 @@ class _Outcome(NamedTuple):
 
 
 def compare(
-    one: Claim,
-    other: Claim,
+    left: Claim,
+    right: Claim,
     *,
     revision: bool = False,
     tolerance: Decimal = Decimal(0),
@@ -84,8 +84,8 @@ def compare(
 
     ``revision`` says that one claim updates the other; ``tolerance`` is a share of the larger number.
     """
-    for here, there in islice(product(one.figures, other.figures), MOST_PAIRS):
-        pair = _Pair(one, here, other, there, vocabulary, tolerance)
+    for here, there in islice(product(left.figures, right.figures), MOST_PAIRS):
+        pair = _Pair(left, here, right, there, vocabulary, tolerance)
         relation, rests = pair.compared(revision=revision)
         yield Comparison(here, there, relation, rests)
 
@@ -111,11 +111,11 @@ class _Pair:
     """Two figures, each with the claim that holds it."""
 
     def __init__(
-        self, one: Claim, here: Figure, other: Claim, there: Figure, words: Vocabulary,
+        self, left: Claim, here: Figure, right: Claim, there: Figure, words: Vocabulary,
         tolerance: Decimal,
     ) -> None:  # fmt: skip
-        self.one, self.here = one, here
-        self.other, self.there = other, there
+        self.one, self.here = left, here
+        self.other, self.there = right, there
         self.words = words
         self.tolerance = tolerance
         self.rests: list[str] = []
@@ -146,32 +146,32 @@ class _Pair:
     # What is counted, of what
 
     def _measures(self) -> Nesting:
-        one, other = self.here.measure, self.there.measure
-        found = self._nesting(MEASURE, one, other)
-        if found == "apart":
-            self.rests = [f"{one} and {other} are one measure only where a term says so"]
-        return found
+        left, right = self.here.measure, self.there.measure
+        nesting = self._nesting(MEASURE, left, right)
+        if nesting == "apart":
+            self.rests = [f"{left} and {right} are one measure only where a term says so"]
+        return nesting
 
-    def _nesting(self, scheme: str, one: str, other: str) -> Nesting:
-        if same(one, other):
+    def _nesting(self, scheme: str, left: str, right: str) -> Nesting:
+        if same(left, right):
             return "same"
         words = self.words
-        if words.concept(scheme, one) == words.concept(scheme, other):
-            self.rests.append(f"{one} and {other} are one by the term {words.term(scheme, one)}")
+        if words.concept(scheme, left) == words.concept(scheme, right):
+            self.rests.append(f"{left} and {right} are one by the term {words.term(scheme, left)}")
             return "same"
-        for part, whole, found in ((one, other, "part"), (other, one, "whole")):
-            if words.within(scheme, part, whole):
+        for part, containing, nesting in ((left, right, "part"), (right, left, "whole")):
+            if words.within(scheme, part, containing):
                 self.rests.append(
-                    f"{part} is part of {whole} by the term {words.term(scheme, part)}"
+                    f"{part} is part of {containing} by the term {words.term(scheme, part)}"
                 )
-                return "part" if found == "part" else "whole"
+                return "part" if nesting == "part" else "whole"
         return "apart"
 
     def _scopes(self) -> Nesting:
-        one, other = self.one.scope_of(self.here), self.other.scope_of(self.there)
-        found: Nesting = "same"
-        for scheme in sorted(one.keys() | other.keys()):
-            a, b = one.get(scheme), other.get(scheme)
+        left, right = self.one.scope_of(self.here), self.other.scope_of(self.there)
+        nesting: Nesting = "same"
+        for scheme in sorted(left.keys() | right.keys()):
+            a, b = left.get(scheme), right.get(scheme)
             nested: Nesting
             if a is not None and b is not None:
                 nested = self._nesting(scheme, a, b)
@@ -180,19 +180,19 @@ class _Pair:
                 self.rests.append(f"only one is limited to {scheme} {a or b}")
             if nested == "apart":
                 self.rests = [f"{scheme} {a} and {scheme} {b}"]
-            found = _together(found, nested)
-            if found == "apart":
-                return found
-        return found
+            nesting = _together(nesting, nested)
+            if nesting == "apart":
+                return nesting
+        return nesting
 
     def _definition(self) -> str:
-        here, there = self.here, self.there
+        left, right = self.here, self.there
         for name in ("base", "method"):
-            one, other = getattr(here, name), getattr(there, name)
-            if one != other:
-                return f"{name}: {one or 'not told'} and {other or 'not told'}"
-        if here.nature and there.nature and here.nature != there.nature:
-            return f"a {here.nature} and a {there.nature}"
+            left_value, right_value = getattr(left, name), getattr(right, name)
+            if left_value != right_value:
+                return f"{name}: {left_value or 'not told'} and {right_value or 'not told'}"
+        if left.nature and right.nature and left.nature != right.nature:
+            return f"a {left.nature} and a {right.nature}"
         return ""
 
     # When
@@ -220,16 +220,18 @@ class _Pair:
         return " and ".join(str(claim.about) for claim in (self.one, self.other))
 
     def _spans_differ(self) -> bool:
-        one, other = self.one.about, self.other.about
-        return bool(one and other and (one.earliest, one.latest) != (other.earliest, other.latest))
+        left, right = self.one.about, self.other.about
+        return bool(
+            left and right and (left.earliest, left.latest) != (right.earliest, right.latest)
+        )
 
     def _period_nesting(self) -> Nesting:
-        one, other = _span(self.one), _span(self.other)
-        if one is None or other is None:
+        left, right = _span(self.one), _span(self.other)
+        if left is None or right is None:
             return "apart"
-        if other[0] <= one[0] and one[1] <= other[1]:
+        if right[0] <= left[0] and left[1] <= right[1]:
             return "part"
-        return "whole" if one[0] <= other[0] and other[1] <= one[1] else "apart"
+        return "whole" if left[0] <= right[0] and right[1] <= left[1] else "apart"
 
     def _growing(self, nested: Nesting, converted: Conversion, *, later: bool) -> _Outcome:
         """Compare totals at two moments: what has been counted so far never becomes less."""
@@ -245,27 +247,27 @@ class _Pair:
 
     def _part(self, nested: Nesting, converted: Conversion, otherwise: Relation) -> _Outcome:
         """Compare a part with its whole: more than the whole it cannot be."""
-        part, whole = self.here.interval, converted.interval(self.there.interval)
+        part, containing = self.here.interval, converted.interval(self.there.interval)
         if nested == "whole":
-            part, whole = whole, part
-        if additive(self.here.unit) and self.here.base is None and above(part, whole):
+            part, containing = containing, part
+        if additive(self.here.unit) and self.here.base is None and above(part, containing):
             return self._found("part exceeds whole")
         return self._found(otherwise)
 
     # How much
 
     def _of_intervals(self, converted: Conversion) -> _Outcome:
-        here, there = self.here, self.there
-        one, other = here.interval, converted.interval(there.interval)
-        if not same(here.unit or "", there.unit or "") and converted.factor != 1:
-            self.rests.append(f"{there.words} is {_number(other)} {here.unit}")
-        back = conversion(here.unit, there.unit)
-        if one == other or (back and back.interval(here.interval) == there.interval):
+        left_figure, right_figure = self.here, self.there
+        left, right = left_figure.interval, converted.interval(right_figure.interval)
+        if not same(left_figure.unit or "", right_figure.unit or "") and converted.factor != 1:
+            self.rests.append(f"{right_figure.words} is {_number(right)} {left_figure.unit}")
+        back = conversion(left_figure.unit, right_figure.unit)
+        if left == right or (back and back.interval(left_figure.interval) == right_figure.interval):
             return self._found("agrees")  # in one of the two units the numbers are the same
-        exact = all(f.low is not None and f.low == f.high for f in (here, there))
+        exact = all(f.low is not None and f.low == f.high for f in (left_figure, right_figure))
         if exact and self._near(converted):
             return self._found("near")
-        if overlap(one, other):
+        if overlap(left, right):
             return self._found("compatible")
         if bool(self.one.about) != bool(self.other.about):
             # Two numbers may both be right where one does not say when it was.
@@ -273,14 +275,14 @@ class _Pair:
         return self._found("conflicts")
 
     def _near(self, converted: Conversion) -> bool:
-        here, there = self.here.low, self.there.low
+        left, right = self.here.low, self.there.low
         back = conversion(self.here.unit, self.there.unit)
-        if here is None or there is None or back is None:
+        if left is None or right is None or back is None:
             return False
-        if rounds(here, converted.number(there)) or rounds(there, back.number(here)):
+        if rounds(left, converted.number(right)) or rounds(right, back.number(left)):
             self.rests.append("one is the other, rounded")
             return True
-        if self.tolerance and within(here, converted.number(there), self.tolerance):
+        if self.tolerance and within(left, converted.number(right), self.tolerance):
             self.rests.append(f"within the tolerance of {percent(self.tolerance)}")
             return True
         return False
@@ -289,11 +291,11 @@ class _Pair:
         return _Outcome(relation, tuple(self.rests))
 
 
-def _together(one: Nesting, other: Nesting) -> Nesting:
+def _together(left: Nesting, right: Nesting) -> Nesting:
     """Return how two things nest that nest so in one way and so in another."""
-    if "same" in (one, other):
-        return other if one == "same" else one
-    return one if one == other else "apart"
+    if "same" in (left, right):
+        return right if left == "same" else left
+    return left if left == right else "apart"
 
 
 def _last(claim: Claim) -> int:
@@ -312,8 +314,10 @@ def percent(share: Decimal) -> str:
     return f"{(share * 100).normalize():f} %"
 
 
-def _number(one: Interval) -> str:
-    bounds = [f"{bound:f}" for bound in dict.fromkeys((one.low, one.high)) if bound is not None]
+def _number(interval: Interval) -> str:
+    bounds = [
+        f"{bound:f}" for bound in dict.fromkeys((interval.low, interval.high)) if bound is not None
+    ]
     plain = [bound.rstrip("0").rstrip(".") if "." in bound else bound for bound in bounds]
     return " to ".join(plain)
 
@@ -321,21 +325,21 @@ def _number(one: Interval) -> str:
 def change(later: Claim, earlier: Claim) -> Change | None:
     """Return what became of a figure when it was passed on; ``None`` without a common measure."""
     order: list[Change] = ["same", "rounded", "narrowed", "widened", "changed"]
-    found: list[Change] = [
-        _change(here, there)
-        for here in later.figures
-        for there in earlier.figures
-        if same(here.measure, there.measure)
+    changes: list[Change] = [
+        _change(new, old)
+        for new in later.figures
+        for old in earlier.figures
+        if same(new.measure, old.measure)
     ]
-    return max(found, key=order.index, default=None)
+    return max(changes, key=order.index, default=None)
 
 
-def _change(here: Figure, there: Figure) -> Change:
-    one, other = here.interval, there.interval
-    if one == other:
+def _change(new: Figure, old: Figure) -> Change:
+    new_interval, old_interval = new.interval, old.interval
+    if new_interval == old_interval:
         return "same"
-    if here.low is not None and there.low is not None and rounds(here.low, there.low):
+    if new.low is not None and old.low is not None and rounds(new.low, old.low):
         return "rounded"
-    if inside(one, other):
+    if inside(new_interval, old_interval):
         return "narrowed"
-    return "widened" if inside(other, one) else "changed"
+    return "widened" if inside(old_interval, new_interval) else "changed"

@@ -22,30 +22,32 @@ class Controversy:
     """Each claim that takes part in several of them, with their keys."""
 
 
-def controversies(found: Sequence[Dispute]) -> list[Controversy]:
+def controversies(disputes: Sequence[Dispute]) -> list[Controversy]:
     """Return the disputes that share claims, grouped; those that share none are left out."""
-    by_key = {one.key: one for one in found}
+    by_key = {dispute.key: dispute for dispute in disputes}
     holders: dict[str, list[str]] = defaultdict(list)
-    for one in found:
-        for claim in one.voices:
-            holders[claim].append(one.key)
+    for dispute in disputes:
+        for claim in dispute.voices:
+            holders[claim].append(dispute.key)
     union = DisjointSet(by_key)
     for keys in holders.values():
-        for other in keys[1:]:
-            union.join(keys[0], other)
+        for key in keys[1:]:
+            union.join(keys[0], key)
     groups: dict[str, list[Dispute]] = defaultdict(list)
-    for one in found:
-        groups[union.find(one.key)].append(one)
-    made = []
-    for listed in groups.values():
-        if len(listed) < 2:
+    for dispute in disputes:
+        groups[union.find(dispute.key)].append(dispute)
+    result = []
+    for members in groups.values():
+        if len(members) < 2:
             continue
-        inside = {one.key for one in listed}
+        inside = {dispute.key for dispute in members}
         shared = sorted(
             (claim, tuple(sorted(keys)))
             for claim, keys in holders.items()
             if len(keys) > 1 and inside.issuperset(keys)
         )
-        oldest = min(listed, key=lambda one: [(link.first, link.key) for link in one.every])
-        made.append(Controversy(oldest.key, tuple(listed), tuple(shared)))
-    return made
+        oldest = min(
+            members, key=lambda dispute: [(link.first, link.key) for link in dispute.every]
+        )
+        result.append(Controversy(oldest.key, tuple(members), tuple(shared)))
+    return result

@@ -49,15 +49,15 @@ class Dependencies:
 def dependencies(graph: Graph, asserted: Assertions) -> Dependencies:
     """Return what each claim of a graph rests on."""
     loops = {key: loop for loop in _loops(graph) for key in loop}
-    found: dict[str, tuple[Dependency, ...]] = {}
+    of_claim: dict[str, tuple[Dependency, ...]] = {}
     resting = {**graph.beginning("repeats"), **graph.beginning("derives_from")}
     for key in resting:
         loop = loops.get(key, (key,))
         if key == loop[0]:
-            listed = tuple(_needs(graph, asserted, loop))
-            if listed:
-                found.update((member, listed) for member in loop)
-    return Dependencies(loops, found)
+            needs = tuple(_needs(graph, asserted, loop))
+            if needs:
+                of_claim.update((member, needs) for member in loop)
+    return Dependencies(loops, of_claim)
 
 
 def _needs(graph: Graph, asserted: Assertions, loop: tuple[str, ...]) -> Iterator[Dependency]:
@@ -114,11 +114,11 @@ def _rests_on(graph: Graph, key: str) -> Iterable[str]:
 
 def upstream(graph: Graph, keys: Iterable[str]) -> set[str]:
     """Return these claims and all they rest on, near and far."""
-    found = set(keys)
-    stack = list(found)
+    reached = set(keys)
+    stack = list(reached)
     while stack:
         for to in _rests_on(graph, stack.pop()):
-            if to not in found:
-                found.add(to)
+            if to not in reached:
+                reached.add(to)
                 stack.append(to)
-    return found
+    return reached

@@ -63,7 +63,7 @@ def derived(answers: Analysis, key: str, claims: Mapping[str, Claim]) -> Iterato
 def taken(claim: Claim) -> set[str]:
     """Return the keys of the claims that a claim's formulas take."""
     formulas = [read_formula(figure.formula) for figure in claim.figures if figure.formula]
-    return {one.claim for f in formulas if isinstance(f, Formula) for one in f.inputs}
+    return {operand.claim for f in formulas if isinstance(f, Formula) for operand in f.inputs}
 
 
 def counted(claim: Claim) -> Iterator[tuple[Figure, Count]]:
@@ -79,12 +79,12 @@ def _derived(
 ) -> Derivation:
     wrong: list[str] = []
     values: list[Interval] = []
-    for one in formula.inputs:
-        found = _input(one, figure, claims)
-        if isinstance(found, str):
-            wrong.append(found)
+    for operand in formula.inputs:
+        operand_figure = _input(operand, figure, claims)
+        if isinstance(operand_figure, str):
+            wrong.append(operand_figure)
         else:
-            values.append(found.interval)
+            values.append(operand_figure.interval)
     result = None
     if not wrong:
         try:
@@ -92,7 +92,7 @@ def _derived(
         except ZeroDivisionError:
             wrong.append("it divides by what may be 0")
     linked = {link.to for link in answers.graph.from_("derives_from", key)}
-    inputs = dict.fromkeys(one.claim for one in formula.inputs)
+    inputs = dict.fromkeys(operand.claim for operand in formula.inputs)
     return Derivation(
         key,
         figure,
@@ -100,8 +100,8 @@ def _derived(
         result,
         result is not None and gives(result, figure),
         tuple(wrong),
-        tuple((one, how) for one in inputs if (how := _fallen(answers, one))),
-        tuple(one for one in inputs if one not in linked),
+        tuple((key, how) for key in inputs if (how := _fallen(answers, key))),
+        tuple(key for key in inputs if key not in linked),
     )
 
 
@@ -118,18 +118,18 @@ def gives(result: Interval, figure: Figure) -> bool:
     return result.low != result.high and overlap(result, stated)
 
 
-def _input(one: Input, figure: Figure, claims: Mapping[str, Claim]) -> Figure | str:
-    claim = claims.get(one.claim)
+def _input(operand: Input, figure: Figure, claims: Mapping[str, Claim]) -> Figure | str:
+    claim = claims.get(operand.claim)
     if claim is None:
-        return f"{one.claim} is not there"
-    wanted = one.measure or figure.measure
-    fitting = [f for f in claim.figures if same(f.measure, wanted)]
-    if not fitting and not one.measure and len(claim.figures) == 1:
+        return f"{operand.claim} is not there"
+    measure = operand.measure or figure.measure
+    fitting = [f for f in claim.figures if same(f.measure, measure)]
+    if not fitting and not operand.measure and len(claim.figures) == 1:
         fitting = list(claim.figures)
     if len(fitting) == 1:
         return fitting[0]
-    held = ", ".join(dict.fromkeys(f.measure for f in claim.figures)) or "none"
-    return f"{one.claim} holds {len(fitting) or 'no'} figure of {wanted} (it has: {held})"
+    measures = ", ".join(dict.fromkeys(f.measure for f in claim.figures)) or "none"
+    return f"{operand.claim} holds {len(fitting) or 'no'} figure of {measure} (it has: {measures})"
 
 
 def _fallen(answers: Analysis, key: str) -> str:
@@ -144,10 +144,10 @@ def _difference(values: Sequence[Interval]) -> Interval:
 
 
 def _product(values: Sequence[Interval]) -> Interval:
-    found = values[0]
+    result = values[0]
     for value in values[1:]:
-        found = product(found, value)
-    return found
+        result = product(result, value)
+    return result
 
 
 def _ratio(values: Sequence[Interval]) -> Interval:

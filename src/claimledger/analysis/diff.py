@@ -62,28 +62,31 @@ def _four(answers: Analysis, key: str) -> ClaimStatus | None:
 
 
 def _disputes(before: Iterable[Dispute], after: Iterable[Dispute]) -> Iterable[DisputeDiff]:
-    old, new = ({one.key: one for one in found} for found in (before, after))
+    old, new = ({dispute.key: dispute for dispute in disputes} for disputes in (before, after))
     for key in sorted(old.keys() | new.keys()):
-        one, other = old.get(key), new.get(key)
-        here = {link.key for link in one.links} if one else set()
-        there = {link.key for link in other.links} if other else set()
-        gained, lost = tuple(sorted(there - here)), tuple(sorted(here - there))
-        if other is None and one is not None:
-            yield DisputeDiff(key, "ended", one.head, (), lost)
-        elif one is None and other is not None:
-            yield DisputeDiff(key, "began", other.head, gained, ())
-        elif other is not None and (gained or lost):
-            yield DisputeDiff(key, "changed", other.head, gained, lost)
+        before_dispute, after_dispute = old.get(key), new.get(key)
+        links_before = {link.key for link in before_dispute.links} if before_dispute else set()
+        links_after = {link.key for link in after_dispute.links} if after_dispute else set()
+        gained, lost = (
+            tuple(sorted(links_after - links_before)),
+            tuple(sorted(links_before - links_after)),
+        )
+        if after_dispute is None and before_dispute is not None:
+            yield DisputeDiff(key, "ended", before_dispute.head, (), lost)
+        elif before_dispute is None and after_dispute is not None:
+            yield DisputeDiff(key, "began", after_dispute.head, gained, ())
+        elif after_dispute is not None and (gained or lost):
+            yield DisputeDiff(key, "changed", after_dispute.head, gained, lost)
 
 
 def without(cut: GraphData, claims: Container[str], links: Container[str]) -> GraphData:
     """Return a part of a ledger as it would be without some claims and links."""
-    kept = {key: claim for key, claim in cut.claims.items() if key not in claims}
+    remaining = {key: claim for key, claim in cut.claims.items() if key not in claims}
     left = [
         link
         for link in cut.links
         if link.key not in links
-        and link.from_ in kept
-        and (link.to_kind != "claim" or link.to in kept)
+        and link.from_ in remaining
+        and (link.to_kind != "claim" or link.to in remaining)
     ]
-    return GraphData(kept, left, cut.sources, cut.parties)
+    return GraphData(remaining, left, cut.sources, cut.parties)

@@ -36,29 +36,29 @@ OPEN = DisputeState("open")
 
 
 def states(
-    found: Iterable[Dispute], graph: Graph, laid: Iterable[RecordedDisposition]
+    disputes: Iterable[Dispute], graph: Graph, laid: Iterable[RecordedDisposition]
 ) -> dict[str, DisputeState]:
     """Return what became of each dispute, by its key."""
     newest: dict[str, RecordedDisposition] = {}
-    for one in laid:
-        held = newest.get(one.record.dispute)
-        if held is None or held.entry < one.entry:
-            newest[one.record.dispute] = one
-    return {one.key: _state(one, graph, newest) for one in found}
+    for recorded in laid:
+        known = newest.get(recorded.record.dispute)
+        if known is None or known.entry < recorded.entry:
+            newest[recorded.record.dispute] = recorded
+    return {dispute.key: _state(dispute, graph, newest) for dispute in disputes}
 
 
 def _state(
     dispute: Dispute, graph: Graph, newest: Mapping[str, RecordedDisposition]
 ) -> DisputeState:
-    listed = [newest[link.key] for link in dispute.every if link.key in newest]
+    recorded = [newest[link.key] for link in dispute.every if link.key in newest]
     # A disposition of the very link that names it comes before one that reached it by growing.
     own = newest.get(dispute.key)
-    held = own or max(listed, key=lambda one: one.entry, default=None)
-    if held is None:
+    deciding = own or max(recorded, key=lambda disposition: disposition.entry, default=None)
+    if deciding is None:
         return OPEN
     claims = {*dispute.voices, *(link.from_ for link in dispute.every)} & graph.claims.keys()
-    new = [link.key for link in dispute.every if link.entry > held.entry]
-    new += sorted(key for key in claims if graph.claims[key].entry > held.entry)
+    new = [link.key for link in dispute.every if link.entry > deciding.entry]
+    new += sorted(key for key in claims if graph.claims[key].entry > deciding.entry)
     if new:
-        return DisputeState("reopened", held, tuple(new))
-    return DisputeState(held.record.ending, held)
+        return DisputeState("reopened", deciding, tuple(new))
+    return DisputeState(deciding.record.ending, deciding)

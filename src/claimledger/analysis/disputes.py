@@ -77,16 +77,16 @@ def disputes(answers: Analysis) -> list[Dispute]:
     return _named([*_contested(answers), *_criticised(answers)])
 
 
-def _named(found: list[Dispute]) -> list[Dispute]:
+def _named(disputes: list[Dispute]) -> list[Dispute]:
     """Give each dispute its key. Whose links are older chooses first, so that no key moves on."""
-    order = sorted(found, key=lambda one: [(link.first, link.key) for link in one.every])
+    order = sorted(disputes, key=lambda dispute: [(link.first, link.key) for link in dispute.every])
     keys: dict[int, str] = {}
     taken: set[str] = set()
-    for one in order:
-        free = [link.key for link in one.every if link.key not in taken]
-        keys[id(one)] = free[0] if free else f"{one.every[0].key}~{one.head}"
-        taken.add(keys[id(one)])
-    return [replace(one, key=keys[id(one)]) for one in found]
+    for dispute in order:
+        free = [link.key for link in dispute.every if link.key not in taken]
+        keys[id(dispute)] = free[0] if free else f"{dispute.every[0].key}~{dispute.head}"
+        taken.add(keys[id(dispute)])
+    return [replace(dispute, key=keys[id(dispute)]) for dispute in disputes]
 
 
 def attackers_origins(answers: Analysis, dispute: Dispute) -> Origins:
@@ -105,8 +105,8 @@ def _contested(answers: Analysis) -> list[Dispute]:
         for attack in answers.attacks.past.get(key, ()):
             if attack.source is None and attack.at == key:
                 past[asserted.of[key]].add(attack.link)
-    found = []
-    told: set[str] = set()
+    disputes = []
+    seen: set[str] = set()
     order = sorted(
         by_assertion,
         key=lambda name: (
@@ -117,19 +117,21 @@ def _contested(answers: Analysis) -> list[Dispute]:
     )
     for name in order:
         links = {attack.link.key: attack.link for attack in by_assertion[name]}
-        if told.issuperset(links):
+        if seen.issuperset(links):
             continue  # the other side of contradictions told already
-        told.update(links)
-        found.append(_dispute(answers, name, list(links.values()), by_assertion[name], past[name]))
-    return found
+        seen.update(links)
+        disputes.append(
+            _dispute(answers, name, list(links.values()), by_assertion[name], past[name])
+        )
+    return disputes
 
 
 def _dispute(
-    answers: Analysis, name: str, links: list[LinkEdge], listed: list[Attack], past: set[LinkEdge]
+    answers: Analysis, name: str, links: list[LinkEdge], attacks: list[Attack], past: set[LinkEdge]
 ) -> Dispute:
     members = answers.assertions.members[name]
     head = min(members, key=lambda key: (answers.graph.known_by[key], key))
-    attackers = tuple(sorted({attack.attacker for attack in listed}))
+    attackers = tuple(sorted({attack.attacker for attack in attacks}))
     return Dispute(
         head,
         False,
@@ -155,13 +157,13 @@ def _criticised(answers: Analysis) -> list[Dispute]:
                 hit[attack.source].add(key)
         for link in answers.attacks.questioned.get(key, ()):
             questioned[link.to].add(key)
-    found = []
+    disputes = []
     for source in sorted(graph.criticised):
         links = [link for link in graph.critics(source) if answers.revisions.counts(link.from_)]
         past = [link for link in graph.critics(source) if link not in links]
         if links:
             claims = tuple(sorted(hit[source]))
-            found.append(
+            disputes.append(
                 Dispute(
                     source,
                     True,
@@ -176,16 +178,16 @@ def _criticised(answers: Analysis) -> list[Dispute]:
                     max(graph.known_by[link.from_] for link in (*links, *past)),
                 )
             )
-    return found
+    return disputes
 
 
 def _beside(
     answers: Analysis, members: tuple[str, ...], attackers: tuple[str, ...]
 ) -> tuple[str, ...]:
-    told = {*members, *attackers}
+    involved = {*members, *attackers}
     asserted = answers.assertions
-    same = {key for one in attackers for key in asserted.members[asserted.of[one]]}
-    return tuple(sorted(key for key in same - told if answers.attacks.contested(key)))
+    same = {key for attacker in attackers for key in asserted.members[asserted.of[attacker]]}
+    return tuple(sorted(key for key in same - involved if answers.attacks.contested(key)))
 
 
 def _since(answers: Analysis, links: list[LinkEdge]) -> int:
@@ -200,13 +202,13 @@ def _latest(answers: Analysis, links: list[LinkEdge]) -> int:
 
 def _reached(answers: Analysis, claims: tuple[str, ...]) -> tuple[str, ...]:
     """Return the claims contested only through these, near and far."""
-    found: set[str] = set()
+    reached: set[str] = set()
     fallen = set(claims)
     stack = list(claims)
     while stack:
         for key in answers.attacks.users.get(stack.pop(), ()):
             if key not in fallen and key not in answers.attacks.current:
                 fallen.add(key)
-                found.add(key)
+                reached.add(key)
                 stack.append(key)
-    return tuple(sorted(found))
+    return tuple(sorted(reached))

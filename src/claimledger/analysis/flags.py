@@ -68,12 +68,12 @@ def _flags(answers: Analysis, key: str) -> Iterator[Flag]:
         yield Flag("not checked")
     elif claim.grounds == "unstated":
         yield Flag("unstated")
-    held = [graph.sources[source] for source in claim.sources if source in graph.sources]
-    if undated := tuple(source.key for source in held if not source.dated):
+    sources = [graph.sources[source] for source in claim.sources if source in graph.sources]
+    if undated := tuple(source.key for source in sources if not source.dated):
         yield Flag("undated source", undated)
-    if removed := tuple(source.key for source in held if source.removed):
+    if removed := tuple(source.key for source in sources if source.removed):
         yield Flag("removed source", removed)
-    if not any(source.captured for source in held):
+    if not any(source.captured for source in sources):
         yield Flag("no capture")
 
 
@@ -83,12 +83,12 @@ def _repeats_later(answers: Analysis, key: str) -> tuple[str, ...]:
     asserted = graph.claims[key].asserted
     if asserted is None or asserted[1] is None:
         return ()
-    found = []
+    later = []
     for link in graph.from_("repeats", key):
-        other = graph.claims[link.to].asserted
-        if other is not None and other[0] is not None and asserted[1] < other[0]:
-            found.append(link.to)
-    return tuple(sorted(found))
+        repeated = graph.claims[link.to].asserted
+        if repeated is not None and repeated[0] is not None and asserted[1] < repeated[0]:
+            later.append(link.to)
+    return tuple(sorted(later))
 
 
 def _before_the_fact(answers: Analysis, key: str) -> bool:

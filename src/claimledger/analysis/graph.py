@@ -89,29 +89,29 @@ class Graph:
 
     def above(self, party: str) -> frozenset[str]:
         """Return a party and all it is part of, near and far."""
-        found = self._above.get(party)
-        if found is None:
+        above = self._above.get(party)
+        if above is None:
             chain = [party]
-            held = self.parties.get(party)
-            while held and held.part_of and held.part_of not in chain:
-                chain.append(held.part_of)
-                held = self.parties.get(held.part_of)
-            found = self._above[party] = frozenset(chain)
-        return found
+            stored_party = self.parties.get(party)
+            while stored_party and stored_party.part_of and stored_party.part_of not in chain:
+                chain.append(stored_party.part_of)
+                stored_party = self.parties.get(stored_party.part_of)
+            above = self._above[party] = frozenset(chain)
+        return above
 
     def speaks_for(self, source: str, claim: ClaimNode) -> bool:
         """Whether a source speaks for a claim's claimant.
 
         Published by the claimant or a party above it, or written by it, or by nobody known.
         """
-        held = self.sources.get(source)
-        if held is None or (held.publisher is None and not held.authors):
+        cited = self.sources.get(source)
+        if cited is None or (cited.publisher is None and not cited.authors):
             return True
         for claimant in claim.claimants:
-            if held.publisher in self.above(claimant):
+            if cited.publisher in self.above(claimant):
                 return True
             party = self.parties.get(claimant)
-            if party and not party.names.isdisjoint(held.authors):
+            if party and not party.names.isdisjoint(cited.authors):
                 return True
         return False
 
@@ -120,8 +120,8 @@ class Graph:
         return tuple(source for source in claim.sources if self.speaks_for(source, claim))
 
 
-def _frozen(found: dict[str, dict[str, list[LinkEdge]]]) -> dict[str, By]:
-    return {kind: {key: tuple(v) for key, v in by.items()} for kind, by in found.items()}
+def _frozen(by_key: dict[str, dict[str, list[LinkEdge]]]) -> dict[str, By]:
+    return {kind: {key: tuple(v) for key, v in by.items()} for kind, by in by_key.items()}
 
 
 def graph_of(cut: GraphData, as_of: Day | None = None) -> Graph:
@@ -169,15 +169,15 @@ def _own_days(cut: GraphData, claim: ClaimNode) -> Iterable[Day]:
 
 def _spread(days: dict[str, Day], repeats: Mapping[str, list[str]]) -> dict[str, Day]:
     """Let each day reach what the claim repeats, near and far; the earliest wins."""
-    found: dict[str, Day] = {}
-    for key in sorted(days, key=lambda held: (days[held], held)):
+    spread: dict[str, Day] = {}
+    for key in sorted(days, key=lambda claim: (days[claim], claim)):
         stack = [key]
         while stack:
             at = stack.pop()
-            if at not in found:
-                found[at] = days[key]
+            if at not in spread:
+                spread[at] = days[key]
                 stack.extend(repeats.get(at, ()))
-    return found
+    return spread
 
 
 def _in_view(cut: GraphData, known: Mapping[str, Day], as_of: Day) -> set[str]:

@@ -56,17 +56,17 @@ class ImpactIndex:
 
     def heaviest(self, most: int | None = None) -> list[Impact]:
         """Return what bears most, the heaviest first."""
-        found = [load for label in self._spans if (load := self.of(*label)).others]
+        impacts = [load for label in self._spans if (load := self.of(*label)).others]
         order = {"claim": 0, "source": 1, "party": 2}
-        found.sort(key=lambda one: (-one.others, order[one.kind], one.key))
-        return found[:most]
+        impacts.sort(key=lambda impact: (-impact.others, order[impact.kind], impact.key))
+        return impacts[:most]
 
     def of(self, kind: str, key: str) -> Impact:
         """Return what rests on one thing."""
         own = self._own.get((kind, key), [])
         spans = self._spans.get((kind, key), [])
         under = sum(self._before[end] - self._before[start] for start, end in spans)
-        among = sum(self._is_within(one, spans) for one in own)
+        among = sum(self._is_within(span, spans) for span in own)
         return Impact(kind, key, len(own), under - among)
 
     def others(self, kind: str, key: str) -> list[str]:
@@ -74,7 +74,7 @@ class ImpactIndex:
         own = set(self._own.get((kind, key), ()))
         spans = self._spans.get((kind, key), [])
         names = (name for start, end in spans for name in self._order[start:end])
-        return sorted(one for name in names for one in self._members[name] if one not in own)
+        return sorted(key for name in names for key in self._members[name] if key not in own)
 
     def _is_within(self, key: str, spans: list[tuple[int, int]]) -> bool:
         at = self._place.get(key)
@@ -110,8 +110,8 @@ class _Ways:
             for key in self._graph.claims
             if answers.revisions.counts(key)
         }
-        for name, listed in answers.assertions.members.items():
-            active = [key for key in listed if key in self.labels]
+        for name, keys in answers.assertions.members.items():
+            active = [key for key in keys if key in self.labels]
             if active:
                 self.members[name] = active
                 self._place(name, active)
@@ -203,9 +203,9 @@ class _Ways:
             shared = frozenset.intersection(*(_between(node, meeting) for node in nodes))
         elif not new:
             return meeting
-        made = _Node(meeting, labels | shared, meeting.depth + 1)
-        meeting.under.append(made)
-        return made
+        meeting_node = _Node(meeting, labels | shared, meeting.depth + 1)
+        meeting.under.append(meeting_node)
+        return meeting_node
 
     def spans(self) -> tuple[list[str], dict[Label, list[tuple[int, int]]]]:
         """Return the assertions in an order in which all below one place stand together.
@@ -235,21 +235,21 @@ _LOST = _Node(None, frozenset(), -1)
 """Stands for claims from which no way leads to a root any more."""
 
 
-def _common(one: _Node, other: _Node) -> _Node:
+def _common(left: _Node, right: _Node) -> _Node:
     """Return the deepest place that two places stand under (or are)."""
-    while one is not other:
-        if one.depth < other.depth:
-            one, other = other, one
-        assert one.above is not None
-        one = one.above
-    return one
+    while left is not right:
+        if left.depth < right.depth:
+            left, right = right, left
+        assert left.above is not None
+        left = left.above
+    return left
 
 
 def _between(node: _Node, top: _Node) -> frozenset[Label]:
     """Return all labels from a place up to another, that one left out."""
-    found: set[Label] = set()
+    labels: set[Label] = set()
     while node is not top:
-        found |= node.labels
+        labels |= node.labels
         assert node.above is not None
         node = node.above
-    return frozenset(found)
+    return frozenset(labels)

@@ -10,9 +10,9 @@ from claimledger.records.figure import Interval, interval_of
 _COARSEST = Decimal("0.05")  # of the number: 100 may be a rounded 98, never a rounded 60
 
 
-def overlap(one: Interval, other: Interval) -> bool:
+def overlap(left: Interval, right: Interval) -> bool:
     """Whether two intervals have a number in common."""
-    return _reaches(one, other) and _reaches(other, one)
+    return _reaches(left, right) and _reaches(right, left)
 
 
 def _reaches(low: Interval, high: Interval) -> bool:
@@ -23,25 +23,28 @@ def _reaches(low: Interval, high: Interval) -> bool:
     return low.low < high.high
 
 
-def inside(one: Interval, other: Interval) -> bool:
+def inside(left: Interval, right: Interval) -> bool:
     """Whether every number of one interval belongs to the other."""
-    above = other.low is None or (
-        one.low is not None
-        and (one.low > other.low or (one.low == other.low and (one.low_open or not other.low_open)))
-    )
-    below = other.high is None or (
-        one.high is not None
+    above = right.low is None or (
+        left.low is not None
         and (
-            one.high < other.high
-            or (one.high == other.high and (one.high_open or not other.high_open))
+            left.low > right.low
+            or (left.low == right.low and (left.low_open or not right.low_open))
+        )
+    )
+    below = right.high is None or (
+        left.high is not None
+        and (
+            left.high < right.high
+            or (left.high == right.high and (left.high_open or not right.high_open))
         )
     )
     return above and below
 
 
-def above(one: Interval, other: Interval) -> bool:
+def above(left: Interval, right: Interval) -> bool:
     """Whether every number of one interval is above every number of the other."""
-    return one.low is not None and other.high is not None and not _reaches(one, other)
+    return left.low is not None and right.high is not None and not _reaches(left, right)
 
 
 def rounds(coarse: Decimal, fine: Decimal) -> bool:
@@ -52,9 +55,9 @@ def rounds(coarse: Decimal, fine: Decimal) -> bool:
     return overlap(span, Interval(fine, fine)) and abs(coarse - fine) <= abs(coarse) * _COARSEST
 
 
-def within(one: Decimal, other: Decimal, tolerance: Decimal) -> bool:
+def within(left: Decimal, right: Decimal, tolerance: Decimal) -> bool:
     """Whether two numbers are apart by no more than a share of the larger."""
-    return abs(one - other) <= max(abs(one), abs(other)) * tolerance
+    return abs(left - right) <= max(abs(left), abs(right)) * tolerance
 
 
 def total(parts: Sequence[Interval]) -> Interval:
@@ -75,30 +78,30 @@ def _added(bounds: Sequence[Decimal | None]) -> Decimal | None:
         return sum(known, Decimal(0))
 
 
-def negative(one: Interval) -> Interval:
+def negative(interval: Interval) -> Interval:
     """Return the interval of the negated numbers."""
-    low = None if one.high is None else one.high.copy_negate()
-    high = None if one.low is None else one.low.copy_negate()
-    return Interval(low, high, one.high_open, one.low_open)
+    low = None if interval.high is None else interval.high.copy_negate()
+    high = None if interval.low is None else interval.low.copy_negate()
+    return Interval(low, high, interval.high_open, interval.low_open)
 
 
-def product(one: Interval, other: Interval) -> Interval:
+def product(left: Interval, right: Interval) -> Interval:
     """Return the product of two numbers each somewhere in its interval."""
     corners = [
-        (_times(a, b), open_a or open_b) for a, open_a in _ends(one) for b, open_b in _ends(other)
+        (_times(a, b), open_a or open_b) for a, open_a in _ends(left) for b, open_b in _ends(right)
     ]
     return _hull(corners)
 
 
-def quotient(one: Interval, other: Interval) -> Interval:
+def quotient(left: Interval, right: Interval) -> Interval:
     """Return the quotient of two numbers; raise :class:`ZeroDivisionError` where the divisor may be 0."""
-    if overlap(other, Interval(Decimal(0), Decimal(0))):
+    if overlap(right, Interval(Decimal(0), Decimal(0))):
         raise ZeroDivisionError
     with localcontext(_WIDE):
         corners = [
             (Decimal(0) if b.is_infinite() else a / b, open_a or open_b)
-            for a, open_a in _ends(one)
-            for b, open_b in _ends(other)
+            for a, open_a in _ends(left)
+            for b, open_b in _ends(right)
         ]
     return _hull(corners)
 
@@ -107,17 +110,17 @@ _WIDE = Context(prec=60)
 _ENDLESS = Decimal("Infinity")
 
 
-def _ends(one: Interval) -> tuple[tuple[Decimal, bool], tuple[Decimal, bool]]:
-    low = (-_ENDLESS, True) if one.low is None else (one.low, one.low_open)
-    high = (_ENDLESS, True) if one.high is None else (one.high, one.high_open)
+def _ends(interval: Interval) -> tuple[tuple[Decimal, bool], tuple[Decimal, bool]]:
+    low = (-_ENDLESS, True) if interval.low is None else (interval.low, interval.low_open)
+    high = (_ENDLESS, True) if interval.high is None else (interval.high, interval.high_open)
     return low, high
 
 
-def _times(one: Decimal, other: Decimal) -> Decimal:
-    if not one or not other:
+def _times(left: Decimal, right: Decimal) -> Decimal:
+    if not left or not right:
         return Decimal(0)
     with localcontext(_WIDE):
-        return one * other
+        return left * right
 
 
 def _hull(corners: list[tuple[Decimal, bool]]) -> Interval:

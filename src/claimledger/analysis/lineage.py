@@ -55,21 +55,21 @@ def _walk(answers: Analysis, key: str) -> Iterator[Step]:
         at, depth, below, link, kind = stack.pop()
         links = [*graph.from_("repeats", at), *graph.from_("derives_from", at)]
         again = at in seen
-        found = tuple(flags(answers, at))
-        yield Step(at, depth, below, link, kind, found, again, ends=not links)
+        step_flags = tuple(flags(answers, at))
+        yield Step(at, depth, below, link, kind, step_flags, again, ends=not links)
         if again:
             continue
         seen.add(at)
-        links.sort(key=lambda one: (graph.known_by[one.to], one.to), reverse=True)
-        stack += [(one.to, depth + 1, at, one.key, one.type) for one in links]
+        links.sort(key=lambda link: (graph.known_by[link.to], link.to), reverse=True)
+        stack += [(link.to, depth + 1, at, link.key, link.type) for link in links]
 
 
 def weakest(answers: Analysis, steps: list[Step]) -> Weakness | None:
     """Return the first step that is retracted, undercut, unread, without grounds, undated, uncaptured."""
     for find in _WEAKNESSES:
         for step in steps:
-            if not step.again and (found := find(answers, step)):
-                return found
+            if not step.again and (weakness := find(answers, step)):
+                return weakness
     return None
 
 

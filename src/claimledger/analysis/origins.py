@@ -106,11 +106,11 @@ class OriginFinder:
             return NONE
         superseded = key in self.revised.superseded
         name = self.asserted.of[key]
-        found = self._found.get((name, superseded))
-        if found is None:
+        cached = self._found.get((name, superseded))
+        if cached is None:
             roots = self._roots(self.asserted.members[name], superseded)
-            found = self._found[name, superseded] = self._counted(roots)
-        return found
+            cached = self._found[name, superseded] = self._counted(roots)
+        return cached
 
     def of_all(self, keys: Iterable[str]) -> Origins:
         """Return the origins of several claims together: ten that carry one denial have one."""
@@ -201,8 +201,8 @@ class OriginFinder:
         for party in self._claimants(root):
             for above in self.graph.above(party):
                 yield "party above", above
-            held = self.graph.parties.get(party)
-            if held and held.type in NAMELESS:
+            claimant = self.graph.parties.get(party)
+            if claimant and claimant.type in NAMELESS:
                 yield "nameless", ""
         for source in self._sources(root):
             yield "source", source
@@ -216,21 +216,21 @@ class OriginFinder:
         mergers = []
         for root in roots:
             for source in self._sources(root):
-                held = self.graph.sources.get(source)
+                cited = self.graph.sources.get(source)
                 if ("publisher", source) in self.set_aside:
                     continue
-                for other in voices.get(held.publisher, ()) if held and held.publisher else ():
-                    if union.join(root.name, other):
-                        mergers.append(MergedOrigins((root.name, other), "publisher", source))
+                for voice in voices.get(cited.publisher, ()) if cited and cited.publisher else ():
+                    if union.join(root.name, voice):
+                        mergers.append(MergedOrigins((root.name, voice), "publisher", source))
         return mergers
 
     def _claimants(self, root: Root) -> list[str]:
-        found = {p for key in self._whole[root.name] for p in self.graph.claims[key].claimants}
-        return sorted(found)
+        claimants = {p for key in self._whole[root.name] for p in self.graph.claims[key].claimants}
+        return sorted(claimants)
 
     def _sources(self, root: Root) -> list[str]:
-        found = {s for key in self._whole[root.name] for s in self.graph.claims[key].sources}
-        return sorted(found)
+        sources = {s for key in self._whole[root.name] for s in self.graph.claims[key].sources}
+        return sorted(sources)
 
 
 _LACKS = ["own source", "grounds"]

@@ -45,45 +45,55 @@ def ranged(answers: Analysis, keys: Iterable[str]) -> list[OriginRange]:
     """Return the assertions of some claims, the most uncertain first, then those of most origins."""
     names = dict.fromkeys(answers.assertions.of[key] for key in keys)
     known = answers.graph.known_by
-    found = []
+    ranges = []
     for name in names:
         members = answers.assertions.members[name]
         standing = [key for key in members if answers.revisions.counts(key)]
         if standing:
             head = min(standing, key=lambda key: (known[key], key))
-            found.append(OriginRange(head, members, answers.origins(head)))
-    return sorted(found, key=lambda one: (-_width(one.origins), -one.origins.at_most, one.head))
+            ranges.append(OriginRange(head, members, answers.origins(head)))
+    return sorted(
+        ranges,
+        key=lambda origin_range: (
+            -_width(origin_range.origins),
+            -origin_range.origins.at_most,
+            origin_range.head,
+        ),
+    )
 
 
-def _width(found: Origins) -> int:
-    return found.at_most - found.at_least
+def _width(origins: Origins) -> int:
+    return origins.at_most - origins.at_least
 
 
 def settlings(answers: Analysis, heads: Iterable[str], most_roots: int = 200) -> list[OpenQuestion]:
     """Return what would settle the origins of some assertions, the most rewarding first."""
     worth: dict[OpenQuestion, int] = defaultdict(int)
     for head in heads:
-        found = answers.origins(head)
-        if _width(found) and len(found.roots) <= most_roots:
-            for one in _of_one(answers, found):
-                worth[replace(one, worth=0)] += one.worth
-    listed = [replace(one, worth=total) for one, total in worth.items() if total]
-    return sorted(listed, key=lambda one: (-one.worth, one.what, one.roots, one.shared))
+        origins = answers.origins(head)
+        if _width(origins) and len(origins.roots) <= most_roots:
+            for question in _of_one(answers, origins):
+                worth[replace(question, worth=0)] += question.worth
+    questions = [replace(question, worth=total) for question, total in worth.items() if total]
+    return sorted(
+        questions,
+        key=lambda question: (-question.worth, question.what, question.roots, question.shared),
+    )
 
 
-def _of_one(answers: Analysis, found: Origins) -> Iterable[OpenQuestion]:
-    ties = [(one.reason, one.shared) for one in found.perhaps]
-    best = [replace(root, established=True) for root in found.roots]
+def _of_one(answers: Analysis, origins: Origins) -> Iterable[OpenQuestion]:
+    ties = [(merged.reason, merged.shared) for merged in origins.perhaps]
+    best = [replace(root, established=True) for root in origins.roots]
     freest = answers.origin_finder(ties)
     most = freest.counted(best).at_least
-    for place, root in enumerate(found.roots):
+    for place, root in enumerate(origins.roots):
         if not root.established:
             short = _short(most, freest, [*best[:place], root, *best[place + 1 :]])
             what: Literal["grounds", "own source"] = (
                 "own source" if root.lacking == "own source" else "grounds"
             )
             yield OpenQuestion(what, (root.name,), "", "", short)
-    for merger in found.perhaps:
+    for merger in origins.perhaps:
         others = answers.origin_finder(tie for tie in ties if tie != (merger.reason, merger.shared))
         short = _short(most, others, best)
         yield OpenQuestion("tie", merger.roots, merger.reason, merger.shared, short)

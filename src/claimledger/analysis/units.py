@@ -36,16 +36,16 @@ class Conversion:
     factor: Decimal
     offset: Decimal = Decimal(0)
 
-    def number(self, one: Decimal) -> Decimal:
+    def number(self, number: Decimal) -> Decimal:
         """Return a number in the other unit."""
-        return one * self.factor + self.offset
+        return number * self.factor + self.offset
 
-    def interval(self, one: Interval) -> Interval:
+    def interval(self, interval: Interval) -> Interval:
         """Return an interval in the other unit."""
         return replace(
-            one,
-            low=None if one.low is None else self.number(one.low),
-            high=None if one.high is None else self.number(one.high),
+            interval,
+            low=None if interval.low is None else self.number(interval.low),
+            high=None if interval.high is None else self.number(interval.high),
         )
 
 
@@ -87,8 +87,8 @@ def additive(unit: str | None) -> bool:
     """Whether a part's number can never exceed that of its whole: so for counts and amounts."""
     kind = kind_of(unit)
     if kind == "quantity":
-        found = _physical(str(unit), str(unit))
-        return found is None or not found.offset
+        dimension = _physical(str(unit), str(unit))
+        return dimension is None or not dimension.offset
     return kind in ("count", "money")
 
 
@@ -106,11 +106,11 @@ def _physical(from_: str, to: str) -> Conversion | None:
         return None
     registry = _registry()
     try:
-        one, other = (registry.Unit(_POWER.sub(r"**\1", unit)) for unit in (from_, to))
-        if one.dimensionality != other.dimensionality:
+        left, right = (registry.Unit(_POWER.sub(r"**\1", unit)) for unit in (from_, to))
+        if left.dimensionality != right.dimensionality:
             return None
-        zero = registry.Quantity(Decimal(0), one).to(other).magnitude
-        hundred = registry.Quantity(Decimal(100), one).to(other).magnitude
+        zero = registry.Quantity(Decimal(0), left).to(right).magnitude
+        hundred = registry.Quantity(Decimal(100), left).to(right).magnitude
     except Exception:  # pint raises a dozen kinds, its parser more: none of them is a conversion
         return None
     rounded = Context(prec=20).create_decimal  # 1 degC gives 1.8000000000000000000000004 degF

@@ -244,12 +244,12 @@ class Ledger(LedgerView):
             # What still lies in the files may be the redacted record's own.
             return replace(change, elsewhere=(), unscrubbed=unscrubbed)
         sought = {text: _as_stored(text) for text in change.elsewhere}
-        found = set(
+        residual = set(
             self._store.find_residual_text([form for forms in sought.values() for form in forms])
         )
         holders = holders_of(self._store, sought)
         left = [
-            text for text, forms in sought.items() if holders[text] or found.intersection(forms)
+            text for text, forms in sought.items() if holders[text] or residual.intersection(forms)
         ]
         return replace(change, elsewhere=tuple(left), holders=tuple(holders[text] for text in left))
 
@@ -305,10 +305,10 @@ class Ledger(LedgerView):
             raise
         except Exception:  # whatever an unlawful entry does to code that trusts the log
             with self._store.reading():
-                found = first_unlawful(self._store)
-            if found is None:
+                unlawful = first_unlawful(self._store)
+            if unlawful is None:
                 raise
-            number, error = found
+            number, error = unlawful
             raise StoreError(
                 f"entry {number} {error}; nothing was written. `claimledger salvage` makes a ledger without "
                 "such entries, and says what it left out"

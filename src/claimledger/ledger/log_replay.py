@@ -108,18 +108,20 @@ class LogReplay:
         check_digest(salt, payload, digest)
         return payload
 
-    def _follow(self, number: int, said: Payload) -> None:
+    def _follow(self, number: int, payload: Payload) -> None:
         state = follow(
-            self.state(said.kind, said.key), number, said,
+            self.state(payload.kind, payload.key), number, payload,
             emptied=self.emptied, stands=lambda kind, key: self._stands(kind, key, number),
         )  # fmt: skip
-        if said.record is not None and said.kind in KINDS and KINDS[said.kind].fixed:
-            if said.action == "amend" and said.replaces is not None:
-                check_fixed(said, self._fixed.get(said.replaces) or self._record(said.replaces))
-            fixed = KINDS[said.kind].fixed
-            self._fixed[number] = {name: said.record.get(name) for name in fixed}
-        self._states[said.kind, said.key] = state
-        self.emptied.difference_update(said.entries)
+        if payload.record is not None and payload.kind in KINDS and KINDS[payload.kind].fixed:
+            if payload.action == "amend" and payload.replaces is not None:
+                check_fixed(
+                    payload, self._fixed.get(payload.replaces) or self._record(payload.replaces)
+                )
+            fixed = KINDS[payload.kind].fixed
+            self._fixed[number] = {name: payload.record.get(name) for name in fixed}
+        self._states[payload.kind, payload.key] = state
+        self.emptied.difference_update(payload.entries)
 
     def _record(self, number: int) -> Mapping[str, Any] | None:
         return self._before.record(number) if self._before else None

@@ -18,8 +18,8 @@ def difference(old: Fields, new: Fields) -> Iterator[tuple[str, Any, Any]]:
             yield name, old.get(name), new.get(name)
 
 
-def equal(one: Fields | None, other: Fields) -> bool:
+def equal(left: Fields | None, right: Fields) -> bool:
     """Whether two records say the same, their texts compared in NFC."""
-    if one is None:
+    if left is None:
         return False
-    return one == other or nfc(canonical(one).decode()) == nfc(canonical(other).decode())
+    return left == right or nfc(canonical(left).decode()) == nfc(canonical(right).decode())

@@ -152,12 +152,14 @@ class LedgerView:
         """Return the live records of a kind with these keys, by key. Replaced keys are not resolved."""
         if not self._keeps_what_it_read:
             return records.records_by_key(self._snapshot, kind, keys)
-        wanted = list(dict.fromkeys(keys))
-        unread = [key for key in wanted if (kind, key) not in self._records]
+        unique_keys = list(dict.fromkeys(keys))
+        unread = [key for key in unique_keys if (kind, key) not in self._records]
         if unread:
             stored = records.records_by_key(self._snapshot, kind, unread)
             self._records |= {(kind, key): stored.get(key) for key in unread}
-        return {key: record for key in wanted if (record := self._records[kind, key]) is not None}
+        return {
+            key: record for key in unique_keys if (record := self._records[kind, key]) is not None
+        }
 
     def with_key(self, key: str) -> list[StoredRecord]:
         """Return the live records with a key, at most one of each kind, claims first."""
@@ -330,14 +332,14 @@ class LedgerView:
 
         A claim that was not known by ``as_of`` is not in ``analysis.graph.claims``.
         """
-        wanted = None if keys is None else frozenset(keys)
-        analysis = self._analyses.get(wanted)
+        which = None if keys is None else frozenset(keys)
+        analysis = self._analyses.get(which)
         if analysis is None:
             analysis = self.analysis_of(
-                self.whole_graph() if wanted is None else self.neighbourhood(wanted)
+                self.whole_graph() if which is None else self.neighbourhood(which)
             )
             if self._keeps_what_it_read:
-                self._analyses[wanted] = analysis
+                self._analyses[which] = analysis
         return analysis
 
     def linked_analysis(self) -> Analysis:

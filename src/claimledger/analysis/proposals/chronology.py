@@ -72,7 +72,7 @@ def _fresh(matter: RuleContext, *keys: str) -> bool:
 
 def find_stale(matter: RuleContext) -> Iterator[Proposal]:
     """Ask about each tally that no longer counts what it says."""
-    for key, told in matter.stale.items():
+    for key, reason in matter.stale.items():
         if key in matter.claims:
             yield Proposal(
                 "stale-tally",
@@ -82,9 +82,9 @@ def find_stale(matter: RuleContext) -> Iterator[Proposal]:
                 key,
                 "",
                 "Is {one} to be counted anew?",
-                (told,),
+                (reason,),
                 0.9,
-                matter.evidence_digest(f"stale-tally {told}", "claim", key),
+                matter.evidence_digest(f"stale-tally {reason}", "claim", key),
             )
 
 

@@ -31,20 +31,20 @@ def find_subjects(matter: RuleContext) -> Iterator[Proposal]:
 def _doubles(
     matter: RuleContext, kind: str, records: Mapping[str, Party] | Mapping[str, Subject]
 ) -> Iterator[Proposal]:
-    told: set[frozenset[str]] = set()
-    for one, other, why, score in _pairs(records):
-        pair = frozenset((one, other))
+    seen: set[frozenset[str]] = set()
+    for left, right, why, score in _pairs(records):
+        pair = frozenset((left, right))
         if (
-            pair in told
+            pair in seen
             or len(pair) < 2
             or not _fresh(matter, pair)
-            or _nested(records, one, other)
+            or _nested(records, left, right)
         ):
             continue
-        told.add(pair)
+        seen.add(pair)
         # The younger of the two goes: its references come to stand for the older.
         order = list(records)
-        old, new = sorted((one, other), key=order.index)
+        old, new = sorted((left, right), key=order.index)
         yield Proposal(
             f"same-{kind}",
             "merge",
@@ -55,7 +55,7 @@ def _doubles(
             f"Are {{one}} and {{other}} one {kind}?",
             (why,),
             score,
-            matter.evidence_digest(f"same-{kind}", kind, one, other),
+            matter.evidence_digest(f"same-{kind}", kind, left, right),
         )
 
 
@@ -63,11 +63,11 @@ def _fresh(matter: RuleContext, pair: frozenset[str]) -> bool:
     return matter.fresh_others is None or not matter.fresh_others.isdisjoint(pair)
 
 
-def _nested(records: Mapping[str, Party] | Mapping[str, Subject], one: str, other: str) -> bool:
+def _nested(records: Mapping[str, Party] | Mapping[str, Subject], left: str, right: str) -> bool:
     """Whether one is part of the other: then they are two."""
-    for low, high in ((one, other), (other, one)):
-        held = records[low]
-        if (held.part_of if isinstance(held, Party) else held.broader) == high:
+    for low, high in ((left, right), (right, left)):
+        record = records[low]
+        if (record.part_of if isinstance(record, Party) else record.broader) == high:
             return True
     return False
 
@@ -78,11 +78,11 @@ def _pairs(
     items: dict[str, list[str]] = defaultdict(list)
     names: dict[str, list[str]] = defaultdict(list)
     initials: dict[str, list[str]] = defaultdict(list)
-    for key, held in records.items():
-        if held.wikidata:
-            items[held.wikidata].append(key)
-        own = held.name if isinstance(held, Party) else held.label
-        for name in dict.fromkeys((own, *held.aliases)):
+    for key, record in records.items():
+        if record.wikidata:
+            items[record.wikidata].append(key)
+        own = record.name if isinstance(record, Party) else record.label
+        for name in dict.fromkeys((own, *record.aliases)):
             words = words_of(name)
             if words:
                 names[" ".join(words)].append(key)
@@ -94,9 +94,9 @@ def _pairs(
         unique = list(dict.fromkeys(keys))
         yield from ((unique[0], key, f"both are called {name}", 0.9) for key in unique[1:])
     for short, keys in initials.items():
-        for other in names.get(short, ()):
+        for candidate in names.get(short, ()):
             for key in keys:
-                yield key, other, f"{short} are the first letters of the other's name", 0.55
+                yield key, candidate, f"{short} are the first letters of the other's name", 0.55
     yield from _slips(names)
 
 
@@ -108,14 +108,14 @@ def _slips(names: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str, floa
             blocks["<" + name[:4]].append(name)
             blocks[">" + name[-4:]].append(name)
     for block in blocks.values():
-        for place, one in enumerate(block[:200]):
-            for other in block[place + 1 : 200]:
-                alike = fuzz.ratio(one, other)
+        for place, left in enumerate(block[:200]):
+            for right in block[place + 1 : 200]:
+                alike = fuzz.ratio(left, right)
                 if alike >= _NEAR:
                     yield (
-                        names[one][0],
-                        names[other][0],
-                        f"{one} and {other} are alike by {alike:.0f} %",
+                        names[left][0],
+                        names[right][0],
+                        f"{left} and {right} are alike by {alike:.0f} %",
                         round(alike / 150, 2),
                     )
 

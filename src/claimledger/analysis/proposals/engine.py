@@ -48,64 +48,77 @@ _WINDOW = 60
 def ask(matter: RuleContext, only: str | None = None) -> list[Proposal]:
     """Return the questions there are, the surest first; each assertion once."""
     rules = [rule for name, rule in RULES.items() if only in (None, name)]
-    found: dict[tuple[str, ...], Proposal] = {}
+    by_ends: dict[tuple[str, ...], Proposal] = {}
     for rule in rules:
         if rule.find is not None:
             for proposal in rule.find(matter):
-                found.setdefault(_ends(matter, proposal), proposal)
+                by_ends.setdefault(_ends(matter, proposal), proposal)
     judging = [rule for rule in rules if rule.judge is not None]
     for first, later in _pairs(matter) if judging else ():
         if (asked := _judged(matter, judging, first, later)) is not None:
-            _add(matter, found, asked)
-    return sorted(_gathered(matter, found.values()), key=lambda one: (-one.score, one.id))
+            _add(matter, by_ends, asked)
+    return sorted(
+        _gathered(matter, by_ends.values()), key=lambda proposal: (-proposal.score, proposal.id)
+    )
 
 
 _SAYING_THE_SAME = ("figures-agree", "near-copy")
 _AT_ODDS = ("figures-conflict", "part-exceeds-whole")
 
 
-def _gathered(matter: RuleContext, found: Iterable[Proposal]) -> Iterator[Proposal]:
+def _gathered(matter: RuleContext, proposals: Iterable[Proposal]) -> Iterator[Proposal]:
     """Yield the questions with those about what would be one assertion made one.
 
     Eleven papers with one figure, none of them linked yet, are one question and not fifty-five; and one
     who says otherwise contradicts them once.
     """
-    listed = list(found)
+    remaining = list(proposals)
     of = matter.answers.assertions.of
-    same = [one for one in listed if one.rule in _SAYING_THE_SAME]
-    odds = [one for one in listed if one.rule in _AT_ODDS]
-    union = DisjointSet(of[end] for one in (*same, *odds) for end in (one.one, one.other))
+    same = [proposal for proposal in remaining if proposal.rule in _SAYING_THE_SAME]
+    odds = [proposal for proposal in remaining if proposal.rule in _AT_ODDS]
+    union = DisjointSet(
+        of[end] for proposal in (*same, *odds) for end in (proposal.one, proposal.other)
+    )
     trees: dict[str, list[Proposal]] = defaultdict(list)
     # The surest questions make the tree that joins them all; the others would say nothing more.
     chosen = [
-        one
-        for one in sorted(same, key=lambda one: (-one.score, one.id))
-        if union.join(of[one.one], of[one.other])
+        proposal
+        for proposal in sorted(same, key=lambda proposal: (-proposal.score, proposal.id))
+        if union.join(of[proposal.one], of[proposal.other])
     ]
-    for one in chosen:
-        trees[union.find(of[one.one])].append(one)
+    for proposal in chosen:
+        trees[union.find(of[proposal.one])].append(proposal)
     yield from (_one_question(tree) for tree in trees.values())
     sides: dict[frozenset[str], list[Proposal]] = defaultdict(list)
-    for one in odds:
-        sides[frozenset(union.find(of[end]) for end in (one.one, one.other))].append(one)
+    for proposal in odds:
+        sides[frozenset(union.find(of[end]) for end in (proposal.one, proposal.other))].append(
+            proposal
+        )
     for alike in sides.values():
-        best = min(alike, key=lambda one: (-one.score, one.id))
-        ends = {end for one in alike for end in (one.one, one.other, *one.also)}
+        best = min(alike, key=lambda proposal: (-proposal.score, proposal.id))
+        ends = {end for proposal in alike for end in (proposal.one, proposal.other, *proposal.also)}
         yield replace(best, also=tuple(sorted(ends - {best.one, best.other})))
-    yield from (one for one in listed if one.rule not in (*_SAYING_THE_SAME, *_AT_ODDS))
+    yield from (
+        proposal for proposal in remaining if proposal.rule not in (*_SAYING_THE_SAME, *_AT_ODDS)
+    )
 
 
 def _one_question(tree: list[Proposal]) -> Proposal:
     best, *rest = tree
     if not rest:
         return best
-    ends = {end for one in tree for end in (one.one, one.other, *one.also)} - {best.one, best.other}
-    resting = sha256(" ".join(sorted(one.rests for one in tree)).encode()).hexdigest()[:16]
+    ends = {end for proposal in tree for end in (proposal.one, proposal.other, *proposal.also)} - {
+        best.one,
+        best.other,
+    }
+    resting = sha256(" ".join(sorted(proposal.rests for proposal in tree)).encode()).hexdigest()[
+        :16
+    ]
     return replace(
         best,
         asks=f"Do {{one}}, {{other}} and {len(ends):,} more say the same?",
         also=tuple(sorted(ends)),
-        more=tuple((one.one, one.type, one.other) for one in rest),
+        more=tuple((proposal.one, proposal.type, proposal.other) for proposal in rest),
         rests=resting,
     )
 
@@ -115,28 +128,28 @@ def _judged(matter: RuleContext, rules: Iterable[Rule], first: str, later: str) 
         return None
     for rule in rules:
         assert rule.judge is not None
-        if (found := rule.judge(matter, first, later)) is not None:
-            return found
+        if (proposal := rule.judge(matter, first, later)) is not None:
+            return proposal
     return None
 
 
-def _add(matter: RuleContext, found: dict[tuple[str, ...], Proposal], new: Proposal) -> None:
+def _add(matter: RuleContext, by_ends: dict[tuple[str, ...], Proposal], new: Proposal) -> None:
     """Add a question; where one about these assertions is there, only its claims."""
     ends = _ends(matter, new)
-    held = found.setdefault(ends, new)
-    if held is new or RULES[held.rule].find is not None:
+    existing = by_ends.setdefault(ends, new)
+    if existing is new or RULES[existing.rule].find is not None:
         return  # of two rules that ask about one pair, that which follows from the records is heard
-    best, rest = (new, held) if new.score > held.score else (held, new)
+    best, rest = (new, existing) if new.score > existing.score else (existing, new)
     more = {*best.also, *rest.also, rest.one, rest.other} - {best.one, best.other}
-    found[ends] = replace(best, also=tuple(sorted(more)))
+    by_ends[ends] = replace(best, also=tuple(sorted(more)))
 
 
-def _ends(matter: RuleContext, one: Proposal) -> tuple[str, ...]:
+def _ends(matter: RuleContext, proposal: Proposal) -> tuple[str, ...]:
     """Return what a question is about, so that it is asked once: of links, the two assertions."""
-    if one.makes == "link":
+    if proposal.makes == "link":
         of = matter.answers.assertions.of
-        return tuple(sorted((of[one.one], of[one.other])))
-    return (one.makes, *one.about)
+        return tuple(sorted((of[proposal.one], of[proposal.other])))
+    return (proposal.makes, *proposal.about)
 
 
 def _pairs(matter: RuleContext) -> Iterator[tuple[str, str]]:
@@ -145,12 +158,12 @@ def _pairs(matter: RuleContext) -> Iterator[tuple[str, str]]:
     for key in matter.standing:
         for block in _blocks(matter, key):
             blocks[block].append(key)
-    told: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
     for keys in blocks.values():
         for place, first in enumerate(keys):
             for later in keys[place + 1 : place + 1 + _WINDOW]:
-                if (first, later) not in told and _asked_of(matter, first, later):
-                    told.add((first, later))
+                if (first, later) not in seen and _asked_of(matter, first, later):
+                    seen.add((first, later))
                     yield first, later
 
 

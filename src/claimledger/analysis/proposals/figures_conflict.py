@@ -85,10 +85,10 @@ def judge_part(matter: RuleContext, first: str, later: str) -> Proposal | None:
 
 def _roughly(pair: Comparison) -> bool:
     """Whether two figures, one of them rough, are so near that nobody would call them rivals."""
-    one, other = pair.one.low, pair.other.low
-    if "about" not in (pair.one.qualifier, pair.other.qualifier) or one is None or other is None:
+    left, right = pair.one.low, pair.other.low
+    if "about" not in (pair.one.qualifier, pair.other.qualifier) or left is None or right is None:
         return False
-    return pair.one.unit == pair.other.unit and within(one, other, _ROUGH)
+    return pair.one.unit == pair.other.unit and within(left, right, _ROUGH)
 
 
 CONFLICT = Rule("figures-conflict", "two voices whose figures cannot both hold", judge_conflict)

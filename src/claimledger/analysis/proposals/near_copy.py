@@ -36,9 +36,9 @@ def judge_copy(matter: RuleContext, first: str, later: str) -> Proposal | None:
 def judge_twice(matter: RuleContext, first: str, later: str) -> Proposal | None:
     """Ask whether one claim was recorded twice: one claimant, one source, nearly the same words."""
     graph = matter.answers.graph.claims
-    one, other = graph[first], graph[later]
-    shared = sorted(set(one.sources) & set(other.sources))
-    if set(one.claimants) != set(other.claimants) or not shared or one.asserted != other.asserted:
+    left, right = graph[first], graph[later]
+    shared = sorted(set(left.sources) & set(right.sources))
+    if set(left.claimants) != set(right.claimants) or not shared or left.asserted != right.asserted:
         return None
     alike = matter.alike(first, later)
     if alike < _TWICE or _numbers(matter, first) != _numbers(matter, later):
@@ -59,18 +59,20 @@ def judge_twice(matter: RuleContext, first: str, later: str) -> Proposal | None:
     )
 
 
-def _one_scope(matter: RuleContext, one: str, other: str) -> bool:
+def _one_scope(matter: RuleContext, left: str, right: str) -> bool:
     """Whether two claims are not limited to different things, nor speak of different times."""
-    here, there = matter.claims[one], matter.claims[other]
-    if here.scope != there.scope:
+    left_claim, right_claim = matter.claims[left], matter.claims[right]
+    if left_claim.scope != right_claim.scope:
         return False
-    return not (here.about and there.about and here.about.edtf != there.about.edtf)
+    return not (
+        left_claim.about and right_claim.about and left_claim.about.edtf != right_claim.about.edtf
+    )
 
 
-def _elsewhere(matter: RuleContext, one: str, other: str) -> bool:
+def _elsewhere(matter: RuleContext, left: str, right: str) -> bool:
     """Whether two claims were read at different places: two rows of a table are two."""
     places = [
-        {citation.locator for citation in matter.claims[key].citations} for key in (one, other)
+        {citation.locator for citation in matter.claims[key].citations} for key in (left, right)
     ]
     return places[0].isdisjoint(places[1])
 

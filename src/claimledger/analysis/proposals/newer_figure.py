@@ -43,14 +43,14 @@ def judge(matter: RuleContext, first: str, later: str) -> Proposal | None:
 
 def _surely_later(new: Claim, old: Claim) -> bool:
     for name in ("asserted", "about"):
-        one, other = getattr(old, name), getattr(new, name)
-        if one and other and one.latest is not None and other.earliest is not None:
-            if one.latest < other.earliest:
+        left, right = getattr(old, name), getattr(new, name)
+        if left and right and left.latest is not None and right.earliest is not None:
+            if left.latest < right.earliest:
                 return True
             if (
                 name == "asserted"
-                and other.latest is not None
-                and other.latest < (one.earliest or 0)
+                and right.latest is not None
+                and right.latest < (left.earliest or 0)
             ):
                 return False
     return False

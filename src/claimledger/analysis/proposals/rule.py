@@ -100,9 +100,9 @@ class RuleContext:
         """Return the day by which a claim was known."""
         return self.answers.graph.known_by[key]
 
-    def compared(self, one: str, other: str) -> list[Comparison]:
+    def compared(self, left: str, right: str) -> list[Comparison]:
         """Return every pair of figures that two claims hold, compared."""
-        return list(compare(self.claims[one], self.claims[other], vocabulary=self.vocabulary))
+        return list(compare(self.claims[left], self.claims[right], vocabulary=self.vocabulary))
 
     @cached_property
     def _words(self) -> dict[str, list[str]]:
@@ -114,44 +114,44 @@ class RuleContext:
             self._words[key] = words_of(self.claims[key].statement[:MOST_COMPARED])
         return self._words[key]
 
-    def alike(self, one: str, other: str) -> float:
+    def alike(self, left: str, right: str) -> float:
         """Return how alike two statements are, whatever the order of their words, from 0 to 1."""
-        here, there = self.words(one), self.words(other)
-        return float(fuzz.token_sort_ratio(" ".join(here), " ".join(there))) / 100
+        left_words, right_words = self.words(left), self.words(right)
+        return float(fuzz.token_sort_ratio(" ".join(left_words), " ".join(right_words))) / 100
 
-    def shared(self, one: str, other: str) -> float:
+    def shared(self, left: str, right: str) -> float:
         """Return what share of the shorter statement's words that tell something the other has."""
-        here, there = (telling(self.words(key)) for key in (one, other))
-        shorter = min(len(here), len(there))
-        return len(here & there) / shorter if shorter else 0.0
+        left_words, right_words = (telling(self.words(key)) for key in (left, right))
+        shorter = min(len(left_words), len(right_words))
+        return len(left_words & right_words) / shorter if shorter else 0.0
 
-    def one_matter(self, one: str, other: str) -> bool:
+    def one_matter(self, left: str, right: str) -> bool:
         """Whether two claims are about one subject, or one's subject lies under the other's."""
-        here, there = self.claims[one].subject, self.claims[other].subject
-        return here in self._up(there) or there in self._up(here)
+        left_subject, right_subject = self.claims[left].subject, self.claims[right].subject
+        return left_subject in self._up(right_subject) or right_subject in self._up(left_subject)
 
     def root_subject(self, subject: str) -> str:
         """Return the widest subject that a subject lies under."""
         return self._up(subject)[-1]
 
     def _up(self, subject: str) -> list[str]:
-        found: list[str] = []
+        above: list[str] = []
         at: str | None = subject
-        while at is not None and at not in found:
-            found.append(at)
-            held = self.subjects.get(at)
-            at = held.broader if held else None
-        return found
+        while at is not None and at not in above:
+            above.append(at)
+            narrower = self.subjects.get(at)
+            at = narrower.broader if narrower else None
+        return above
 
-    def one_voice(self, one: str, other: str) -> bool:
+    def one_voice(self, left: str, right: str) -> bool:
         """Whether two claims share a claimant."""
         graph = self.answers.graph.claims
-        return not set(graph[one].claimants).isdisjoint(graph[other].claimants)
+        return not set(graph[left].claimants).isdisjoint(graph[right].claimants)
 
-    def draws_on(self, one: str, other: str) -> bool:
+    def draws_on(self, left: str, right: str) -> bool:
         """Whether a claim cites a source that speaks for who makes the other, and not for itself."""
         graph = self.answers.graph
-        claim, first = graph.claims[one], graph.claims[other]
+        claim, first = graph.claims[left], graph.claims[right]
         published = {
             s for s in claim.sources if graph.sources.get(s) and graph.sources[s].publisher
         }
@@ -160,11 +160,13 @@ class RuleContext:
             for source in published
         )
 
-    def linked(self, one: str, other: str) -> bool:
+    def linked(self, left: str, right: str) -> bool:
         """Whether two claims say the same already, or any link joins their assertions."""
         asserted = self.answers.assertions
-        here, there = asserted.of[one], asserted.of[other]
-        return here == there or (here, there) in self._joined
+        left_assertion, right_assertion = asserted.of[left], asserted.of[right]
+        return (
+            left_assertion == right_assertion or (left_assertion, right_assertion) in self._joined
+        )
 
     @cached_property
     def _joined(self) -> set[tuple[str, str]]:
@@ -174,15 +176,15 @@ class RuleContext:
             for link in self.answers.graph.links
             if link.to_kind == "claim" and link.to in of
         ]
-        return {*ends, *((there, here) for here, there in ends)}
+        return {*ends, *((to, from_) for from_, to in ends)}
 
     def evidence_digest(self, rule: str, kind: str, *keys: str) -> str:
         """Return a digest of what a question about some records rests on."""
-        held: Mapping[str, object] = {
+        parts: Mapping[str, object] = {
             "claim": self.claims, "party": self.parties, "subject": self.subjects
         }[kind]  # fmt: skip
-        said = [rule, *(f"{key} {held[key]!r}" for key in sorted(keys))]
-        return sha256("\n".join(said).encode()).hexdigest()[:16]
+        lines = [rule, *(f"{key} {parts[key]!r}" for key in sorted(keys))]
+        return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 _COMMON = frozenset(

@@ -28,7 +28,10 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> TreeHead:
         raise StoreError(f"{path} is a folder; a backup is one file")
     if path.exists() and not path.is_file():
         raise StoreError(f"{path} is a device or a pipe; a backup is one file")
-    given, path = path, Path(os.path.realpath(path))  # a link goes on pointing to what it points to
+    named_path, path = (
+        path,
+        Path(os.path.realpath(path)),
+    )  # a link goes on pointing to what it points to
     known = path.exists()
     rights = store.rights & rights_of(path) if known else store.rights
     beside = unfinished(path, "backup")
@@ -37,36 +40,36 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> TreeHead:
             if known:
                 if store.is_in(path):
                     raise StoreError(
-                        f"{given} is the ledger itself; a backup needs a file of its own"
+                        f"{named_path} is the ledger itself; a backup needs a file of its own"
                     )
-                _follows(store, given)
-                _see_free(path, given)
-            require_unambiguous_name(path, given)
+                _follows(store, named_path)
+                _see_free(path, named_path)
+            require_unambiguous_name(path, named_path)
             if not store.copy_to(beside, rights):
                 with create_atomically(beside, rights) as target:
                     migrate.move(store, target)
         with open_whole(beside) as copy:
-            stand = _prove(copy, progress, store.name, given)
+            stand = _prove(copy, progress, store.name, named_path)
         if known:
-            _see_free(path, given)
+            _see_free(path, named_path)
             replace(beside, path)
         else:
             take_name(beside, path)
         return stand
     except OSError as error:
         raise StoreError(
-            f"{given} cannot be written: {error.strerror}; nothing was changed"
+            f"{named_path} cannot be written: {error.strerror}; nothing was changed"
         ) from None
     finally:
         remove(beside)
 
 
-def _see_free(path: Path, given: Path) -> None:
+def _see_free(path: Path, named_path: Path) -> None:
     """Refuse to replace a ledger that somebody is working with."""
     if Path(f"{path}-wal").exists():
         raise StoreError(
-            f"{given} is a ledger that somebody has open, or left in the middle of a write; name another "
-            "file for the backup"
+            f"{named_path} is a ledger that is open, or was left in the middle of a write; name another file "
+            "for the backup"
         )
 
 

@@ -44,14 +44,14 @@ def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> 
         for number, header, payload, _, _ in store.rows_by_entry(ENTRY, start, end):
             if payload is None:
                 continue
-            said = Payload.decode(payload)
-            rows["history"].append(history_row(number, said, parse(header)["recorded_at"]))
-            if said.record is not None:
-                project(number, said.kind, said.key, said.record, rows)
-            if said.replaces is not None:
-                ended[said.replaces] = number
-            if said.action == "redact":
-                rows["history"] += _blank_rows(store, said)
+            decoded = Payload.decode(payload)
+            rows["history"].append(history_row(number, decoded, parse(header)["recorded_at"]))
+            if decoded.record is not None:
+                project(number, decoded.kind, decoded.key, decoded.record, rows)
+            if decoded.replaces is not None:
+                ended[decoded.replaces] = number
+            if decoded.action == "redact":
+                rows["history"] += _blank_rows(store, decoded)
         insert_rows(store, rows)
         progress(end, last)
     numbers = list(ended)
@@ -67,9 +67,10 @@ def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> 
         store.close_versions(ends)
 
 
-def _blank_rows(store: Store, said: Payload) -> list[tuple[Any, ...]]:
+def _blank_rows(store: Store, payload: Payload) -> list[tuple[Any, ...]]:
     query = select(ENTRY.c.number, ENTRY.c.header)
-    headers = dict(store.select_in(query, ENTRY.c.number, said.entries))
+    headers = dict(store.select_in(query, ENTRY.c.number, payload.entries))
     return [
-        redacted_row(number, said, parse(headers[number])["recorded_at"]) for number in said.entries
+        redacted_row(number, payload, parse(headers[number])["recorded_at"])
+        for number in payload.entries
     ]

@@ -76,10 +76,10 @@ class SalvageReport:
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the last version of each record that only entries behind the first loss hold."""
         last: dict[tuple[str, str], dict[str, Any] | None] = {}
-        for said in self.behind:
-            last.pop((said.kind, said.key), None)
-            last[said.kind, said.key] = (
-                None if said.action in ("withdraw", "redact") else said.record
+        for payload in self.behind:
+            last.pop((payload.kind, payload.key), None)
+            last[payload.kind, payload.key] = (
+                None if payload.action in ("withdraw", "redact") else payload.record
             )
         for (kind, key), record in last.items():
             if record is not None:
@@ -88,27 +88,27 @@ class SalvageReport:
 
 def survey(where: LedgerLocation, progress: Progress = unseen) -> SalvageReport:
     """Read a damaged ledger's log entry by entry, and prove each; raise where nothing can be read."""
-    found = SalvageReport()
+    report = SalvageReport()
     with damaged_store(where) as damaged:
-        found.size = damaged.size()
-        found.rights = damaged.rights
-        surveying = _SalvageScan(found, damaged.about)
-        for first, last, row in damaged.entries(found.size):
+        report.size = damaged.size()
+        report.rights = damaged.rights
+        surveying = _SalvageScan(report, damaged.about)
+        for first, last, row in damaged.entries(report.size):
             if row is None:
                 surveying.missing(first, last)
             else:
                 surveying.entry(first, row)
-            progress(last, found.size)
-        for number, header, payload, salt, _ in damaged.beyond(found.size):
-            why = f"stands where no entry can be: the log ends at {found.size} (rule `number`)"
-            found.lost.append(LostEntry(number, number, why, damaged.about(number)))
+            progress(last, report.size)
+        for number, header, payload, salt, _ in damaged.beyond(report.size):
+            why = f"stands where no entry can be: the log ends at {report.size} (rule `number`)"
+            report.lost.append(LostEntry(number, number, why, damaged.about(number)))
             surveying.behind(number, header, payload, salt)
         surveying.end()
         if how := damaged.end_is_missing():
-            after = found.size + 1
+            after = report.size + 1
             why = f"and any after it may have been there: {how}"
-            found.lost.append(LostEntry(after, after, why, ""))
-    return found
+            report.lost.append(LostEntry(after, after, why, ""))
+    return report
 
 
 _MOST_APART = 1000
@@ -118,8 +118,8 @@ _MOST_APART = 1000
 class _SalvageScan:
     """Sorts the entries of a damaged log into those that are proved, those that are not, and the rest."""
 
-    def __init__(self, found: SalvageReport, about: Callable[[int], str]) -> None:
-        self._found = found
+    def __init__(self, report: SalvageReport, about: Callable[[int], str]) -> None:
+        self._found = report
         self._about = about
         self._replay = LogReplay()
         self._frontier = merkle.Frontier()
@@ -164,25 +164,25 @@ class _SalvageScan:
 
     def end(self) -> None:
         """Give up what only a lost entry would have made lawful; say how far the log is whole."""
-        found = self._found
+        report = self._found
         unexplained = dict(self._replay.unexplained())
         if unexplained:
-            kept = min(unexplained) - 1
-            found.rows, cut = found.rows[:kept], found.rows[kept:]
-            found.behind = [
+            last_explained = min(unexplained) - 1
+            report.rows, cut = report.rows[:last_explained], report.rows[last_explained:]
+            report.behind = [
                 Payload.decode(row[2])
                 for row in cut
                 if row[2] is not None and row[0] not in unexplained
-            ] + found.behind
-            found.lost += [
+            ] + report.behind
+            report.lost += [
                 LostEntry(number, number, str(error), self._about(number))
                 for number, error in unexplained.items()
             ]
             self._frontier = merkle.Frontier()
-            for row in found.rows:
+            for row in report.rows:
                 self._frontier.append(row[1].encode())
-        found.lost.sort(key=lambda lost: lost.number)
-        found.whole, found.root = len(found.rows), self._frontier.root.hex()
+        report.lost.sort(key=lambda lost: lost.number)
+        report.whole, report.root = len(report.rows), self._frontier.root.hex()
 
     def _lose(self, number: int, why: str) -> None:
         self._found.lost.append(LostEntry(number, number, why, self._about(number)))
@@ -196,11 +196,11 @@ def salvage(
     Where the first entry is lost it is empty, and all that is left is left over. Raises :class:`StoreError`
     where nothing is.
     """
-    found = survey(damaged, progress)
-    if not found.whole and not any(found.records()):
-        first = f"entry 1 {found.lost[0].why}" if found.lost else "it has no entries"
+    report = survey(damaged, progress)
+    if not report.whole and not any(report.records()):
+        first = f"entry 1 {report.lost[0].why}" if report.lost else "it has no entries"
         raise StoreError(f"{shown(damaged)}: nothing can be saved: {first}; nothing was written")
-    with create_atomically(where, found.rights) as target:
-        target.insert(ENTRY, found.rows)
+    with create_atomically(where, report.rights) as target:
+        target.insert(ENTRY, report.rows)
         rebuild.rebuild(target)
-    return found
+    return report

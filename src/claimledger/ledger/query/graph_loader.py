@@ -130,16 +130,16 @@ _CITATIONS = _columns("claim_citation", "entry source via")
 _FIGURES = _columns("claim_figure", "entry measure unit low high qualifier")
 
 
-def load_claims(snapshot: Snapshot, keys: KeyResolver, wanted: Values) -> dict[str, ClaimNode]:
-    """Return the live claims with the ``wanted`` keys, with their citations and figures, by key."""
-    rows = _rows_by_key(snapshot, "claim", _CLAIMS, wanted)
+def load_claims(snapshot: Snapshot, keys: KeyResolver, only: Values) -> dict[str, ClaimNode]:
+    """Return the live claims with the ``only`` keys, with their citations and figures, by key."""
+    rows = _rows_by_key(snapshot, "claim", _CLAIMS, only)
     first_days = _days_first_recorded(
-        snapshot.store, "claim", None if wanted is None else {row[0] for row in rows}
+        snapshot.store, "claim", None if only is None else {row[0] for row in rows}
     )
     claimants_at = {row[1]: tuple(parse(row[2])) for row in rows}
     keys.look_up("party", {party for parties in claimants_at.values() for party in parties})
     claims = {}
-    for key, entry, _, grounds, said, said_first, said_last, about, first, last in rows:
+    for key, entry, _, grounds, asserted, said_first, said_last, about, first, last in rows:
         claimants = claimants_at[entry]
         if keys.any_replaced or len(claimants) > 1:
             claimants = tuple(dict.fromkeys(keys.resolve("party", party) for party in claimants))
@@ -148,11 +148,11 @@ def load_claims(snapshot: Snapshot, keys: KeyResolver, wanted: Values) -> dict[s
             entry,
             claimants,
             grounds,
-            (said_first, said_last) if said else None,
+            (said_first, said_last) if asserted else None,
             (first, last) if about else None,
             first_days[key],
         )
-    entries = None if wanted is None else claims.keys()
+    entries = None if only is None else claims.keys()
     _add_citations(snapshot, keys, claims, entries)
     _add_figures(snapshot, claims, entries)
     return {claim.key: claim for claim in claims.values()}
@@ -292,8 +292,8 @@ _CAPTURES = (
 _PARTIES = _columns("party", "key name aliases type part_of")
 
 
-def _load_sources(snapshot: Snapshot, keys: KeyResolver, wanted: set[str]) -> dict[str, SourceNode]:
-    rows = _rows_by_key(snapshot, "source", _SOURCES, wanted)
+def _load_sources(snapshot: Snapshot, keys: KeyResolver, only: set[str]) -> dict[str, SourceNode]:
+    rows = _rows_by_key(snapshot, "source", _SOURCES, only)
     keys.look_up("party", {publisher for _, publisher, *_ in rows if publisher})
     sources = {}
     for key, publisher, authors, published, published_latest, accessed_latest, removed in rows:
@@ -307,7 +307,7 @@ def _load_sources(snapshot: Snapshot, keys: KeyResolver, wanted: set[str]) -> di
         )
     if snapshot.store.value(_ANY_CAPTURE) is not None:
         query = snapshot.live(_CAPTURES, MIRRORS["capture"])
-        captured = keys.with_replaced("source", wanted)
+        captured = keys.with_replaced("source", only)
         captures = _rows(snapshot.store, query, REFERENCE.c.key, captured)
         keys.look_up("source", {source for source, _ in captures})
         for source_key, day in captures:
@@ -318,8 +318,8 @@ def _load_sources(snapshot: Snapshot, keys: KeyResolver, wanted: set[str]) -> di
     return sources
 
 
-def _load_parties(snapshot: Snapshot, keys: KeyResolver, wanted: set[str]) -> dict[str, PartyNode]:
-    rows = _rows_by_key(snapshot, "party", _PARTIES, wanted)
+def _load_parties(snapshot: Snapshot, keys: KeyResolver, only: set[str]) -> dict[str, PartyNode]:
+    rows = _rows_by_key(snapshot, "party", _PARTIES, only)
     keys.look_up("party", {part_of for *_, part_of in rows if part_of})
     return {
         key: PartyNode(

@@ -76,8 +76,10 @@ def entry_at(store: Store, when: str) -> int:
     low, high = 0, size(store)
     while low < high:  # recorded_at never goes back, so the log is sorted by it
         middle = (low + high + 1) // 2
-        found = store.value(select(HISTORY.c.recorded_at).where(HISTORY.c.entry == middle))
-        low, high = (middle, high) if found is None or found <= moment else (low, middle - 1)
+        recorded_at = store.value(select(HISTORY.c.recorded_at).where(HISTORY.c.entry == middle))
+        low, high = (
+            (middle, high) if recorded_at is None or recorded_at <= moment else (low, middle - 1)
+        )
     return low
 
 

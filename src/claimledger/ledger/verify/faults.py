@@ -44,24 +44,24 @@ def compared(
     if expected == actual:
         return
     width = len(table.primary_key.columns)
-    wanted = {row[:width]: row for row in expected}
-    found = {row[:width]: row for row in actual}
+    expected_rows = {row[:width]: row for row in expected}
+    actual_rows = {row[:width]: row for row in actual}
     names = [column.name for column in table.columns]
     names = [name for name in names if name != "until"]
-    for key in sorted(wanted.keys() | found.keys(), key=repr):
-        row, log_row = found.get(key), wanted.get(key)
+    for key in sorted(expected_rows.keys() | actual_rows.keys(), key=repr):
+        row, log_row = actual_rows.get(key), expected_rows.get(key)
         if row is None:
             yield row_fault(table, key, "", "is missing")
         elif log_row is None:
             yield row_fault(table, key, "", "is in the table and not in the log")
         else:
-            for name, here, there in zip(names, row, log_row, strict=True):
-                if here != there or type(here) is not type(there):
+            for name, actual_value, expected_value in zip(names, row, log_row, strict=True):
+                if actual_value != expected_value or type(actual_value) is not type(expected_value):
                     yield row_fault(
                         table,
                         key,
                         name,
-                        f"holds {_shortened(here)}, the log says {_shortened(there)}",
+                        f"holds {_shortened(actual_value)}, the log says {_shortened(expected_value)}",
                     )
 
 
@@ -81,7 +81,7 @@ def _but(place: int, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 def row_fault(table: Table, row: tuple[Any, ...], column: str, what: str) -> Fault:
     """Return a fault of one row: named by its key, with its entry."""
-    names = [held.name for held in table.columns]
+    names = [column.name for column in table.columns]
     entry = row[names.index("entry")] if names.index("entry") < len(row) else None
     keys = [row[names.index(key.name)] for key in table.primary_key.columns]
     shown_keys = [key[:200] if isinstance(key, str) else _shortened(key) for key in keys]

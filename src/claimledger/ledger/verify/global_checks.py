@@ -151,8 +151,8 @@ class GlobalChecks:
             if payload.action == "amend" and payload.kind in KINDS and KINDS[payload.kind].fixed
         }
         query = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
-        wanted = {*amended, *amended.values()}
-        texts = dict(self._store.select_in(query, ENTRY.c.number, sorted(wanted)))
+        numbers = {*amended, *amended.values()}
+        texts = dict(self._store.select_in(query, ENTRY.c.number, sorted(numbers)))
         for entry, before in amended.items():
             try:
                 if entry in texts and before in texts:
@@ -185,27 +185,27 @@ class GlobalChecks:
 
     def _emptied(self) -> Iterator[Fault]:
         """Check that each emptied entry is listed by one redaction, and compare its row of history."""
-        listed: dict[int, Payload] = {}
+        redactions: dict[int, Payload] = {}
         for entry, payload in self._learned.changes.items():
             for number in payload.entries:
-                if number in listed:
+                if number in redactions:
                     what = (
                         f"lists entry {number}, which another redaction lists (rule `redacts-own`)"
                     )
                     yield Fault("entry", what, entry, str(entry), "payload")
-                listed[number] = payload
+                redactions[number] = payload
                 if number not in self._learned.moments:
                     what = f"was redacted by entry {entry} and still reads (rule `emptied`)"
                     yield Fault("entry", what, number, str(number), "payload")
         for number, moment in self._learned.moments.items():
-            if number not in listed:
+            if number not in redactions:
                 what = "is empty and no entry redacts it (rule `emptied`)"
                 yield Fault("entry", what, number, str(number), "payload")
                 continue
             if HISTORY.name not in self._views:
                 continue
             actual = self._store.rows_by_entry(HISTORY, number, number)
-            yield from compared(HISTORY, [redacted_row(number, listed[number], moment)], actual)
+            yield from compared(HISTORY, [redacted_row(number, redactions[number], moment)], actual)
 
     def _references(self) -> Iterator[Fault]:
         if self._learned.held == (self._learned.sum, self._learned.references):
@@ -222,9 +222,9 @@ class GlobalChecks:
             rows: Rows = defaultdict(list)
             for row in self._store.rows_by_entry(ENTRY, first, first + BATCH - 1):
                 with suppress(InvalidEntryError):  # named where the entry was checked
-                    said = check_payload(row[0], row[2])
-                    if said.record is not None:
-                        project(row[0], said.kind, said.key, said.record, rows)
+                    payload = check_payload(row[0], row[2])
+                    if payload.record is not None:
+                        project(row[0], payload.kind, payload.key, payload.record, rows)
             expected.update(row[:4] for row in rows["reference"])
         for extra in sorted(set(actual) - expected, key=repr)[:10]:
             yield row_fault(REFERENCE, (*extra, None), "key", "is in the table and not in the log")

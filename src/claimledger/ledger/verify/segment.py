@@ -138,21 +138,21 @@ class SegmentChecker:
                 column, rule = ("salt", "salt") if salt is None else ("payload", "canonical")
                 self._fault(number, column, f"is missing (rule `{rule}`)")
             return
-        said = self._payload(number, payload)
+        decoded = self._payload(number, payload)
         if not fits and read.digest:
-            self._blame(number, read, said, salt)
-        if said is None:
+            self._blame(number, read, decoded, salt)
+        if decoded is None:
             return
-        rows["history"].append(history_row(number, said, read.recorded_at))
-        if said.record is not None:
+        rows["history"].append(history_row(number, decoded, read.recorded_at))
+        if decoded.record is not None:
             try:
-                project(number, said.kind, said.key, said.record, rows)
+                project(number, decoded.kind, decoded.key, decoded.record, rows)
             except MemoryError:
                 raise  # which says nothing of the entry
             except Exception as error:
-                self._fault(number, "payload", f"does not describe a {said.kind}: {error!r}")
-        if said.action != "record":
-            self._learned.changes[number] = said._replace(record=None)
+                self._fault(number, "payload", f"does not describe a {decoded.kind}: {error!r}")
+        if decoded.action != "record":
+            self._learned.changes[number] = decoded._replace(record=None)
 
     def _header(self, number: int, header: object) -> Header:
         try:
@@ -226,21 +226,21 @@ class SegmentChecker:
             self._fault(number, "payload", str(error))
             return None
 
-    def _blame(self, number: int, header: Header, said: Payload | None, salt: object) -> None:
+    def _blame(self, number: int, header: Header, payload: Payload | None, salt: object) -> None:
         """Name what of an entry was changed, where payload and salt do not give the digest."""
         if not isinstance(salt, bytes) or len(salt) != SALT:
             self._fault(number, "salt", f"does not have {SALT} bytes (rule `salt`)")
             return
-        as_it_was = said is not None and self._agrees_with_views(number, header, said)
+        as_it_was = payload is not None and self._agrees_with_views(number, header, payload)
         column = "salt" if as_it_was else "payload"
         what = "was changed: it does not give the digest in the header (rule `digest`)"
         self._fault(number, column, what)
 
-    def _agrees_with_views(self, number: int, header: Header, said: Payload) -> bool:
+    def _agrees_with_views(self, number: int, header: Header, payload: Payload) -> bool:
         rows: Rows = defaultdict(list)
-        rows["history"].append(history_row(number, said, header.recorded_at))
-        if said.record is not None:
-            project(number, said.kind, said.key, said.record, rows)
+        rows["history"].append(history_row(number, payload, header.recorded_at))
+        if payload.record is not None:
+            project(number, payload.kind, payload.key, payload.record, rows)
         rows.pop("reference", None)
         return not any(
             fault

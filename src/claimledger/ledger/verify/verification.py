@@ -175,7 +175,9 @@ def _pass(
 
         # What cannot be divided goes first, so that no core is left alone with it at the end.
         undivided = [shared(_pages), shared(partial(_search, views=views))]
-        held = shared(partial(references, count=count)) if REFERENCE.name in views else None
+        checking_references = (
+            shared(partial(references, count=count)) if REFERENCE.name in views else None
+        )
         stretches = [
             shared(partial(_stretch, first=first, last=min(first + _SHARE - 1, count), views=views))
             for first in range(1, count + 1, _SHARE)
@@ -184,8 +186,8 @@ def _pass(
         for place, stretch in enumerate(stretches):
             _join(learned, stretch(), place * _SHARE + 1)
             progress(min((place + 1) * _SHARE, count), count)
-        if held is not None:
-            learned.held = held()
+        if checking_references is not None:
+            learned.held = checking_references()
         for faults in undivided:
             learned.faults += faults()
         return learned
@@ -233,15 +235,15 @@ _REDACTION = '{"action":"redact"'
 """How the canonical JSON of a redaction begins."""
 
 
-def _join(one: SegmentResult, other: SegmentResult, first: int) -> None:
+def _join(total: SegmentResult, part: SegmentResult, first: int) -> None:
     """Add what the next stretch, which begins at entry ``first``, learned."""
-    if one.moments_span[1] > other.moments_span[0]:
-        what = f"goes back in time, to {other.moments_span[0]} from {one.moments_span[1]}"
-        one.faults.append(Fault("entry", what, first, str(first), "header"))
-    one.faults += other.faults
-    one.changes |= other.changes
-    one.moments |= other.moments
-    one.references += other.references
-    one.sum += other.sum
-    one.peaks = other.peaks
-    one.moments_span = other.moments_span
+    if total.moments_span[1] > part.moments_span[0]:
+        what = f"goes back in time, to {part.moments_span[0]} from {total.moments_span[1]}"
+        total.faults.append(Fault("entry", what, first, str(first), "header"))
+    total.faults += part.faults
+    total.changes |= part.changes
+    total.moments |= part.moments
+    total.references += part.references
+    total.sum += part.sum
+    total.peaks = part.peaks
+    total.moments_span = part.moments_span

@@ -71,19 +71,19 @@ def amend(
     ``replaces`` is the entry the caller saw: if another came since, :class:`ConflictError` shows the
     difference. Raises :class:`RuleViolationError` for a change that changes nothing or may not be.
     """
-    held = _live(store, kind, key)
-    old = _fields(held)
-    if replaces is not None and replaces != held.entry:
+    stored = _live(store, kind, key)
+    old = _fields(stored)
+    if replaces is not None and replaces != stored.entry:
         seen = records.at_entries(store, [replaces]).get(replaces)
         raise ConflictError(
-            f"{kind} {key} was amended meanwhile, by {held.recorded_by} with entry {held.entry}",
+            f"{kind} {key} was amended meanwhile, by {stored.recorded_by} with entry {stored.entry}",
             tuple(difference(_fields(seen) if seen else {}, old)),
         )
-    given = {**held.record.as_json(), **changes}
-    new_record = record_of(kind, {"key": key, **{n: v for n, v in given.items() if v is not None}})
+    fields = {**stored.record.as_json(), **changes}
+    new_record = record_of(kind, {"key": key, **{n: v for n, v in fields.items() if v is not None}})
     new = new_record.as_json()
     new.pop("key", None)
-    new |= {name: kept for name, kept in held.more.items() if name not in changes}
+    new |= {name: value for name, value in stored.more.items() if name not in changes}
     changed = tuple(difference(old, new))
     if not changed:
         raise RuleViolationError(f"{kind} {key} already reads so; nothing was written")
@@ -93,9 +93,9 @@ def amend(
                 f"a {kind}'s {name} cannot be amended ({before!r} to {after!r}): withdraw {key} and "
                 "record another"
             )
-    payload = Payload(kind, key, "amend", appender.by, new, reason, held.entry)
+    payload = Payload(kind, key, "amend", appender.by, new, reason, stored.entry)
     entry = appender.append(payload)
-    appender.end(kind, held.entry, {"key": key, **old}, entry)
+    appender.end(kind, stored.entry, {"key": key, **old}, entry)
     appender.flush()
     _check(store, kind, key, new, {name for name, _, _ in changed})
     return Change(kind, key, entry, changed)
@@ -104,12 +104,14 @@ def amend(
 def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], changed: set[str]) -> None:
     """Raise :class:`InvalidInputError` where an amended record, or what rests on it, breaks a rule."""
     place = f"{kind} {key}"
-    wanted = {
+    pointed = {
         (to, target): [Problem("", field, record=place)]
         for to, target, field in pointers(kind, new)
     }
     problems = [
-        *constraints.missing_references(store, constraints.ended_references(store, wanted), wanted)
+        *constraints.missing_references(
+            store, constraints.ended_references(store, pointed), pointed
+        )
     ]
     if blank := constraints.blank_label(kind, new):
         problems.append(blank.at(record=place))
@@ -131,12 +133,12 @@ def withdraw(
     most: int | None = None,
 ) -> Change:
     """Withdraw a record; refused while others point to it, unless they are told where to or go too."""
-    held = _live(store, kind, key)
-    chain = [held]
+    stored = _live(store, kind, key)
+    chain = [stored]
     if replaced_by is not None:
         _check_replacement(store, kind, key, replaced_by)
     elif cascade:
-        chain = _all_that_point(store, held)
+        chain = _all_that_point(store, stored)
         if most is not None and len(chain) > most:
             raise RuleViolationError(
                 f"{len(chain)} records would go by now, and not {most}: others were recorded meanwhile. "
@@ -144,7 +146,7 @@ def withdraw(
             )
     else:
         _see_unpointed(store, kind, key)
-    ended = [_end(appender, one, reason, replaced_by) for one in chain]
+    ended = [_end(appender, record, reason, replaced_by) for record in chain]
     appender.flush()
     if replaced_by is not None:
         problems = list(constraints.faults_of_changes(store, {kind: [replaced_by]}))
@@ -156,10 +158,16 @@ def withdraw(
 
 def _see_unpointed(store: Store, kind: str, key: str) -> None:
     """Refuse to end a record that others point to."""
-    found = records.references_to(Snapshot(store), kind, [key]).get(key, [])
-    unique = {(one.kind, one.key): one for one in found if (one.kind, one.key) != (kind, key)}
+    references = records.references_to(Snapshot(store), kind, [key]).get(key, [])
+    unique = {
+        (reference.kind, reference.key): reference
+        for reference in references
+        if (reference.kind, reference.key) != (kind, key)
+    }
     if pointing := list(unique.values()):
-        named = ", ".join(f"{one.kind} {one.key} ({one.field})" for one in pointing[:10])
+        named = ", ".join(
+            f"{reference.kind} {reference.key} ({reference.field})" for reference in pointing[:10]
+        )
         more = f" and {len(pointing) - 10} more" if len(pointing) > 10 else ""
         raise RuleViolationError(
             f"{kind} {key} is pointed to by {named}{more}; withdraw it with --replaced-by another "
@@ -173,38 +181,38 @@ def _check_replacement(store: Store, kind: str, key: str, replaced_by: str) -> N
     _live(store, kind, replaced_by)
 
 
-def _all_that_point(store: Store, held: StoredRecord) -> list[StoredRecord]:
+def _all_that_point(store: Store, stored: StoredRecord) -> list[StoredRecord]:
     """Return a record and all that points to it, near and far, those that point first."""
     order: list[StoredRecord] = []
-    seen = {(held.kind, held.key)}
-    level = [held]
+    seen = {(stored.kind, stored.key)}
+    level = [stored]
     while level:
         order = [*level, *order]
         entries: list[int] = []
-        for one in level:
-            for other in records.references_to(Snapshot(store), one.kind, [one.key]).get(
-                one.key, []
+        for record in level:
+            for reference in records.references_to(Snapshot(store), record.kind, [record.key]).get(
+                record.key, []
             ):
-                if (other.kind, other.key) not in seen:
-                    seen.add((other.kind, other.key))
-                    entries.append(other.entry)
+                if (reference.kind, reference.key) not in seen:
+                    seen.add((reference.kind, reference.key))
+                    entries.append(reference.entry)
         level = list(records.at_entries(store, entries).values())
     return order
 
 
-def _end(appender: Appender, held: StoredRecord, reason: str, replaced_by: str | None) -> Change:
+def _end(appender: Appender, stored: StoredRecord, reason: str, replaced_by: str | None) -> Change:
     payload = Payload(
-        held.kind,
-        held.key,
+        stored.kind,
+        stored.key,
         "withdraw",
         appender.by,
         reason=reason,
-        replaces=held.entry,
+        replaces=stored.entry,
         replaced_by=replaced_by,
     )
     entry = appender.append(payload)
-    appender.end(held.kind, held.entry, {"key": held.key, **_fields(held)}, entry)
-    return Change(held.kind, held.key, entry)
+    appender.end(stored.kind, stored.entry, {"key": stored.key, **_fields(stored)}, entry)
+    return Change(stored.kind, stored.key, entry)
 
 
 def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -> Change:
@@ -229,9 +237,11 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     payloads = dict(
         store.select_in(select(ENTRY.c.number, ENTRY.c.payload), ENTRY.c.number, numbers)
     )
-    said = [Payload.decode(payloads[number]) for number in numbers]
+    payloads_before = [Payload.decode(payloads[number]) for number in numbers]
     why = Passage(reason)
-    destroyed = [text for one in said for text in _texts(one._replace(reason=None))]
+    destroyed = [
+        text for payload in payloads_before for text in _texts(payload._replace(reason=None))
+    ]
     repeated = [text for text in destroyed if why.holds(Passage(text))]
     if repeated:
         raise RuleViolationError(
@@ -249,7 +259,7 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     )
     entry = appender.append(payload)
     appender.flush()
-    for number, one in zip(numbers, said, strict=True):
+    for number, one in zip(numbers, payloads_before, strict=True):
         if one.record is not None:
             remove_version(store, kind, number, {"key": key, **one.record})
     store.insert(PENDING_SCRUB, [(entry,)])
@@ -258,7 +268,7 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     store.connection.execute(HISTORY.delete().where(HISTORY.c.entry.in_(numbers)))
     blanks = [redacted_row(row.entry, payload, row.recorded_at) for row in rows]
     store.insert(HISTORY, blanks)
-    sought = sorted({text for one in said for text in _texts(one)})
+    sought = sorted({text for payload in payloads_before for text in _texts(payload)})
     return Change(kind, key, entry, emptied=tuple(numbers), elsewhere=tuple(sought))
 
 
@@ -266,8 +276,8 @@ def unscrubbed_redactions(store: Store) -> list[tuple[int, Payload]]:
     """Return the redactions in the log, by entry, whose texts may still lie in the store's files."""
     query = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
     rows = store.select_in(query, ENTRY.c.number, store.unscrubbed())
-    said = [(number, Payload.decode(payload)) for number, payload in sorted(rows)]
-    return [(number, one) for number, one in said if one.action == "redact"]
+    decoded = [(number, Payload.decode(payload)) for number, payload in sorted(rows)]
+    return [(number, payload) for number, payload in decoded if payload.action == "redact"]
 
 
 def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]) -> bool:
@@ -275,15 +285,15 @@ def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]
 
     Who redacts from psql changes the log, and not the views.
     """
-    listed = list(redactions)
-    numbers = [number for _, said in listed for number in said.entries]
+    pending = list(redactions)
+    numbers = [number for _, payload in pending for number in payload.entries]
     states = select(HISTORY.c.entry, HISTORY.c.action)
     actions = dict(
-        store.select_in(states, HISTORY.c.entry, [*numbers, *(one for one, _ in listed)])
+        store.select_in(states, HISTORY.c.entry, [*numbers, *(entry for entry, _ in pending)])
     )
     if any(actions.get(number) != "redacted" for number in numbers):
         return False
-    if any(actions.get(entry) != "redact" for entry, _ in listed):
+    if any(actions.get(entry) != "redact" for entry, _ in pending):
         return False
     others = [table for table in VIEWS.values() if table is not HISTORY]
     return not any(
@@ -291,12 +301,12 @@ def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]
     )
 
 
-def _texts(said: Payload) -> Iterator[str]:
+def _texts(payload: Payload) -> Iterator[str]:
     """Yield what a person wrote in an entry, where it is long enough to be looked for."""
-    model = KINDS.get(said.kind)
-    record = said.record or {}
+    model = KINDS.get(payload.kind)
+    record = payload.record or {}
     written = texts_in(record) if model is None else _written(fields_of(model), record)
-    for text in (*written, *texts_in(said.reason)):
+    for text in (*written, *texts_in(payload.reason)):
         if len(text) >= SHORTEST:
             yield text
 
@@ -314,8 +324,8 @@ def _written(fields: Iterable[Field], record: Mapping[str, Any]) -> Iterator[str
 
 
 def _live(store: Store, kind: str, key: str) -> StoredRecord:
-    held = records.records_by_key(Snapshot(store), kind, [key]).get(key)
-    if held is None:
+    stored = records.records_by_key(Snapshot(store), kind, [key]).get(key)
+    if stored is None:
         ended = select(HISTORY.c.entry).where(
             HISTORY.c.kind == kind,
             HISTORY.c.key == key,
@@ -327,10 +337,10 @@ def _live(store: Store, kind: str, key: str) -> StoredRecord:
                 f"{kind} {key} was withdrawn with entry {min(r.entry for r in rows)}"
             )
         raise NotFoundError(kind, key, records.near_keys(Snapshot(store), key, kind))
-    return held
+    return stored
 
 
-def _fields(held: StoredRecord) -> dict[str, Any]:
-    written = held.record.as_json()
+def _fields(stored: StoredRecord) -> dict[str, Any]:
+    written = stored.record.as_json()
     written.pop("key", None)
-    return {**written, **held.more}
+    return {**written, **stored.more}

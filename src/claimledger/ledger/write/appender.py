@@ -173,7 +173,7 @@ def _see(what: str, text: str) -> None:
 def insert_rows(store: Store, rows: Rows, entries: Sequence[tuple[Any, ...]] = ()) -> None:
     """Insert entries and projected rows, index their words, and empty ``rows``."""
     log_first = {ENTRY: entries} if entries else {}
-    store.insert_all(log_first | {VIEWS[name]: listed for name, listed in rows.items()})
+    store.insert_all(log_first | {VIEWS[name]: table_rows for name, table_rows in rows.items()})
     if rows.get("search_words"):
         store.index_words(rows["search_words"])
     rows.clear()
@@ -190,13 +190,13 @@ def end_version(kind: str, entry: int, record: Json, by: int, ends: Ends) -> Non
 def remove_version(store: Store, kind: str, entry: int, record: Json) -> None:
     """Take a version's rows out of every view but history."""
     words = store.rows(select(WORDS.c.entry, WORDS.c.words).where(WORDS.c.entry == entry))
-    store.forget_words([(found.entry, found.words) for found in words])
+    store.forget_words([(row.entry, row.words) for row in words])
     for table in (*_mirrors(kind), WORDS):
         store.connection.execute(table.delete().where(table.c.entry == entry))
     for to, key, field in pointers(kind, record):
-        here = (REFERENCE.c.kind == to, REFERENCE.c.key == key)
-        there = (REFERENCE.c.entry == entry, REFERENCE.c.field == field)
-        store.connection.execute(REFERENCE.delete().where(*here, *there))
+        is_target = (REFERENCE.c.kind == to, REFERENCE.c.key == key)
+        is_field = (REFERENCE.c.entry == entry, REFERENCE.c.field == field)
+        store.connection.execute(REFERENCE.delete().where(*is_target, *is_field))
 
 
 def _mirrors(kind: str) -> list[Table]:
@@ -212,9 +212,9 @@ def history_row(number: int, payload: Payload, recorded_at: str) -> tuple[Any, .
     content = None
     if numbered is not None and payload.record is not None:
         content = content_digest(payload.kind, payload.record)
-    said = (payload.recorded_by, payload.reason, payload.replaced_by)
+    stated = (payload.recorded_by, payload.reason, payload.replaced_by)
     what = (number, payload.kind, payload.key, payload.action)
-    return (*what, None, recorded_at, *said, numbered, content)
+    return (*what, None, recorded_at, *stated, numbered, content)
 
 
 def redacted_row(number: int, payload: Payload, recorded_at: str) -> tuple[Any, ...]:

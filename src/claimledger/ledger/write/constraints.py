@@ -115,11 +115,17 @@ def faults_of_merged_claims(store: Store, keys: Iterable[str]) -> Iterator[Probl
 
 def _missing(store: Store, kind: str, key: str, coming: Container[Target]) -> Problem:
     rows = store.select_in(_OTHERS, HISTORY.c.key, [key])
-    actual = next((other for other in KINDS if (other, key) in coming), None) or next(
-        (held for held, action, until in rows if until is None and action in ("record", "amend")),
+    actual = next(
+        (other_kind for other_kind in KINDS if (other_kind, key) in coming), None
+    ) or next(
+        (
+            row_kind
+            for row_kind, action, until in rows
+            if until is None and action in ("record", "amend")
+        ),
         None,
     )
-    if any(held == kind for held, *_ in rows):
+    if any(row_kind == kind for row_kind, *_ in rows):
         message, expected = f"the {kind} {key} was withdrawn", "point to a record that stands"
     elif actual is not None:
         message, expected = f"is a {actual}, not a {kind}", f"give a {kind}'s key"
@@ -222,8 +228,8 @@ def _strangers(store: Store, links: list[Revision], names: Mapping[str, str]) ->
         new = claimants.get(names[link.from_], set())
         old = claimants.get(names[link.to], set())
         related = any(
-            one == other or one in above[other] or other in above[one]
-            for one in new
+            input_ == other or input_ in above[other] or other in above[input_]
+            for input_ in new
             for other in old
         )
         if new and old and not related:
@@ -239,10 +245,10 @@ def _strangers(store: Store, links: list[Revision], names: Mapping[str, str]) ->
 
 def parties_above(store: Store, keys: Iterable[str]) -> dict[str, set[str]]:
     """Return for each party the parties it is part of, near and far."""
-    wanted = set(keys)
-    parents = _parents(store, "party", wanted)
+    children = set(keys)
+    parents = _parents(store, "party", children)
     above: dict[str, set[str]] = {}
-    for key in wanted:
+    for key in children:
         found: set[str] = set()
         at = parents.get(key)
         while at is not None and at not in found:
@@ -274,16 +280,29 @@ def _said_by(store: Store, parties: Iterable[str]) -> set[str]:
     while ask:
         seen |= ask
         pointing = records.references_to(Snapshot(store), "party", ask)
-        near = [one for listed in pointing.values() for one in listed]
-        claims |= {one.key for one in near if (one.kind, one.field) == ("claim", "claimant")}
-        ask = {one.key for one in near if (one.kind, one.field) == ("party", "part_of")} - seen
+        near = [reference for references in pointing.values() for reference in references]
+        claims |= {
+            reference.key
+            for reference in near
+            if (reference.kind, reference.field) == ("claim", "claimant")
+        }
+        ask = {
+            reference.key
+            for reference in near
+            if (reference.kind, reference.field) == ("party", "part_of")
+        } - seen
     return claims
 
 
 def _revisions_at(store: Store, claims: Iterable[str]) -> list[Revision]:
     """Return the revisions that begin or end at these claims."""
     pointing = records.references_to(Snapshot(store), "claim", claims)
-    entries = {one.entry for listed in pointing.values() for one in listed if one.kind == "link"}
+    entries = {
+        reference.entry
+        for references in pointing.values()
+        for reference in references
+        if reference.kind == "link"
+    }
     table = MIRRORS["link"]
     query = select(table.c.entry, table.c.type, table.c["from"], table.c.to_key)
     query = query.where(table.c.type.in_(REVISIONS)).order_by(table.c.entry)
@@ -304,10 +323,10 @@ def _revisions_beyond(store: Store, kind: str, new: list[tuple[str, str]]) -> di
     while ask:
         seen |= ask
         newer_of = {
-            one.entry: newer
+            reference.entry: newer
             for newer, pointing in records.references_to(Snapshot(store), "claim", ask).items()
-            for one in pointing
-            if (one.kind, one.field) == ("link", "from")
+            for reference in pointing
+            if (reference.kind, reference.field) == ("link", "from")
         }
         links = store.select_in(query, table.c.entry, list(newer_of))
         names = _resolved(store, "claim", {older for _, older in links})

@@ -98,11 +98,11 @@ def namesakes_of(store: Store, contents: Iterable[bytes]) -> dict[bytes, SameCon
 
 def _has_content(payload: str | None, kind: str, key: str, content: bytes) -> bool:
     """Whether an entry is of this record and has this content, as history says."""
-    said = Payload.decode(payload) if payload else None
+    stored = Payload.decode(payload) if payload else None
     return (
-        said is not None
-        and (said.kind, said.key) == (kind, key)
-        and content_digest(kind, said.record or {}) == content
+        stored is not None
+        and (stored.kind, stored.key) == (kind, key)
+        and content_digest(kind, stored.record or {}) == content
     )
 
 

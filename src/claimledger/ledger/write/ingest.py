@@ -112,9 +112,9 @@ def import_records(
     # What must be read as a whole is read for the first record: before anybody is kept waiting.
     first = list(islice(source, 1))
     if isinstance(incoming, Sequence) and len(incoming) <= _FORESEEN:
-        given = [one for one in incoming if isinstance(one, RecordInput)]
-        plain = not amend and len(given) == len(incoming) <= _ASSUMED
-        store.hint_queries(partial(_questions, given), _assumed(given) if plain else None)
+        inputs = [item for item in incoming if isinstance(item, RecordInput)]
+        plain = not amend and len(inputs) == len(incoming) <= _ASSUMED
+        store.hint_queries(partial(_questions, inputs), _assumed(inputs) if plain else None)
     try:
         with without_collecting(), store.writing():
             taking = _Ingest(store, appender_of(), amend=amend, reason=reason, by_hand=by_hand)
@@ -140,30 +140,36 @@ _ASSUMED = 20
 """Records up to which a write is so small that it is sent whole, before the store was asked anything."""
 
 
-def _questions(given: list[RecordInput]) -> list[tuple[Any, Any, list[Any]]]:
+def _questions(inputs: list[RecordInput]) -> list[tuple[Any, Any, list[Any]]]:
     """Return what taking these in will ask: the versions there are, and what is pointed to."""
-    keys = dict.fromkeys(one.key for one in given if one.key)
-    contents = {content_digest(one.kind, one.fields) for one in given if one.key is None}
-    pointed = {key for one in given for _, key, _ in pointers(one.kind, one.fields)}
-    asked = (
+    keys = dict.fromkeys(record.key for record in inputs if record.key)
+    contents = {
+        content_digest(record.kind, record.fields) for record in inputs if record.key is None
+    }
+    pointed = {key for record in inputs for _, key, _ in pointers(record.kind, record.fields)}
+    hints = (
         (VERSIONS, HISTORY.c.key, list(keys)),
         (CONTENTS, HISTORY.c.content, sorted(contents)),
         (constraints.LIVE, HISTORY.c.key, sorted(pointed)),
     )
-    return [one for one in asked if one[2]]
+    return [hint for hint in hints if hint[2]]
 
 
-def _assumed(given: list[RecordInput]) -> Preconditions | None:
+def _assumed(inputs: list[RecordInput]) -> Preconditions | None:
     """Return what new records take for granted, where that is all they depend on."""
-    coming = {(one.kind, one.key) for one in given}
-    for one in given:
-        nested = one.kind in constraints.NESTING and constraints.NESTING[one.kind] in one.fields
-        revises = one.kind == "link" and one.fields["type"] in constraints.REVISIONS
+    coming = {(record.kind, record.key) for record in inputs}
+    for record in inputs:
+        nested = (
+            record.kind in constraints.NESTING and constraints.NESTING[record.kind] in record.fields
+        )
+        revises = record.kind == "link" and record.fields["type"] in constraints.REVISIONS
         # A number is given out behind the last; a ring can run through any record.
-        if one.key is None or one.key[0].isupper() or nested or revises:
+        if record.key is None or record.key[0].isupper() or nested or revises:
             return None
-    pointed = {(to, key) for one in given for to, key, _ in pointers(one.kind, one.fields)}
-    unused = [one.key for one in given if one.key]
+    pointed = {
+        (to, key) for record in inputs for to, key, _ in pointers(record.kind, record.fields)
+    }
+    unused = [record.key for record in inputs if record.key]
     return Preconditions(unused, sorted(pointed - coming), constraints.LIVE)
 
 
@@ -203,31 +209,31 @@ class _Ingest:
         """Take in some records."""
         if len(self.problems) >= MOST_PROBLEMS:
             return
-        given = [one for one in chunk if isinstance(one, RecordInput)]
-        for one in chunk:
-            if isinstance(one, InvalidRecord):
-                self.problems.extend(one.problems)
-                if one.key:
-                    self._new.setdefault((one.kind, one.key), (0, "", 0))
-        for one in given:
-            if one.key is not None and one.key[0].isupper():
-                self._appender.taken(one.kind, number_in(one.kind, one.key) or 0)
+        inputs = [item for item in chunk if isinstance(item, RecordInput)]
+        for item in chunk:
+            if isinstance(item, InvalidRecord):
+                self.problems.extend(item.problems)
+                if item.key:
+                    self._new.setdefault((item.kind, item.key), (0, "", 0))
+        for item in inputs:
+            if item.key is not None and item.key[0].isupper():
+                self._appender.taken(item.kind, number_in(item.kind, item.key) or 0)
         # What came before may be asked for, so the store must know of it.
         self._appender.flush()
-        held, contents = self._existing(given)
-        for one in given:
-            self._one(one, one.fields, held, contents)
+        versions, contents = self._existing(inputs)
+        for item in inputs:
+            self._one(item, item.fields, versions, contents)
 
     def _existing(
-        self, given: list[RecordInput]
+        self, inputs: list[RecordInput]
     ) -> tuple[dict[tuple[str, str], list[RecordVersion]], dict[bytes, SameContent]]:
         """Return the versions under the incoming keys, and the records with the contents of keyless ones."""
         if self._was_empty:
             return {}, {}
-        versions = versions_of(self._store, [record.key for record in given if record.key])
+        versions = versions_of(self._store, [record.key for record in inputs if record.key])
         known = [
             (record, versions[record.kind, record.key])
-            for record in given
+            for record in inputs
             if record.key and (record.kind, record.key) in versions
         ]
         forms = with_keys_resolved(
@@ -235,18 +241,18 @@ class _Ingest:
         )
         self._resolved = {id(record): form for (record, _), form in zip(known, forms, strict=False)}
         contents = {
-            content_digest(record.kind, record.fields) for record in given if record.key is None
+            content_digest(record.kind, record.fields) for record in inputs if record.key is None
         }
         return versions, namesakes_of(self._store, contents)
 
     def _one(
         self,
-        given: RecordInput,
+        record_input: RecordInput,
         record: dict[str, Any],
-        held: dict[tuple[str, str], list[RecordVersion]],
+        existing: dict[tuple[str, str], list[RecordVersion]],
         contents: dict[bytes, SameContent],
     ) -> None:
-        kind, key = given.kind, given.key
+        kind, key = record_input.kind, record_input.key
         if key is None:
             content = content_digest(kind, record)
             if content in self._contents:
@@ -259,23 +265,23 @@ class _Ingest:
             self._contents.add(content)
             key = self._appender.next_key(kind, KINDS[kind].letter)
         elif (kind, key) in self._new:
-            self._again(given, record, key)
+            self._again(record_input, record, key)
             return
-        elif versions := held.get((kind, key)):
-            self._known(given, record, versions)
+        elif versions := existing.get((kind, key)):
+            self._known(record_input, record, versions)
             return
-        self._write(given, key, record, None)
+        self._write(record_input, key, record, None)
 
     def _write(
-        self, given: RecordInput, key: str, record: dict[str, Any], replaces: int | None
+        self, record_input: RecordInput, key: str, record: dict[str, Any], replaces: int | None
     ) -> None:
-        kind = given.kind
+        kind = record_input.kind
         if problem := constraints.blank_label(kind, record):
-            self._problem(given, key, problem.message, problem.expected, problem.field)
+            self._problem(record_input, key, problem.message, problem.expected, problem.field)
         written = canonical(record)
-        self._new[kind, key] = (hash(written), given.file, given.line)
+        self._new[kind, key] = (hash(written), record_input.file, record_input.line)
         if self.problems:
-            self._note(given, key, pointers(kind, record))
+            self._note(record_input, key, pointers(kind, record))
             return
         payload = Payload(
             kind,
@@ -287,12 +293,12 @@ class _Ingest:
             replaces,
         )
         entry = self._appender.append(payload, written)
-        self._note(given, key, self._appender.pointed)
+        self._note(record_input, key, self._appender.pointed)
         self.taken.written.append((kind, key, entry))
 
-    def _note(self, given: RecordInput, key: str, pointed: set[ReferenceKey]) -> None:
+    def _note(self, record_input: RecordInput, key: str, pointed: set[ReferenceKey]) -> None:
         """Remember what can only be checked when everything has come in."""
-        kind = given.kind
+        kind = record_input.kind
         for to, target, field_name in pointed:
             if (to, target) in self._new:
                 continue
@@ -300,41 +306,47 @@ class _Ingest:
             if len(places) < MOST_PROBLEMS:
                 record = f"{kind} {key}"
                 places.append(
-                    Problem("", field_name, file=given.file, line=given.line, record=record)
+                    Problem(
+                        "",
+                        field_name,
+                        file=record_input.file,
+                        line=record_input.line,
+                        record=record,
+                    )
                 )
         if kind in constraints.NESTING:
             if any(field_name == constraints.NESTING[kind] for _, _, field_name in pointed):
                 self._nested[kind].append(key)
-        elif kind == "link" and given.fields["type"] in constraints.REVISIONS:
-            fields = given.fields
+        elif kind == "link" and record_input.fields["type"] in constraints.REVISIONS:
+            fields = record_input.fields
             self._revisions.append(Revision(fields["type"], fields["from"], fields["to"]))
 
-    def _again(self, given: RecordInput, record: dict[str, Any], key: str) -> None:
+    def _again(self, record_input: RecordInput, record: dict[str, Any], key: str) -> None:
         """A key that came before in this very import."""
-        content, file, line = self._new[given.kind, key]
+        content, file, line = self._new[record_input.kind, key]
         if not content or content == hash(canonical(record)):
             self.taken.unchanged += 1
             return
         before = f"{file}:{line}" if file else "earlier"
         self._problem(
-            given,
+            record_input,
             key,
-            f"duplicate key: another {given.kind} at {before} has it",
+            f"duplicate key: another {record_input.kind} at {before} has it",
             "give each its own key",
         )
 
     def _known(
-        self, given: RecordInput, record: dict[str, Any], versions: list[RecordVersion]
+        self, record_input: RecordInput, record: dict[str, Any], versions: list[RecordVersion]
     ) -> None:
         """A key the ledger holds or has held."""
-        key = given.key or ""
+        key = record_input.key or ""
         live = next((version for version in versions if version.live), None)
         if any(version.action in ("redact", "redacted") for version in versions):
-            self._problem(given, key, "was redacted and is not taken again", "leave it out")
+            self._problem(record_input, key, "was redacted and is not taken again", "leave it out")
             return
         known = any(equal(version.record, record) for version in versions)
         current = live is not None and equal(live.record, record)
-        if not known and (forms := self._resolved.get(id(given))):
+        if not known and (forms := self._resolved.get(id(record_input))):
             *before, after = forms
             known = any(equal(version, after) for version in before)
             if live is not None and live.record is not None:
@@ -342,20 +354,23 @@ class _Ingest:
                 current = equal(live.record, record)
         old = known and not self._by_hand and not (self._amend and live is not None)
         if current or old:
-            self._count(given.kind, key, current, live is not None)
+            self._count(record_input.kind, key, current, live is not None)
             return
         if live is None:
             self._problem(
-                given, key, "was withdrawn; its key is not used again", "record it with a new key"
+                record_input,
+                key,
+                "was withdrawn; its key is not used again",
+                "record it with a new key",
             )
             return
         if self._amend:
-            self._amendment(given, key, record, live)
+            self._amendment(record_input, key, record, live)
             return
         if self._by_hand:
-            label = (live.record or {}).get(KINDS[given.kind].label_field)
+            label = (live.record or {}).get(KINDS[record_input.kind].label_field)
             self._problem(
-                given,
+                record_input,
                 key,
                 f"the key is taken by {shown(label)}",
                 f"choose another, or correct that record: `claimledger amend {key} --set FIELD=VALUE`",
@@ -363,7 +378,7 @@ class _Ingest:
             return
         for name, old, new in difference(live.record or {}, record):
             self._problem(
-                given,
+                record_input,
                 key,
                 f"differs from the ledger: {name} is {_shown(old)} there",
                 "import with --amend --reason, if the new one is right",
@@ -381,40 +396,40 @@ class _Ingest:
             self.taken.withdrawn.append((kind, key))
 
     def _amendment(
-        self, given: RecordInput, key: str, record: dict[str, Any], live: RecordVersion
+        self, record_input: RecordInput, key: str, record: dict[str, Any], live: RecordVersion
     ) -> None:
-        for name in KINDS[given.kind].fixed:
+        for name in KINDS[record_input.kind].fixed:
             if (live.record or {}).get(name) != record.get(name):
                 self._problem(
-                    given,
+                    record_input,
                     key,
                     f"`{name}` cannot be amended",
                     "withdraw it and record another",
                     name,
                 )
                 return
-        self._write(given, key, record, live.entry)
-        rested_on = constraints.RESTED_ON.get(given.kind, "")
+        self._write(record_input, key, record, live.entry)
+        rested_on = constraints.RESTED_ON.get(record_input.kind, "")
         if (live.record or {}).get(rested_on) != record.get(rested_on):
-            self._changed[given.kind][key] = None
+            self._changed[record_input.kind][key] = None
         if not self.problems:
             entry = self.taken.written[-1][2]
-            held = {"key": key, **(live.record or {})}
-            self._appender.end(given.kind, live.entry, held, entry)
+            stored = {"key": key, **(live.record or {})}
+            self._appender.end(record_input.kind, live.entry, stored, entry)
             self.taken.amended += 1
 
     def _problem(
         self,
-        given: RecordInput,
+        record_input: RecordInput,
         key: str,
         message: str,
         expected: str,
         name: str = "",
         value: str = "",
     ) -> None:
-        record = f"{given.kind} {key}"
+        record = f"{record_input.kind} {key}"
         self.problems.append(
-            Problem(message, name, value, expected, record, given.file, given.line)
+            Problem(message, name, value, expected, record, record_input.file, record_input.line)
         )
 
     def finish(self) -> None:
@@ -451,7 +466,7 @@ def _shown(value: Any) -> str:
 
 
 def _in_order(problems: list[Problem]) -> Iterator[Problem]:
-    shown_ones = sorted(problems[:MOST_PROBLEMS], key=lambda one: (one.file, one.line))
+    shown_ones = sorted(problems[:MOST_PROBLEMS], key=lambda problem: (problem.file, problem.line))
     yield from shown_ones
     if len(problems) > MOST_PROBLEMS:
         yield Problem(f"and {len(problems) - MOST_PROBLEMS} more problems")

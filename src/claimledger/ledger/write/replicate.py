@@ -55,11 +55,11 @@ def entry_of(line: Any, place: str) -> Entry:
         payload, salt = line["payload"], line["salt"]
         if type(number) is not int or not isinstance(header, str):
             raise ValueError("a number and the text of a header belong to an entry")
-        held = None if payload is None else payload.encode()
+        encoded = None if payload is None else payload.encode()
         bare = None if salt is None else base64.b64decode(salt, validate=True)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
         raise StoreError(f"{place}: is no entry of a log ({error}); nothing was written") from None
-    return Entry(number, header.encode(), held, bare, b"")
+    return Entry(number, header.encode(), encoded, bare, b"")
 
 
 def append_entries(store: Store, strand: LogSegment) -> int:
@@ -164,8 +164,10 @@ class _Replication:
 
         The other way round is lawful: the ledger may have redacted an entry since the strand was written.
         """
-        held = select(ENTRY.c.number).where(ENTRY.c.payload.is_not(None))
-        for (number,) in self._store.select_in(held, ENTRY.c.number, list(self._without_payload)):
+        unredacted = select(ENTRY.c.number).where(ENTRY.c.payload.is_not(None))
+        for (number,) in self._store.select_in(
+            unredacted, ENTRY.c.number, list(self._without_payload)
+        ):
             error = InvalidEntryError("emptied", "has no payload, and no redaction lists it")
             raise _unlawful(self._without_payload[number], number, error)
 
@@ -225,10 +227,10 @@ def _unlawful(place: str, number: int, error: InvalidEntryError) -> StoreError:
 _BATCH = 1000
 
 
-def parting(one: Store, other: Store) -> int | None:
+def parting(left: Store, right: Store) -> int | None:
     """Return the first entry in which two logs differ, ``None`` where one begins with the other."""
-    low, high = 0, min(size(one), size(other))
-    ours, theirs = stored_hashes(one), stored_hashes(other)
+    low, high = 0, min(size(left), size(right))
+    ours, theirs = stored_hashes(left), stored_hashes(right)
     if merkle.root(high, ours) == merkle.root(high, theirs):
         return None
     while high - low > 1:
@@ -250,5 +252,5 @@ def segment_lines(store: Store, since: int) -> Iterator[dict[str, Any]]:
     for first in range(since + 1, ends.size + 1, 1000):
         last = min(first + 999, ends.size)
         for number, header, payload, salt, nodes in store.rows_by_entry(ENTRY, first, last):
-            held = None if payload is None else payload.encode()
-            yield line_of(Entry(number, header.encode(), held, salt, nodes))
+            encoded = None if payload is None else payload.encode()
+            yield line_of(Entry(number, header.encode(), encoded, salt, nodes))
