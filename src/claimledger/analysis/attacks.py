@@ -74,8 +74,8 @@ def attacks(graph: Graph, asserted: Assertions, rests: Dependencies, revised: Re
     by_claim: dict[str, list[Attack]] = {}
     for key in graph.claims:
         if _aimed_at(graph, key, criticised):
-            if listed := list(_own(graph, asserted, opposed, key)):
-                by_claim[key] = listed
+            if direct := list(_own(graph, asserted, opposed, key)):
+                by_claim[key] = direct
         elif asserted.of[key] in opposed:
             # Hit only as one of its assertion: thousands may share the list, which nobody changes.
             by_claim[key] = opposed[asserted.of[key]]
@@ -101,10 +101,10 @@ def _kept(
     by_claim: Mapping[str, list[Attack]], revised: Revisions, counting: bool
 ) -> dict[str, tuple[Attack, ...]]:
     counted: dict[int, tuple[Attack, ...]] = {}
-    for listed in by_claim.values():
-        if id(listed) not in counted:
-            counted[id(listed)] = tuple(
-                attack for attack in listed if revised.counts(attack.attacker) is counting
+    for of_claim in by_claim.values():
+        if id(of_claim) not in counted:
+            counted[id(of_claim)] = tuple(
+                attack for attack in of_claim if revised.counts(attack.attacker) is counting
             )
     return {
         key: attacks for key, of_claim in by_claim.items() if (attacks := counted[id(of_claim)])

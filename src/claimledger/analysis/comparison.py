@@ -61,8 +61,8 @@ _NOTHING = Vocabulary()
 class Comparison:
     """Two figures of two claims, how they stand to each other, and what that rests on."""
 
-    one: Figure
-    other: Figure
+    left: Figure
+    right: Figure
     relation: Relation
     rests: tuple[str, ...] = ()
 
@@ -84,10 +84,10 @@ def compare(
 
     ``revision`` says that one claim updates the other; ``tolerance`` is a share of the larger number.
     """
-    for here, there in islice(product(left.figures, right.figures), MOST_PAIRS):
-        pair = _Pair(left, here, right, there, vocabulary, tolerance)
+    for left_figure, right_figure in islice(product(left.figures, right.figures), MOST_PAIRS):
+        pair = _Pair(left, left_figure, right, right_figure, vocabulary, tolerance)
         relation, rests = pair.compared(revision=revision)
-        yield Comparison(here, there, relation, rests)
+        yield Comparison(left_figure, right_figure, relation, rests)
 
 
 MOST_PAIRS = 250_000
@@ -111,20 +111,22 @@ class _Pair:
     """Two figures, each with the claim that holds it."""
 
     def __init__(
-        self, left: Claim, here: Figure, right: Claim, there: Figure, words: Vocabulary,
+        self, left: Claim, left_figure: Figure, right: Claim, right_figure: Figure, words: Vocabulary,
         tolerance: Decimal,
     ) -> None:  # fmt: skip
-        self.one, self.here = left, here
-        self.other, self.there = right, there
+        self.left, self.left_figure = left, left_figure
+        self.right, self.right_figure = right, right_figure
         self.words = words
         self.tolerance = tolerance
         self.rests: list[str] = []
 
     def compared(self, *, revision: bool) -> _Outcome:
         measures = self._measures()
-        converted = conversion(self.there.unit, self.here.unit)
+        converted = conversion(self.right_figure.unit, self.left_figure.unit)
         if measures != "apart" and converted is None:
-            units = [figure.unit or "a plain count" for figure in (self.here, self.there)]
+            units = [
+                figure.unit or "a plain count" for figure in (self.left_figure, self.right_figure)
+            ]
             return _Outcome("different measure", (" and ".join(units),))
         if measures == "apart" or converted is None:
             return _Outcome("different measure", tuple(self.rests))
@@ -133,8 +135,10 @@ class _Pair:
             return _Outcome("different scope", tuple(self.rests))
         if difference := self._definition():
             return _Outcome("different definition", (difference,))
-        if self.here.vintage != self.there.vintage:
-            named = " and ".join(f.vintage or "none named" for f in (self.here, self.there))
+        if self.left_figure.vintage != self.right_figure.vintage:
+            named = " and ".join(
+                f.vintage or "none named" for f in (self.left_figure, self.right_figure)
+            )
             return _Outcome("different vintage", (named,))
         if revision:
             return _Outcome("revision")
@@ -146,7 +150,7 @@ class _Pair:
     # What is counted, of what
 
     def _measures(self) -> Nesting:
-        left, right = self.here.measure, self.there.measure
+        left, right = self.left_figure.measure, self.right_figure.measure
         nesting = self._nesting(MEASURE, left, right)
         if nesting == "apart":
             self.rests = [f"{left} and {right} are one measure only where a term says so"]
@@ -168,7 +172,7 @@ class _Pair:
         return "apart"
 
     def _scopes(self) -> Nesting:
-        left, right = self.one.scope_of(self.here), self.other.scope_of(self.there)
+        left, right = self.left.scope_of(self.left_figure), self.right.scope_of(self.right_figure)
         nesting: Nesting = "same"
         for scheme in sorted(left.keys() | right.keys()):
             a, b = left.get(scheme), right.get(scheme)
@@ -186,7 +190,7 @@ class _Pair:
         return nesting
 
     def _definition(self) -> str:
-        left, right = self.here, self.there
+        left, right = self.left_figure, self.right_figure
         for name in ("base", "method"):
             left_value, right_value = getattr(left, name), getattr(right, name)
             if left_value != right_value:
@@ -198,8 +202,8 @@ class _Pair:
     # When
 
     def _over_time(self, nested: Nesting, converted: Conversion) -> _Outcome:
-        nature = self.here.nature or self.there.nature
-        first, last = _last(self.one), _last(self.other)
+        nature = self.left_figure.nature or self.right_figure.nature
+        first, last = _last(self.left), _last(self.right)
         apart = bool(first and last and first != last)
         if nature == "flow" and self._spans_differ():
             inner = self._period_nesting()
@@ -217,16 +221,16 @@ class _Pair:
         return self._of_intervals(converted)
 
     def _periods(self) -> str:
-        return " and ".join(str(claim.about) for claim in (self.one, self.other))
+        return " and ".join(str(claim.about) for claim in (self.left, self.right))
 
     def _spans_differ(self) -> bool:
-        left, right = self.one.about, self.other.about
+        left, right = self.left.about, self.right.about
         return bool(
             left and right and (left.earliest, left.latest) != (right.earliest, right.latest)
         )
 
     def _period_nesting(self) -> Nesting:
-        left, right = _span(self.one), _span(self.other)
+        left, right = _span(self.left), _span(self.right)
         if left is None or right is None:
             return "apart"
         if right[0] <= left[0] and left[1] <= right[1]:
@@ -236,47 +240,51 @@ class _Pair:
     def _growing(self, nested: Nesting, converted: Conversion, *, later: bool) -> _Outcome:
         """Compare totals at two moments: what has been counted so far never becomes less."""
         self.rests.append(f"totals only grow: {self._periods()}")
-        early, late = self.here.interval, converted.interval(self.there.interval)
+        early, late = self.left_figure.interval, converted.interval(self.right_figure.interval)
         if not later:
             early, late = late, early
         if nested == "same":
-            return self._found("conflicts" if above(early, late) else "compatible")
+            return self._outcome("conflicts" if above(early, late) else "compatible")
         if nested == ("part" if later else "whole"):
-            return self._found("part exceeds whole" if above(early, late) else "different scope")
-        return self._found("different scope")
+            return self._outcome("part exceeds whole" if above(early, late) else "different scope")
+        return self._outcome("different scope")
 
     def _part(self, nested: Nesting, converted: Conversion, otherwise: Relation) -> _Outcome:
         """Compare a part with its whole: more than the whole it cannot be."""
-        part, containing = self.here.interval, converted.interval(self.there.interval)
+        part, containing = self.left_figure.interval, converted.interval(self.right_figure.interval)
         if nested == "whole":
             part, containing = containing, part
-        if additive(self.here.unit) and self.here.base is None and above(part, containing):
-            return self._found("part exceeds whole")
-        return self._found(otherwise)
+        if (
+            additive(self.left_figure.unit)
+            and self.left_figure.base is None
+            and above(part, containing)
+        ):
+            return self._outcome("part exceeds whole")
+        return self._outcome(otherwise)
 
     # How much
 
     def _of_intervals(self, converted: Conversion) -> _Outcome:
-        left_figure, right_figure = self.here, self.there
+        left_figure, right_figure = self.left_figure, self.right_figure
         left, right = left_figure.interval, converted.interval(right_figure.interval)
         if not same(left_figure.unit or "", right_figure.unit or "") and converted.factor != 1:
             self.rests.append(f"{right_figure.words} is {_number(right)} {left_figure.unit}")
         back = conversion(left_figure.unit, right_figure.unit)
         if left == right or (back and back.interval(left_figure.interval) == right_figure.interval):
-            return self._found("agrees")  # in one of the two units the numbers are the same
+            return self._outcome("agrees")  # in one of the two units the numbers are the same
         exact = all(f.low is not None and f.low == f.high for f in (left_figure, right_figure))
         if exact and self._near(converted):
-            return self._found("near")
+            return self._outcome("near")
         if overlap(left, right):
-            return self._found("compatible")
-        if bool(self.one.about) != bool(self.other.about):
+            return self._outcome("compatible")
+        if bool(self.left.about) != bool(self.right.about):
             # Two numbers may both be right where one does not say when it was.
             return _Outcome("different period", ("only one says which time it speaks of",))
-        return self._found("conflicts")
+        return self._outcome("conflicts")
 
     def _near(self, converted: Conversion) -> bool:
-        left, right = self.here.low, self.there.low
-        back = conversion(self.here.unit, self.there.unit)
+        left, right = self.left_figure.low, self.right_figure.low
+        back = conversion(self.left_figure.unit, self.right_figure.unit)
         if left is None or right is None or back is None:
             return False
         if rounds(left, converted.number(right)) or rounds(right, back.number(left)):
@@ -287,7 +295,7 @@ class _Pair:
             return True
         return False
 
-    def _found(self, relation: Relation) -> _Outcome:
+    def _outcome(self, relation: Relation) -> _Outcome:
         return _Outcome(relation, tuple(self.rests))
 
 

@@ -96,8 +96,8 @@ class OriginFinder:
     set_aside: frozenset[tuple[str, str]] = frozenset()
     """Reasons for merging that are not to count, each with what is shared."""
 
-    _found: dict[tuple[str, bool], Origins] = field(default_factory=dict)
-    _whole: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _counted_origins: dict[tuple[str, bool], Origins] = field(default_factory=dict)
+    _claims_of_root: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Of the roots being counted: their claims with all they rest on."""
 
     def of(self, key: str) -> Origins:
@@ -106,10 +106,10 @@ class OriginFinder:
             return NONE
         superseded = key in self.revised.superseded
         name = self.asserted.of[key]
-        cached = self._found.get((name, superseded))
+        cached = self._counted_origins.get((name, superseded))
         if cached is None:
             roots = self._roots(self.asserted.members[name], superseded)
-            cached = self._found[name, superseded] = self._counted(roots)
+            cached = self._counted_origins[name, superseded] = self._counted(roots)
         return cached
 
     def of_all(self, keys: Iterable[str]) -> Origins:
@@ -163,7 +163,7 @@ class OriginFinder:
             return NONE
         if len(roots) == 1:
             return Origins(1, 1, (roots[0],))  # nothing to merge
-        self._whole = {root.name: (*root.claims, *root.inputs) for root in roots}
+        self._claims_of_root = {root.name: (*root.claims, *root.inputs) for root in roots}
         union = DisjointSet(root.name for root in roots)
         same = self._merge(union, roots, self._identities)
         at_most = len({union.find(root.name) for root in roots})
@@ -192,7 +192,7 @@ class OriginFinder:
         return mergers
 
     def _identities(self, root: Root) -> Iterator[tuple[str, str]]:
-        for key in self._whole[root.name]:
+        for key in self._claims_of_root[root.name]:
             yield "upstream claim", key
         for party in self._claimants(root):
             yield "claimant", party
@@ -225,11 +225,15 @@ class OriginFinder:
         return mergers
 
     def _claimants(self, root: Root) -> list[str]:
-        claimants = {p for key in self._whole[root.name] for p in self.graph.claims[key].claimants}
+        claimants = {
+            p for key in self._claims_of_root[root.name] for p in self.graph.claims[key].claimants
+        }
         return sorted(claimants)
 
     def _sources(self, root: Root) -> list[str]:
-        sources = {s for key in self._whole[root.name] for s in self.graph.claims[key].sources}
+        sources = {
+            s for key in self._claims_of_root[root.name] for s in self.graph.claims[key].sources
+        }
         return sorted(sources)
 
 

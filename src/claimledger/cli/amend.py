@@ -44,12 +44,12 @@ def only(view: LedgerView, key: str, kind: str | None) -> StoredRecord:
     if kind is not None:
         require_kind(kind)
         return view.get(kind, key)
-    found = view.with_key(key)
-    if len(found) > 1:
-        kinds = " or ".join(one.kind for one in found)
+    records = view.with_key(key)
+    if len(records) > 1:
+        kinds = " or ".join(stored.kind for stored in records)
         raise UsageError(f"{key} is the key of several records: say --kind {kinds}")
-    if found:
-        return found[0]
+    if records:
+        return records[0]
     events = view.history(key)
     for event in events:
         if event.replaced_by:
@@ -92,19 +92,24 @@ def amend(
         raise UsageError("amend needs --set FIELD=VALUE")
     with call.writing() as ledger:
         who = recorder(by, ledger)
-        held = only(ledger, key, kind)
-        fields = {field.name: field for field in fields_of(KINDS[held.kind])}
-        given: dict[str, Any] = {}
+        stored = only(ledger, key, kind)
+        fields = {field.name: field for field in fields_of(KINDS[stored.kind])}
+        fields_given: dict[str, Any] = {}
         for change in changes:
             name, equals, text = change.partition("=")
             if not equals:
                 raise UsageError(f"--set {change!r} is not FIELD=VALUE")
-            name = field_named(held.kind, name.strip())
-            if name in given:
+            name = field_named(stored.kind, name.strip())
+            if name in fields_given:
                 raise UsageError(f"--set {name} is given twice; give the whole value in one")
-            given[name] = new_value(fields[name], text)
+            fields_given[name] = new_value(fields[name], text)
         done = ledger.amend(
-            held.kind, held.key, given, by=who, reason=reason, replaces=if_entry or held.entry
+            stored.kind,
+            stored.key,
+            fields_given,
+            by=who,
+            reason=reason,
+            replaces=if_entry or stored.entry,
         )
     _told(call, done, who, "Amended")
 
@@ -161,10 +166,10 @@ def withdraw(
         raise UsageError("--replaced-by keeps what points to it, --cascade withdraws it: give one")
     with call.writing() as ledger:
         who = recorder(by, ledger)
-        held = only(ledger, key, kind)
-        most = _agree_to_cascade(call, ledger, held) if cascade and not yes else None
+        stored = only(ledger, key, kind)
+        most = _agree_to_cascade(call, ledger, stored) if cascade and not yes else None
         done = ledger.withdraw(
-            held.kind, held.key, by=who, reason=reason, replaced_by=replaced_by, cascade=cascade,
+            stored.kind, stored.key, by=who, reason=reason, replaced_by=replaced_by, cascade=cascade,
             most=most,
         )  # fmt: skip
     _told(call, done, who, "Withdrew")
@@ -174,7 +179,7 @@ _UNASKED = 10
 """Records that a cascade withdraws where nobody can be asked."""
 
 
-def _agree_to_cascade(call: CliContext, view: LedgerView, held: StoredRecord) -> int:
+def _agree_to_cascade(call: CliContext, view: LedgerView, stored: StoredRecord) -> int:
     """Ask on a terminal whether all that points to a record is to be withdrawn with it; return how many go.
 
     Raises :class:`RuleViolationError` where nobody can be asked and
@@ -183,7 +188,7 @@ def _agree_to_cascade(call: CliContext, view: LedgerView, held: StoredRecord) ->
     from claimledger.cli.what_if import WITHOUT
     from claimledger.errors import RuleViolationError
 
-    record = (held.kind, held.key)
+    record = (stored.kind, stored.key)
     others = view.dependents([record]) - {record}
     if not others:
         return 1
@@ -193,12 +198,12 @@ def _agree_to_cascade(call: CliContext, view: LedgerView, held: StoredRecord) ->
         for kind, number in by_kind.items()
     )
     message = (
-        f"{count(len(others) + 1, 'record')} would be withdrawn: {held.kind} {held.key}, and {named} "
+        f"{count(len(others) + 1, 'record')} would be withdrawn: {stored.kind} {stored.key}, and {named} "
         "that point to it, near and far."
     )
-    if held.kind in WITHOUT:
+    if stored.kind in WITHOUT:
         message += (
-            f" `claimledger what-if --without {held.kind}:{held.key}` shows what would change."
+            f" `claimledger what-if --without {stored.kind}:{stored.key}` shows what would change."
         )
     if not call.json and sys.stdin.isatty() and sys.stdout.isatty():
         echo(message)

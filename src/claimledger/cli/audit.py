@@ -32,7 +32,7 @@ def audit(
     ctx: click.Context, what: str | None, figure: str | None, form: str | None, output: str | None
 ) -> None:
     """Go back from a claim to whoever first said it, and show what was said against it."""
-    from claimledger.present.audit import audit as made
+    from claimledger.present.audit import audit as build_audit
     from claimledger.render import writer
     from claimledger.render.diagrams.embed import audit_with_diagrams
     from claimledger.services.output_files import writing_whole
@@ -46,7 +46,7 @@ def audit(
     form = form or ("json" if call.json else form_of(output, _ENDINGS))
 
     def written(view: LedgerView, claim: StoredRecord) -> bytes:
-        value = made(view, claim.key)
+        value = build_audit(view, claim.key)
         if form == "html":
             value = audit_with_diagrams(view, value)
         return writer("audit", form)(value).encode()
@@ -89,16 +89,16 @@ def _meant(
 
     if what is not None:
         resolved = view.resolve("claim", [what]).get(what, what)
-        if held := view.get_all("claim", [resolved]):
-            return list(held.values())
+        if records := view.get_all("claim", [resolved]):
+            return list(records.values())
         _require_no_other_key(view, what)
-        found = candidates(view, what)
+        matching = candidates(view, what)
     else:
-        found = with_value(view, figure_asked(str(figure)))
-    if not found:
+        matching = with_value(view, figure_asked(str(figure)))
+    if not matching:
         _nearest(call, view, what, figure)
         return []
-    options = _firsts(view, found)
+    options = _firsts(view, matching)
     if not options:
         echo("What matches was not known yet at that time.")
     return options
@@ -110,7 +110,7 @@ def _require_no_other_key(view: LedgerView, what: str) -> None:
     Also if it is the key of a claim that was withdrawn, or was not recorded yet.
     """
     kinds = ("party", "source", "subject", "link")
-    is_known = any(held.kind in kinds for held in view.with_key(what))
+    is_known = any(stored.kind in kinds for stored in view.with_key(what))
     if is_known or view.history(what, "claim"):
         view.get("claim", what)
 
@@ -119,28 +119,28 @@ def _nearest(call: CliContext, view: LedgerView, what: str | None, figure: str |
     from claimledger.errors import NotFoundError
     from claimledger.records.number_words import find_values
 
-    asked = str(figure if what is None else what)
-    values = [v.low if v.low is not None else v.high for v in find_values(asked)]
+    query = str(figure if what is None else what)
+    values = [v.low if v.low is not None else v.high for v in find_values(query)]
     if not values or values[0] is None:
-        raise NotFoundError("claim", asked, view.near_keys(asked, "claim"))
+        raise NotFoundError("claim", query, view.near_keys(query, "claim"))
     near = view.claims_nearest_figure(float(values[0]))
     if call.json:
-        answer({"asked": asked, "matches": [], "nearest": [_option(held) for held in near]})
+        answer({"asked": query, "matches": [], "nearest": [_option(stored) for stored in near]})
         return
-    echo(f"No claim holds the figure {asked}." + (" Nearest are:" if near else ""))
-    for held in near:
-        echo(_told(held), indent=2, hang=2)
+    echo(f"No claim holds the figure {query}." + (" Nearest are:" if near else ""))
+    for stored in near:
+        echo(_told(stored), indent=2, hang=2)
 
 
-def _firsts(view: LedgerView, found: list[StoredRecord]) -> list[StoredRecord]:
+def _firsts(view: LedgerView, records: list[StoredRecord]) -> list[StoredRecord]:
     """Return the claims that were in view, of each assertion the one that was known first."""
-    answers = view.analysis([held.key for held in found])
+    answers = view.analysis([stored.key for stored in records])
     known = answers.graph.known_by
     by_assertion: dict[str, StoredRecord] = {}
-    in_view = [held for held in found if held.key in known]
-    for held in sorted(in_view, key=lambda one: (known[one.key], one.key)):
-        by_assertion.setdefault(answers.assertions.of[held.key], held)
-    return [held for held in in_view if held in by_assertion.values()]
+    in_view = [stored for stored in records if stored.key in known]
+    for stored in sorted(in_view, key=lambda stored: (known[stored.key], stored.key)):
+        by_assertion.setdefault(answers.assertions.of[stored.key], stored)
+    return [stored for stored in in_view if stored in by_assertion.values()]
 
 
 def _chosen(call: CliContext, options: list[StoredRecord]) -> StoredRecord | None:
@@ -148,11 +148,11 @@ def _chosen(call: CliContext, options: list[StoredRecord]) -> StoredRecord | Non
     if not options:
         return None
     if call.json:
-        answer({"matches": [_option(held) for held in options], "nearest": []})
+        answer({"matches": [_option(stored) for stored in options], "nearest": []})
         return None
     echo("Several assertions match:")
-    for place, held in enumerate(options, 1):
-        echo(f"{place:>3}  {_told(held)}", hang=5)
+    for place, stored in enumerate(options, 1):
+        echo(f"{place:>3}  {_told(stored)}", hang=5)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         echo("Name the one you mean: `claimledger audit KEY`.")
         return None
@@ -160,14 +160,16 @@ def _chosen(call: CliContext, options: list[StoredRecord]) -> StoredRecord | Non
     return options[number - 1]
 
 
-def _told(held: StoredRecord) -> str:
+def _told(stored: StoredRecord) -> str:
     from claimledger.present.phrases import figures
     from claimledger.records.claim import Claim
 
-    record = held.record
-    said = figures(record) if isinstance(record, Claim) and record.figures else ""
-    return f"{held.key}: {cut(record.named, 120)}" + (f" ({said})" if said else "")
+    record = stored.record
+    figures_in_words = figures(record) if isinstance(record, Claim) and record.figures else ""
+    return f"{stored.key}: {cut(record.named, 120)}" + (
+        f" ({figures_in_words})" if figures_in_words else ""
+    )
 
 
-def _option(held: StoredRecord) -> dict[str, object]:
-    return {"key": held.key, "statement": held.record.named}
+def _option(stored: StoredRecord) -> dict[str, object]:
+    return {"key": stored.key, "statement": stored.record.named}

@@ -82,13 +82,13 @@ def backup(call: CliContext, path: str, since: str | None) -> None:
     if call.json:
         answer({"to": path, "size": head.size, "root": head.root.hex(), "entries": written})
         return
-    said = count(written, "entry", "entries")
+    amount = count(written, "entry", "entries")
     if since is not None:
-        said += f", up to {head.size}"
+        amount += f", up to {head.size}"
     if not Path(path).is_file():  # a device or a pipe need not hold anything
-        echo(f"Wrote {said}, to {path}, which is no file: nothing shows that it is kept there.")
+        echo(f"Wrote {amount}, to {path}, which is no file: nothing shows that it is kept there.")
     else:
-        echo(f"{path} holds {said}, proved." if since is None else f"{path} holds {said}.")
+        echo(f"{path} holds {amount}, proved." if since is None else f"{path} holds {amount}.")
     echo(f"root {head.root.hex()}")
 
 
@@ -100,10 +100,10 @@ def _back_up(ledger: Ledger, path: str, target: ExitStack) -> TreeHead:
     if is_file and given_stream(path) is None:
         return ledger.backup(path, Progress("entries"))
     with TemporaryDirectory(prefix="claimledger-") as folder:
-        kept = Path(folder) / "backup.db"
-        head = ledger.backup(kept, Progress("entries"))
+        copy = Path(folder) / "backup.db"
+        head = ledger.backup(copy, Progress("entries"))
         stream = target.enter_context(writing_whole(path))
-        with kept.open("rb") as content:
+        with copy.open("rb") as content:
             shutil.copyfileobj(content, stream)
     return head
 
@@ -148,18 +148,18 @@ def restore(call: CliContext, files: tuple[str, ...]) -> None:
     from claimledger.ledger import Ledger, shown
 
     call.require_now()
-    whole = [path for path in files if not is_strand(path)]
-    if whole not in ([], [files[0]]):
+    whole_backups = [path for path in files if not is_strand(path)]
+    if whole_backups not in ([], [files[0]]):
         raise UsageError("a whole backup comes first, and once; files of entries follow it")
-    parts = files[len(whole) :]
-    if whole:
-        with Ledger.open(files[0]) as kept, kept.reading(), _strands(parts) as strands:
-            verdict = kept.verify(Progress("entries"))
+    parts = files[len(whole_backups) :]
+    if whole_backups:
+        with Ledger.open(files[0]) as source, source.reading(), _strands(parts) as strands:
+            verdict = source.verify(Progress("entries"))
             if not verdict.clean:
                 raise RuleViolationError(
                     f"{files[0]} is damaged: {verdict.faults[0]}; nothing was written"
                 )
-            head = kept.move(call.path, further=strands)
+            head = source.move(call.path, further=strands)
             added = head.size
         call.done = True
     else:
@@ -204,9 +204,9 @@ def grant(call: CliContext, role: str | None, users: tuple[str, ...]) -> None:
                 ledger.revoke(user)
             else:
                 ledger.grant(str(role), user)
-        found = ledger.grants()
+        roles = ledger.grants()
     if call.json:
-        answer({"roles": found})
+        answer({"roles": roles})
         return
-    for name, members in found.items():
+    for name, members in roles.items():
         echo(f"{name}: {', '.join(members) or 'nobody'}", hang=2)

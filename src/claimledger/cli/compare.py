@@ -16,9 +16,9 @@ def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
     plain = value.strip()
     number = plain.removesuffix("%").strip()
     if len(number) <= 20 and number.isascii() and number.replace(".", "", 1).isdecimal():
-        found = Decimal(number) / (100 if plain.endswith("%") else 1)
-        if found < 1:
-            return found
+        fraction = Decimal(number) / (100 if plain.endswith("%") else 1)
+        if fraction < 1:
+            return fraction
     raise click.BadParameter(f"{value!r} is no share; write 2% or 0.02")
 
 
@@ -30,7 +30,7 @@ def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
     help="How far apart may still be near: 2%.  [only rounding]",
 )  # fmt: skip
 @click.pass_obj
-def compare(call: CliContext, one: str, other: str, tolerance: Decimal) -> None:
+def compare(call: CliContext, left: str, right: str, tolerance: Decimal) -> None:
     """Compare every figure of one claim with every figure of another."""
     from claimledger.analysis.comparison import MOST_PAIRS, percent
     from claimledger.present.comparison_view import FigureComparisons
@@ -38,22 +38,22 @@ def compare(call: CliContext, one: str, other: str, tolerance: Decimal) -> None:
     from claimledger.services.visibility import require_known
 
     with call.reading() as view:
-        one, other = (view.get("claim", key).key for key in (one, other))
-        answers = view.analysis([one, other])
+        left, right = (view.get("claim", key).key for key in (left, right))
+        answers = view.analysis([left, right])
         graph = answers.graph
-        require_known(answers, one, other)
-        here, there = (len(graph.claims[key].figures) for key in (one, other))
-        if here * there > MOST_PAIRS:
+        require_known(answers, left, right)
+        left_count, right_count = (len(graph.claims[key].figures) for key in (left, right))
+        if left_count * right_count > MOST_PAIRS:
             raise RuleViolationError(
-                f"{one} has {here:,} figures and {other} {there:,}: that makes {here * there:,} pairs, and "
-                f"{MOST_PAIRS:,} at most are compared"
+                f"{left} has {left_count:,} figures and {right} has {right_count:,}, which makes "
+                f"{left_count * right_count:,} pairs; at most {MOST_PAIRS:,} are compared"
             )
-        pairs = FigureComparisons(view, graph, RecordCache(view)).told(one, other, tolerance)
+        pairs = FigureComparisons(view, graph, RecordCache(view)).compared(left, right, tolerance)
     if call.json:
         answer(
             {
-                "one": one,
-                "other": other,
+                "one": left,
+                "other": right,
                 "tolerance": str(tolerance),
                 "pairs": [pair.as_json() for pair in pairs],
             }

@@ -90,16 +90,16 @@ class CliContext:
 
         self._ledger: str | None = None
 
-    def update(self, given: dict[str, Any]) -> None:
+    def update(self, options: dict[str, Any]) -> None:
         """Take what was given; what was not leaves things as they are."""
         for name in ("as_of", "known_at"):
-            if given.get(name) is not None and not given[name].strip():
+            if options.get(name) is not None and not options[name].strip():
                 option = name.replace("_", "-")
                 raise UsageError(f"--{option} is empty; give it a day, or leave it out")
-        self._ledger = given.get("ledger") or self._ledger
-        self.json = bool(given.get("json")) or self.json
-        self.as_of = given.get("as_of") or self.as_of
-        self.known_at = given.get("known_at") or self.known_at
+        self._ledger = options.get("ledger") or self._ledger
+        self.json = bool(options.get("json")) or self.json
+        self.as_of = options.get("as_of") or self.as_of
+        self.known_at = options.get("known_at") or self.known_at
 
     @property
     def path(self) -> str:
@@ -170,12 +170,12 @@ def recorder(by: str | None, ledger: Ledger) -> str:
 
 def _git_user() -> str:
     try:
-        asked = subprocess.run(
+        completed = subprocess.run(
             ["git", "config", "user.name"], capture_output=True, text=True, timeout=5, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return asked.stdout.strip()
+    return completed.stdout.strip()
 
 
 def _login() -> str:
@@ -195,10 +195,10 @@ def by_option(command: Options) -> Options:
     return named(clock_option(command))
 
 
-def _set_clock_is_right(ctx: click.Context, _: click.Parameter, given: bool) -> None:
+def _set_clock_is_right(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     call = ctx.find_object(CliContext)
     if call is not None:
-        call.clock_is_right = given
+        call.clock_is_right = value
 
 
 clock_option = click.option(

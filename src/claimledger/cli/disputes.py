@@ -31,28 +31,32 @@ if TYPE_CHECKING:
 @click.pass_obj
 def disputes(call: CliContext, subject: str | None, only_open: bool) -> None:
     """What is disputed, by whom, through what, stated or judged, since when."""
-    from claimledger.present.report import report as made
+    from claimledger.present.report import report as build_report
 
     with call.reading() as view:
-        value = made(view, subject=subject, corrections=False)
-    wanted = [one for one in value.disputes if not only_open or one.state in _OPEN]
-    criticised = [one for one in value.criticised if not only_open or one.state in _OPEN]
+        value = build_report(view, subject=subject, corrections=False)
+    sections = [section for section in value.disputes if not only_open or section.state in _OPEN]
+    criticised = [
+        section for section in value.criticised if not only_open or section.state in _OPEN
+    ]
     if call.json:
         answer(
             {
-                "disputes": [asdict(one) for one in wanted],
-                "criticised_sources": [asdict(one) for one in criticised],
-                "controversies": [asdict(one) for one in value.controversies],
+                "disputes": [asdict(section) for section in sections],
+                "criticised_sources": [asdict(section) for section in criticised],
+                "controversies": [asdict(shared) for shared in value.controversies],
             }
         )
         return
-    for section in (*wanted, *criticised):
+    for section in (*sections, *criticised):
         _say_dispute(section)
-    for one in value.controversies:
-        echo(f"controversy {one.key}: {count(len(one.disputes), 'dispute')} that share claims")
-        for claim, keys in one.claims:
+    for shared in value.controversies:
+        echo(
+            f"controversy {shared.key}: {count(len(shared.disputes), 'dispute')} that share claims"
+        )
+        for claim, keys in shared.claims:
             echo(f"{claim} takes part in {', '.join(keys)}", indent=2, hang=2)
-    echo(f"{count(len(wanted), 'dispute')}, {count(len(criticised), 'criticised source')}.")
+    echo(f"{count(len(sections), 'dispute')}, {count(len(criticised), 'criticised source')}.")
 
 
 _OPEN = ("open", "reopened")
@@ -70,12 +74,12 @@ def _say_dispute(section: DisputeSection) -> None:
             indent=2, hang=2)  # fmt: skip
     if section.state != "open":
         echo(section.state_told, indent=2, hang=2)
-    for one in section.against:
-        past = " (past)" if one.past else ""
-        echo(f"{one.type} {one.at}{past}, {one.basis} [{one.link}]: {one.attacker.who}: "
-            f"{cut(one.attacker.statement, 160)}  [{one.attacker.key}]", indent=4, hang=2)  # fmt: skip
-        if one.compared:
-            echo(one.compared, indent=6, hang=2)
+    for attack in section.against:
+        past = " (past)" if attack.past else ""
+        echo(f"{attack.type} {attack.at}{past}, {attack.basis} [{attack.link}]: {attack.attacker.who}: "
+            f"{cut(attack.attacker.statement, 160)}  [{attack.attacker.key}]", indent=4, hang=2)  # fmt: skip
+        if attack.compared:
+            echo(attack.compared, indent=6, hang=2)
     if section.beside:
         echo("with it " + ", ".join(claim.key for claim in section.beside), indent=4, hang=2)
     if section.reached:
@@ -120,15 +124,15 @@ def dispose(call: CliContext, key: str, ending: str, reason: str, by: str | None
 def standings(call: CliContext) -> None:
     """Every claim with its standing, its origins and its acceptability."""
     with call.reading() as view:
-        found = _every_standing(view)
+        answers = _every_standing(view)
         if call.json:
-            answer(found)
+            answer(answers)
             return
-        statements = {held.key: held.record.named for held in view.records("claim")}
+        statements = {stored.key: stored.record.named for stored in view.records("claim")}
     rows = [
-        [key, str(one["standing"]), span(int(one["at_least"]), int(one["at_most"])),
-         str(one["acceptability"]), statements[key]]
-        for key, one in found.items()
+        [key, str(answer_["standing"]), span(int(answer_["at_least"]), int(answer_["at_most"])),
+         str(answer_["acceptability"]), statements[key]]
+        for key, answer_ in answers.items()
     ]  # fmt: skip
     table(["KEY", "STANDING", "ORIGINS", "FORMALLY", "STATEMENT"], rows, stretch=4)
     echo(count(len(rows), "claim") + ".")

@@ -45,13 +45,13 @@ def _add(kind: str) -> click.Command:
             )
         )
 
-    def add(by: str | None, **given: Any) -> None:
+    def add(by: str | None, **options: Any) -> None:
         from claimledger.importers.cli_fields import fields_from_options
         from claimledger.records.check import record_of
 
         call = click.get_current_context().find_object(CliContext)
         assert call is not None
-        record = record_of(kind, fields_from_options(kind, given))
+        record = record_of(kind, fields_from_options(kind, options))
         with call.writing() as ledger:
             who = recorder(by, ledger)
             keys = ledger.record(record, by=who)
@@ -72,26 +72,32 @@ def _list(kind: str) -> click.Command:
         call = click.get_current_context().find_object(CliContext)
         assert call is not None
         with call.reading() as view:
-            held = list(view.records(kind))
+            records = list(view.records(kind))
         if call.json:
             answer(
                 {
                     "kind": kind,
-                    "records": [{"key": one.key, **one.record.as_json()} for one in held],
+                    "records": [
+                        {"key": stored.key, **stored.record.as_json()} for stored in records
+                    ],
                 }
             )
             return
         names = _LISTED[kind]
         rows = [
-            [one.key, one.record.named, *(str(getattr(one.record, name) or "") for name in names)]
-            for one in held
+            [
+                stored.key,
+                stored.record.named,
+                *(str(getattr(stored.record, name) or "") for name in names),
+            ]
+            for stored in records
         ]
         table(
             ["KEY", KINDS_LABEL[kind], *(n.upper().replace("_", " ") for n in names)],
             rows,
             stretch=1,
         )
-        echo(count(len(held), kind, {"party": "parties"}.get(kind, "")) + ".")
+        echo(count(len(records), kind, {"party": "parties"}.get(kind, "")) + ".")
 
     return Command("list", callback=list_, help=f"List every {kind}.")
 

@@ -16,19 +16,19 @@ from claimledger.cli.output import answer, count, echo
 @click.pass_obj
 def explain(call: CliContext, key: str) -> None:
     """Explain a claim's standing, origins and acceptability, down to records and reasons."""
-    from claimledger.present.explanation import explain as made
+    from claimledger.present.explanation import explain as build_explanation
     from claimledger.services.visibility import require_known
 
     with call.reading() as view:
         key = view.get("claim", key).key
         answers = view.analysis([key])
         require_known(answers, key)
-        value = made(view, answers, key)
+        value = build_explanation(view, answers, key)
     if call.json:
         answer(value.as_json())
         return
-    for one in value.sentences:
-        echo(f"{one.text} [{', '.join(dict.fromkeys(one.records))}]", hang=2)
+    for sentence in value.sentences:
+        echo(f"{sentence.text} [{', '.join(dict.fromkeys(sentence.records))}]", hang=2)
 
 
 @click.command(cls=Command)
@@ -59,25 +59,27 @@ def flags(
         else:
             answers = view.analysis()
             keys = list(answers.graph.claims)
-        found = [
-            one
-            for one in oddities(view, answers, keys)
-            if kind in (None, one.kind) and severity in (None, one.severity)
+        findings = [
+            finding
+            for finding in oddities(view, answers, keys)
+            if kind in (None, finding.kind) and severity in (None, finding.severity)
         ]
     if call.json:
-        answer({"flags": [asdict(one) for one in found]})
+        answer({"flags": [asdict(finding) for finding in findings]})
         return
-    numbers = Counter(one.kind for one in found)
-    told: Counter[str] = Counter()
-    for one in found:
-        if not told[one.kind]:
-            meaning = KINDS[one.kind][1]
-            echo(f"{one.severity}: {one.kind}, {numbers[one.kind]:,} ({meaning})", hang=2)
-        told[one.kind] += 1
-        if told[one.kind] <= most:
-            echo(f"{one.key}: {one.told}", indent=2, hang=2)
-            echo(f"→ {one.mend}", indent=4, hang=2)
-        elif told[one.kind] == most + 1:
-            echo(f'and {numbers[one.kind] - most:,} more: claimledger flags --kind "{one.kind}" -n '
-                f"{numbers[one.kind]}", indent=2, hang=2)  # fmt: skip
-    echo(f"{count(len(found), 'flag')}.")
+    numbers = Counter(finding.kind for finding in findings)
+    printed: Counter[str] = Counter()
+    for finding in findings:
+        if not printed[finding.kind]:
+            meaning = KINDS[finding.kind][1]
+            echo(
+                f"{finding.severity}: {finding.kind}, {numbers[finding.kind]:,} ({meaning})", hang=2
+            )
+        printed[finding.kind] += 1
+        if printed[finding.kind] <= most:
+            echo(f"{finding.key}: {finding.told}", indent=2, hang=2)
+            echo(f"→ {finding.mend}", indent=4, hang=2)
+        elif printed[finding.kind] == most + 1:
+            echo(f'and {numbers[finding.kind] - most:,} more: claimledger flags --kind "{finding.kind}" -n '
+                f"{numbers[finding.kind]}", indent=2, hang=2)  # fmt: skip
+    echo(f"{count(len(findings), 'flag')}.")

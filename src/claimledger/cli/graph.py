@@ -78,10 +78,10 @@ def _meant(
     from claimledger.services.visibility import require_known
 
     if key is not None:
-        held = view.get("claim", key)
-        answers = view.analysis([held.key])
-        require_known(answers, held.key)
-        return answers, around(answers, held.key, depth), f"Around {held.key}"
+        stored = view.get("claim", key)
+        answers = view.analysis([stored.key])
+        require_known(answers, stored.key)
+        return answers, around(answers, stored.key, depth), f"Around {stored.key}"
     if subject is not None:
         answers, keys = view.analysis_about(subject)
         return answers, keys, f"Claims about {subject}"
@@ -93,8 +93,10 @@ def _disputed(view: LedgerView) -> tuple[Analysis, list[str]]:
 
     answers = view.analysis()
     keys: dict[str, None] = {}
-    for one in disputes(answers):
-        keys |= dict.fromkeys((*one.claims, *one.attackers, *one.beside, *one.reached))
+    for dispute in disputes(answers):
+        keys |= dict.fromkeys(
+            (*dispute.claims, *dispute.attackers, *dispute.beside, *dispute.reached)
+        )
     return answers, list(keys)
 
 
@@ -112,7 +114,7 @@ def timeline(
     """Draw figures over time: a mark a figure, a line a claimant, conflicts and renewals joined."""
     from claimledger.render.diagrams import export
     from claimledger.render.diagrams.page import timeline_page
-    from claimledger.render.diagrams.timeline import timeline as made
+    from claimledger.render.diagrams.timeline import timeline as build_timeline
     from claimledger.render.diagrams.timeline import timeline_svg
 
     form = form or form_of(output, _ENDINGS_OF_TIMELINES)
@@ -123,9 +125,9 @@ def timeline(
             answers = view.analysis()
             keys = list(answers.graph.claims)
         title = f"Figures about {subject}" if subject else "Figures over time"
-        value = made(view, answers, keys, title, measure)
+        value = build_timeline(view, answers, keys, title, measure)
         if measure is not None and not value.panels:
-            _no_such(measure, made(view, answers, keys, title, None).measures)
+            _no_such(measure, build_timeline(view, answers, keys, title, None).measures)
     svg = timeline_svg(value)
     if form == "png":
         _write(call, export.png(svg), output)

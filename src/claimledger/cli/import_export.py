@@ -101,10 +101,10 @@ class _Files:
 def _counted(incoming: Iterator[Incoming]) -> Iterator[Incoming]:
     progress = Progress("records read")
     number = 0
-    for number, one in enumerate(incoming, 1):
+    for number, record in enumerate(incoming, 1):
         if number % 5000 == 0:
             progress(number, number + 1)
-        yield one
+        yield record
     if number >= 5000:
         progress(number, number)
 
@@ -155,22 +155,22 @@ def _records(view: LedgerView) -> Iterator[Any]:
         """Whether a key, or what replaced it, is one of those."""
         return key in keys or view.resolve(kind, [key]).get(key) in keys
 
-    def is_known(held: StoredRecord) -> bool:
+    def is_known(stored: StoredRecord) -> bool:
         """Whether a record was known on the day that was asked for."""
         if graph is None:
             return True
-        if held.kind == "claim":
-            return held.key in graph.claims
-        if isinstance(held.record, Review):
-            rated = is_there("claim", held.record.claim, graph.claims)
-            return rated and out_by(held.record.reviewed, view.as_of)
-        if isinstance(held.record, Disposition):
-            return is_there("link", held.record.dispute, links)
-        return held.kind != "link" or held.key in links
+        if stored.kind == "claim":
+            return stored.key in graph.claims
+        if isinstance(stored.record, Review):
+            rated = is_there("claim", stored.record.claim, graph.claims)
+            return rated and out_by(stored.record.reviewed, view.as_of)
+        if isinstance(stored.record, Disposition):
+            return is_there("link", stored.record.dispute, links)
+        return stored.kind != "link" or stored.key in links
 
     for kind in KINDS:
         known = filter(is_known, view.records(kind))
-        plain = ({**held.record.as_json(), **held.more} for held in known)
+        plain = ({**stored.record.as_json(), **stored.more} for stored in known)
         for record in view.resolve_json(kind, plain):
             yield {"kind": kind, **record}
     yield from view.unknown_records()

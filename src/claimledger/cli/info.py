@@ -36,11 +36,11 @@ def stats(call: CliContext) -> None:
     from claimledger.services.stats import stats as counted
 
     with call.reading() as view:
-        found = counted(view, view.analysis())
+        statistics = counted(view, view.analysis())
     if call.json:
-        answer(found)
+        answer(statistics)
         return
-    for title, counts in found.items():
+    for title, counts in statistics.items():
         if isinstance(counts, dict):
             rows = [[str(name), f"{number:,}"] for name, number in _first(counts)]
             if rows:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def _citation(
     source: str, via: tuple[str, ...], locator: str | None, quote: str | None
 ) -> dict[str, Any]:
-    given = {"source": source, "via": list(via), "locator": locator, "quote": quote}
-    return {name: held for name, held in given.items() if held}
+    fields = {"source": source, "via": list(via), "locator": locator, "quote": quote}
+    return {name: value for name, value in fields.items() if value}
 
 
 @click.command(cls=Command, clocks=False)
@@ -47,7 +47,9 @@ def _citation(
 @click.option("--note", metavar="TEXT")
 @by_option
 @click.pass_obj
-def link(call: CliContext, /, type: str, from_: str, to: str, by: str | None, **given: Any) -> None:
+def link(
+    call: CliContext, /, type: str, from_: str, to: str, by: str | None, **options: Any
+) -> None:
     """Say how the claim FROM stands to the claim TO (or, for undercuts, to a source).
 
     TYPE is contradicts, undercuts, answers, corroborates, supports, repeats, derives_from, updates or
@@ -61,20 +63,20 @@ def link(call: CliContext, /, type: str, from_: str, to: str, by: str | None, **
             "type": type,
             "from": from_,
             "to": _target(ledger, to),
-            "part": given["part"],
-            "reason": given["reason"],
-            "key": given["key"],
-            "note": given["note"],
-            "basis": given["basis"] or ("stated" if given["source"] else "judged"),
+            "part": options["part"],
+            "reason": options["reason"],
+            "key": options["key"],
+            "note": options["note"],
+            "basis": options["basis"] or ("stated" if options["source"] else "judged"),
         }
-        if given["source"]:
+        if options["source"]:
             fields["citations"] = [
-                _citation(given["source"], given["via"], given["locator"], given["quote"])
+                _citation(options["source"], options["via"], options["locator"], options["quote"])
             ]
-        elif given["via"] or given["locator"] or given["quote"]:
+        elif options["via"] or options["locator"] or options["quote"]:
             raise UsageError("--via, --locator and --quote go with --source")
         record = record_of(
-            "link", {name: held for name, held in fields.items() if held is not None}
+            "link", {name: value for name, value in fields.items() if value is not None}
         )
         odd = _odd(ledger, type, from_, to)
         keys = ledger.record(record, by=who)
@@ -106,20 +108,20 @@ def _odd(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
     from claimledger.records.claim import Claim
 
     claims = view.get_all("claim", [from_, to]).values()
-    held = {one.key: one for one in view.resolve_records(claims)}
-    one, other = (held[key].record if key in held else None for key in (from_, to))
-    found = []
-    if isinstance(one, Claim) and isinstance(other, Claim):
-        late, early = one.asserted, other.asserted
+    records = {stored.key: stored for stored in view.resolve_records(claims)}
+    record, to_record = (records[key].record if key in records else None for key in (from_, to))
+    warnings = []
+    if isinstance(record, Claim) and isinstance(to_record, Claim):
+        late, early = record.asserted, to_record.asserted
         follows = type in ("repeats", "derives_from", "updates")
         ends = (late.latest, early.earliest) if follows and late and early else (None, None)
         if ends[0] is not None and ends[1] is not None and ends[0] < ends[1]:
-            found.append(f"{from_} was surely asserted ({late}) before {to} ({early})")
-        if type == "contradicts" and one.subject != other.subject:
-            found.append(f"{from_} and {to} are about different subjects")
-        if type == "corroborates" and set(one.claimant) & set(other.claimant):
-            found.append(f"{from_} and {to} have a claimant in common: one voice, not two")
-    return found
+            warnings.append(f"{from_} was surely asserted ({late}) before {to} ({early})")
+        if type == "contradicts" and record.subject != to_record.subject:
+            warnings.append(f"{from_} and {to} are about different subjects")
+        if type == "corroborates" and set(record.claimant) & set(to_record.claimant):
+            warnings.append(f"{from_} and {to} have a claimant in common: one voice, not two")
+    return warnings
 
 
 @click.command(cls=Command, clocks=False)
@@ -133,7 +135,7 @@ def _odd(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
 @click.option("--reason", metavar="TEXT", help="Why; kept in the log.  [read in SOURCE]")
 @by_option
 @click.pass_obj
-def cite(call: CliContext, /, key: str, source: str, by: str | None, **given: Any) -> None:
+def cite(call: CliContext, /, key: str, source: str, by: str | None, **options: Any) -> None:
     """Add a citation to a claim: what was second-hand has now been read."""
     from typing import get_args
 
@@ -143,14 +145,14 @@ def cite(call: CliContext, /, key: str, source: str, by: str | None, **given: An
 
     with call.writing() as ledger:
         who = recorder(by, ledger)
-        held = ledger.get("claim", key)
-        claim = held.record
+        stored = ledger.get("claim", key)
+        claim = stored.record
         assert isinstance(claim, Claim)
-        citation = _citation(source, given["via"], given["locator"], given["quote"])
-        if given["capture"]:
-            citation["capture"] = given["capture"]
-        grounds = given["grounds"]
-        asking = not given["via"] and claim.grounds is None and grounds is None
+        citation = _citation(source, options["via"], options["locator"], options["quote"])
+        if options["capture"]:
+            citation["capture"] = options["capture"]
+        grounds = options["grounds"]
+        asking = not options["via"] and claim.grounds is None and grounds is None
         if asking and sys.stdin.isatty() and sys.stdout.isatty() and not call.json:
             known = ", ".join(get_args(Grounds))
             echo(f"How does the claimant know? One of {known}; empty if not asked.")
@@ -159,13 +161,15 @@ def cite(call: CliContext, /, key: str, source: str, by: str | None, **given: An
         changes: dict[str, Any] = {"citations": [*cited, citation]}
         if record_of("claim", {**claim.as_json(), **changes}).as_json()["citations"][-1] in cited:
             raise RuleViolationError(
-                f"{held.key} already cites {source} so; nothing was written. `claimledger amend {held.key} "
-                "--set ...` changes what is there"
+                f"{stored.key} already cites {source} so; nothing was written. `claimledger amend "
+                f"{stored.key} --set ...` changes it"
             )
         if grounds:
             changes["grounds"] = grounds
-        reason = given["reason"] or f"read in {source}"
-        done = ledger.amend("claim", held.key, changes, by=who, reason=reason, replaces=held.entry)
+        reason = options["reason"] or f"read in {source}"
+        done = ledger.amend(
+            "claim", stored.key, changes, by=who, reason=reason, replaces=stored.entry
+        )
     if call.json:
         answer({"kind": "claim", "key": done.key, "entry": done.entry, "recorded_by": who})
         return
@@ -189,11 +193,11 @@ def cite(call: CliContext, /, key: str, source: str, by: str | None, **given: An
 @click.option("--note", metavar="TEXT")
 @by_option
 @click.pass_obj
-def review(call: CliContext, /, claim: str, by: str | None, **given: Any) -> None:
+def review(call: CliContext, /, claim: str, by: str | None, **options: Any) -> None:
     """Record a fact-checker's published rating of a claim."""
     from claimledger.records.check import record_of
 
-    fields = {name: held for name, held in given.items() if held is not None}
+    fields = {name: value for name, value in options.items() if value is not None}
     record = record_of("review", {"claim": claim, **fields})
     with call.writing() as ledger:
         who = recorder(by, ledger)

@@ -102,9 +102,9 @@ class Commands(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+def _version(ctx: click.Context, _param: click.Parameter, requested: bool) -> None:
     """Tell the version, and what a ledger of it is written in."""
-    if not asked or ctx.resilient_parsing:
+    if not requested or ctx.resilient_parsing:
         return
     from claimledger.ledger import FORMAT, LAYOUT
 
@@ -257,9 +257,9 @@ def _print_error(line: str) -> None:
 
 def _see_arguments() -> None:
     """Refuse what cannot be stored, searched or shown, before any command meets it."""
-    given = {f"argument {place}": text for place, text in enumerate(sys.argv[1:], 1)}
-    given |= {name: os.environ.get(name, "") for name in ("CLAIMLEDGER_BY", "CLAIMLEDGER_DB")}
-    odd = {name: text for name, text in given.items() if not text.isascii()}
+    arguments = {f"argument {place}": text for place, text in enumerate(sys.argv[1:], 1)}
+    arguments |= {name: os.environ.get(name, "") for name in ("CLAIMLEDGER_BY", "CLAIMLEDGER_DB")}
+    odd = {name: text for name, text in arguments.items() if not text.isascii()}
     if not odd:
         return
     from claimledger.text.unicode import not_unicode  # costs what --help must not
@@ -271,13 +271,13 @@ def _see_arguments() -> None:
 
 def _without_passwords(message: str) -> str:
     """Return a message without a password that an argument held."""
-    given = [*sys.argv[1:], os.environ.get("CLAIMLEDGER_DB", "")]
-    given += [value for word in given if (value := word.partition("=")[2])]
-    if not any(":" in word or "=" in word for word in given):
+    texts = [*sys.argv[1:], os.environ.get("CLAIMLEDGER_DB", "")]
+    texts += [value for word in texts if (value := word.partition("=")[2])]
+    if not any(":" in word or "=" in word for word in texts):
         return message
     from claimledger.ledger import without_passwords  # costs what --help must not
 
-    return without_passwords(message, given)
+    return without_passwords(message, texts)
 
 
 def _in_every_text(value: Any, change: Callable[[str], str]) -> Any:

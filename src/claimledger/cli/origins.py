@@ -35,7 +35,7 @@ def origins(call: CliContext, key: str | None, subject: str | None, aside: tuple
         raise UsageError(f"origins takes one of the two, the claim {key} or --subject {subject}")
     if key is None and subject is None:
         raise UsageError("origins needs a claim's key or --subject")
-    ties = [_tie(one) for one in aside]
+    ties = [_tie(tie) for tie in aside]
     if key is not None:
         _of_claim(call, key, ties)
     else:
@@ -67,60 +67,64 @@ def _of_claim(call: CliContext, key: str, ties: list[tuple[str, str]]) -> None:
         require_known(answers, key)
         _check_ties(answers, key, ties)
         names = RecordCache(view)
-        found = answers.origin_finder(ties).of(key)
-        roots = [phrases.root(root, names) for root in found.roots]
+        origins = answers.origin_finder(ties).of(key)
+        roots = [phrases.root(root, names) for root in origins.roots]
         mergers = [
-            (one, phrases.merger(one, names), without(answers, key, one))
-            for one in (*found.same, *found.perhaps)
+            (merged, phrases.merger(merged, names), without(answers, key, merged))
+            for merged in (*origins.same, *origins.perhaps)
         ]
-        told = [str(flag) for flag in flags(answers, key)]
+        flag_names = [str(flag) for flag in flags(answers, key)]
         members = answers.assertions.members[answers.assertions.of[key]]
         settling = settlings(answers, [key])
-        asked = [phrases.settling(one, names) for one in settling]
+        questions = [phrases.settling(question, names) for question in settling]
     if call.json:
         answer(
             {
                 "key": key,
-                "at_least": found.at_least,
-                "at_most": found.at_most,
+                "at_least": origins.at_least,
+                "at_most": origins.at_most,
                 "assertion": list(members),
-                "roots": [root.as_json() for root in found.roots],
-                "same": [asdict(merger) for merger in found.same],
-                "perhaps": [asdict(merger) for merger in found.perhaps],
+                "roots": [root.as_json() for root in origins.roots],
+                "same": [asdict(merger) for merger in origins.same],
+                "perhaps": [asdict(merger) for merger in origins.perhaps],
                 "set_aside": [list(tie) for tie in ties],
-                "settle": [asdict(one) for one in settling],
-                "flags": told,
+                "settle": [asdict(question) for question in settling],
+                "flags": flag_names,
             }
         )
         return
-    echo(f"{key}: {phrases.origins(found)} ({span(found.at_least, found.at_most)})")
+    echo(f"{key}: {phrases.origins(origins)} ({span(origins.at_least, origins.at_most)})")
     if len(members) > 1:
         echo(f"the assertion: {', '.join(members)}", indent=2, hang=2)
     for line in roots:
         echo(f"root {line}", indent=2, hang=2)
-    for one, line, freed in mergers:
-        voice = "one voice" if one in found.same else "perhaps one voice"
+    for merged, line, freed in mergers:
+        voice = "one voice" if merged in origins.same else "perhaps one voice"
         change = span(freed.at_least, freed.at_most)
         aside = (
             f"; were it set aside: {change}"
-            if change != span(found.at_least, found.at_most)
+            if change != span(origins.at_least, origins.at_most)
             else ""
         )
         echo(f"{voice}, for {line}{aside}", indent=2, hang=2)
-    if told:
-        echo("flags: " + ", ".join(told), indent=2, hang=2)
-    for line in asked[:_MOST_SETTLINGS]:
+    if flag_names:
+        echo("flags: " + ", ".join(flag_names), indent=2, hang=2)
+    for line in questions[:_MOST_SETTLINGS]:
         echo(f"would settle it: {line}", indent=2, hang=2)
 
 
 def _check_ties(answers: Analysis, key: str, ties: list[tuple[str, str]]) -> None:
     plain = answers.origins(key)
-    there = [f"{one.reason}:{one.shared}" for one in (*plain.same, *plain.perhaps)]
+    merged_for = [f"{merged.reason}:{merged.shared}" for merged in (*plain.same, *plain.perhaps)]
     for reason, shared in ties:
-        if f"{reason}:{shared}" not in there:
+        if f"{reason}:{shared}" not in merged_for:
             raise UsageError(
                 f"nothing is merged for {reason}:{shared}"
-                + (f"; what is: {', '.join(there)}" if there else "; no two voices are merged here")
+                + (
+                    f"; what is: {', '.join(merged_for)}"
+                    if merged_for
+                    else "; no two voices are merged here"
+                )
             )
 
 
@@ -133,29 +137,33 @@ def _of_subject(call: CliContext, subject: str, ties: list[tuple[str, str]]) -> 
         answers, keys = view.analysis_about(subject)
         names = RecordCache(view)
         finder = answers.origin_finder(ties)
-        found = ranged(answers, keys)
-        origins_of = {one.head: finder.of(one.head) for one in found}
-        settling = settlings(answers, [one.head for one in found])[:_MOST_SETTLINGS]
-        names.learn("claim", [one.head for one in found])
-        asked = [phrases.settling(one, names) for one in settling]
+        ranges = ranged(answers, keys)
+        origins_of = {assertion.head: finder.of(assertion.head) for assertion in ranges}
+        settling = settlings(answers, [assertion.head for assertion in ranges])[:_MOST_SETTLINGS]
+        names.learn("claim", [assertion.head for assertion in ranges])
+        questions = [phrases.settling(question, names) for question in settling]
         rows = [
-            [one.head, span(origins_of[one.head].at_least, origins_of[one.head].at_most),
-             str(len(one.claims)), names.claim(one.head).statement]
-            for one in found
+            [assertion.head, span(origins_of[assertion.head].at_least, origins_of[assertion.head].at_most),
+             str(len(assertion.claims)), names.claim(assertion.head).statement]
+            for assertion in ranges
         ]  # fmt: skip
     if call.json:
-        listed: list[dict[str, Any]] = [
-            {"head": one.head, "claims": list(one.claims),
-             "at_least": origins_of[one.head].at_least, "at_most": origins_of[one.head].at_most}
-            for one in found
+        assertions: list[dict[str, Any]] = [
+            {"head": assertion.head, "claims": list(assertion.claims),
+             "at_least": origins_of[assertion.head].at_least, "at_most": origins_of[assertion.head].at_most}
+            for assertion in ranges
         ]  # fmt: skip
         answer(
-            {"subject": subject, "assertions": listed, "settle": [asdict(one) for one in settling]}
+            {
+                "subject": subject,
+                "assertions": assertions,
+                "settle": [asdict(question) for question in settling],
+            }
         )
         return
     table(["CLAIM", "ORIGINS", "SAID BY", "STATEMENT"], rows, stretch=3)
     echo(f"{count(len(rows), 'assertion')}.")
-    for line in asked:
+    for line in questions:
         echo(f"would settle it: {line}", hang=2)
 
 
@@ -181,27 +189,33 @@ def load_bearing(call: CliContext, key: str | None, subject: str | None, most: i
         loads = ImpactIndex(answers)
         kinds = ("claim", "source", "party")
         if key is None:
-            listed = loads.heaviest(most)
+            impacts = loads.heaviest(most)
         else:
-            resolved = [held for kind in kinds if (held := _held(view, kind, key))]
+            resolved = [label for kind in kinds if (label := _held(view, kind, key))]
             if not resolved:
                 view.get("claim", key)
-            listed = [loads.of(*label) for label in resolved]
-        rest = {(one.kind, one.key): loads.others(one.kind, one.key) for one in listed}
+            impacts = [loads.of(*label) for label in resolved]
+        rest = {
+            (impact.kind, impact.key): loads.others(impact.kind, impact.key) for impact in impacts
+        }
     if call.json:
-        told = [{**asdict(one), "claims": rest[one.kind, one.key]} for one in listed]
-        answer({"load_bearing": told})
+        rows_as_json = [
+            {**asdict(impact), "claims": rest[impact.kind, impact.key]} for impact in impacts
+        ]
+        answer({"load_bearing": rows_as_json})
         return
     if key is None:
-        rows = [[one.kind, one.key, f"{one.own:,}", f"{one.others:,}"] for one in listed]
+        rows = [
+            [impact.kind, impact.key, f"{impact.own:,}", f"{impact.others:,}"] for impact in impacts
+        ]
         table(["KIND", "KEY", "OWN CLAIMS", "OTHERS LEFT WITHOUT ORIGIN"], rows, stretch=1)
         return
-    for one in listed:
-        own = "" if one.kind == "claim" else f" its own {count(one.own, 'claim')} and"
-        echo(f"{one.kind} {one.key}: if it fell,{own} {count(one.others, 'other claim')} would have "
+    for impact in impacts:
+        own = "" if impact.kind == "claim" else f" its own {count(impact.own, 'claim')} and"
+        echo(f"{impact.kind} {impact.key}: if it fell,{own} {count(impact.others, 'other claim')} would have "
             "no origin left", hang=2)  # fmt: skip
-        for other in rest[one.kind, one.key][:100]:
-            echo(other, indent=2)
+        for claim in rest[impact.kind, impact.key][:100]:
+            echo(claim, indent=2)
 
 
 def _held(view: LedgerView, kind: str, key: str) -> tuple[str, str] | None:

@@ -64,25 +64,25 @@ def cut(text: str, columns: int) -> str:
     shown = printable(text)
     if cells(shown) <= columns:
         return shown
-    kept, used = "", 1
+    shortened, used = "", 1
     for sign in shown:
         used += cells(sign)
         if used > columns:
             break
-        kept += sign
-    return kept.rstrip() + "…"
+        shortened += sign
+    return shortened.rstrip() + "…"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, stretch: int) -> None:
     """Print rows in columns; the column ``stretch`` takes what room is left and is cut to it."""
-    listed = [[printable(cell) for cell in row] for row in rows]
+    printed = [[printable(cell) for cell in row] for row in rows]
     widths = [
-        max([cells(heading), *(cells(row[place]) for row in listed)])
+        max([cells(heading), *(cells(row[place]) for row in printed)])
         for place, heading in enumerate(headings)
     ]
     others = sum(w for place, w in enumerate(widths) if place != stretch) + 2 * (len(widths) - 1)
     widths[stretch] = max(12, min(widths[stretch], width() - others))
-    for place, row in enumerate([list(headings), *listed]):
+    for place, row in enumerate([list(headings), *printed]):
         line = "  ".join(
             (shown := cut(cell, widths[at])) + " " * (widths[at] - cells(shown))
             for at, cell in enumerate(row)
@@ -90,9 +90,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, stretch: in
         click.echo(click.style(line, bold=True) if place == 0 and coloured() else line)
 
 
-def count(number: int, one: str, many: str = "") -> str:
+def count(number: int, singular: str, plural: str = "") -> str:
     """Return a number with its noun: ``1 claim``, ``1,200 claims``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def origins(at_least: int, at_most: int) -> str:

@@ -43,18 +43,20 @@ def propose(
         _say_rules(call)
         return
     with call.reading() as view:
-        found = _asked(view, since, rule)
+        proposals = _asked(view, since, rule)
         names = RecordCache(view)
         if call.json:
-            answer({"proposals": [{"id": one.id, **asdict(one)} for one in found]})
+            answer(
+                {"proposals": [{"id": proposal.id, **asdict(proposal)} for proposal in proposals]}
+            )
             return
-        for one in found[:most]:
-            _say(one, names)
-    if len(found) > most:
-        echo(f"and {len(found) - most:,} more: -n {len(found)}")
+        for proposal in proposals[:most]:
+            _say(proposal, names)
+    if len(proposals) > most:
+        echo(f"and {len(proposals) - most:,} more: -n {len(proposals)}")
     echo(
-        f"{count(len(found), 'question')}."
-        + (" `claimledger accept ID`, `claimledger decline ID`." if found else "")
+        f"{count(len(proposals), 'question')}."
+        + (" `claimledger accept ID`, `claimledger decline ID`." if proposals else "")
     )
 
 
@@ -62,36 +64,36 @@ def _say_rules(call: CliContext) -> None:
     from claimledger.analysis.proposals.engine import RULES
 
     if call.json:
-        answer({"rules": {name: one.meaning for name, one in RULES.items()}})
+        answer({"rules": {name: rule.meaning for name, rule in RULES.items()}})
         return
-    for name, one in RULES.items():
-        echo(f"{name}: {one.meaning}", hang=2)
+    for name, rule in RULES.items():
+        echo(f"{name}: {rule.meaning}", hang=2)
 
 
 def _asked(view: LedgerView, since: str | None, rule: str | None) -> list[Proposal]:
     from claimledger.analysis.proposals.engine import RULES
     from claimledger.records.check import nearest
-    from claimledger.services.propose import propose as made
+    from claimledger.services.propose import propose as find_proposals
 
     if rule is not None and rule not in RULES:
         near = nearest(rule, RULES)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(RULES)}"
         raise UsageError(f"there is no rule {rule!r}; {hint}")
     first = view.entry_at(since) if since else None
-    return made(view, first, rule=rule)
+    return find_proposals(view, first, rule=rule)
 
 
-def _say(one: Proposal, names: Any) -> None:
-    asks = one.asks.format(one=one.one, other=one.other)
-    echo(f"{asks}  (score {one.score:.2f})", hang=2)
-    for key in dict.fromkeys((one.one, one.other)):
-        held = names.held(one.kind, key)
-        if held is not None:
-            echo(f"{key}: {cut(held.record.named, 150)}", indent=4, hang=2)
-    echo(f"because: {'; '.join(one.evidence)}", indent=4, hang=2)
-    if one.also:
-        echo(f"meant with them, as they say the same: {', '.join(one.also)}", indent=4, hang=2)
-    echo(f"id {one.id}", indent=4, hang=2)
+def _say(proposal: Proposal, names: Any) -> None:
+    asks = proposal.asks.format(one=proposal.one, other=proposal.other)
+    echo(f"{asks}  (score {proposal.score:.2f})", hang=2)
+    for key in dict.fromkeys((proposal.one, proposal.other)):
+        stored = names.find(proposal.kind, key)
+        if stored is not None:
+            echo(f"{key}: {cut(stored.record.named, 150)}", indent=4, hang=2)
+    echo(f"because: {'; '.join(proposal.evidence)}", indent=4, hang=2)
+    if proposal.also:
+        echo(f"meant with them, as they say the same: {', '.join(proposal.also)}", indent=4, hang=2)
+    echo(f"id {proposal.id}", indent=4, hang=2)
 
 
 def _answering(name: str, outcome: Outcome, about: str) -> click.Command:
@@ -106,8 +108,8 @@ def _answering(name: str, outcome: Outcome, about: str) -> click.Command:
     @rule_option
     @by_option
     @click.pass_obj
-    def answering(call: CliContext, /, ids: tuple[str, ...], **given: Any) -> None:
-        _answer(call, outcome, ids, given)
+    def answering(call: CliContext, /, ids: tuple[str, ...], **options: Any) -> None:
+        _answer(call, outcome, ids, options)
 
     return answering
 
@@ -118,73 +120,80 @@ decline = _answering("decline", "declined", f"Decline proposals {_PROMPT}")
 
 
 def _answer(
-    call: CliContext, outcome: Outcome, ids: tuple[str, ...], given: dict[str, Any]
+    call: CliContext, outcome: Outcome, ids: tuple[str, ...], options: dict[str, Any]
 ) -> None:
     if not ids:
-        _one_after_another(call, given)
+        _one_after_another(call, options)
         return
-    if not given["reason"]:
+    if not options["reason"]:
         raise UsageError(f"give a --reason: why these are {outcome}")
     from claimledger.errors import ParseError
     from claimledger.records.check import nearest
     from claimledger.services.decide import decide
 
     with call.writing() as ledger:
-        who = recorder(given["by"], ledger)
-        found = {one.id: one for one in _asked(ledger, given["since"], given["rule"])}
-        for one in ids:
-            if one not in found:
-                near = nearest(one, found)
+        who = recorder(options["by"], ledger)
+        proposals = {
+            proposal.id: proposal for proposal in _asked(ledger, options["since"], options["rule"])
+        }
+        for proposal_id in ids:
+            if proposal_id not in proposals:
+                near = nearest(proposal_id, proposals)
                 hint = (
                     f"; did you mean {near[0]}?" if near else "; `claimledger propose` lists them"
                 )
-                raise ParseError(f"no such question is open: {one}{hint}")
-        made = ledger.transaction(
+                raise ParseError(f"no such question is open: {proposal_id}{hint}")
+        links = ledger.transaction(
             lambda: {
-                one: decide(ledger, found[one], outcome, given["reason"], by=who) for one in ids
+                proposal_id: decide(
+                    ledger, proposals[proposal_id], outcome, options["reason"], by=who
+                )
+                for proposal_id in ids
             }
         )
     if call.json:
-        answer({"outcome": outcome, "made": made, "recorded_by": who})
+        answer({"outcome": outcome, "made": links, "recorded_by": who})
         return
-    for one, link in made.items():
+    for proposal_id, link in links.items():
         echo(
-            f"{outcome.capitalize()} {one}" + (f": link {link}" if link else "") + f", as {who}.",
+            f"{outcome.capitalize()} {proposal_id}"
+            + (f": link {link}" if link else "")
+            + f", as {who}.",
             hang=2,
         )
 
 
-def _one_after_another(call: CliContext, given: dict[str, Any]) -> None:
+def _one_after_another(call: CliContext, options: dict[str, Any]) -> None:
     if call.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("name the ids to answer, or call this at a terminal")
-    kept = 0
+    answered = 0
     with call.writing() as ledger:
-        who = recorder(given["by"], ledger)
-        found = _asked(ledger, given["since"], given["rule"])
+        who = recorder(options["by"], ledger)
+        proposals = _asked(ledger, options["since"], options["rule"])
         try:
-            for place, one in enumerate(found, 1):
+            for place, proposal in enumerate(proposals, 1):
                 click.echo()
-                echo(f"Question {place} of {len(found)}")
-                kept += _asked_one(ledger, one, given["reason"], who)
+                echo(f"Question {place} of {len(proposals)}")
+                answered += _asked_one(ledger, proposal, options["reason"], who)
         except (click.Abort, _StopAsking):
             click.echo()
-            echo(f"Stopped; {count(kept, 'answer')} kept.")
+            echo(f"Stopped; {count(answered, 'answer')} kept.")
             return
-    echo("No more questions." if found else "There are no questions.")
+    echo("No more questions." if proposals else "There are no questions.")
 
 
 class _StopAsking(Exception):
     """Leaves the questions that are left for another time."""
 
 
-def _asked_one(ledger: Ledger, one: Proposal, reason: str | None, who: str) -> bool:
+def _asked_one(ledger: Ledger, proposal: Proposal, reason: str | None, who: str) -> bool:
     """Ask one question at the prompt; return whether it was answered. Each answer is kept at once."""
     from claimledger.errors import RuleViolationError
     from claimledger.services.decide import decide
     from claimledger.services.record_cache import RecordCache
 
     answers: dict[str, Outcome] = {"a": "accepted", "d": "declined"}
-    _say(one, RecordCache(ledger))
+    _say(proposal, RecordCache(ledger))
     choice = click.prompt("a accept, d decline, s skip, q quit", default="s", show_default=False,
                           type=click.Choice(["a", "d", "s", "q"]), show_choices=False)  # fmt: skip
     if choice == "q":
@@ -192,9 +201,9 @@ def _asked_one(ledger: Ledger, one: Proposal, reason: str | None, who: str) -> b
     if choice not in answers:
         return False
     try:
-        made = decide(ledger, one, answers[choice], reason or click.prompt("Why"), by=who)
+        new_link = decide(ledger, proposal, answers[choice], reason or click.prompt("Why"), by=who)
     except RuleViolationError as error:
         echo(str(error), hang=2)
         return False
-    echo(answers[choice].capitalize() + (f": link {made}" if made else "") + f", as {who}.")
+    echo(answers[choice].capitalize() + (f": link {new_link}" if new_link else "") + f", as {who}.")
     return True

@@ -47,19 +47,19 @@ if TYPE_CHECKING:
 @click.option("--note", metavar="TEXT")
 @by_option
 @click.pass_obj
-def record(call: CliContext, /, by: str | None, **given: Any) -> None:
+def record(call: CliContext, /, by: str | None, **options: Any) -> None:
     """Record a claim. Without options it asks; ten keystrokes beyond the text will do."""
     with call.writing() as ledger:
         who = recorder(by, ledger)
-        if any(given.values()):
-            _by_options(call, ledger, given, who)
+        if any(options.values()):
+            _by_options(call, ledger, options, who)
             return
         if not sys.stdin.isatty() and call.json:
             raise UsageError("record asks its questions at a prompt; with --json give options")
         _Dialogue(call, ledger, who).run()
 
 
-def _by_options(call: CliContext, ledger: Ledger, given: dict[str, Any], who: str) -> None:
+def _by_options(call: CliContext, ledger: Ledger, options: dict[str, Any], who: str) -> None:
     from claimledger.errors import InvalidInputError, Problem
     from claimledger.importers.cli_fields import figure, pairs
     from claimledger.records.check import record_of
@@ -68,25 +68,25 @@ def _by_options(call: CliContext, ledger: Ledger, given: dict[str, Any], who: st
     missing = [
         Problem("is missing", name, expected=f"give --{name} {value}", record="claim")
         for name, value in needed.items()
-        if given[name] in (None, ())
+        if options[name] in (None, ())
     ]
     if missing:
         raise InvalidInputError(missing)
     citation = {
-        name: held
+        name: value
         for name in ("source", "via", "locator", "quote")
-        if (held := list(given[name]) if name == "via" else given[name])
+        if (value := list(options[name]) if name == "via" else options[name])
     }
     fields = {
-        name: given[name]
+        name: options[name]
         for name in "key statement subject asserted about grounds language note".split()
-        if given[name] is not None
+        if options[name] is not None
     }
-    fields["claimant"] = list(given["claimant"])
-    if given["scope"]:
-        fields["scope"] = pairs("scope", given["scope"])
-    if given["figures"]:
-        fields["figures"] = [figure(one) for one in given["figures"]]
+    fields["claimant"] = list(options["claimant"])
+    if options["scope"]:
+        fields["scope"] = pairs("scope", options["scope"])
+    if options["figures"]:
+        fields["figures"] = [figure(text) for text in options["figures"]]
     if citation:
         fields["citations"] = [citation]
     keys = ledger.record(record_of("claim", fields), by=who)
@@ -128,12 +128,12 @@ class _Dialogue:
             raise click.exceptions.Exit(1) from None
 
     def _take_up(self) -> None:
-        kept = self._file.load()
-        if kept is None or not kept.fields:
+        draft = self._file.load()
+        if draft is None or not draft.fields:
             return
-        echo(f"A claim was begun: {cut(str(kept.fields.get('statement', '')), 60)}", hang=2)
+        echo(f"A claim was begun: {cut(str(draft.fields.get('statement', '')), 60)}", hang=2)
         if click.confirm("Take it up again?", default=True):
-            self._draft = kept
+            self._draft = draft
         else:
             self._file.discard()
 
@@ -162,14 +162,14 @@ class _Dialogue:
         like = list(most_like(self._ledger, statement))
         if like:
             echo("Most like it are:")
-        for held in like:
-            echo(f"{held.key}: {cut(held.record.named, 100)}", indent=2, hang=2)
+        for stored in like:
+            echo(f"{stored.key}: {cut(stored.record.named, 100)}", indent=2, hang=2)
 
     def _figures(self) -> None:
         from claimledger.importers.prompt import proposed_figures
 
-        found = proposed_figures(self._draft.fields["statement"])
-        proposed = "; ".join(f"{one.measure}={one.value}" for one in found)
+        figures = proposed_figures(self._draft.fields["statement"])
+        proposed = "; ".join(f"{figure.measure}={figure.value}" for figure in figures)
         while True:
             text = self._ask("Figures (measure=value; - for none)", proposed)
             if text in ("", "-"):
@@ -187,8 +187,8 @@ class _Dialogue:
 
         try:
             figures = [figure(part) for part in parts]
-            for one in figures:
-                Figure.model_validate(one)
+            for figure_fields in figures:
+                Figure.model_validate(figure_fields)
         except ClaimledgerError as error:
             echo(str(error).splitlines()[0], indent=2, hang=2)
             return False
@@ -213,32 +213,32 @@ class _Dialogue:
             )
             if typed and typed == default:
                 return default
-            key = self._found(kind, typed) if typed else None
+            key = self._choose(kind, typed) if typed else None
             if key:
                 return key
             typed = ""
 
-    def _found(self, kind: str, typed: str) -> str | None:
+    def _choose(self, kind: str, typed: str) -> str | None:
         """Return the key that a few letters mean, after a choice if need be."""
         from claimledger.importers.prompt import matches
 
         if typed.startswith("+"):
             return self._make(kind, typed[1:].strip())
-        if any(one["kind"] == kind and one["key"] == typed for one in self._draft.records):
+        if any(record["kind"] == kind and record["key"] == typed for record in self._draft.records):
             return typed
-        found = matches(self._ledger, kind, typed)
-        if not found:
-            asked = f"No {kind} like {typed!r}. Make it?"
-            return self._make(kind, typed) if click.confirm(asked, default=False) else None
-        if len(found) == 1 or found[0].key == typed:
-            echo(f"{found[0].key}: {cut(found[0].record.named, 70)}", indent=2)
-            return found[0].key
-        for place, held in enumerate(found, 1):
-            echo(f"{place}  {held.key}: {cut(held.record.named, 66)}", indent=2, hang=3)
+        records = matches(self._ledger, kind, typed)
+        if not records:
+            question = f"No {kind} like {typed!r}. Make it?"
+            return self._make(kind, typed) if click.confirm(question, default=False) else None
+        if len(records) == 1 or records[0].key == typed:
+            echo(f"{records[0].key}: {cut(records[0].record.named, 70)}", indent=2)
+            return records[0].key
+        for place, stored in enumerate(records, 1):
+            echo(f"{place}  {stored.key}: {cut(stored.record.named, 66)}", indent=2, hang=3)
         number: int = click.prompt(
-            "Which (0 for none of them)", default=1, type=click.IntRange(0, len(found))
+            "Which (0 for none of them)", default=1, type=click.IntRange(0, len(records))
         )
-        return found[number - 1].key if number else None
+        return records[number - 1].key if number else None
 
     def _make(self, kind: str, name: str) -> str | None:
         from claimledger.errors import InvalidInputError
@@ -325,17 +325,17 @@ class _Dialogue:
     def _finish(self) -> None:
         from claimledger.records.check import record_from, record_of
 
-        fields = {name: held for name, held in self._draft.fields.items() if held}
-        made = [record_from(one) for one in self._draft.records]
+        fields = {name: value for name, value in self._draft.fields.items() if value}
+        records = [record_from(fields_of_record) for fields_of_record in self._draft.records]
         claim = record_of("claim", fields)
         echo()
         echo("This will be recorded:")
-        for one in (*made, claim):
-            for name, held in one.as_json().items():
-                echo(f"{one.kind} {name}: {_plain(held)}", indent=2, hang=4)
+        for record in (*records, claim):
+            for name, value in record.as_json().items():
+                echo(f"{record.kind} {name}: {_plain(value)}", indent=2, hang=4)
         if not click.confirm(f"Write it, as {self._who}?", default=True):
             raise click.exceptions.Abort
-        keys = self._ledger.record(*made, claim, by=self._who)
+        keys = self._ledger.record(*records, claim, by=self._who)
         self._file.discard()
         echo(
             f"Recorded claim {keys[-1]}, as {self._who}."
@@ -344,9 +344,9 @@ class _Dialogue:
         )
 
 
-def _plain(held: Any) -> str:
-    if isinstance(held, list):
-        return "; ".join(_plain(one) for one in held)
-    if isinstance(held, dict):
-        return ", ".join(f"{name} {_plain(one)}" for name, one in held.items())
-    return str(held)
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(_plain(part) for part in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
+    return str(value)

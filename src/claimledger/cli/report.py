@@ -27,14 +27,14 @@ def report(
     call: CliContext, form: str | None, output: str | None, subject: str | None, since: str | None
 ) -> None:
     """Export the contested-claims report. The same ledger gives the same bytes."""
-    from claimledger.present.report import report as made
+    from claimledger.present.report import report as build_report
     from claimledger.render import writer
     from claimledger.render.diagrams.embed import report_with_diagrams
     from claimledger.services.output_files import writing_whole
 
     form = form or ("json" if call.json else form_of(output, _ENDINGS))
     with call.reading() as view:
-        value = made(
+        value = build_report(
             view,
             subject=subject,
             since=view.entry_at(since) if since else None,

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 @click.option("--from", "first", metavar="DATE", help="Known by this day or later.")
 @click.option("--to", "last", metavar="DATE", help="Known by this day or earlier.")
 @click.pass_obj
-def list_(call: CliContext, /, **wanted: str | None) -> None:
+def list_(call: CliContext, /, **filters: str | None) -> None:
     """List claims; filters narrow each other."""
     from claimledger.services.claim_filter import Selection, select_claims
 
     with call.reading() as view:
-        chosen = select_claims(view, Selection(**wanted))
+        chosen = select_claims(view, Selection(**filters))
     if call.json:
-        answer({"claims": [one.as_json() for one in chosen]})
+        answer({"claims": [row.as_json() for row in chosen]})
         return
-    rows = [[one.key, one.known_by, one.standing, one.statement] for one in chosen]
+    rows = [[row.key, row.known_by, row.standing, row.statement] for row in chosen]
     table(["KEY", "KNOWN BY", "STANDING", "STATEMENT"], rows, stretch=3)
     echo(count(len(rows), "claim") + ".")
 
@@ -56,23 +56,23 @@ def search(call: CliContext, words: tuple[str, ...], kinds: tuple[str, ...], mos
         require_kind(kind)
     query = " ".join(words)
     with call.reading() as view:
-        found = view.search(query, kinds=kinds, most=most)
+        hits = view.search(query, kinds=kinds, most=most)
         if view.as_of is not None:
-            claims = [one.stored.key for one in found if one.stored.kind == "claim"]
+            claims = [hit.stored.key for hit in hits if hit.stored.kind == "claim"]
             known = view.analysis(claims).graph.claims
-            found = [one for one in found if one.stored.kind != "claim" or one.stored.key in known]
+            hits = [hit for hit in hits if hit.stored.kind != "claim" or hit.stored.key in known]
     if call.json:
         rows = [
-            {"kind": one.stored.kind, "key": one.stored.key, "text": one.text, "score": round(one.score, 4),
-             "marks": [list(mark) for mark in one.marks]}
-            for one in found
+            {"kind": hit.stored.kind, "key": hit.stored.key, "text": hit.text, "score": round(hit.score, 4),
+             "marks": [list(mark) for mark in hit.marks]}
+            for hit in hits
         ]  # fmt: skip
         answer({"query": query, "matches": rows})
         return
-    for one in found:
-        echo(f"{one.stored.kind} {one.stored.key}", hang=2)
-        _say_marked(one.text, one.marks)
-    if not found:
+    for hit in hits:
+        echo(f"{hit.stored.kind} {hit.stored.key}", hang=2)
+        _say_marked(hit.text, hit.marks)
+    if not hits:
         echo(f"Nothing found for {query}.")
 
 
@@ -106,63 +106,66 @@ def show(call: CliContext, key: str, kind: str | None) -> None:
     """Show everything about one record; of a claim also its standing, and why."""
     with call.reading() as view:
         if kind is None:
-            found = view.with_key(key)
-            held = found[0] if found else only(view, key, None)
+            records = view.with_key(key)
+            stored = records[0] if records else only(view, key, None)
         else:
-            held = only(view, key, kind)
-        show_record(call, view, held)
+            stored = only(view, key, kind)
+        show_record(call, view, stored)
 
 
-def show_record(call: CliContext, view: LedgerView, held: StoredRecord) -> None:
+def show_record(call: CliContext, view: LedgerView, stored: StoredRecord) -> None:
     """Print one record with what points to it."""
-    answers = view.analysis([held.key]) if held.kind == "claim" else None
-    pointing = view.references_to(held.kind, [held.key]).get(held.key, [])
+    answers = view.analysis([stored.key]) if stored.kind == "claim" else None
+    pointing = view.references_to(stored.kind, [stored.key]).get(stored.key, [])
     pointing = _in_view(view, pointing)
-    links = _links(view, held, pointing)
+    links = _links(view, stored, pointing)
     value: dict[str, Any] = {
-        "kind": held.kind,
-        "key": held.key,
-        "entry": held.entry,
-        "recorded_at": held.recorded_at,
-        "recorded_by": held.recorded_by,
-        "record": held.record.as_json(),
+        "kind": stored.kind,
+        "key": stored.key,
+        "entry": stored.entry,
+        "recorded_at": stored.recorded_at,
+        "recorded_by": stored.recorded_by,
+        "record": stored.record.as_json(),
         "pointed_to_by": [
-            {"kind": one.kind, "key": one.key, "field": one.field} for one in pointing[:1000]
+            {"kind": reference.kind, "key": reference.key, "field": reference.field}
+            for reference in pointing[:1000]
         ],
     }
-    if answers is not None and held.key in answers.graph.claims:
+    if answers is not None and stored.key in answers.graph.claims:
         from claimledger.analysis.flags import flags
         from claimledger.present.phrases import standing
 
-        value |= answers.as_json(held.key)
-        value["why"] = standing(answers, held.key)
-        value["flags"] = [str(flag) for flag in flags(answers, held.key)]
+        value |= answers.as_json(stored.key)
+        value["why"] = standing(answers, stored.key)
+        value["flags"] = [str(flag) for flag in flags(answers, stored.key)]
         if any(figure.get("formula") for figure in value["record"].get("figures", ())):
             from claimledger.present.derivation_view import computed
             from claimledger.records.claim import Claim
 
-            assert isinstance(held.record, Claim)
-            told = computed(view, answers, held.key, held.record)
-            value["computed"] = [{"told": one.told, "holds": one.holds} for one in told]
+            assert isinstance(stored.record, Claim)
+            derivations = computed(view, answers, stored.key, stored.record)
+            value["computed"] = [
+                {"told": derivation.told, "holds": derivation.holds} for derivation in derivations
+            ]
     if call.json:
         answer(value)
         return
-    _say_record(held)
+    _say_record(stored)
     if "standing" in value:
         echo(f"Standing: {value['why']}", hang=2)
         echo(f"Formally: {value['acceptability']}")
         if value["flags"]:
             echo("Flags: " + ", ".join(value["flags"]), hang=2)
-    for one in value.get("computed", ()):
-        echo(f"Computed: {one['told']}", hang=2)
+    for computed_figure in value.get("computed", ()):
+        echo(f"Computed: {computed_figure['told']}", hang=2)
     for line in links:
         echo(line, hang=2)
-    others = [one for one in pointing if one.kind != "link"]
+    others = [reference for reference in pointing if reference.kind != "link"]
     if others:
-        named = [f"{one.kind} {one.key}" for one in others[:12]]
+        named = [f"{reference.kind} {reference.key}" for reference in others[:12]]
         more = f" and {len(others) - 12} more" if len(others) > 12 else ""
         echo("Pointed to by " + ", ".join(dict.fromkeys(named)) + more, hang=2)
-    echo(f"Entry {held.entry}, {held.recorded_at[:19]}Z, by {held.recorded_by}")
+    echo(f"Entry {stored.entry}, {stored.recorded_at[:19]}Z, by {stored.recorded_by}")
 
 
 def _in_view(view: LedgerView, pointing: list[Any]) -> list[Any]:
@@ -171,22 +174,27 @@ def _in_view(view: LedgerView, pointing: list[Any]) -> list[Any]:
         return pointing
     from claimledger.services.visibility import links_in_view
 
-    links = [one.entry for one in pointing if one.kind == "link"]
+    links = [reference.entry for reference in pointing if reference.kind == "link"]
     seen = links_in_view(view, links)
-    claims = view.analysis([one.key for one in pointing if one.kind == "claim"]).graph.claims
+    claims = view.analysis(
+        [reference.key for reference in pointing if reference.kind == "claim"]
+    ).graph.claims
     return [
-        one
-        for one in pointing
-        if (one.kind != "link" or one.entry in seen) and (one.kind != "claim" or one.key in claims)
+        reference
+        for reference in pointing
+        if (reference.kind != "link" or reference.entry in seen)
+        and (reference.kind != "claim" or reference.key in claims)
     ]
 
 
-def _say_record(held: StoredRecord) -> None:
+def _say_record(stored: StoredRecord) -> None:
     from claimledger.records.kinds import fields_of
 
-    echo(f"{held.kind} {held.key}")
-    written = held.record.as_json()
-    names = [f.name for f in fields_of(type(held.record)) if f.name in written and f.name != "key"]
+    echo(f"{stored.kind} {stored.key}")
+    written = stored.record.as_json()
+    names = [
+        f.name for f in fields_of(type(stored.record)) if f.name in written and f.name != "key"
+    ]
     for name in names:
         for line in _field_lines(written[name]):
             echo(f"{name.replace('_', ' ')}: {line}", indent=2, hang=2)
@@ -194,7 +202,7 @@ def _say_record(held: StoredRecord) -> None:
 
 def _field_lines(value: Any) -> list[str]:
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [_object(one) for one in value]
+        return [_object(part) for part in value]
     if isinstance(value, list):
         return [", ".join(map(str, value))]
     return [_object(value) if isinstance(value, dict) else str(value)]
@@ -204,21 +212,25 @@ def _object(value: dict[str, Any]) -> str:
     if set(value) == {"edtf", "printed"}:
         return f"{value['edtf']} (printed {value['printed']})"
     parts = []
-    for name, held in value.items():
-        shown = _object(held) if isinstance(held, dict) else held
-        parts.append(f"{name}: {', '.join(held) if isinstance(held, list) else shown}")
+    for name, part in value.items():
+        shown = _object(part) if isinstance(part, dict) else part
+        parts.append(f"{name}: {', '.join(part) if isinstance(part, list) else shown}")
     return "; ".join(parts)
 
 
-def _links(view: LedgerView, held: StoredRecord, pointing: list[Any]) -> list[str]:
+def _links(view: LedgerView, stored: StoredRecord, pointing: list[Any]) -> list[str]:
     from claimledger.records.link import Link
 
-    entries = [one.entry for one in pointing if one.kind == "link" and one.field in ("from", "to")]
+    entries = [
+        reference.entry
+        for reference in pointing
+        if reference.kind == "link" and reference.field in ("from", "to")
+    ]
     lines = []
-    for other in list(view.at_entries(entries[:200]).values()):
-        link = other.record
+    for linked in list(view.at_entries(entries[:200]).values()):
+        link = linked.record
         if isinstance(link, Link):
-            outward = held.kind == "claim" and link.from_ == held.key
+            outward = stored.kind == "claim" and link.from_ == stored.key
             verb = link.relation.reads if outward else link.relation.reversed
             end = link.to.key if outward else link.from_
             why = f": {cut(link.reason, 160)}" if link.reason else ""

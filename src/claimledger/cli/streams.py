@@ -34,14 +34,14 @@ class StandardOutput(io.FileIO):
 
     def __init__(self) -> None:
         super().__init__(1, "w", closefd=False)
-        self.held = False
+        self.is_held = False
         """Whether no reader is waited for."""
 
         self._backlog = _Backlog()
 
     def write(self, data: Buffer, /) -> int:
         """Write or keep some bytes; return how many. Raises :class:`AnswerLostError` if they are lost."""
-        if not self.held:
+        if not self.is_held:
             return self._write(data)
         rest = memoryview(data).cast("B")
         size = len(rest)
@@ -55,11 +55,11 @@ class StandardOutput(io.FileIO):
 
     def hold(self) -> None:
         """Wait for no reader from now on."""
-        self.held = True
+        self.is_held = True
 
     def release(self, *, discard: bool = False) -> None:
         """Write what was kept, waiting for the reader, unless it is to be discarded."""
-        self.held = False
+        self.is_held = False
         while self._backlog and not discard:
             self._send_first()
         self._backlog.clear()
@@ -151,7 +151,7 @@ def waiting_for_no_reader() -> Iterator[None]:
     where standard output is not the program's own.
     """
     output = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    if not isinstance(output, StandardOutput) or output.held:
+    if not isinstance(output, StandardOutput) or output.is_held:
         yield
         return
     output.hold()

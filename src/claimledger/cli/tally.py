@@ -46,65 +46,65 @@ from claimledger.cli.output import answer, count, echo, say_known, table
     "--recorder", metavar="NAME", help="With --record: whose name it bears, as elsewhere --by."
 )
 @click.pass_obj
-def tally(call: CliContext, /, what: str, subject: str, divided: str, **given: Any) -> None:
+def tally(call: CliContext, /, what: str, subject: str, divided: str, **options: Any) -> None:
     """Count what the recorded claims about a subject hold, beside the totals others state."""
     from claimledger.present.tally_view import beside
     from claimledger.records.formula import read_formula
-    from claimledger.services.tally import tally as made
+    from claimledger.services.tally import tally as count_tally
 
-    where = [part.partition("=") for part in given["where"]]
+    where = [part.partition("=") for part in options["where"]]
     if any(not (name and text) for name, _, text in where):
         raise UsageError("--where takes NAME=TEXT, such as place=NLD")
     limits = "".join(f", {name}={text}" for name, _, text in where)
-    asked: Any = read_formula(f"count({what}, {subject}{limits})")
-    if given["recording"]:
-        _record(call, asked, given)
+    formula: Any = read_formula(f"count({what}, {subject}{limits})")
+    if options["recording"]:
+        _record(call, formula, options)
         return
     with call.reading() as view:
-        found = made(view, asked, divided)
-        totals = list(beside(view, found, given["measure"] or what))
+        tally = count_tally(view, formula, divided)
+        totals = list(beside(view, tally, options["measure"] or what))
     if call.json:
         named = ("claim", "figure", "relation")
-        told = [dict(zip(named, total, strict=True)) for total in totals]
-        answer({**found.as_json(), "beside": told})
+        total_rows = [dict(zip(named, total, strict=True)) for total in totals]
+        answer({**tally.as_json(), "beside": total_rows})
         return
-    echo(f"{found.number:,} {what} in {count(len(found.claims), 'claim')}: {asked}")
-    if found.left_out:
+    echo(f"{tally.number:,} {what} in {count(len(tally.claims), 'claim')}: {formula}")
+    if tally.left_out:
         echo(
-            f"not counted, taken back or stated anew: {', '.join(found.left_out)}", indent=2, hang=2
+            f"not counted, taken back or stated anew: {', '.join(tally.left_out)}", indent=2, hang=2
         )
-    if found.without:
-        echo(f"{count(found.without, 'claim')} of these name none", indent=2, hang=2)
+    if tally.without:
+        echo(f"{count(tally.without, 'claim')} of these name none", indent=2, hang=2)
     if divided:
-        rows = [[name, f"{number:,}"] for name, number in found.groups]
+        rows = [[name, f"{number:,}"] for name, number in tally.groups]
         table([divided.upper(), what.upper()], rows, stretch=0)
     for key, figure, relation in totals:
         echo(f"beside it: {figure} [{key}]: {relation}", indent=2, hang=2)
 
 
-def _record(call: CliContext, asked: Any, given: dict[str, Any]) -> None:
+def _record(call: CliContext, formula: Any, options: dict[str, Any]) -> None:
     from claimledger.present.tally_view import as_claim, records_of
     from claimledger.records.citation import Citation
-    from claimledger.services.tally import tally as made
+    from claimledger.services.tally import tally as count_tally
 
     for name in ("claimant", "source"):
-        if not given[name]:
+        if not options[name]:
             raise UsageError(f"--record needs --{name}")
     with call.writing() as ledger:
-        who = recorder(given["recorder"], ledger)
-        found = made(ledger, asked)
+        who = recorder(options["recorder"], ledger)
+        tally = count_tally(ledger, formula)
         fields = {
-            "key": given["key"] or f"tally-{asked.what}-{asked.subject}".lower(),
-            "claimant": (given["claimant"],),
-            "citations": (Citation(source=given["source"]),),
+            "key": options["key"] or f"tally-{formula.what}-{formula.subject}".lower(),
+            "claimant": (options["claimant"],),
+            "citations": (Citation(source=options["source"]),),
             "grounds": "analysis",
         }
-        if given["statement"]:
-            fields["statement"] = given["statement"]
-        claim = as_claim(found, given["measure"] or asked.what, **fields)
-        keys = ledger.record(*records_of(found, claim), by=who)
+        if options["statement"]:
+            fields["statement"] = options["statement"]
+        claim = as_claim(tally, options["measure"] or formula.what, **fields)
+        keys = ledger.record(*records_of(tally, claim), by=who)
     if call.json:
-        answer({**found.as_json(), "written": keys[:1], "recorded_by": who})
+        answer({**tally.as_json(), "written": keys[:1], "recorded_by": who})
     elif keys:
         echo(f"Recorded claim {keys[0]} with {count(len(keys) - 1, 'link')}, as {who}.")
     else:

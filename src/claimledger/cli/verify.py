@@ -30,7 +30,7 @@ def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -
     """
     call = ctx.obj
     assert isinstance(call, CliContext)
-    _whole(call, "verify")
+    _refuse_clocks(call, "verify")
     earlier = _kept(size, root)
     if deep:
         if earlier is not None:
@@ -66,7 +66,7 @@ _REPAIR = (
 )
 
 
-def _whole(call: CliContext, command: str) -> None:
+def _refuse_clocks(call: CliContext, command: str) -> None:
     """Refuse the clocks: the proof is of the whole log as it is."""
     if call.as_of or call.known_at:
         raise UsageError(
@@ -148,46 +148,46 @@ def _say_redactions(verdict: VerificationResult) -> None:
 def _deep(call: CliContext) -> None:
     from claimledger.ledger import survey
 
-    found = survey(call.path, Progress("entries"))
-    call.status = 1 if found.lost else 0
-    _tell(call, found, "")
+    report = survey(call.path, Progress("entries"))
+    call.status = 1 if report.lost else 0
+    _tell(call, report, "")
 
 
-def _tell(call: CliContext, found: SalvageReport, rest: str) -> None:
+def _tell(call: CliContext, report: SalvageReport, rest: str) -> None:
     """Say what of a damaged log is whole, what is lost, and what is left over."""
-    left = list(found.records())
-    undone = found.undone()
+    left = list(report.records())
+    undone = report.undone()
     if call.json:
         answer({
-            "size": found.size, "whole": found.whole, "root": found.root,
+            "size": report.size, "whole": report.intact, "root": report.root,
             "lost": [
                 {"number": lost.number, "last": lost.last, "why": lost.why, "about": lost.about}
-                for lost in found.lost
+                for lost in report.lost
             ],
             "undone": [
                 {"kind": payload.kind, "key": payload.key, "by": payload.recorded_by,
                  "reason": payload.reason}
                 for payload in undone
             ],
-            "behind": len(found.behind), "records": len(left), "rest": rest or None,
+            "behind": len(report.behind), "records": len(left), "rest": rest or None,
         })  # fmt: skip
         return
     echo(
-        f"{found.whole:,} of {count(found.size, 'entry', 'entries')} are whole, from the first on."
+        f"{report.intact:,} of {count(report.size, 'entry', 'entries')} are whole, from the first on."
     )
-    echo(f"root {found.root}")
-    for lost in found.lost[:_MOST_LOST]:
+    echo(f"root {report.root}")
+    for lost in report.lost[:_MOST_LOST]:
         about = f" (was: {lost.about})" if lost.about else ""
         which = f"entry {lost.number}"
         if lost.last > lost.number:
             which = f"entries {lost.number:,} to {lost.last:,}"
         echo(f"{which} {lost.why}{about}", hang=2)
-    if len(found.lost) > _MOST_LOST:
-        echo(f"and {len(found.lost) - _MOST_LOST:,} more; --json tells all")
-    if found.behind:
-        prove = "proves by itself" if len(found.behind) == 1 else "prove by themselves"
+    if len(report.lost) > _MOST_LOST:
+        echo(f"and {len(report.lost) - _MOST_LOST:,} more; --json tells all")
+    if report.behind:
+        prove = "proves by itself" if len(report.behind) == 1 else "prove by themselves"
         echo(
-            f"{count(len(found.behind), 'entry', 'entries')} behind the first loss {prove}: "
+            f"{count(len(report.behind), 'entry', 'entries')} behind the first loss {prove}: "
             f"{count(len(left), 'record')}" + (f" in {rest}, to be imported." if rest else ".")
         )
     for payload in undone[:_MOST_LOST]:
@@ -220,22 +220,22 @@ def salvage(call: CliContext, target: str, rest: str | None) -> None:
     from claimledger.ledger import shown
     from claimledger.services.output_files import refuse_to_replace, writing_whole
 
-    _whole(call, "salvage")
+    _refuse_clocks(call, "salvage")
     name = rest or ("salvaged.rest.jsonl" if "://" in target else f"{target}.rest.jsonl")
     refuse_to_replace(name, call.path)
     if rest is None and Path(name).is_file():
         raise RuleViolationError(
             f"{name} exists; name another file for what is left over with --rest"
         )
-    found = save(call.path, target, Progress("entries"))
+    report = save(call.path, target, Progress("entries"))
     call.done = True
-    left = list(found.records())
+    left = list(report.records())
     if left:
-        with writing_whole(name, call.path, target, rights=found.rights) as stream:
+        with writing_whole(name, call.path, target, rights=report.rights) as stream:
             write_lines(stream, left)
     if not call.json:
         echo(f"Saved into {shown(target)}:")
-    _tell(call, found, name if left else "")
+    _tell(call, report, name if left else "")
 
 
 @click.command(cls=Command, clocks=False)

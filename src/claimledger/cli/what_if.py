@@ -33,7 +33,7 @@ def what_if(call: CliContext, gone: tuple[str, ...], files: tuple[str, ...]) -> 
     With a record goes all that points to it, near and far, as with withdraw --cascade.
     """
     from claimledger.importers.case_files import read_files
-    from claimledger.services.what_if import what_if as made
+    from claimledger.services.what_if import what_if as compare_what_if
 
     if not gone and not files:
         raise UsageError("what-if needs --without KEY or --with FILE")
@@ -42,26 +42,26 @@ def what_if(call: CliContext, gone: tuple[str, ...], files: tuple[str, ...]) -> 
     with call.reading() as view:
         removed = [record for key in gone for record in _meant(view, key)]
         incoming = list(read_files(files)) if files else []
-        found = made(view, removed, incoming)
-    _tell(call, found, ("now", "then"))
+        diff = compare_what_if(view, removed, incoming)
+    _tell(call, diff, ("now", "then"))
 
 
 def _meant(view: LedgerView, key: str) -> list[tuple[str, str]]:
     kind, _, plain = key.rpartition(":")
     kinds = (kind,) if kind else WITHOUT
-    found = []
-    for one in kinds:
-        if one not in WITHOUT:
-            raise UsageError(f"--without takes a claim, link, source or party, not a {one}")
-        resolved = view.resolve(one, [plain]).get(plain, plain)
-        if view.get_all(one, [resolved]):
-            found.append((one, resolved))
-    if not found:
+    records = []
+    for of_kind in kinds:
+        if of_kind not in WITHOUT:
+            raise UsageError(f"--without takes a claim, link, source or party, not a {of_kind}")
+        resolved = view.resolve(of_kind, [plain]).get(plain, plain)
+        if view.get_all(of_kind, [resolved]):
+            records.append((of_kind, resolved))
+    if not records:
         view.get(kind or "claim", plain)
-    if len(found) > 1:
-        named = ", ".join(f"{one}:{held}" for one, held in found)
+    if len(records) > 1:
+        named = ", ".join(f"{of_kind}:{found_key}" for of_kind, found_key in records)
         raise UsageError(f"several records have the key {plain}; name one: {named}")
-    return found
+    return records
 
 
 @click.command(cls=Command)
@@ -71,34 +71,37 @@ def _meant(view: LedgerView, key: str) -> list[tuple[str, str]]:
 @click.pass_obj
 def changes(call: CliContext, since: str) -> None:
     """What moved since an entry or a day: standings, origins, disputes."""
-    from claimledger.services.what_if import changes as made
+    from claimledger.services.what_if import changes as compare_changes
 
     with call.reading() as view:
         first = view.entry_at(since)
-        found = made(view, first)
-    _tell(call, found, (f"at entry {first}", "now"))
+        diff = compare_changes(view, first)
+    _tell(call, diff, (f"at entry {first}", "now"))
 
 
-def _tell(call: CliContext, found: AnalysisDiff, names: tuple[str, str]) -> None:
+def _tell(call: CliContext, diff: AnalysisDiff, names: tuple[str, str]) -> None:
     if call.json:
-        answer({"claims": [asdict(one) for one in found.claims],
-                "disputes": [asdict(one) for one in found.disputes]})  # fmt: skip
+        answer({"claims": [asdict(claim_diff) for claim_diff in diff.claims],
+                "disputes": [asdict(dispute_diff) for dispute_diff in diff.disputes]})  # fmt: skip
         return
-    for moved in found.claims:
+    for moved in diff.claims:
         echo(
             f"{moved.key}: {names[0]} {_four(moved.before)}; {names[1]} {_four(moved.after)}",
             hang=2,
         )
-    for one in found.disputes:
+    for dispute_diff in diff.disputes:
         parts = [
             f"{word} {', '.join(keys)}"
-            for word, keys in (("gained", one.gained), ("lost", one.lost))
+            for word, keys in (("gained", dispute_diff.gained), ("lost", dispute_diff.lost))
             if keys
         ]
-        echo(f"dispute {one.key} ({one.head}) {one.how}: {'; '.join(parts)}", hang=2)
-    if found.claims or found.disputes:
         echo(
-            f"{count(len(found.claims), 'claim')} and {count(len(found.disputes), 'dispute')} moved."
+            f"dispute {dispute_diff.key} ({dispute_diff.head}) {dispute_diff.how}: {'; '.join(parts)}",
+            hang=2,
+        )
+    if diff.claims or diff.disputes:
+        echo(
+            f"{count(len(diff.claims), 'claim')} and {count(len(diff.disputes), 'dispute')} moved."
         )
     else:
         echo("Nothing moved.")

@@ -77,12 +77,12 @@ class LogReplay:
         head = check_header(header, self.moment)
         if payload is None and salt is None:
             self.emptied.add(number)
-            said = None
+            decoded = None
         else:
-            said = check_payload(number, self._text(payload, salt, head.digest))
-            self._follow(number, said)
+            decoded = check_payload(number, self._text(payload, salt, head.digest))
+            self._follow(number, decoded)
         self.moment = head.recorded_at
-        return said
+        return decoded
 
     def unexplained(self) -> Iterator[tuple[int, InvalidEntryError]]:
         """Yield, at the end of a log, the entries that only what never came would have made lawful."""

@@ -113,7 +113,7 @@ class Audit:
         if weak:
             step = {"key": weak.claim, "why": weak.why, "detail": weak.detail, "mend": weak.mend}
         return {
-            **{name: held for name, held in plain.items() if name != "answers"},
+            **{name: value for name, value in plain.items() if name != "answers"},
             **self.answers,
             "way": [step.as_json() for step in self.way],
             **lists,
@@ -148,17 +148,17 @@ class _Auditor:
 
     def _in_view(self, keys: Iterable[str]) -> set[str]:
         """Return those of some claims that were known by the day asked about."""
-        wanted = set(keys)
-        if self.view.as_of is None or not wanted:
-            return wanted
-        return wanted & self.view.analysis(wanted).graph.claims.keys()
+        claims = set(keys)
+        if self.view.as_of is None or not claims:
+            return claims
+        return claims & self.view.analysis(claims).graph.claims.keys()
 
     def audit(self, key: str) -> Audit:
         answers, names = self.answers, self.names
         steps = lineage(answers, key)
         names.learn("claim", [step.claim for step in steps])
         claim = names.claim(key)
-        found = answers.origins(key)
+        origins = answers.origins(key)
         return Audit(
             key=key,
             statement=claim.statement,
@@ -166,10 +166,14 @@ class _Auditor:
             note=claim.note or "",
             standing=phrases.standing(answers, key, names),
             answers=answers.as_json(key),
-            origins=phrases.origins(found),
-            roots=tuple(phrases.root(root, names) for root in found.roots),
-            mergers=tuple(phrases.merger(one, names) for one in (*found.same, *found.perhaps)),
-            computed=tuple(one.told for one in computed(self.view, answers, key, claim)),
+            origins=phrases.origins(origins),
+            roots=tuple(phrases.root(root, names) for root in origins.roots),
+            mergers=tuple(
+                phrases.merger(merged, names) for merged in (*origins.same, *origins.perhaps)
+            ),
+            computed=tuple(
+                derivation.told for derivation in computed(self.view, answers, key, claim)
+            ),
             way=tuple(self._way(step) for step in steps),
             trail_ends=tuple(self._end(step) for step in steps if step.ends and not step.again),
             same=tuple(self._same(key)),
@@ -219,8 +223,8 @@ class _Auditor:
     def _line(self, key: str, detail: str = "") -> AuditItem:
         claim = self.names.claim(key)
         date = phrases.when(claim, self.answers.graph.known_by[key])
-        said = phrases.figures(claim) or claim.statement
-        return AuditItem(key, f"{self.names.claimants(claim)}, {date}: {said}", detail)
+        what = phrases.figures(claim) or claim.statement
+        return AuditItem(key, f"{self.names.claimants(claim)}, {date}: {what}", detail)
 
     def _same(self, key: str) -> Iterator[AuditItem]:
         members = self.answers.assertions.members[self.answers.assertions.of[key]]
@@ -231,31 +235,35 @@ class _Auditor:
                 yield self._line(member)
 
     def _all_repeaters(self, key: str) -> set[str]:
-        found: set[str] = set()
+        repeaters: set[str] = set()
         stack = [key]
         while stack:
             for link in self.answers.graph.to("repeats", stack.pop()):
-                if link.from_ not in found and link.from_ != key:
-                    found.add(link.from_)
+                if link.from_ not in repeaters and link.from_ != key:
+                    repeaters.add(link.from_)
                     stack.append(link.from_)
-        return found
+        return repeaters
 
     def _repeaters(self, key: str) -> Iterator[AuditItem]:
         known = self.answers.graph.known_by
-        for other in sorted(self._all_repeaters(key), key=lambda one: (known[one], one)):
-            became = change(self.names.claim(other), self.names.claim(key))
-            yield self._line(other, f"figure {became}" if became else "")
+        for repeater in sorted(
+            self._all_repeaters(key), key=lambda repeater: (known[repeater], repeater)
+        ):
+            became = change(self.names.claim(repeater), self.names.claim(key))
+            yield self._line(repeater, f"figure {became}" if became else "")
 
     def _otherwise(self, key: str) -> Iterator[AuditItem]:
         for attack in self.answers.attacks.on(key):
             if attack.source is None:
-                told = phrases.attack(attack, self.answers, self.names, key)
+                detail = phrases.attack(attack, self.answers, self.names, key)
                 compared = self.comparing.sentence(attack.at, attack.attacker)
                 line = self._line(attack.attacker)
-                yield AuditItem(line.key, line.text, f"{told}. {compared}" if compared else told)
+                yield AuditItem(
+                    line.key, line.text, f"{detail}. {compared}" if compared else detail
+                )
         for need in self.answers.attacks.through.get(key, ()):
-            for other in need.alternatives:
-                yield self._line(other, "it rests on this, which is contested or retracted")
+            for alternative in need.alternatives:
+                yield self._line(alternative, "it rests on this, which is contested or retracted")
 
     def _past(self, key: str) -> Iterator[AuditItem]:
         for attack in self.answers.attacks.past.get(key, ()):
@@ -265,29 +273,33 @@ class _Auditor:
     def _linked(self, key: str, kind: str) -> Iterator[AuditItem]:
         """Yield the claims that answer or support this one; the graph leaves these links out."""
         pointing = self.view.references_to("claim", [key]).get(key, [])
-        entries = [one.entry for one in pointing if one.kind == "link" and one.field == "to"]
-        held = self.view.at_entries(entries)
+        entries = [
+            reference.entry
+            for reference in pointing
+            if reference.kind == "link" and reference.field == "to"
+        ]
+        records = self.view.at_entries(entries)
         links = {
-            entry: one.record
-            for entry, one in held.items()
-            if isinstance(one.record, Link) and one.record.type == kind
+            entry: stored.record
+            for entry, stored in records.items()
+            if isinstance(stored.record, Link) and stored.record.type == kind
         }
         seen = links_in_view(self.view, links)
         for entry, link in links.items():
-            other = self.names.held("claim", link.from_) if entry in seen else None
-            if other and isinstance(other.record, Claim):
-                who = self.names.claimants(other.record)
-                yield AuditItem(link.from_, f"{who}: {other.record.statement}", link.reason or "")
+            stored = self.names.find("claim", link.from_) if entry in seen else None
+            if stored and isinstance(stored.record, Claim):
+                who = self.names.claimants(stored.record)
+                yield AuditItem(link.from_, f"{who}: {stored.record.statement}", link.reason or "")
 
     def _critics(self, steps: list[Step]) -> Iterator[AuditItem]:
-        told: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str]] = set()
         for step in steps:
             claim = self.answers.graph.claims[step.claim]
             for source in claim.sources:
                 for link in self.answers.graph.critics(source):
-                    if (link.from_, source) in told or link.from_ == step.claim:
+                    if (link.from_, source) in seen or link.from_ == step.claim:
                         continue
-                    told.add((link.from_, source))
+                    seen.add((link.from_, source))
                     hits = any(a.link.key == link.key for a in self.answers.attacks.on(step.claim))
                     detail = f"criticises {source}, on which {step.claim} stands"
                     if not hits:
@@ -303,53 +315,57 @@ class _Auditor:
         apart = {key, *self._all_repeaters(key), *(s.claim for s in lineage(self.answers, key))}
         apart |= {attack.attacker for attack in self.answers.attacks.on(key)}
         order = list(RELATIONS)
-        found = []
-        for held in self.view.claims_about([claim.subject], _MOST_COMPARED):
-            other = held.record
-            if held.key in apart or not isinstance(other, Claim) or not other.figures:
+        candidates = []
+        for stored in self.view.claims_about([claim.subject], _MOST_COMPARED):
+            record = stored.record
+            if stored.key in apart or not isinstance(record, Claim) or not record.figures:
                 continue
-            pair = most_telling(self.comparing.of(key, claim, held.key, other))
+            pair = most_telling(self.comparing.of(key, claim, stored.key, record))
             if pair is not None:
                 why = f": {'; '.join(pair.rests)}" if pair.rests else ""
-                told = pair.relation + ("" if pair.relation == "different measure" else why)
-                found.append((order.index(pair.relation), held.key, other, told))
-        seen = self._in_view(other_key for _, other_key, _, _ in found)
-        found = [one for one in found if one[1] in seen]
-        self.names.learn("party", [party for _, _, other, _ in found for party in other.claimant])
-        for _, other_key, other, relation in sorted(found, key=lambda one: one[:2])[:_MOST_OTHERS]:
-            who = self.names.claimants(other)
-            said = f"{who}, {other.asserted}" if other.asserted else who
-            yield AuditItem(other_key, f"{phrases.figures(other)} ({said})", relation)
+                how_compared = pair.relation + ("" if pair.relation == "different measure" else why)
+                candidates.append((order.index(pair.relation), stored.key, record, how_compared))
+        seen = self._in_view(other_key for _, other_key, _, _ in candidates)
+        candidates = [candidate for candidate in candidates if candidate[1] in seen]
+        self.names.learn(
+            "party", [party for _, _, claim, _ in candidates for party in claim.claimant]
+        )
+        for _, other_key, record, relation in sorted(
+            candidates, key=lambda candidate: candidate[:2]
+        )[:_MOST_OTHERS]:
+            who = self.names.claimants(record)
+            attribution = f"{who}, {record.asserted}" if record.asserted else who
+            yield AuditItem(other_key, f"{phrases.figures(record)} ({attribution})", relation)
 
     def _nearby(self, steps: list[Step], claim: Claim) -> Iterator[AuditItem]:
         """Yield criticisms of other sources on the same matter, which no link ties to this claim."""
         own = {s for step in steps for s in self.answers.graph.claims[step.claim].sources}
         root_subject = self.view.root_subject(claim.subject)
         subjects = self.view.narrower_subjects(root_subject, _MOST_SUBJECTS)
-        told: set[tuple[str, str]] = set()
-        records = [held.record for held in self.view.critics_about(subjects)]
-        links = [one for one in records if isinstance(one, Link) and one.to.key not in own]
+        already: set[tuple[str, str]] = set()
+        records = [stored.record for stored in self.view.critics_about(subjects)]
+        links = [link for link in records if isinstance(link, Link) and link.to.key not in own]
         seen = self._in_view(link.from_ for link in links)
         for link in links:
-            critic = self.names.held("claim", link.from_) if link.from_ in seen else None
+            critic = self.names.find("claim", link.from_) if link.from_ in seen else None
             if critic is None or not isinstance(critic.record, Claim):
                 continue
             who = self.names.claimants(critic.record)
-            if (who, link.to.key) not in told:
-                told.add((who, link.to.key))
+            if (who, link.to.key) not in already:
+                already.add((who, link.to.key))
                 date = f", {critic.record.asserted}" if critic.record.asserted else ""
                 text = f"{who}{date}, criticises {self.names.title(link.to.key)}"
                 yield AuditItem(link.from_, text, "not tied to this claim")
 
     def _reviews(self, key: str) -> Iterator[AuditItem]:
         pointing = self.view.references_to("claim", [key]).get(key, [])
-        entries = [one.entry for one in pointing if one.kind == "review"]
-        for held in self.view.at_entries(entries).values():
-            if isinstance(held.record, Review) and phrases.out_by(
-                held.record.reviewed, self.view.as_of
+        entries = [reference.entry for reference in pointing if reference.kind == "review"]
+        for stored in self.view.at_entries(entries).values():
+            if isinstance(stored.record, Review) and phrases.out_by(
+                stored.record.reviewed, self.view.as_of
             ):
-                review = held.record
+                review = stored.record
                 who = self.names.party(review.reviewer) if review.reviewer else "unnamed"
                 yield AuditItem(
-                    held.key, f"{who}: {review.rating or 'no rating'}", review.summary or ""
+                    stored.key, f"{who}: {review.rating or 'no rating'}", review.summary or ""
                 )

@@ -83,27 +83,32 @@ class ClaimViews:
 
     def learn(self, keys: Iterable[str]) -> None:
         """Look up claims, and all they name, in a few goes."""
-        wanted = list(dict.fromkeys(keys))
-        self._names.learn("claim", wanted)
-        claims = [self._names.claim(key) for key in wanted]
+        unique = list(dict.fromkeys(keys))
+        self._names.learn("claim", unique)
+        claims = [self._names.claim(key) for key in unique]
         self._names.learn("party", [party for claim in claims for party in claim.claimant])
         self._names.learn("subject", [claim.subject for claim in claims])
         cited = [citation for claim in claims for citation in claim.citations]
         self._names.learn("source", [key for c in cited for key in (c.source, *c.via)])
-        self._pointing |= self._view.references_to("claim", wanted)
-        links = [one.key for key in wanted for one in self._pointing[key] if one.kind == "link"]
+        self._pointing |= self._view.references_to("claim", unique)
+        links = [
+            reference.key
+            for key in unique
+            for reference in self._pointing[key]
+            if reference.kind == "link"
+        ]
         self._names.learn("link", links)
         replies = [link.from_ for key in links if (link := self._link(key))]
         self._names.learn("claim", replies)
 
     def _link(self, key: str) -> Link | None:
-        held = self._names.held("link", key)
-        return held.record if held and isinstance(held.record, Link) else None
+        stored = self._names.find("link", key)
+        return stored.record if stored and isinstance(stored.record, Link) else None
 
     def said(self, key: str) -> ClaimView:
         """Return a claim in words."""
         claim, answers = self._names.claim(key), self._answers
-        found = answers.origins(key)
+        origins = answers.origins(key)
         return ClaimView(
             key=key,
             statement=claim.statement,
@@ -117,9 +122,9 @@ class ClaimViews:
             note=claim.note or "",
             standing=answers.standing(key),
             why=phrases.standing(answers, key, self._names),
-            at_least=found.at_least,
-            at_most=found.at_most,
-            origins=phrases.origins(found),
+            at_least=origins.at_least,
+            at_most=origins.at_most,
+            origins=phrases.origins(origins),
             flags=tuple(str(flag) for flag in flags(answers, key)),
             seen=tuple(self._seen(key)),
             reviews=tuple(self._reviews(key)),
@@ -145,31 +150,37 @@ class ClaimViews:
         return self._pointing[key]
 
     def _reviews(self, key: str) -> Iterator[str]:
-        entries = [one.entry for one in self._pointing_at(key) if one.kind == "review"]
-        for held in self._view.at_entries(entries).values() if entries else ():
-            if isinstance(held.record, Review) and phrases.out_by(
-                held.record.reviewed, self._view.as_of
+        entries = [
+            reference.entry for reference in self._pointing_at(key) if reference.kind == "review"
+        ]
+        for stored in self._view.at_entries(entries).values() if entries else ():
+            if isinstance(stored.record, Review) and phrases.out_by(
+                stored.record.reviewed, self._view.as_of
             ):
-                review = held.record
+                review = stored.record
                 who = self._names.party(review.reviewer) if review.reviewer else "unnamed"
                 date = f", {review.reviewed}" if review.reviewed else ""
                 scale = f" (scale: {review.scale})" if review.scale else ""
-                told = f": {review.summary}" if review.summary else ""
-                yield f"{who}{date}: {review.rating or 'no rating'}{scale}{told}"
+                summary = f": {review.summary}" if review.summary else ""
+                yield f"{who}{date}: {review.rating or 'no rating'}{scale}{summary}"
 
     def replies(self, key: str, kind: str) -> list[Reply]:
         """Return the claims that answer or support a claim."""
-        found = []
+        replies = []
         pointing = [
-            one for one in self._pointing_at(key) if one.kind == "link" and one.field == "to"
+            reference
+            for reference in self._pointing_at(key)
+            if reference.kind == "link" and reference.field == "to"
         ]
-        listed = {one.entry: link for one in pointing if (link := self._link(one.key))}
-        wanted = [entry for entry, link in listed.items() if link.type == kind]
-        seen = links_in_view(self._view, wanted)
-        for entry in wanted:
-            link = listed[entry]
-            if entry in seen and self._names.held("claim", link.from_) is not None:
+        links = {
+            reference.entry: link for reference in pointing if (link := self._link(reference.key))
+        }
+        matching = [entry for entry, link in links.items() if link.type == kind]
+        seen = links_in_view(self._view, matching)
+        for entry in matching:
+            link = links[entry]
+            if entry in seen and self._names.find("claim", link.from_) is not None:
                 claim = self._names.claim(link.from_)
                 who = self._names.claimants(claim)
-                found.append(Reply(link.from_, who, claim.statement, kind, link.reason or ""))
-        return found
+                replies.append(Reply(link.from_, who, claim.statement, kind, link.reason or ""))
+        return replies

@@ -39,36 +39,43 @@ class FigureComparisons:
         self._names = names
         self._vocabulary = view.vocabulary()
 
-    def pairs(self, one: str, other: str, tolerance: Decimal = Decimal(0)) -> list[Comparison]:
+    def pairs(self, left: str, right: str, tolerance: Decimal = Decimal(0)) -> list[Comparison]:
         """Return every pair of figures that two claims hold."""
-        claims = self._names.claim(one), self._names.claim(other)
-        return self.of(one, claims[0], other, claims[1], tolerance)
+        claims = self._names.claim(left), self._names.claim(right)
+        return self.of(left, claims[0], right, claims[1], tolerance)
 
     def of(
-        self, one: str, here: Claim, other: str, there: Claim, tolerance: Decimal = Decimal(0)
+        self,
+        left: str,
+        claim: Claim,
+        right: str,
+        right_claim: Claim,
+        tolerance: Decimal = Decimal(0),
     ) -> list[Comparison]:
         """Return every pair of figures that two claims hold, which were looked up before."""
-        revision = self._renewed(one, other) or self._renewed(other, one)
+        revision = self._renewed(left, right) or self._renewed(right, left)
         words = self._vocabulary
-        return list(compare(here, there, revision=revision, tolerance=tolerance, vocabulary=words))
+        return list(
+            compare(claim, right_claim, revision=revision, tolerance=tolerance, vocabulary=words)
+        )
 
-    def told(self, one: str, other: str, tolerance: Decimal = Decimal(0)) -> list[Pair]:
+    def compared(self, left: str, right: str, tolerance: Decimal = Decimal(0)) -> list[Pair]:
         """Return every pair of figures that two claims hold, in words."""
         return [
             Pair(
-                phrases.figure(pair.one),
-                phrases.figure(pair.other),
+                phrases.figure(pair.left),
+                phrases.figure(pair.right),
                 pair.relation,
                 pair.rests,
-                phrases.comparison(one, other, pair),
+                phrases.comparison(left, right, pair),
             )
-            for pair in self.pairs(one, other, tolerance)
+            for pair in self.pairs(left, right, tolerance)
         ]
 
-    def sentence(self, one: str, other: str) -> str:
+    def sentence(self, left: str, right: str) -> str:
         """Return the most telling pair of two claims as a sentence; nothing without figures."""
-        found = most_telling(self.pairs(one, other))
-        return phrases.comparison(one, other, found) if found else ""
+        comparison = most_telling(self.pairs(left, right))
+        return phrases.comparison(left, right, comparison) if comparison else ""
 
     def _renewed(self, old: str, new: str) -> bool:
         """Whether one claim updates the other, at once or over others between."""

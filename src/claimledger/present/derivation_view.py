@@ -29,15 +29,19 @@ def computed(view: LedgerView, answers: Analysis, key: str, claim: Claim) -> lis
     if not any(figure.formula for figure in claim.figures):
         return []
     claim = Claim.model_validate(next(view.resolve_json("claim", [claim.as_json()])))
-    held = view.get_all("claim", taken(claim))
-    claims = {one: h.record for one, h in held.items() if isinstance(h.record, Claim)}
-    in_view = {one: claims[one] for one in claims if one in answers.graph.claims}
-    found = [
-        DerivationView(phrases.derivation(one), one.sound, tally=False)
-        for one in derived(answers, key, {**in_view, key: claim})
+    records = view.get_all("claim", taken(claim))
+    claims = {
+        claim_key: h.record for claim_key, h in records.items() if isinstance(h.record, Claim)
+    }
+    in_view = {
+        claim_key: claims[claim_key] for claim_key in claims if claim_key in answers.graph.claims
+    }
+    derivations = [
+        DerivationView(phrases.derivation(derivation), derivation.sound, tally=False)
+        for derivation in derived(answers, key, {**in_view, key: claim})
     ]
-    found += [
-        DerivationView(phrases.recount(one), not one.stale, tally=True)
-        for one in recounts(view, answers, key, claim)
+    derivations += [
+        DerivationView(phrases.recount(recount), not recount.stale, tally=True)
+        for recount in recounts(view, answers, key, claim)
     ]
-    return found
+    return derivations

@@ -86,21 +86,21 @@ class _Explainer:
             yield Sentence("Its claimant took it back.", (link,))
         if self.key in revised.superseded:
             by = revised.superseded[self.key]
-            told = (
+            sentence = (
                 "What it repeats was stated anew"
                 if self._by_repeating(by)
                 else "Its claimant stated it anew"
             )
-            yield Sentence(f"{told}: {self.names.claim(by).statement}", (by,))
+            yield Sentence(f"{sentence}: {self.names.claim(by).statement}", (by,))
 
     def _by_repeating(self, by: str) -> bool:
         return any(link.to == by for link in self.answers.graph.from_("repeats", self.key))
 
     def _attacked(self) -> Iterator[Sentence]:
-        listed = self.answers.attacks.on(self.key)
-        for attack in listed[:MOST]:
+        attacks = self.answers.attacks.on(self.key)
+        for attack in attacks[:MOST]:
             yield self._attack(attack)
-        yield from self._more(len(listed), "attacks", (self.key,))
+        yield from self._more(len(attacks), "attacks", (self.key,))
         for attack in self.answers.attacks.past.get(self.key, ())[:MOST]:
             how = self.answers.standing(attack.attacker)
             text = f"{self._who(attack.attacker)} spoke against it, which no longer counts: that is {how}."
@@ -142,13 +142,13 @@ class _Explainer:
         yield from self._more(len(needs), "claims it rests on", (self.key,))
 
     def _origins(self) -> Iterator[Sentence]:
-        found = self.answers.origins(self.key)
+        origins = self.answers.origins(self.key)
         members = self.answers.assertions.members[self.answers.assertions.of[self.key]]
         if len(members) > 1:
             yield Sentence(
                 f"{len(members):,} claims say the same and share their origins.", members[:MOST]
             )
-        for root in found.roots[:MOST]:
+        for root in origins.roots[:MOST]:
             who = self._who(root.name)
             knows = {
                 "": "how they know is recorded, and a source of their own is cited",
@@ -158,12 +158,14 @@ class _Explainer:
             yield Sentence(
                 f"{who} is where the trail ends: {knows}.", (*root.claims, *root.inputs)[:MOST]
             )
-        yield from self._more(len(found.roots), "such ends", (self.key,))
-        for merger, sure in [(m, True) for m in found.same] + [(m, False) for m in found.perhaps]:
-            told = phrases.merger(merger, self.names).partition(": ")[2]
+        yield from self._more(len(origins.roots), "such ends", (self.key,))
+        for merger, sure in [(m, True) for m in origins.same] + [
+            (m, False) for m in origins.perhaps
+        ]:
+            reason = phrases.merger(merger, self.names).partition(": ")[2]
             count = "These are one voice" if sure else "These are perhaps one voice"
-            yield Sentence(f"{count}: {told}.", merger.roots[:MOST])
-        yield Sentence(f"So there stands {phrases.origins(found)} behind it.", (self.key,))
+            yield Sentence(f"{count}: {reason}.", merger.roots[:MOST])
+        yield Sentence(f"So there stands {phrases.origins(origins)} behind it.", (self.key,))
 
     def _standing(self) -> Sentence:
         name = self.answers.standing(self.key)

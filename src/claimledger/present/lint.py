@@ -82,7 +82,7 @@ def oddities(view: LedgerView, answers: Analysis, keys: Iterable[str]) -> list[L
     """Return what is odd about some claims and what they stand on, the gravest first."""
     finder = _Finder(view, answers, list(keys))
     order = list(KINDS)
-    return sorted(finder.all(), key=lambda one: (order.index(one.kind), one.key))
+    return sorted(finder.all(), key=lambda finding: (order.index(finding.kind), finding.key))
 
 
 class _Finder:
@@ -112,15 +112,15 @@ class _Finder:
             return
         after = ahead.last - ahead.first
         more = f" and the {after:,} after it are" if after else " is"
-        told = (
+        message = (
             f"entry {ahead.first}{more} dated {ahead.moment[:10]} or later: the clock that wrote it, or "
             "this one, is wrong; a claim there without a date of its own counts as known only from then"
         )
         mend = f'claimledger changes --since "#{ahead.first - 1}"'
-        yield self._made("wrong clock", f"#{ahead.first}", told, mend)
+        yield self._made("wrong clock", f"#{ahead.first}", message, mend)
 
-    def _made(self, kind: str, key: str, told: str, mend: str) -> LintFinding:
-        return LintFinding(kind, KINDS[kind][0], key, told, mend)
+    def _made(self, kind: str, key: str, message: str, mend: str) -> LintFinding:
+        return LintFinding(kind, KINDS[kind][0], key, message, mend)
 
     def _of_claims(self) -> Iterator[LintFinding]:
         """Yield what the flags say; what is about a source once for the source."""
@@ -139,8 +139,8 @@ class _Finder:
                     loop = self._answers.dependencies.loop(key)
                     if loop[0] not in loops:
                         loops.add(loop[0])
-                        told = f"{', '.join(loop)} rest on each other"
-                        yield self._made("circular", key, told, f"claimledger show {key}")
+                        message = f"{', '.join(loop)} rest on each other"
+                        yield self._made("circular", key, message, f"claimledger show {key}")
                 else:
                     about = f" ({', '.join(flag.about)})" if flag.about else ""
                     yield self._made(
@@ -148,8 +148,8 @@ class _Finder:
                     )
         for (kind, source), claims in by_source.items():
             more = f" and {len(claims) - 3:,} more" if len(claims) > 3 else ""
-            told = f"cited for {', '.join(claims[:3])}{more}"
-            yield self._made(kind, source, told, _SOURCE_MENDS[kind].format(key=source))
+            message = f"cited for {', '.join(claims[:3])}{more}"
+            yield self._made(kind, source, message, _SOURCE_MENDS[kind].format(key=source))
 
     def _mend(self, kind: str, key: str) -> str:
         source = self._answers.graph.claims[key].sources[0]
@@ -166,14 +166,14 @@ class _Finder:
 
     def _of_records(self) -> Iterator[LintFinding]:
         """Yield what only the whole record tells: formulas, tallies, quotes."""
-        for key, one in self._claims.items():
-            claim = one.record
+        for key, stored in self._claims.items():
+            claim = stored.record
             assert isinstance(claim, Claim)
-            for found in computed(self._view, self._answers, key, claim):
-                if not found.holds:
-                    kind = "tally stale" if found.tally else "formula fails"
+            for derivation in computed(self._view, self._answers, key, claim):
+                if not derivation.holds:
+                    kind = "tally stale" if derivation.tally else "formula fails"
                     mend = f'claimledger amend {key} --set figures=... --reason "..."'
-                    yield self._made(kind, key, found.told, mend)
+                    yield self._made(kind, key, derivation.told, mend)
             if quote := _quote_elsewhere(claim):
                 mend = f'claimledger amend {key} --set citations=... --reason "..."'
                 yield self._made("quote without its figure", key, f"“{quote}”", mend)
@@ -183,33 +183,33 @@ class _Finder:
         claims = self._view.resolve_records(self._claims.values())
         cited = {
             citation.source: None
-            for held in claims
-            for citation in getattr(held.record, "citations", ())
+            for stored in claims
+            for citation in getattr(stored.record, "citations", ())
         }
         sources = self._view.get_all("source", cited)
         published = {
-            key: held.record.published
-            for key, held in sources.items()
-            if isinstance(held.record, Source) and held.record.published
+            key: stored.record.published
+            for key, stored in sources.items()
+            if isinstance(stored.record, Source) and stored.record.published
         }
-        for held in claims:
-            key, claim = held.key, held.record
+        for stored in claims:
+            key, claim = stored.key, stored.record
             assert isinstance(claim, Claim)
             for citation in claim.citations:
                 told_by = published.get(citation.source)
                 if _is_after(claim.asserted, told_by):
-                    told = (
+                    message = (
                         f"said {claim.asserted}, and seen in {citation.source}, published {told_by}"
                     )
                     mend = f'claimledger amend {key} --set asserted=... --reason "..."'
-                    yield self._made("said after publication", key, told, mend)
+                    yield self._made("said after publication", key, message, mend)
         for key, date in published.items():
             recorded = sources[key].recorded_at[:10]
             # A day more: where the source was published, it may have been tomorrow.
             if date.earliest is not None and date.earliest > _day(recorded) + 1:
-                told = f"published {date}, and recorded {recorded}"
+                message = f"published {date}, and recorded {recorded}"
                 mend = f'claimledger amend {key} --set published=... --reason "..."'
-                yield self._made("published later", key, told, mend)
+                yield self._made("published later", key, message, mend)
 
     def _of_sources(self) -> Iterator[LintFinding]:
         """Yield the sources every one of whose own claims is contested."""
@@ -220,51 +220,53 @@ class _Finder:
                     by_source[source].append(key)
         for source, claims in by_source.items():
             if len(claims) > 1 and all(map(self._answers.attacks.contested, claims)):
-                told = f"all {len(claims):,} of its own claims are contested"
+                message = f"all {len(claims):,} of its own claims are contested"
                 mend = f"claimledger list --source {source}"
-                yield self._made("every claim contested", source, told, mend)
+                yield self._made("every claim contested", source, message, mend)
 
     def _of_loads(self) -> Iterator[LintFinding]:
-        wanted = set(self._keys)
+        keys = set(self._keys)
         for load in ImpactIndex(self._answers).heaviest():
             if load.others < MANY:
                 break
-            if load.kind == "claim" and load.key in wanted:
-                told = f"{load.others:,} other claims have no other origin"
+            if load.kind == "claim" and load.key in keys:
+                message = f"{load.others:,} other claims have no other origin"
                 mend = f"claimledger load-bearing {load.key}"
-                yield self._made("carries many", load.key, told, mend)
+                yield self._made("carries many", load.key, message, mend)
 
     def _of_reviews(self) -> Iterator[LintFinding]:
-        wanted = set(self._keys)
+        keys = set(self._keys)
         reviews = [
-            (held.key, held.record.claim)
-            for held in self._view.records("review")
-            if isinstance(held.record, Review)
+            (stored.key, stored.record.claim)
+            for stored in self._view.records("review")
+            if isinstance(stored.record, Review)
         ]
         replaced = self._view.resolve("claim", [claim for _, claim in reviews])
         for key, claim in reviews:
             now = replaced.get(claim, claim)
             mend = f'claimledger withdraw {key} --reason "..."'
-            if now not in wanted:
+            if now not in keys:
                 continue
             if claim in replaced:
-                told = f"it rates {claim}, which was replaced by {now}"
-                yield self._made("review of a fallen claim", key, told, mend)
+                message = f"it rates {claim}, which was replaced by {now}"
+                yield self._made("review of a fallen claim", key, message, mend)
             elif not self._answers.revisions.counts(now):
-                told = f"it rates {now}, which is {self._answers.standing(now)}"
-                yield self._made("review of a fallen claim", key, told, f"claimledger show {now}")
+                message = f"it rates {now}, which is {self._answers.standing(now)}"
+                yield self._made(
+                    "review of a fallen claim", key, message, f"claimledger show {now}"
+                )
 
     def _of_terms(self) -> Iterator[LintFinding]:
         holders: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for held in self._view.records("term"):
-            term = held.record.as_json()
+        for stored in self._view.records("term"):
+            term = stored.record.as_json()
             for name in dict.fromkeys((term["label"], *term.get("aliases", ()))):
-                holders[term["of"], nfc(name)].append(held.key)
+                holders[term["of"], nfc(name)].append(stored.key)
         for (scheme, name), keys in holders.items():
             if len(keys) > 1:
-                told = f"{scheme} {name} is a name of {', '.join(keys)}"
+                message = f"{scheme} {name} is a name of {', '.join(keys)}"
                 mend = f'claimledger withdraw {keys[1]} --replaced-by {keys[0]} --reason "..."'
-                yield self._made("one name, two terms", keys[1], told, mend)
+                yield self._made("one name, two terms", keys[1], message, mend)
 
 
 _SOURCE_MENDS = {
@@ -274,11 +276,11 @@ _SOURCE_MENDS = {
 }
 
 
-def _is_after(date: Date | None, other: Date | None) -> bool:
+def _is_after(date: Date | None, later_than: Date | None) -> bool:
     """Whether every day that a date can mean comes after every day that another can."""
-    if date is None or other is None or date.earliest is None or other.latest is None:
+    if date is None or later_than is None or date.earliest is None or later_than.latest is None:
         return False
-    return date.earliest > other.latest
+    return date.earliest > later_than.latest
 
 
 def _day(text: str) -> int:
@@ -290,11 +292,14 @@ def _quote_elsewhere(claim: Claim) -> str:
     bounds = {bound for figure in claim.figures for bound in (figure.low, figure.high)} - {None}
     quotes = [citation.quote for citation in claim.citations if citation.quote]
     numbers = [(quote, list(find_values(quote))) for quote in quotes]
-    told = [(quote, found) for quote, found in numbers if found]
-    if not bounds or not told:
+    with_numbers = [(quote, values) for quote, values in numbers if values]
+    if not bounds or not with_numbers:
         return ""
     if any(
-        bound in bounds for _, found in told for value in found for bound in (value.low, value.high)
+        bound in bounds
+        for _, values in with_numbers
+        for value in values
+        for bound in (value.low, value.high)
     ):
         return ""
-    return told[0][0]
+    return with_numbers[0][0]

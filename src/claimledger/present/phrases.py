@@ -44,16 +44,16 @@ def out_by(date: Date | None, as_of: int | None) -> bool:
     return as_of is None or date is None or date.latest is None or date.latest <= as_of
 
 
-def figure(one: Figure) -> str:
+def figure(figure: Figure) -> str:
     """Return a figure with what it counts: ``54 stations``."""
-    base = f" {one.base}" if one.base else ""
-    scope = ", ".join(f"{name}: {text}" for name, text in one.scope.items())
-    return f"{one.words} {one.measure}{base}" + (f" ({scope})" if scope else "")
+    base = f" {figure.base}" if figure.base else ""
+    scope = ", ".join(f"{name}: {text}" for name, text in figure.scope.items())
+    return f"{figure.words} {figure.measure}{base}" + (f" ({scope})" if scope else "")
 
 
 def figures(claim: Claim) -> str:
     """Return a claim's figures in a row."""
-    return "; ".join(figure(one) for one in claim.figures)
+    return "; ".join(figure(stated) for stated in claim.figures)
 
 
 _STAND: dict[str, str] = {
@@ -66,11 +66,11 @@ _STAND: dict[str, str] = {
 }
 
 
-def comparison(one: str, other: str, pair: Comparison) -> str:
+def comparison(left: str, right: str, pair: Comparison) -> str:
     """Return how the figures of two claims stand to each other, as a sentence."""
     stand = _STAND.get(pair.relation, f"cannot be compared: {pair.relation}")
     why = _because(pair)
-    return f"{figure(pair.one)} [{one}] and {figure(pair.other)} [{other}] {stand}{why}"
+    return f"{figure(pair.left)} [{left}] and {figure(pair.right)} [{right}] {stand}{why}"
 
 
 def compared(pair: Comparison) -> str:
@@ -82,14 +82,16 @@ def _because(pair: Comparison) -> str:
     return f" ({'; '.join(pair.rests)})" if pair.rests else ""
 
 
-def interval(one: Interval) -> str:
+def interval(interval: Interval) -> str:
     """Return an interval as a reader would meet it: ``99``, ``over 5``, ``1.2 to 1.5``."""
-    low, high = (None if bound is None else _plain(bound) for bound in (one.low, one.high))
+    low, high = (
+        None if bound is None else _plain(bound) for bound in (interval.low, interval.high)
+    )
     if low is not None and low == high:
         return low
-    lower = "" if low is None else f"{'over' if one.low_open else 'at least'} {low}"
-    upper = "" if high is None else f"{'under' if one.high_open else 'at most'} {high}"
-    if low and high and not one.low_open and not one.high_open:
+    lower = "" if low is None else f"{'over' if interval.low_open else 'at least'} {low}"
+    upper = "" if high is None else f"{'under' if interval.high_open else 'at most'} {high}"
+    if low and high and not interval.low_open and not interval.high_open:
         return f"{low} to {high}"
     return " and ".join(bound for bound in (lower, upper) if bound) or "any number"
 
@@ -102,32 +104,34 @@ def _plain(bound: Decimal) -> str:
     return f"{rounded.normalize():,f}" + ("" if rounded == bound else "…")
 
 
-def derivation(one: Derivation) -> str:
+def derivation(derivation: Derivation) -> str:
     """Return what a formula gives now, and whether that is still the figure."""
-    stated = figure(one.figure)
-    if one.result is None:
-        told = f"{stated}: {one.formula} cannot be computed: {'; '.join(one.wrong)}"
-    elif one.gives:
-        told = f"{stated}: {one.formula} gives {interval(one.result)}"
+    stated = figure(derivation.figure)
+    if derivation.result is None:
+        text = f"{stated}: {derivation.formula} cannot be computed: {'; '.join(derivation.wrong)}"
+    elif derivation.gives:
+        text = f"{stated}: {derivation.formula} gives {interval(derivation.result)}"
     else:
-        told = f"{stated}: {one.formula} no longer gives it, but {interval(one.result)}"
-    told += "".join(f"; {key} is {how}" for key, how in one.fallen)
-    if one.unlinked:
-        told += f"; no `derives_from` leads to {', '.join(one.unlinked)}"
-    return told
+        text = (
+            f"{stated}: {derivation.formula} no longer gives it, but {interval(derivation.result)}"
+        )
+    text += "".join(f"; {key} is {how}" for key, how in derivation.fallen)
+    if derivation.unlinked:
+        text += f"; no `derives_from` leads to {', '.join(derivation.unlinked)}"
+    return text
 
 
-def recount(one: Recount) -> str:
+def recount(recount: Recount) -> str:
     """Return a tally counted again."""
-    stated = figure(one.figure)
-    if not one.stale:
-        return f"{stated}: {one.count} still counts {one.number:,}"
-    told = f"{stated}: stale, {one.count} now counts {one.number:,}"
-    for name, listed in (("new", one.new), ("gone", one.gone)):
-        if listed:
-            more = f" and {len(listed) - 5:,} more" if len(listed) > 5 else ""
-            told += f"; {name}: {', '.join(listed[:5])}{more}"
-    return told
+    stated = figure(recount.figure)
+    if not recount.stale:
+        return f"{stated}: {recount.count} still counts {recount.number:,}"
+    text = f"{stated}: stale, {recount.count} now counts {recount.number:,}"
+    for name, keys in (("new", recount.new), ("gone", recount.gone)):
+        if keys:
+            more = f" and {len(keys) - 5:,} more" if len(keys) > 5 else ""
+            text += f"; {name}: {', '.join(keys[:5])}{more}"
+    return text
 
 
 ENDINGS = {
@@ -139,15 +143,15 @@ ENDINGS = {
 }
 
 
-def state(one: DisputeState) -> str:
+def state(state: DisputeState) -> str:
     """Return what became of a dispute."""
-    if one.laid is None:
+    if state.laid is None:
         return "open"
-    laid = one.laid
+    laid = state.laid
     how = f"{ENDINGS[laid.record.ending]} on {laid.when[:10]} by {laid.by}: {laid.record.reason}"
-    if one.ending == "reopened":
-        more = f" and {len(one.new) - 5} more" if len(one.new) > 5 else ""
-        return f"reopened by {', '.join(one.new[:5])}{more}; before, {how} [{laid.record.key}]"
+    if state.ending == "reopened":
+        more = f" and {len(state.new) - 5} more" if len(state.new) > 5 else ""
+        return f"reopened by {', '.join(state.new[:5])}{more}; before, {how} [{laid.record.key}]"
     return f"{how} [{laid.record.key}]"
 
 
@@ -155,18 +159,18 @@ def reading(citation: Citation, names: RecordCache) -> str:
     """Return where a claim was seen, and through what it was read."""
     source = names.source(citation.source)
     date = f"dated {source.published}" if source and source.published else "undated"
-    said = f"{citation.source}, {date}"
+    text = f"{citation.source}, {date}"
     if citation.via:
-        said += "; read only via " + " via ".join(reversed(citation.via))
+        text += "; read only via " + " via ".join(reversed(citation.via))
     if citation.locator:
-        said += f", {citation.locator}"
-    return said
+        text += f", {citation.locator}"
+    return text
 
 
 def standing(answers: Analysis, key: str, names: RecordCache | None = None) -> str:
     """Return a claim's standing and the first reason for it."""
-    found = answers.origins(key)
-    origins = f"{found.at_least}..{found.at_most}"
+    origins_of_claim = answers.origins(key)
+    origins = f"{origins_of_claim.at_least}..{origins_of_claim.at_most}"
     name = answers.standing(key)
     if name == "retracted":
         return f"retracted; see {answers.revisions.retracted[key]}"
@@ -179,7 +183,7 @@ def standing(answers: Analysis, key: str, names: RecordCache | None = None) -> s
     if name == "corroborated":
         return f"corroborated by independent origins ({origins}); no recorded claim disputes it"
     if name == "single-origin":
-        voices = "one origin found" if found.at_most else "no origin stands"
+        voices = "one origin found" if origins_of_claim.at_most else "no origin stands"
         return f"{voices} ({origins}); no recorded claim disputes it"
     return (
         f"several voices, independence not established ({origins}); no recorded claim disputes it"
@@ -187,13 +191,13 @@ def standing(answers: Analysis, key: str, names: RecordCache | None = None) -> s
 
 
 def _contested(answers: Analysis, key: str, names: RecordCache | None) -> str:
-    listed = answers.attacks.on(key)
+    attacks = answers.attacks.on(key)
     parts = []
-    direct = sorted({a.attacker for a in listed if a.source is None})
+    direct = sorted({a.attacker for a in attacks if a.source is None})
     if direct:
         parts.append("by " + ", ".join(direct))
-    for source in sorted({a.source for a in listed if a.source}):
-        critics = {p for a in listed if a.source == source for p in _voices(answers, a.attacker)}
+    for source in sorted({a.source for a in attacks if a.source}):
+        critics = {p for a in attacks if a.source == source for p in _voices(answers, a.attacker)}
         who = ", ".join(sorted(names.party(p) if names else p for p in critics))
         parts.append(
             f"its source {source} is criticised by {who}; {who} "
@@ -211,22 +215,22 @@ def _voices(answers: Analysis, key: str) -> tuple[str, ...]:
     return answers.graph.claims[key].claimants
 
 
-def attack(one: Attack, answers: Analysis, names: RecordCache, of: str) -> str:
+def attack(attack: Attack, answers: Analysis, names: RecordCache, of: str) -> str:
     """Return one attack as a sentence."""
-    who = names.claimants(names.claim(one.attacker))
-    based = basis(one.link.basis)
-    if one.source:
-        hit = len({a.source for a in answers.attacks.on(of) if a.source and a.at == one.at})
+    who = names.claimants(names.claim(attack.attacker))
+    based = basis(attack.link.basis)
+    if attack.source:
+        hit = len({a.source for a in answers.attacks.on(of) if a.source and a.at == attack.at})
         return (
-            f"its source {one.source} is criticised by {who} [{one.attacker}] "
-            f"({hit} of {one.own_sources} of its own sources; {based}); "
+            f"its source {attack.source} is criticised by {who} [{attack.attacker}] "
+            f"({hit} of {attack.own_sources} of its own sources; {based}); "
             f"{who} is not recorded as disputing this claim"
         )
-    verb = "undercut" if one.link.type == "undercuts" else "contradicted"
-    aim = "" if one.at == of else f" through {one.at}, which says the same"
-    if one.at != of and not answers.assertions.same(one.at, of):
-        aim = f" through {one.at}, with which it forms a loop"
-    return f"{verb} by {who} [{one.attacker}]{aim} ({based}, {one.link.key})"
+    verb = "undercut" if attack.link.type == "undercuts" else "contradicted"
+    aim = "" if attack.at == of else f" through {attack.at}, which says the same"
+    if attack.at != of and not answers.assertions.same(attack.at, of):
+        aim = f" through {attack.at}, with which it forms a loop"
+    return f"{verb} by {who} [{attack.attacker}]{aim} ({based}, {attack.link.key})"
 
 
 def basis(name: str) -> str:
@@ -235,40 +239,40 @@ def basis(name: str) -> str:
     return words.get(name, "computed by a rule and accepted")
 
 
-def origins(found: Origins) -> str:
+def origins(origins: Origins) -> str:
     """Return a range of origins as a sentence."""
-    if not found.at_most:
+    if not origins.at_most:
         return "no origin stands"
-    if found.at_least == found.at_most:
-        return f"{found.at_least} independent {'origin' if found.at_least == 1 else 'origins'}"
-    return f"between {found.at_least} and {found.at_most} independent origins"
+    if origins.at_least == origins.at_most:
+        return f"{origins.at_least} independent {'origin' if origins.at_least == 1 else 'origins'}"
+    return f"between {origins.at_least} and {origins.at_most} independent origins"
 
 
-def merger(one: MergedOrigins, names: RecordCache) -> str:
+def merger(merged: MergedOrigins, names: RecordCache) -> str:
     """Return why some roots count as one."""
-    which = ", ".join(one.roots)
-    party = one.shared if one.reason in ("claimant", "party above") else ""
+    which = ", ".join(merged.roots)
+    party = merged.shared if merged.reason in ("claimant", "party above") else ""
     shared = {
         "claimant": f"{names.party(party)} speaks in each",
-        "upstream claim": f"each rests on {one.shared}",
+        "upstream claim": f"each rests on {merged.shared}",
         "party above": f"those who speak belong to {names.party(party)}",
-        "source": f"each cites {one.shared}",
-        "publisher": f"one cites {one.shared}, which the other published",
+        "source": f"each cites {merged.shared}",
+        "publisher": f"one cites {merged.shared}, which the other published",
         "nameless": "who speaks is not named, so it may be the same people",
-    }[one.reason]
+    }[merged.reason]
     return f"{which}: {shared}"
 
 
-def settling(one: OpenQuestion, names: RecordCache) -> str:
+def settling(question: OpenQuestion, names: RecordCache) -> str:
     """Return what to look up, and what it would be worth."""
-    key = one.roots[0]
-    worth = f" (worth {one.worth:,} {'origin' if one.worth == 1 else 'origins'})"
-    if one.what == "tie":
-        told = merger(MergedOrigins(one.roots, one.reason, one.shared), names)
-        return f"look up whether these are one voice: {told}{worth}"
+    key = question.roots[0]
+    worth = f" (worth {question.worth:,} {'origin' if question.worth == 1 else 'origins'})"
+    if question.what == "tie":
+        reason = merger(MergedOrigins(question.roots, question.reason, question.shared), names)
+        return f"look up whether these are one voice: {reason}{worth}"
     claim = names.claim(key)
     who = names.claimants(claim)
-    if one.what == "own source":
+    if question.what == "own source":
         return f"what did {who} publish of it? claimledger cite {key} SOURCE{worth}"
     unread = [citation.source for citation in claim.citations if citation.via]
     if len(unread) == len(claim.citations):
@@ -278,17 +282,17 @@ def settling(one: OpenQuestion, names: RecordCache) -> str:
     return f"how does the claimant ({who}) know? {mend}{worth}"
 
 
-def root(one: Root, names: RecordCache) -> str:
+def root(origin: Root, names: RecordCache) -> str:
     """Return a root: who first said it, and whether it is established that they know."""
-    claim = names.claim(one.name)
+    claim = names.claim(origin.name)
     who = names.claimants(claim)
-    loop = f" (a loop with {', '.join(one.claims[1:])})" if len(one.claims) > 1 else ""
-    resting = one.inputs
+    loop = f" (a loop with {', '.join(origin.claims[1:])})" if len(origin.claims) > 1 else ""
+    resting = origin.inputs
     more = f" and {len(resting) - 12:,} more" if len(resting) > 12 else ""
     inputs = f", from {', '.join(resting[:12])}{more}" if resting else ""
     lacks = {
         "": "",
         "grounds": "; how they know: " + GROUNDS[claim.grounds],
         "own source": "; as reported by others, no source of their own is cited",
-    }[one.lacking]
-    return f"{one.name}: {who}{loop}{inputs}{lacks}"
+    }[origin.lacking]
+    return f"{origin.name}: {who}{loop}{inputs}{lacks}"

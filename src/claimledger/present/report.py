@@ -146,9 +146,9 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as one object with stable names."""
-        told = asdict(self)
-        del told["pictures"]
-        return told
+        plain = asdict(self)
+        del plain["pictures"]
+        return plain
 
     @property
     def summary(self) -> list[str]:
@@ -223,15 +223,17 @@ class _Reporter:
         since: int, since_said: str) -> Report:  # fmt: skip
         answers = self._answers
         inside = set(scope)
-        listed = [one for one in disputes(answers) if self._concerns(one, inside)]
+        all_disputes = [dispute for dispute in disputes(answers) if self._concerns(dispute, inside)]
         laid = dispositions(self._view)
-        self._states = states(listed, answers.graph, laid)
-        maps = controversies(listed)
-        self._controversy = {one.key: held.key for held in maps for one in held.disputes}
-        self._claims.learn(key for one in listed for key in self._all_claims(one))
-        sections = [self._section(one) for one in listed]
+        self._states = states(all_disputes, answers.graph, laid)
+        maps = controversies(all_disputes)
+        self._controversy = {
+            dispute.key: controversy.key for controversy in maps for dispute in controversy.disputes
+        }
+        self._claims.learn(key for dispute in all_disputes for key in self._all_claims(dispute))
+        sections = [self._section(dispute) for dispute in all_disputes]
         attacked = [key for key in scope if answers.attacks.contested(key)]
-        links = {link.key: link.basis for one in listed for link in one.links}
+        links = {link.key: link.basis for dispute in all_disputes for link in dispute.links}
         head = self._view.head()
         calm = Counter(answers.standing(key) for key in scope if not answers.attacks.contested(key))
         calm["single-origin"] += alone
@@ -244,8 +246,10 @@ class _Reporter:
             under_attack=len(attacked),
             disputes=tuple(section for section in sections if not section.source),
             controversies=tuple(
-                SharedAttack(one.key, tuple(d.key for d in one.disputes), one.shared)
-                for one in maps
+                SharedAttack(
+                    controversy.key, tuple(d.key for d in controversy.disputes), controversy.shared
+                )
+                for controversy in maps
             ),
             criticised=tuple(section for section in sections if section.source),
             stated=sum(basis == "stated" for basis in links.values()),
@@ -260,8 +264,8 @@ class _Reporter:
         )
 
     def _concerns(self, dispute: Dispute, scope: set[str]) -> bool:
-        told = {*dispute.claims, *dispute.attackers, *dispute.reached, *dispute.questioned}
-        return not told.isdisjoint(scope)
+        involved = {*dispute.claims, *dispute.attackers, *dispute.reached, *dispute.questioned}
+        return not involved.isdisjoint(scope)
 
     def _all_claims(self, dispute: Dispute) -> Iterable[str]:
         past = (link.from_ for link in dispute.past)
@@ -276,45 +280,45 @@ class _Reporter:
             self._told[key] = self._claims.said(key)
         return self._told[key]
 
-    def _section(self, one: Dispute) -> DisputeSection:
+    def _section(self, dispute: Dispute) -> DisputeSection:
         answers = self._answers
-        against = [self._against(link, one, past=False) for link in one.links]
-        against += [self._against(link, one, past=True) for link in one.past]
-        told = one.claims if not one.source else ()
-        replied = (*told, *one.attackers)
-        source = self._names.source(one.head) if one.source else None
-        state = self._states[one.key]
+        against = [self._against(link, dispute, past=False) for link in dispute.links]
+        against += [self._against(link, dispute, past=True) for link in dispute.past]
+        claims = dispute.claims if not dispute.source else ()
+        replied = (*claims, *dispute.attackers)
+        source = self._names.source(dispute.head) if dispute.source else None
+        state = self._states[dispute.key]
         return DisputeSection(
-            key=one.key,
-            head=one.head,
-            title=self._names.title(one.head)
-            if one.source
-            else self._names.claim(one.head).statement,
-            source=one.source,
+            key=dispute.key,
+            head=dispute.head,
+            title=self._names.title(dispute.head)
+            if dispute.source
+            else self._names.claim(dispute.head).statement,
+            source=dispute.source,
             url=(source.url or "") if source else "",
-            since=day_text(one.since),
-            last=day_text(one.last),
+            since=day_text(dispute.since),
+            last=day_text(dispute.last),
             state=state.ending,
             state_told=phrases.state(state),
-            controversy=self._controversy.get(one.key, ""),
-            claims=tuple(self._said(key) for key in one.claims),
+            controversy=self._controversy.get(dispute.key, ""),
+            claims=tuple(self._said(key) for key in dispute.claims),
             against=tuple(against),
-            stated=one.stated,
-            judged=one.judged,
-            origins="" if one.source else phrases.origins(answers.origins(one.head)),
-            attackers_origins=phrases.origins(attackers_origins(answers, one)),
-            beside=tuple(self._said(key) for key in one.beside),
-            reached=tuple(self._said(key) for key in one.reached),
-            questioned=tuple(self._said(key) for key in one.questioned),
+            stated=dispute.stated,
+            judged=dispute.judged,
+            origins="" if dispute.source else phrases.origins(answers.origins(dispute.head)),
+            attackers_origins=phrases.origins(attackers_origins(answers, dispute)),
+            beside=tuple(self._said(key) for key in dispute.beside),
+            reached=tuple(self._said(key) for key in dispute.reached),
+            questioned=tuple(self._said(key) for key in dispute.questioned),
             replies=tuple(r for key in replied for r in self._claims.replies(key, "answers")),
             supports=tuple(r for key in replied for r in self._claims.replies(key, "supports")),
         )
 
-    def _against(self, link: LinkEdge, one: Dispute, *, past: bool) -> AttackView:
-        held = self._names.link(link.key)
+    def _against(self, link: LinkEdge, dispute: Dispute, *, past: bool) -> AttackView:
+        stored_link = self._names.link(link.key)
         # A contradiction may have been recorded from either side; told is always who opposes.
         attacker, at = link.from_, link.to
-        if link.type == "contradicts" and attacker in one.claims and at not in one.claims:
+        if link.type == "contradicts" and attacker in dispute.claims and at not in dispute.claims:
             attacker, at = at, attacker
         return AttackView(
             self._said(attacker),
@@ -322,10 +326,10 @@ class _Reporter:
             link.type,
             link.key,
             link.basis,
-            held.reason or "",
-            held.part or "",
-            tuple(phrases.reading(citation, self._names) for citation in held.citations),
-            "" if one.source else self._comparing.sentence(at, attacker),
+            stored_link.reason or "",
+            stored_link.part or "",
+            tuple(phrases.reading(citation, self._names) for citation in stored_link.citations),
+            "" if dispute.source else self._comparing.sentence(at, attacker),
             past,
         )
 
@@ -344,8 +348,8 @@ class _Reporter:
     def _sources(self) -> Iterable[SourceEntry]:
         used = {
             s
-            for said in self._told.values()
-            for seen in said.seen
+            for claim in self._told.values()
+            for seen in claim.seen
             for s in (seen.source, *seen.via)
         }
         for key in sorted(used):

@@ -23,42 +23,42 @@ MOST_INPUTS = 5000
 """Claims that a recorded tally may derive from: each is a link."""
 
 
-def beside(view: LedgerView, made: Tally, measure: str) -> Iterator[tuple[str, str, str]]:
+def beside(view: LedgerView, tally: Tally, measure: str) -> Iterator[tuple[str, str, str]]:
     """Yield the stated totals beside a tally: the claim, its figures, and how one compares."""
     vocabulary = view.vocabulary()
-    own = as_claim(made, measure)
-    subjects = view.narrower_subjects(view.root_subject(made.count.subject))
-    counted_ones = set(made.claims)
-    for held in view.claims_about(subjects):
-        claim = held.record
-        if not isinstance(claim, Claim) or not claim.figures or held.key in counted_ones:
+    own = as_claim(tally, measure)
+    subjects = view.narrower_subjects(view.root_subject(tally.count.subject))
+    counted_ones = set(tally.claims)
+    for stored in view.claims_about(subjects):
+        claim = stored.record
+        if not isinstance(claim, Claim) or not claim.figures or stored.key in counted_ones:
             continue
         pairs = list(compare(own, claim, vocabulary=vocabulary))
         fitting = [pair for pair in pairs if pair.relation != "different measure"]
         for pair in fitting:
-            yield held.key, phrases.figure(pair.other), phrases.compared(pair)
+            yield stored.key, phrases.figure(pair.right), phrases.compared(pair)
 
 
-def as_claim(made: Tally, measure: str, **fields: Any) -> Claim:
+def as_claim(tally: Tally, measure: str, **fields: Any) -> Claim:
     """Return a tally as a claim, not recorded: its number as a figure, its limits as its scope."""
-    number = Decimal(made.number)
-    figure = Figure(measure=measure, low=number, high=number, scope={}, formula=str(made.count))
-    given = {
-        "statement": f"The ledger holds {made.number:,} {measure}.",
+    number = Decimal(tally.number)
+    figure = Figure(measure=measure, low=number, high=number, scope={}, formula=str(tally.count))
+    record_fields = {
+        "statement": f"The ledger holds {tally.number:,} {measure}.",
         "claimant": ("ledger",),
-        "subject": made.count.subject,
+        "subject": tally.count.subject,
         "citations": (Citation(source="ledger"),),
-        "scope": dict(made.count.scope),
+        "scope": dict(tally.count.scope),
         **fields,
     }
-    return Claim(**{**given, "figures": (figure,)})
+    return Claim(**{**record_fields, "figures": (figure,)})
 
 
-def records_of(made: Tally, claim: Claim) -> list[Record]:
+def records_of(tally: Tally, claim: Claim) -> list[Record]:
     """Return what recording a tally writes: the claim, and a link to each claim it counted."""
-    if len(made.claims) > MOST_INPUTS:
+    if len(tally.claims) > MOST_INPUTS:
         raise RuleViolationError(
-            f"a tally of {len(made.claims):,} claims is not recorded: each would be a link, and "
+            f"a tally of {len(tally.claims):,} claims is not recorded: each would be a link, and "
             f"{MOST_INPUTS:,} is the most; count a narrower subject, or limit it with --where"
         )
     links = [
@@ -66,6 +66,6 @@ def records_of(made: Tally, claim: Claim) -> list[Record]:
             "type": "derives_from", "from": claim.key, "to": Target("claim", key),
             "basis": "computed", "rule": "tally",
         })
-        for key in made.claims
+        for key in tally.claims
     ]  # fmt: skip
     return [claim, *links]

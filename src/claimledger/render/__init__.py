@@ -16,6 +16,6 @@ AUDIT = {"text": "text", "markdown": "markdown", "html": "html", "json": "json"}
 def writer(what: str, name: str) -> Callable[[Any], str]:
     """Return the function that writes a report or an audit (``what``) in a format."""
     module = {"report": REPORT, "audit": AUDIT}[what][name]
-    found = import_module(f"claimledger.render.{module}")
-    write: Callable[[Any], str] = getattr(found, what)
+    renderer = import_module(f"claimledger.render.{module}")
+    write: Callable[[Any], str] = getattr(renderer, what)
     return write

@@ -37,7 +37,9 @@ def _rows(section: DisputeSection) -> list[list[str]]:
     rows = []
     for claim in section.claims or (None,):
         aimed = [
-            one for one in section.against if claim is None or section.source or one.at == claim.key
+            attack
+            for attack in section.against
+            if claim is None or section.source or attack.at == claim.key
         ]
         # A member of a contested assertion that nothing is aimed at is hit by all of them.
         for against in aimed or section.against:
@@ -65,10 +67,11 @@ def _claim(claim: object) -> list[str]:
     ]  # fmt: skip
 
 
-def _against(one: AttackView) -> list[str]:
+def _against(attack: AttackView) -> list[str]:
+    attacker = attack.attacker
     return [
-        one.attacker.key, one.attacker.statement, one.attacker.who, one.attacker.when, one.type,
-        one.link, one.basis, one.reason, one.compared, "past" if one.past else "",
+        attacker.key, attacker.statement, attacker.who, attacker.when, attack.type, attack.link,
+        attack.basis, attack.reason, attack.compared, "past" if attack.past else "",
     ]  # fmt: skip
 
 

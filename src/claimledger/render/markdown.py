@@ -114,28 +114,28 @@ def _claim(claim: ClaimView) -> Iterator[str]:
     yield ""
 
 
-def _against(one: AttackView) -> Iterator[str]:
+def _against(attack: AttackView) -> Iterator[str]:
     basis = {"stated": "stated by a source", "judged": "in this ledger's reading"}.get(
-        one.basis, "computed"
+        attack.basis, "computed"
     )
-    past = " (past)" if one.past else ""
-    yield f"- {one.type} `{one.at}`{past}, {basis} `[{one.link}]`"
-    yield f"  - {_short([one.attacker])[0]}"
-    if one.reason:
-        yield f"  - reason: {safe(one.reason)}"
-    if one.compared:
-        yield f"  - figures: {safe(one.compared)}"
-    for seen in one.seen:
+    past = " (past)" if attack.past else ""
+    yield f"- {attack.type} `{attack.at}`{past}, {basis} `[{attack.link}]`"
+    yield f"  - {_short([attack.attacker])[0]}"
+    if attack.reason:
+        yield f"  - reason: {safe(attack.reason)}"
+    if attack.compared:
+        yield f"  - figures: {safe(attack.compared)}"
+    for seen in attack.seen:
         yield f"  - seen in {safe(seen)}"
     yield ""
 
 
 def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
-    listed = list(lines)
-    if listed:
+    items = list(lines)
+    if items:
         yield f"**{title}**"
         yield ""
-        yield from (f"- {line}" for line in listed)
+        yield from (f"- {line}" for line in items)
         yield ""
 
 
@@ -143,10 +143,10 @@ def _rest(value: Report) -> Iterator[str]:
     since = f" since {safe(value.corrections_since)}" if value.corrections_since else ""
     yield f"## Corrections{since}"
     yield ""
-    for one in value.corrections:
-        changed = f": {safe('; '.join(one.changes))}" if one.changes else ""
-        what = f"{one.kind} `{one.key}` {one.action}{changed}"
-        yield f"- {one.when}, entry {one.entry}: {what}. {safe(one.reason)}"
+    for correction in value.corrections:
+        changed = f": {safe('; '.join(correction.changes))}" if correction.changes else ""
+        what = f"{correction.kind} `{correction.key}` {correction.action}{changed}"
+        yield f"- {correction.when}, entry {correction.entry}: {what}. {safe(correction.reason)}"
     if not value.corrections:
         yield "None."
     yield ""

@@ -27,12 +27,12 @@ def _lines(value: Audit) -> Iterator[str]:
     for line in value.trail_ends:
         yield from wrapped(f"TRAIL ENDS at {line.key}: {visible(line.text)}", WIDTH, 2, 2)
     yield from wrapped(f"Origins: {value.origins}", WIDTH, 0, 2)
-    for told in value.roots:
-        yield from wrapped(visible(told), WIDTH, 2, 2)
-    for told in value.mergers:
-        yield from wrapped(f"counted as one: {visible(told)}", WIDTH, 2, 2)
-    for told in value.computed:
-        yield from wrapped(f"Computed: {visible(told)}", WIDTH, 0, 2)
+    for root in value.roots:
+        yield from wrapped(visible(root), WIDTH, 2, 2)
+    for root in value.mergers:
+        yield from wrapped(f"counted as one: {visible(root)}", WIDTH, 2, 2)
+    for root in value.computed:
+        yield from wrapped(f"Computed: {visible(root)}", WIDTH, 0, 2)
     yield from _section("Said by others too", value.same)
     yield from _section("Repeated by", value.repeated_by, "none recorded")
     yield from _section("Said otherwise", value.otherwise, "none recorded")
@@ -58,8 +58,8 @@ def _step(step: LineageStep) -> Iterator[str]:
     if step.again:
         yield from wrapped(f"{step.key}: already above", WIDTH, indent, 2)
         return
-    told = f"{step.when}  {step.who}: {step.said}; how they know: {step.grounds}  [{step.key}]"
-    yield from wrapped(visible(told), WIDTH, indent, 2)
+    sentence = f"{step.when}  {step.who}: {step.said}; how they know: {step.grounds}  [{step.key}]"
+    yield from wrapped(visible(sentence), WIDTH, indent, 2)
     if step.rests:
         yield from wrapped(step.rests, WIDTH, indent + 2, 2)
     for seen in step.seen:

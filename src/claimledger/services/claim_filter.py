@@ -45,33 +45,35 @@ class ClaimRow:
         return asdict(self)
 
 
-def select_claims(view: LedgerView, wanted: Selection) -> list[ClaimRow]:
+def select_claims(view: LedgerView, selection: Selection) -> list[ClaimRow]:
     """Return the claims asked for, in the order in which they became known."""
-    if wanted.standing and wanted.standing not in STANDINGS:
-        near = nearest(wanted.standing, STANDINGS)
+    if selection.standing and selection.standing not in STANDINGS:
+        near = nearest(selection.standing, STANDINGS)
         hint = f"; did you mean {near[0]}?" if near else ""
         right = f"one of {', '.join(STANDINGS)}{hint}"
         raise InvalidInputError(
-            [Problem("unknown standing", "standing", wanted.standing, right)], outcome=""
+            [Problem("unknown standing", "standing", selection.standing, right)], outcome=""
         )
-    sets = list(_sets(view, wanted))
+    sets = list(_sets(view, selection))
     keys = set.intersection(*sets) if sets else None
     answers = view.analysis(keys)
     known = answers.graph.known_by
-    first, last = _bound(wanted.first, "earliest"), _bound(wanted.last, "latest")
+    first, last = _bound(selection.first, "earliest"), _bound(selection.last, "latest")
     chosen = [
         key
-        for key in sorted(known, key=lambda one: (known[one], answers.graph.claims[one].entry))
+        for key in sorted(
+            known, key=lambda claim: (known[claim], answers.graph.claims[claim].entry)
+        )
         if (keys is None or key in keys)
         and (first is None or known[key] >= first)
         and (last is None or known[key] <= last)
-        and (wanted.standing is None or answers.standing(key) == wanted.standing)
+        and (selection.standing is None or answers.standing(key) == selection.standing)
     ]
-    held = view.get_all("claim", chosen)
+    records = view.get_all("claim", chosen)
     return [
         ClaimRow(
             key,
-            held[key].record.named,
+            records[key].record.named,
             day_text(known[key]),
             answers.standing(key),
             answers.origins(key).at_least,
@@ -81,25 +83,29 @@ def select_claims(view: LedgerView, wanted: Selection) -> list[ClaimRow]:
     ]
 
 
-def _sets(view: LedgerView, wanted: Selection) -> Iterator[set[str]]:
+def _sets(view: LedgerView, selection: Selection) -> Iterator[set[str]]:
     """Yield the keys each filter leaves."""
-    if wanted.claimant:
-        key = view.get("party", wanted.claimant).key
+    if selection.claimant:
+        key = view.get("party", selection.claimant).key
         yield _pointing(view, "party", key, "claimant")
-    if wanted.source:
-        key = view.get("source", wanted.source).key
+    if selection.source:
+        key = view.get("source", selection.source).key
         yield _pointing(view, "source", key, "citations.source")
-    if wanted.subject:
-        key = view.get("subject", wanted.subject).key
+    if selection.subject:
+        key = view.get("subject", selection.subject).key
         narrower = view.narrower_subjects(key)
         yield view.keys_about(narrower)
-    if wanted.figure:
-        yield {held.key for held in with_value(view, figure_asked(wanted.figure))}
+    if selection.figure:
+        yield {stored.key for stored in with_value(view, figure_asked(selection.figure))}
 
 
 def _pointing(view: LedgerView, kind: str, key: str, field: str) -> set[str]:
-    listed = view.references_to(kind, [key]).get(key, [])
-    return {one.key for one in listed if one.kind == "claim" and one.field == field}
+    references = view.references_to(kind, [key]).get(key, [])
+    return {
+        reference.key
+        for reference in references
+        if reference.kind == "claim" and reference.field == field
+    }
 
 
 def _bound(text: str | None, end: str) -> int | None:

@@ -28,9 +28,9 @@ def decide(
         )
 
     def write() -> str | None:
-        made = _made(ledger, proposal, reason, by)
-        ledger.record(_decision(proposal, outcome, reason, made), by=by)
-        return made
+        new_record = _made(ledger, proposal, reason, by)
+        ledger.record(_decision(proposal, outcome, reason, new_record), by=by)
+        return new_record
 
     return ledger.transaction(write)
 
@@ -48,27 +48,31 @@ def _made(ledger: Ledger, proposal: Proposal, reason: str, by: str) -> str | Non
     links = [
         Link(**{
             "type": kind,
-            "from": one,
-            "to": Target("claim", other),
+            "from": from_,
+            "to": Target("claim", to),
             "reason": reason,
             "basis": "computed",
             "rule": proposal.rule,
             "part": proposal.part or None,
         })
-        for one, kind, other in pairs
+        for from_, kind, to in pairs
     ]  # fmt: skip
     return ledger.record(*links, by=by)[0]
 
 
-def _links(ledger: Ledger, one: str, other: str) -> list[str]:
+def _links(ledger: Ledger, from_: str, to: str) -> list[str]:
     """Return the links by which one claim repeats another."""
-    pointing = ledger.references_to("claim", [one])[one]
-    entries = [held.entry for held in pointing if held.kind == "link" and held.field == "from"]
-    records: list[Record] = [held.record for held in ledger.at_entries(entries).values()]
+    pointing = ledger.references_to("claim", [from_])[from_]
+    entries = [
+        reference.entry
+        for reference in pointing
+        if reference.kind == "link" and reference.field == "from"
+    ]
+    records: list[Record] = [stored.record for stored in ledger.at_entries(entries).values()]
     return [
         str(link.key)
         for link in records
-        if isinstance(link, Link) and link.type == "repeats" and link.to.key == other
+        if isinstance(link, Link) and link.type == "repeats" and link.to.key == to
     ]
 
 

@@ -19,21 +19,21 @@ def dispute_meant(view: LedgerView, key: str) -> str:
 
     Raises :class:`ParseError` where it means none or several.
     """
-    held = view.with_key(key)
-    if not held:
+    records = view.with_key(key)
+    if not records:
         raise NotFoundError("dispute", key, view.near_keys(key))
-    claims = claims_affected(view, [(one.kind, one.key) for one in held])
+    claims = claims_affected(view, [(stored.kind, stored.key) for stored in records])
     answers = view.analysis(claims)
-    found = disputes(answers)
-    named = [one.key for one in found if one.key == key]
+    all_disputes = disputes(answers)
+    named = [dispute.key for dispute in all_disputes if dispute.key == key]
     holding = named or [
-        one.key
-        for one in found
-        if any(link.key == key for link in one.every)
-        or key == one.head
-        or (not one.source and key in one.claims)
+        dispute.key
+        for dispute in all_disputes
+        if any(link.key == key for link in dispute.every)
+        or key == dispute.head
+        or (not dispute.source and key in dispute.claims)
     ]
-    holding = holding or [one.key for one in found if key in one.voices]
+    holding = holding or [dispute.key for dispute in all_disputes if key in dispute.voices]
     if not holding:
         raise ParseError(f"{key} is in no dispute; `claimledger disputes` lists them")
     if len(holding) > 1:
@@ -44,7 +44,7 @@ def dispute_meant(view: LedgerView, key: str) -> str:
 def dispositions(view: LedgerView) -> list[RecordedDisposition]:
     """Return every disposition that stood then."""
     return [
-        RecordedDisposition(held.record, held.entry, held.recorded_by, held.recorded_at)
-        for held in view.records("disposition")
-        if isinstance(held.record, Disposition)
+        RecordedDisposition(stored.record, stored.entry, stored.recorded_by, stored.recorded_at)
+        for stored in view.records("disposition")
+        if isinstance(stored.record, Disposition)
     ]

@@ -13,18 +13,20 @@ if TYPE_CHECKING:
     from claimledger.ledger import LedgerView, StoredRecord
 
 
-def candidates(view: LedgerView, asked: str) -> list[StoredRecord]:
+def candidates(view: LedgerView, query: str) -> list[StoredRecord]:
     """Return the claims that a question such as ``54 stations`` may mean, best first."""
-    values = list(find_values(asked))
-    said = _without(asked, values)
+    values = list(find_values(query))
+    words = _without(query, values)
     matching: dict[str, StoredRecord] = {}
     for value in values:
-        for held in with_value(view, value):
-            matching.setdefault(held.key, held)
-    if said:
-        found = view.search(said, kinds=("claim",), most=200)
-        by_words = {match.stored.key: match.stored for match in found}
-        in_measure = {key: held for key, held in matching.items() if _speaks_of(held.record, said)}
+        for stored in with_value(view, value):
+            matching.setdefault(stored.key, stored)
+    if words:
+        hits = view.search(words, kinds=("claim",), most=200)
+        by_words = {match.stored.key: match.stored for match in hits}
+        in_measure = {
+            key: stored for key, stored in matching.items() if _speaks_of(stored.record, words)
+        }
         if values:
             return list(
                 {**in_measure, **{k: matching[k] for k in by_words if k in matching}}.values()
@@ -33,18 +35,18 @@ def candidates(view: LedgerView, asked: str) -> list[StoredRecord]:
     return list(matching.values())
 
 
-def _without(asked: str, values: list[Value]) -> str:
+def _without(query: str, values: list[Value]) -> str:
     for value in reversed(values):
-        asked = asked[: value.start] + " " + asked[value.end :]
-    return asked.strip()
+        query = query[: value.start] + " " + query[value.end :]
+    return query.strip()
 
 
-def _speaks_of(record: object, said: str) -> bool:
-    wanted = said.casefold().split()
+def _speaks_of(record: object, words: str) -> bool:
+    expected = words.casefold().split()
     if not isinstance(record, Claim):
         return False
-    told = " ".join((record.statement, *(figure.measure for figure in record.figures))).casefold()
-    return all(word in told for word in wanted)
+    text = " ".join((record.statement, *(figure.measure for figure in record.figures))).casefold()
+    return all(word in text for word in expected)
 
 
 def figure_asked(text: str) -> Value:
@@ -58,13 +60,13 @@ def figure_asked(text: str) -> Value:
 def with_value(view: LedgerView, value: Value) -> list[StoredRecord]:
     """Return the claims that hold this very number as a bound of a figure."""
     bounds = [bound for bound in (value.low, value.high) if bound is not None]
-    found: dict[str, StoredRecord] = {}
+    records: dict[str, StoredRecord] = {}
     for bound in bounds:
         near = abs(float(bound)) * 1e-12
-        for held in view.claims_with_figure(float(bound) - near, float(bound) + near):
-            if isinstance(held.record, Claim) and _holds(held.record, bound):
-                found.setdefault(held.key, held)
-    return list(found.values())
+        for stored in view.claims_with_figure(float(bound) - near, float(bound) + near):
+            if isinstance(stored.record, Claim) and _holds(stored.record, bound):
+                records.setdefault(stored.key, stored)
+    return list(records.values())
 
 
 def _holds(claim: Claim, bound: Decimal) -> bool:

@@ -135,12 +135,12 @@ _MOST_LINKS = 40
 @contextmanager
 def _writing_into(path: str) -> Iterator[BinaryIO]:
     """Write into what is no file: a device, an open stream, or a named pipe once somebody reads it."""
-    with tempfile.TemporaryFile(prefix="claimledger-") as whole:
-        yield whole
-        whole.seek(0)
+    with tempfile.TemporaryFile(prefix="claimledger-") as buffer:
+        yield buffer
+        buffer.seek(0)
         try:
             with os.fdopen(_opened(path), "wb") as stream:
-                shutil.copyfileobj(whole, stream)
+                shutil.copyfileobj(buffer, stream)
         except BrokenPipeError:
             raise RuleViolationError(
                 f"{path}: nobody reads it any more; not all was written"
@@ -156,7 +156,7 @@ def _opened(path: str) -> int:
     if not stat.S_ISFIFO(Path(path).stat().st_mode):
         return os.open(path, os.O_WRONLY)
     end = time.monotonic() + WAIT_SECONDS
-    told = False
+    announced = False
     while True:
         try:
             pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
@@ -168,9 +168,9 @@ def _opened(path: str) -> int:
             return pipe
         if time.monotonic() > end:
             raise RuleViolationError(f"{path}: nobody reads this pipe; nothing was written")
-        if not told:
+        if not announced:
             sys.stderr.write(f"{path}: waiting for somebody to read this pipe\n")
-            told = True
+            announced = True
         time.sleep(0.05)
 
 

@@ -34,26 +34,30 @@ def propose(
     """
     matter = whole(view) if since is None else changed(view, since)
     declined = _decided(view)
-    asked = ask(matter, rule)
+    proposals = ask(matter, rule)
     if view.as_of is not None:
         # A link that the world did not know yet is in the ledger all the same.
-        asked = [one for one in asked if not _linked_since(view, one)]
-    return [one for one in asked if declined.get((one.rule, frozenset(one.about))) != one.rests]
+        proposals = [proposal for proposal in proposals if not _linked_since(view, proposal)]
+    return [
+        proposal
+        for proposal in proposals
+        if declined.get((proposal.rule, frozenset(proposal.about))) != proposal.rests
+    ]
 
 
-def _linked_since(view: LedgerView, one: Proposal) -> bool:
-    if one.kind != "claim" or one.makes != "link":
+def _linked_since(view: LedgerView, proposal: Proposal) -> bool:
+    if proposal.kind != "claim" or proposal.makes != "link":
         return False
-    pointing = view.references_to("claim", [one.one]).get(one.one, [])
-    links = view.links_only([held.entry for held in pointing if held.kind == "link"])
-    return any({one.one, one.other} == {link.from_, link.to} for link in links.links)
+    pointing = view.references_to("claim", [proposal.one]).get(proposal.one, [])
+    links = view.links_only([reference.entry for reference in pointing if reference.kind == "link"])
+    return any({proposal.one, proposal.other} == {link.from_, link.to} for link in links.links)
 
 
 def whole(view: LedgerView) -> RuleContext:
     """Return a whole ledger to be looked at."""
     answers = view.analysis()
-    held = {one.key: one for one in view.records("claim")}
-    matter = _matter(view, answers, held.values())
+    records = {stored.key: stored for stored in view.records("claim")}
+    matter = _matter(view, answers, records.values())
     stale = _stale(view, answers, matter.claims)
     return RuleContext(
         answers, matter.claims, matter.vocabulary, _subjects(view),
@@ -66,18 +70,18 @@ def changed(view: LedgerView, since: int) -> RuleContext:
     records = view.records_changed_since(since)
     fresh = {key for kind, key in records if kind == "claim"}
     links = [key for kind, key in records if kind == "link"]
-    fresh |= {end for held in view.versions("link", links) for end in _claims_of(held)}
+    fresh |= {end for stored in view.versions("link", links) for end in _claims_of(stored)}
     others = {key for kind, key in records if kind in ("party", "subject")}
     own = view.get_all("claim", fresh)
-    near = {key for held in own.values() for key in _near(view, held)}
+    near = {key for stored in own.values() for key in _near(view, stored)}
     answers = view.analysis({*own, *near})
     # What a changed claim is linked with matters too: an attacker stated anew, a tally's inputs.
     linked = answers.graph.claims.keys() if len(answers.graph.claims) < MOST_LINKED else set()
-    held = view.get_all("claim", {*own, *near, *linked})
-    matter = _matter(view, answers, held.values())
+    stored_claims = view.get_all("claim", {*own, *near, *linked})
+    matter = _matter(view, answers, stored_claims.values())
     tallies = view.tallies() if records else []
-    stale_claims = {key: one.record for key, one in view.get_all("claim", tallies).items()}
-    plain = {key: one for key, one in stale_claims.items() if isinstance(one, Claim)}
+    stale_claims = {key: stored.record for key, stored in view.get_all("claim", tallies).items()}
+    plain = {key: claim for key, claim in stale_claims.items() if isinstance(claim, Claim)}
     return RuleContext(
         answers, matter.claims, matter.vocabulary,
         _subjects(view) if others else matter.subjects,
@@ -86,38 +90,38 @@ def changed(view: LedgerView, since: int) -> RuleContext:
     )  # fmt: skip
 
 
-def _claims_of(held: StoredRecord) -> Iterable[str]:
-    link = held.record.as_json()
+def _claims_of(stored: StoredRecord) -> Iterable[str]:
+    link = stored.record.as_json()
     yield link["from"]
     if isinstance(link["to"], str):
         yield link["to"]
 
 
-def _near(view: LedgerView, held: StoredRecord) -> set[str]:
+def _near(view: LedgerView, stored: StoredRecord) -> set[str]:
     """Return the claims that share something with one: the newest of each kind of sharing."""
-    claim = held.record
+    claim = stored.record
     assert isinstance(claim, Claim)
-    found: set[str] = set()
+    near_keys: set[str] = set()
     sharing = [("subject", claim.subject, "subject")]
     sharing += [("party", party, "claimant") for party in claim.claimant]
     sharing += [("source", citation.source, "citations.source") for citation in claim.citations]
     for kind, key, field in sharing:
-        found |= view.newest_claims_with(kind, key, field, NEAREST)
+        near_keys |= view.newest_claims_with(kind, key, field, NEAREST)
     for figure in claim.figures:
         for bound in {figure.low, figure.high} - {None}:
             assert bound is not None
             near = abs(float(bound)) * 0.05
             matching = view.claims_with_figure(float(bound) - near, float(bound) + near, NEAREST)
-            found |= {one.key for one in matching}
-    found |= set(view.similar_claims(claim.statement, NEAREST))
-    return found - {held.key}
+            near_keys |= {stored.key for stored in matching}
+    near_keys |= set(view.similar_claims(claim.statement, NEAREST))
+    return near_keys - {stored.key}
 
 
-def _matter(view: LedgerView, answers: Analysis, held: Iterable[StoredRecord]) -> RuleContext:
+def _matter(view: LedgerView, answers: Analysis, records: Iterable[StoredRecord]) -> RuleContext:
     claims = {
-        one.key: one.record
-        for one in view.resolve_records(held)
-        if isinstance(one.record, Claim) and one.key in answers.graph.claims
+        stored.key: stored.record
+        for stored in view.resolve_records(records)
+        if isinstance(stored.record, Claim) and stored.key in answers.graph.claims
     }
     subjects = _upwards(view, {claim.subject for claim in claims.values()})
     return RuleContext(answers, claims, view.vocabulary(), subjects)
@@ -125,43 +129,47 @@ def _matter(view: LedgerView, answers: Analysis, held: Iterable[StoredRecord]) -
 
 def _upwards(view: LedgerView, keys: set[str]) -> dict[str, Subject]:
     """Return some subjects and all above them."""
-    found: dict[str, Subject] = {}
+    subjects: dict[str, Subject] = {}
     while keys:
-        held = view.resolve_records(view.get_all("subject", keys).values())
-        found |= {one.key: one.record for one in held if isinstance(one.record, Subject)}
-        keys = {one.broader for one in found.values() if one.broader} - found.keys()
-    return found
+        records = view.resolve_records(view.get_all("subject", keys).values())
+        subjects |= {
+            stored.key: stored.record for stored in records if isinstance(stored.record, Subject)
+        }
+        keys = {
+            subject.broader for subject in subjects.values() if subject.broader
+        } - subjects.keys()
+    return subjects
 
 
 def _subjects(view: LedgerView) -> dict[str, Subject]:
-    held = view.resolve_records(view.records("subject"))
-    return {one.key: one.record for one in held if isinstance(one.record, Subject)}
+    records = view.resolve_records(view.records("subject"))
+    return {stored.key: stored.record for stored in records if isinstance(stored.record, Subject)}
 
 
 def _parties(view: LedgerView) -> dict[str, Party]:
-    held = view.resolve_records(view.records("party"))
-    return {one.key: one.record for one in held if isinstance(one.record, Party)}
+    records = view.resolve_records(view.records("party"))
+    return {stored.key: stored.record for stored in records if isinstance(stored.record, Party)}
 
 
 def _stale(view: LedgerView, answers: Analysis, claims: Mapping[str, Claim]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    stale: dict[str, str] = {}
     for key, claim in claims.items():
         if any(counted(claim)):
             own = answers
             if key not in answers.graph.claims:
                 own = view.analysis([key])
-            for one in recounts(view, own, key, claim):
-                if one.stale:
-                    found[key] = (
-                        f"{one.count} now counts {one.number:,}, it says {one.figure.words}"
+            for recount in recounts(view, own, key, claim):
+                if recount.stale:
+                    stale[key] = (
+                        f"{recount.count} now counts {recount.number:,}, it says {recount.figure.words}"
                     )
-    return found
+    return stale
 
 
 def _decided(view: LedgerView) -> dict[tuple[str, frozenset[str]], str]:
     """Return what was declined: by rule and records, the digest of what it rested on then."""
     return {
-        (one.record.rule, frozenset(one.record.about)): one.record.evidence or ""
-        for one in view.records("decision")
-        if isinstance(one.record, Decision) and one.record.outcome == "declined"
+        (stored.record.rule, frozenset(stored.record.about)): stored.record.evidence or ""
+        for stored in view.records("decision")
+        if isinstance(stored.record, Decision) and stored.record.outcome == "declined"
     }

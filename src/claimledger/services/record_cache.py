@@ -24,52 +24,52 @@ class RecordCache:
 
     def learn(self, kind: str, keys: Iterable[str]) -> None:
         """Look up records in one go."""
-        wanted = [key for key in dict.fromkeys(keys) if (kind, key) not in self._held]
-        if not wanted:
+        unread = [key for key in dict.fromkeys(keys) if (kind, key) not in self._held]
+        if not unread:
             return
-        found = self._view.get_all(kind, wanted)
-        replaced = self._view.resolve(kind, [k for k in wanted if k not in found])
-        found |= {
+        records = self._view.get_all(kind, unread)
+        replaced = self._view.resolve(kind, [k for k in unread if k not in records])
+        records |= {
             key: after
             for key, to in replaced.items()
             if (after := self._view.get_all(kind, [to]).get(to))
         }
-        for key in wanted:
-            self._held[kind, key] = found.get(key)
+        for key in unread:
+            self._held[kind, key] = records.get(key)
 
-    def held(self, kind: str, key: str) -> StoredRecord | None:
+    def find(self, kind: str, key: str) -> StoredRecord | None:
         """Return a record as held, ``None`` where it is gone."""
         self.learn(kind, [key])
         return self._held[kind, key]
 
     def claim(self, key: str) -> Claim:
         """Return a claim that is in view."""
-        held = self.held("claim", key)
-        assert held is not None
-        assert isinstance(held.record, Claim)
-        return held.record
+        stored = self.find("claim", key)
+        assert stored is not None
+        assert isinstance(stored.record, Claim)
+        return stored.record
 
     def link(self, key: str) -> Link:
         """Return a link that is in view."""
-        held = self.held("link", key)
-        assert held is not None
-        assert isinstance(held.record, Link)
-        return held.record
+        stored = self.find("link", key)
+        assert stored is not None
+        assert isinstance(stored.record, Link)
+        return stored.record
 
     def source(self, key: str) -> Source | None:
         """Return a source."""
-        held = self.held("source", key)
-        return held.record if held and isinstance(held.record, Source) else None
+        stored = self.find("source", key)
+        return stored.record if stored and isinstance(stored.record, Source) else None
 
     def subject(self, key: str) -> str:
         """Return a subject's label."""
-        held = self.held("subject", key)
-        return held.record.label if held and isinstance(held.record, Subject) else key
+        stored = self.find("subject", key)
+        return stored.record.label if stored and isinstance(stored.record, Subject) else key
 
     def party(self, key: str) -> str:
         """Return a party's name."""
-        held = self.held("party", key)
-        return held.record.name if held and isinstance(held.record, Party) else key
+        stored = self.find("party", key)
+        return stored.record.name if stored and isinstance(stored.record, Party) else key
 
     def claimants(self, claim: Claim) -> str:
         """Return the names of those who make a claim."""
@@ -78,5 +78,5 @@ class RecordCache:
 
     def title(self, key: str) -> str:
         """Return a source's title."""
-        held = self.source(key)
-        return held.title if held else key
+        source = self.source(key)
+        return source.title if source else key

@@ -82,29 +82,31 @@ def tally(view: LedgerView, count: Count, by: str = "") -> Tally:
     if by and by not in BY and not by.startswith("scope."):
         raise ParseError(f"--by {by!r} divides nothing; one of {', '.join(BY)}, or scope.place")
     vocabulary = view.vocabulary()
-    held = _within(view, count, vocabulary)
-    answers = view.analysis([one.key for one in held])
-    in_view = [one for one in held if one.key in answers.graph.claims]
-    standing = [one for one in in_view if answers.revisions.counts(one.key)]
+    records = _within(view, count, vocabulary)
+    answers = view.analysis([stored.key for stored in records])
+    in_view = [stored for stored in records if stored.key in answers.graph.claims]
+    standing = [stored for stored in in_view if answers.revisions.counts(stored.key)]
     groups: dict[str, set[str]] = defaultdict(set)
     things: set[str] = set()
     without = 0
-    for one in standing:
-        claim = one.record
+    for stored in standing:
+        claim = stored.record
         assert isinstance(claim, Claim)
-        found = set(_things(count.what, one.key, claim, answers, vocabulary))
-        without += not found
-        things |= found
+        counted_here = set(_things(count.what, stored.key, claim, answers, vocabulary))
+        without += not counted_here
+        things |= counted_here
         for name in _groups(by, claim) if by else ():
-            groups[name] |= found
-    listed = sorted(((name, len(found)) for name, found in groups.items()), key=_largest_first)
+            groups[name] |= counted_here
+    ordered = sorted(
+        ((name, len(counted_keys)) for name, counted_keys in groups.items()), key=_largest_first
+    )
     return Tally(
         count,
         len(things),
         by,
-        tuple(listed),
-        tuple(sorted(one.key for one in standing)),
-        tuple(sorted(one.key for one in in_view if not answers.revisions.counts(one.key))),
+        tuple(ordered),
+        tuple(sorted(stored.key for stored in standing)),
+        tuple(sorted(stored.key for stored in in_view if not answers.revisions.counts(stored.key))),
         without,
     )
 
@@ -116,20 +118,21 @@ def _largest_first(group: tuple[str, int]) -> tuple[int, str]:
 def _within(view: LedgerView, count: Count, vocabulary: Vocabulary) -> list[StoredRecord]:
     """Return the claims in a tally's reach; not tallies themselves."""
     subjects = view.narrower_subjects(count.subject)
-    found = []
-    for held in view.claims_about(subjects, most=None):
-        claim = held.record
+    records = []
+    for stored in view.claims_about(subjects, most=None):
+        claim = stored.record
         if not isinstance(claim, Claim) or any(counted(claim)):
             continue
         if all(_limited(claim, name, text, vocabulary) for name, text in count.scope):
-            found.append(held)
-    return found
+            records.append(stored)
+    return records
 
 
 def _limited(claim: Claim, name: str, text: str, words: Vocabulary) -> bool:
-    held = claim.scope.get(name)
-    return held is not None and (
-        words.concept(name, held) == words.concept(name, text) or words.within(name, held, text)
+    scope_value = claim.scope.get(name)
+    return scope_value is not None and (
+        words.concept(name, scope_value) == words.concept(name, text)
+        or words.within(name, scope_value, text)
     )
 
 

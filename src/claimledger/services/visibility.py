@@ -22,10 +22,10 @@ def require_known(analysis: Analysis, *keys: str) -> None:
 
 def links_in_view(view: LedgerView, entries: Iterable[int]) -> set[int]:
     """Return those of some links, by entry, that were there by a day; both their claims were too."""
-    wanted = set(entries)
-    if view.as_of is None or not wanted:
-        return wanted
-    cut = view.links_only(sorted(wanted))
+    numbers = set(entries)
+    if view.as_of is None or not numbers:
+        return numbers
+    cut = view.links_only(sorted(numbers))
     links = [link for link in cut.links if entered(cut, link, view.as_of)]
     ends = {link.from_ for link in links}
     ends |= {link.to for link in links if link.to_kind == "claim"}

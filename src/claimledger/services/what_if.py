@@ -22,34 +22,38 @@ Named = tuple[str, str]
 
 def claims_affected(view: LedgerView, records: Iterable[Named]) -> set[str]:
     """Return the claims that some records bear on: their own, their ends, what cites or is by them."""
-    found: set[str] = set()
+    claims: set[str] = set()
     ask = {record for record in records if record[0] in _REACHING}
     seen: set[Named] = set()
     while ask:
         seen |= ask
         reached: set[Named] = set()
         for kind in {kind for kind, _ in ask}:
-            keys = [key for one, key in ask if one == kind]
+            keys = [key for of_kind, key in ask if of_kind == kind]
             if kind == "claim":
-                found.update(keys)
+                claims.update(keys)
             elif kind == "link":
                 reached |= _ends(view, keys)
             else:
-                for listed in view.references_to(kind, keys).values():
-                    reached |= {(one.kind, one.key) for one in listed if one.kind in _REACHING}
+                for references in view.references_to(kind, keys).values():
+                    reached |= {
+                        (reference.kind, reference.key)
+                        for reference in references
+                        if reference.kind in _REACHING
+                    }
         ask = reached - seen
-    return found
+    return claims
 
 
 _REACHING = ("claim", "link", "source", "party", "capture")
 
 
 def _ends(view: LedgerView, keys: list[str]) -> set[Named]:
-    found: set[Named] = set()
-    for held in view.versions("link", keys):
-        if isinstance(held.record, Link):
-            found |= {("claim", held.record.from_), (held.record.to.kind, held.record.to.key)}
-    return found
+    ends: set[Named] = set()
+    for stored in view.versions("link", keys):
+        if isinstance(stored.record, Link):
+            ends |= {("claim", stored.record.from_), (stored.record.to.kind, stored.record.to.key)}
+    return ends
 
 
 def what_if(

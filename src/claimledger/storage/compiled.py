@@ -1,9 +1,9 @@
-"""Queries as a driver takes them, written out once.
+"""Queries compiled once and run by the driver directly.
 
-SQLAlchemy says what is asked in either dialect; to have it write the same statement anew for every read
-costs five times the read. A query that is kept (see ``kept``) is written out once for each dialect, and then
-goes to the driver as it is, its rows coming back as plain tuples: every column here is an integer, a text,
-a float or bytes, which both drivers give as they are.
+SQLAlchemy writes a query in either dialect, but compiling the same statement for every read costs five
+times the read itself. A cached query (see ``cached_query``) is compiled once for each dialect and then handed
+to the driver as text; rows come back as plain tuples, since every column is an integer, a text, a float or
+bytes, which both drivers return unchanged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import ARRAY, Dialect, Select, any_, bindparam, literal_column
 
-kept = lru_cache(maxsize=256)
+cached_query = lru_cache(maxsize=256)
 """Marks what makes a query: made once for what it is given, most often the entry that counts."""
 
 IN_LIST = "(:MANY:)"

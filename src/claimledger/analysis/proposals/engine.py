@@ -55,8 +55,8 @@ def ask(matter: RuleContext, only: str | None = None) -> list[Proposal]:
                 by_ends.setdefault(_ends(matter, proposal), proposal)
     judging = [rule for rule in rules if rule.judge is not None]
     for first, later in _pairs(matter) if judging else ():
-        if (asked := _judged(matter, judging, first, later)) is not None:
-            _add(matter, by_ends, asked)
+        if (question := _judged(matter, judging, first, later)) is not None:
+            _add(matter, by_ends, question)
     return sorted(
         _gathered(matter, by_ends.values()), key=lambda proposal: (-proposal.score, proposal.id)
     )

@@ -40,7 +40,7 @@ def judge(matter: RuleContext, first: str, later: str) -> Proposal | None:
         "repeats" if repeats else "corroborates",
         asks,
         (
-            f"{best.one.words} {best.one.measure} and {best.other.words} {best.other.measure}: "
+            f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}: "
             f"{best.relation}",
             *best.rests,
             f"{shared:.0%} of the words are shared",
@@ -53,7 +53,7 @@ def judge(matter: RuleContext, first: str, later: str) -> Proposal | None:
 
 def _weight(pair: Comparison) -> float:
     """Return how telling a number is: the more digits that are not fill, the less by chance."""
-    digits = min(_digits(pair.one), _digits(pair.other))
+    digits = min(_digits(pair.left), _digits(pair.right))
     same = 1.0 if pair.relation == "agrees" else 0.7
     return same * min(1.0, digits / 4)
 

@@ -38,7 +38,7 @@ def judge_conflict(matter: RuleContext, first: str, later: str) -> Proposal | No
         "contradicts",
         "Do {one} and {other} contradict each other?",
         (
-            f"{best.one.words} {best.one.measure} and {best.other.words} {best.other.measure} cannot "
+            f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure} cannot "
             "both hold",
             *best.rests,
             f"{shared:.0%} of the words are shared",
@@ -48,7 +48,7 @@ def judge_conflict(matter: RuleContext, first: str, later: str) -> Proposal | No
         ),
         round(min(1.0, (0.55 if dated else 0.35) + 0.4 * shared), 2),
         matter.evidence_digest("figures-conflict", "claim", first, later),
-        best.one.measure if len(pairs) > 1 else "",
+        best.left.measure if len(pairs) > 1 else "",
     )
 
 
@@ -75,7 +75,7 @@ def judge_part(matter: RuleContext, first: str, later: str) -> Proposal | None:
         "contradicts",
         "Do {one} and {other} contradict each other: the part is larger than the whole?",
         (
-            f"{best.one.words} {best.one.measure} and {best.other.words} {best.other.measure}",
+            f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}",
             *best.rests,
         ),
         0.6,
@@ -85,10 +85,10 @@ def judge_part(matter: RuleContext, first: str, later: str) -> Proposal | None:
 
 def _roughly(pair: Comparison) -> bool:
     """Whether two figures, one of them rough, are so near that nobody would call them rivals."""
-    left, right = pair.one.low, pair.other.low
-    if "about" not in (pair.one.qualifier, pair.other.qualifier) or left is None or right is None:
+    left, right = pair.left.low, pair.right.low
+    if "about" not in (pair.left.qualifier, pair.right.qualifier) or left is None or right is None:
         return False
-    return pair.one.unit == pair.other.unit and within(left, right, _ROUGH)
+    return pair.left.unit == pair.right.unit and within(left, right, _ROUGH)
 
 
 CONFLICT = Rule("figures-conflict", "two voices whose figures cannot both hold", judge_conflict)

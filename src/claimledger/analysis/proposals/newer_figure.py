@@ -31,7 +31,7 @@ def judge(matter: RuleContext, first: str, later: str) -> Proposal | None:
         "updates",
         "Does {one} renew {other}?",
         (
-            f"{best.one.words} {best.one.measure}, then {best.other.words}, by the same claimant",
+            f"{best.left.words} {best.left.measure}, then {best.right.words}, by the same claimant",
             f"asserted {old.asserted} and {new.asserted}" if old.asserted and new.asserted
             else f"speaking of {old.about} and {new.about}",
             f"{shared:.0%} of the words are shared",
@@ -63,13 +63,13 @@ def _renews(pair: Comparison, old: Claim, new: Claim) -> bool:
         return bool(old.about and new.about and old.about.edtf == new.about.edtf)
     # A march on another day, or a month's arrests, is a figure of its own; only of a count at a moment, or
     # of all so far, is the later one the same figure, newer.
-    nature = pair.one.nature or pair.other.nature
+    nature = pair.left.nature or pair.right.nature
     lasting = nature in ("stock", "total")
     return pair.relation == "different period" and lasting and _one_scope(pair, old, new)
 
 
 def _one_scope(pair: Comparison, old: Claim, new: Claim) -> bool:
-    return old.scope_of(pair.one) == new.scope_of(pair.other)
+    return old.scope_of(pair.left) == new.scope_of(pair.right)
 
 
 RULE = Rule("newer-figure", "a newer figure of the same claimant", judge)

@@ -41,7 +41,7 @@ class SalvageReport:
     """What of a damaged log can be read."""
 
     size: int = 0
-    whole: int = 0
+    intact: int = 0
     """Entries from the first on that are proved, without a gap."""
 
     root: str = ""
@@ -119,7 +119,7 @@ class _SalvageScan:
     """Sorts the entries of a damaged log into those that are proved, those that are not, and the rest."""
 
     def __init__(self, report: SalvageReport, about: Callable[[int], str]) -> None:
-        self._found = report
+        self._report = report
         self._about = about
         self._replay = LogReplay()
         self._frontier = merkle.Frontier()
@@ -128,7 +128,7 @@ class _SalvageScan:
         """Take in that entries are not there, or cannot be read."""
         why = "missing, or cannot be read (rule `number`)"
         if last - first >= _MOST_APART:
-            self._found.lost.append(LostEntry(first, last, f"are {why}", ""))
+            self._report.lost.append(LostEntry(first, last, f"are {why}", ""))
             return
         for number in range(first, last + 1):
             self._lose(number, f"is {why}")
@@ -139,7 +139,7 @@ class _SalvageScan:
         leaf = merkle.leaf_hash(header.encode()) if isinstance(header, str) else b""
         if not isinstance(nodes, bytes) or nodes[: merkle.SIZE] != leaf:
             self._lose(number, "has a header that the tree was not built over (rule `nodes`)")
-        elif self._found.lost:
+        elif self._report.lost:
             self.behind(number, header, payload, salt)
         else:
             try:
@@ -147,7 +147,7 @@ class _SalvageScan:
             except InvalidEntryError as error:
                 self._lose(number, str(error))
             else:
-                self._found.rows.append((*row[:4], self._frontier.append(header.encode())))
+                self._report.rows.append((*row[:4], self._frontier.append(header.encode())))
 
     def behind(self, number: int, header: object, payload: object, salt: object) -> None:
         """Keep what an entry behind the first loss says, where it proves by itself."""
@@ -158,13 +158,13 @@ class _SalvageScan:
             if not isinstance(payload, str):
                 raise InvalidEntryError("canonical", "has a payload that is not text")
             check_digest(salt, payload, head.digest)
-            self._found.behind.append(check_payload(number, payload))
+            self._report.behind.append(check_payload(number, payload))
         except InvalidEntryError as error:
             self._lose(number, str(error))
 
     def end(self) -> None:
         """Give up what only a lost entry would have made lawful; say how far the log is whole."""
-        report = self._found
+        report = self._report
         unexplained = dict(self._replay.unexplained())
         if unexplained:
             last_explained = min(unexplained) - 1
@@ -182,10 +182,10 @@ class _SalvageScan:
             for row in report.rows:
                 self._frontier.append(row[1].encode())
         report.lost.sort(key=lambda lost: lost.number)
-        report.whole, report.root = len(report.rows), self._frontier.root.hex()
+        report.intact, report.root = len(report.rows), self._frontier.root.hex()
 
     def _lose(self, number: int, why: str) -> None:
-        self._found.lost.append(LostEntry(number, number, why, self._about(number)))
+        self._report.lost.append(LostEntry(number, number, why, self._about(number)))
 
 
 def salvage(
@@ -197,7 +197,7 @@ def salvage(
     where nothing is.
     """
     report = survey(damaged, progress)
-    if not report.whole and not any(report.records()):
+    if not report.intact and not any(report.records()):
         first = f"entry 1 {report.lost[0].why}" if report.lost else "it has no entries"
         raise StoreError(f"{shown(damaged)}: nothing can be saved: {first}; nothing was written")
     with create_atomically(where, report.rights) as target:

@@ -25,7 +25,7 @@ from claimledger.records.graph_data import (
 )
 from claimledger.records.vocabulary import MEASURE
 from claimledger.storage.base import Store
-from claimledger.storage.compiled import kept
+from claimledger.storage.compiled import cached_query
 from claimledger.storage.tables import HISTORY, MIRRORS, REFERENCE
 from claimledger.text.unicode import nfc
 
@@ -80,7 +80,7 @@ def _day(moment: str) -> int:
     return date.fromisoformat(moment).toordinal()
 
 
-@kept
+@cached_query
 def _moments(kind: str) -> Select[Any]:
     query = select(HISTORY.c.key, HISTORY.c.recorded_at, HISTORY.c.entry)
     return query.where(HISTORY.c.kind == kind)
@@ -95,7 +95,7 @@ def _days_first_recorded(store: Store, kind: str, keys: Values) -> dict[str, int
     return {key: _day(moment[:10]) for key, (_, moment) in first.items()}
 
 
-@kept
+@cached_query
 def _live_entries(kind: str) -> Select[Any]:
     is_version = HISTORY.c.action.in_(("record", "amend"))
     return select(HISTORY.c.entry).where(HISTORY.c.kind == kind, is_version)
@@ -194,7 +194,7 @@ def _interval(low: str | None, high: str | None, qualifier: str) -> Interval:
     )
 
 
-@kept
+@cached_query
 def _link_ends(kind: str) -> Select[Any]:
     fields = ("from", "to") if kind == "claim" else ("to",)
     is_end = REFERENCE.c.field.in_(fields)
@@ -259,7 +259,7 @@ def _first_entries(store: Store, kind: str, keys: list[str], all_keys: bool) -> 
     return dict(store.select_in(_firsts(kind), HISTORY.c.key, dict.fromkeys(keys)))
 
 
-@kept
+@cached_query
 def _firsts(kind: str) -> Select[Any]:
     query = select(HISTORY.c.key, func.min(HISTORY.c.entry)).where(HISTORY.c.kind == kind)
     return query.group_by(HISTORY.c.key)

@@ -18,7 +18,7 @@ from claimledger.records.term import Term
 from claimledger.records.unknown_fields import split
 from claimledger.records.vocabulary import Vocabulary
 from claimledger.storage.base import Store
-from claimledger.storage.compiled import kept
+from claimledger.storage.compiled import cached_query
 from claimledger.storage.tables import ENTRY, HISTORY, MIRRORS, REFERENCE
 
 
@@ -63,7 +63,7 @@ _IS_VERSION = HISTORY.c.action.in_(("record", "amend"))
 _CURRENT = _VERSIONS.where(_IS_VERSION)
 
 
-@kept
+@cached_query
 def _current(kind: str) -> Select[Any]:
     return _CURRENT.where(HISTORY.c.kind == kind)
 
@@ -83,7 +83,7 @@ def with_key(snapshot: Snapshot, key: str) -> list[StoredRecord]:
     return sorted(records, key=lambda stored: order[stored.kind])
 
 
-@kept
+@cached_query
 def _of_kind(kind: str) -> Select[Any]:
     # Joined with the kind's own table: history holds all kinds, and would be scanned for a few records.
     table = MIRRORS[kind]
@@ -119,7 +119,7 @@ def keys_of_kind(snapshot: Snapshot, kind: str) -> list[str]:
 # Replaced keys
 
 
-@kept
+@cached_query
 def _replacements(kind: str) -> Select[Any]:
     # A redaction keeps `replaced_by` but destroys the withdrawal's row, so any action counts here.
     return select(HISTORY.c.key, HISTORY.c.replaced_by).where(
@@ -177,7 +177,7 @@ def all_keys_of(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> list[str]
 # References
 
 
-@kept
+@cached_query
 def _references_to(kind: str) -> Select[Any]:
     joined = REFERENCE.join(HISTORY, REFERENCE.c.entry == HISTORY.c.entry)
     columns = (REFERENCE.c.key, HISTORY.c.kind, HISTORY.c.key, REFERENCE.c.field, REFERENCE.c.entry)
@@ -304,7 +304,7 @@ _SUBJECTS_A_QUERY = 500
 _IS_SUBJECT = (REFERENCE.c.kind == "subject", REFERENCE.c.field == "subject")
 
 
-@kept
+@cached_query
 def _newest_about(most: int | None) -> Select[Any]:
     query = select(REFERENCE.c.entry).where(*_IS_SUBJECT)
     return query.order_by(REFERENCE.c.entry.desc()).limit(most)

@@ -11,7 +11,7 @@ from sqlalchemy import Select, select
 
 from claimledger.ledger.query.records import StoredRecord, at_entries
 from claimledger.ledger.query.snapshot import Snapshot
-from claimledger.storage.compiled import kept
+from claimledger.storage.compiled import cached_query
 from claimledger.storage.tables import HISTORY, WORDS
 from claimledger.text.fold import places_of, words_of
 
@@ -94,7 +94,7 @@ def similar_claims(snapshot: Snapshot, statement: str, most: int) -> list[str]:
 _CLAIMS = select(HISTORY.c.entry, HISTORY.c.key).where(HISTORY.c.kind == "claim")
 
 
-@kept
+@cached_query
 def _words(kinds: tuple[str, ...]) -> Select[Any]:
     query = select(WORDS.c.entry, WORDS.c.words).join(HISTORY, HISTORY.c.entry == WORDS.c.entry)
     return query.where(HISTORY.c.kind.in_(kinds)) if kinds else query

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Select, Table, and_, or_
 
 from claimledger.storage.base import Store
-from claimledger.storage.compiled import kept
+from claimledger.storage.compiled import cached_query
 from claimledger.storage.tables import HISTORY
 
 
@@ -35,7 +35,7 @@ class Snapshot:
         return _recorded(query, self.known_at)
 
 
-@kept
+@cached_query
 def _live(query: Select[Any], table: Table, known_at: int | None) -> Select[Any]:
     if known_at is None:
         return query.where(table.c.until.is_(None))
@@ -43,6 +43,6 @@ def _live(query: Select[Any], table: Table, known_at: int | None) -> Select[Any]
     return query.where(and_(table.c.entry <= known_at, ended_later))
 
 
-@kept
+@cached_query
 def _recorded(query: Select[Any], known_at: int | None) -> Select[Any]:
     return query if known_at is None else query.where(HISTORY.c.entry <= known_at)

@@ -208,7 +208,7 @@ class GlobalChecks:
             yield from compared(HISTORY, [redacted_row(number, redactions[number], moment)], actual)
 
     def _references(self) -> Iterator[Fault]:
-        if self._learned.held == (self._learned.sum, self._learned.references):
+        if self._learned.references_in_table == (self._learned.sum, self._learned.references):
             return
         try:
             actual = [row[:4] for row in self._store.all_rows(REFERENCE)]

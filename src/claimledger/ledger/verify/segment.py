@@ -53,7 +53,7 @@ class SegmentResult:
     sum: int = 0
     """A sum over the references that does not depend on their order."""
 
-    held: tuple[int, int] = (0, 0)
+    references_in_table: tuple[int, int] = (0, 0)
     """The sum and the number of the references there are."""
 
     peaks: list[bytes] = field(default_factory=list)

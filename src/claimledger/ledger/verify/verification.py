@@ -163,7 +163,9 @@ def _pass(
     opened = store.reopening() if sharing else None
     if opened is None or not may_fork():
         learned = SegmentChecker(store, 1, count, views).check(progress)
-        learned.held = references(store, count) if REFERENCE.name in views else (0, 0)
+        learned.references_in_table = (
+            references(store, count) if REFERENCE.name in views else (0, 0)
+        )
         learned.faults += [*_pages(store), *_search(store, views)]
         return learned
     with ProcessPoolExecutor(cores, multiprocessing.get_context("fork")) as pool:
@@ -187,7 +189,7 @@ def _pass(
             _join(learned, stretch(), place * _SHARE + 1)
             progress(min((place + 1) * _SHARE, count), count)
         if checking_references is not None:
-            learned.held = checking_references()
+            learned.references_in_table = checking_references()
         for faults in undivided:
             learned.faults += faults()
         return learned

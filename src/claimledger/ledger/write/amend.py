@@ -259,9 +259,9 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     )
     entry = appender.append(payload)
     appender.flush()
-    for number, one in zip(numbers, payloads_before, strict=True):
-        if one.record is not None:
-            remove_version(store, kind, number, {"key": key, **one.record})
+    for number, payload_before in zip(numbers, payloads_before, strict=True):
+        if payload_before.record is not None:
+            remove_version(store, kind, number, {"key": key, **payload_before.record})
     store.insert(PENDING_SCRUB, [(entry,)])
     emptied = ENTRY.c.number.in_(numbers)
     store.connection.execute(update(ENTRY).where(emptied).values(payload=None, salt=None))

@@ -228,9 +228,9 @@ def _strangers(store: Store, links: list[Revision], names: Mapping[str, str]) ->
         new = claimants.get(names[link.from_], set())
         old = claimants.get(names[link.to], set())
         related = any(
-            input_ == other or input_ in above[other] or other in above[input_]
+            input_ == old_claimant or input_ in above[old_claimant] or old_claimant in above[input_]
             for input_ in new
-            for other in old
+            for old_claimant in old
         )
         if new and old and not related:
             right = "contradicts" if link.type == "retracts" else "contradicts` or `answers"
@@ -249,12 +249,12 @@ def parties_above(store: Store, keys: Iterable[str]) -> dict[str, set[str]]:
     parents = _parents(store, "party", children)
     above: dict[str, set[str]] = {}
     for key in children:
-        found: set[str] = set()
+        ancestors: set[str] = set()
         at = parents.get(key)
-        while at is not None and at not in found:
-            found.add(at)
+        while at is not None and at not in ancestors:
+            ancestors.add(at)
             at = parents.get(at)
-        above[key] = found
+        above[key] = ancestors
     return above
 
 

@@ -15,14 +15,14 @@ _CLEAR = 14.0
 """How far a line that passes boxes keeps from them."""
 
 
-def route(one: Point, other: Point, boxes: Iterable[Point], lane: int = 0) -> str:
+def route(from_box: Point, to_box: Point, boxes: Iterable[Point], lane: int = 0) -> str:
     """Return the path from one box to another, given the corners of all boxes.
 
     ``lane`` sets lines that pass the same boxes a little apart.
     """
-    (ax, ay), (bx, by) = one, other
+    (ax, ay), (bx, by) = from_box, to_box
     if ay == by:
-        return _beside(one, other)
+        return _beside(from_box, to_box)
     down = by > ay
     start = (ax + WIDTH / 2, ay + (HEIGHT if down else 0))
     end = (bx + WIDTH / 2, by + (0 if down else HEIGHT))
@@ -44,9 +44,9 @@ def route(one: Point, other: Point, boxes: Iterable[Point], lane: int = 0) -> st
     return "M" + " L".join(map(_at, points))
 
 
-def _beside(one: Point, other: Point) -> str:
+def _beside(from_box: Point, to_box: Point) -> str:
     """Two of one layer: a bow through the free band under them."""
-    start, end = ((x + WIDTH / 2, y + HEIGHT) for x, y in (one, other))
+    start, end = ((x + WIDTH / 2, y + HEIGHT) for x, y in (from_box, to_box))
     low = start[1] + _GAP
     return f"M{_at(start)} C{_at((start[0], low))} {_at((end[0], low))} {_at(end)}"
 

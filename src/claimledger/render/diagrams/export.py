@@ -28,14 +28,14 @@ def _dot(scene: Diagram) -> Iterator[str]:
     yield "  node [shape=box, fontname=sans]; edge [fontname=sans];"
     for box in scene.boxes:
         label = "\n".join(
-            part for part in (box.who, box.figures or box.said, f"[{box.key}]") if part
+            part for part in (box.who, box.figures or box.statement, f"[{box.key}]") if part
         )
         thick = ", penwidth=3" if box.standing == "contested" else ""
-        yield f"  {_quoted(box.key)} [label={_quoted(label)}, tooltip={_quoted(box.said)}{thick}];"
+        yield f"  {_quoted(box.key)} [label={_quoted(label)}, tooltip={_quoted(box.statement)}{thick}];"
     for line in scene.lines:
         both = ", dir=both" if line.symmetric else ""
         label = f"label={_quoted(line.type)}, {_DOT[line.family]}{both}"
-        yield f"  {_quoted(line.one)} -> {_quoted(line.other)} [{label}];"
+        yield f"  {_quoted(line.from_)} -> {_quoted(line.to)} [{label}];"
     yield "}"
 
 
@@ -51,13 +51,13 @@ def graphml(scene: Diagram) -> str:
     graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(title=visible(scene.title))
     for box in scene.boxes:
         graph.add_node(
-            box.key, kind=box.kind, who=visible(box.who), statement=visible(box.said),
+            box.key, kind=box.kind, who=visible(box.who), statement=visible(box.statement),
             figures=visible(box.figures), standing=box.standing, repeated_by=len(box.folded),
         )  # fmt: skip
     for line in scene.lines:
         graph.add_edge(
-            line.one,
-            line.other,
+            line.from_,
+            line.to,
             key=line.key,
             type=line.type,
             family=line.family,

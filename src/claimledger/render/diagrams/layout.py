@@ -47,17 +47,17 @@ def _parts(scene: Diagram) -> list[dict[str, tuple[float, float]]]:
     number = {box.key: place for place, box in enumerate(scene.boxes)}
     keys = list(number)
     # From the older to the newer, which stand under them.
-    ends = ((number[one.one], number[one.other]) for one in scene.lines if one.one != one.other)
+    ends = ((number[edge.from_], number[edge.to]) for edge in scene.lines if edge.from_ != edge.to)
     edges: list[tuple[int | str, int | str]] = sorted({(min(pair), max(pair)) for pair in ends})
     if not edges:
         return []
-    found = []
+    positions = []
     for nodes, _, _, _ in fast_sugiyama.from_edges(edges, vertex_spacing=72, dummy_vertices=False):
         layers: dict[float, list[tuple[float, str]]] = {}
         for node, (x, y) in nodes:
             layers.setdefault(-y, []).append((x, keys[int(node)]))
-        found.append(dict(_rows([sorted(layers[y]) for y in sorted(layers)])))
-    return sorted(found, key=lambda part: (-len(part), min(part)))
+        positions.append(dict(_rows([sorted(layers[y]) for y in sorted(layers)])))
+    return sorted(positions, key=lambda part: (-len(part), min(part)))
 
 
 def _rows(layers: list[list[tuple[float, str]]]) -> Iterator[tuple[str, tuple[float, float]]]:
@@ -76,5 +76,5 @@ def _rows(layers: list[list[tuple[float, str]]]) -> Iterator[tuple[str, tuple[fl
 
 
 def _alone(scene: Diagram) -> list[dict[str, tuple[float, float]]]:
-    linked = {end for one in scene.lines for end in (one.one, one.other)}
+    linked = {end for edge in scene.lines for end in (edge.from_, edge.to)}
     return [{box.key: (0.0, 0.0)} for box in scene.boxes if box.key not in linked]

@@ -36,7 +36,7 @@ class Node:
     """``claim``, ``source`` or ``dispute``."""
 
     who: str
-    said: str
+    statement: str
     figures: str
     standing: str
     detail: str
@@ -53,8 +53,8 @@ class Edge:
     key: str
     type: str
     family: str
-    one: str
-    other: str
+    from_: str
+    to: str
     reason: str
 
     @property
@@ -70,7 +70,7 @@ class Diagram:
     title: str
     boxes: tuple[Node, ...]
     lines: tuple[Edge, ...]
-    told: str
+    note: str
     """What was folded, in a sentence; empty where nothing was."""
 
 
@@ -82,15 +82,17 @@ def scene(view: LedgerView, answers: Analysis, keys: Iterable[str], title: str) 
     names = RecordCache(view)
     names.learn("claim", claims)
     links = _links(view, set(claims))
-    held = view.get_all("link", [one.key for one in links])
+    records = view.get_all("link", [link.key for link in links])
     folds = _folds(claims, links, answers)
     shown = [key for key in claims if key not in folds]
     within: dict[str, list[str]] = defaultdict(list)
-    for one, into in folds.items():
-        within[into].append(one)
+    for folded, into in folds.items():
+        within[into].append(folded)
     boxes = [_claim(answers, names, key, within[key]) for key in shown]
     inside = set(shown)
-    sources = sorted({one.to for one in links if one.to_kind == "source" and one.from_ in inside})
+    sources = sorted(
+        {link.to for link in links if link.to_kind == "source" and link.from_ in inside}
+    )
     boxes += [
         Node(f"source:{s}", "source", "", names.title(s), "", "", "a source that is criticised")
         for s in sources
@@ -102,19 +104,19 @@ def scene(view: LedgerView, answers: Analysis, keys: Iterable[str], title: str) 
             RELATIONS[link.type].family.value,
             link.from_,
             f"source:{link.to}" if link.to_kind == "source" else link.to,
-            _reason(held.get(link.key)),
+            _reason(records.get(link.key)),
         )
         for link in links
         if link.from_ in inside and (link.to_kind == "source" or link.to in inside)
     )
     lines += _through(answers, shown, sources)
-    told = f"Drawn in what they repeat: {len(folds):,} that only repeat." if folds else ""
-    whole = Diagram(title, tuple(boxes), lines, told)
-    return whole if len(boxes) <= MOST else _by_dispute(answers, names, whole, claims)
+    note = f"Drawn in what they repeat: {len(folds):,} that only repeat." if folds else ""
+    diagram = Diagram(title, tuple(boxes), lines, note)
+    return diagram if len(boxes) <= MOST else _by_dispute(answers, names, diagram, claims)
 
 
-def _reason(held: StoredRecord | None) -> str:
-    return str(getattr(held.record, "reason", None) or "") if held else ""
+def _reason(stored: StoredRecord | None) -> str:
+    return str(getattr(stored.record, "reason", None) or "") if stored else ""
 
 
 def around(answers: Analysis, key: str, depth: int) -> list[str]:
@@ -125,32 +127,32 @@ def around(answers: Analysis, key: str, depth: int) -> list[str]:
             near[link.from_].add(link.to)
             near[link.to].add(link.from_)
         else:
-            for other in answers.graph.critics(link.to):
-                near[link.from_].add(other.from_)
-    for one, claim in answers.graph.claims.items():
+            for critic_link in answers.graph.critics(link.to):
+                near[link.from_].add(critic_link.from_)
+    for claim_key, claim in answers.graph.claims.items():
         for source in claim.sources:
             for critic in answers.graph.critics(source):
-                near[one].add(critic.from_)
-                near[critic.from_].add(one)
-    found, level = {key: None}, [key]
+                near[claim_key].add(critic.from_)
+                near[critic.from_].add(claim_key)
+    reached, level = {key: None}, [key]
     for _ in range(depth):
-        level = sorted({other for one in level for other in near[one]} - found.keys())
-        found |= dict.fromkeys(level)
-    return list(found)
+        level = sorted({neighbour for key in level for neighbour in near[key]} - reached.keys())
+        reached |= dict.fromkeys(level)
+    return list(reached)
 
 
 def _links(view: LedgerView, claims: set[str]) -> list[LinkEdge]:
     pointing = view.references_to("claim", sorted(claims))
     entries = {
-        one.entry for listed in pointing.values() for one in listed
-        if one.kind == "link" and one.field in ("from", "to")
+        reference.entry for references in pointing.values() for reference in references
+        if reference.kind == "link" and reference.field in ("from", "to")
     }  # fmt: skip
     seen = links_in_view(view, entries)
     cut = view.links_only(sorted(seen))
     return [
-        one
-        for one in cut.links
-        if one.from_ in claims and (one.to_kind == "source" or one.to in claims)
+        link
+        for link in cut.links
+        if link.from_ in claims and (link.to_kind == "source" or link.to in claims)
     ]
 
 
@@ -208,28 +210,36 @@ def _claim(answers: Analysis, names: RecordCache, key: str, folded: list[str]) -
 
 
 def _by_dispute(
-    answers: Analysis, names: RecordCache, whole: Diagram, claims: list[str]
+    answers: Analysis, names: RecordCache, diagram: Diagram, claims: list[str]
 ) -> Diagram:
     """Return the scene with each dispute as one box, joined where they share claims."""
     inside = set(claims)
-    found = [one for one in disputes(answers) if inside & one.voices][:MOST]
+    shown = [dispute for dispute in disputes(answers) if inside & dispute.voices][:MOST]
     boxes = []
-    for one in found:
-        title = names.title(one.head) if one.source else names.claim(one.head).statement
-        attacks = f"{len(one.links):,} attack{'' if len(one.links) == 1 else 's'}"
-        count = f"{len(one.voices):,} claims, {attacks}"
+    for dispute in shown:
+        title = names.title(dispute.head) if dispute.source else names.claim(dispute.head).statement
+        attacks = f"{len(dispute.links):,} attack{'' if len(dispute.links) == 1 else 's'}"
+        count = f"{len(dispute.voices):,} claims, {attacks}"
         boxes.append(
-            Node(one.key, "dispute", count, title, "", "contested", f"since {day_text(one.since)}")
+            Node(
+                dispute.key,
+                "dispute",
+                count,
+                title,
+                "",
+                "contested",
+                f"since {day_text(dispute.since)}",
+            )
         )
     lines = []
-    for place, one in enumerate(found):
-        for other in found[place + 1 :]:
-            if shared := sorted(one.voices & other.voices):
+    for place, dispute in enumerate(shown):
+        for right in shown[place + 1 :]:
+            if shared := sorted(dispute.voices & right.voices):
                 reason = f"share {', '.join(shared[:5])}"
-                lines.append(Edge(shared[0], "shares", "shared", one.key, other.key, reason))
-    left = len(inside - {key for one in found for key in one.voices})
-    told = (
-        f"{len(whole.boxes):,} boxes would be too many: each of {len(found):,} disputes is one; "
+                lines.append(Edge(shared[0], "shares", "shared", dispute.key, right.key, reason))
+    left = len(inside - {key for dispute in shown for key in dispute.voices})
+    note = (
+        f"{len(diagram.boxes):,} boxes would be too many: each of {len(shown):,} disputes is one; "
         f"{left:,} claims in none of these are left out."
     )
-    return replace(whole, boxes=tuple(boxes), lines=tuple(lines), told=told)
+    return replace(diagram, boxes=tuple(boxes), lines=tuple(lines), note=note)

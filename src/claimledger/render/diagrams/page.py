@@ -18,11 +18,11 @@ def graph_page(scene: Diagram) -> str:
     """Return the page: the picture, everything in it as a list, and a script that needs nothing else."""
     details = {
         box.key: {
-            "who": visible(box.who), "said": visible(box.said), "figures": visible(box.figures),
+            "who": visible(box.who), "said": visible(box.statement), "figures": visible(box.figures),
             "detail": visible(box.detail), "folded": list(box.folded),
             "links": [
-                visible(f"{line.one} {line.type} {line.other}" + (f": {line.reason}" if line.reason else ""))
-                for line in scene.lines if box.key in (line.one, line.other)
+                visible(f"{line.from_} {line.type} {line.to}" + (f": {line.reason}" if line.reason else ""))
+                for line in scene.lines if box.key in (line.from_, line.to)
             ],
         }
         for box in scene.boxes
@@ -35,7 +35,7 @@ def graph_page(scene: Diagram) -> str:
         .render(
             title=visible(scene.title),
             svg=Markup(graph_svg(scene)),
-            told=scene.told,
+            told=scene.note,
             boxes=scene.boxes,
             lines=scene.lines,
             data=Markup(data),

@@ -69,7 +69,7 @@ def _parts(scene: Diagram, placed: Layout, prefix: str) -> Iterator[str]:
     yield '<g class="lines">'
     corners = list(placed.at.values())
     for lane, line in enumerate(scene.lines):
-        path = route(placed.at[line.one], placed.at[line.other], corners, lane)
+        path = route(placed.at[line.from_], placed.at[line.to], corners, lane)
         yield _line(line, path, prefix)
     yield "</g>"
     yield '<g class="boxes">'
@@ -104,16 +104,16 @@ def _legend(scene: Diagram, top: float, prefix: str) -> Iterator[str]:
     keys += '<rect class="box retracted" x="250" y="16" width="30" height="16"/><text x="288" y="28">taken back</text>'
     keys += '<rect class="box source" x="380" y="16" width="30" height="16"/><text x="418" y="28">a source</text>'
     yield keys
-    yield f'<text class="fold" x="0" y="54">{safe(scene.told)}</text></g>'
+    yield f'<text class="fold" x="0" y="54">{safe(scene.note)}</text></g>'
 
 
 def _line(line: Edge, path: str, prefix: str) -> str:
     mark = f"url(#{prefix}m-{line.family})"
     both = f' marker-start="{mark}"' if line.symmetric else ""
-    told = f"{line.one} {line.type} {line.other}" + (f": {line.reason}" if line.reason else "")
+    title = f"{line.from_} {line.type} {line.to}" + (f": {line.reason}" if line.reason else "")
     return (
-        f'<path class="line {line.family}-line" data-one="{line.one}" data-other="{line.other}" d="{path}"'
-        f' marker-end="{mark}"{both}><title>{safe(told)}</title></path>'
+        f'<path class="line {line.family}-line" data-one="{line.from_}" data-other="{line.to}" d="{path}"'
+        f' marker-end="{mark}"{both}><title>{safe(title)}</title></path>'
     )
 
 
@@ -124,10 +124,10 @@ _BOLD = 13.6
 
 def _box(box: Node, at: Point) -> Iterator[str]:
     x, y = at
-    told = f"{box.who}: {box.said}. {box.detail}"
+    title = f"{box.who}: {box.statement}. {box.detail}"
     yield (
         f'<g class="node" id="node-{safe(box.key)}" data-key="{safe(box.key)}" tabindex="0" role="button" '
-        f'aria-label="{safe(told)}" transform="translate({x:.1f} {y:.1f})"><title>{safe(told)}</title>'
+        f'aria-label="{safe(title)}" transform="translate({x:.1f} {y:.1f})"><title>{safe(title)}</title>'
     )
     shape = (
         f'<rect class="box {box.kind} {box.standing}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
@@ -140,7 +140,7 @@ def _box(box: Node, at: Point) -> Iterator[str]:
     yield f'<text class="who" x="14" y="18">{safe(clipped(box.who or box.kind, _INNER, _BOLD))}</text>'
     rows = 3 if box.folded else 4
     head = [clipped(box.figures, _INNER)] if box.figures else []
-    body = lines_of(box.said, _INNER, rows - len(head))
+    body = lines_of(box.statement, _INNER, rows - len(head))
     for place_, row in enumerate([*head, *body]):
         yield f'<text x="14" y="{34 + 14 * place_}">{safe(row)}</text>'
     if box.folded:
@@ -152,11 +152,11 @@ def _box(box: Node, at: Point) -> Iterator[str]:
 
 def in_words(scene: Diagram) -> str:
     """Return the whole picture in words, for who cannot see it."""
-    told = [f"{scene.title}: {len(scene.boxes)} boxes, {len(scene.lines)} links."]
-    told += [
-        f"{box.key}: {box.who}: {box.said} ({box.standing or box.kind})"
+    sentences = [f"{scene.title}: {len(scene.boxes)} boxes, {len(scene.lines)} links."]
+    sentences += [
+        f"{box.key}: {box.who}: {box.statement} ({box.standing or box.kind})"
         + (f", repeated by {len(box.folded)}" if box.folded else "")
         for box in scene.boxes
     ]
-    told += [f"{line.one} {line.type} {line.other}." for line in scene.lines]
-    return " ".join([*told, scene.told]).strip()
+    sentences += [f"{line.from_} {line.type} {line.to}." for line in scene.lines]
+    return " ".join([*sentences, scene.note]).strip()

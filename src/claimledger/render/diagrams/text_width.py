@@ -32,40 +32,40 @@ def clipped(text: str, room: float, size: float = 12.0) -> str:
     shown = visible(text)
     if width(shown, size) <= room:
         return shown
-    kept, used = "", width("…", size)
+    clipped_text, used = "", width("…", size)
     for sign in shown:
         used += _sign(sign) * size
         if used > room:
             break
-        kept += sign
-    return kept.rstrip() + "…"
+        clipped_text += sign
+    return clipped_text.rstrip() + "…"
 
 
 def lines_of(text: str, room: float, most: int, size: float = 12.0) -> list[str]:
     """Return a text in at most so many lines that fit the room, the last cut where more is left."""
     shown = " ".join(visible(text).split(" "))
-    found: list[str] = []
+    lines: list[str] = []
     line = ""
     rest = _pieces(shown[:2000])
     for place, piece in enumerate(rest):
         if line and width(line + piece.rstrip(), size) > room:
-            if len(found) == most - 1:
-                found.append(clipped(line + "".join(rest[place:]), room, size))
-                return found
-            found.append(clipped(line.rstrip(), room, size))
+            if len(lines) == most - 1:
+                lines.append(clipped(line + "".join(rest[place:]), room, size))
+                return lines
+            lines.append(clipped(line.rstrip(), room, size))
             line = ""
         line += piece
-    return [*found, clipped(line.rstrip(), room, size)][:most]
+    return [*lines, clipped(line.rstrip(), room, size)][:most]
 
 
 def _pieces(text: str) -> list[str]:
     """Return words with the space behind them; signs of scripts without spaces stand alone."""
-    found: list[str] = [""]
+    pieces: list[str] = [""]
     for sign in text:
         wide = unicodedata.east_asian_width(sign) in "WF"
-        if wide and found[-1]:
-            found.append("")
-        found[-1] += sign
+        if wide and pieces[-1]:
+            pieces.append("")
+        pieces[-1] += sign
         if sign == " " or wide:
-            found.append("")
-    return [piece for piece in found if piece]
+            pieces.append("")
+    return [piece for piece in pieces if piece]

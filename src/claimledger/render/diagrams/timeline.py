@@ -63,7 +63,7 @@ class Timeline:
     measures: tuple[str, ...]
     """Every measure there is, also those not drawn."""
 
-    told: str
+    note: str
 
 
 def timeline(
@@ -73,12 +73,12 @@ def timeline(
     names = RecordCache(view)
     vocabulary = view.vocabulary()
     graph = answers.graph
-    wanted = None if measure is None else vocabulary.concept(MEASURE, measure)
-    listed = sorted(key for key in keys if key in graph.claims)
-    names.learn("claim", listed)
+    only_concept = None if measure is None else vocabulary.concept(MEASURE, measure)
+    claim_keys = sorted(key for key in keys if key in graph.claims)
+    names.learn("claim", claim_keys)
     points: dict[str, list[Point]] = defaultdict(list)
     labels: dict[str, Counter[str]] = defaultdict(Counter)
-    for key in listed:
+    for key in claim_keys:
         claim = names.claim(key)
         date = claim.about or claim.asserted
         known = graph.known_by[key]
@@ -89,7 +89,10 @@ def timeline(
             concept = vocabulary.concept(MEASURE, figure.measure) + (
                 f" {figure.unit}" if figure.unit else ""
             )
-            if wanted is not None and vocabulary.concept(MEASURE, figure.measure) != wanted:
+            if (
+                only_concept is not None
+                and vocabulary.concept(MEASURE, figure.measure) != only_concept
+            ):
                 continue
             labels[concept][figure.measure + (f", {figure.unit}" if figure.unit else "")] += 1
             span = figure.interval
@@ -107,9 +110,9 @@ def timeline(
         for concept in order[:MOST_PANELS]
     )
     left = len(order) - len(panels)
-    told = f"{left} more measures are not drawn; name one with --measure." if left else ""
+    note = f"{left} more measures are not drawn; name one with --measure." if left else ""
     measures = tuple(labels[concept].most_common(1)[0][0] for concept in order)
-    return Timeline(title, panels, measures, told)
+    return Timeline(title, panels, measures, note)
 
 
 def _scope(claim: Claim, figure: Figure) -> str:
@@ -152,7 +155,7 @@ def timeline_svg(value: Timeline, *, prefix: str = "") -> str:
 
 def _parts(value: Timeline, prefix: str) -> Iterator[str]:
     voices = [_voices(panel) for panel in value.panels]
-    heights = [_H + _TOP + 34 + _ROW * ((len(listed) + 1) // 2) for listed in voices]
+    heights = [_H + _TOP + 34 + _ROW * ((len(names) + 1) // 2) for names in voices]
     height = sum(heights) + 60
     name = f"{prefix}timeline"
     yield (
@@ -162,15 +165,15 @@ def _parts(value: Timeline, prefix: str) -> Iterator[str]:
         f'<style>{STYLE}</style><rect class="page" width="{_W}" height="{height}"/>'
     )
     top = 8
-    for panel, listed, tall in zip(value.panels, voices, heights, strict=True):
+    for panel, names, tall in zip(value.panels, voices, heights, strict=True):
         yield f'<g transform="translate(0 {top})">'
-        yield from _panel(panel, listed)
+        yield from _panel(panel, names)
         yield "</g>"
         top += tall
     if not value.panels:
         yield f'<text x="24" y="40">{safe(value.title)}: no figures to draw.</text>'
     yield f'<g transform="translate(24 {top + 12})">{_legend()}</g>'
-    yield f'<text class="small" x="24" y="{height - 6}">{safe(value.told)}</text></svg>'
+    yield f'<text class="small" x="24" y="{height - 6}">{safe(value.note)}</text></svg>'
 
 
 def _legend() -> str:
@@ -186,7 +189,8 @@ def _legend() -> str:
 def _voices(panel: Panel) -> list[str]:
     counted = Counter(point.who for point in panel.points)
     return [
-        who for who, _ in sorted(counted.items(), key=lambda one: (-one[1], one[0]))[:MOST_VOICES]
+        who
+        for who, _ in sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_VOICES]
     ]
 
 
@@ -222,9 +226,9 @@ def _panel(panel: Panel, voices: list[str]) -> Iterator[str]:
         if len(own) > 1:
             path = " L".join(f"{middles[p.key][0]:.1f},{middles[p.key][1]:.1f}" for p in own)
             yield f'<path class="voice" d="M{path}"/>'
-    for one, other in panel.conflicts:
-        (ax, ay), (bx, by) = middles[one], middles[other]
-        yield f'<path class="clash" d="M{ax:.1f},{ay:.1f}L{bx:.1f},{by:.1f}"><title>{safe(f"{one} contradicts {other}")}</title></path>'
+    for left, right in panel.conflicts:
+        (ax, ay), (bx, by) = middles[left], middles[right]
+        yield f'<path class="clash" d="M{ax:.1f},{ay:.1f}L{bx:.1f},{by:.1f}"><title>{safe(f"{left} contradicts {right}")}</title></path>'
     for point in panel.points:
         yield from _point(point, voices, middles, x, y, low, high)
     yield from _names(voices, _TOP + _H + 38)
@@ -233,8 +237,8 @@ def _panel(panel: Panel, voices: list[str]) -> Iterator[str]:
 def _point(point: Point, voices: list[str], middles: dict[str, tuple[float, float]], x: Scale, y: Rise,
            low: Decimal, high: Decimal) -> Iterator[str]:  # fmt: skip
     at_x, at_y = middles[point.key]
-    told = f"{point.words}, {point.who} [{point.key}]"
-    yield f"<g><title>{safe(told)}</title>"
+    title = f"{point.words}, {point.who} [{point.key}]"
+    yield f"<g><title>{safe(title)}</title>"
     if point.renews in middles:
         from_x, from_y = middles[point.renews]
         yield f'<path class="join" d="M{from_x:.1f},{from_y:.1f}L{at_x:.1f},{at_y:.1f}"/>'
@@ -266,14 +270,14 @@ def _apart(
     panel: Panel, x: Scale, y: Rise, low: Decimal, high: Decimal
 ) -> dict[str, tuple[float, float]]:
     """Return where each figure is marked; of several at one place each a little further right."""
-    found: dict[str, tuple[float, float]] = {}
+    marks: dict[str, tuple[float, float]] = {}
     taken: Counter[tuple[int, int]] = Counter()
     for point in panel.points:
         at = x((point.first + point.last) // 2), y(_middle(point, low, high))
         spot = round(at[0] / 8), round(at[1] / 8)
-        found[point.key] = (at[0] + 15 * taken[spot], at[1])
+        marks[point.key] = (at[0] + 15 * taken[spot], at[1])
         taken[spot] += 1
-    return found
+    return marks
 
 
 def _bounds(panel: Panel) -> tuple[Decimal, Decimal]:
@@ -300,17 +304,17 @@ def _short(number: Decimal) -> str:
 
 def in_words(value: Timeline) -> str:
     """Return the whole picture in words, for who cannot see it."""
-    told = [f"{value.title}."]
+    sentences = [f"{value.title}."]
     for panel in value.panels:
-        told.append(f"{panel.measure}:")
+        sentences.append(f"{panel.measure}:")
         for point in sorted(panel.points, key=lambda p: (p.last, p.key)):
             when = (
                 day_text(point.last)
                 if point.first == point.last
                 else f"{day_text(point.first)} to {day_text(point.last)}"
             )
-            told.append(
+            sentences.append(
                 f"{when} {point.who} {point.words} [{point.key}]{', contested' if point.contested else ''};"
             )
-        told += [f"{one} contradicts {other}." for one, other in panel.conflicts]
-    return " ".join([*told, value.told]).strip()
+        sentences += [f"{left} contradicts {right}." for left, right in panel.conflicts]
+    return " ".join([*sentences, value.note]).strip()

@@ -19,7 +19,7 @@ from claimledger.records.kinds import KINDS
 class Function(NamedTuple):
     """A function of the server's: what it takes and gives, and what it does."""
 
-    given: str
+    parameters: str
     returns: str
     body: str
 

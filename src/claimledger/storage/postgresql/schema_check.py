@@ -128,7 +128,7 @@ def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
         name: (arguments, "record", "", body) for name, (arguments, body) in CALLED.items()
     }
     functions |= {
-        name: (function.given, function.returns, _PINNED, function.body)
+        name: (function.parameters, function.returns, _PINNED, function.body)
         for name, function in CHECKS.items()
     }
     actual: dict[str, list[tuple[str, ...]]] = {}
