@@ -65,8 +65,8 @@ def page(lines: list[Line]) -> Iterator[str]:
     for line in lines:
         cells = [told(line, line.cells.get(size)) for size in sizes]
         budget = "" if line.budget is None else f"{line.budget:g}"
-        held = {None: "", True: "held", False: "over"}[line.held]
-        yield f"| {line.what} | {' | '.join(cells)} | {line.beside} | {budget} | {held} |"
+        value = {None: "", True: "held", False: "over"}[line.held]
+        yield f"| {line.what} | {' | '.join(cells)} | {line.beside} | {budget} | {value} |"
 
 
 def told(line: Line, cell: Cell | None) -> str:
