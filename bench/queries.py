@@ -193,22 +193,22 @@ def asking(where: Places, made: Path, sizes: list[int]) -> Iterator[Line]:
 
     def grown(what: str) -> Line:
         cells = {size: Cell(found[what], asked[least][what]) for size, found in asked.items()}
-        return Line(what, f"the same of {least:,}", 1.5, cells=cells)
+        return Line(what, f"the same at {least:,}", 1.5, cells=cells)
 
     def beside(what: str, name: str, budget: float, other: str) -> Line:
         cells = {size: Cell(found[what], found[other]) for size, found in asked.items()}
         return Line(what, name, budget, cells=cells)
 
-    yield beside("get", "its bare queries", 1.5, "get, bare")
-    yield beside("show", "its bare queries", 1.5, "show, bare")
+    yield beside("get", "its SQL statements alone", 1.5, "get, bare")
+    yield beside("show", "its SQL statements alone", 1.5, "show, bare")
     for what in (*ONE, "disputes --subject", SINCE):
         yield grown(what)
     for what in ONE:
-        yield beside(f"{what} --known-at", "without", 2.0, what)
-    yield beside("search", "the bare query", 1.5, "search, bare")
+        yield beside(f"{what} --known-at", "without `--known-at`", 2.0, what)
+    yield beside("search", "the full-text query alone", 1.5, "search, bare")
     every = {size: elsewhere(where, name) for size, name in names.items()}
     all_of = {size: Cell(one["standings of all"], one["networkx"]) for size, one in every.items()}
-    yield Line("standings of all", "networkx: build, one pass", 3.0, cells=all_of)
+    yield Line("standings of all", "networkx: build graph, one pass", 3.0, cells=all_of)
     for what in ("disputes of all", "load-bearing, linked part"):
         yield Line(what, cells={size: Cell(one[what]) for size, one in every.items()})
     memory = {size: Cell(one["memory"], 2048) for size, one in every.items()}
@@ -218,7 +218,7 @@ def asking(where: Places, made: Path, sizes: list[int]) -> Iterator[Line]:
     most = max(sizes)
     took = giant(where, made / "giant.jsonl", most // 10)
     yield Line(
-        f"a claim that {most // 10:,} others repeat", "1 s", 1.0, cells={most: Cell(took, 1.0)}
+        f"a claim that {most // 10:,} claims repeat", "1 s", 1.0, cells={most: Cell(took, 1.0)}
     )
 
 
