@@ -57,7 +57,7 @@ def taking_in(where: Places, path: Path, sizes: list[int]) -> Iterator[Line]:
         yield Line("import", "sqlite-utils writing the same tables", 1.0, cells=tables)
     else:
         yield Line("import", "raw `COPY`, same rows", 2.0, cells=raw)
-    yield Line("import --amend, every claim", "the import before", 2.0, cells=amended)
+    yield Line("import --amend, every claim", "importing them", 2.0, cells=amended)
 
 
 def _ours(where: Places, case: Path) -> None:
@@ -141,8 +141,13 @@ def starting(where: Places, size: int) -> Iterator[Line]:
         [tool, "--ledger", where.where(CASE), "show", f"claim-{size - 1}"],
         [sys.executable, "-c", needed],
     )
-    yield Line("`show`, the worked case", beside, 1.35, cells={size: Cell(show, least)})
-    yield Line("`show`, a made case", "the worked case", 1.5, cells={size: Cell(large, show)})
+    yield Line("`show`, the worked example", beside, 1.35, cells={size: Cell(show, least)})
+    yield Line(
+        "`show`, a generated case",
+        "`show`, the worked example",
+        1.5,
+        cells={size: Cell(large, show)},
+    )
 
 
 def starts(*commands: list[str], times: int = 9) -> list[float]:

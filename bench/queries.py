@@ -195,24 +195,24 @@ def asking(where: Places, path: Path, sizes: list[int]) -> Iterator[Line]:
         cells = {
             size: Cell(results[what], answers[least][what]) for size, results in answers.items()
         }
-        return Line(what, f"the same of {least:,}", 1.5, cells=cells)
+        return Line(what, f"the same at {least:,}", 1.5, cells=cells)
 
     def beside(what: str, name: str, budget: float, right: str) -> Line:
-        cells = {size: Cell(answers[what], answers[right]) for size, answers in answers.items()}
+        cells = {size: Cell(times[what], times[right]) for size, times in answers.items()}
         return Line(what, name, budget, cells=cells)
 
-    yield beside("get", "its bare queries", 1.5, "get, bare")
-    yield beside("show", "its bare queries", 1.5, "show, bare")
+    yield beside("get", "its SQL statements alone", 1.5, "get, bare")
+    yield beside("show", "its SQL statements alone", 1.5, "show, bare")
     for what in (*ONE, "disputes --subject", SINCE):
         yield grown(what)
     for what in ONE:
-        yield beside(f"{what} --known-at", "without", 2.0, what)
-    yield beside("search", "the bare query", 1.5, "search, bare")
+        yield beside(f"{what} --known-at", "without `--known-at`", 2.0, what)
+    yield beside("search", "the full-text query alone", 1.5, "search, bare")
     every = {size: elsewhere(where, name) for size, name in names.items()}
     all_of = {
         size: Cell(record["standings of all"], record["networkx"]) for size, record in every.items()
     }
-    yield Line("standings of all", "networkx: build, one pass", 3.0, cells=all_of)
+    yield Line("standings of all", "networkx: build graph, one pass", 3.0, cells=all_of)
     for what in ("disputes of all", "load-bearing, linked part"):
         yield Line(what, cells={size: Cell(record[what]) for size, record in every.items()})
     memory = {size: Cell(record["memory"], 2048) for size, record in every.items()}
@@ -222,7 +222,7 @@ def asking(where: Places, path: Path, sizes: list[int]) -> Iterator[Line]:
     most = max(sizes)
     took = giant(where, path / "giant.jsonl", most // 10)
     yield Line(
-        f"a claim that {most // 10:,} others repeat", "1 s", 1.0, cells={most: Cell(took, 1.0)}
+        f"a claim that {most // 10:,} claims repeat", "1 s", 1.0, cells={most: Cell(took, 1.0)}
     )
 
 
