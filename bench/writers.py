@@ -123,7 +123,8 @@ def on_a_server(seconds: float) -> Iterator[str]:
                 flush = "4 ms" if slow else "nearly free"
                 output = f"{rates[plain]:.0f}/s | {rates[ours]:.0f}/s | {ratio:.2f}"
                 budget = 1.0 if count == 1 else 3.0 if slow else 1.5
-                yield f"| {flush} | {count} | {output} | {budget}, {'met' if ratio >= budget else 'exceeded'} |"
+                verdict = "met" if ratio >= budget else "exceeded"
+                yield f"| {flush} | {count} | {output} | {budget}, {verdict} |"
 
 
 def in_a_file(seconds: float) -> str:

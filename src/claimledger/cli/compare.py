@@ -23,8 +23,8 @@ def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
 
 
 @click.command(cls=Command)
-@click.argument("one", metavar="CLAIM", shell_complete=complete_key)
-@click.argument("other", metavar="CLAIM", shell_complete=complete_key)
+@click.argument("left", metavar="CLAIM", shell_complete=complete_key)
+@click.argument("right", metavar="CLAIM", shell_complete=complete_key)
 @click.option(
     "--tolerance", callback=share, default="0", metavar="SHARE",
     help="How far apart may still be near: 2%.  [only rounding]",
