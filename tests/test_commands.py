@@ -7,6 +7,8 @@ import os
 import pty
 import re
 import select
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +20,10 @@ from typing import Any
 import pytest
 
 from builders import case, record
-from claimledger.cli.main import COMMANDS
+from claimledger.cli.commands import COMMANDS
 from claimledger.ledger import Ledger
 
+ROOT = Path(__file__).parent.parent
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -45,8 +48,57 @@ def test_every_command_has_help(call: Call, command: str) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+NEED_MORE_THAN_THE_EXAMPLE = {
+    "accept": "an id that `propose` printed",
+    "decline": "an id that `propose` printed",
+    "withdraw": "the key of a record to lose",
+    "redact": "the key of a withdrawn record",
+    "move": "a server",
+    "grant": "a server",
+    "restore": "a backup",
+    "salvage": "a damaged ledger",
+}
+
+
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if name not in NEED_MORE_THAN_THE_EXAMPLE]
+)
+def test_every_example_of_the_help_runs(
+    call: Call, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(ROOT / "ledger.db", tmp_path)
+    shutil.copytree(ROOT / "fixtures" / "every-link", tmp_path / "fixtures" / "every-link")
+    monkeypatch.setenv("CLAIMLEDGER_DB", "ledger.db")
+    program, *words = shlex.split(COMMANDS[command].example)
+    completed = call(*words, cwd=tmp_path)
+    assert (program, completed.returncode, completed.stderr.count("Error")) == (
+        "claimledger",
+        0,
+        0,
+    ), completed
+
+
+def test_the_old_name_of_a_command_still_works_and_says_the_new_one(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(ROOT / "ledger.db", tmp_path)
+    monkeypatch.setenv("CLAIMLEDGER_DB", "ledger.db")
+    completed = call(
+        "dispose",
+        "sd-110-overseas",
+        "--as",
+        "definition",
+        "--reason",
+        "two definitions",
+        cwd=tmp_path,
+    )
+    assert completed.returncode == 0
+    assert completed.stderr == "claimledger: dispose is now close\n"
+    assert "is closed (definition)" in completed.stdout
+
+
 WRITES = (
-    "init record link cite review amend withdraw redact import dispose accept decline verify backup restore "
+    "init record link cite review amend withdraw redact import close accept decline verify backup restore "
     "grant move salvage rebuild schema"
 ).split()  # fmt: skip
 
@@ -245,7 +297,7 @@ def test_standings_and_show_give_the_same_four(call: Call, filled: Path) -> None
         (["compare", "a", "b", "--tolerance", "3"], 2, "write 2% or 0.02"),
         (["origins"], 2, "a claim's key or --subject"),
         (["origins", "a", "--set-aside", "source:x"], 2, "nothing is merged"),
-        (["dispose", "ghost", "--as", "resolved", "--reason", "x"], 1, "no dispute with the key"),
+        (["close", "ghost", "--as", "resolved", "--reason", "x"], 1, "no dispute with the key"),
         (
             ["tally", "--subject", "topic", "--count", "places", "--record"],
             2,

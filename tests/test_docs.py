@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from backends import Current, schema_address
-from claimledger.cli.main import COMMANDS
+from claimledger.cli.commands import COMMANDS
 from claimledger.records.citation import Citation
 from claimledger.records.figure import Figure
 from claimledger.records.kinds import KINDS, fields_of

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from builders import Records, answers_of, case, record
-from claimledger.cli.main import COMMANDS
+from claimledger.cli.commands import COMMANDS
 from claimledger.ledger import Ledger
 from claimledger.present.lint import KINDS, LintFinding, oddities
 

@@ -1,4 +1,4 @@
-"""``disputes``, ``dispose``, ``standings``: what the graph says."""
+"""``disputes``, ``close``, ``standings``: what is disputed, and how every claim stands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
 )
-@click.option("--open", "only_open", is_flag=True, help="Only those not laid to rest.")
+@click.option("--open", "only_open", is_flag=True, help="Only disputes that are not closed.")
 @click.pass_obj
 def disputes(call: CliContext, subject: str | None, only_open: bool) -> None:
     """What is disputed, by whom, through what, stated or judged, since when."""
@@ -92,16 +92,16 @@ def _say_dispute(section: DisputeSection) -> None:
 @click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
 @click.option(
-    "--as", "ending", required=True, help="What became of it.",
+    "--as", "ending", required=True, help="How the dispute ended.",
     type=click.Choice(["resolved", "conceded", "definition", "period", "dormant"]),
 )  # fmt: skip
 @reason_option
 @by_option
 @click.pass_obj
-def dispose(call: CliContext, key: str, ending: str, reason: str, by: str | None) -> None:
-    """Lay a dispute to rest; it says nothing of who was right, and new activity reopens it.
+def close(call: CliContext, key: str, ending: str, reason: str, by: str | None) -> None:
+    """Close a dispute. This does not say who was right; new activity reopens the dispute.
 
-    KEY is the dispute's key (a link), or a claim or source where only one dispute is about it.
+    KEY is the dispute's key (a link), or a claim or source that only one dispute is about.
     """
     from claimledger.records.check import record_of
     from claimledger.services.dispositions import dispute_meant
@@ -114,7 +114,7 @@ def dispose(call: CliContext, key: str, ending: str, reason: str, by: str | None
     if call.json:
         answer({"dispute": dispute, "ending": ending, "written": keys, "recorded_by": who})
     elif keys:
-        echo(f"Recorded disposition {keys[0]}: {dispute} is laid to rest ({ending}), as {who}.")
+        echo(f"Recorded disposition {keys[0]}: {dispute} is closed ({ending}), as {who}.")
     else:
         say_known("disposition")
 

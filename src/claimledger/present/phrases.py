@@ -135,10 +135,10 @@ def recount(recount: Recount) -> str:
 
 
 ENDINGS = {
-    "resolved": "laid to rest as resolved",
-    "conceded": "laid to rest: a side conceded",
-    "definition": "laid to rest: a matter of definition",
-    "period": "laid to rest: they speak of different times",
+    "resolved": "closed as resolved",
+    "conceded": "closed: one side conceded",
+    "definition": "closed: a matter of definition",
+    "period": "closed: the claims are about different times",
     "dormant": "dormant",
 }
 
