@@ -34,15 +34,15 @@ OUR_OWN = {
     "PENDING_SCRUB.name", "schema", "self.address.place", "address.place", "self._snapshot", "int(WAIT_SECONDS * 1000)", "int(size)", "int(LOCK_TIMEOUT_SECONDS * 1000)",
     "'off' if writable else 'on'",
     # roles: a user's name that the server itself said is one, quoted
-    "quoted(self.name(role))", "quoted(self.name(other))", "quoted(user)", "quoted(table)", "quoted(function)",
-    "quoted(made.name)", "quoted(column.name)", "quoted(name_of_text)", "quoted(place)", "quoted(constraint)", "SEARCH", "sort", "right.name", "option", "quoted(grantor)", "functions", "', '.join(batch)",
+    "quoted(self.name(role))", "quoted(self.name(other_role))", "quoted(user)", "quoted(table)", "quoted(function)",
+    "quoted(column.name)", "quoted(name_of_text)", "quoted(place)", "quoted(constraint)", "SEARCH", "sort", "right.name", "option", "quoted(grantor)", "functions", "', '.join(batch)",
     "names", "int(seconds * 1000)", "', '.join(views)", "log", "of_column", "target", "role",
     "granted_by", "privilege",  # by the server's own name of it
-    "', '.join(columns)", "', '.join(rows)", "', '.join(first)", "', '.join(map(quoted, held))",
+    "', '.join(columns)", "', '.join(rows)", "', '.join(first)", "', '.join(map(quoted, indexed))",
     "', '.join(cells)", "', '.join(parts)",
     # what functions of ours take and do, and lists of places
-    "given", "returns", "placed(schema, body)", "quoted(self._schema)", "trigger.when", "placed(schema, trigger.how)", "placed(place, trigger.how)", "trigger.sort",
-    "trigger.function", "quoted(trigger.table)", "table", "BEHIND.days", "AHEAD.days", "', '.join(given)",
+    "parameters", "arrays", "returns", "placed(schema, body)", "quoted(self._schema)", "trigger.when", "placed(schema, trigger.how)", "placed(place, trigger.how)", "trigger.sort",
+    "trigger.function", "quoted(trigger.table)", "table", "BEHIND.days", "AHEAD.days", "', '.join(parameters)",
     "patience", "Checked.PAYLOADS", "Checked.LOG", "fitting", "longest", "LARGEST_VALUE",
     "oversized(table)", "address.schema", "oversized(ENTRY)", "readable",
     "_into(table)", "_moved(table)", "_values(table, rows, number)",
@@ -65,7 +65,7 @@ def interpolated(path: Path) -> Iterator[tuple[str, str]]:
 
 def test_only_our_own_names_are_put_into_statements() -> None:
     seen = 0
-    for path in sorted((SOURCE / "ledger" / "store").glob("*.py")):
+    for path in sorted((SOURCE / "storage").rglob("*.py")):
         for text, put_in in interpolated(path):
             seen += 1
             answer = (
@@ -89,7 +89,7 @@ def test_only_our_own_names_are_put_into_statements() -> None:
 
 def test_no_statement_is_written_outside_the_stores() -> None:
     for path in sorted(SOURCE.rglob("*.py")):
-        if "store" in path.parts:
+        if "storage" in path.parts:
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
