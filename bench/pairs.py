@@ -99,7 +99,7 @@ def asked(
 ) -> dict[frozenset[str], tuple[str, str]]:
     """For each pair the rule that asks first, and the link it would make."""
     found = {}
-    order = {key: place for place, key in enumerate(matter.standing)}
+    order = {key: place for place, key in enumerate(matter.live_claims)}
     for pair in pairs:
         first, later = sorted(pair, key=lambda key: order[key])
         for name, rule in RULES.items():
