@@ -20,14 +20,14 @@ from bench.report import Line, page
 SIZES = (10_000, 100_000, 1_000_000)
 
 
-def measured(where: Places, made: Path, most: int) -> list[Line]:
+def measured(where: Places, path: Path, most: int) -> list[Line]:
     """Measure everything on one store."""
     sizes = [size for size in SIZES if size <= most]
     lines = []
     for work in (
-        taking_in(where, made, sizes),
+        taking_in(where, path, sizes),
         starting(where, sizes[-1]),
-        asking(where, made, sizes),
+        asking(where, path, sizes),
     ):
         for line in work:
             print(*page([line]), sep="\n", file=sys.stderr, flush=True)
@@ -44,8 +44,8 @@ def write(target: Path, store: str, table: list[str]) -> None:
     """Put a table into a page, between its marks."""
     begin, end = f"<!-- {store} -->", "<!-- end -->"
     head, _, rest = target.read_text("utf-8").partition(begin)
-    whole = "\n".join([head + begin, *table, end]) + rest.partition(end)[2]
-    target.write_text(whole, "utf-8")
+    complete = "\n".join([head + begin, *table, end]) + rest.partition(end)[2]
+    target.write_text(complete, "utf-8")
 
 
 def main() -> None:
@@ -56,28 +56,33 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep what is made here, for the next run")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    found: dict[str, list[Line]] = {}
+    arguments = parser.parse_args()
+    answers: dict[str, list[Line]] = {}
     with tempfile.TemporaryDirectory() as name:
-        made = given.folder or Path(name)
-        for store in [given.store] if given.store else [Files.name, Schemas.name]:
+        created = arguments.folder or Path(name)
+        for store in [arguments.store] if arguments.store else [Files.name, Schemas.name]:
             with places(store, Path(name)) as where:
-                found[store] = measured(where, made, given.most)
+                answers[store] = measured(where, created, arguments.most)
         proposed = rules(Path(name))
-    if given.json:
-        told = [{**vars(one), "precision": one.precision, "recall": one.recall} for one in proposed]
-        budgets = {store: [line.as_json() for line in lines] for store, lines in found.items()}
-        print(json.dumps({"budgets": budgets, "rules": told}, indent=2))
+    if arguments.json:
+        messages = [
+            {**vars(measured), "precision": measured.precision, "recall": measured.recall}
+            for measured in proposed
+        ]
+        budgets = {store: [line.as_json() for line in lines] for store, lines in answers.items()}
+        print(json.dumps({"budgets": budgets, "rules": messages}, indent=2))
         return
-    for store, lines in found.items():
+    for store, lines in answers.items():
         table = list(page(lines))
         print(f"\n{store}\n", *table, sep="\n")
-        if given.write:
-            write(given.write, store, table)
+        if arguments.write:
+            write(arguments.write, store, table)
     print("\nRules that propose, on the pairs they were not tuned on (fixtures/pairs)")
     for rule in proposed:
         shares = [("-" if s is None else f"{s:.2f}") for s in (rule.precision, rule.recall)]
-        print(f"  {rule.rule:<20} asked {rule.asked:>3}  precision {shares[0]}  recall {shares[1]}")
+        print(
+            f"  {rule.rule:<20} asked {rule.proposed:>3}  precision {shares[0]}  recall {shares[1]}"
+        )
 
 
 if __name__ == "__main__":

@@ -48,10 +48,10 @@ def server(slow: bool = False, most: int = 100, settings: Sequence[str] = ()) ->
             os.environ["LD_PRELOAD"] = str(library)
         started = pgserver.get_server(folder / "data", cleanup_mode=None)
         os.environ.pop("LD_PRELOAD", None)
-        wanted = [*settings, *([f"max_connections = {most}"] if most > 100 else [])]
-        if wanted:
+        expected = [*settings, *([f"max_connections = {most}"] if most > 100 else [])]
+        if expected:
             with psycopg.connect(started.get_uri(), autocommit=True) as connection:
-                for setting in wanted:
+                for setting in expected:
                     connection.execute(f"ALTER SYSTEM SET {setting}")
             started._stop()
             started = pgserver.PostgresServer(folder / "data", cleanup_mode=None)
@@ -123,8 +123,10 @@ class Schemas:
         """Let the server look through its tables, as it does by itself after a while."""
         with psycopg.connect(self.uri, autocommit=True) as driver:
             driver.execute(f"SET search_path = {name}")
-            found = driver.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (name,))
-            for (table,) in found.fetchall():
+            answer = driver.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = %s", (name,)
+            )
+            for (table,) in answer.fetchall():
                 driver.execute(f'VACUUM (ANALYZE) "{table}"')
 
 

@@ -32,9 +32,9 @@ def write_case(path: Path, claims: int, links: int, seed: int = 1) -> None:
         for n in range(50):
             put(kind="subject", key=f"subject-{n}", label=f"Subject {n}")
         for n in range(claims):
-            said = " ".join(chance.choices(WORDS, k=9))
+            text = " ".join(chance.choices(WORDS, k=9))
             cited = int(sources * chance.random() ** 3)
-            put(kind="claim", key=f"claim-{n}", statement=f"{n % 997} {said}.",
+            put(kind="claim", key=f"claim-{n}", statement=f"{n % 997} {text}.",
                 claimant=[f"party-{chance.randrange(parties)}"], subject=f"subject-{n % 50}",
                 asserted=f"{2000 + n % 24}-{1 + n % 12:02}-{1 + n % 28:02}",
                 figures=[{"measure": chance.choice(WORDS), "low": str(n % 997), "high": str(n % 997),
@@ -42,7 +42,7 @@ def write_case(path: Path, claims: int, links: int, seed: int = 1) -> None:
                 citations=[{"source": f"source-{cited}"}])  # fmt: skip
         kinds = ["repeats"] * 6 + ["corroborates"] * 2 + ["contradicts", "undercuts", "supports"]
         for n in range(links):
-            one = chance.randrange(1, claims)
-            other = int(one * chance.random())
+            left = chance.randrange(1, claims)
+            right = int(left * chance.random())
             put(**{"kind": "link", "key": f"link-{n}", "type": chance.choice(kinds),
-                   "from": f"claim-{one}", "to": f"claim-{other}", "basis": "judged"})  # fmt: skip
+                   "from": f"claim-{left}", "to": f"claim-{right}", "basis": "judged"})  # fmt: skip

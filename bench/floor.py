@@ -93,8 +93,8 @@ def write(source: Path, target: Path) -> None:
         for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     }
     for rows in batches(source):
-        for name, listed in rows.items():
-            db.executemany(f"INSERT INTO {name} VALUES ({places[name]})", listed)
+        for name, entries in rows.items():
+            db.executemany(f"INSERT INTO {name} VALUES ({places[name]})", entries)
         db.executemany("INSERT INTO search (rowid, words) VALUES (?, ?)", rows["search_words"])
     db.execute("COMMIT")
     db.execute("PRAGMA journal_mode = DELETE")
@@ -110,10 +110,10 @@ def copy_in(source: Path, uri: str, name: str) -> None:
         db.execute(f"SET search_path = {name}")
         db.execute(f"INSERT INTO {HEAD} VALUES (true, 'claimledger', {LAYOUT})")
         for rows in batches(source):
-            for table, listed in rows.items():
+            for table, entries in rows.items():
                 with db.cursor() as cursor, cursor.copy(f'COPY "{table}" FROM STDIN') as copy:
-                    for one in listed:
-                        copy.write_row(one)
+                    for part in entries:
+                        copy.write_row(part)
 
 
 def row(rows: dict[str, list[tuple[Any, ...]]], n: int, kind: str, key: str, record: dict) -> None:
@@ -125,14 +125,16 @@ def row(rows: dict[str, list[tuple[Any, ...]]], n: int, kind: str, key: str, rec
             (n, key, record["statement"], orjson.dumps(record["claimant"]).decode(), record["subject"],
              record["asserted"], None, first, last, None, None, None, None, None, None, None, None, None)
         )  # fmt: skip
-        for place, one in enumerate(record["figures"]):
+        for place, fields in enumerate(record["figures"]):
             rows["claim_figure"].append(
-                (n, place, one["measure"], one["low"], float(one["low"]), one["high"],
-                 float(one["high"]), one["qualifier"], *[None] * 8)
+                (n, place, fields["measure"], fields["low"], float(fields["low"]), fields["high"],
+                 float(fields["high"]), fields["qualifier"], *[None] * 8)
             )  # fmt: skip
-        for place, one in enumerate(record["citations"]):
-            rows["claim_citation"].append((n, place, one["source"], None, None, None, None, None))
-            rows["reference"].append(("source", one["source"], n, "citations.source", None))
+        for place, fields in enumerate(record["citations"]):
+            rows["claim_citation"].append(
+                (n, place, fields["source"], None, None, None, None, None)
+            )
+            rows["reference"].append(("source", fields["source"], n, "citations.source", None))
         for party in record["claimant"]:
             rows["reference"].append(("party", party, n, "claimant", None))
         rows["reference"].append(("subject", record["subject"], n, "subject", None))
@@ -210,7 +212,7 @@ def check(db: sqlite3.Connection | psycopg.Connection[Any]) -> str:
 def linked_part(db: sqlite3.Connection | psycopg.Connection[Any]) -> int:
     """Read the links, build them in networkx, pass over them once: the floor of all standings."""
     graph = nx.MultiDiGraph()
-    graph.add_edges_from((one, other, {"type": kind}) for one, other, kind in stream(db, LINKS))
+    graph.add_edges_from((part, right, {"type": kind}) for part, right, kind in stream(db, LINKS))
     return sum(
         sum(1 for _ in graph.in_edges(node)) + sum(1 for _ in graph.out_edges(node))
         for node in graph

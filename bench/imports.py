@@ -26,11 +26,11 @@ CASE = "ours"
 """The name of the ledger a made case is taken into."""
 
 
-def taking_in(where: Places, made: Path, sizes: list[int]) -> Iterator[Line]:
+def taking_in(where: Places, path: Path, sizes: list[int]) -> Iterator[Line]:
     """Yield what importing took at every size: a figure and a citation a claim, two links for five."""
     raw, utils, tables, amended = {}, {}, {}, {}
     for size in sizes:
-        case = made / f"case-{size}.jsonl"
+        case = path / f"case-{size}.jsonl"
         if not case.exists():
             write_case(case, size, size * 2 // 5)
         own, bare = [], []
@@ -42,7 +42,7 @@ def taking_in(where: Places, made: Path, sizes: list[int]) -> Iterator[Line]:
             bare.append(timed(partial(_raw, where, case)))
         raw[size] = Cell(min(own), min(bare))
         if size < 500_000:
-            amended[size] = Cell(_amending(where, made, case), min(own))
+            amended[size] = Cell(_amending(where, path, case), min(own))
         if isinstance(where, Files) and size < 500_000:
             target = where.folder
             took = timed(partial(with_sqlite_utils, case, target / "utils.db"))
@@ -57,7 +57,7 @@ def taking_in(where: Places, made: Path, sizes: list[int]) -> Iterator[Line]:
         yield Line("import", "sqlite-utils writing the same tables", 1.0, cells=tables)
     else:
         yield Line("import", "raw `COPY`, same rows", 2.0, cells=raw)
-    yield Line("import --amend, every claim", "the import before", 2.0, cells=amended)
+    yield Line("import --amend, every claim", "importing them", 2.0, cells=amended)
 
 
 def _ours(where: Places, case: Path) -> None:
@@ -65,9 +65,9 @@ def _ours(where: Places, case: Path) -> None:
         ledger.import_records(read_files([str(case)]), by="x")
 
 
-def _amending(where: Places, made: Path, case: Path) -> float:
+def _amending(where: Places, path: Path, case: Path) -> float:
     """Measure a second import of a case, in which every claim has a note more."""
-    changed = made / f"{case.stem}-amended.jsonl"
+    changed = path / f"{case.stem}-amended.jsonl"
     with case.open("rb") as lines, changed.open("wb") as out:
         for line in map(orjson.loads, lines):
             if line["kind"] == "claim":
@@ -98,13 +98,13 @@ def with_sqlite_utils(case: Path, target: Path) -> None:
     subprocess.run([tool, "enable-fts", str(target), "record", "statement"], check=True)
 
 
-def same_tables(made: Path, target: Path) -> None:
+def same_tables(path: Path, target: Path) -> None:
     """sqlite-utils as a library, writing the tables that the raw script writes.
 
     The rows are read from the script's file as they are needed; making them costs this peer less than
     it costs us, since no digest is computed.
     """
-    source = sqlite3.connect(made)
+    source = sqlite3.connect(path)
     source.row_factory = sqlite3.Row
     target_db = sqlite_utils.Database(str(target))
     keys = {"entry": "number", "reference": ("kind", "key", "entry", "field")}
@@ -127,8 +127,8 @@ def starting(where: Places, size: int) -> Iterator[Line]:
     compileall.compile_dir(ROOT / "src", quiet=1)  # as pip leaves it, wherever it is installed
     tool = str(Path(sys.executable).parent / "claimledger")
     if isinstance(where, Files):
-        asked, click = starts([tool, "--help"], [sys.executable, "-c", "import click"])
-        yield Line("`--help`", "`import click`", 1.6, cells={size: Cell(asked, click)})
+        answers, click = starts([tool, "--help"], [sys.executable, "-c", "import click"])
+        yield Line("`--help`", "`import click`", 1.6, cells={size: Cell(answers, click)})
         beside, needed = "`import sqlmodel`", "import sqlmodel"
     else:
         beside = "`import sqlmodel, psycopg`, connect"
@@ -141,8 +141,13 @@ def starting(where: Places, size: int) -> Iterator[Line]:
         [tool, "--ledger", where.where(CASE), "show", f"claim-{size - 1}"],
         [sys.executable, "-c", needed],
     )
-    yield Line("`show`, the worked case", beside, 1.35, cells={size: Cell(show, least)})
-    yield Line("`show`, a made case", "the worked case", 1.5, cells={size: Cell(large, show)})
+    yield Line("`show`, the worked example", beside, 1.35, cells={size: Cell(show, least)})
+    yield Line(
+        "`show`, a generated case",
+        "`show`, the worked example",
+        1.5,
+        cells={size: Cell(large, show)},
+    )
 
 
 def starts(*commands: list[str], times: int = 9) -> list[float]:

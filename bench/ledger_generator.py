@@ -95,8 +95,8 @@ class World:
                 if own
                 else int(self._sources * chance.random() ** 4)
             )
-            said = number + chance.randrange(1, 999) if rival else number
-            yield self._claim(n, party, source % self._sources, subject, measure, said, words, own)
+            entry = number + chance.randrange(1, 999) if rival else number
+            yield self._claim(n, party, source % self._sources, subject, measure, entry, words, own)
             if n == first:
                 continue
             target = first if chance.random() < 0.4 else chance.randrange(max(first, n - 30), n)
@@ -125,19 +125,19 @@ class World:
         own: bool,
     ) -> dict[str, Any]:
         chance = self._chance
-        told = " ".join(words if not own else chance.choices(WORDS, k=8))
+        output = " ".join(words if not own else chance.choices(WORDS, k=8))
         grounds = {"grounds": chance.choice(GROUNDS)} if own and chance.random() < 0.4 else {}
         return {
-            "kind": "claim", "key": f"c{n}", "statement": f"{number:,} {measure}s: {told}.",
+            "kind": "claim", "key": f"c{n}", "statement": f"{number:,} {measure}s: {output}.",
             "claimant": [f"p{party}"], "subject": subject,
             "asserted": f"{2000 + n % 24}-{1 + n % 12:02}-{1 + n % 28:02}", **grounds,
             "figures": [{"measure": measure, "low": str(number), "high": str(number), "qualifier": "exact"}],
             "citations": [{"source": f"s{source}"}],
         }  # fmt: skip
 
-    def _link(self, kind: str, one: int, other: int) -> dict[str, Any]:
+    def _link(self, kind: str, left: int, right: int) -> dict[str, Any]:
         self._links += 1
-        return {"kind": "link", "key": f"l{self._links}", "type": kind, "from": f"c{one}", "to": f"c{other}",
+        return {"kind": "link", "key": f"l{self._links}", "type": kind, "from": f"c{left}", "to": f"c{right}",
                 "basis": "judged"}  # fmt: skip
 
 

@@ -30,7 +30,7 @@ class Half:
     @property
     def labels(self) -> dict[frozenset[str], str]:
         return {
-            frozenset((one, other)): type for m in self.matters for one, other, type in m["pairs"]
+            frozenset((part, right)): type for m in self.matters for part, right, type in m["pairs"]
         }
 
     @property
@@ -43,32 +43,32 @@ class Measured:
     """How a rule did: what it asked, what of that was right, what it should have asked."""
 
     rule: str
-    asked: int
+    proposed: int
     right: int
-    wanted: int
+    expected: int
 
     @property
     def precision(self) -> float | None:
-        return self.right / self.asked if self.asked else None
+        return self.right / self.proposed if self.proposed else None
 
     @property
     def recall(self) -> float | None:
-        return self.right / self.wanted if self.wanted else None
+        return self.right / self.expected if self.expected else None
 
 
 def halves() -> tuple[Half, Half]:
-    held = yaml.safe_load(PAIRS.read_text("utf-8"))
-    matters = held["matters"]
+    value = yaml.safe_load(PAIRS.read_text("utf-8"))
+    matters = value["matters"]
     middle = len(matters) // 2
     return Half(matters[:middle]), Half(matters[middle:])
 
 
 def records() -> Iterator[dict[str, Any]]:
     """The labelled claims as records, each with a page of its claimant's unless it cites another."""
-    held = yaml.load(PAIRS.read_text("utf-8"), Loader=yaml.BaseLoader)
-    for key, party in held["parties"].items():
+    value = yaml.load(PAIRS.read_text("utf-8"), Loader=yaml.BaseLoader)
+    for key, party in value["parties"].items():
         yield {"kind": "party", "key": key, "name": f"The {key}", **party}
-    for matter in held["matters"]:
+    for matter in value["matters"]:
         subject = matter["subject"]
         yield {"kind": "subject", "key": subject, "label": f"the {subject}"}
         for by in dict.fromkeys(claim["by"] for claim in matter["claims"].values()):
@@ -90,7 +90,9 @@ def records() -> Iterator[dict[str, Any]]:
 
 def matter_of(folder: Path) -> RuleContext:
     with Ledger.create(folder / "pairs.db") as ledger:
-        ledger.import_records([RecordInput.of(record_from(one)) for one in records()], by="bench")
+        ledger.import_records(
+            [RecordInput.of(record_from(record)) for record in records()], by="bench"
+        )
         return whole(ledger)
 
 
@@ -98,16 +100,16 @@ def asked(
     matter: RuleContext, pairs: list[tuple[str, str]]
 ) -> dict[frozenset[str], tuple[str, str]]:
     """For each pair the rule that asks first, and the link it would make."""
-    found = {}
+    results = {}
     order = {key: place for place, key in enumerate(matter.live_claims)}
     for pair in pairs:
         first, later = sorted(pair, key=lambda key: order[key])
         for name, rule in RULES.items():
             proposal = rule.judge(matter, first, later) if rule.judge else None
             if proposal is not None:
-                found[frozenset(pair)] = (name, proposal.type or proposal.makes)
+                results[frozenset(pair)] = (name, proposal.type or proposal.makes)
                 break
-    return found
+    return results
 
 
 MAKES = {
@@ -121,34 +123,34 @@ MAKES = {
 
 
 def measure(matter: RuleContext, half: Half) -> list[Measured]:
-    found, labels = asked(matter, half.pairs), half.labels
+    answers, labels = asked(matter, half.pairs), half.labels
     asked_by: Counter[str] = Counter()
     right_by: Counter[str] = Counter()
-    wanted: Counter[str] = Counter()
-    for pair, (rule, makes) in found.items():
+    expected: Counter[str] = Counter()
+    for pair, (rule, makes) in answers.items():
         asked_by[rule] += 1
         right_by[rule] += labels.get(pair) == makes
     for pair, label in labels.items():
         # A pair is looked for by the rule that found it, else by the one that should have.
-        if pair in found and found[pair][1] == label:
-            wanted[found[pair][0]] += 1
+        if pair in answers and answers[pair][1] == label:
+            expected[answers[pair][0]] += 1
         else:
-            wanted[next(rule for rule, makes in MAKES.items() if label in makes)] += 1
+            expected[next(rule for rule, makes in MAKES.items() if label in makes)] += 1
     return [
-        Measured(rule, asked_by[rule], right_by[rule], wanted[rule])
+        Measured(rule, asked_by[rule], right_by[rule], expected[rule])
         for rule in MAKES
-        if asked_by[rule] or wanted[rule]
+        if asked_by[rule] or expected[rule]
     ]
 
 
 def wrong(matter: RuleContext, half: Half) -> Iterator[str]:
     """What a rule asked and should not, or should and did not: to tune by."""
-    found, labels = asked(matter, half.pairs), half.labels
-    for pair in sorted({*found, *labels}, key=sorted):
-        made = found.get(pair, ("", "none"))
-        if made[1] != labels.get(pair, "none"):
+    answers, labels = asked(matter, half.pairs), half.labels
+    for pair in sorted({*answers, *labels}, key=sorted):
+        created = answers.get(pair, ("", "none"))
+        if created[1] != labels.get(pair, "none"):
             label = labels.get(pair, "none")
-            yield f"{' '.join(sorted(pair))}: {made[0] or 'no rule'} {made[1]}, labelled {label}"
+            yield f"{' '.join(sorted(pair))}: {created[0] or 'no rule'} {created[1]}, labelled {label}"
 
 
 def main() -> None:
@@ -157,10 +159,12 @@ def main() -> None:
         matter = matter_of(Path(name))
     for title, half in zip(("tuned on", "reported on"), halves(), strict=True):
         print(f"{title} {len(half.pairs)} pairs, {len(half.labels)} of them to be linked")
-        for one in measure(matter, half):
-            precision = "-" if one.precision is None else f"{one.precision:.2f}"
-            recall = "-" if one.recall is None else f"{one.recall:.2f}"
-            print(f"  {one.rule:<20} asked {one.asked:>3}  precision {precision}  recall {recall}")
+        for measured in measure(matter, half):
+            precision = "-" if measured.precision is None else f"{measured.precision:.2f}"
+            recall = "-" if measured.recall is None else f"{measured.recall:.2f}"
+            print(
+                f"  {measured.rule:<20} asked {measured.proposed:>3}  precision {precision}  recall {recall}"
+            )
         if title == "tuned on":
             print(*("  wrong: " + line for line in wrong(matter, half)), sep="\n")
 

@@ -31,10 +31,10 @@ from claimledger.present.report import report
 from claimledger.services.propose import propose
 
 
-def world(where: Places, size: int, made: Path) -> str:
-    """Return the address of the world of a size; it is made once, in ``made``, and moved from there."""
+def world(where: Places, size: int, path: Path) -> str:
+    """Return the address of the world of a size; it is made once, in ``path``, and moved from there."""
     name = f"world_{size}"
-    source = Files(made)
+    source = Files(path)
     if not source.holds(name):
         build(Path(source.where(name)), size)
     if not where.holds(name):
@@ -73,28 +73,28 @@ def of_one(ledger: Ledger, known_at: int | None) -> dict[str, Callable[[str], ob
 
 def at_size(where: Places, name: str, size: int) -> dict[str, float]:
     """Ask one world, in seconds; a floor is named after its question."""
-    found: dict[str, float] = {}
+    answers: dict[str, float] = {}
     with Ledger.open(where.where(name)) as ledger, ledger.reading():
         keys = some_claims(ledger, size)
         known = ledger.head().size - 1
         for clock, ending in ((None, ""), (known, " --known-at")):
             for what, ask in of_one(ledger, clock).items():
-                found[what + ending] = median(timed(partial(ask, key), 3) for key in keys)
-        found["disputes --subject"] = timed(
+                answers[what + ending] = median(timed(partial(ask, key), 3) for key in keys)
+        answers["disputes --subject"] = timed(
             lambda: report(ledger, subject="t11", corrections=False), 3
         )
         since = ledger.head().size - 1
-        found["propose --since the last entry"] = timed(lambda: propose(ledger, since), 3)
-        found["search"] = timed(lambda: ledger.search("harvest railway"), 3)
-        found["get"] = median(timed(partial(ledger.get, "claim", key), 3) for key in keys)
+        answers["propose --since the last entry"] = timed(lambda: propose(ledger, since), 3)
+        answers["search"] = timed(lambda: ledger.search("harvest railway"), 3)
+        answers["get"] = median(timed(partial(ledger.get, "claim", key), 3) for key in keys)
     with Heard(where, name) as heard:
         gets = [heard.by(partial(_get, key=key)) for key in keys]
-        found["get, bare"] = median(timed(partial(heard.again, asked), 3) for asked in gets)
+        answers["get, bare"] = median(timed(partial(heard.again, queries), 3) for queries in gets)
         shows = [heard.by(partial(_show, key=key)) for key in keys]
-        found["show, bare"] = median(timed(partial(heard.again, asked), 3) for asked in shows)
+        answers["show, bare"] = median(timed(partial(heard.again, queries), 3) for queries in shows)
         first = heard.by(lambda ledger: ledger.search("harvest railway"))[:1]
-        found["search, bare"] = timed(partial(heard.again, first), 3)
-    return found
+        answers["search, bare"] = timed(partial(heard.again, first), 3)
+    return answers
 
 
 def _get(ledger: Ledger, key: str) -> object:
@@ -118,27 +118,27 @@ def by_turns(where: Places, names: dict[int, str], times: int = 3) -> dict[int, 
 
 def of_all(where: Places, name: str) -> dict[str, float]:
     """Ask for everything at once, in a process of its own, so that its memory can be told."""
-    found: dict[str, float] = {}
+    results: dict[str, float] = {}
     gc.disable()  # as the program itself does
     with Ledger.open(where.where(name)) as ledger, ledger.reading():
         start = time.perf_counter()
         answers = Analysis(graph_of(ledger.linked_graph()))
         linked = answers.graph.claims
-        told = {
+        answer = {
             key: answers.as_json(key) if key in linked else ALONE for key in ledger.keys("claim")
         }
-        found["standings of all"] = time.perf_counter() - start
-        assert len(told) == ledger.counts()["claim"]
+        results["standings of all"] = time.perf_counter() - start
+        assert len(answer) == ledger.counts()["claim"]
         with where.bare(name) as bare:
-            found["networkx"] = timed(partial(floor.linked_part, bare))
+            results["networkx"] = timed(partial(floor.linked_part, bare))
         start = time.perf_counter()
         disputes(answers)
-        found["disputes of all"] = time.perf_counter() - start
+        results["disputes of all"] = time.perf_counter() - start
         start = time.perf_counter()
         ImpactIndex(answers).heaviest(20)
-        found["load-bearing, linked part"] = time.perf_counter() - start
-    found["memory"] = most_memory()
-    return found
+        results["load-bearing, linked part"] = time.perf_counter() - start
+    results["memory"] = most_memory()
+    return results
 
 
 def most_memory() -> float:
@@ -152,21 +152,21 @@ def elsewhere(where: Places, name: str) -> dict[str, float]:
     """Do the work of :func:`of_all` in another process."""
     base = where.uri if isinstance(where, Schemas) else str(where.folder)
     run = [sys.executable, "-m", "bench.asking", where.name, base, name]
-    found: dict[str, float] = json.loads(
+    answers: dict[str, float] = json.loads(
         subprocess.run(run, check=True, capture_output=True).stdout
     )
-    return found
+    return answers
 
 
 def giant(where: Places, case: Path, repeats: int) -> float:
     """One claim that ``repeats`` others pass on."""
     with case.open("wb") as out:
-        for one in (
+        for record in (
             {"kind": "party", "key": "p", "name": "P"},
             {"kind": "source", "key": "s", "title": "S"},
             {"kind": "subject", "key": "t", "label": "T"},
         ):
-            out.write(orjson.dumps(one) + b"\n")
+            out.write(orjson.dumps(record) + b"\n")
         for n in range(repeats + 1):
             out.write(orjson.dumps({"kind": "claim", "key": f"c{n}", "statement": "so", "claimant": ["p"],
                                     "subject": "t", "citations": [{"source": "s"}]}) + b"\n")  # fmt: skip
@@ -185,40 +185,44 @@ SINCE = "propose --since the last entry"
 ONE = ("show", "origins", "audit", "explain")
 
 
-def asking(where: Places, made: Path, sizes: list[int]) -> Iterator[Line]:
+def asking(where: Places, path: Path, sizes: list[int]) -> Iterator[Line]:
     """Yield what questions took at every size."""
-    names = {size: world(where, size, made) for size in sizes}
-    asked = by_turns(where, names)
+    names = {size: world(where, size, path) for size in sizes}
+    answers = by_turns(where, names)
     least = min(sizes)
 
     def grown(what: str) -> Line:
-        cells = {size: Cell(found[what], asked[least][what]) for size, found in asked.items()}
-        return Line(what, f"the same of {least:,}", 1.5, cells=cells)
+        cells = {
+            size: Cell(results[what], answers[least][what]) for size, results in answers.items()
+        }
+        return Line(what, f"the same at {least:,}", 1.5, cells=cells)
 
-    def beside(what: str, name: str, budget: float, other: str) -> Line:
-        cells = {size: Cell(found[what], found[other]) for size, found in asked.items()}
+    def beside(what: str, name: str, budget: float, right: str) -> Line:
+        cells = {size: Cell(times[what], times[right]) for size, times in answers.items()}
         return Line(what, name, budget, cells=cells)
 
-    yield beside("get", "its bare queries", 1.5, "get, bare")
-    yield beside("show", "its bare queries", 1.5, "show, bare")
+    yield beside("get", "its SQL statements alone", 1.5, "get, bare")
+    yield beside("show", "its SQL statements alone", 1.5, "show, bare")
     for what in (*ONE, "disputes --subject", SINCE):
         yield grown(what)
     for what in ONE:
-        yield beside(f"{what} --known-at", "without", 2.0, what)
-    yield beside("search", "the bare query", 1.5, "search, bare")
+        yield beside(f"{what} --known-at", "without `--known-at`", 2.0, what)
+    yield beside("search", "the full-text query alone", 1.5, "search, bare")
     every = {size: elsewhere(where, name) for size, name in names.items()}
-    all_of = {size: Cell(one["standings of all"], one["networkx"]) for size, one in every.items()}
-    yield Line("standings of all", "networkx: build, one pass", 3.0, cells=all_of)
+    all_of = {
+        size: Cell(record["standings of all"], record["networkx"]) for size, record in every.items()
+    }
+    yield Line("standings of all", "networkx: build graph, one pass", 3.0, cells=all_of)
     for what in ("disputes of all", "load-bearing, linked part"):
-        yield Line(what, cells={size: Cell(one[what]) for size, one in every.items()})
-    memory = {size: Cell(one["memory"], 2048) for size, one in every.items()}
+        yield Line(what, cells={size: Cell(record[what]) for size, record in every.items()})
+    memory = {size: Cell(record["memory"], 2048) for size, record in every.items()}
     yield Line("memory for these", "2 GiB", 1.0, "MiB", memory)
     yield Line("verify", "read, SHA-256, tree", 2.0,
                cells={size: verifying(where, name) for size, name in names.items()})  # fmt: skip
     most = max(sizes)
-    took = giant(where, made / "giant.jsonl", most // 10)
+    took = giant(where, path / "giant.jsonl", most // 10)
     yield Line(
-        f"a claim that {most // 10:,} others repeat", "1 s", 1.0, cells={most: Cell(took, 1.0)}
+        f"a claim that {most // 10:,} claims repeat", "1 s", 1.0, cells={most: Cell(took, 1.0)}
     )
 
 
@@ -241,5 +245,5 @@ def verifying(where: Places, name: str) -> Cell:
 
 if __name__ == "__main__":
     store, base, schema = sys.argv[1:]
-    there = Schemas(base) if store == Schemas.name else Files(Path(base))
-    print(json.dumps(of_all(there, schema)))
+    right = Schemas(base) if store == Schemas.name else Files(Path(base))
+    print(json.dumps(of_all(right, schema)))

@@ -35,8 +35,8 @@ class _Cursor(psycopg.Cursor[Any]):
         return super().execute(query, params, **options)
 
 
-def _listening(*given: Any, **options: Any) -> psycopg.Connection[Any]:
-    driver: psycopg.Connection[Any] = psycopg.Connection.connect(*given, **options)
+def _listening(*values: Any, **options: Any) -> psycopg.Connection[Any]:
+    driver: psycopg.Connection[Any] = psycopg.Connection.connect(*values, **options)
     driver.cursor_factory = _Cursor
     return driver
 
@@ -66,7 +66,7 @@ class Heard:
             work(ledger)
             return list(_heard)
 
-    def again(self, asked: Asked) -> None:
+    def again(self, queries: Asked) -> None:
         """Ask the same, and fetch the answers."""
-        for statement, bound in asked:
+        for statement, bound in queries:
             self._bare.execute(statement, bound or ()).fetchall()

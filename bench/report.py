@@ -60,13 +60,13 @@ class Line:
 def page(lines: list[Line]) -> Iterator[str]:
     """Yield a table in Markdown: what each took, and in brackets how many times its floor."""
     sizes = sorted({size for line in lines for size in line.cells})
-    yield f"| work | {' | '.join(f'{size:,}' for size in sizes)} | beside | budget | |"
+    yield f"| work | {' | '.join(f'{size:,}' for size in sizes)} | baseline | budget | result |"
     yield f"|---|{'---:|' * len(sizes)}---|---|---|"
     for line in lines:
         cells = [told(line, line.cells.get(size)) for size in sizes]
         budget = "" if line.budget is None else f"{line.budget:g}"
-        held = {None: "", True: "held", False: "over"}[line.held]
-        yield f"| {line.what} | {' | '.join(cells)} | {line.beside} | {budget} | {held} |"
+        value = {None: "", True: "met", False: "exceeded"}[line.held]
+        yield f"| {line.what} | {' | '.join(cells)} | {line.beside} | {budget} | {value} |"
 
 
 def told(line: Line, cell: Cell | None) -> str:

@@ -27,7 +27,7 @@ from claimledger.records.check import record_from
 
 
 @dataclass
-class CitationView:
+class Observations:
     """What one process did and saw."""
 
     acknowledged: list[tuple[str, int]] = field(default_factory=list)
@@ -35,25 +35,25 @@ class CitationView:
     waited: list[float] = field(default_factory=list)
     """Of a reader: from opening the ledger to its first answer, which is where a lock would hold it up."""
 
-    held: list[float] = field(default_factory=list)
+    without_scheduling: list[float] = field(default_factory=list)
     """What of that it was held up by a lock or the disk, and not by ninety others on the same cores."""
 
     errors: list[str] = field(default_factory=list)
 
 
-def writer(where: str, name: str, until: float) -> CitationView:
-    seen = CitationView()
+def writer(where: str, name: str, until: float) -> Observations:
+    seen = Observations()
     try:
         with Ledger.open(where, writable=True) as ledger:
             number = 0
             while time.time() < until:
                 start = time.perf_counter()
-                given = [RecordInput.of(record_from(claim(f"{name}-{number}")))]
+                values = [RecordInput.of(record_from(claim(f"{name}-{number}")))]
                 if number % 5 == 4:
                     link = {"kind": "link", "type": "repeats", "from": f"{name}-{number}",
                             "to": f"{name}-{number - 1}", "basis": "judged"}  # fmt: skip
-                    given.append(RecordInput.of(record_from(link)))
-                taken = ledger.import_records(given, by=name)
+                    values.append(RecordInput.of(record_from(link)))
+                taken = ledger.import_records(values, by=name)
                 if number % 11 == 10:
                     ledger.amend("claim", f"{name}-{number}", {"note": "n"}, by=name, reason="soak")
                 seen.seconds.append(time.perf_counter() - start)
@@ -66,8 +66,8 @@ def writer(where: str, name: str, until: float) -> CitationView:
     return seen
 
 
-def reader(where: str, name: str, until: float) -> CitationView:
-    seen = CitationView()
+def reader(where: str, name: str, until: float) -> Observations:
+    seen = Observations()
     last: tuple[int, bytes] = (0, b"")
     number = 0
     while time.time() < until:
@@ -76,7 +76,7 @@ def reader(where: str, name: str, until: float) -> CitationView:
             with Ledger.open(where) as ledger, ledger.reading():
                 head = ledger.head()
                 seen.waited.append(time.perf_counter() - start)
-                seen.held.append(seen.waited[-1] - (scheduling() - scheduled))
+                seen.without_scheduling.append(seen.waited[-1] - (scheduling() - scheduled))
                 if last[0] and ledger.at(known_at=last[0]).head().root != last[1]:
                     seen.errors.append(f"{name}: the tree of {last[0]} entries changed")
                 keys = ledger.similar_claims("fifty-four stations", 3)
@@ -96,24 +96,26 @@ def reader(where: str, name: str, until: float) -> CitationView:
 def scheduling() -> float:
     """Return the seconds for which this thread ran or waited for a core so far, where Linux tells."""
     try:
-        told = Path("/proc/thread-self/schedstat").read_text()
+        output = Path("/proc/thread-self/schedstat").read_text()
     except OSError:
         return 0.0
-    ran, queued, _ = map(int, told.split())
+    ran, queued, _ = map(int, output.split())
     return (ran + queued) / 1e9
 
 
 def run(where: str, minutes: float, writers: int, readers: int) -> bool:
     """Let them all work, then look for what is lost, doubled or torn; return whether nothing is."""
     with Ledger.create(where) as ledger:
-        ledger.import_records([RecordInput.of(record_from(one)) for one in BEGINNING], by="soak")
+        ledger.import_records(
+            [RecordInput.of(record_from(record)) for record in BEGINNING], by="soak"
+        )
     until = time.time() + 60 * minutes
     with multiprocessing.get_context("fork").Pool(writers + readers) as pool:
         wrote = [pool.apply_async(writer, (where, f"w{n}", until)) for n in range(writers)]
         read = [pool.apply_async(reader, (where, f"r{n}", until)) for n in range(readers)]
-        written = [one.get() for one in wrote]
-        looked = [one.get() for one in read]
-    acknowledged = [one for seen in written for one in seen.acknowledged]
+        written = [part.get() for part in wrote]
+        looked = [part.get() for part in read]
+    acknowledged = [part for seen in written for part in seen.acknowledged]
     with Ledger.open(where) as ledger, ledger.reading():
         verdict = ledger.verify()
         keys = ledger.keys("claim")
@@ -124,34 +126,34 @@ def run(where: str, minutes: float, writers: int, readers: int) -> bool:
     errors = [error for seen in (*written, *looked) for error in seen.errors]
     lost = {key for key, _ in acknowledged} - set(keys)
     moved = [key for key, entry in acknowledged if history.get(key, entry) != entry]
-    told = {
+    answers = {
         "entries": verdict.size, "claims": len(keys), "acknowledged": len(acknowledged), "lost": len(lost),
         "doubled": len(keys) - len(set(keys)), "moved": len(moved),
         "faults": [str(fault) for fault in verdict.faults[:5]],
-        "errors": errors[:3], "writing": times([one.seconds for one in written]),
-        "reading": times([one.seconds for one in looked]),
-        "to a reader's first answer": times([one.waited for one in looked]),
-        "of that held up, not short of a core": times([one.held for one in looked]),
+        "errors": errors[:3], "writing": times([citation.seconds for citation in written]),
+        "reading": times([citation.seconds for citation in looked]),
+        "to a reader's first answer": times([citation.waited for citation in looked]),
+        "of that held up, not short of a core": times([citation.without_scheduling for citation in looked]),
         "slowest writer beside the mean": beside(written),
     }  # fmt: skip
-    print(json.dumps(told, indent=2))
+    print(json.dumps(answers, indent=2))
     return not (lost or moved or errors or verdict.faults or len(keys) != len(set(keys)))
 
 
 def times(taken: list[list[float]]) -> dict[str, Any]:
-    every = sorted(second for one in taken for second in one)
+    every = sorted(second for part in taken for second in part)
     if not every:
         return {}
     at = {"50th": 0.5, "99th": 0.99}
-    found = {
+    answers = {
         name: f"{every[int(share * (len(every) - 1))] * 1000:.1f} ms" for name, share in at.items()
     }
-    return {"done": len(every), **found, "worst": f"{every[-1] * 1000:.1f} ms"}
+    return {"done": len(every), **answers, "worst": f"{every[-1] * 1000:.1f} ms"}
 
 
-def beside(seen: list[CitationView]) -> float:
+def beside(seen: list[Observations]) -> float:
     """Return how many writes the slowest did, beside the mean."""
-    done = [len(one.seconds) for one in seen]
+    done = [len(citation.seconds) for citation in seen]
     return round(min(done) * len(done) / max(1, sum(done)), 2)
 
 
@@ -162,17 +164,17 @@ def main() -> None:
     parser.add_argument("--writers", type=int, default=30)
     parser.add_argument("--readers", type=int, default=60)
     parser.add_argument("--where")
-    given = parser.parse_args()
-    size = (given.minutes, given.writers, given.readers)
-    if given.where:
-        sys.exit(not run(given.where, *size))
+    arguments = parser.parse_args()
+    size = (arguments.minutes, arguments.writers, arguments.readers)
+    if arguments.where:
+        sys.exit(not run(arguments.where, *size))
     with tempfile.TemporaryDirectory() as folder:
         print("A file:")
-        whole = run(str(Path(folder) / "soak.db"), *size)
-    with server(most=given.writers + given.readers + 20) as address:
+        is_complete = run(str(Path(folder) / "soak.db"), *size)
+    with server(most=arguments.writers + arguments.readers + 20) as address:
         print("A server:")
-        whole = run(f"{address}&schema=soak", *size) and whole
-    sys.exit(not whole)
+        is_complete = run(f"{address}&schema=soak", *size) and is_complete
+    sys.exit(not is_complete)
 
 
 if __name__ == "__main__":

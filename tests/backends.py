@@ -79,9 +79,9 @@ def server(**settings: str) -> Any:
     """Start a PostgreSQL server of this process's own; it ends with the process and leaves nothing."""
     started = server_in(Path(tempfile.mkdtemp(prefix="cl-pg-", dir=_in_memory())))
     # What is tested is not what a power cut leaves: that is tested on a server with these left on.
-    told = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on", **settings}
+    answers = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on", **settings}
     with psycopg.connect(started.get_uri(), autocommit=True) as connection:
-        for name, value in told.items():
+        for name, value in answers.items():
             connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
         connection.execute("SELECT pg_reload_conf()")
     return started
@@ -196,8 +196,8 @@ class Raw:
     def columns(self, table: str) -> list[str]:
         return [column[0] for column in self._driver.execute(f"SELECT * FROM {table}").description]
 
-    def blob(self, held: bytes) -> str:
-        return f"x'{held.hex()}'" if self.is_file else f"'\\x{held.hex()}'::bytea"
+    def blob(self, content: bytes) -> str:
+        return f"x'{content.hex()}'" if self.is_file else f"'\\x{content.hex()}'::bytea"
 
     def tamper(self, *statements: str) -> None:
         """Do it as somebody does who means it: triggers off, changed, triggers on again."""
@@ -253,7 +253,7 @@ def content_of(where: Path | str) -> bytes:
     if isinstance(where, Path):
         return bytes_of(where)
     schema = str(where).rpartition("schema=")[2]
-    told = []
+    messages = []
     with psycopg.connect(database_of(where)) as connection:
         names = connection.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (schema,)
@@ -262,8 +262,8 @@ def content_of(where: Path | str) -> bytes:
             rows = connection.execute(
                 f'SELECT xmin, ctid, t FROM {schema}."{name}" AS t ORDER BY ctid'
             )
-            told.append((name, rows.fetchall()))
-    return repr(told).encode()
+            messages.append((name, rows.fetchall()))
+    return repr(messages).encode()
 
 
 def statistics() -> bytes:

@@ -28,8 +28,8 @@ def case(
 ) -> Records:
     """Return the records of a drawn case. ``extra`` adds fields to claims by key."""
     parties, sources, extra = dict(parties or {}), dict(sources or {}), dict(extra or {})
-    made: Records = [{"kind": "subject", "key": "topic", "label": "the topic"}]
-    told: Records = []
+    created: Records = [{"kind": "subject", "key": "topic", "label": "the topic"}]
+    messages: Records = []
     for drawn in claims:
         key, _, rest = drawn.partition(":")
         words = rest.split()
@@ -45,23 +45,23 @@ def case(
             "subject": "topic", "citations": [{"source": source} for source in cited],
             **({"grounds": "observed" if plain[1] == "obs" else plain[1]} if len(plain) > 1 else {}),
         }  # fmt: skip
-        told.append({**claim, **extra.get(key, {})})
+        messages.append({**claim, **extra.get(key, {})})
     for key, fields in parties.items():
-        made.append({"kind": "party", "key": key, "name": key, **fields})
+        created.append({"kind": "party", "key": key, "name": key, **fields})
     for key, fields in sources.items():
-        made.append({"kind": "source", "key": key, "title": key, **fields})
+        created.append({"kind": "source", "key": key, "title": key, **fields})
     for number, drawn in enumerate(links, 1):
         from_, kind, to = drawn.split()
         target: Any = {"source": to[1:]} if to.startswith("@") else to
-        told.append(
+        messages.append(
             {"kind": "link", "key": f"l{number}", "type": kind, "from": from_, "to": target}
         )
-    return made + told
+    return created + messages
 
 
 def record(ledger: Ledger, records: Records, by: str = "Tester") -> None:
     """Record plain objects."""
-    ledger.import_records([RecordInput.of(record_from(one)) for one in records], by=by)
+    ledger.import_records([RecordInput.of(record_from(record)) for record in records], by=by)
 
 
 def answers_of(ledger: Ledger, known_at: int | None = None, as_of: int | None = None) -> Analysis:
@@ -71,17 +71,19 @@ def answers_of(ledger: Ledger, known_at: int | None = None, as_of: int | None = 
 
 def told(answers: Analysis, key: str) -> str:
     """Return the four answers about a claim in one line: ``contested 1..1 out``."""
-    one = answers.as_json(key)
-    return f"{one['standing']} {one['at_least']}..{one['at_most']} {one['acceptability']}"
+    record = answers.as_json(key)
+    return (
+        f"{record['standing']} {record['at_least']}..{record['at_most']} {record['acceptability']}"
+    )
 
 
 def results(records: Records) -> dict[str, str]:
     """Record a case and return each claim's answers, the same from the whole and from its part."""
     with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
         record(ledger, records)
-        whole = answers_of(ledger)
-        found = {key: told(whole, key) for key in whole.graph.claims}
-        for key, line in found.items():
+        analysis = answers_of(ledger)
+        answers = {key: told(analysis, key) for key in analysis.graph.claims}
+        for key, line in answers.items():
             part = Analysis(graph_of(ledger.neighbourhood([key])))
             assert told(part, key) == line, f"{key}: the part and the whole differ"
-        return found
+        return answers

@@ -48,26 +48,26 @@ def call(
 ) -> subprocess.CompletedProcess[str]:
     """Run the program with some words; return its status and what it wrote."""
     with tempfile.TemporaryDirectory() as folder:
-        given, out, err = (Path(folder) / name for name in ("in", "out", "err"))
-        given.write_text(text or "", encoding="utf-8")
+        path, out, err = (Path(folder) / name for name in ("in", "out", "err"))
+        path.write_text(text or "", encoding="utf-8")
         process = context.Process(  # type: ignore[attr-defined]
-            target=_run, args=(words, str(cwd), dict(os.environ), str(given), str(out), str(err))
+            target=_run, args=(words, str(cwd), dict(os.environ), str(path), str(out), str(err))
         )
         process.start()
         process.join(SECONDS)
         if process.is_alive():
             process.kill()
             raise subprocess.TimeoutExpired(words, SECONDS)
-        told = [file.read_bytes().decode("utf-8") for file in (out, err)]
-    return subprocess.CompletedProcess(words, process.exitcode, *told)
+        messages = [file.read_bytes().decode("utf-8") for file in (out, err)]
+    return subprocess.CompletedProcess(words, process.exitcode, *messages)
 
 
 def _run(
-    words: list[str], cwd: str, environment: dict[str, str], given: str, out: str, err: str
+    words: list[str], cwd: str, environment: dict[str, str], text: str, out: str, err: str
 ) -> None:
     """Be the program, its streams being files."""
     written = os.O_WRONLY | os.O_CREAT
-    streams = ((given, os.O_RDONLY), (out, written), (err, written))
+    streams = ((text, os.O_RDONLY), (out, written), (err, written))
     _be(words, cwd, environment, [os.open(path, flags, 0o600) for path, flags in streams])
 
 
@@ -133,10 +133,10 @@ os._exit(int(server.recv(16)))
     def _one(self, caller: socket.socket) -> None:
         size, streams, _, _ = socket.recv_fds(caller, 8, 3)
         with caller.makefile("rb") as rest:
-            held = os.fsdecode(rest.read(int.from_bytes(size, "big")))
-        many, *told = held.split("\0")
-        words, cwd, named = told[: int(many)], told[int(many)], told[int(many) + 1 :]
-        environment = dict(one.split("=", 1) for one in named)
+            value = os.fsdecode(rest.read(int.from_bytes(size, "big")))
+        count, *messages = value.split("\0")
+        words, cwd, named = messages[: int(count)], messages[int(count)], messages[int(count) + 1 :]
+        environment = dict(left.split("=", 1) for left in named)
         process = self._context.Process(  # type: ignore[attr-defined]
             target=_handed, args=(words, cwd, environment, [DupFd(stream) for stream in streams])
         )

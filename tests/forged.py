@@ -52,8 +52,8 @@ def forged(
 
 def said(line: Line) -> dict[str, Any]:
     """Return what a line's payload says."""
-    found: dict[str, Any] = json.loads(line["payload"])
-    return found
+    answers: dict[str, Any] = json.loads(line["payload"])
+    return answers
 
 
 def entry_line(lines: list[Line], action: str, key: str) -> int:

@@ -66,13 +66,13 @@ def attacked(path: LedgerLocation, ledger: Ledger, attack: str) -> None:
     record(ledger, case(["a: one", "b: two"]))
     before = list(ledger.entries())
     ledger.close()
-    with Raw(path) as raw, pytest.raises(REFUSED) as told:
+    with Raw(path) as raw, pytest.raises(REFUSED) as raised:
         raw.run(attack.format(zero=raw.blob(b"\0")))
     # A key that is there already is refused by the server before any trigger is asked.
     assert (
-        "append-only" in str(told.value)
-        or "entry_pkey" in str(told.value)
-        or "null" in str(told.value)
+        "append-only" in str(raised.value)
+        or "entry_pkey" in str(raised.value)
+        or "null" in str(raised.value)
     )
     with Ledger.open(path) as again:
         assert list(again.entries()) == before

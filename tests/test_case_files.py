@@ -59,7 +59,7 @@ def test_yaml_texts_stay_texts_and_references_point_forward(ledger: Ledger, tmp_
 def test_references_across_files(ledger: Ledger, tmp_path: Path) -> None:
     records = case(["a: one", "b: two"], ["a repeats b"])
     first = write(tmp_path, "a.json", json.dumps(records[-3:]))
-    second = write(tmp_path, "b.jsonl", "\n".join(json.dumps(one) for one in records[:-3]))
+    second = write(tmp_path, "b.jsonl", "\n".join(json.dumps(record) for record in records[:-3]))
     assert len(take(ledger, first, second).written) == len(records)
 
 
@@ -68,12 +68,12 @@ def test_the_three_forms_say_the_same(tmp_path: Path) -> None:
     roots = []
     for name, text in {
         "x.json": json.dumps({"records": records}, indent=1),
-        "x.jsonl": "\n".join(json.dumps(one) for one in records),
+        "x.jsonl": "\n".join(json.dumps(record) for record in records),
         "x.yaml": json.dumps(records),
     }.items():
         with Ledger.create(tmp_path / f"{name}.db") as ledger:
             take(ledger, write(tmp_path, name, text))
-            roots.append([held.record for held in ledger.records("claim")])
+            roots.append([stored.record for stored in ledger.records("claim")])
     assert roots[0] == roots[1] == roots[2]
 
 
@@ -93,8 +93,8 @@ def test_amending_writes_an_older_version_again(ledger: Ledger, tmp_path: Path) 
     ledger.amend("claim", "early", {"note": "later", "statement": "wrong"}, by="T", reason="r")
     taken = take(ledger, file, amend=True, reason="put back")
     assert (taken.amended, taken.unchanged, taken.older) == (1, 3, [])
-    held = ledger.get("claim", "early").record.as_json()
-    assert (held["statement"], "note" in held) == ("no", False)
+    stored = ledger.get("claim", "early").record.as_json()
+    assert (stored["statement"], "note" in stored) == ("no", False)
     assert ledger.verify().clean
 
 
@@ -128,14 +128,14 @@ def test_an_import_says_what_it_left_out(
     call: Callable[..., subprocess.CompletedProcess[str]], ledger: Ledger, tmp_path: Path
 ) -> None:
     records = case([f"c{number}: one" for number in range(7)])
-    file = write(tmp_path, "a.jsonl", "\n".join(json.dumps(one) for one in records))
+    file = write(tmp_path, "a.jsonl", "\n".join(json.dumps(record) for record in records))
     take(ledger, file)
     ledger.amend("party", "one", {"note": "n"}, by="T", reason="r")
     for number in range(6):
         ledger.withdraw("claim", f"c{number}", by="T", reason="r")
-    told = call("import", "a.jsonl")
-    assert (told.returncode, told.stderr) == (0, "")
-    lines = " ".join(told.stdout.split())
+    completed = call("import", "a.jsonl")
+    assert (completed.returncode, completed.stderr) == (0, "")
+    lines = " ".join(completed.stdout.split())
     assert "Recorded 0 records, 9 held already" in lines
     assert (
         "6 are withdrawn, and stay so: claim c0, claim c1, claim c2, claim c3, claim c4 and 1 more."
@@ -188,7 +188,7 @@ def test_every_error_is_told_with_its_place(ledger: Ledger, tmp_path: Path) -> N
 - {kind: party, key: nobody, name: N}
 - {kind: source, key: page, title: P}
 """
-    told = refused(ledger, write(tmp_path, "bad.yaml", text))
+    messages = refused(ledger, write(tmp_path, "bad.yaml", text))
     place = str(tmp_path / "bad.yaml")
     expected = [
         (3, "unknown kind", "did you mean party?"),
@@ -202,12 +202,12 @@ def test_every_error_is_told_with_its_place(ledger: Ledger, tmp_path: Path) -> N
         (17, "subject", "is a party, not a subject"),
     ]
     for line, *words in expected:
-        found = [
-            one
-            for one in told
-            if one.startswith(f"{place}:{line}:") and all(w in one for w in words)
+        results = [
+            left
+            for left in messages
+            if left.startswith(f"{place}:{line}:") and all(w in left for w in words)
         ]
-        assert found, (line, words, told)
+        assert results, (line, words, messages)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_files_that_are_not_what_they_say(
     file = tmp_path / name
     if text is not None:
         write(tmp_path, name, text)
-    assert any(hint in told for told in refused(ledger, file)), hint
+    assert any(hint in output for output in refused(ledger, file)), hint
 
 
 def test_anchors_that_explode_are_refused(ledger: Ledger, tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_a_statement_of_a_million_signs_is_taken(ledger: Ledger, tmp_path: Path)
 def test_reading_ahead_reads_what_reading_in_turn_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = [json.dumps(one) for one in case([f"c{n}: one" for n in range(900)])]
+    lines = [json.dumps(record) for record in case([f"c{n}: one" for n in range(900)])]
     lines[400:400] = ['{"kind": "party"}', "no record", '{"kind": "partie", "name": "x"}']
     file = write(tmp_path, "a.jsonl", "\n".join(lines))
     in_turn = list(read_files([str(file), str(tmp_path / "none.yaml")]))

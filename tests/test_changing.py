@@ -90,7 +90,7 @@ def test_what_was_withdrawn_is_not_recorded_again_without_a_word(ledger: Ledger)
 
 
 def test_a_blank_statement_is_refused_however_it_comes(ledger: Ledger) -> None:
-    (claim,) = (one for one in case(["a: one"]) if one["kind"] == "claim")
+    (claim,) = (record for record in case(["a: one"]) if record["kind"] == "claim")
     record(ledger, case(["a: one"]))
     before = ledger.head()
     blank = record_from({**claim, "key": "b", "statement": " \u00a0\n"})
@@ -155,7 +155,7 @@ def test_a_merged_record_answers_to_both_keys(ledger: Ledger) -> None:
     ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="b")
     assert ledger.get("claim", "a").key == "b"
     assert told(answers_of(ledger), "c").startswith("single-origin")
-    assert [one.key for one in ledger.references_to("claim", ["b"])["b"]] == ["l1"]
+    assert [reference.key for reference in ledger.references_to("claim", ["b"])["b"]] == ["l1"]
     record(ledger, [{"kind": "link", "key": "late", "type": "supports", "from": "b", "to": "c"}])
     with pytest.raises(RuleViolationError, match="was withdrawn"):
         ledger.withdraw("claim", "a", by="T", reason="r")

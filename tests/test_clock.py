@@ -48,7 +48,7 @@ WRITES: dict[str, Callable[[Ledger], object]] = {
 
 @pytest.mark.parametrize("name", list(WRITES))
 @pytest.mark.parametrize(
-    ("moment", "told"),
+    ("moment", "output"),
     [
         (WRONG, "2099-11-26 12:00 UTC: more than ten years later"),
         (NOW - timedelta(days=1, seconds=1), "one of the two is wrong"),
@@ -56,13 +56,13 @@ WRITES: dict[str, Callable[[Ledger], object]] = {
     ],
 )
 def test_a_write_by_a_clock_in_doubt_needs_a_word(
-    name: str, moment: datetime, told: str, begun: LedgerLocation
+    name: str, moment: datetime, output: str, begun: LedgerLocation
 ) -> None:
     with by(begun, moment) as ledger:
         before = ledger.head()
-        with pytest.raises(ClockError, match=told):
+        with pytest.raises(ClockError, match=output):
             WRITES[name](ledger)
-        with pytest.raises(ClockError, match=told):
+        with pytest.raises(ClockError, match=output):
             ledger.check_clock()
         assert ledger.head() == before
     with by(begun, moment, trusted=True) as ledger:
@@ -97,13 +97,13 @@ def test_a_clock_that_can_be_right_needs_none(
 
 def mends(ledger: Ledger) -> list[str]:
     answers = Analysis(graph_of(ledger.whole_graph()))
-    return [one.mend for one in oddities(ledger, answers, answers.graph.claims)]
+    return [finding.mend for finding in oddities(ledger, answers, answers.graph.claims)]
 
 
 def found(ledger: Ledger) -> list[tuple[str, str]]:
     answers = Analysis(graph_of(ledger.whole_graph()))
     odd = oddities(ledger, answers, answers.graph.claims)
-    return [(one.key, one.told) for one in odd if one.kind == "wrong clock"]
+    return [(finding.key, finding.told) for finding in odd if finding.kind == "wrong clock"]
 
 
 def test_what_a_wrong_clock_wrote_is_named(begun: LedgerLocation) -> None:
@@ -114,14 +114,14 @@ def test_what_a_wrong_clock_wrote_is_named(begun: LedgerLocation) -> None:
         record(ledger, [{"kind": "party", "name": "New"}])
         assert found(ledger) == []  # to this clock, which may be the right one, nothing is ahead
     with by(begun, NOW) as ledger:
-        ((key, told),) = found(ledger)
-        assert (key, f"entry {size + 1} is dated 2099-11-26" in told) == (f"#{size + 1}", True)
+        ((key, output),) = found(ledger)
+        assert (key, f"entry {size + 1} is dated 2099-11-26" in output) == (f"#{size + 1}", True)
     with by(begun, NOW, trusted=True) as ledger:
         record(ledger, [{"kind": "party", "name": "Newer"}])
         assert f'claimledger changes --since "#{size}"' in mends(ledger)
-        ((key, told),) = found(ledger)
+        ((key, output),) = found(ledger)
         assert key == f"#{size + 1}"
-        assert f"entry {size + 1} and the 1 after it are dated 2099-11-26" in told
+        assert f"entry {size + 1} and the 1 after it are dated 2099-11-26" in output
 
 
 def test_a_command_tells_before_it_asks_anything(
@@ -132,10 +132,10 @@ def test_a_command_tells_before_it_asks_anything(
         before = ledger.head()
     amend = ("amend", "a", "--set", "note=n", "--reason", "r")
     for words in (("record",), ("import", "-"), amend, ("party", "add", "Mill")):
-        told = call(*words, text="[]")
-        assert "dated 2099-11-26 12:00 UTC" in told.stderr
-        assert "--clock-is-right" in told.stderr
-        assert (told.stdout, told.returncode) == ("", 1)
+        completed = call(*words, text="[]")
+        assert "dated 2099-11-26 12:00 UTC" in completed.stderr
+        assert "--clock-is-right" in completed.stderr
+        assert (completed.stdout, completed.returncode) == ("", 1)
     with Ledger.open(begun) as ledger:
         assert ledger.head() == before
     assert call(*amend, "--clock-is-right").returncode == 0
@@ -159,13 +159,13 @@ def test_a_moment_outside_the_calendar_is_told(text: str, begun: LedgerLocation)
 
 
 @pytest.mark.parametrize(
-    ("text", "whole"),
+    ("text", "is_complete"),
     [
         ("0001-01-01T00:00:00Z", False),
         ("0999-12-31T00:00:00Z", False),  # sorted as a number of four digits, before 2026
         ("9999-12-31T23:59:59Z", True),
     ],
 )
-def test_any_year_is_before_or_after(text: str, whole: bool, begun: LedgerLocation) -> None:
+def test_any_year_is_before_or_after(text: str, is_complete: bool, begun: LedgerLocation) -> None:
     with Ledger.open(begun) as ledger:
-        assert ledger.entry_at(text) == (ledger.head().size if whole else 0)
+        assert ledger.entry_at(text) == (ledger.head().size if is_complete else 0)

@@ -17,9 +17,9 @@ from claimledger.records.dates import Date, day_text
 
 
 def day(text: str) -> int:
-    found = Date.of(text).latest
-    assert found is not None
-    return found
+    answer = Date.of(text).latest
+    assert answer is not None
+    return answer
 
 
 def test_known_by_is_the_earliest_sign_of_a_claim(ledger: Ledger) -> None:
@@ -34,7 +34,7 @@ def test_known_by_is_the_earliest_sign_of_a_claim(ledger: Ledger) -> None:
         ["seen repeats told"], sources=sources, extra=extra,
     )  # fmt: skip
     record(ledger, drawn)
-    known = {key: day_text(found) for key, found in answers_of(ledger).graph.known_by.items()}
+    known = {key: day_text(answer) for key, answer in answers_of(ledger).graph.known_by.items()}
     today = datetime.now(UTC).date().isoformat()
     assert known == {
         "said": "2022-09-30", "printed": "2022-10-31", "seen": "2022-10-29", "told": "2022-10-29",
@@ -67,9 +67,9 @@ def test_a_stated_link_enters_with_its_source(ledger: Ledger) -> None:
     assert answers_of(ledger, as_of=day("2022-06-30")).attacks.on("a")
 
 
-@pytest.mark.parametrize(("last", "there"), [("2022-06-29", False), ("2022-06-30", True)])
+@pytest.mark.parametrize(("last", "right"), [("2022-06-29", False), ("2022-06-30", True)])
 def test_a_stated_reply_enters_every_answer_with_its_source(
-    path: Path, capfd: pytest.CaptureFixture[str], last: str, there: bool
+    path: Path, capfd: pytest.CaptureFixture[str], last: str, right: bool
 ) -> None:
     extra = {key: {"asserted": "2022-01-01"} for key in "abc"}
     drawn = case(["a: one", "b: two", "c: three"], ["c contradicts a"], extra=extra,
@@ -82,14 +82,14 @@ def test_a_stated_reply_enters_every_answer_with_its_source(
     with Ledger.create(path) as ledger:
         record(ledger, drawn)
         value = audit(ledger.at(as_of=day(last)), "a")
-        assert bool(value.replies) is bool(value.reviews) is there
+        assert bool(value.replies) is bool(value.reviews) is right
         page = report(ledger.at(as_of=day(last))).as_json()
-        assert bool(page["disputes"][0]["replies"]) is there
+        assert bool(page["disputes"][0]["replies"]) is right
     for words in (["show", "a"], ["export"]):
         cli.main(["--ledger", str(path), *words, "--as-of", last], standalone_mode=False)
-        assert ("reply" in capfd.readouterr().out) is there
+        assert ("reply" in capfd.readouterr().out) is right
     cli.main(["--ledger", str(path), "export", "--as-of", last], standalone_mode=False)
-    assert ('"review"' in capfd.readouterr().out) is there
+    assert ('"review"' in capfd.readouterr().out) is right
 
 
 def test_any_answer_as_the_ledger_stood_then(ledger: Ledger) -> None:
@@ -120,10 +120,10 @@ def test_a_ledger_time_is_an_entry_a_timestamp_or_a_day(path: Path) -> None:
     with Ledger.create(path, clock=lambda: next(times)) as ledger:
         for name in ("one", "two", "three"):
             record(ledger, [{"kind": "party", "key": name, "name": name}])
-        found = [ledger.entry_at(when) for when in
+        results = [ledger.entry_at(when) for when in
                  ("2", "#3", "2022-12-31", "2023-01-01", "1 January 2023",
                   "2023-01-02T11:59:59Z", "2023-01-02T12:00:00+00:00", "2024")]  # fmt: skip
-        assert found == [2, 3, 0, 1, 1, 1, 2, 3]
+        assert results == [2, 3, 0, 1, 1, 1, 2, 3]
         with pytest.raises(ParseError, match="entry number"):
             ledger.entry_at("recently")
         for beyond in ("4", "99", "#1000"):

@@ -280,9 +280,9 @@ def test_a_mistake_is_told_and_writes_nothing(
 def test_the_worlds_clock_turns_back_every_question(call: Call, filled: Path) -> None:
     # Only `a` is dated; the others are known by the day they were recorded.
     for words in (["search", "says"], ["list"], ["standings"]):
-        told = call(*words, "--as-of", "2022-12-31").stdout
-        assert re.search(r"\ba\b", told)
-        assert not re.search(r"^(claim )?[bcd]\b", told, re.MULTILINE), told
+        output = call(*words, "--as-of", "2022-12-31").stdout
+        assert re.search(r"\ba\b", output)
+        assert not re.search(r"^(claim )?[bcd]\b", output, re.MULTILINE), output
     assert call("disputes", "--as-of", "2022-12-31").stdout == "0 disputes, 0 criticised sources.\n"
     assert "not known yet" in call("audit", "b", "--as-of", "2022-12-31").stderr
 
@@ -290,8 +290,8 @@ def test_the_worlds_clock_turns_back_every_question(call: Call, filled: Path) ->
 def test_an_error_as_json_names_its_problems(call: Call, filled: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("- {kind: party}\n")
     done = call("import", "bad.yaml", "--json")
-    told = json.loads(done.stderr)
-    assert told["problems"] == [
+    answer = json.loads(done.stderr)
+    assert answer["problems"] == [
         {"file": "bad.yaml", "line": 1, "record": "party", "field": "name", "message": "is missing",
          "expected": "give `name`"}
     ]  # fmt: skip
@@ -347,8 +347,8 @@ def test_help_imports_click_and_little_else() -> None:
 def test_commands_about_one_claim_import_neither_networkx_nor_rich(
     filled: Path, words: list[str]
 ) -> None:
-    found = imported_by("--ledger", filled, *words)
-    assert not {"networkx", "rich", "edtf", "yaml", "jinja2"} & found
+    results = imported_by("--ledger", filled, *words)
+    assert not {"networkx", "rich", "edtf", "yaml", "jinja2"} & results
 
 
 class Terminal:
@@ -377,9 +377,9 @@ class Terminal:
                     break
         place = self.shown.find(what, self._read)
         assert place >= 0, self.shown
-        told = self.shown[self._read : place]
+        output = self.shown[self._read : place]
         self._read = place + len(what)
-        return told
+        return output
 
     def type(self, text: str) -> None:
         """Type a line."""
@@ -435,16 +435,16 @@ def test_a_withdrawn_claim_is_told_as_withdrawn(call: Call, filled: Path) -> Non
 
 
 def test_stats_as_of_a_day_count_what_was_known_then(call: Call, filled: Path) -> None:
-    found = json.loads(call("stats", "--as-of", "1900", "--json").stdout)
-    assert found["records"] == {"claim": 0, "link": 0}
+    answer = json.loads(call("stats", "--as-of", "1900", "--json").stdout)
+    assert answer["records"] == {"claim": 0, "link": 0}
     assert json.loads(call("stats", "--json").stdout)["records"]["claim"] == 4
 
 
 def test_a_cascade_is_told_and_asked_about_first(call: Call, filled: Path, tmp_path: Path) -> None:
     words = ("withdraw", "a", "--cascade", "--reason", "r")
-    told = "3 records would be withdrawn: claim a, and 2 links that point to it"
+    output = "3 records would be withdrawn: claim a, and 2 links that point to it"
     screen = Terminal(tmp_path, *words)
-    screen.until(told)
+    screen.until(output)
     screen.until("what-if --without claim:a")
     screen.until("Withdraw them all? [y/N]")
     screen.type("")
@@ -514,12 +514,12 @@ def test_recording_at_the_prompt_in_a_few_keystrokes(filled: Path, tmp_path: Pat
     screen.until("Recorded claim C1")
     assert screen.status() == 0
     with Ledger.open(filled) as ledger:
-        held: dict[str, Any] = ledger.get("claim", "C1").record.as_json()
+        stored: dict[str, Any] = ledger.get("claim", "C1").record.as_json()
         assert ledger.verify().faults == ()
-    assert held["claimant"] == ["three"]
-    assert held["about"] == "2022-10"
-    assert held["grounds"] == "observed"
-    assert held["figures"] == [
+    assert stored["claimant"] == ["three"]
+    assert stored["about"] == "2022-10"
+    assert stored["grounds"] == "observed"
+    assert stored["figures"] == [
         {"measure": "stations", "low": "60", "high": "60", "qualifier": "about"}
     ]
 

@@ -41,18 +41,18 @@ def drawn(text: str) -> Claim:
     return claim({"measure": measure, "value": value, "scope": scope, **fields}, **top)
 
 
-def relation(one: str, other: str, **options: Any) -> str:
-    found = {
+def relation(left: str, right: str, **options: Any) -> str:
+    results = {
         pair.relation
-        for here, there in ((one, other), (other, one))
-        for pair in compare(drawn(here), drawn(there), vocabulary=WORDS, **options)
+        for left, right in ((left, right), (right, left))
+        for pair in compare(drawn(left), drawn(right), vocabulary=WORDS, **options)
     }
-    assert len(found) == 1, f"the order of the two changes the relation: {found}"
-    return found.pop()
+    assert len(results) == 1, f"the order of the two changes the relation: {results}"
+    return results.pop()
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "expected"),
+    ("left", "right", "expected"),
     [
         ("stations: 54", "stations: 54", "agrees"),
         ("stations: 54", "stations: 45", "conflicts"),
@@ -114,8 +114,8 @@ def relation(one: str, other: str, **options: Any) -> str:
         ("cases: 5 | vintage=preliminary", "cases: 6 | vintage=final", "different vintage"),
     ],
 )  # fmt: skip
-def test_relations(one: str, other: str, expected: str) -> None:
-    assert relation(one, other) == expected
+def test_relations(left: str, right: str, expected: str) -> None:
+    assert relation(left, right) == expected
 
 
 def test_a_tolerance_brings_near_what_conflicts_and_is_told() -> None:
@@ -131,8 +131,8 @@ def test_a_revision_is_no_rival_and_says_nothing_of_other_measures() -> None:
 
 
 def test_what_it_rests_on_names_the_term_and_the_conversion() -> None:
-    def rests(one: str, other: str) -> tuple[str, ...]:
-        (pair,) = compare(drawn(one), drawn(other), vocabulary=WORDS)
+    def rests(left: str, right: str) -> tuple[str, ...]:
+        (pair,) = compare(drawn(left), drawn(right), vocabulary=WORDS)
         assert isinstance(pair, Comparison)
         return pair.reasons
 
@@ -156,17 +156,19 @@ figures = st.builds(
 
 @given(figures, figures)
 def test_comparison_is_symmetric_and_agrees_with_itself(
-    one: dict[str, Any], other: dict[str, Any]
+    record: dict[str, Any], right: dict[str, Any]
 ) -> None:
-    here, there = claim(one), claim(other)
-    assert [p.relation for p in compare(here, there)] == [p.relation for p in compare(there, here)]
-    assert [p.relation for p in compare(here, here)] == ["agrees"]
+    left_claim, right_claim = claim(record), claim(right)
+    assert [p.relation for p in compare(left_claim, right_claim)] == [
+        p.relation for p in compare(right_claim, left_claim)
+    ]
+    assert [p.relation for p in compare(left_claim, left_claim)] == ["agrees"]
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_no_unit_is_too_odd_to_compare(one: str, other: str) -> None:
-    conversion(one, other)
-    assert conversion(one, one) is not None
+def test_no_unit_is_too_odd_to_compare(left: str, right: str) -> None:
+    conversion(left, right)
+    assert conversion(left, left) is not None
 
 
 def test_no_two_claims_hold_up_an_answer_by_their_number_of_figures(
@@ -174,5 +176,5 @@ def test_no_two_claims_hold_up_an_answer_by_their_number_of_figures(
 ) -> None:
     monkeypatch.setattr(comparison, "MOST_PAIRS", 12)
     for size, pairs in ((3, 9), (4, 12), (100, 12)):
-        many = claim([{"measure": "stations", "value": str(n)} for n in range(size)])
-        assert len(list(compare(many, many))) == pairs
+        large_claim = claim([{"measure": "stations", "value": str(n)} for n in range(size)])
+        assert len(list(compare(large_claim, large_claim))) == pairs

@@ -32,10 +32,10 @@ def figure(value: str, formula: str = "", measure: str = "m", **more: str) -> di
 
 
 def computed(ledger: Ledger, key: str = "sum") -> Derivation:
-    claims = {held.key: held.record for held in ledger.records("claim")}
+    claims = {stored.key: stored.record for stored in ledger.records("claim")}
     plain = {key: claim for key, claim in claims.items() if isinstance(claim, Claim)}
-    (found,) = recompute(answers_of(ledger), key, plain)
-    return found
+    (derivation,) = recompute(answers_of(ledger), key, plain)
+    return derivation
 
 
 def two_and_their(formula: str, value: str, a: str = "45", b: str = "54") -> Records:
@@ -89,31 +89,34 @@ def test_a_division_by_what_may_be_nothing_is_told(ledger: Ledger) -> None:
 
 def test_an_input_that_fell_and_one_that_is_not_linked_are_told(ledger: Ledger) -> None:
     drawn = two_and_their("sum(a, b)", "99")
-    drawn = [one for one in drawn if one["key"] != "l2"]
+    drawn = [record for record in drawn if record["key"] != "l2"]
     record(
         ledger,
         [*drawn, *linked("back", "one", "retracts", "a"), *linked("late", "two", "updates", "b")],
     )
-    found = computed(ledger)
-    assert found.reproduced
-    assert found.fallen == (("a", "retracted"), ("b", "superseded"))
-    assert found.unlinked == ("b",)
-    assert not found.sound
+    derivation = computed(ledger)
+    assert derivation.reproduced
+    assert derivation.fallen == (("a", "retracted"), ("b", "superseded"))
+    assert derivation.unlinked == ("b",)
+    assert not derivation.sound
 
 
 def test_an_amended_input_no_longer_gives_the_figure(ledger: Ledger) -> None:
     record(ledger, two_and_their("sum(a, b)", "99"))
     ledger.amend("claim", "a", {"figures": [{"measure": "m", "value": "46"}]}, by="T", reason="r")
-    found = computed(ledger)
-    assert (found.reproduced, found.result) == (False, Interval(Decimal(100), Decimal(100)))
+    derivation = computed(ledger)
+    assert (derivation.reproduced, derivation.result) == (
+        False,
+        Interval(Decimal(100), Decimal(100)),
+    )
 
 
 def test_the_measure_is_named_where_a_claim_holds_several(ledger: Ledger) -> None:
     drawn = two_and_their("share(a/met, a/sent)", "50")
     both = [{"measure": "sent", "value": "10"}, {"measure": "met", "value": "5"}]
-    for one in drawn:
-        if one["key"] == "a":
-            one["figures"] = both
+    for fields in drawn:
+        if fields["key"] == "a":
+            fields["figures"] = both
     record(ledger, drawn)
     assert computed(ledger).reproduced
     ledger.amend("claim", "a", {"figures": both[:1]}, by="T", reason="r")
@@ -143,29 +146,29 @@ def test_intervals_hold_every_result_of_numbers_in_them(
         low, middle, high = sorted(three)
         spans.append(Interval(Decimal(int(low)), Decimal(int(high))))
         inner.append(Decimal(int(middle)))
-    (one, other), (a, b) = spans, inner
+    (interval, divisor), (a, b) = spans, inner
 
     def holds(span: Interval, number: Decimal) -> bool:
         assert span.low is not None
         assert span.high is not None
         return span.low <= number <= span.high
 
-    assert holds(total([one, other]), a + b)
-    assert holds(total([one, negative(other)]), a - b)
-    assert holds(product(one, other), a * b)
+    assert holds(total([interval, divisor]), a + b)
+    assert holds(total([interval, negative(divisor)]), a - b)
+    assert holds(product(interval, divisor), a * b)
     try:
-        found = quotient(one, other)
+        result = quotient(interval, divisor)
     except ZeroDivisionError:
-        assert other.low is not None
-        assert other.high is not None
-        assert other.low <= 0 <= other.high
+        assert divisor.low is not None
+        assert divisor.high is not None
+        assert divisor.low <= 0 <= divisor.high
     else:
-        assert found.low is not None
-        assert found.high is not None
+        assert result.low is not None
+        assert result.high is not None
         assert (
-            found.low * b <= a <= found.high * b
-            or found.high * b <= a <= found.low * b
-            or abs(a / b - found.low) < Decimal("1e-20")
+            result.low * b <= a <= result.high * b
+            or result.high * b <= a <= result.low * b
+            or abs(a / b - result.low) < Decimal("1e-20")
         )
 
 
@@ -207,9 +210,9 @@ def test_a_tally_leaves_out_what_was_taken_back_and_obeys_terms_and_limits(count
         },
     ]
     record(counted, [*linked("back", "four", "retracts", "d"), *terms])
-    found = tally(counted, Count("places", "topic"), "scope.place")
-    assert (found.number, found.left_out) == (1, ("d",))
-    assert dict(found.groups)["NLD"] == 1
+    counted_now = tally(counted, Count("places", "topic"), "scope.place")
+    assert (counted_now.number, counted_now.left_out) == (1, ("d",))
+    assert dict(counted_now.groups)["NLD"] == 1
     assert tally(counted, Count("claims", "topic", (("place", "Europe"),))).claims == (
         "a",
         "b",
@@ -218,15 +221,15 @@ def test_a_tally_leaves_out_what_was_taken_back_and_obeys_terms_and_limits(count
 
 
 def test_a_recorded_tally_goes_stale_when_what_it_counted_changes(counted: Ledger) -> None:
-    made = tally(counted, Count("places", "topic"))
+    recorded_tally = tally(counted, Count("places", "topic"))
     claim = as_claim(
-        made, "countries", key="t", claimant=("us",), citations=(Citation(source="page"),)
+        recorded_tally, "countries", key="t", claimant=("us",), citations=(Citation(source="page"),)
     )
-    counted.record(*records_of(made, claim), by="T")
+    counted.record(*records_of(recorded_tally, claim), by="T")
 
     def again() -> Any:
-        (found,) = recounts(counted, answers_of(counted), "t", claim)
-        return found
+        (recount,) = recounts(counted, answers_of(counted), "t", claim)
+        return recount
 
     assert not again().stale
     assert again().number == 3  # the tally does not count itself

@@ -22,5 +22,5 @@ from claimledger.importers.prompt import proposed_dates, proposed_figures
 def test_figures_and_dates_are_proposed(
     statement: str, figures: list[str], dates: list[str]
 ) -> None:
-    assert [f"{one.value} {one.measure}" for one in proposed_figures(statement)] == figures
+    assert [f"{figure.value} {figure.measure}" for figure in proposed_figures(statement)] == figures
     assert [date.edtf for date in proposed_dates(statement)] == dates

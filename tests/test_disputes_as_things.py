@@ -20,12 +20,12 @@ from claimledger.services.dispositions import dispositions, dispute_meant
 from test_laws import cuts
 
 
-def link(key: str, one: str, kind: str, to: str) -> Records:
-    return [{"kind": "link", "key": key, "type": kind, "from": one, "to": to}]
+def link(key: str, left: str, kind: str, to: str) -> Records:
+    return [{"kind": "link", "key": key, "type": kind, "from": left, "to": to}]
 
 
 def found(ledger: Ledger) -> dict[str, Dispute]:
-    return {one.key: one for one in disputes(answers_of(ledger))}
+    return {dispute.key: dispute for dispute in disputes(answers_of(ledger))}
 
 
 def state(ledger: Ledger, key: str) -> str:
@@ -34,8 +34,8 @@ def state(ledger: Ledger, key: str) -> str:
 
 
 def dispose(ledger: Ledger, dispute: str, ending: str = "resolved") -> None:
-    given = {"kind": "disposition", "dispute": dispute, "ending": ending, "reason": "looked into"}
-    record(ledger, [given])
+    fields = {"kind": "disposition", "dispute": dispute, "ending": ending, "reason": "looked into"}
+    record(ledger, [fields])
 
 
 def test_a_dispute_is_named_by_its_oldest_link_and_keeps_that_when_it_grows(ledger: Ledger) -> None:
@@ -43,8 +43,8 @@ def test_a_dispute_is_named_by_its_oldest_link_and_keeps_that_when_it_grows(ledg
     record(ledger, case(["a: one", "b: two", "c: three", "d: four"], ["b contradicts a"]))
     assert set(found(ledger)) == {"l1"}
     record(ledger, link("l2", "c", "contradicts", "b"))
-    (one,) = found(ledger).values()
-    assert (one.key, one.head) == ("l1", "b")
+    (dispute,) = found(ledger).values()
+    assert (dispute.key, dispute.head) == ("l1", "b")
     record(ledger, link("l3", "d", "contradicts", "a"))
     assert set(found(ledger)) == {"l1", "l3"}
     ledger.amend("link", "l1", {"reason": "now with a reason"}, by="T", reason="r")
@@ -53,10 +53,10 @@ def test_a_dispute_is_named_by_its_oldest_link_and_keeps_that_when_it_grows(ledg
 
 @given(cuts())
 def test_every_dispute_has_a_key_of_its_own_which_is_one_of_its_links(cut: GraphData) -> None:
-    found = disputes(Analysis(graph_of(cut)))
-    assert len({one.key for one in found}) == len(found)
-    for one in found:
-        assert one.key.partition("~")[0] in {link.key for link in one.all_links}
+    all_disputes = disputes(Analysis(graph_of(cut)))
+    assert len({dispute.key for dispute in all_disputes}) == len(all_disputes)
+    for dispute in all_disputes:
+        assert dispute.key.partition("~")[0] in {link.key for link in dispute.all_links}
 
 
 def test_what_is_laid_to_rest_is_reopened_by_what_comes_after(ledger: Ledger) -> None:
@@ -108,9 +108,9 @@ def test_disputes_that_share_claims_are_a_controversy(ledger: Ledger) -> None:
         case(["a: one", "c: two", "e: three", "f: four", "g: five"],
              ["e contradicts a", "e undercuts c", "f undercuts g"]),
     )  # fmt: skip
-    (one,) = controversies(list(found(ledger).values()))
-    assert {dispute.key for dispute in one.disputes} == {"l1", "l2"}
-    assert dict(one.shared) == {"e": ("l1", "l2")}
+    (controversy,) = controversies(list(found(ledger).values()))
+    assert {dispute.key for dispute in controversy.disputes} == {"l1", "l2"}
+    assert dict(controversy.shared) == {"e": ("l1", "l2")}
 
 
 def test_first_and_last_move_are_told_by_the_worlds_clock(ledger: Ledger) -> None:
@@ -119,9 +119,9 @@ def test_first_and_last_move_are_told_by_the_worlds_clock(ledger: Ledger) -> Non
         ledger,
         case(["a: one", "b: two", "c: three"], ["b contradicts a", "c contradicts a"], extra=extra),
     )
-    (one,) = found(ledger).values()
+    (dispute,) = found(ledger).values()
     known = answers_of(ledger).graph.known_by
-    assert (one.since, one.last) == (known["b"], known["c"])
+    assert (dispute.since, dispute.last) == (known["b"], known["c"])
 
 
 # What would settle a range
@@ -135,8 +135,11 @@ def test_asking_for_grounds_is_worth_the_origin_it_establishes(ledger: Ledger) -
     answers = answers_of(ledger)
     (only,) = origin_ranges(answers, answers.graph.claims)
     assert (only.origins.at_least, only.origins.at_most) == (1, 3)
-    told = [(one.what, one.roots, one.worth) for one in open_questions(answers, [only.head])]
-    assert told == [("grounds", ("b",), 1), ("grounds", ("c",), 1)]
+    messages = [
+        (question.what, question.roots, question.worth)
+        for question in open_questions(answers, [only.head])
+    ]
+    assert messages == [("grounds", ("b",), 1), ("grounds", ("c",), 1)]
 
 
 def test_a_tie_is_worth_what_it_merges(ledger: Ledger) -> None:
@@ -185,9 +188,9 @@ def test_every_sentence_of_an_explanation_names_records_that_exist(
 ) -> None:
     record(ledger, case(["a: one", "b: one", "c: two"], links))
     value = explain(ledger, answers_of(ledger), key)
-    text = " ".join(one.text for one in value.sentences)
+    text = " ".join(sentence.text for sentence in value.sentences)
     for word in words:
         assert word in text
-    for one in value.sentences:
-        assert one.records
-        assert all(ledger.with_key(record_key) for record_key in one.records), one
+    for sentence in value.sentences:
+        assert sentence.records
+        assert all(ledger.with_key(record_key) for record_key in sentence.records), sentence

@@ -40,13 +40,19 @@ def in_a_folder(folder: Path, program: Path) -> dict[str, str]:
     shutil.copytree(
         ROOT / "fixtures", folder / "fixtures", ignore=shutil.ignore_patterns("__pycache__")
     )
-    kept = {name: held for name, held in os.environ.items() if name.startswith(("LC_", "LANG"))}
+    saved = {name: value for name, value in os.environ.items() if name.startswith(("LC_", "LANG"))}
     path = f"{program.parent}:/usr/bin:/bin"
-    made = {**kept, "PATH": path, "HOME": str(folder), "CLAIMLEDGER_BY": "Ann", "LC_ALL": "C.UTF-8"}
+    created = {
+        **saved,
+        "PATH": path,
+        "HOME": str(folder),
+        "CLAIMLEDGER_BY": "Ann",
+        "LC_ALL": "C.UTF-8",
+    }
     if Current.store == "postgresql":
-        made["CLAIMLEDGER_DB"] = schema_address()
-        assert "331 entries" in run('claimledger move ledger.db "$CLAIMLEDGER_DB"', folder, made)
-    return made
+        created["CLAIMLEDGER_DB"] = schema_address()
+        assert "331 entries" in run('claimledger move ledger.db "$CLAIMLEDGER_DB"', folder, created)
+    return created
 
 
 def run(command: str, folder: Path, environment: dict[str, str]) -> str:
@@ -59,7 +65,7 @@ def run(command: str, folder: Path, environment: dict[str, str]) -> str:
 
 def steps(block: str) -> list[tuple[str, str]]:
     """Return the commands of a block, each with the output that is to follow it."""
-    found: list[tuple[str, str]] = []
+    results: list[tuple[str, str]] = []
     lines = block.splitlines(keepends=True)
     while lines:
         line = lines.pop(0)
@@ -74,8 +80,8 @@ def steps(block: str) -> list[tuple[str, str]]:
         output = ""
         while lines and not lines[0].startswith("$ "):
             output += lines.pop(0)
-        found.append((command, output))
-    return found
+        results.append((command, output))
+    return results
 
 
 def without_now(output: str) -> str:
@@ -107,16 +113,16 @@ def test_every_command_gives_the_output_that_is_told(
 def run_page(page: Path, text: str, folder: Path, environment: dict[str, str]) -> None:
     """Run a page's commands and compare what they print; or write it down."""
     for match in BLOCK.finditer(text):
-        told = ""
+        output = ""
         for command, expected in steps(match[1]):
             actual = run(command, folder, environment)
             assert "Traceback" not in actual
             if not UPDATING:
                 assert agree(expected, actual), f"{command}gives\n{actual}\nand not\n{expected}"
             keep = agree(expected, actual) and expected
-            told += f"$ {command}{expected if keep else without_now(actual)}"
+            output += f"$ {command}{expected if keep else without_now(actual)}"
         if UPDATING:
-            page.write_text(page.read_text("utf-8").replace(match[1], told), "utf-8")
+            page.write_text(page.read_text("utf-8").replace(match[1], output), "utf-8")
 
 
 WORDS = {**KINDS, "figure": Figure, "citation": Citation}
@@ -143,9 +149,9 @@ def field_table(word: str) -> str:
 
 def relation_table() -> str:
     rows = ["| family | type | meaning | standard |", "|---|---|---|---|"]
-    for name, one in RELATIONS.items():
-        standards = ", ".join(one.standards)
-        rows.append(f"| {one.family.value} | `{name}` | {one.meaning} | {standards} |")
+    for name, part in RELATIONS.items():
+        standards = ", ".join(part.standards)
+        rows.append(f"| {part.family.value} | `{name}` | {part.meaning} | {standards} |")
     return "\n".join(rows)
 
 

@@ -45,7 +45,7 @@ def lines(number: int, start: int = 0) -> str:
          "subject": "t", "citations": [{"source": "s"}]}
         for n in range(start, start + number)
     ]  # fmt: skip
-    return "\n".join(json.dumps(one) for one in base + claims)
+    return "\n".join(json.dumps(record) for record in base + claims)
 
 
 def start(path: Path, *words: str) -> subprocess.Popen[bytes]:
@@ -125,9 +125,9 @@ ASKED: dict[str, Callable[[Ledger], object]] = {
 }
 
 
-@pytest.mark.parametrize("asked", list(ASKED))
+@pytest.mark.parametrize("query", list(ASKED))
 def test_a_disk_that_fails_at_any_question_is_a_named_error(
-    asked: str, path: Path, monkeypatch: pytest.MonkeyPatch
+    query: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -138,7 +138,7 @@ def test_a_disk_that_fails_at_any_question_is_a_named_error(
         monkeypatch.setattr(fulltext, "matching", lambda *_: map(fail, [0]))
         monkeypatch.setattr(SqliteStore, "_prepare_writing", fail)
         with pytest.raises(StoreError, match=re.escape(f"{path}: ")):
-            ASKED[asked](ledger)
+            ASKED[query](ledger)
 
 
 def test_a_file_that_was_cut_off_names_the_next_step(path: Path) -> None:
@@ -171,10 +171,10 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
         file = tmp_path / "case.jsonl"
         file.write_text(lines(3000))
         process = start(path, "import", str(file))
-        _, told = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=60)
         assert process.returncode == 1
-        assert b"disk is full" in told or b"failed" in told
-        assert b"Traceback" not in told
+        assert b"disk is full" in output or b"failed" in output
+        assert b"Traceback" not in output
         with Ledger.open(path) as ledger:
             assert ledger.head().size == 0
             assert ledger.verify().faults == ()
@@ -190,8 +190,8 @@ def test_two_processes_writing_at_once_both_land(path: Path, tmp_path: Path) -> 
         file.write_text(lines(200, start=turn * 200))
         files.append(file)
     processes = [start(path, "import", str(file)) for file in files]
-    told = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4, told
+    messages = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, messages
     with Ledger.open(path) as ledger:
         assert ledger.head().size == 803
         assert ledger.verify().faults == ()
@@ -204,7 +204,7 @@ def test_a_reader_reads_on_while_a_writer_is_inside(path: Path) -> None:
         with ledger._store.writing():
             record(ledger, [{"kind": "party", "key": "half", "name": "Half"}])
             with Ledger.open(path) as reader:
-                assert [held.key for held in reader.with_key("a")] == ["a"]
+                assert [stored.key for stored in reader.with_key("a")] == ["a"]
                 assert not reader.with_key("half")
 
 
@@ -236,10 +236,10 @@ def as_a_plain_user(work: Callable[[], str]) -> str:
             if os.geteuid() == 0:
                 os.setgid(65534)
                 os.setuid(65534)
-            told = work()
+            output = work()
         except BaseException as error:  # the parent must hear of anything
-            told = f"{type(error).__name__}: {error}"
-        os.write(writing, told.encode())
+            output = f"{type(error).__name__}: {error}"
+        os.write(writing, output.encode())
         os._exit(0)
     os.close(writing)
     os.waitpid(child, 0)
@@ -262,18 +262,18 @@ def test_a_read_only_file_in_a_read_only_folder(path: Path) -> None:
 
     def work() -> str:
         with Ledger.open(path) as ledger:
-            told = f"{ledger.verify().clean} {[held.key for held in ledger.with_key('a')]} "
+            output = f"{ledger.verify().clean} {[stored.key for stored in ledger.with_key('a')]} "
         try:
             with Ledger.open(path, writable=True) as ledger:
                 record(ledger, [{"kind": "party", "key": "x", "name": "X"}])
         except StoreError as error:
-            told += str(error)
-        return told
+            output += str(error)
+        return output
 
     try:
-        told = as_a_plain_user(work)
-        assert told.startswith("True ['a']"), told
-        assert "read-only" in told
+        output = as_a_plain_user(work)
+        assert output.startswith("True ['a']"), output
+        assert "read-only" in output
         assert [file.name for file in path.parent.glob("ledger.db*")] == ["ledger.db"]
     finally:
         path.parent.chmod(0o755)
@@ -290,9 +290,9 @@ def read_as_a_plain_user(path: Path) -> str:
             return f"{ledger.head().size} {clean} {' '.join(ledger.keys('party'))}"
 
     try:
-        told = as_a_plain_user(work)
+        output = as_a_plain_user(work)
         assert {file.name: file.read_bytes() for file in path.parent.glob("ledger.db*")} == before
-        return told
+        return output
     finally:
         path.parent.chmod(0o755)
 
@@ -334,18 +334,18 @@ def test_a_write_cut_off_is_undone_for_who_may_only_read_too(path: Path) -> None
         size = ledger.head().size
         parties = ledger.keys("party")
     killed_inside_a_write(path)
-    told = read_as_a_plain_user(path)
-    assert told == f"{size + 1} clean {' '.join([*parties, 'kept'])}"
+    output = read_as_a_plain_user(path)
+    assert output == f"{size + 1} clean {' '.join([*parties, 'kept'])}"
     Path(f"{path}-shm").unlink()
-    assert read_as_a_plain_user(path) == told
+    assert read_as_a_plain_user(path) == output
 
 
 @pytest.mark.parametrize(
-    ("writes", "told"),
+    ("writes", "output"),
     [(3, "clean"), (10_000, "another program holds the ledger; nothing was read")],
 )
 def test_a_file_that_changes_while_it_is_copied_is_copied_again(
-    path: Path, writes: int, told: str, monkeypatch: pytest.MonkeyPatch
+    path: Path, writes: int, output: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Ledger.create(path) as ledger:
         record(ledger, case(["a: one"]))
@@ -361,7 +361,7 @@ def test_a_file_that_changes_while_it_is_copied_is_copied_again(
             source.endswith("changed") or copy(source, target)
         ),
     )
-    assert told in read_as_a_plain_user(path)
+    assert output in read_as_a_plain_user(path)
 
 
 def test_no_room_for_a_copy_to_read_is_a_named_error(
@@ -372,9 +372,9 @@ def test_no_room_for_a_copy_to_read_is_a_named_error(
     killed_inside_a_write(path)
     Path(f"{path}-shm").unlink()
     monkeypatch.setattr("tempfile.tempdir", str(path.parent / "nowhere"))
-    told = read_as_a_plain_user(path)
-    assert told.startswith(f"StoreError: {path} cannot be read as it lies"), told
-    assert "No such file or directory. Open it once where it may be written" in told
+    output = read_as_a_plain_user(path)
+    assert output.startswith(f"StoreError: {path} cannot be read as it lies"), output
+    assert "No such file or directory. Open it once where it may be written" in output
 
 
 def test_a_file_being_made_that_its_disk_fails_is_told_by_the_name_it_was_to_have(
@@ -385,9 +385,9 @@ def test_a_file_being_made_that_its_disk_fails_is_told_by_the_name_it_was_to_hav
     Ledger.create(beside).close()
     killed_inside_a_write(beside)
     Path(f"{beside}-shm").unlink()
-    told = read_as_a_plain_user(beside)
-    assert told.startswith(f"StoreError: {path}: reading or writing failed ("), told
-    assert told.endswith("; nothing was written")
+    output = read_as_a_plain_user(beside)
+    assert output.startswith(f"StoreError: {path}: reading or writing failed ("), output
+    assert output.endswith("; nothing was written")
 
 
 def test_who_may_not_write_is_told_of_a_write_that_was_cut_off(path: Path) -> None:
@@ -430,7 +430,7 @@ def test_a_leftover_journal_is_recovered_where_it_may_be_and_named_where_not(pat
     killed_inside_a_write(path)
     with Ledger.open(path) as ledger:
         assert ledger.head().size == size + 1
-        assert [held.key for held in ledger.with_key("kept")] == ["kept"]
+        assert [stored.key for stored in ledger.with_key("kept")] == ["kept"]
         assert not ledger.with_key("lost")
         assert ledger.verify().faults == ()
 
@@ -470,9 +470,9 @@ def test_a_rollback_journal_is_undone_for_who_may_only_read_too(path: Path) -> N
 
 
 def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path: Path) -> None:
-    text, other, newer = tmp_path / "text.db", tmp_path / "other.db", tmp_path / "newer.db"
+    text, path, newer = tmp_path / "text.db", tmp_path / "other.db", tmp_path / "newer.db"
     text.write_text("not a database at all, but long enough to be looked at" * 20)
-    with sqlite3.connect(other) as raw:
+    with sqlite3.connect(path) as raw:
         raw.execute("CREATE TABLE t (x)")
     raw.close()
     Ledger.create(newer).close()
@@ -481,7 +481,7 @@ def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path: Path) -> Non
     raw.close()
     for file, hint in (
         (text, "not a ledger"),
-        (other, "another program"),
+        (path, "another program"),
         (newer, "newer claimledger"),
     ):
         before = file.read_bytes()
@@ -500,10 +500,10 @@ def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path: Path) -> Non
 def test_waiting_for_the_lock_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("claimledger.storage.sqlite.store._WAIT_SECONDS", 0.2)
     Ledger.create(path).close()
-    with Ledger.open(path, writable=True) as one, Ledger.open(path, writable=True) as other:
-        other._store.driver.execute("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]
-        with one._store.writing():
+    with Ledger.open(path, writable=True) as ledger, Ledger.open(path, writable=True) as second:
+        second._store.driver.execute("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]
+        with ledger._store.writing():
             begun = time.monotonic()
             with pytest.raises(StoreError, match="another program holds the ledger"):
-                record(other, [{"kind": "party", "key": "x", "name": "X"}])
+                record(second, [{"kind": "party", "key": "x", "name": "X"}])
             assert time.monotonic() - begun < 30

@@ -58,8 +58,8 @@ def test_values_are_found_in_a_sentence_but_not_inside_words() -> None:
     text = (
         "As of October 54 stations stood in thirty countries, over 1,800 reports; KHM02 is a row."
     )
-    found = [(value.low, value.qualifier) for value in find_values(text)]
-    assert found == [(54, "exact"), (30, "exact"), (1800, "over")]
+    results = [(value.low, value.qualifier) for value in find_values(text)]
+    assert results == [(54, "exact"), (30, "exact"), (1800, "over")]
 
 
 def test_over_is_not_at_least() -> None:

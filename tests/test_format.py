@@ -31,8 +31,8 @@ READER = ROOT / "docs" / "examples" / "read_log.py"
 
 
 def told(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    return found
+    answers: dict[str, Any] = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    return answers
 
 
 def read(log: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -66,9 +66,9 @@ def test_an_old_ledger_is_read_proved_moved_and_written(
     with Ledger.open(golden) as ledger:
         assert ledger.verify().faults == ()
         records = [
-            {"kind": kind, **held.record.as_json()}
+            {"kind": kind, **stored.record.as_json()}
             for kind in KINDS
-            for held in ledger.records(kind)
+            for stored in ledger.records(kind)
         ]
         assert records == expected["records"]
         assert (ledger.head().size, ledger.head().root.hex()) == (
@@ -96,8 +96,8 @@ def test_an_old_log_is_read_by_the_other_reader(golden: Path) -> None:
     assert done.stderr == ""
     assert f"{expected['size']} entries" in done.stdout
     assert f"root {expected['root']}" in done.stdout
-    found = [json.loads(line) for line in read(log, "--records").stdout.splitlines()]
-    assert sorted(found, key=canonical) == sorted(expected["records"], key=canonical)
+    results = [json.loads(line) for line in read(log, "--records").stdout.splitlines()]
+    assert sorted(results, key=canonical) == sorted(expected["records"], key=canonical)
 
 
 def test_the_other_reader_is_short_and_stands_alone() -> None:
@@ -204,14 +204,14 @@ def test_what_is_not_known_is_kept_shown_around_and_passed_on(
 ) -> None:
     ledger = from_the_future
     assert ledger.verify().faults == ()
-    held = ledger.get("claim", "new")
-    assert held.record.statement == "Sixty stations."  # type: ignore[attr-defined]
-    assert held.more == {name: CLAIM[name] for name in ("mood", "citations", "figures")}
+    stored = ledger.get("claim", "new")
+    assert stored.record.statement == "Sixty stations."  # type: ignore[attr-defined]
+    assert stored.more == {name: CLAIM[name] for name in ("mood", "citations", "figures")}
     assert [event.action for event in ledger.history("gone")] == ["record", "withdraw"]
     exported = [json.loads(line) for line in call("export").stdout.splitlines()]
     assert {"kind": "claim", "key": "new", **CLAIM} in exported
     assert {"kind": "rumour", "key": "heard", "words": "x"} in exported
-    assert not any(one["key"] == "gone" for one in exported)
+    assert not any(part["key"] == "gone" for part in exported)
     for words in (["list"], ["show", "new"], ["audit", "new"], ["report"], ["flags"], ["propose"],
                   ["search", "stations"], ["stats"], ["standings"], ["changes", "--since", "#1"]):  # fmt: skip
         done = call(*words)
@@ -220,9 +220,9 @@ def test_what_is_not_known_is_kept_shown_around_and_passed_on(
     assert ledger.verify().faults == ()
     moved = place(tmp_path, "moved.db")
     ledger.move(moved)
-    with Ledger.open(moved) as there:
-        assert there.verify().faults == ()
-        assert list(there.entries()) == list(ledger.entries())
+    with Ledger.open(moved) as moved_ledger:
+        assert moved_ledger.verify().faults == ()
+        assert list(moved_ledger.entries()) == list(ledger.entries())
     assert read(lines(log_of(ledger))).returncode == 0
 
 

@@ -131,8 +131,8 @@ def test_a_claim_has_a_bounded_number_of_figures(ledger: Ledger) -> None:
 
 
 def test_a_pair_of_large_claims_is_compared(ledger: Ledger, call: Callable[..., Called]) -> None:
-    many = {"figures": figures(500)}
-    record(ledger, case(["a: one", "b: two"], extra={"a": many, "b": many}))
+    records = {"figures": figures(500)}
+    record(ledger, case(["a: one", "b: two"], extra={"a": records, "b": records}))
     assert call("compare", "a", "b", "--json").returncode == 0
 
 

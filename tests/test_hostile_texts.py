@@ -71,19 +71,19 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_terminal_obeys_no_text(hostile: Path, call: Call, words: str) -> None:
     for number in PICKED if "{}" in words else [0]:
         for more in ([], ["--json"]):
-            told = call("--ledger", hostile, *words.format(number).split(), *more)
-            assert told.returncode == (1 if words == "compare" else 0), told.stderr
-            for text in (told.stdout, told.stderr):
+            answer = call("--ledger", hostile, *words.format(number).split(), *more)
+            assert answer.returncode == (1 if words == "compare" else 0), answer.stderr
+            for text in (answer.stdout, answer.stderr):
                 assert not ACTS.search(text), (words, number, more)
-            assert more == [] or json.loads(told.stdout)
+            assert more == [] or json.loads(answer.stdout)
 
 
 def page(call: Call, path: Path, name: str, folder: Path, key: str) -> str:
     what, form = name.split(".")
     file = folder / name
     shown = {"audit": [key], "timeline": []}.get(what, [])
-    told = call("--ledger", path, what, *shown, "--format", form, "-o", file)
-    assert told.returncode == 0, told.stderr
+    answer = call("--ledger", path, what, *shown, "--format", form, "-o", file)
+    assert answer.returncode == 0, answer.stderr
     return file.read_bytes().decode()
 
 
@@ -91,7 +91,7 @@ PICTURE = "data:image/svg+xml;base64,"
 """How a page holds a picture of ours."""
 
 
-class CitationView(HTMLParser):
+class ParsedPage(HTMLParser):
     """What a browser would make of a page: its tags, what they do, where they lead."""
 
     def __init__(self, text: str) -> None:
@@ -109,7 +109,7 @@ class CitationView(HTMLParser):
 
 
 def see_html(text: str) -> None:
-    seen = CitationView(text)
+    seen = ParsedPage(text)
     (policy,) = seen.policies
     assert "default-src 'none'; base-uri 'none'; form-action 'none'" in policy
     for script in re.findall(r"<script>(.*?)</script>", text, re.S):
@@ -130,10 +130,13 @@ def see_html(text: str) -> None:
 
 
 def see_xml(text: str) -> None:
-    names = {str(one.tag).rpartition("}")[2] for one in ET.fromstring(text).iter()}
+    names = {str(element.tag).rpartition("}")[2] for element in ET.fromstring(text).iter()}
     assert not {"script", "img", "foreignObject", "image", "use"} & names
     assert not [
-        name for one in ET.fromstring(text).iter() for name in one.attrib if name.startswith("on")
+        name
+        for element in ET.fromstring(text).iter()
+        for name in element.attrib
+        if name.startswith("on")
     ]
 
 
@@ -198,26 +201,26 @@ def test_what_is_exported_is_the_text_itself(
     statements = set()
     for line in file.read_bytes().split(b"\n")[:-1]:
         assert not ACTS.search(line.decode())
-        said = json.loads(line)
-        if "payload" in said:
-            said = json.loads(said["payload"])["record"]
-        statements.add(said.get("statement"))
+        payload = json.loads(line)
+        if "payload" in payload:
+            payload = json.loads(payload["payload"])["record"]
+        statements.add(payload.get("statement"))
     assert set(HOSTILE) <= statements
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b", "\udfff"])
 @pytest.mark.parametrize("field", ["statement", "note", "subject", "claimant", "locator", "scope"])
 def test_what_no_file_can_hold_comes_in_nowhere(text: str, field: str) -> None:
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "statement": "s",
         "claimant": "p",
         "subject": "t",
         "citations": [{"source": "s"}],
     }
     if field == "locator":
-        given["citations"] = [{"source": "s", "locator": text}]
+        fields["citations"] = [{"source": "s", "locator": text}]
     else:
-        given[field] = {"place": text} if field == "scope" else text
-    with pytest.raises(InvalidInputError) as told:
-        record_of("claim", given)
-    assert not re.search("[\x00\ud800-\udfff]", str(told.value))
+        fields[field] = {"place": text} if field == "scope" else text
+    with pytest.raises(InvalidInputError) as raised:
+        record_of("claim", fields)
+    assert not re.search("[\x00\ud800-\udfff]", str(raised.value))

@@ -47,52 +47,52 @@ def receive(where: LedgerLocation, file: str) -> int:
 
 
 def test_a_move_there_and_back_keeps_log_root_and_answers(filled: Ledger, tmp_path: Path) -> None:
-    there, back = place(tmp_path, "there.db"), tmp_path / "back.db"
-    stand = filled.move(there)
-    with Ledger.open(there) as moved:
+    path, back = place(tmp_path, "there.db"), tmp_path / "back.db"
+    stand = filled.move(path)
+    with Ledger.open(path) as moved:
         assert moved.verify().clean
         moved.move(back)
-    with Ledger.open(back) as held:
-        assert held.verify().clean
-        assert held.head() == stand == filled.head()
-        assert list(held.entries()) == list(filled.entries())
-        assert answers_of(held).as_json("a") == answers_of(filled).as_json("a")
-        assert held.get("claim", "d").key == "a"
+    with Ledger.open(back) as ledger:
+        assert ledger.verify().clean
+        assert ledger.head() == stand == filled.head()
+        assert list(ledger.entries()) == list(filled.entries())
+        assert answers_of(ledger).as_json("a") == answers_of(filled).as_json("a")
+        assert ledger.get("claim", "d").key == "a"
 
 
 def test_nothing_is_moved_over_what_is_there(filled: Ledger, tmp_path: Path) -> None:
-    there = place(tmp_path, "there.db")
-    Ledger.create(there).close()
+    path = place(tmp_path, "there.db")
+    Ledger.create(path).close()
     with pytest.raises(StoreError, match=r"exists|holds a ledger already"):
-        filled.move(there)
-    with Ledger.open(there) as held:
-        assert held.head().size == 0
+        filled.move(path)
+    with Ledger.open(path) as ledger:
+        assert ledger.head().size == 0
 
 
 def test_a_move_that_fails_leaves_nothing(
     filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     """Here the log is damaged: its copy would have another root."""
-    there = place(tmp_path, "there.db")
+    target = place(tmp_path, "there.db")
     with Raw(path) as raw:
         raw.tamper(
             f"UPDATE entry SET nodes = {raw.blob(bytes(64))} WHERE number = (SELECT max(number) FROM entry)"
         )
     with pytest.raises(StoreError, match="does not give the root"):
-        filled.move(there)
+        filled.move(target)
     with pytest.raises(StoreError, match=r"does not exist|holds no ledger"):
-        Ledger.open(there)
+        Ledger.open(target)
     assert not list(tmp_path.glob(".there*"))
-    Ledger.create(there).close()
+    Ledger.create(target).close()
 
 
 def test_a_backup_is_a_ledger_and_is_brought_up_to_date(filled: Ledger, tmp_path: Path) -> None:
-    kept = tmp_path / "kept.db"
+    path = tmp_path / "kept.db"
     for key in ("x", "y"):
-        stand = filled.backup(kept)
-        with Ledger.open(kept) as held:
-            assert held.verify().clean
-            assert held.head() == stand == filled.head()
+        stand = filled.backup(path)
+        with Ledger.open(path) as ledger:
+            assert ledger.verify().clean
+            assert ledger.head() == stand == filled.head()
         more(filled, key)
     assert [file.name for file in tmp_path.glob("*kept*")] == ["kept.db"]
 
@@ -100,8 +100,8 @@ def test_a_backup_is_a_ledger_and_is_brought_up_to_date(filled: Ledger, tmp_path
 def test_a_backup_of_another_ledger_or_a_fork_is_refused_with_the_entry(
     filled: Ledger, tmp_path: Path
 ) -> None:
-    kept, fork = tmp_path / "kept.db", tmp_path / "fork.db"
-    filled.backup(kept)
+    path, fork = tmp_path / "kept.db", tmp_path / "fork.db"
+    filled.backup(path)
     filled.move(fork)
     for _ in range(5):
         more(filled, f"x{filled.head().size}")
@@ -110,14 +110,14 @@ def test_a_backup_of_another_ledger_or_a_fork_is_refused_with_the_entry(
             more(forked, f"y{forked.head().size}")
         with pytest.raises(StoreError, match=rf"part at entry {filled.head().size - 4};"):
             filled.backup(fork)
-        forked.backup(kept)
+        forked.backup(path)
         with pytest.raises(StoreError, match="part at entry"):
-            filled.backup(kept)
+            filled.backup(path)
     before = fork.read_bytes()
     with pytest.raises(StoreError, match="part at entry"):
         filled.backup(fork)
-    with Ledger.create(tmp_path / "other.db") as other:
-        more(other, "z")
+    with Ledger.create(tmp_path / "other.db") as ledger:
+        more(ledger, "z")
     with pytest.raises(StoreError, match="part at entry 1;"):
         filled.backup(tmp_path / "other.db")
     (tmp_path / "text.db").write_text("no ledger at all")
@@ -130,12 +130,12 @@ def test_a_backup_of_another_ledger_or_a_fork_is_refused_with_the_entry(
 def test_a_newer_backup_is_not_written_over_by_an_older_ledger(
     filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
-    kept = tmp_path / "kept.db"
-    filled.backup(kept)
-    with Ledger.open(kept, writable=True) as newer:
+    backup_path = tmp_path / "kept.db"
+    filled.backup(backup_path)
+    with Ledger.open(backup_path, writable=True) as newer:
         more(newer, "x")
     with pytest.raises(StoreError, match="the newer of the two"):
-        filled.backup(kept)
+        filled.backup(backup_path)
 
 
 def test_a_damaged_ledger_gives_no_backup(
@@ -143,14 +143,14 @@ def test_a_damaged_ledger_gives_no_backup(
 ) -> None:
     tamper(path, "UPDATE claim SET statement = 'forged' WHERE key = 'a'")
     if isinstance(path, Path):  # a file is copied as it is; from a server the views are made anew
-        told = rf"^{path} is damaged, and no backup was written to .*kept.db: .*column statement.*rebuild"
-        with pytest.raises(StoreError, match=told):
+        output = rf"^{path} is damaged, and no backup was written to .*kept.db: .*column statement.*rebuild"
+        with pytest.raises(StoreError, match=output):
             filled.backup(tmp_path / "kept.db")
         assert not list(tmp_path.glob("*kept*"))
     else:
         filled.backup(tmp_path / "kept.db")
-        with Ledger.open(tmp_path / "kept.db") as kept:
-            assert kept.verify().clean
+        with Ledger.open(tmp_path / "kept.db") as ledger:
+            assert ledger.verify().clean
 
 
 def test_entries_take_a_copy_further_with_all_they_did(
@@ -167,39 +167,39 @@ def test_entries_take_a_copy_further_with_all_they_did(
     record(ledger, case(["d: one"], extra={"d": {"statement": "quokka"}}))
     ledger.withdraw("claim", "c", by="T", reason="r", cascade=True)
     ledger.redact("claim", "c", by="T", reason="r")
-    whole = strand_file(ledger, size, tmp_path / "whole.jsonl")
+    complete = strand_file(ledger, size, tmp_path / "whole.jsonl")
     rest = strand_file(ledger, size + 1, tmp_path / "rest.jsonl")
     assert receive(copies[0], plain) == 1
-    assert receive(copies[0], whole) == ledger.head().size - size - 1
-    assert receive(copies[1], whole) == ledger.head().size - size
+    assert receive(copies[0], complete) == ledger.head().size - size - 1
+    assert receive(copies[1], complete) == ledger.head().size - size
     with pytest.raises(StoreError, match="what comes between first"):
         receive(copies[2], rest)
     assert receive(copies[2], plain) + receive(copies[2], rest) == ledger.head().size - size
     assert receive(copies[2], rest) == 0
     for copy in copies:
-        with Ledger.open(copy) as held:
-            assert held.verify().faults == ()
-            assert held.head() == ledger.head()
-            assert [match.stored.key for match in held.search("quokka")] == ["d"]
-            assert not held.with_key("c")
+        with Ledger.open(copy) as copied:
+            assert copied.verify().faults == ()
+            assert copied.head() == ledger.head()
+            assert [match.stored.key for match in copied.search("quokka")] == ["d"]
+            assert not copied.with_key("c")
 
 
 def test_entries_of_another_ledger_or_a_fork_are_refused(
     filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
-    copy, other = place(tmp_path, "copy.db"), place(tmp_path, "other.db")
+    copy, unrelated = place(tmp_path, "copy.db"), place(tmp_path, "other.db")
     filled.move(copy)
-    with Ledger.create(other) as ledger:
+    with Ledger.create(unrelated) as ledger:
         record(ledger, case(["a: one obs", "b: two", "c: three"]))
     size = filled.head().size
     more(filled, "x")
     more(filled, "y")
     file = strand_file(filled, size, tmp_path / "file.jsonl")
     with pytest.raises(StoreError, match=r"ends at \d+: take what comes between"):
-        receive(other, file)
+        receive(unrelated, file)
     late = strand_file(filled, 5, tmp_path / "late.jsonl")
     with pytest.raises(StoreError, match=r"up to entry 5, .* different roots"):
-        receive(other, late)
+        receive(unrelated, late)
     with Ledger.open(copy, writable=True) as ledger:
         more(ledger, "z")
         before = ledger.head()
@@ -246,9 +246,9 @@ def test_spoilt_entries_are_refused_naming_file_and_line(
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(StoreError, match=rf"spoilt\.jsonl.*{what}"):
         receive(copy, str(file))
-    with Ledger.open(copy) as held:
-        assert held.head().size == size
-        assert held.verify().clean
+    with Ledger.open(copy) as ledger:
+        assert ledger.head().size == size
+        assert ledger.verify().clean
     # Where the ledger holds these entries already, a changed header is the sign of a fork.
     known = rf"spoilt\.jsonl.*({what}|part at entry)"
     with pytest.raises(StoreError, match=known):
@@ -269,9 +269,9 @@ def test_backup_and_restore_as_a_keeper_uses_them(
         done = call("--ledger", again, "restore", *words)
         assert done.returncode in (1, 2)
         assert "Traceback" not in done.stderr
-    with Ledger.open(again) as held:
-        assert held.head() == filled.head()
-        assert held.verify().clean
+    with Ledger.open(again) as ledger:
+        assert ledger.head() == filled.head()
+        assert ledger.verify().clean
 
 
 def test_what_is_restored_with_spoilt_entries_is_not_there(
@@ -303,8 +303,8 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(
     with Ledger.create(path) as ledger:
         record(ledger, DRAWN)
     others = [threading.Thread(target=write)]
-    for other in others:
-        other.start()
+    for thread in others:
+        thread.start()
     stands = []
     try:
         with Ledger.open(path) as reader:
@@ -313,12 +313,12 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(
                     stands.append(reader.backup(tmp_path / f"kept{number}.db"))
     finally:
         done.set()
-        for other in others:
-            other.join()
+        for thread in others:
+            thread.join()
     with Ledger.open(path) as ledger:
         for number, stand in enumerate(stands):
-            with Ledger.open(tmp_path / f"kept{number}.db") as held:
-                assert held.verify().clean
-                assert held.head() == stand
-                assert ledger.at(known_at=stand.size).head() == held.head()
+            with Ledger.open(tmp_path / f"kept{number}.db") as backup:
+                assert backup.verify().clean
+                assert backup.head() == stand
+                assert ledger.at(known_at=stand.size).head() == backup.head()
         assert stands[0].size < stands[-1].size < ledger.head().size

@@ -43,15 +43,15 @@ def cuts(draw: st.DrawFn, types: list[str] = TYPES, most: int = 8) -> GraphData:
     }  # fmt: skip
     links = []
     for n in range(draw(st.integers(0, 2 * size)) if size > 1 else 0):
-        one, other = draw(st.permutations(keys))[:2]
+        left, right = draw(st.permutations(keys))[:2]
         kind = draw(st.sampled_from(types))
-        if kind in ("updates", "retracts") and one < other:
-            one, other = other, one  # newer to older: no ring
+        if kind in ("updates", "retracts") and left < right:
+            left, right = right, left  # newer to older: no ring
         if kind == "undercuts" and draw(st.booleans()):
             source = draw(st.sampled_from(sorted(sources)))
-            links.append(LinkEdge(f"l{n}", n, kind, one, "source", source, "judged", 700_000))
+            links.append(LinkEdge(f"l{n}", n, kind, left, "source", source, "judged", 700_000))
         else:
-            links.append(LinkEdge(f"l{n}", n, kind, one, "claim", other, "judged", 700_000))
+            links.append(LinkEdge(f"l{n}", n, kind, left, "claim", right, "judged", 700_000))
     return GraphData(claims, links, sources, parties)
 
 
@@ -67,8 +67,8 @@ def with_claim(cut: GraphData, *links: tuple[str, str, str]) -> GraphData:
         "stranger": PartyNode("stranger", frozenset({"stranger"}), None, None),
     }
     sources = {**cut.sources, "own": SourceNode("own", "stranger", (), [], False, False)}
-    added = [LinkEdge(f"z{n}", 100 + n, kind, one, "claim", other, "judged", 700_000)
-             for n, (one, kind, other) in enumerate(links)]  # fmt: skip
+    added = [LinkEdge(f"z{n}", 100 + n, kind, left, "claim", right, "judged", 700_000)
+             for n, (left, kind, right) in enumerate(links)]  # fmt: skip
     return GraphData({**cut.claims, "zz": new}, [*cut.links, *added], sources, parties)
 
 
@@ -115,7 +115,7 @@ def test_a_claim_that_only_repeats_changes_no_answer_of_the_rest(
     cut: GraphData, data: st.DataObject
 ) -> None:
     before = told(cut)
-    fit = [key for key, one in before.items() if one["standing"] != "retracted"]
+    fit = [key for key, record in before.items() if record["standing"] != "retracted"]
     if fit:
         target = data.draw(st.sampled_from(fit))
         after = told(with_claim(cut, ("zz", "repeats", target)))
@@ -125,9 +125,9 @@ def test_a_claim_that_only_repeats_changes_no_answer_of_the_rest(
 
 @given(cuts())
 def test_at_least_is_never_above_at_most(cut: GraphData) -> None:
-    for one in told(cut).values():
-        assert 0 <= one["at_least"] <= one["at_most"]
-        assert (one["at_least"] == 0) == (one["at_most"] == 0)
+    for record in told(cut).values():
+        assert 0 <= record["at_least"] <= record["at_most"]
+        assert (record["at_least"] == 0) == (record["at_most"] == 0)
 
 
 @given(cuts(), st.randoms(use_true_random=False))
@@ -145,6 +145,6 @@ def test_members_of_an_assertion_share_their_origins(cut: GraphData) -> None:
     plain = [k for k in cut.claims if k not in answers.revisions.retracted
              and k not in answers.revisions.superseded]  # fmt: skip
     for key in plain:
-        for other in answers.assertions.members[answers.assertions.of[key]]:
-            if other in plain:
-                assert answers.origins(other) == answers.origins(key)
+        for right in answers.assertions.members[answers.assertions.of[key]]:
+            if right in plain:
+                assert answers.origins(right) == answers.origins(key)

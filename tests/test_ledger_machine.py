@@ -46,18 +46,20 @@ class LedgerMachine(RuleBasedStateMachine):
         self.then: list[Model] = [{}]
         self.versions: list[dict[str, Any]] = []
         self.number = 0
-        for one in (
+        for record in (
             {"kind": "party", "key": "p", "name": "P"},
             {"kind": "source", "key": "s", "title": "S"},
             {"kind": "subject", "key": "t", "label": "T"},
         ):
-            self.write(one)
+            self.write(record)
 
-    def write(self, given: dict[str, Any]) -> None:
-        self.ledger.import_records([RecordInput.of(record_from(given))], by="M")
-        fields = {name: held for name, held in given.items() if name not in ("kind", "key")}
-        self.note({**self.now, (given["kind"], given["key"]): fields})
-        self.versions.append(given)
+    def write(self, record_fields: dict[str, Any]) -> None:
+        self.ledger.import_records([RecordInput.of(record_from(record_fields))], by="M")
+        fields = {
+            name: value for name, value in record_fields.items() if name not in ("kind", "key")
+        }
+        self.note({**self.now, (record_fields["kind"], record_fields["key"]): fields})
+        self.versions.append(record_fields)
 
     def note(self, model: Model) -> None:
         self.now = model
@@ -76,13 +78,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(key=claims, statement=texts)
     def amend(self, key: str, statement: str) -> None:
-        held = self.now.get(("claim", key))
-        if held is None or held["statement"] == statement:
+        stored = self.now.get(("claim", key))
+        if stored is None or stored["statement"] == statement:
             try:
                 self.ledger.amend("claim", key, {"statement": statement}, by="M", reason="r")
             except RuleViolationError:
                 return
-            same_in_nfc = held is not None
+            same_in_nfc = stored is not None
             assert not same_in_nfc, "an amendment that changes nothing was taken"
             return
         try:
@@ -91,29 +93,29 @@ class LedgerMachine(RuleBasedStateMachine):
             import unicodedata
 
             assert unicodedata.normalize("NFC", statement) == unicodedata.normalize(
-                "NFC", held["statement"]
+                "NFC", stored["statement"]
             )
             return
-        self.note({**self.now, ("claim", key): {**held, "statement": statement}})
+        self.note({**self.now, ("claim", key): {**stored, "statement": statement}})
         self.versions.append(self.claim(key, statement))
 
     @rule(one=claims, other=claims, kind=st.sampled_from(["repeats", "contradicts", "updates"]))
-    def link(self, one: str, other: str, kind: str) -> None:
+    def link(self, left: str, right: str, kind: str) -> None:
         self.number += 1
         key = f"l-{self.number}"
-        given = {
+        fields = {
             "kind": "link",
             "key": key,
             "type": kind,
-            "from": one,
-            "to": other,
+            "from": left,
+            "to": right,
             "basis": "judged",
         }
         try:
-            self.write(given)
+            self.write(fields)
         except InvalidInputError:
-            gone = ("claim", one) not in self.now or ("claim", other) not in self.now
-            assert gone or one == other or (kind == "updates" and self.leads(other, one))
+            gone = ("claim", left) not in self.now or ("claim", right) not in self.now
+            assert gone or left == right or (kind == "updates" and self.leads(right, left))
 
     def leads(self, start: str, end: str) -> bool:
         seen, stack = set(), [start]
@@ -121,11 +123,11 @@ class LedgerMachine(RuleBasedStateMachine):
             at = stack.pop()
             if at == end:
                 return True
-            for (kind, _), held in self.now.items():
-                newer = kind == "link" and held["type"] == "updates" and held["from"] == at
-                if newer and held["to"] not in seen:
-                    seen.add(held["to"])
-                    stack.append(held["to"])
+            for (kind, _), stored in self.now.items():
+                newer = kind == "link" and stored["type"] == "updates" and stored["from"] == at
+                if newer and stored["to"] not in seen:
+                    seen.add(stored["to"])
+                    stack.append(stored["to"])
         return False
 
     @rule(key=claims)
@@ -139,15 +141,15 @@ class LedgerMachine(RuleBasedStateMachine):
             assert pointed or ("claim", key) not in self.now
             return
         assert not pointed
-        self.note({what: held for what, held in self.now.items() if what != ("claim", key)})
+        self.note({what: stored for what, stored in self.now.items() if what != ("claim", key)})
 
     @precondition(lambda self: self.versions)
     @rule(data=st.data())
     def import_again(self, data: st.DataObject) -> None:
         """What the ledger has held, in any version or withdrawn, writes nothing."""
-        given = data.draw(st.sampled_from(self.versions))
-        taken = self.ledger.import_records([RecordInput.of(record_from(given))], by="M")
-        what = (given["kind"], given["key"])
+        value = data.draw(st.sampled_from(self.versions))
+        taken = self.ledger.import_records([RecordInput.of(record_from(value))], by="M")
+        what = (value["kind"], value["key"])
         counted = (len(taken.written), taken.unchanged, taken.older, taken.withdrawn)
         if what not in self.now:
             assert counted == (0, 0, [], [what])
@@ -167,12 +169,12 @@ class LedgerMachine(RuleBasedStateMachine):
     def every_clock_agrees(self) -> None:
         assert self.ledger.head().size == len(self.then) - 1
         for entries in {0, len(self.then) // 2, len(self.then) - 1}:
-            found = {}
+            results = {}
             for kind in ("party", "source", "subject", "claim", "link"):
-                for held in self.ledger.at(known_at=entries).records(kind):
-                    fields = held.record.as_json()
-                    found[kind, fields.pop("key")] = fields
-            assert found == self.then[entries]
+                for stored in self.ledger.at(known_at=entries).records(kind):
+                    fields = stored.record.as_json()
+                    results[kind, fields.pop("key")] = fields
+            assert results == self.then[entries]
 
     def teardown(self) -> None:
         assert self.ledger.verify().faults == ()

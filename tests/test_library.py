@@ -26,23 +26,23 @@ def test_every_example_gives_what_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     shutil.copy(ROOT / "ledger.db", tmp_path)
     shutil.copytree(ROOT / "fixtures" / "every-link", tmp_path / "fixtures" / "every-link")
     monkeypatch.chdir(tmp_path)
-    found = doctest.testfile(
+    results = doctest.testfile(
         str(PAGE), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE
     )
-    assert found.failed == 0
-    assert found.attempted > 20
+    assert results.failed == 0
+    assert results.attempted > 20
 
 
 def test_what_is_public_is_listed_typed_and_told() -> None:
     text = PAGE.read_text("utf-8").partition("## Names")[2]
-    told = set(re.findall(r"`(\w+)`", text))
-    assert told - {"Problem"} <= set(claimledger.__all__)
-    assert set(claimledger.__all__) <= told
+    messages = set(re.findall(r"`(\w+)`", text))
+    assert messages - {"Problem"} <= set(claimledger.__all__)
+    assert set(claimledger.__all__) <= messages
     assert sorted(claimledger.__all__) == claimledger.__all__
     for name in claimledger.__all__:
-        held = getattr(claimledger, name)
-        assert held.__doc__, name
-        assert held.__module__.startswith("claimledger."), name
+        value = getattr(claimledger, name)
+        assert value.__doc__, name
+        assert value.__module__.startswith("claimledger."), name
     assert not hasattr(claimledger, "no_such_name")
     assert (ROOT / "src" / "claimledger" / "py.typed").exists()
 
@@ -101,29 +101,31 @@ def test_the_version_tells_the_formats() -> None:
 
 def needed() -> dict[str, str]:
     """Return every package that a user installs along, with what its licence is called."""
-    found: dict[str, str] = {}
+    answers: dict[str, str] = {}
     ask = ["claimledger"]
     while ask:
         name = ask.pop()
         try:
-            held = distribution(name)
+            value = distribution(name)
         except PackageNotFoundError:
             continue  # for another system or another Python
-        for requirement in held.requires or []:
+        for requirement in value.requires or []:
             what, _, condition = requirement.partition(";")
             bare = re.split(r"[ <>=!~\[(]", what.strip(), maxsplit=1)[0].lower()
-            wanted = "extra ==" not in condition or (
+            expected = "extra ==" not in condition or (
                 name == "claimledger" and "postgresql" in condition
             )
-            if wanted and bare not in found:
-                found[bare] = ""
+            if expected and bare not in answers:
+                answers[bare] = ""
                 ask.append(bare)
-        told = held.metadata
-        licences = [line for line in told.get_all("Classifier") or [] if line.startswith("License")]
-        found[name] = " ".join(
-            [told.get("License-Expression") or "", (told.get("License") or "")[:200], *licences]
+        answer = value.metadata
+        licences = [
+            line for line in answer.get_all("Classifier") or [] if line.startswith("License")
+        ]
+        answers[name] = " ".join(
+            [answer.get("License-Expression") or "", (answer.get("License") or "")[:200], *licences]
         )
-    return found
+    return answers
 
 
 def test_nothing_needed_is_under_a_licence_that_binds_its_users() -> None:

@@ -53,8 +53,8 @@ def test_one_pass_finds_what_trying_each_removal_finds(cut: GraphData) -> None:
         expected = by_removal(answers, fallen)
         assert loads.others(kind, key) == expected, (kind, key)
         assert loads.of(kind, key).others == len(expected)
-    listed = {(one.kind, one.key) for one in loads.heaviest()}
-    assert listed == {label for label, fallen in falls.items() if by_removal(answers, fallen)}
+    rows = {(impact.kind, impact.key) for impact in loads.heaviest()}
+    assert rows == {label for label, fallen in falls.items() if by_removal(answers, fallen)}
 
 
 def test_a_report_bears_all_that_repeat_it_and_two_reports_bear_nothing(ledger: Ledger) -> None:
@@ -145,16 +145,16 @@ def test_graphs_built_to_break_answers_are_answered_whole(name: str) -> None:
         )
         for n in range(LONG)
     }
-    made = [
-        LinkEdge(f"l{n}", n, kind, f"c{one:05}", "claim", f"c{other:05}", "judged", 700_000)
-        for n, (kind, one, other) in enumerate(links)
+    drawn_links = [
+        LinkEdge(f"l{n}", n, kind, f"c{left:05}", "claim", f"c{right:05}", "judged", 700_000)
+        for n, (kind, left, right) in enumerate(links)
     ]
     sources = {"s": SourceNode("s", None, (), [], False, False)}
     parties = {"p": PartyNode("p", frozenset(), None, None)}
-    answers = Analysis(graph_of(GraphData(claims, made, sources, parties)))
-    told = {key: answers.as_json(key) for key in claims}
-    assert told[f"c{LONG - 1:05}"]["standing"] == last
-    assert all(one["at_least"] <= one["at_most"] <= 1 for one in told.values())
+    answers = Analysis(graph_of(GraphData(claims, drawn_links, sources, parties)))
+    answer = {key: answers.as_json(key) for key in claims}
+    assert answer[f"c{LONG - 1:05}"]["standing"] == last
+    assert all(record["at_least"] <= record["at_most"] <= 1 for record in answer.values())
     disputes(answers)
     assert lineage(answers, f"c{LONG - 1:05}")
     assert ImpactIndex(answers).of("party", "p").others == 0

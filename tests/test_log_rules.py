@@ -99,15 +99,15 @@ def redacting_a_part(log: list[Line]) -> list[Line]:
         forged(size + 2, entry("amend", "party", "half", record={"name": "H"}, replaces=size + 1)),
         forged(size + 3, entry("withdraw", "party", "half", replaces=size + 2, reason="r")),
     ]
-    listed = [size + 2, size + 3]
-    payload = entry("redact", "party", "half", entries=listed, reason="r")
+    rows = [size + 2, size + 3]
+    payload = entry("redact", "party", "half", entries=rows, reason="r")
     return [*log[: size + 1], *map(emptied, log[size + 1 :]), forged(size + 4, payload)]
 
 
 def redacting_again(log: list[Line]) -> list[Line]:
     """Redact what another redaction has emptied, under another name."""
-    listed = [line["number"] for line in log if line["payload"] is None]
-    payload = entry("redact", "party", "never-was", entries=listed, reason="r")
+    rows = [line["number"] for line in log if line["payload"] is None]
+    payload = entry("redact", "party", "never-was", entries=rows, reason="r")
     return [*log, forged(len(log) + 1, payload)]
 
 
@@ -298,8 +298,8 @@ def test_verify_and_salvage_name_it_in_a_ledger_and_salvage_leaves_it_out(
     with Ledger.open(lawful) as ledger:
         verdict = ledger.verify()
     assert any(names(rule, str(fault)) for fault in verdict.faults), verdict.faults
-    found = salvage(lawful, tmp_path / "saved.db")
-    assert any(names(rule, lost.why) for lost in found.lost), found.lost
+    report = salvage(lawful, tmp_path / "saved.db")
+    assert any(names(rule, lost.why) for lost in report.lost), report.lost
     with Ledger.open(tmp_path / "saved.db", writable=True) as saved:
         assert saved.at(known_at=before.size).head() == before
         assert saved.verify().faults == ()
@@ -321,17 +321,17 @@ def test_no_command_fails_on_an_unlawful_entry_without_a_word(
     with Ledger.open(lawful) as ledger:
         log = lines_of(ledger)
     plant(lawful, forge(log), len(log))
-    told = {}
+    messages = {}
     for name, work in WORK.items():
         with Ledger.open(lawful, writable=True) as ledger:
             try:
                 work(ledger, tmp_path)
             except StoreError as error:
-                told[name] = str(error)
-    assert "backup" in told  # which is proved before it takes its name
+                messages[name] = str(error)
+    assert "backup" in messages  # which is proved before it takes its name
     assert not (tmp_path / "backup.db").exists()
-    assert (tmp_path / "moved.db").exists() == ("move" not in told)
-    for name, text in told.items():
+    assert (tmp_path / "moved.db").exists() == ("move" not in messages)
+    for name, text in messages.items():
         assert names(rule, text) or (name == "reading" and "claimledger salvage" in text), text
 
 
@@ -363,7 +363,7 @@ def spoil(value: Any, chance: random.Random) -> Any:
         name = chance.choice(sorted(value))
         how = chance.random()
         if how < 0.12:
-            return {key: held for key, held in value.items() if key != name}
+            return {key: value for key, value in value.items() if key != name}
         if how < 0.2:
             return {**value, chance.choice(NAMES): chance.choice(POOL)}
         return {**value, name: spoil(value[name], chance)}

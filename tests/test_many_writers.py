@@ -24,33 +24,33 @@ from claimledger.records.check import record_from
 EACH = 12
 
 
-def write(given: tuple[LedgerLocation, str]) -> list[tuple[str, int]]:
+def write(values: tuple[LedgerLocation, str]) -> list[tuple[str, int]]:
     """Record one after another; return what was acknowledged: key and entry."""
-    where, name = given
+    where, name = values
     done = []
     with Ledger.open(where, writable=True) as ledger:
         for number in range(EACH):
-            one = {"kind": "party", "key": f"{name}-{number}", "name": name}
-            taken = ledger.import_records([RecordInput.of(record_from(one))], by=name)
+            record = {"kind": "party", "key": f"{name}-{number}", "name": name}
+            taken = ledger.import_records([RecordInput.of(record_from(record))], by=name)
             done += [(key, entry) for _, key, entry in taken.written]
     return done
 
 
-def without_key(given: tuple[LedgerLocation, str]) -> list[tuple[str, int]]:
+def without_key(values: tuple[LedgerLocation, str]) -> list[tuple[str, int]]:
     """Record what gets its key from the ledger."""
-    where, name = given
+    where, name = values
     with Ledger.open(where, writable=True) as ledger:
         done = []
         for number in range(EACH):
-            one = {"kind": "party", "name": f"{name} {number}"}
-            taken = ledger.import_records([RecordInput.of(record_from(one))], by=name)
+            record = {"kind": "party", "name": f"{name} {number}"}
+            taken = ledger.import_records([RecordInput.of(record_from(record))], by=name)
             done += [(key, entry) for _, key, entry in taken.written]
         return done
 
 
-def look(given: tuple[LedgerLocation, str]) -> list[tuple[int, bytes]]:
+def look(values: tuple[LedgerLocation, str]) -> list[tuple[int, bytes]]:
     """Read one moment after another; what was there once stays as it was."""
-    where, _ = given
+    where, _ = values
     seen: list[tuple[int, bytes]] = []
     end = time.monotonic() + 1.5
     while time.monotonic() < end:
@@ -71,7 +71,7 @@ def test_one_order_without_gaps_and_nothing_lost(path: LedgerLocation, work: Any
         reading = pool.map_async(look, [(path, "reader")])
         done = pool.map(work, [(path, f"w{n}") for n in range(4)])
         (seen,) = reading.get()
-    acknowledged = [one for listed in done for one in listed]
+    acknowledged = [part for rows in done for part in rows]
     assert len(acknowledged) == 4 * EACH
     assert sorted(entry for _, entry in acknowledged) == list(range(2, 4 * EACH + 2))
     assert [size for size, _ in seen] == sorted(size for size, _ in seen)
@@ -86,8 +86,8 @@ def test_one_order_without_gaps_and_nothing_lost(path: LedgerLocation, work: Any
 
 @contextmanager
 def two(path: LedgerLocation) -> Iterator[tuple[Ledger, Ledger]]:
-    with Ledger.open(path, writable=True) as one, Ledger.open(path, writable=True) as other:
-        yield one, other
+    with Ledger.open(path, writable=True) as ledger, Ledger.open(path, writable=True) as second:
+        yield ledger, second
 
 
 def test_the_second_to_amend_is_told_and_shown_the_difference(
@@ -95,13 +95,13 @@ def test_the_second_to_amend_is_told_and_shown_the_difference(
 ) -> None:
     record(ledger, case(["a: one"]))
     ledger.close()
-    with two(path) as (one, other):
-        seen = other.get("claim", "a").entry
-        one.amend("claim", "a", {"note": "mine"}, by="One", reason="r", replaces=seen)
-        with pytest.raises(ConflictError, match="by One") as told:
-            other.amend("claim", "a", {"note": "theirs"}, by="Two", reason="r", replaces=seen)
-        assert told.value.difference == (("note", None, "mine"),)
-        assert other.get("claim", "a").record.note == "mine"  # type: ignore[attr-defined]
+    with two(path) as (first, second):
+        seen = second.get("claim", "a").entry
+        first.amend("claim", "a", {"note": "mine"}, by="One", reason="r", replaces=seen)
+        with pytest.raises(ConflictError, match="by One") as raised:
+            second.amend("claim", "a", {"note": "theirs"}, by="Two", reason="r", replaces=seen)
+        assert raised.value.difference == (("note", None, "mine"),)
+        assert second.get("claim", "a").record.note == "mine"  # type: ignore[attr-defined]
 
 
 def test_a_reader_does_not_wait_for_a_writer(path: LedgerLocation, ledger: Ledger) -> None:
@@ -130,8 +130,8 @@ def test_a_reader_waits_for_no_writer_that_came_while_another_read(
     driver = writer._store.driver  # type: ignore[attr-defined]
     driver.execute("PRAGMA cache_size = 10")  # what it writes goes to the disk before its end
     with writer, writer._store.writing():
-        many = [{"kind": "party", "key": f"p{n}", "name": "x" * 500} for n in range(500)]
-        record(writer, many)
+        records = [{"kind": "party", "key": f"p{n}", "name": "x" * 500} for n in range(500)]
+        record(writer, records)
         with Ledger.open(path) as another, another.reading():
             assert another.keys("party") == ["one"]
     with Ledger.open(path) as another:
@@ -188,18 +188,20 @@ def test_a_write_takes_few_turns_to_the_server(
     waits = 0
     wait = psycopg.Connection.wait
 
-    def waiting(*given: Any, **options: Any) -> Any:
+    def waiting(*values: Any, **options: Any) -> Any:
         nonlocal waits
         waits += 1
-        return wait(*given, **options)
+        return wait(*values, **options)
 
     def waited(work: Callable[[], object]) -> int:
         before = waits
         work()
         return waits - before
 
-    def amending(many: int, note: str) -> Callable[[], object]:
-        amended = [RecordInput.of(record_from({**one, "note": note})) for one in parties[:many]]
+    def amending(count: int, note: str) -> Callable[[], object]:
+        amended = [
+            RecordInput.of(record_from({**record, "note": note})) for record in parties[:count]
+        ]
         return lambda: ledger.import_records(iter(amended), by="T", amend=True, reason="r")
 
     monkeypatch.setattr(psycopg.Connection, "wait", waiting)
@@ -262,7 +264,7 @@ def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
         lambda: ledger.transaction(lambda: record(ledger, case(["e: four"]))),
     ]
     files = tmp_path / "more.jsonl"
-    files.write_text("".join(f"{json.dumps(one)}\n" for one in case(["c: three"])))
+    files.write_text("".join(f"{json.dumps(record)}\n" for record in case(["c: three"])))
     with Raw(path) as raw:
         raw.run(
             "CREATE SEQUENCE asked",

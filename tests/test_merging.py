@@ -23,7 +23,7 @@ Write = Callable[[Ledger], object]
 
 def amending(records: Records) -> Write:
     return lambda ledger: ledger.import_records(
-        [RecordInput.of(record_from(one)) for one in records], by="T", amend=True, reason="r"
+        [RecordInput.of(record_from(record)) for record in records], by="T", amend=True, reason="r"
     )
 
 
@@ -34,14 +34,14 @@ def replacing(kind: str, key: str, by: str) -> Write:
 def nested(kind: str, *pairs: str) -> Records:
     """Return records of a kind, each drawn as ``key`` or as ``key<parent``."""
     field, name = ("part_of", "name") if kind == "party" else ("broader", "label")
-    made = []
+    created = []
     for pair in pairs:
         key, _, parent = pair.partition("<")
         own = {"of": "measure", "reason": "r"} if kind == "term" else {}
-        made.append(
+        created.append(
             {"kind": kind, "key": key, name: key, **own, **({field: parent} if parent else {})}
         )
-    return made
+    return created
 
 
 PARTIES = {"desk": {"part_of": "paper"}, "paper": {}, "rival": {}, "owner": {}}
@@ -79,7 +79,7 @@ REFUSED: dict[str, tuple[Records, list[Write], Write, str]] = {
     "a-stranger-by-a-replaced-party": (
         REVISED, [], replacing("party", "desk", "rival"), "paper cannot update what rival said"),
     "a-stranger-by-an-amended-claimant": (
-        REVISED, [], amending([{**one, "claimant": ["rival"]} for one in REVISED if one["key"] == "old"]),
+        REVISED, [], amending([{**record, "claimant": ["rival"]} for record in REVISED if record["key"] == "old"]),
         "paper cannot update what rival said"),
     "a-stranger-by-an-amended-party": (
         REVISED, [], amending([{"kind": "party", "key": "desk", "name": "desk", "part_of": "rival"}]),
@@ -99,8 +99,8 @@ REFUSED: dict[str, tuple[Records, list[Write], Write, str]] = {
 def test_no_write_breaks_a_rule_by_what_was_replaced_or_amended(name: str, ledger: Ledger) -> None:
     records, before, write, why = REFUSED[name]
     record(ledger, records)
-    for one in before:
-        one(ledger)
+    for part in before:
+        part(ledger)
     head = ledger.head()
     with pytest.raises(InvalidInputError, match=why):
         write(ledger)
@@ -152,20 +152,20 @@ def test_an_export_names_what_replaced_a_key_and_goes_in_anywhere(
         ledger.withdraw(kind, key, by="T", reason="double", replaced_by=by)
     file = tmp_path / "out.jsonl"
     file.write_text(exported(call, path))
-    lines = {one["key"]: one for one in map(json.loads, file.read_text().splitlines())}
+    lines = {part["key"]: part for part in map(json.loads, file.read_text().splitlines())}
     assert lines["one"]["part_of"] == "body2"
     assert lines["b"]["claimant"] == ["one"]
     assert lines["b"]["subject"] == "topic2"
     assert lines["l3"]["to"] == {"source": "page2"}
     assert lines["r1"]["claim"] == "a2"
     assert lines["total"]["figures"][0]["formula"] == "sum(a2, b)"
-    other = place(tmp_path, "other.db")
-    Ledger.create(other).close()
-    done = call("--ledger", other, "import", file, "--by", "T")
+    target = place(tmp_path, "other.db")
+    Ledger.create(target).close()
+    done = call("--ledger", target, "import", file, "--by", "T")
     assert done.returncode == 0, done.stderr
-    assert exported(call, other) == file.read_text()
-    with Ledger.open(other) as held:
-        assert answers_of(held).as_json("a2") == answers_of(ledger).as_json("a2")
+    assert exported(call, target) == file.read_text()
+    with Ledger.open(target) as imported:
+        assert answers_of(imported).as_json("a2") == answers_of(ledger).as_json("a2")
     # In the ledger itself nothing of it is new, with or without --amend, and a real change is one.
     for words in ([], ["--amend", "--reason", "r"]):
         done = call("--ledger", path, "import", file, "--by", "T", *words)
@@ -199,9 +199,9 @@ def test_a_formula_that_would_be_too_long_keeps_its_keys(
         assert done.stdout
     file = tmp_path / "out.jsonl"
     file.write_text(exported(call, path))
-    other = place(tmp_path, "other.db")
-    Ledger.create(other).close()
-    for where in (path, other):
+    target = place(tmp_path, "other.db")
+    Ledger.create(target).close()
+    for where in (path, target):
         done = call("--ledger", where, "import", file, "--by", "T")
         assert done.returncode == 0, done.stderr
 
@@ -218,9 +218,9 @@ def test_an_export_of_a_day_has_no_disposition_of_a_dispute_to_come(
         file = tmp_path / f"{day}.jsonl"
         file.write_text(exported(call, path, "--as-of", day))
         assert ('"key":"rest"' in file.read_text()) == is_there
-        other = place(tmp_path, f"{day}.db")
-        Ledger.create(other).close()
-        done = call("--ledger", other, "import", file, "--by", "T")
+        target = place(tmp_path, f"{day}.db")
+        Ledger.create(target).close()
+        done = call("--ledger", target, "import", file, "--by", "T")
         assert done.returncode == 0, done.stderr
 
 
@@ -235,8 +235,8 @@ def test_an_export_goes_in_after_what_it_holds_was_amended_or_withdrawn(
     ledger.withdraw("claim", "b", by="T", reason="r")
     done = call("--ledger", path, "import", file, "--by", "T", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["recorded"], told["older"], told["withdrawn"]) == (0, 1, 1)
+    answer = json.loads(done.stdout)
+    assert (answer["recorded"], answer["older"], answer["withdrawn"]) == (0, 1, 1)
     done = call("--ledger", path, "import", file, "--by", "T", "--amend", "--reason", "r", "--json")
     assert json.loads(done.stdout)["amended"] == 1
     assert ledger.get("claim", "a").record.as_json()["claimant"] == ["one"]
@@ -301,14 +301,15 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where.write_bytes((Path(__file__).parents[1] / "ledger.db").read_bytes())
     with Ledger.open(where, writable=True, clock=thereafter) as ledger:
         for kind in ("party", "source", "subject", "term"):
-            held = list(ledger.records(kind))
+            records = list(ledger.records(kind))
             copies = [
-                {"kind": kind, **one.record.as_json(), "key": one.key + RENAMED} for one in held
+                {"kind": kind, **stored.record.as_json(), "key": stored.key + RENAMED}
+                for stored in records
             ]
             record(ledger, copies)
-            for one in held:
+            for stored in records:
                 ledger.withdraw(
-                    kind, one.key, by="T", reason="renamed", replaced_by=one.key + RENAMED
+                    kind, stored.key, by="T", reason="renamed", replaced_by=stored.key + RENAMED
                 )
         assert ledger.verify().faults == ()
     return where
@@ -320,10 +321,11 @@ def taken_in(renamed: Path) -> Path:
     where = renamed.with_name("b.db")
     with Ledger.open(renamed) as old, Ledger.create(where, clock=thereafter) as new:
         for kind in KINDS:
-            plain = (one.record.as_json() for one in old.records(kind))
+            plain = (stored.record.as_json() for stored in old.records(kind))
             resolved = old.resolve_json(kind, plain)
             new.import_records(
-                [RecordInput.of(record_from({"kind": kind, **one})) for one in resolved], by="T"
+                [RecordInput.of(record_from({"kind": kind, **record})) for record in resolved],
+                by="T",
             )
     return where
 

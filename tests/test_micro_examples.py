@@ -14,47 +14,47 @@ pytestmark = pytest.mark.usefixtures("store")
 def test_ten_papers_on_one_report_are_one_origin() -> None:
     """paper1..paper10 ──repeats──▶ report (observed)"""
     papers = [f"paper{n}" for n in range(1, 11)]
-    found = results(
+    answers = results(
         case(["report: agency obs", *(f"{p}: press-{p}" for p in papers)],
              [f"{p} repeats report" for p in papers])
     )  # fmt: skip
-    assert set(found.values()) == {"single-origin 1..1 in"}
-    assert len(found) == 11
+    assert set(answers.values()) == {"single-origin 1..1 in"}
+    assert len(answers) == 11
 
 
 def test_two_agencies_that_counted_separately_corroborate() -> None:
     """a (observed) ══corroborates══ b (observed)"""
-    found = results(case(["a: agency-a obs", "b: agency-b obs"], ["a corroborates b"]))
-    assert set(found.values()) == {"corroborated 2..2 in"}
+    answers = results(case(["a: agency-a obs", "b: agency-b obs"], ["a corroborates b"]))
+    assert set(answers.values()) == {"corroborated 2..2 in"}
 
 
 def test_unstated_or_unchecked_grounds_leave_the_origin_unclear() -> None:
     """a (observed) ══corroborates══ b (unstated | not checked)"""
     for grounds in ("unstated", ""):
-        found = results(case(["a: one obs", f"b: two {grounds}"], ["a corroborates b"]))
-        assert set(found.values()) == {"origin-unclear 1..2 in"}
+        answers = results(case(["a: one obs", f"b: two {grounds}"], ["a corroborates b"]))
+        assert set(answers.values()) == {"origin-unclear 1..2 in"}
 
 
 def test_a_part_of_a_party_is_perhaps_the_same_voice() -> None:
     """a ══ b, and b's claimant is part of a's"""
     parties = {"one": {}, "two": {"part_of": "one"}}
-    found = results(case(["a: one obs", "b: two obs"], ["a corroborates b"], parties=parties))
-    assert set(found.values()) == {"origin-unclear 1..2 in"}
+    answers = results(case(["a: one obs", "b: two obs"], ["a corroborates b"], parties=parties))
+    assert set(answers.values()) == {"origin-unclear 1..2 in"}
 
 
 def test_two_voices_read_in_one_newspaper_are_perhaps_one() -> None:
     """a ══ b, both cited from @newspaper"""
-    found = results(
+    answers = results(
         case(["a: one obs @newspaper", "b: two obs @newspaper"], ["a corroborates b"],
              sources={"newspaper": {}})
     )  # fmt: skip
-    assert set(found.values()) == {"origin-unclear 1..2 in"}
+    assert set(answers.values()) == {"origin-unclear 1..2 in"}
 
 
 def test_a_critic_of_a_report_hits_what_the_report_says_itself() -> None:
     """critic ──undercuts──▶ @report-page ◀─cites─ report ◀──repeats── paper ══ independent
     denial and critic cite @report-page too and are not hit."""
-    found = results(
+    answers = results(
         case(
             [
                 "report: agency obs @report-page",
@@ -70,23 +70,23 @@ def test_a_critic_of_a_report_hits_what_the_report_says_itself() -> None:
             ],
         )
     )
-    assert found["report"].startswith("contested")
-    assert found["paper"].startswith("contested")
-    assert found["independent"] == "corroborated 2..2 in"
-    assert found["denial"] == "single-origin 1..1 in"
-    assert found["critic"] == "single-origin 1..1 in"
+    assert answers["report"].startswith("contested")
+    assert answers["paper"].startswith("contested")
+    assert answers["independent"] == "corroborated 2..2 in"
+    assert answers["denial"] == "single-origin 1..1 in"
+    assert answers["critic"] == "single-origin 1..1 in"
 
 
 def test_a_contradicted_critic_leaves_all_undecided() -> None:
     """reply ══contradicts══ critic ──undercuts──▶ claim"""
-    found = results(
+    answers = results(
         case(
             ["claim: a", "critic: b", "reply: c"],
             ["critic undercuts claim", "reply contradicts critic"],
         )
     )
-    assert {line.split()[0] for key, line in found.items() if key != "reply"} == {"contested"}
-    assert {line.split()[-1] for line in found.values()} == {"undecided"}
+    assert {line.split()[0] for key, line in answers.items() if key != "reply"} == {"contested"}
+    assert {line.split()[-1] for line in answers.values()} == {"undecided"}
 
 
 def test_one_of_two_own_sources_undercut() -> None:
@@ -107,10 +107,10 @@ def test_a_superseded_claim_stays_so_under_attack_and_in_the_report(ledger: Ledg
         ["old: agency", "new: agency @new-page", "paper: press", "critic: scholar"],
         ["new updates old", "paper repeats old", "critic undercuts old"],
     )
-    found = results(drawn)
-    assert found["old"].startswith("superseded")
-    assert found["paper"].startswith("superseded")
-    assert found["new"].startswith("single-origin")
+    answers = results(drawn)
+    assert answers["old"].startswith("superseded")
+    assert answers["paper"].startswith("superseded")
+    assert answers["new"].startswith("single-origin")
     record(ledger, drawn)
     (dispute,) = disputes(answers_of(ledger))
     assert dispute.head == "old"
@@ -119,8 +119,8 @@ def test_a_superseded_claim_stays_so_under_attack_and_in_the_report(ledger: Ledg
 
 def test_an_undercut_attacker_still_contests() -> None:
     """r ──undercuts──▶ p ══contradicts══ q"""
-    found = results(case(["p: a", "q: b", "r: c"], ["p contradicts q", "r undercuts p"]))
-    assert found == {
+    answers = results(case(["p: a", "q: b", "r: c"], ["p contradicts q", "r undercuts p"]))
+    assert answers == {
         "p": "contested 1..1 out",
         "q": "contested 1..1 in",
         "r": "single-origin 1..1 in",
@@ -135,42 +135,42 @@ def test_circular_reporting_is_one_root() -> None:
 
 def test_a_loop_falls_with_what_it_needs_outside() -> None:
     """a ⇄ b ──repeats──▶ o ◀──undercuts── u"""
-    found = results(
+    answers = results(
         case(["a: one", "b: two", "o: three", "u: four"],
              ["a repeats b", "b repeats a", "b repeats o", "u undercuts o"])
     )  # fmt: skip
     for key in ("a", "b", "o"):
-        assert found[key].startswith("contested")
-        assert found[key].endswith("out")
+        assert answers[key].startswith("contested")
+        assert answers[key].endswith("out")
 
 
 def test_what_contradicts_one_paper_contradicts_all_that_say_the_same() -> None:
     """ministry ══contradicts══ paper1 ──repeats──▶ report ◀──repeats── paper2"""
-    found = results(
+    answers = results(
         case(["report: agency obs", "paper1: x", "paper2: y", "denial: ministry"],
              ["paper1 repeats report", "paper2 repeats report", "denial contradicts paper1"])
     )  # fmt: skip
-    assert all(line.startswith("contested") for line in found.values())
+    assert all(line.startswith("contested") for line in answers.values())
 
 
 def test_a_retracted_study_takes_its_readers_along() -> None:
     """retraction ──retracts──▶ study ◀──repeats── paper;  study ◀──derives_from── sum"""
-    found = results(
+    answers = results(
         case(["study: lab obs", "retraction: lab", "paper: press", "sum: other"],
              ["retraction retracts study", "paper repeats study", "sum derives_from study"])
     )  # fmt: skip
-    assert found["study"] == "retracted 0..0 out"
-    assert found["paper"] == "contested 0..0 out"
-    assert found["sum"].startswith("contested")
+    assert answers["study"] == "retracted 0..0 out"
+    assert answers["paper"] == "contested 0..0 out"
+    assert answers["sum"].startswith("contested")
 
 
 def test_a_sum_of_two_claims_has_one_joint_origin() -> None:
     """45 and 54 ◀──derives_from── 99"""
-    found = results(
+    answers = results(
         case(["p45: a obs", "p54: b obs", "p99: c analysis"],
              ["p99 derives_from p45", "p99 derives_from p54"])
     )  # fmt: skip
-    assert found["p99"] == "single-origin 1..1 in"
+    assert answers["p99"] == "single-origin 1..1 in"
 
 
 def test_all_needs_are_needed_unless_they_are_one_assertion() -> None:
@@ -205,8 +205,8 @@ def test_two_keys_for_one_party_become_one_voice(ledger: Ledger) -> None:
 
 def test_joint_claimants_speak_with_one_voice() -> None:
     """a: one+two ══ b: two"""
-    found = results(case(["a: one+two obs", "b: two obs"], ["a corroborates b"]))
-    assert set(found.values()) == {"single-origin 1..1 in"}
+    answers = results(case(["a: one+two obs", "b: two obs"], ["a corroborates b"]))
+    assert set(answers.values()) == {"single-origin 1..1 in"}
 
 
 def test_a_changed_figure_is_another_assertion_with_the_same_origin() -> None:
@@ -216,9 +216,9 @@ def test_a_changed_figure_is_another_assertion_with_the_same_origin() -> None:
         "paper": {"figures": [{"measure": "stations", "value": "60"}]},
     }
     claims, links = ["report: a obs", "paper: b", "denial: c"], ["paper repeats report"]
-    found = results(case(claims, [*links, "denial contradicts paper"], extra=figures))
-    assert found["report"].startswith("single-origin")
-    assert found["paper"] == "contested 1..1 undecided"
+    answers = results(case(claims, [*links, "denial contradicts paper"], extra=figures))
+    assert answers["report"].startswith("single-origin")
+    assert answers["paper"] == "contested 1..1 undecided"
 
 
 def test_a_pair_at_odds_is_flagged_and_not_joined(ledger: Ledger) -> None:
@@ -231,23 +231,23 @@ def test_a_pair_at_odds_is_flagged_and_not_joined(ledger: Ledger) -> None:
 
 def test_a_retracted_retraction_does_not_count() -> None:
     """second ──retracts──▶ first ──retracts──▶ claim"""
-    found = results(
+    answers = results(
         case(["claim: a", "first: a @p1", "second: a @p2"],
              ["first retracts claim", "second retracts first"])
     )  # fmt: skip
-    assert found["claim"].startswith("single-origin")
-    assert found["first"].startswith("retracted")
+    assert answers["claim"].startswith("single-origin")
+    assert answers["first"].startswith("retracted")
 
 
 def test_a_loop_with_alternatives_of_one_assertion_needs_one_of_them() -> None:
     """a ⇄ b; a ──repeats──▶ o1, b ──repeats──▶ o2, o1 ══ o2; u ──undercuts──▶ o1"""
-    found = results(
+    answers = results(
         case(["a: p1", "b: p2", "o1: p3", "o2: p4", "u: p5"],
              ["a repeats b", "b repeats a", "a repeats o1", "b repeats o2", "o1 corroborates o2",
               "u undercuts o1"])
     )  # fmt: skip
-    assert not found["a"].startswith("contested")
-    assert not found["b"].startswith("contested")
+    assert not answers["a"].startswith("contested")
+    assert not answers["b"].startswith("contested")
 
 
 def test_a_source_that_is_not_the_claimants_only_questions_the_attribution(ledger: Ledger) -> None:

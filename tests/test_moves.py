@@ -39,10 +39,10 @@ def cases(draw: st.DrawFn) -> Records:
     claims = [f"{key}: {draw(who)} {draw(grounds)} @{draw(cited)}" for key in keys]
     links = []
     for _ in range(draw(st.integers(0, 8))):
-        one, other = draw(st.permutations(keys))[:2]
+        left, right = draw(st.permutations(keys))[:2]
         kind = draw(st.sampled_from(TYPES))
-        at = "@" + draw(cited) if kind == "undercuts" and draw(st.booleans()) else other
-        links.append(f"{one} {kind} {at}")
+        at = "@" + draw(cited) if kind == "undercuts" and draw(st.booleans()) else right
+        links.append(f"{left} {kind} {at}")
     used = {word[1:] for claim in claims for word in claim.split() if word.startswith("@")}
     links = [link for link in links if "@" not in link or link.split("@")[1] in used]
     parties = {"ann": {}, "ben": {"part_of": draw(st.sampled_from(["ann", "cat"]))}, "cat": {}}
@@ -59,7 +59,7 @@ def test_without_a_record_is_as_if_it_had_been_withdrawn(
     with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
         record(ledger, drawn)
         kinds = ("claim", "link", "source", "party")
-        some = [(one["kind"], one["key"]) for one in drawn if one["kind"] in kinds]
+        some = [(record["kind"], record["key"]) for record in drawn if record["kind"] in kinds]
         kind, key = data.draw(st.sampled_from(some))
         before = answers_of(ledger)
         expected = what_if(ledger, [(kind, key)], [])
@@ -76,14 +76,14 @@ def test_with_a_file_is_as_if_it_had_been_imported_and_changes_tells_the_same(
 ) -> None:
     first = data.draw(st.integers(0, len(drawn)))
     head, tail = drawn[:first], drawn[first:]
-    held = {(one["kind"], one["key"]) for one in head}
-    plain = [one for one in head if _fits(one, held)]
+    records = {(record["kind"], record["key"]) for record in head}
+    plain = [record for record in head if _fits(record, records)]
     with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
         record(ledger, plain)
         since = ledger.head().size
         before = answers_of(ledger)
-        rest = [one for one in [*head, *tail] if one not in plain]
-        incoming = [RecordInput.of(record_from(one)) for one in rest]
+        rest = [record for record in [*head, *tail] if record not in plain]
+        incoming = [RecordInput.of(record_from(record)) for record in rest]
         expected = what_if(ledger, [], incoming)
         assert ledger.head().size == since
         record(ledger, rest)
@@ -91,17 +91,19 @@ def test_with_a_file_is_as_if_it_had_been_imported_and_changes_tells_the_same(
         assert changes(ledger, since) == expected
 
 
-def _fits(one: dict[str, Any], held: set[tuple[str, str]]) -> bool:
+def _fits(record: dict[str, Any], records: set[tuple[str, str]]) -> bool:
     """Whether all that a record points to stands among the first ones."""
-    wanted = [("party", key) for key in one.get("claimant", ())]
-    wanted += [("source", citation["source"]) for citation in one.get("citations", ())]
-    wanted += [(k, one[f]) for f, k in (("subject", "subject"), ("publisher", "party"), ("part_of", "party"),
-                                        ("from", "claim")) if f in one]  # fmt: skip
-    if "to" in one:
-        wanted.append(
-            ("claim", one["to"]) if isinstance(one["to"], str) else next(iter(one["to"].items()))
+    expected = [("party", key) for key in record.get("claimant", ())]
+    expected += [("source", citation["source"]) for citation in record.get("citations", ())]
+    expected += [(k, record[f]) for f, k in (("subject", "subject"), ("publisher", "party"), ("part_of", "party"),
+                                        ("from", "claim")) if f in record]  # fmt: skip
+    if "to" in record:
+        expected.append(
+            ("claim", record["to"])
+            if isinstance(record["to"], str)
+            else next(iter(record["to"].items()))
         )
-    return all(target in held for target in wanted)
+    return all(target in records for target in expected)
 
 
 def test_what_moves_a_critic_of_a_source_moves_all_that_cite_it(ledger: Ledger) -> None:
@@ -121,12 +123,13 @@ def test_nothing_is_written_and_nothing_moves_where_nothing_is_linked(path: Path
         record(ledger, case(["a: one", "b: two"]))
     before = sha256(content_of(path)).hexdigest()
     with Ledger.open(path) as ledger:
-        found = what_if(ledger, [("claim", "a")], [])
+        diff = what_if(ledger, [("claim", "a")], [])
         extra = [
-            RecordInput.of(record_from(one)) for one in case(["c: three"], ["c contradicts a"])
+            RecordInput.of(record_from(record))
+            for record in case(["c: three"], ["c contradicts a"])
         ]
         more = what_if(ledger, [], extra)
-    assert [moved.key for moved in found.claims] == ["a"]
+    assert [moved.key for moved in diff.claims] == ["a"]
     assert {moved.key for moved in more.claims} == {"a", "c"}
     assert more.disputes[0].how == "began"
     assert sha256(content_of(path)).hexdigest() == before

@@ -65,7 +65,9 @@ def odd(ledger: Ledger) -> list[LintFinding]:
 def test_a_claim_of_the_month_of_publication_is_not_odd(ledger: Ledger) -> None:
     sources = {"a-page": {"published": "2022-05"}}
     record(ledger, case(["a: one"], sources=sources, extra={"a": {"asserted": "2022-05-31"}}))
-    assert {"said after publication", "published later"}.isdisjoint(one.kind for one in odd(ledger))
+    assert {"said after publication", "published later"}.isdisjoint(
+        finding.kind for finding in odd(ledger)
+    )
 
 
 def test_every_kind_is_tried() -> None:
@@ -76,11 +78,11 @@ def test_every_kind_is_tried() -> None:
 def test_each_kind_of_oddity_is_found_once_and_mended(ledger: Ledger, kind: str) -> None:
     drawn, key = ODD[kind]
     record(ledger, drawn)
-    found = [one for one in odd(ledger) if one.kind == kind and one.key == key]
-    assert len(found) == 1
-    assert found[0].severity == KINDS[kind][0]
-    assert found[0].mend.split()[:1] == ["claimledger"]
-    assert found[0].mend.split()[1].rstrip(",") in COMMANDS
+    findings = [finding for finding in odd(ledger) if finding.kind == kind and finding.key == key]
+    assert len(findings) == 1
+    assert findings[0].severity == KINDS[kind][0]
+    assert findings[0].mend.split()[:1] == ["claimledger"]
+    assert findings[0].mend.split()[1].rstrip(",") in COMMANDS
 
 
 def test_nothing_is_odd_about_a_claim_well_kept(ledger: Ledger) -> None:
@@ -96,7 +98,11 @@ def test_the_command_tells_the_gravest_first_and_how_many(call: Any, path: Path)
     with Ledger.create(path) as ledger:
         for drawn, _ in (ODD["circular"], ODD["one name, two terms"]):
             record(ledger, drawn)
-    told = call("flags", "-n", "1").stdout
-    assert told.index("grave: circular, 1") < told.index("grave: one name") < told.index("minor: ")
-    assert "and 1 more: claimledger flags --kind" in told
+    answer = call("flags", "-n", "1").stdout
+    assert (
+        answer.index("grave: circular, 1")
+        < answer.index("grave: one name")
+        < answer.index("minor: ")
+    )
+    assert "and 1 more: claimledger flags --kind" in answer
     assert "did you mean circular?" in call("flags", "--kind", "circlar").stderr

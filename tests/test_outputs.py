@@ -50,25 +50,25 @@ def filled(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
 def test_a_backup_of_entries_is_written_over_only_by_one_that_holds_them(
     filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
-    kept = tmp_path / "entries.jsonl"
-    assert call("--ledger", filled, "backup", "--since", "2", kept).returncode == 0
-    before = kept.read_bytes()
+    path = tmp_path / "entries.jsonl"
+    assert call("--ledger", filled, "backup", "--since", "2", path).returncode == 0
+    before = path.read_bytes()
     for what in WRITERS:
         if what == "backup --since":
             continue
-        done = call("--ledger", filled, *words_for(what, kept))
+        done = call("--ledger", filled, *words_for(what, path))
         assert (done.returncode, "is a backup of" in done.stderr) == (1, True), (what, done)
-    later = call("--ledger", filled, "backup", "--since", "3", kept)
+    later = call("--ledger", filled, "backup", "--since", "3", path)
     assert (later.returncode, "would not hold them" in later.stderr) == (1, True), later
-    with Ledger.create(tmp_path / "other.db") as other:
-        record(other, case([f"z{number}: one" for number in range(9)]))
-    done = call("--ledger", tmp_path / "other.db", "backup", "--since", "1", kept)
+    with Ledger.create(tmp_path / "other.db") as unrelated:
+        record(unrelated, case([f"z{number}: one" for number in range(9)]))
+    done = call("--ledger", tmp_path / "other.db", "backup", "--since", "1", path)
     assert (done.returncode, "would not hold them" in done.stderr) == (1, True), done
-    assert kept.read_bytes() == before
+    assert path.read_bytes() == before
     with Ledger.open(filled, writable=True) as ledger:
         record(ledger, [{"kind": "party", "name": "New"}])
-    assert call("--ledger", filled, "backup", "--since", "1", kept).returncode == 0
-    assert len(kept.read_bytes()) > len(before)
+    assert call("--ledger", filled, "backup", "--since", "1", path).returncode == 0
+    assert len(path.read_bytes()) > len(before)
 
 
 @ONLY_FILES  # a server is no file
@@ -179,32 +179,32 @@ def test_a_file_is_of_the_kind_that_its_name_says(
 
 def targets(ledger: LedgerLocation, folder: Path) -> dict[str, Path]:
     """Return files that must stay as they are, under all the names they can have."""
-    kept, other = folder / "kept.db", folder / "other.db"
+    path, second_path = folder / "kept.db", folder / "other.db"
     with Ledger.open(ledger) as opened:
-        opened.backup(kept)
-    with Ledger.create(other) as made:
-        record(made, case(["z: one"]))
-    found = {"a backup": kept, "another ledger": other}
+        opened.backup(path)
+    with Ledger.create(second_path) as second:
+        record(second, case(["z: one"]))
+    paths = {"a backup": path, "another ledger": second_path}
     if isinstance(ledger, Path):
-        found["the ledger"] = ledger
+        paths["the ledger"] = ledger
         for name in ("-wal", "-shm", "-journal"):
-            beside = Path(f"{other}{name}")
+            beside = Path(f"{second_path}{name}")
             beside.write_bytes(b"")
-            found[f"what lies beside it, {name}"] = beside
+            paths[f"what lies beside it, {name}"] = beside
     foreign = folder / "foreign.db"
     driver = sqlite3.connect(foreign)
     driver.execute("CREATE TABLE t (x)")
     driver.close()
-    found["another program's database"] = foreign
-    for name, file in list(found.items()):
-        link = folder / f"link-{len(found)}"
+    paths["another program's database"] = foreign
+    for name, file in list(paths.items()):
+        link = folder / f"link-{len(paths)}"
         link.symlink_to(file)
-        found[f"a link to {name}"] = link
+        paths[f"a link to {name}"] = link
         if file.stat().st_size:
-            hard = folder / f"hard-{len(found)}"
+            hard = folder / f"hard-{len(paths)}"
             os.link(file, hard)
-            found[f"another name of {name}"] = hard
-    return found
+            paths[f"another name of {name}"] = hard
+    return paths
 
 
 @ONLY_FILES  # where the ledger is kept makes no difference to it
@@ -268,8 +268,8 @@ def test_a_named_pipe_is_written_into(
     assert got[0]
     if what == "backup":
         (tmp_path / "got.db").write_bytes(got[0])
-        with Ledger.open(tmp_path / "got.db") as held:
-            assert held.verify().clean
+        with Ledger.open(tmp_path / "got.db") as ledger:
+            assert ledger.verify().clean
 
 
 def test_a_pipe_that_nobody_reads_is_given_up(
@@ -301,23 +301,23 @@ def test_a_backup_onto_the_ledger_itself_is_refused_beside_a_writer(
             assert done.returncode == 1
             assert "is the ledger itself" in done.stderr
         record(writer, [{"kind": "party", "key": "last", "name": "P"}])
-    with Ledger.open(filled) as held:
-        assert {"p0", "p1", "p2", "p3", "last"} <= set(held.keys("party"))
-        assert held.verify().clean
+    with Ledger.open(filled) as ledger:
+        assert {"p0", "p1", "p2", "p3", "last"} <= set(ledger.keys("party"))
+        assert ledger.verify().clean
 
 
 def test_a_backup_that_somebody_works_with_is_not_replaced(
     filled: LedgerLocation, tmp_path: Path
 ) -> None:
-    kept = tmp_path / "kept.db"
+    path = tmp_path / "kept.db"
     with Ledger.open(filled) as ledger:
-        ledger.backup(kept)
-        with Ledger.open(kept, writable=True) as used:
+        ledger.backup(path)
+        with Ledger.open(path, writable=True) as used:
             record(used, [{"kind": "party", "key": "mine", "name": "P"}])
             with pytest.raises(StoreError):
-                ledger.backup(kept)
-        with Ledger.open(kept) as held:
-            assert "mine" in held.keys("party")
+                ledger.backup(path)
+        with Ledger.open(path) as backup:
+            assert "mine" in backup.keys("party")
 
 
 @ONLY_FILES
@@ -345,8 +345,8 @@ def test_a_name_that_is_only_an_ending_is_a_name(
     done = call("--ledger", filled, "report", "--format", "json", "-o", f"./{name}")
     assert (done.returncode, (tmp_path / name).exists()) == (0, True), done.stderr
     (tmp_path / name).unlink()
-    made = call("--ledger", f"./{name}", "init")
-    assert (made.returncode, made.stderr) == (0, "")
+    created = call("--ledger", f"./{name}", "init")
+    assert (created.returncode, created.stderr) == (0, "")
 
 
 @ONLY_FILES
@@ -397,14 +397,14 @@ def test_a_backup_into_a_device_is_not_told_as_kept(
 def test_salvage_does_not_write_the_rest_over_the_ledger(
     filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
-    kept = tmp_path / "kept.db"
+    path = tmp_path / "kept.db"
     with Ledger.open(filled) as ledger:
-        ledger.backup(kept)
-    before = kept.read_bytes()
-    done = call("--ledger", kept, "salvage", tmp_path / "new.db", "--rest", kept)
+        ledger.backup(path)
+    before = path.read_bytes()
+    done = call("--ledger", path, "salvage", tmp_path / "new.db", "--rest", path)
     assert done.returncode == 1
     assert "is the ledger itself" in done.stderr
-    assert kept.read_bytes() == before
+    assert path.read_bytes() == before
     assert not (tmp_path / "new.db").exists()
 
 
@@ -453,9 +453,9 @@ def test_copies_of_a_server_s_ledger_are_their_owner_s_alone(
         for name in ("kept.db", "moved.db", "all.jsonl"):
             assert bits(tmp_path / name) == 0o600
     else:
-        there = place(tmp_path, "there.db")
-        assert call("move", filled, there).returncode == 0
-        assert bits(Path(there)) == bits(Path(filled))
+        path = place(tmp_path, "there.db")
+        assert call("move", filled, path).returncode == 0
+        assert bits(Path(path)) == bits(Path(filled))
 
 
 def test_a_draft_is_its_writer_s_alone(tmp_path: Path) -> None:

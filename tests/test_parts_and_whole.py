@@ -32,7 +32,7 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
         kind = draw(st.sampled_from([None, "group", "unnamed", "person"]))
         fields = {"part_of": part_of, "type": kind}
         records.append({"kind": "party", "key": f"p{n}", "name": f"P{n}",
-                        **{name: held for name, held in fields.items() if held}})  # fmt: skip
+                        **{name: value for name, value in fields.items() if value}})  # fmt: skip
     for n in range(5):
         fields = {
             "publisher": draw(st.sampled_from([None, "p0", "p1", "p2", "p3"])),
@@ -40,7 +40,7 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
             "published": draw(st.sampled_from(DATES)),
         }
         records.append({"kind": "source", "key": f"s{n}", "title": f"S{n}",
-                        **{name: held for name, held in fields.items() if held}})  # fmt: skip
+                        **{name: value for name, value in fields.items() if value}})  # fmt: skip
     size = draw(st.integers(2, 8))
     for n in range(size):
         grounds = draw(st.sampled_from([None, "observed", "unstated"]))
@@ -54,15 +54,15 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
         records.append(
             {"kind": "claim", "key": f"c{n}", "statement": f"C{n}", "claimant": f"p{draw(st.integers(0, 3))}",
              "subject": "t", "citations": [{"source": f"s{c}"} for c in cited],
-             **{name: held for name, held in fields.items() if held}}
+             **{name: value for name, value in fields.items() if value}}
         )  # fmt: skip
     for n in range(draw(st.integers(0, 2 * size))):
-        one, other = draw(st.permutations(range(size)))[:2]
+        left, right = draw(st.permutations(range(size)))[:2]
         kind = draw(st.sampled_from(TYPES))
-        to: Any = f"c{other}"
+        to: Any = f"c{right}"
         if kind == "undercuts" and draw(st.booleans()):
             to = {"source": f"s{draw(st.integers(0, 4))}"}
-        records.append({"kind": "link", "key": f"l{n}", "type": kind, "from": f"c{one}", "to": to})
+        records.append({"kind": "link", "key": f"l{n}", "type": kind, "from": f"c{left}", "to": to})
     return records
 
 
@@ -75,12 +75,12 @@ def test_part_and_whole_agree_at_every_clock(
         record(ledger, records)
         ledger.withdraw("party", "p3", by="T", reason="the same as p0", replaced_by="p0")
         for known in (None, ledger.head().size // 2):
-            whole = answers_of(ledger, known, as_of)
-            for key in whole.graph.claims:
+            analysis = answers_of(ledger, known, as_of)
+            for key in analysis.graph.claims:
                 part = Analysis(graph_of(ledger.at(known_at=known).neighbourhood([key]), as_of))
-                assert told(part, key) == told(whole, key)
-                assert part.graph.known_by[key] == whole.graph.known_by[key]
-                assert flags(part, key) == flags(whole, key)
+                assert told(part, key) == told(analysis, key)
+                assert part.graph.known_by[key] == analysis.graph.known_by[key]
+                assert flags(part, key) == flags(analysis, key)
             linked = Analysis(graph_of(ledger.at(known_at=known).linked_graph()))
             of_any_day = answers_of(ledger, known)
             for key in of_any_day.graph.claims:

@@ -37,11 +37,11 @@ def drawn(ledger: Ledger) -> Diagram:
 
 
 @pytest.fixture
-def many(ledger: Ledger) -> Ledger:
+def crowded(ledger: Ledger) -> Ledger:
     """A star, a chain, two who disagree, a criticised source, one alone, hostile text."""
     names = [f"a{n}" for n in range(40)]
-    links = [f"{one} contradicts hub" for one in names[:20]]
-    links += [f"{one} supports {other}" for one, other in pairwise(names)]
+    links = [f"{left} contradicts hub" for left in names[:20]]
+    links += [f"{left} supports {right}" for left, right in pairwise(names)]
     drawn_case = case(
         [*(f"{name}: who{name}" for name in names), "hub: hubert", "old: x", "new: x", "alone: y",
          *(f"copy{n}: z{n}" for n in range(7)), "critic: k"],
@@ -54,8 +54,8 @@ def many(ledger: Ledger) -> Ledger:
     return ledger
 
 
-def test_no_two_boxes_overlap_and_all_lie_on_the_page(many: Ledger) -> None:
-    value = drawn(many)
+def test_no_two_boxes_overlap_and_all_lie_on_the_page(crowded: Ledger) -> None:
+    value = drawn(crowded)
     placed = place(value)
     assert placed.at.keys() == {box.key for box in value.boxes}
     for (ax, ay), (bx, by) in combinations(placed.at.values(), 2):
@@ -81,15 +81,15 @@ def along(path: str) -> list[tuple[float, float]]:
             for four in weights]  # type: ignore[misc]  # fmt: skip
 
 
-def test_no_line_runs_under_a_box_which_would_seem_to_join_others(many: Ledger) -> None:
+def test_no_line_runs_under_a_box_which_would_seem_to_join_others(crowded: Ledger) -> None:
     with Ledger.open(ROOT / "ledger.db") as worked:
         answers = answers_of(worked)
         disputed = [key for key in answers.graph.claims if answers.attacks.contested(key)]
         disputed += [link.from_ for key in disputed for link in answers.graph.to("undercuts", key)]
-        for value in (drawn(many), scene(worked, answers, disputed, "Disputed")):
+        for value in (drawn(crowded), scene(worked, answers, disputed, "Disputed")):
             placed = place(value)
             tree = ET.fromstring(graph_svg(value))
-            lines = [one for one in tree.iter(f"{SVG}path") if one.get("data-one")]
+            lines = [element for element in tree.iter(f"{SVG}path") if element.get("data-one")]
             assert len(lines) == len(value.lines) > 5
             for line in lines:
                 for x, y in along(str(line.get("d"))):
@@ -100,8 +100,8 @@ def test_no_line_runs_under_a_box_which_would_seem_to_join_others(many: Ledger) 
                         )
 
 
-def test_no_label_runs_out_of_its_box(many: Ledger) -> None:
-    tree = ET.fromstring(graph_svg(drawn(many)))
+def test_no_label_runs_out_of_its_box(crowded: Ledger) -> None:
+    tree = ET.fromstring(graph_svg(drawn(crowded)))
     for node in tree.iter(f"{SVG}g"):
         if node.get("class") == "node":
             for text in node.iter(f"{SVG}text"):
@@ -110,8 +110,8 @@ def test_no_label_runs_out_of_its_box(many: Ledger) -> None:
                 assert float(str(text.get("y"))) <= HEIGHT
 
 
-def test_repeats_are_folded_into_what_they_repeat_with_a_count(many: Ledger) -> None:
-    value = drawn(many)
+def test_repeats_are_folded_into_what_they_repeat_with_a_count(crowded: Ledger) -> None:
+    value = drawn(crowded)
     hub = next(box for box in value.boxes if box.key == "hub")
     assert hub.folded == tuple(f"copy{n}" for n in range(7))
     assert "+ 7 that repeat it" in graph_svg(value)
@@ -129,11 +129,11 @@ def test_every_family_has_a_line_and_a_mark_of_its_own() -> None:
 def test_past_a_hundred_boxes_each_dispute_is_one(ledger: Ledger) -> None:
     pairs = [(f"a{n}", f"b{n}") for n in range(60)]
     record(ledger, case([f"{key}: by{key}" for pair in pairs for key in pair],
-                        [f"{one} contradicts {other}" for one, other in pairs]))  # fmt: skip
+                        [f"{left} contradicts {right}" for left, right in pairs]))  # fmt: skip
     value = drawn(ledger)
     assert len(value.boxes) == 60 <= MOST
     assert {box.kind for box in value.boxes} == {"dispute"}
-    assert "each of 60 disputes is one" in value.told
+    assert "each of 60 disputes is one" in value.note
 
 
 def test_depth_goes_so_many_links_away(ledger: Ledger) -> None:
@@ -144,61 +144,61 @@ def test_depth_goes_so_many_links_away(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("face", ["svg", "html", "dot", "graphml", "timeline"])
-def test_hostile_text_stays_text_in_every_face(many: Ledger, face: str) -> None:
-    value, answers = drawn(many), answers_of(many)
-    made = {
+def test_hostile_text_stays_text_in_every_face(crowded: Ledger, face: str) -> None:
+    value, answers = drawn(crowded), answers_of(crowded)
+    rendered = {
         "svg": lambda: graph_svg(value), "html": lambda: graph_page(value), "dot": lambda: export.dot(value),
         "graphml": lambda: export.graphml(value),
-        "timeline": lambda: timeline_svg(timeline(many, answers, answers.graph.claims, HOSTILE)),
+        "timeline": lambda: timeline_svg(timeline(crowded, answers, answers.graph.claims, HOSTILE)),
     }[face]()  # fmt: skip
-    assert "<script>alert" not in made or face == "dot"  # a quoted string there, and no markup
-    assert "\u202e" not in made
-    assert "\x1b" not in made
-    assert "海外" in made or face not in ("svg", "html")
+    assert "<script>alert" not in rendered or face == "dot"  # a quoted string there, and no markup
+    assert "\u202e" not in rendered
+    assert "\x1b" not in rendered
+    assert "海外" in rendered or face not in ("svg", "html")
     if face in ("svg", "graphml", "timeline"):
-        ET.fromstring(made)
+        ET.fromstring(rendered)
 
 
-def test_the_page_loads_nothing_and_its_data_is_whole(many: Ledger) -> None:
-    page = graph_page(drawn(many))
+def test_the_page_loads_nothing_and_its_data_is_whole(crowded: Ledger) -> None:
+    page = graph_page(drawn(crowded))
     assert not re.findall(r'(?:src|href)="(?!#)', page)
     data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
     assert data
     assert json.loads(data.group(1))["hub"]["folded"] == [f"copy{n}" for n in range(7)]
 
 
-def test_graphml_is_read_back_by_networkx(many: Ledger) -> None:
-    value = drawn(many)
+def test_graphml_is_read_back_by_networkx(crowded: Ledger) -> None:
+    value = drawn(crowded)
     graph = nx.parse_graphml(export.graphml(value))
     assert graph.number_of_nodes() == len(value.boxes)
     assert graph.number_of_edges() == len(value.lines)
     assert graph.nodes["new"]["standing"] == "single-origin"
 
 
-def test_png_shows_letters(many: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_png_shows_letters(crowded: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a font that comes with the tests: a machine need not have one."""
     fonts = str(Path(str(find_spec("font_source_sans_pro").origin)).parent)  # type: ignore[union-attr]
     render = partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
-    svg = graph_svg(drawn(many))
+    svg = graph_svg(drawn(crowded))
     mute = bytes(render(svg_string=svg, zoom=0.5))
     monkeypatch.setattr(resvg_py, "svg_to_bytes", partial(render, font_dirs=[fonts]))
-    told = export.png(svg, 0.5)
-    assert told.startswith(b"\x89PNG")
-    assert len(told) > 1.2 * len(mute)  # letters are most of a picture
+    picture = export.png(svg, 0.5)
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 1.2 * len(mute)  # letters are most of a picture
 
 
 def test_without_a_font_png_is_refused_in_words(
-    many: Ledger, monkeypatch: pytest.MonkeyPatch
+    crowded: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
     monkeypatch.setattr(resvg_py, "svg_to_bytes", without)
     with pytest.raises(ParseError, match="no font"):
-        export.png(graph_svg(drawn(many)))
+        export.png(graph_svg(drawn(crowded)))
 
 
-def test_a_timeline_holds_every_figure_as_it_is(many: Ledger) -> None:
-    answers = answers_of(many)
-    value = timeline(many, answers, answers.graph.claims, "All", "stations")
+def test_a_timeline_holds_every_figure_as_it_is(crowded: Ledger) -> None:
+    answers = answers_of(crowded)
+    value = timeline(crowded, answers, answers.graph.claims, "All", "stations")
     (panel,) = value.panels
     by_key = {point.key: point for point in panel.points}
     assert (by_key["new"].low, by_key["new"].high, by_key["new"].renews) == (60, None, "old")
@@ -206,7 +206,7 @@ def test_a_timeline_holds_every_figure_as_it_is(many: Ledger) -> None:
     assert by_key["old"].first < by_key["old"].last
     assert by_key["hub"].contested
     tree = ET.fromstring(timeline_svg(value))
-    classes = [str(one.get("class")) for one in tree.iter()]
+    classes = [str(element.get("class")) for element in tree.iter()]
     assert classes.count("mark") == 3 + 2  # a mark a figure, and one a claimant in the key
     assert {"join", "span", "range", "contested"} <= set(classes)
 

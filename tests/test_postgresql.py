@@ -31,7 +31,7 @@ QUOTED = "hunter2%3A%26%25%2Fx"
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("text", "output"),
     [
         ("postgresql://ann@db.example/news", "postgresql://ann@db.example/news"),
         (f"postgresql://ann:{QUOTED}@db.example:5433/news?schema=desk",
@@ -44,12 +44,12 @@ QUOTED = "hunter2%3A%26%25%2Fx"
         (f"POSTGRES://ann:{QUOTED}@db/news", "postgresql://ann@db/news"),
     ],
 )  # fmt: skip
-def test_an_address_is_told_without_its_password(given: str, told: str) -> None:
-    address = Address.of(given)
-    assert str(address) == told
-    assert "hunter2" not in repr(address) + shown(given)
-    assert str(Address.of(told)) == told
-    if "hunter2" in given:
+def test_an_address_is_told_without_its_password(text: str, output: str) -> None:
+    address = Address.of(text)
+    assert str(address) == output
+    assert "hunter2" not in repr(address) + shown(text)
+    assert str(Address.of(output)) == output
+    if "hunter2" in text:
         assert dict(address.options)["password"] == SECRET
 
 
@@ -138,9 +138,9 @@ def test_an_address_with_a_slip_shows_no_password(
 def test_no_spelling_of_an_address_is_taken_for_a_file(
     text: str, call: Callable[..., Any], tmp_path: Path
 ) -> None:
-    with pytest.raises(StoreError, match="is not an address that is understood") as told:
+    with pytest.raises(StoreError, match="is not an address that is understood") as raised:
         Ledger.open(text)
-    assert "ter2" not in str(told.value)
+    assert "ter2" not in str(raised.value)
     for words in (["stats"], ["init"], ["move", text, "x.db"], ["salvage", text], ["import", "-"]):
         done = call("--ledger", text, *words, text="[]")
         assert done.returncode == 1
@@ -207,10 +207,10 @@ def test_no_message_about_a_file_shows_a_password(
 def test_what_is_no_address_is_refused_without_showing_a_password(
     text: str, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(StoreError) as told:
+    with pytest.raises(StoreError) as raised:
         Ledger.open(text)
-    assert "hunter2" not in str(told.value)
-    assert "ter2" not in str(told.value)
+    assert "hunter2" not in str(raised.value)
+    assert "ter2" not in str(raised.value)
     monkeypatch.setenv("CLAIMLEDGER_DB", text)
     for words in (["stats"], ["stats", "--json"], ["init"], ["record", "--statement", "x"]):
         done = call(*words)
@@ -249,13 +249,13 @@ def test_without_the_driver_it_is_told_which_extra_brings_it(tmp_path: Path) -> 
 @ONLY_SERVERS  # a file is asked nothing that somebody else could stop
 def test_what_stops_a_question_is_told_for_what_it_is(path: LedgerLocation, ledger: Ledger) -> None:
     driver = ledger._store.driver  # type: ignore[attr-defined]
-    for asked, told in {
+    for query, output in {
         "SET statement_timeout = '10ms'; SELECT pg_sleep(9)": "was made to stop .canceling statement",
         "SELECT repeat('x', 2000000000)": "the server (has no room|failed)",
         "SELECT pg_terminate_backend(pg_backend_pid())": "cannot be reached or ended the connection",
     }.items():
-        with pytest.raises(StoreError, match=told), named(Address.of(str(path))):
-            driver.execute(asked)
+        with pytest.raises(StoreError, match=output), named(Address.of(str(path))):
+            driver.execute(query)
 
 
 @ONLY_SERVERS  # a file's name is the file system's
@@ -277,29 +277,29 @@ def test_what_is_no_ledger_is_told_and_left_untouched(path: LedgerLocation) -> N
     with pytest.raises(StoreError, match="holds no ledger"):
         Ledger.open(path)
     schema = str(path).rpartition("=")[2]
-    with psycopg.connect(server().get_uri(), autocommit=True) as other:
-        other.execute(f"CREATE SCHEMA {schema}")
-        other.execute(f"CREATE TABLE {schema}.theirs (x integer)")
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+        connection.execute(f"CREATE TABLE {schema}.theirs (x integer)")
     with pytest.raises(StoreError, match=r"not empty .it holds theirs"):
         Ledger.create(path)
     with Raw(path) as raw:
         tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
         assert raw.rows(tables) == [("theirs",)]
         raw.run("DROP TABLE theirs")
-        for name, made in {
+        for name, created in {
             "twice": "FUNCTION twice(x integer) RETURNS integer LANGUAGE sql RETURN 2 * x",
             "standing": "FUNCTION standing() RETURNS integer LANGUAGE sql RETURN 2",
             "all_of": "AGGREGATE all_of (integer) (SFUNC = int4pl, STYPE = integer)",
             "numbers": "SEQUENCE numbers",
             "mood": "TYPE mood AS ENUM ('sad')",
         }.items():
-            raw.run(f"CREATE {made}")
+            raw.run(f"CREATE {created}")
             with pytest.raises(
                 StoreError, match=rf"not empty .it holds.*{name}.*schema of its own"
             ):
                 Ledger.create(path)
             assert raw.rows(tables) == []
-            raw.run(f"DROP {made.split()[0]} {name}{'(integer)' if name == 'all_of' else ''}")
+            raw.run(f"DROP {created.split()[0]} {name}{'(integer)' if name == 'all_of' else ''}")
         raw.run(
             "CREATE TABLE head (program text, layout bigint)", "INSERT INTO head VALUES ('git', 1)"
         )
@@ -339,17 +339,19 @@ def test_both_stores_find_the_same(texts: list[str], queries: list[str]) -> None
 
     drawn = case([f"k{n}: one" for n in range(len(texts))],
                  extra={f"k{n}": {"statement": f"x{text}x"} for n, text in enumerate(texts)})  # fmt: skip
-    found = []
+    results = []
     with tempfile.TemporaryDirectory() as folder:
         for store in STORES:
             Current.store = store
             with Ledger.create(place(folder)) as ledger:
                 record(ledger, drawn)
-                asked = [*queries, *(f'"{query}"' for query in queries), *texts]
-                found.append([[(m.stored.key, m.marks) for m in ledger.search(q)] for q in asked])
+                statements = [*queries, *(f'"{query}"' for query in queries), *texts]
+                results.append(
+                    [[(m.stored.key, m.marks) for m in ledger.search(q)] for q in statements]
+                )
         Current.store = "file"
     clean()
-    assert found[0] == found[1]
+    assert results[0] == results[1]
 
 
 @ONLY_SERVERS  # only a server's vector of words has an end
@@ -377,17 +379,17 @@ def test_the_server_hashes_as_we_do(path: LedgerLocation, tmp_path: Path) -> Non
             "salts": lambda _, s=salts: next(s),
         }
         with (
-            Ledger.create(where, **mine) as one,
-            Ledger.open(where, writable=True, **mine) as other,
+            Ledger.create(where, **mine) as ledger,
+            Ledger.open(where, writable=True, **mine) as second,
         ):
             for batch, size in enumerate(sizes):
-                listed = [
-                    {"kind": "party", "key": f"p{batch}-{n}", "name": "P"} for n in range(size)
-                ]
-                record(other if batch % 3 == 2 else one, listed)
-            roots.append([one.at(known_at=number).head().root for number in range(sum(sizes) + 1)])
-            times.append([entry.recorded_at for entry in one.history("p14-0")])
-            assert one.verify().clean
+                rows = [{"kind": "party", "key": f"p{batch}-{n}", "name": "P"} for n in range(size)]
+                record(second if batch % 3 == 2 else ledger, rows)
+            roots.append(
+                [ledger.at(known_at=number).head().root for number in range(sum(sizes) + 1)]
+            )
+            times.append([entry.recorded_at for entry in ledger.history("p14-0")])
+            assert ledger.verify().clean
     assert roots[0] == roots[1]
     assert times[0] == times[1]
 
@@ -399,19 +401,19 @@ def test_what_a_write_assumed_and_is_not_so_is_asked(path: LedgerLocation, ledge
         before = raw.rows("SELECT count(*) FROM entry")
     new = {"kind": "claim", "key": "c", "statement": "c", "claimant": ["one"], "subject": "topic",
            "citations": [{"source": "a-page"}]}  # fmt: skip
-    for spoilt, told in (
+    for spoilt, output in (
         ({"key": "a"}, "differs from the ledger"),
         ({"claimant": ["nobody"]}, "no party with this key"),
         ({"subject": "one"}, "is a party, not a subject"),
     ):
-        with pytest.raises(InvalidInputError, match=told):
+        with pytest.raises(InvalidInputError, match=output):
             record(ledger, [new | spoilt])
     assert ledger.import_records([RecordInput.of(record_from(new))], by="T").written == [
         ("claim", "c", before[0][0] + 1)
     ]
     assert ledger.import_records([RecordInput.of(record_from(new))], by="T").unchanged == 1
-    with Ledger.open(path, writable=True) as other:
-        other.withdraw("party", "two", by="T", reason="r", cascade=True)
+    with Ledger.open(path, writable=True) as second:
+        second.withdraw("party", "two", by="T", reason="r", cascade=True)
     with pytest.raises(InvalidInputError, match="was withdrawn"):
         record(ledger, [new | {"key": "d", "claimant": ["two"]}])
     assert ledger.verify().clean
@@ -424,9 +426,9 @@ def test_what_is_acknowledged_waits_for_the_disk_whatever_the_default(
     with Raw(path) as raw:
         raw.run("ALTER DATABASE postgres SET synchronous_commit = off")
     try:
-        with Ledger.open(path, writable=True) as other:
-            asked = other._store.connection.exec_driver_sql("SHOW synchronous_commit")
-            assert asked.scalar() == "on"
+        with Ledger.open(path, writable=True) as second:
+            answers = second._store.connection.exec_driver_sql("SHOW synchronous_commit")
+            assert answers.scalar() == "on"
     finally:
         with Raw(path) as raw:
             raw.run("ALTER DATABASE postgres RESET synchronous_commit")

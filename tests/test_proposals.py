@@ -77,11 +77,11 @@ def test_every_rule_is_tried() -> None:
 def test_each_rule_asks_its_question_with_evidence_and_a_score(ledger: Ledger, rule: str) -> None:
     drawn, expected = ASKED[rule]
     record(ledger, drawn)
-    (found,) = propose(ledger, rule=rule)
-    assert f"{found.one} {found.type} {found.other}" == expected
-    assert found.evidence
-    assert 0 < found.score <= 1
-    assert found.asks.endswith("?")
+    (proposal,) = propose(ledger, rule=rule)
+    assert f"{proposal.one} {proposal.type} {proposal.other}" == expected
+    assert proposal.evidence
+    assert 0 < proposal.score <= 1
+    assert proposal.asks.endswith("?")
     assert propose(ledger, ledger.head().size, rule=rule) == []
 
 
@@ -89,8 +89,8 @@ def test_each_rule_asks_its_question_with_evidence_and_a_score(ledger: Ledger, r
 def test_what_changed_is_asked_about_as_the_whole_would_be(ledger: Ledger, rule: str) -> None:
     drawn, _ = ASKED[rule]
     record(ledger, drawn)
-    whole = propose(ledger, rule=rule)
-    assert propose(ledger, 0, rule=rule) == whole
+    proposals = propose(ledger, rule=rule)
+    assert propose(ledger, 0, rule=rule) == proposals
     before = ledger.head().size
     record(
         ledger,
@@ -103,8 +103,8 @@ def test_an_accepted_one_is_a_computed_link_with_its_rule_and_is_not_asked_again
     ledger: Ledger,
 ) -> None:
     record(ledger, ASKED["figures-conflict"][0])
-    (asked,) = propose(ledger)
-    key = decide(ledger, asked, "accepted", "read both", by="T")
+    (proposal,) = propose(ledger)
+    key = decide(ledger, proposal, "accepted", "read both", by="T")
     link = ledger.get("link", str(key)).record
     assert isinstance(link, Link)
     assert (link.basis, link.rule, link.reason) == ("computed", "figures-conflict", "read both")
@@ -116,22 +116,22 @@ def test_an_accepted_one_is_a_computed_link_with_its_rule_and_is_not_asked_again
 
 def test_a_declined_one_stays_away_until_what_it_rests_on_changes(ledger: Ledger) -> None:
     record(ledger, ASKED["figures-conflict"][0])
-    (asked,) = propose(ledger)
-    assert decide(ledger, asked, "declined", "two kinds of station", by="T") is None
+    (proposal,) = propose(ledger)
+    assert decide(ledger, proposal, "declined", "two kinds of station", by="T") is None
     assert propose(ledger) == []
     ledger.amend("source", "a-page", {"note": "nothing to do with it"}, by="T", reason="r")
     assert propose(ledger) == []
     ledger.amend("claim", "a", {"note": "read again"}, by="T", reason="r")
-    assert [one.id for one in propose(ledger)] == [asked.id]
+    assert [proposal.id for proposal in propose(ledger)] == [proposal.id]
     assert not answers_of(ledger).attacks.contested("a")
 
 
 def test_declining_everything_leaves_nothing(ledger: Ledger) -> None:
     record(ledger, ASKED["figures-conflict"][0])
     record(ledger, [{"kind": "subject", "key": "again", "label": "The Topic"}])
-    while asked := propose(ledger):
-        for one in asked:
-            decide(ledger, one, "declined", "no", by="T")
+    while proposals := propose(ledger):
+        for proposal in proposals:
+            decide(ledger, proposal, "declined", "no", by="T")
     assert propose(ledger) == []
     assert not list(ledger.records("link"))
 
@@ -144,9 +144,9 @@ def test_eleven_papers_with_one_figure_are_one_question(ledger: Ledger) -> None:
                  [f"{p} repeats report" for p in papers],
                  extra={**extra, "other": said("30", about="2022")})  # fmt: skip
     record(ledger, drawn)
-    (asked,) = propose(ledger)
-    assert asked.rule == "figures-conflict"
-    assert {asked.one, asked.other, *asked.also} == {"report", "other", *papers}
+    (proposal,) = propose(ledger)
+    assert proposal.rule == "figures-conflict"
+    assert {proposal.one, proposal.other, *proposal.also} == {"report", "other", *papers}
 
 
 def test_eleven_papers_that_nobody_linked_are_one_question_too(ledger: Ledger) -> None:
@@ -156,7 +156,7 @@ def test_eleven_papers_that_nobody_linked_are_one_question_too(ledger: Ledger) -
         "other": said("30", about="2022")
     }
     record(ledger, case([*(f"{p}: {p}-press" for p in papers), "other: rival"], extra=extra))
-    same, odd = sorted(propose(ledger), key=lambda one: one.type, reverse=True)
+    same, odd = sorted(propose(ledger), key=lambda proposal: proposal.type, reverse=True)
     assert (same.type, odd.type) == ("repeats", "contradicts")  # they have the same words too
     assert {same.one, same.other, *same.also} == set(papers)
     assert {odd.one, odd.other, *odd.also} == {"other", *papers}
@@ -172,8 +172,8 @@ def test_declining_them_all_at_once_leaves_none_of_the_pairs(ledger: Ledger) -> 
     papers = [f"p{n}" for n in range(4)]
     extra = {key: said("5,432", about="2022") for key in papers}
     record(ledger, case([f"{p}: {p}-press" for p in papers], extra=extra))
-    (asked,) = propose(ledger)
-    decide(ledger, asked, "declined", "by chance", by="T")
+    (proposal,) = propose(ledger)
+    decide(ledger, proposal, "declined", "by chance", by="T")
     assert propose(ledger) == []
     record(ledger, case(["p9: late-press"], extra={"p9": said("5,432", about="2022")}))
     assert len(propose(ledger)) == 1
@@ -197,8 +197,8 @@ def test_two_rules_that_see_one_pair_ask_once(ledger: Ledger) -> None:
     }
     record(ledger, case(["a: one", "old: two", "new: two"],
                         ["old contradicts a", "new updates old"], extra=extra))  # fmt: skip
-    (asked,) = propose(ledger)
-    assert (asked.rule, asked.one, asked.other) == ("attack-renewed", "new", "a")
+    (proposal,) = propose(ledger)
+    assert (proposal.rule, proposal.one, proposal.other) == ("attack-renewed", "new", "a")
 
 
 def test_merging_makes_two_origins_one(ledger: Ledger) -> None:
@@ -208,30 +208,30 @@ def test_merging_makes_two_origins_one(ledger: Ledger) -> None:
         case(["a: rfa obs", "b: radio-free-asia obs"], ["a corroborates b"], parties=parties),
     )
     assert answers_of(ledger).origins("a").at_most == 2
-    (asked,) = propose(ledger, rule="same-party")
-    assert (asked.one, asked.other) == ("radio-free-asia", "rfa")
-    decide(ledger, asked, "accepted", "typed twice", by="T")
+    (proposal,) = propose(ledger, rule="same-party")
+    assert (proposal.one, proposal.other) == ("radio-free-asia", "rfa")
+    decide(ledger, proposal, "accepted", "typed twice", by="T")
     assert answers_of(ledger).origins("a").at_most == 1
     assert ledger.verify().clean
 
 
 def test_turning_a_link_around_withdraws_the_old_one(ledger: Ledger) -> None:
     record(ledger, ASKED["turned-around"][0])
-    (asked,) = propose(ledger, rule="turned-around")
-    decide(ledger, asked, "accepted", "the dates say so", by="T")
+    (proposal,) = propose(ledger, rule="turned-around")
+    decide(ledger, proposal, "accepted", "the dates say so", by="T")
     links = [
-        (held.record.as_json()["from"], held.record.as_json()["to"])
-        for held in ledger.records("link")
+        (stored.record.as_json()["from"], stored.record.as_json()["to"])
+        for stored in ledger.records("link")
     ]
     assert links == [("b", "a")]
 
 
 def test_a_refused_answer_writes_nothing(ledger: Ledger) -> None:
     record(ledger, ASKED["stale-tally"][0])
-    (asked,) = propose(ledger, rule="stale-tally")
+    (proposal,) = propose(ledger, rule="stale-tally")
     before = ledger.head()
     with pytest.raises(RuleViolationError, match="count anew"):
-        decide(ledger, asked, "accepted", "yes", by="T")
+        decide(ledger, proposal, "accepted", "yes", by="T")
     impossible = Proposal(
         "figures-agree", "link", "claim", "a", "ghost", "corroborates", "?", (), 1.0
     )
@@ -247,18 +247,18 @@ def test_on_the_labelled_pairs_the_rules_are_as_precise_as_published() -> None:
         matter = matter_of(Path(folder))
     tuned, reported = halves()
     assert len(tuned.pairs) + len(reported.pairs) >= 200
-    for one in measure(matter, reported):
-        precision = "–" if one.precision is None else f"{one.precision:.2f}"
-        recall = "–" if one.recall is None else f"{one.recall:.2f}"
-        assert f"| {one.rule} | {one.asked} | {precision} | {recall} |" in page
+    for measured in measure(matter, reported):
+        precision = "–" if measured.precision is None else f"{measured.precision:.2f}"
+        recall = "–" if measured.recall is None else f"{measured.recall:.2f}"
+        assert f"| {measured.rule} | {measured.proposed} | {precision} | {recall} |" in page
 
 
 def test_the_commands_ask_and_answer(call: Any, path: Path) -> None:
     with Ledger.create(path) as ledger:
         record(ledger, ASKED["figures-conflict"][0])
-    told = call("propose").stdout
-    assert "Do b and a contradict each other?" in told
-    assert "id figures-conflict:b:a" in told
+    answer = call("propose").stdout
+    assert "Do b and a contradict each other?" in answer
+    assert "id figures-conflict:b:a" in answer
     wrong = call("decline", "figures-conflict:b:x", "--reason", "r")
     assert wrong.returncode == 1
     assert "did you mean figures-conflict:b:a?" in wrong.stderr
@@ -298,7 +298,7 @@ def test_questions_are_answered_one_after_another_at_a_terminal(
     screen.until("No more questions")
     assert screen.status() == 0
     with Ledger.open(path) as ledger:
-        outcomes = [held.record.as_json()["outcome"] for held in ledger.records("decision")]
+        outcomes = [stored.record.as_json()["outcome"] for stored in ledger.records("decision")]
         assert outcomes == ["declined", "accepted"]
 
 

@@ -21,9 +21,9 @@ CLAIM: dict[str, Any] = {
 }  # fmt: skip
 
 
-def problems(given: dict[str, Any]) -> str:
+def problems(fields: dict[str, Any]) -> str:
     with pytest.raises(InvalidInputError) as refused:
-        record_from(given)
+        record_from(fields)
     return str(refused.value)
 
 
@@ -62,8 +62,8 @@ def test_what_is_wrong_is_named_with_what_would_be_right(change: dict[str, Any],
 
 
 def test_every_problem_of_a_record_is_told() -> None:
-    told = problems({**CLAIM, "asserted": "soon", "grounds": "hearsay", "colour": "red"})
-    assert all(word in told for word in ("asserted", "grounds", "colour"))
+    output = problems({**CLAIM, "asserted": "soon", "grounds": "hearsay", "colour": "red"})
+    assert all(word in output for word in ("asserted", "grounds", "colour"))
 
 
 @pytest.mark.parametrize("name", ["a\u202eb", "a\nb", "a\x1bb", " a", "a\u2066b", "", "a\x85"])

@@ -42,8 +42,8 @@ def redacted(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
 
 
 def test_no_byte_of_the_file_holds_the_text(redacted: LedgerLocation) -> None:
-    held = bytes_of(redacted)
-    assert not [word for word in WORDS if word.encode() in held]
+    content = bytes_of(redacted)
+    assert not [word for word in WORDS if word.encode() in content]
 
 
 def test_nothing_is_left_beside_the_file(redacted: LedgerLocation, store: str) -> None:
@@ -56,7 +56,7 @@ def test_nothing_is_left_beside_the_file(redacted: LedgerLocation, store: str) -
 def test_verify_is_clean_and_the_rest_reads_on(redacted: LedgerLocation) -> None:
     with Ledger.open(redacted) as ledger:
         assert ledger.verify().faults == ()
-        assert [held.key for held in ledger.with_key("b")] == ["b"]
+        assert [stored.key for stored in ledger.with_key("b")] == ["b"]
         assert not ledger.search("zebrafish")
         assert not ledger.at(known_at=10).with_key("a")
         actions = [event.action for event in ledger.history("a")]
@@ -96,7 +96,7 @@ def test_what_others_hold_too_is_told(length: int, ledger: Ledger) -> None:
             ["a: one", *(f"{key}: two" for key in others)],
             extra={
                 "a": {"statement": text},
-                **{key: {"statement": held} for key, held in others.items()},
+                **{key: {"statement": value} for key, value in others.items()},
             },
         ),
     )
@@ -127,8 +127,8 @@ def test_nothing_of_a_long_text_is_left_in_the_store(ledger: Ledger, path: Ledge
     assert any(piece in bytes_of(path) for piece in pieces)
     ledger.withdraw("claim", "a", by="T", reason="r")
     assert ledger.redact("claim", "a", by="T", reason="r").elsewhere == ()
-    held = bytes_of(path)
-    assert [piece for piece in pieces if piece in held] == []
+    content = bytes_of(path)
+    assert [piece for piece in pieces if piece in content] == []
 
 
 def test_what_is_redacted_is_told_so_or_leads_to_what_replaced_it(
@@ -141,8 +141,8 @@ def test_what_is_redacted_is_told_so_or_leads_to_what_replaced_it(
         ledger.redact("party", key, by="T", reason="r")
     ledger.close()
     assert "new" in call("--ledger", path, "show", "old").stdout
-    told = call("--ledger", path, "show", "gone")
-    assert (told.returncode, "party gone was redacted; " in told.stderr) == (1, True)
+    answer = call("--ledger", path, "show", "gone")
+    assert (answer.returncode, "party gone was redacted; " in answer.stderr) == (1, True)
 
 
 def test_the_reason_does_not_keep_what_is_destroyed(ledger: Ledger) -> None:
@@ -187,9 +187,9 @@ def test_what_is_still_there_comes_with_the_next_step(
     record(ledger, case(["a: one", "b: two"], extra={key: {"note": "5 Hill Road"} for key in "ab"}))
     ledger.withdraw("claim", "a", by="T", reason="r")
     ledger.close()
-    told = call("--ledger", path, "redact", "a", "--reason", "r").stdout
-    assert "still there, in claim b: 5 Hill Road" in told
-    assert "withdraw and redact them" in " ".join(told.split())
+    answer = call("--ledger", path, "redact", "a", "--reason", "r").stdout
+    assert "still there, in claim b: 5 Hill Road" in answer
+    assert "withdraw and redact them" in " ".join(answer.split())
 
 
 def test_a_redacted_replacement_still_resolves(ledger: Ledger) -> None:

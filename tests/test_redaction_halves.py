@@ -103,21 +103,21 @@ def test_a_redaction_made_meanwhile_keeps_its_own_mark(
         vacuum(self)
 
     def seen(self: Store) -> list[int]:
-        found = unscrubbed(self)
+        results = unscrubbed(self)
         if begun == [ledger._store]:
             begun.append(self)  # once
-            with Ledger.open(path, writable=True) as other, monkeypatch.context() as hurried:
+            with Ledger.open(path, writable=True) as second, monkeypatch.context() as hurried:
                 hurried.setattr(Ledger, "scrub", lambda _: "later")
-                other.redact("claim", "b", by="T", reason="r")
-        return found
+                second.redact("claim", "b", by="T", reason="r")
+        return results
 
     monkeypatch.setattr(store, "unscrubbed", seen)
     monkeypatch.setattr(store, "vacuum", scrubbing)
     assert ledger.redact("claim", "a", by="T", reason="r").unscrubbed == ""
     monkeypatch.undo()
-    assert [one.scrubbed for one in ledger.verify().redactions] == [True, False]
+    assert [redaction.scrubbed for redaction in ledger.verify().redactions] == [True, False]
     assert ledger.scrub() == ""
-    assert all(one.scrubbed for one in ledger.verify().redactions)
+    assert all(redaction.scrubbed for redaction in ledger.verify().redactions)
 
 
 @ONLY_SERVERS
@@ -131,15 +131,15 @@ def test_a_write_beside_the_scrub_does_not_hide_what_is_kept(
         psycopg.connect(
             server().get_uri().replace("/postgres?", _database(path)), autocommit=True
         ) as idle,
-        Ledger.open(path, writable=True) as other,
+        Ledger.open(path, writable=True) as second,
     ):
         idle.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         idle.execute("SELECT 1")
 
-        def beside(talk: Session, statement: str, given: Any = ()) -> Any:
-            answer = execute(talk, statement, given)
-            if talk is not other._store.talk and statement.startswith("VACUUM"):  # type: ignore[attr-defined]
-                record(other, [{"kind": "party", "key": next(names), "name": "New"}])
+        def beside(talk: Session, statement: str, value: Any = ()) -> Any:
+            answer = execute(talk, statement, value)
+            if talk is not second._store.talk and statement.startswith("VACUUM"):  # type: ignore[attr-defined]
+                record(second, [{"kind": "party", "key": next(names), "name": "New"}])
             return answer
 
         monkeypatch.setattr(Session, "execute", beside)
@@ -163,9 +163,9 @@ def test_a_reader_keeps_the_bytes_and_redacting_again_finishes_it(
         assert redacted(ledger) == (True, False)
         assert left_in(path)
     ledger.close()
-    told = call("--ledger", path, "verify")
-    assert told.returncode == 0
-    assert "redacted, not yet scrubbed: claim a" in told.stdout
+    answer = call("--ledger", path, "verify")
+    assert answer.returncode == 0
+    assert "redacted, not yet scrubbed: claim a" in answer.stdout
     size = len(lines_of(Ledger.open(path)))
     done = call("--ledger", path, "redact", "a", "--reason", "asked for")
     assert done.returncode == 0, done.stderr
@@ -266,18 +266,18 @@ def test_a_redaction_that_is_received_is_scrubbed(
 ) -> None:
     withdrawn(ledger)
     ledger.close()
-    with Ledger.open(path) as held:
-        size = held.head().size
+    with Ledger.open(path) as received:
+        size = received.head().size
         copy = tmp_path / "copy.db"
-        held.move(copy)
+        received.move(copy)
     with Ledger.open(copy, writable=True) as ahead:
         ahead.redact("claim", "a", by="T", reason="r")
         lines = lines_of(ahead)
     assert left_in(path)
     receive(path, strand_file(lines, size, tmp_path / "new.jsonl"))
     assert not left_in(path)
-    with Ledger.open(path) as held:
-        assert redacted(held) == (True, True)
+    with Ledger.open(path) as received:
+        assert redacted(received) == (True, True)
 
 
 def test_a_backup_of_an_unfinished_redaction_holds_none_of_its_texts(
@@ -286,12 +286,12 @@ def test_a_backup_of_an_unfinished_redaction_holds_none_of_its_texts(
     withdrawn(ledger)
     ledger.close()
     assert ended_in_the_middle(path) == -signal.SIGKILL
-    with Ledger.open(path) as held:
-        held.backup(tmp_path / "kept.db")
-        held.move(tmp_path / "moved.db")
-    for there in (tmp_path / "kept.db", tmp_path / "moved.db"):
-        assert not left_in(there)
-        with Ledger.open(there) as copy:
+    with Ledger.open(path) as backup:
+        backup.backup(tmp_path / "kept.db")
+        backup.move(tmp_path / "moved.db")
+    for copy_path in (tmp_path / "kept.db", tmp_path / "moved.db"):
+        assert not left_in(copy_path)
+        with Ledger.open(copy_path) as copy:
             assert redacted(copy) == (True, True)
 
 

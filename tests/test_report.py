@@ -25,11 +25,11 @@ def hostile(ledger: Ledger) -> Ledger:
 
 def pages(ledger: Ledger) -> dict[str, str]:
     value = report(ledger)
-    found = {f"report.{name}": writer("report", name)(value) for name in REPORT}
+    answers = {f"report.{name}": writer("report", name)(value) for name in REPORT}
     for key in ("h-0", "a"):
-        one = audit(ledger, key)
-        found |= {f"audit.{key}.{name}": writer("audit", name)(one) for name in AUDIT}
-    return found
+        audited = audit(ledger, key)
+        answers |= {f"audit.{key}.{name}": writer("audit", name)(audited) for name in AUDIT}
+    return answers
 
 
 class Tags(HTMLParser):
@@ -93,18 +93,18 @@ def test_every_claim_under_attack_is_in_the_report(worked: Ledger) -> None:
     answers = answers_of(worked)
     attacked = {key for key in answers.graph.claims if answers.attacks.contested(key)}
     value = report(worked)
-    told = {
+    messages = {
         claim.key
         for section in (*value.disputes, *value.criticised)
         for claim in (
             *section.claims,
             *section.beside,
             *section.reached,
-            *(one.attacker for one in section.against),
+            *(attack.attacker for attack in section.against),
         )
     }
     assert attacked
-    assert attacked <= told
+    assert attacked <= messages
     assert value.under_attack == len(attacked)
     assert (value.size, value.root) == (worked.head().size, worked.head().root.hex())
     worked.close()
@@ -130,12 +130,12 @@ def test_ten_outlets_with_one_denial_are_one_denial(ledger: Ledger) -> None:
 
 
 def test_the_report_on_a_subject_takes_its_narrower_ones(worked: Ledger) -> None:
-    whole, part = report(worked), report(worked, subject="purpose")
+    full_report, part = report(worked), report(worked, subject="purpose")
     assert {section.head for section in part.disputes} <= {
-        section.head for section in whole.disputes
+        section.head for section in full_report.disputes
     }
     assert part.subject == "What the stations are for"
-    assert 0 < part.recorded < whole.recorded
+    assert 0 < part.recorded < full_report.recorded
     assert not report(worked, subject="taiwan-school").disputes
     worked.close()
 
@@ -145,8 +145,13 @@ def test_corrections_are_told(ledger: Ledger) -> None:
     size = ledger.head().size
     ledger.amend("claim", "a", {"note": "new"}, by="T", reason="a slip")
     ledger.withdraw("claim", "a", by="T", reason="double")
-    assert [one.action for one in report(ledger).corrections] == ["amended", "withdrawn"]
-    assert [one.action for one in report(ledger, since=size + 1).corrections] == ["withdrawn"]
+    assert [correction.action for correction in report(ledger).corrections] == [
+        "amended",
+        "withdrawn",
+    ]
+    assert [correction.action for correction in report(ledger, since=size + 1).corrections] == [
+        "withdrawn"
+    ]
 
 
 def test_the_audit_of_the_figure(worked: Ledger) -> None:
@@ -159,8 +164,8 @@ def test_the_audit_of_the_figure(worked: Ledger) -> None:
     assert value.weakest is not None
     assert (value.weakest.claim, value.weakest.why) == ("rfa-54", "unread")
     assert value.weakest.mend == "claimledger cite rfa-54 rfa-2022"
-    told = json.loads(writer("audit", "json")(value))
-    assert told["way"][0]["grounds"] == "not checked"
+    answer = json.loads(writer("audit", "json")(value))
+    assert answer["way"][0]["grounds"] == "not checked"
     worked.close()
 
 

@@ -39,10 +39,10 @@ def users(path: LedgerLocation, ledger: Ledger) -> Iterator[Callable[[str], str]
     schema = str(path).rpartition("=")[2]
     with psycopg.connect(database_of(path), autocommit=True) as keeper:
         keeper.execute(f"DROP SCHEMA {schema} CASCADE")
-        made = keeper.execute(
+        created = keeper.execute(
             "SELECT rolname FROM pg_roles WHERE rolname LIKE %s", (f"%.{schema}.%",)
         ).fetchall()
-        for name in (*USERS, *(name for (name,) in made)):
+        for name in (*USERS, *(name for (name,) in created)):
             keeper.execute(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"')
 
 
@@ -187,13 +187,13 @@ def test_the_server_refuses_what_is_done_behind_the_programs_back(
         try:
             raw.execute(BEHIND[what])
         except psycopg.Error as error:
-            told = str(error)
+            output = str(error)
         else:
-            told = ""
+            output = ""
     if what != "a role of its own":  # that one the server answers with a warning, and does nothing
         assert re.search(
             "permission denied|must be owner|nobody writes as another|may record and not|does not fit the log",
-            told,
+            output,
         )
     with Ledger.open(users("rita")) as ledger:
         assert ledger.verify().clean
@@ -238,14 +238,14 @@ def test_a_user_has_one_role_and_loses_it(
 def test_rights_beyond_the_roles_are_named_and_taken(
     users: Callable[[str], str], ledger: Ledger, path: LedgerLocation
 ) -> None:
-    given = [
+    values = [
         "GRANT TRIGGER, DELETE ON entry TO ravi",
         "GRANT UPDATE (until) ON history TO ravi",
         f'GRANT INSERT ON claim TO "{server_role(path, "recorder")}" WITH GRANT OPTION',
     ]
     of_ravi = {"privileges on entry", "privileges on history"}
     with Raw(path) as raw:
-        raw.run(*given)
+        raw.run(*values)
         with Ledger.open(users("rita")) as reader:
             assert {fault.table for fault in reader.verify().faults} == {
                 *of_ravi,
@@ -256,10 +256,10 @@ def test_rights_beyond_the_roles_are_named_and_taken(
         assert ledger.verify().faults == ()
         with Ledger.open(users("ravi"), writable=True) as ravi:
             DOES["records"](ravi, "ravi")
-        raw.run(*given[:2])
+        raw.run(*values[:2])
         ledger.revoke("ravi")
         assert ledger.verify().faults == ()
-        raw.run(*given[:2])
+        raw.run(*values[:2])
         ledger.revoke("ravi")  # who has rights, and no role
         assert ledger.verify().faults == ()
         with pytest.raises(StoreError, match="ravi has no role"):

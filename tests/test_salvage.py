@@ -39,12 +39,12 @@ def filled(path: Path, ledger: Ledger) -> Path:
 def test_a_whole_file_loses_nothing(filled: Path, tmp_path: Path) -> None:
     with Ledger.open(filled) as ledger:
         stand = ledger.head()
-    found = salvage(filled, tmp_path / "saved.db")
-    assert (found.lost, found.behind) == ([], [])
+    report = salvage(filled, tmp_path / "saved.db")
+    assert (report.lost, report.behind) == ([], [])
     with Ledger.open(tmp_path / "saved.db") as saved:
         assert saved.verify().clean
         assert saved.head() == stand
-    assert (found.whole, found.root) == (stand.size, stand.root.hex())
+    assert (report.intact, report.root) == (stand.size, stand.root.hex())
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_what_is_lost_is_told_and_the_rest_is_saved(
 ) -> None:
     with Ledger.open(filled) as ledger:
         size, before = ledger.head().size, ledger.at(known_at=19).head().root.hex()
-        standing = {held.key for held in ledger.records("claim")}
+        standing = {stored.key for stored in ledger.records("claim")}
         lost = next(iter(ledger.at_entries([20]).values())).key
     tamper(filled, change)
-    found = salvage(filled, tmp_path / "saved.db")
-    assert [(one.number, why in one.why) for one in found.lost] == [(20, True)]
-    assert (found.whole, found.root, found.size) == (19, before, size)
+    report = salvage(filled, tmp_path / "saved.db")
+    assert [(lost.number, why in lost.why) for lost in report.lost] == [(20, True)]
+    assert (report.intact, report.root, report.size) == (19, before, size)
     rest = tmp_path / "rest.jsonl"
-    rest.write_text("".join(json.dumps(one) + "\n" for one in found.records()))
+    rest.write_text("".join(json.dumps(record) + "\n" for record in report.records()))
     with Ledger.open(tmp_path / "saved.db", writable=True) as saved:
         assert saved.verify().clean
         assert saved.head().root.hex() == before
         saved.import_records(read_files([str(rest)]), by="Salvage")
-        assert {held.key for held in saved.records("claim")} == standing - {lost}
+        assert {stored.key for stored in saved.records("claim")} == standing - {lost}
         if lost != "c30":
             assert saved.get("claim", "c30").record.note == "n"
         assert not saved.with_key("c31")
@@ -117,18 +117,18 @@ def test_a_file_with_pages_torn_out_is_met_and_never_made_up(
     ):
         done = call("--ledger", torn, *words)
         assert "Traceback" not in done.stderr, done.stderr
-    told = call("--ledger", torn, "verify", "--deep", "--json")
-    if told.returncode and not told.stdout:
-        assert "nothing of a log can be read" in told.stderr
+    answer = call("--ledger", torn, "verify", "--deep", "--json")
+    if answer.returncode and not answer.stdout:
+        assert "nothing of a log can be read" in answer.stderr
         return
-    found = survey(torn)
-    for row in found.rows:
+    report = survey(torn)
+    for row in report.rows:
         assert true[row[0]].header.decode() == row[1]
-    assert found.whole + len(found.lost) + len(found.behind) >= found.size or found.size == 0
-    if found.whole:
+    assert report.intact + len(report.lost) + len(report.behind) >= report.size or report.size == 0
+    if report.intact:
         with Ledger.open(tmp_path / "saved.db") as saved:
             assert saved.verify().clean
-            assert saved.head().root.hex() == found.root
+            assert saved.head().root.hex() == report.root
 
 
 def test_nothing_is_saved_over_what_is_there_or_from_what_is_none(
@@ -159,15 +159,15 @@ def test_a_file_that_was_cut_off_gives_what_is_left(
         stand = ledger.head()
     cut = tmp_path / "cut.db"
     cut.write_bytes(filled.read_bytes()[: int(filled.stat().st_size * share)])
-    found = salvage(cut, tmp_path / "saved.db")
-    assert found.whole + len(found.behind) > 20
+    report = salvage(cut, tmp_path / "saved.db")
+    assert report.intact + len(report.behind) > 20
     with Ledger.open(tmp_path / "saved.db") as saved, Ledger.open(filled) as ledger:
         assert saved.verify().clean
         assert saved.head() == ledger.at(known_at=saved.head().size).head()
     # What was behind the end nobody can count; that there was something is told.
-    assert found.size <= stand.size
-    assert found.lost[-1].number == found.size + 1
-    assert re.search(r"cut off, and has \d+ of \d+ pages", found.lost[-1].why)
+    assert report.size <= stand.size
+    assert report.lost[-1].number == report.size + 1
+    assert re.search(r"cut off, and has \d+ of \d+ pages", report.lost[-1].why)
 
 
 @pytest.mark.parametrize("scrubbed", [True, False])
@@ -179,27 +179,27 @@ def test_damage_of_the_list_of_tables_loses_no_entry(
         filled = tmp_path / "plain.db"
         with Ledger.create(filled) as ledger:
             record(ledger, case(["a: one obs", "b: two"], ["b contradicts a"]))
-    whole = survey(filled).whole
+    complete = survey(filled).intact
     content = filled.read_bytes()
     damaged = tmp_path / "damaged.db"
     starts = range(0, len(content), 4096)
     of_tables = [0, *(at for at in starts if b"CREATE TRIGGER" in content[at : at + 4096])]
     for at in of_tables:
         damaged.write_bytes(content[:at] + bytes(4096) + content[at + 4096 :])
-        assert survey(damaged).whole == whole, at
+        assert survey(damaged).intact == complete, at
     assert len(set(of_tables)) > 1
 
 
 def test_another_program_s_database_is_not_read_as_a_log(path: Path, tmp_path: Path) -> None:
-    other = path
-    with closing(sqlite3.connect(other)) as driver:
+    database = path
+    with closing(sqlite3.connect(database)) as driver:
         driver.execute(
             "CREATE TABLE notes (number INTEGER PRIMARY KEY, header, payload, salt, nodes)"
         )
         driver.execute("INSERT INTO notes VALUES (1, 'a', 'b', 'c', 'd')")
         driver.commit()
-    for file in (other, tmp_path / "empty.db", tmp_path / "text.db"):
-        if file != other:
+    for file in (database, tmp_path / "empty.db", tmp_path / "text.db"):
+        if file != database:
             file.write_text("" if file.name == "empty.db" else "no database" * 2000, "utf-8")
         with pytest.raises(StoreError, match="nothing of a log can be read"):
             survey(file)

@@ -47,10 +47,10 @@ def connected(
             opened.close()
         ledger.close()
         master.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
-        made = master.execute(
+        created = master.execute(
             "SELECT rolname FROM pg_roles WHERE rolname LIKE %s", (f"%.{schema}.%",)
         ).fetchall()
-        for name in ("rita", "kofi", *(name for (name,) in made)):
+        for name in ("rita", "kofi", *(name for (name,) in created)):
             master.execute(f'DROP OWNED BY "{name}" CASCADE; DROP ROLE "{name}"')  # type: ignore[arg-type]
 
 

@@ -193,10 +193,10 @@ def test_no_role_writes_an_unlawful_entry(
     path, address = unharmed
     with Ledger.open(path) as ledger:
         log = lines_of(ledger)
-    told = as_psql(address(user), rows=rows_of(forge(log), len(log)))
+    output = as_psql(address(user), rows=rows_of(forge(log), len(log)))
     reasons = [OTHERWISE.get(rule, ""), AS_EDITOR.get(rule, "") if user == "Mallory" else ""]
     expected = "|".join([re.escape(f"(rule `{rule}`)"), *filter(None, reasons)])
-    assert re.search(expected, told), told
+    assert re.search(expected, output), output
     with Ledger.open(path) as ledger:
         assert lines_of(ledger) == log
 
@@ -222,9 +222,9 @@ def test_a_time_ahead_of_the_server_s_clock_is_refused(ledger: Ledger, address: 
     log = lines_of(ledger)
     for minutes, refused in ((60, True), (2, False)):
         line = forged(len(log) + 1, party(), moment=ahead(minutes))
-        told = as_psql(address("kira"), rows=rows_of([*log, line], len(log)))
-        assert bool(told) == refused, told
-        assert ("ahead of this server's" in told) == refused
+        output = as_psql(address("kira"), rows=rows_of([*log, line], len(log)))
+        assert bool(output) == refused, output
+        assert ("ahead of this server's" in output) == refused
 
 
 def test_a_redaction_that_is_lawful_empties_at_once(ledger: Ledger, address: Address) -> None:
@@ -268,9 +268,9 @@ HARMLESS = ["a temporary table in its place", "a claim that it takes in a log"]
 def test_nobody_stands_in_the_way_of_others(
     what: str, user: str, ledger: Ledger, address: Address
 ) -> None:
-    told = as_psql(address(user), STANDING_IN_THE_WAY[what])
+    output = as_psql(address(user), STANDING_IN_THE_WAY[what])
     refused = "permission denied|must be owner|does not fit the log"
-    assert (told == "") if what in HARMLESS else re.search(refused, told), told
+    assert (output == "") if what in HARMLESS else re.search(refused, output), output
     assert ledger.verify().faults == ()
     with Ledger.open(address("rolf"), writable=True) as recorder:
         record(recorder, [{"kind": "party", "name": "Goes on"}], by="rolf")
@@ -282,8 +282,8 @@ def test_an_entry_comes_with_its_row_of_history(ledger: Ledger, address: Address
     for user in ("rolf", "Mallory"):
         # Without that row its number would be given out again, and nobody could write under it.
         line = forged(len(log) + 1, {**party("P1"), "recorded_by": user})
-        told = as_psql(address(user), rows=rows_of([*log, line], len(log)))
-        assert "its row of history does not come with it" in told
+        output = as_psql(address(user), rows=rows_of([*log, line], len(log)))
+        assert "its row of history does not come with it" in output
     works_on(address)
 
 
@@ -329,9 +329,9 @@ def test_who_writes_past_the_program_takes_no_number_from_others(
     recorded: list[int] = []
 
     def work() -> None:
-        with Ledger.open(address(user), writable=True) as other:
-            record(other, [{"kind": "party", "name": "Goes on"}], by=user)
-            recorded.append(other.head().size)
+        with Ledger.open(address(user), writable=True) as ledger:
+            record(ledger, [{"kind": "party", "name": "Goes on"}], by=user)
+            recorded.append(ledger.head().size)
 
     waiting = threading.Thread(target=work)
     with psycopg.connect(place) as raw:
@@ -362,18 +362,20 @@ def test_a_redaction_from_psql_is_finished_in_log_views_and_files(
         for statement in (f"SET search_path = {schema}", f"SET claimledger.{settings}"):
             raw.execute(statement)  # type: ignore[arg-type]
         raw.execute("INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", row)
-        for held in history_of(line) if in_history else []:
-            signs = ", ".join("%s" for _ in held)
-            raw.execute(f"INSERT INTO history VALUES ({signs})", held)  # type: ignore[arg-type]
+        for records in history_of(line) if in_history else []:
+            signs = ", ".join("%s" for _ in records)
+            raw.execute(f"INSERT INTO history VALUES ({signs})", records)  # type: ignore[arg-type]
         raw.execute("UPDATE entry SET payload = NULL, salt = NULL WHERE number = ANY (%s)", (slip,))
     with Ledger.open(address("kira"), writable=True) as keeper:
-        found = keeper.verify()
-        assert [one.entry for one in found.redactions if not one.scrubbed] == [len(log) + 1]
-        assert [fault for fault in found.faults if "rule" in fault.what] == []
+        result = keeper.verify()
+        assert [redaction.entry for redaction in result.redactions if not redaction.scrubbed] == [
+            len(log) + 1
+        ]
+        assert [fault for fault in result.faults if "rule" in fault.what] == []
         keeper.redact("party", "slip", by="kira", reason="again")
-        found = keeper.verify()
-        assert found.faults == ()
-        assert all(one.scrubbed for one in found.redactions)
+        result = keeper.verify()
+        assert result.faults == ()
+        assert all(redaction.scrubbed for redaction in result.redactions)
     with psycopg.connect(place) as raw:
         for table in ("party", "search_words"):
             query = f"SELECT 1 FROM {schema}.{table} WHERE entry = ANY (%s)"
@@ -394,9 +396,9 @@ def test_a_digest_in_history_keeps_no_record_out(ledger: Ledger, address: Addres
         entry_row = rows_of([*log, line], len(log))[0]
         raw.execute("INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", entry_row)
         raw.execute(f"INSERT INTO history VALUES ({signs})", row)  # type: ignore[arg-type]
-    with Ledger.open(address("Mallory"), writable=True) as other:
-        assert other.record(coming, by="Mallory")
-        assert other.record(coming, by="Mallory") == []
+    with Ledger.open(address("Mallory"), writable=True) as mallorys:
+        assert mallorys.record(coming, by="Mallory")
+        assert mallorys.record(coming, by="Mallory") == []
     works_on(address)
 
 
@@ -409,10 +411,10 @@ def test_a_day_that_does_not_exist_is_refused_from_who_says_that_a_clock_is_righ
         len(log) + 1, {**party(), "recorded_by": "kira"}, moment=f"{day}T00:00:00.000000Z"
     )
     for word in ("clock_is_right = 'on'", "checked = 'log'", "checked = 'payloads'"):
-        told = as_psql(
+        output = as_psql(
             address("kira"), f"SET claimledger.{word}", rows=rows_of([*log, line], len(log))
         )
-        assert names("time", told), (word, told)
+        assert names("time", output), (word, output)
     works_on(address)
 
 
@@ -478,8 +480,8 @@ def test_only_who_keeps_the_ledger_takes_in_a_log_unchecked(
     log = lines_of(ledger)
     rows = rows_of([*log, forged(len(log) + 1, entry("erase", "party", "body"))], len(log))
     for what in ("payloads", "log"):
-        told = as_psql(address("Mallory"), f"SET LOCAL claimledger.checked = '{what}'", rows=rows)
-        assert names("action", told)
+        output = as_psql(address("Mallory"), f"SET LOCAL claimledger.checked = '{what}'", rows=rows)
+        assert names("action", output)
 
 
 def test_settings_of_ones_own_bend_no_rule(ledger: Ledger, address: Address) -> None:
@@ -502,10 +504,12 @@ def test_the_largest_payload_is_read_and_a_larger_one_is_not(
     assert ledger.head().size == 0
     short = canonical(entry("record", "party", "big", record={"name": "Big", "note": ""})).decode()
     for more, rule in ((0, None), (1, "canonical")):
-        held = short.replace('"note":""', f'"note":"{"x" * (LARGEST_PAYLOAD - len(short) + more)}"')
+        value = short.replace(
+            '"note":""', f'"note":"{"x" * (LARGEST_PAYLOAD - len(short) + more)}"'
+        )
         with psycopg.connect(place, autocommit=True) as raw:
             query = f"SELECT {schema}.payload_fault(1, %s)"
-            assert raw.execute(query, (held,)).fetchone() == (rule,)
+            assert raw.execute(query, (value,)).fetchone() == (rule,)
 
 
 @pytest.mark.parametrize(
@@ -526,11 +530,11 @@ def test_names_are_sorted_as_the_format_sorts_them(
 ) -> None:
     place, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
-    told = canonical(dict.fromkeys(pair, 1)).decode()
-    other = "{" + ",".join(reversed(told[1:-1].split(","))) + "}"
+    output = canonical(dict.fromkeys(pair, 1)).decode()
+    right = "{" + ",".join(reversed(output[1:-1].split(","))) + "}"
     with psycopg.connect(place, autocommit=True) as raw:
         query = f"SELECT {schema}.is_sorted(%s, 1), {schema}.is_sorted(%s, 1)"
-        assert raw.execute(query, (told, other)).fetchone() == (True, told == other)
+        assert raw.execute(query, (output, right)).fetchone() == (True, output == right)
 
 
 LAWFUL = {
@@ -569,9 +573,9 @@ def respelt(text: str, chance: random.Random) -> str:
             return text[:place] + text[place + 1 :]
         case _:
             pairs = re.findall(r'"[a-z_]+":"[^"]*"', text)
-            one, other = chance.choice(pairs), chance.choice(pairs)
+            part, right = chance.choice(pairs), chance.choice(pairs)
             return (
-                text.replace(one, other, 1) if chance.random() < 0.5 else text.replace(other, one)
+                text.replace(part, right, 1) if chance.random() < 0.5 else text.replace(right, part)
             )
 
 

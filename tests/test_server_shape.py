@@ -370,23 +370,23 @@ def test_a_reader_who_stays_keeps_rebuild_waiting_and_no_other_reader(
     monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", 4.0)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM history").fetchall()
-    told: list[str] = []
+    messages: list[str] = []
 
     def work() -> None:
         with Ledger.open(path, writable=True) as keeper, pytest.raises(StoreError) as raised:
             keeper.rebuild()
-        told.append(str(raised.value))
+        messages.append(str(raised.value))
 
     waiting = threading.Thread(target=work)
     waiting.start()
     read = 0
-    with Raw(path) as other:
-        other.run("SET lock_timeout = '2s'")
+    with Raw(path) as right:
+        right.run("SET lock_timeout = '2s'")
         while waiting.is_alive():
-            read += len(other.rows("SELECT * FROM history LIMIT 1"))
+            read += len(right.rows("SELECT * FROM history LIMIT 1"))
     waiting.join()
     assert read > 1
-    assert f"{reader.info.backend_pid} of rita" in told[0]
+    assert f"{reader.info.backend_pid} of rita" in messages[0]
     reader.execute("COMMIT")
     ledger.rebuild()
     assert ledger.verify().clean
@@ -445,10 +445,10 @@ def test_a_users_settings_change_no_answer(path: LedgerLocation, unusual: str) -
     with Ledger.create(theirs) as ledger:
         record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
         ledger.withdraw("claim", "b", by="Ann", reason="a slip \\ of 'the' pen", cascade=True)
-        found = [str(event) for event in ledger.history("b")], ledger.keys("claim")
+        results = [str(event) for event in ledger.history("b")], ledger.keys("claim")
         assert ledger.verify().clean
     with Ledger.open(path) as ledger:
-        assert ([str(event) for event in ledger.history("b")], ledger.keys("claim")) == found
+        assert ([str(event) for event in ledger.history("b")], ledger.keys("claim")) == results
         assert ledger.verify().clean
 
 

@@ -68,7 +68,7 @@ def test_an_answer_that_nobody_reads_on_keeps_no_writer_out(at_rest: LedgerLocat
         rest = reading.stdout.read()
         assert reading.wait(60) == 0
     lines = [json.loads(line) for line in (b"{" + rest).splitlines()]
-    assert [one["key"] for one in lines if one["kind"] == "claim"] == ["a"]
+    assert [part["key"] for part in lines if part["kind"] == "claim"] == ["a"]
 
 
 @pytest.mark.parametrize("words", [("export", "-o"), ("backup", "--since", "1"), ("backup",)])
@@ -95,17 +95,17 @@ def test_who_thinks_at_a_prompt_keeps_no_writer_out(path: LedgerLocation, ledger
     words = ["--ledger", path, "audit", "--figure", "54"]
     with started(words, stdin=theirs, stdout=theirs, stderr=theirs) as asking:
         os.close(theirs)
-        told = b""
-        while b"Which" not in told:
-            told += os.read(ours, 1000)
+        output = b""
+        while b"Which" not in output:
+            output += os.read(ours, 1000)
         assert changes(path) < SOON
         os.write(ours, b"2\n")
         with suppress(OSError):  # how a terminal ends on Linux
             while more := os.read(ours, 1000):
-                told += more
+                output += more
         assert asking.wait(60) == 0
     os.close(ours)
-    assert b"nets" in told
+    assert b"nets" in output
 
 
 def test_what_is_kept_for_a_slow_reader_comes_whole_and_in_order() -> None:
@@ -177,13 +177,13 @@ def test_what_goes_to_an_open_stream_joins_what_is_there(
     (tmp_path / "link").symlink_to("/dev/stdout")
     log = tmp_path / "log.txt"
     log.write_text("before\n", "utf-8")
-    with log.open("a") as held:
+    with log.open("a") as stream:
         for _ in range(2):
             subprocess.run(
                 [PROGRAM, "--ledger", str(path), "export", "-o", name],
-                stdout=held, check=True, cwd=tmp_path,
+                stdout=stream, check=True, cwd=tmp_path,
             )  # fmt: skip
-        held.write("after\n")
+        stream.write("after\n")
     assert log.read_text("utf-8") == f"before\n{lines}{lines}after\n"
     piped = subprocess.run(
         [PROGRAM, "--ledger", str(path), "export", "-o", name],
@@ -204,10 +204,10 @@ def test_no_file_of_the_program_s_own_is_taken_for_a_stream(
         )  # fmt: skip
         assert done.returncode == 1
         assert "Wrote" not in done.stderr
-    with (tmp_path / "given.jsonl").open("wb") as given:
+    with (tmp_path / "given.jsonl").open("wb") as value:
         subprocess.run(
-            [PROGRAM, "--ledger", str(path), "export", "-o", f"/dev/fd/{given.fileno()}"],
-            pass_fds=[given.fileno()], check=True,
+            [PROGRAM, "--ledger", str(path), "export", "-o", f"/dev/fd/{value.fileno()}"],
+            pass_fds=[value.fileno()], check=True,
         )  # fmt: skip
     assert b'"key":"a"' in (tmp_path / "given.jsonl").read_bytes()
     assert ledger.verify().faults == ()

@@ -68,7 +68,7 @@ def test_only_our_own_names_are_put_into_statements() -> None:
     for path in sorted((SOURCE / "ledger" / "store").glob("*.py")):
         for text, put_in in interpolated(path):
             seen += 1
-            told = (
+            answer = (
                 put_in in OUR_OWN
                 or "error" in put_in
                 or re.fullmatch("_?[A-Z_]+", put_in)  # a constant of the program's
@@ -83,7 +83,7 @@ def test_only_our_own_names_are_put_into_statements() -> None:
                     )
                 )
             )
-            assert told, f"{path.name}: {put_in} in {text!r}"
+            assert answer, f"{path.name}: {put_in} in {text!r}"
     assert seen > 40  # it does look
 
 
@@ -112,8 +112,8 @@ def everything(where: LedgerLocation, folder: Path) -> None:
         filled(ledger, [f"{MARK} said so"])
         key = f"{MARK}-key"
         record(ledger, case([f"{key}: {MARK}-party obs"]), by=MARK)
-        many = [{"kind": "party", "key": f"{MARK}-{n}", "name": MARK} for n in range(300)]
-        record(ledger, many, by=MARK)
+        records = [{"kind": "party", "key": f"{MARK}-{n}", "name": MARK} for n in range(300)]
+        record(ledger, records, by=MARK)
         ledger.amend(
             "claim", key, {"note": f"{MARK} noted", "language": "en"}, by=MARK, reason=MARK
         )
@@ -143,9 +143,9 @@ def everything(where: LedgerLocation, folder: Path) -> None:
 def test_no_value_reaches_a_server_inside_a_statement(
     path: LedgerLocation, ledger: Ledger, tmp_path: Path
 ) -> None:
-    told = {"log_statement": "'all'", "log_parameter_max_length": "0"}
+    answers = {"log_statement": "'all'", "log_parameter_max_length": "0"}
     with psycopg.connect(server().get_uri(), autocommit=True) as keeper:
-        for name, value in told.items():
+        for name, value in answers.items():
             keeper.execute(f"ALTER SYSTEM SET {name} = {value}")
         keeper.execute("SELECT pg_reload_conf()")
     start = server().log.stat().st_size
@@ -153,34 +153,34 @@ def test_no_value_reaches_a_server_inside_a_statement(
         everything(path, tmp_path)
     finally:
         with psycopg.connect(server().get_uri(), autocommit=True) as keeper:
-            for name in told:
+            for name in answers:
                 keeper.execute(f"ALTER SYSTEM RESET {name}")
             keeper.execute("SELECT pg_reload_conf()")
-    with server().log.open("rb") as held:
-        held.seek(start)
-        asked = held.read().decode()
-    assert asked.count("statement: ") + asked.count("execute ") > 100  # it does look
-    assert MARK not in asked
+    with server().log.open("rb") as stream:
+        stream.seek(start)
+        statement = stream.read().decode()
+    assert statement.count("statement: ") + statement.count("execute ") > 100  # it does look
+    assert MARK not in statement
 
 
 @ONLY_FILES  # where there is no server to ask, the driver is
 def test_no_value_reaches_a_file_inside_a_statement(
     path: LedgerLocation, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    queries: list[str] = []
 
     class Listening(sqlite3.Connection):
-        def execute(self, statement: str, *given: Any) -> sqlite3.Cursor:
-            asked.append(statement)
-            return super().execute(statement, *given)
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            queries.append(statement)
+            return super().execute(statement, *values)
 
-        def executemany(self, statement: str, given: Iterable[Any], /) -> sqlite3.Cursor:
-            asked.append(statement)
-            return super().executemany(statement, given)
+        def executemany(self, statement: str, value: Iterable[Any], /) -> sqlite3.Cursor:
+            queries.append(statement)
+            return super().executemany(statement, value)
 
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Listening))
     ledger.close()
     everything(path, tmp_path)
-    assert len(asked) > 100  # it does listen
-    assert not [statement for statement in asked if MARK in statement]
+    assert len(queries) > 100  # it does listen
+    assert not [statement for statement in queries if MARK in statement]

@@ -66,7 +66,7 @@ TEXTS = {
 def likeness(text: str) -> float:
     """Return how alike a statement and its reverse are to the rules that propose links."""
     statements = {"one": text, "other": text[::-1]}
-    claims = {key: Claim.model_construct(statement=said) for key, said in statements.items()}
+    claims = {key: Claim.model_construct(statement=text) for key, text in statements.items()}
     return RuleContext(cast("Analysis", None), claims).similarity("one", "other")
 
 

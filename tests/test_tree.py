@@ -37,15 +37,15 @@ def plain_path(leaf: int, leaves: list[bytes]) -> list[bytes]:
     return [*plain_path(leaf - split, leaves[split:]), plain_root(leaves[:split])]
 
 
-def plain_subproof(old: int, leaves: list[bytes], whole: bool) -> list[bytes]:
+def plain_subproof(old: int, leaves: list[bytes], is_complete: bool) -> list[bytes]:
     """SUBPROOF(m, D[n], b) of section 2.1.4.1."""
     if old == len(leaves):
-        return [] if whole else [plain_root(leaves)]
+        return [] if is_complete else [plain_root(leaves)]
     split = 1
     while split * 2 < len(leaves):
         split *= 2
     if old <= split:
-        return [*plain_subproof(old, leaves[:split], whole), plain_root(leaves[split:])]
+        return [*plain_subproof(old, leaves[:split], is_complete), plain_root(leaves[split:])]
     return [*plain_subproof(old - split, leaves[split:], False), plain_root(leaves[:split])]
 
 

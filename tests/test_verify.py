@@ -118,13 +118,13 @@ def test_any_column_of_any_table_changed_is_named(
         changed = "'" + str(value).replace("'", "''") + "x'"
     only = f" AND position = {value}" if column == "position" else ""
     tamper(damaged, f'UPDATE {table} SET "{column}" = {changed} WHERE {key} = {entry}{only}')
-    told = faults(damaged)
-    assert told
-    assert any(table in fault or "is missing from the log" in fault for fault in told), told
+    messages = faults(damaged)
+    assert messages
+    assert any(table in fault or "is missing from the log" in fault for fault in messages), messages
     if column not in ("entry", "number", "position", "kind", "key", "field"):
-        assert any(f"column {column}" in fault and f"entry {entry}" in fault for fault in told), (
-            told
-        )
+        assert any(
+            f"column {column}" in fault and f"entry {entry}" in fault for fault in messages
+        ), messages
 
 
 @pytest.mark.parametrize("table", list(TABLES))
@@ -303,9 +303,9 @@ def test_verify_compares_the_log_with_a_size_and_root_that_were_kept(
     path: LedgerLocation, ledger: Ledger, call: Callable[..., Any]
 ) -> None:
     record(ledger, case(["a: one", "b: two"]))
-    kept = ledger.head()
+    head = ledger.head()
     record(ledger, case(["c: one"]))
-    size, root = str(kept.size), kept.root.hex()
+    size, root = str(head.size), head.root.hex()
 
     def verify(size: str, root: str) -> tuple[int, str]:
         done = call("verify", "--at", size, "--root", root)
@@ -323,8 +323,8 @@ def test_verify_compares_the_log_with_a_size_and_root_that_were_kept(
     status, text = verify(size, root[::-1])
     assert (status, "another log" in text, "salvage" in text) == (1, True, True)
     with Ledger.open(path) as opened:
-        assert not opened.verify(earlier=TreeHead(kept.size, bytes(32))).continues
-        assert opened.verify(earlier=kept).continues
+        assert not opened.verify(earlier=TreeHead(head.size, bytes(32))).continues
+        assert opened.verify(earlier=head).continues
 
 
 VIEWS_DAMAGED = {
@@ -404,7 +404,7 @@ def test_a_table_of_another_shape_hides_nothing_else(name: str, damaged: LedgerL
     """The log, the root that was kept, and every table of the right shape are checked all the same."""
     with Ledger.open(damaged) as ledger:
         head = ledger.head()
-        said = ledger.get("claim", "a").entry
+        number = ledger.get("claim", "a").entry
         moved = ledger.get("review", "rev").entry
     tamper(damaged, MISSHAPEN[name], f"UPDATE review SET rating = 'true' WHERE entry = {moved}")
     with Ledger.open(damaged) as ledger:
@@ -415,12 +415,12 @@ def test_a_table_of_another_shape_hides_nothing_else(name: str, damaged: LedgerL
     assert {fault.table for fault in verdict.faults} == {name, "review"}
     tamper(
         damaged,
-        f"UPDATE entry SET payload = replace(payload, 'a says so', 'forged') WHERE number = {said}",
+        f"UPDATE entry SET payload = replace(payload, 'a says so', 'forged') WHERE number = {number}",
     )
     with Ledger.open(damaged) as ledger:
         verdict = ledger.verify(earlier=TreeHead(head.size, bytes(32)))
     assert verdict.continues is False
-    assert (said, "payload") in {(fault.entry, fault.column) for fault in verdict.faults}
+    assert (number, "payload") in {(fault.entry, fault.column) for fault in verdict.faults}
 
 
 def test_the_order_of_the_log_is_judged_by_the_log(damaged: LedgerLocation) -> None:
@@ -428,9 +428,9 @@ def test_the_order_of_the_log_is_judged_by_the_log(damaged: LedgerLocation) -> N
     with Ledger.open(damaged) as ledger:
         amended = ledger.get("claim", "b").entry
     tamper(damaged, "UPDATE history SET key = 'other' WHERE kind = 'claim' AND key = 'b'")
-    found = faults(damaged)
-    assert found
-    assert [fault for fault in found if "rule" in fault] == []
+    results = faults(damaged)
+    assert results
+    assert [fault for fault in results if "rule" in fault] == []
     tamper(
         damaged,
         f"UPDATE entry SET payload = replace(payload, 'amend', 'record') WHERE number = {amended}",

@@ -30,30 +30,30 @@ SECONDS = 120
 """Of the processor, for all trials of one process: a verify that hangs is ended by the system."""
 
 
-def in_a_process(work: Callable[..., None], *given: object) -> None:
+def in_a_process(work: Callable[..., None], *values: object) -> None:
     """Do work in a process of its own, with two gigabytes; fail with what it says where it fails."""
     context = get_context("forkserver")
-    heard, said = context.Pipe(duplex=False)
-    process = context.Process(target=_limited, args=(said, work, given))
+    heard, connection = context.Pipe(duplex=False)
+    process = context.Process(target=_limited, args=(connection, work, values))
     process.start()
-    said.close()
+    connection.close()
     try:
-        told = heard.recv()
+        answer = heard.recv()
     except EOFError:
-        told = "it said nothing"
+        answer = "it said nothing"
     process.join()
-    assert (told, process.exitcode) == ("", 0)
+    assert (answer, process.exitcode) == ("", 0)
 
 
-def _limited(said: Any, work: Callable[..., None], given: tuple[object, ...]) -> None:
+def _limited(line: Any, work: Callable[..., None], values: tuple[object, ...]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS * TIMES, SECONDS * TIMES + 1))
     try:
-        work(*given)
+        work(*values)
     except BaseException:
-        said.send(traceback.format_exc())
+        line.send(traceback.format_exc())
     else:
-        said.send("")
+        line.send("")
 
 
 def verdict_of(path: Path | str) -> bool:
@@ -69,21 +69,21 @@ def content(path: Path) -> list[object]:
     """Return everything in a file that a query can reach."""
     with closing(sqlite3.connect(path)) as driver:
         driver.text_factory = bytes
-        found: list[object] = driver.execute(
+        results: list[object] = driver.execute(
             "SELECT type, name, tbl_name, sql FROM sqlite_master"
         ).fetchall()
         for table in TABLES:
-            found.append(driver.execute(f"SELECT * FROM {table}").fetchall())
-        found.append(driver.execute("PRAGMA user_version").fetchall())
-        return found
+            results.append(driver.execute(f"SELECT * FROM {table}").fetchall())
+        results.append(driver.execute("PRAGMA user_version").fetchall())
+        return results
 
 
-def flips(number: int, seed: str, whole: str, folder: str) -> None:
+def flips(number: int, seed: str, complete: str, folder: str) -> None:
     """Change single bytes of a file, one at a time."""
     chance = random.Random(seed)
     path = Path(folder) / "flipped.db"
-    original = Path(whole).read_bytes()
-    expected = content(Path(whole))
+    original = Path(complete).read_bytes()
+    expected = content(Path(complete))
     used = [place for place, byte in enumerate(original) if byte]
     seen = 0
     for _ in range(number):
@@ -126,13 +126,13 @@ def mutations(chance: random.Random, number: int) -> Iterator[tuple[str, str]]:
         yield table, f'UPDATE {table} SET "{column}" = {value} WHERE {key} = {row}'
 
 
-def changes(number: int, seed: str, whole: str, folder: str) -> None:
+def changes(number: int, seed: str, complete: str, folder: str) -> None:
     """Change single values of a file, one at a time."""
     path = Path(folder) / "changed.db"
-    expected = content(Path(whole))
+    expected = content(Path(complete))
     seen = 0
     for _, statement in mutations(random.Random(seed), number):
-        shutil.copyfile(whole, path)
+        shutil.copyfile(complete, path)
         try:
             tamper(path, statement)
         except sqlite3.Error:  # the table itself does not take it
@@ -174,7 +174,7 @@ def test_a_value_that_has_no_room_in_memory_is_named(store: str, tmp_path: Path)
 def surveying(where: Path | str) -> None:
     report = survey(where)
     assert [(lost.number, lost.last) for lost in report.lost if lost.number == 2] == [(2, 2)]
-    assert report.whole == 1
+    assert report.intact == 1
 
 
 LONG_BYTES = "decode(repeat('00', 450000000), 'hex')"

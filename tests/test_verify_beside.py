@@ -44,9 +44,9 @@ def test_verify_gives_no_false_alarm_beside_writers_and_redactions(
     others_are: str, path: LedgerLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Ledger.create(path) as ledger:
-        many = range(_WORTH_SHARING + 500)
+        count = range(_WORTH_SHARING + 500)
         record(
-            ledger, [{"kind": "party", "key": f"p{place}", "name": f"P {place}"} for place in many]
+            ledger, [{"kind": "party", "key": f"p{place}", "name": f"P {place}"} for place in count]
         )
     ended = FORKED.Event()
     start: Callable[..., Any] = threading.Thread
@@ -55,8 +55,8 @@ def test_verify_gives_no_false_alarm_beside_writers_and_redactions(
         # Beside the test's own threads, none of which has a ledger open.
         monkeypatch.setattr("claimledger.ledger.verify.verification.may_fork", lambda: True)
     others = [start(target=work, args=(path, ended), daemon=True) for work in (write, redact)]
-    for other in others:
-        other.start()
+    for right in others:
+        right.start()
     try:
         sizes: list[int] = []
         while len(sizes) < TURNS or (len(set(sizes)) < TURNS and len(sizes) < 5 * TURNS):
@@ -68,10 +68,10 @@ def test_verify_gives_no_false_alarm_beside_writers_and_redactions(
         assert len(set(sizes)) > 1  # others did write meanwhile
     finally:
         ended.set()
-        for other in others:
-            other.join(60)
-    assert not any(other.is_alive() for other in others)
-    assert all(getattr(other, "exitcode", 0) == 0 for other in others)
+        for right in others:
+            right.join(60)
+    assert not any(right.is_alive() for right in others)
+    assert all(getattr(right, "exitcode", 0) == 0 for right in others)
     with Ledger.open(path, writable=True) as ledger:
         assert ledger.scrub() == ""
         verdict = ledger.verify()
@@ -81,10 +81,10 @@ def test_verify_gives_no_false_alarm_beside_writers_and_redactions(
 
 def test_a_process_with_other_threads_is_not_forked() -> None:
     over = threading.Event()
-    other = threading.Thread(target=over.wait, daemon=True)
-    other.start()
+    thread = threading.Thread(target=over.wait, daemon=True)
+    thread.start()
     try:
         assert not may_fork()
     finally:
         over.set()
-        other.join()
+        thread.join()

@@ -19,11 +19,11 @@ SIGNS = st.text(
 
 @given(SIGNS)
 def test_pieces_give_the_words_of_the_whole(text: str) -> None:
-    whole = words_of(text)
+    complete = words_of(text)
     with pytest.MonkeyPatch.context() as changed:
         for size in (1, 2, 7):
             changed.setattr(fold, "_PIECE", size)
-            assert words_of(text) == whole
+            assert words_of(text) == complete
 
 
 @given(SIGNS)
@@ -46,7 +46,7 @@ def test_a_word_that_runs_over_many_pieces_is_cut_as_any_other(
 def test_the_words_of_a_long_text_take_little_memory(sign: str) -> None:
     text = sign * (2_000_000 // len(sign.encode()))
     tracemalloc.start()
-    found = joined_words(text)
+    result = joined_words(text)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < 8 * len(found) + 10_000_000  # a list of the words alone takes more
+    assert most < 8 * len(result) + 10_000_000  # a list of the words alone takes more

@@ -32,8 +32,8 @@ def test_the_ledger_is_built_from_the_fixtures_record_for_record(
     build.build(build.CASE, tmp_path / "built.db")
     with worked, Ledger.open(tmp_path / "built.db") as built:
         for kind in KINDS:
-            assert [one.record for one in worked.records(kind)] == [
-                one.record for one in built.records(kind)
+            assert [stored.record for stored in worked.records(kind)] == [
+                stored.record for stored in built.records(kind)
             ]
         assert worked.head() == built.head()
         assert worked.verify().faults == ()
@@ -41,13 +41,15 @@ def test_the_ledger_is_built_from_the_fixtures_record_for_record(
 
 def claims(worked: Ledger) -> dict[str, Claim]:
     return {
-        held.key: held.record for held in worked.records("claim") if isinstance(held.record, Claim)
+        stored.key: stored.record
+        for stored in worked.records("claim")
+        if isinstance(stored.record, Claim)
     }
 
 
 def test_all_references_and_rows_are_there(worked: Ledger) -> None:
     with worked:
-        notes = [str(held.record.note) for held in worked.records("source")]
+        notes = [str(stored.record.note) for stored in worked.records("source")]
         for number in range(1, 39):
             assert sum(f"Reference {number};" in f"{note.split('.')[0]};" for note in notes) == 1, (
                 number
@@ -79,8 +81,8 @@ def test_nothing_read_through_the_article_claims_to_know_how(worked: Ledger) -> 
 
 def test_stated_links_say_where(worked: Ledger) -> None:
     with worked:
-        for held in worked.records("link"):
-            link = held.record
+        for stored in worked.records("link"):
+            link = stored.record
             assert isinstance(link, Link)
             assert link.reason, link.key
             assert (link.basis == "stated") == bool(link.citations), link.key
@@ -92,10 +94,12 @@ def test_the_small_case_shows_every_type_of_link(tmp_path: Path) -> None:
             read_files([str(ROOT / "fixtures" / "every-link" / "case.yaml")]), by="T"
         )
         types = {
-            held.record.type for held in ledger.records("link") if isinstance(held.record, Link)
+            stored.record.type
+            for stored in ledger.records("link")
+            if isinstance(stored.record, Link)
         }
         assert types == set(RELATIONS)
         assert len(ledger.keys("claim")) < 20
-        standings = {str(one["standing"]) for one in
+        standings = {str(record["standing"]) for record in
                      (answers_of(ledger).as_json(key) for key in ledger.keys("claim"))}  # fmt: skip
         assert standings >= {"retracted", "superseded", "contested", "single-origin"}

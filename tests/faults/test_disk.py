@@ -31,18 +31,18 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
         record(ledger, case(["a: one obs", "b: two"], ["b repeats a"]))
         record(ledger, case([f"c{n}: one" for n in range(300)]))
         start = ledger.head()
-    said: list[list[str]] = []
+    acknowledged: list[list[str]] = []
     for round_ in range(ROUNDS):
         child = Working(work, path, f"d{round_}", tmp_path, failure, chance.uniform(0, 0.1))
-        told, errors = child.communicate()
+        output, errors = child.communicate()
         assert "Traceback" not in errors, errors
-        lines = [line.split() for line in told.splitlines()]
-        said += lines
-        assert ".arriving" not in told  # a name that nobody gave
-        assert ".backup" not in told
+        lines = [line.split() for line in output.splitlines()]
+        acknowledged += lines
+        assert ".arriving" not in output  # a name that nobody gave
+        assert ".backup" not in output
         refused = [words for words in lines if words[0] == "refused"]
-        assert refused or lines[-1][0] == "all", told  # an import can be done before
-        see_whole(path, start, work, said, tmp_path)
+        assert refused or lines[-1][0] == "all", output  # an import can be done before
+        see_whole(path, start, work, acknowledged, tmp_path)
 
 
 @pytest.mark.parametrize("give", [take_name, replace])

@@ -31,8 +31,8 @@ def killed(
     rest, errors = child.communicate()
     assert "Traceback" not in errors, errors
     assert first
-    *whole, _ = (first + rest).split("\n")  # the last can be cut off in the middle
-    return [line.split() for line in whole]
+    *complete, _ = (first + rest).split("\n")  # the last can be cut off in the middle
+    return [line.split() for line in complete]
 
 
 @pytest.mark.parametrize("work", list(WORK))
@@ -47,17 +47,17 @@ def test_what_was_acknowledged_is_there_and_nothing_is_half_there(
         record(ledger, case([f"c{n}: one" for n in range(300)]))
         ledger.move(tmp_path / "seed.db")
         start = ledger.head()
-    said: list[list[str]] = []
+    acknowledged: list[list[str]] = []
     for round_ in range(KILLS):
-        said += killed(work, path, f"k{round_}", tmp_path, chance.uniform(0, 0.25))
-        see_whole(path, start, work, said, tmp_path)
+        acknowledged += killed(work, path, f"k{round_}", tmp_path, chance.uniform(0, 0.25))
+        see_whole(path, start, work, acknowledged, tmp_path)
     left = {file.name for file in tmp_path.iterdir() if file.name.startswith(".")}
     # What a kill leaves beside is named so that the next of its kind takes it away.
     assert all(".arriving" in name or ".backup" in name for name in left), left
 
 
 def see_whole(
-    path: LedgerLocation, start: TreeHead, work: str, said: list[list[str]], folder: Path
+    path: LedgerLocation, start: TreeHead, work: str, acknowledged: list[list[str]], folder: Path
 ) -> None:
     """See that the next command works without mending by hand, and that nothing is lost or half there."""
     with Ledger.open(path, writable=True) as ledger:
@@ -67,14 +67,14 @@ def see_whole(
         assert after in ledger.keys("party")
         assert ledger.verify().faults == ()
         assert ledger.at(known_at=start.size).head().root == start.root
-        check(work, ledger, said, folder)
+        check(work, ledger, acknowledged, folder)
 
 
-def check(work: str, ledger: Ledger, said: list[list[str]], folder: Path) -> None:
+def check(work: str, ledger: Ledger, acknowledged: list[list[str]], folder: Path) -> None:
     """See that what was said to be done is, and what was not is not there in part."""
     parties = set(ledger.keys("party"))
     notes = [change[2] for event in ledger.history("a") for change in event.changes]
-    for what, *words in said:
+    for what, *words in acknowledged:
         if what == "party":
             assert words[0] in parties
         elif what == "note":
@@ -84,22 +84,22 @@ def check(work: str, ledger: Ledger, said: list[list[str]], folder: Path) -> Non
         elif what == "all":
             assert {f"{words[0]}-{n}" for n in range(int(words[1]))} <= parties
         elif what == "moved":
-            with Ledger.open(words[0] if "://" in words[0] else Path(words[0])) as there:
-                assert there.verify().clean
+            with Ledger.open(words[0] if "://" in words[0] else Path(words[0])) as target:
+                assert target.verify().clean
     if work == "import":
         tags = {key.partition("-")[0] for key in parties if key.startswith("k")}
         for tag in tags:
             assert sum(key.startswith(f"{tag}-") for key in parties) == 3000
     if work == "backup" and (folder / "kept.db").exists():
-        with Ledger.open(folder / "kept.db") as kept:
-            assert kept.verify().clean
-            size, root = [words for what, *words in said if what == "backup"][-1:][0] if any(
-                what == "backup" for what, *_ in said
-            ) else (str(kept.head().size), kept.head().root.hex())  # fmt: skip
-            assert kept.head().size >= int(size)
-            assert kept.at(known_at=int(size)).head().root.hex() == root
+        with Ledger.open(folder / "kept.db") as backup:
+            assert backup.verify().clean
+            size, root = [words for what, *words in acknowledged if what == "backup"][-1:][0] if any(
+                what == "backup" for what, *_ in acknowledged
+            ) else (str(backup.head().size), backup.head().root.hex())  # fmt: skip
+            assert backup.head().size >= int(size)
+            assert backup.at(known_at=int(size)).head().root.hex() == root
     if work == "move there":
-        begun = {words[0] for what, *words in said if what == "begun" and words}
-        for there in begun - {words[0] for what, *words in said if what == "moved"}:
-            with suppress(StoreError), Ledger.open(there) as held:
-                assert held.verify().clean  # it was killed before it could say so
+        begun = {words[0] for what, *words in acknowledged if what == "begun" and words}
+        for target in begun - {words[0] for what, *words in acknowledged if what == "moved"}:
+            with suppress(StoreError), Ledger.open(target) as restored:
+                assert restored.verify().clean  # it was killed before it could say so

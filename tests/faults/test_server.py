@@ -34,13 +34,13 @@ def party(key: str, name: str = "N") -> Any:
 
 def cut(pid: int) -> None:
     """Have the server end a connection."""
-    with psycopg.connect(server().get_uri(), autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
 
 
 def pid_of(ledger: Ledger) -> int:
-    found: int = ledger._store.talk.driver.info.backend_pid  # type: ignore[attr-defined]
-    return found
+    answer: int = ledger._store.talk.driver.info.backend_pid  # type: ignore[attr-defined]
+    return answer
 
 
 @ONLY_SERVERS  # a file has no line
@@ -92,10 +92,10 @@ def test_a_line_that_is_cut_at_the_end_of_a_write_is_told_as_what_it_is(
         assert again.verify().clean
 
 
-def _given(one: Any) -> Any:
+def _given(part: Any) -> Any:
     from claimledger.ledger import RecordInput
 
-    return RecordInput.of(one)
+    return RecordInput.of(part)
 
 
 @pytest.fixture
@@ -116,14 +116,14 @@ def crash(started: Any) -> None:
 
 def done_before_the_fall(writers: list[Any], first: list[str]) -> set[str]:
     """Return what writers had said was recorded when they were refused, each in our own words."""
-    said: set[str] = set()
+    acknowledged: set[str] = set()
     for writer, line in zip(writers, first, strict=True):
         rest, errors = writer.communicate()
         *parties, refused = (line + rest).splitlines()
         assert refused.startswith("refused ")  # whatever it was doing
         assert not errors
-        said |= {party.split()[1] for party in parties}
-    return said
+        acknowledged |= {party.split()[1] for party in parties}
+    return acknowledged
 
 
 def test_a_server_that_falls_and_comes_back_has_all_that_was_acknowledged(own_server: Any) -> None:

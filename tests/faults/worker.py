@@ -82,20 +82,20 @@ def backup(where: str, _tag: str, folder: str) -> None:
 def move(where: str, tag: str, folder: str) -> None:
     with Ledger.open(where) as ledger:
         for number in range(1000):
-            there = Path(folder) / f"moved-{tag}-{number}.db"
+            path = Path(folder) / f"moved-{tag}-{number}.db"
             say("begun")
-            ledger.move(there)
-            say("moved", there)
+            ledger.move(path)
+            say("moved", path)
 
 
 def move_there(where: str, tag: str, folder: str) -> None:
     """Move a file into a database."""
     with Ledger.open(Path(folder) / "seed.db") as ledger:
         for number in range(1000):
-            there = f"{where}_{tag}_{number}"
-            say("begun", there)
-            ledger.move(there)
-            say("moved", there)
+            right = f"{where}_{tag}_{number}"
+            say("begun", right)
+            ledger.move(right)
+            say("moved", right)
 
 
 WORK: dict[str, Callable[[str, str, str], None]] = {
@@ -133,11 +133,11 @@ class Working:
         late = threading.Timer(self.PATIENCE, self._process.kill)
         late.start()
         with self.stdout, self._stderr:
-            told = (self.stdout.read(), self._stderr.read())
+            messages = (self.stdout.read(), self._stderr.read())
         self._process.join()
         assert late.is_alive(), f"still working after {self.PATIENCE} s"
         late.cancel()
-        return told
+        return messages
 
 
 def _work(words: tuple[str, str, str, str], failing: Any, out: Any, err: Any) -> None:
@@ -145,8 +145,8 @@ def _work(words: tuple[str, str, str, str], failing: Any, out: Any, err: Any) ->
         take_streams([nothing.fileno(), out.detach(), err.detach()])
     if failing:
         _failures.append(failing)
-    work, *given = words
+    work, *values = words
     try:
-        WORK[work](*given)
+        WORK[work](*values)
     except StoreError as error:
         say("refused", error)

@@ -54,7 +54,7 @@ WORDS = (
 near = st.lists(st.one_of(st.sampled_from(WORDS), anything), max_size=20).map(" ".join)
 
 
-def met(reader: Callable[[Any], object], given_: Any) -> None:
+def met(reader: Callable[[Any], object], value: Any) -> None:
     """Let a reader read; what it refuses it refuses in our own words, and soon.
 
     What counts is the time it works: how long it waits for a busy machine says nothing of it, nor how
@@ -63,11 +63,11 @@ def met(reader: Callable[[Any], object], given_: Any) -> None:
     gc.disable()
     start = time.process_time()
     try:
-        reader(given_)
+        reader(value)
     except ClaimledgerError as error:
-        told = str(error)
-        assert told
-        assert "Traceback" not in told
+        output = str(error)
+        assert output
+        assert "Traceback" not in output
     finally:
         took = time.process_time() - start
         gc.enable()
@@ -105,7 +105,7 @@ records = st.dictionaries(st.sampled_from(FIELDS) | anything, JSON, max_size=8)
 @fuzzed(4)
 @given(st.sampled_from([*KINDS, "rumour"]), records)
 def test_records(kind: str, fields: dict[str, Any]) -> None:
-    met(lambda given_: record_of(kind, given_), fields)
+    met(lambda value: record_of(kind, value), fields)
 
 
 def case_file(suffix: str) -> Callable[[bytes], object]:
@@ -113,31 +113,31 @@ def case_file(suffix: str) -> Callable[[bytes], object]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"case{suffix}"
             path.write_bytes(content)
-            found = list(read_in_turn([str(path)]))
-        for one in found:
-            if isinstance(one, InvalidRecord):
-                for problem in one.problems:
+            results = list(read_in_turn([str(path)]))
+        for invalid in results:
+            if isinstance(invalid, InvalidRecord):
+                for problem in invalid.problems:
                     assert str(path) in str(problem)
-        return found
+        return results
 
     return read
 
 
-def spoilt(whole: bytes) -> st.SearchStrategy[bytes]:
+def spoilt(complete: bytes) -> st.SearchStrategy[bytes]:
     """Return a text with pieces cut out, doubled or exchanged for something else."""
-    place = st.integers(0, len(whole))
+    place = st.integers(0, len(complete))
     piece = st.one_of(
         st.binary(max_size=20), near.map(lambda text: text.encode("utf-8", "surrogatepass"))
     )
     return st.lists(st.tuples(place, place, piece), min_size=1, max_size=4).map(
-        lambda cuts: _cut(whole, cuts)
+        lambda cuts: _cut(complete, cuts)
     )
 
 
-def _cut(whole: bytes, cuts: list[tuple[int, int, bytes]]) -> bytes:
+def _cut(complete: bytes, cuts: list[tuple[int, int, bytes]]) -> bytes:
     for start, end, piece in cuts:
-        whole = whole[: min(start, end)] + piece + whole[max(start, end) :]
-    return whole
+        complete = complete[: min(start, end)] + piece + complete[max(start, end) :]
+    return complete
 
 
 YAML = (ROOT / "fixtures" / "golden" / "case.yaml").read_bytes()
@@ -151,7 +151,7 @@ def test_case_files_in_yaml(content: bytes) -> None:
 
 
 @fuzzed(2)
-@given(st.lists(records, max_size=4).map(lambda held: json.dumps(held).encode()), st.data())
+@given(st.lists(records, max_size=4).map(lambda records: json.dumps(records).encode()), st.data())
 def test_case_files_in_json(content: bytes, data: st.DataObject) -> None:
     met(case_file(".json"), data.draw(spoilt(content)))
     met(case_file(".jsonl"), data.draw(spoilt(content.replace(b"}, {", b"}\n{").strip(b"[]"))))
@@ -160,7 +160,7 @@ def test_case_files_in_json(content: bytes, data: st.DataObject) -> None:
 @fuzzed(8)
 @given(JSON)
 def test_lines_of_a_log(line: Any) -> None:
-    met(lambda given_: entry_of(given_, "here:1"), line)
+    met(lambda value: entry_of(value, "here:1"), line)
 
 
 @fuzzed(15)
