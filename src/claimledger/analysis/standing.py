@@ -22,8 +22,8 @@ class Standing(StrEnum):
 
 STANDINGS: dict[Standing, str] = {
     Standing.RETRACTED: "the claimant took it back",
-    Standing.SUPERSEDED: "the claimant has published a newer statement of it",
-    Standing.CONTESTED: "a recorded claim disputes it, or disputes what it rests on",
+    Standing.SUPERSEDED: "a newer statement by the claimant replaces it",
+    Standing.CONTESTED: "something recorded speaks against it or its source, or what it rests on has fallen",
     Standing.CORROBORATED: "at least two independent origins",
     Standing.SINGLE_ORIGIN: "at most one origin",
     Standing.ORIGIN_UNCLEAR: "several voices, independence not established",
