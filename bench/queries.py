@@ -173,7 +173,7 @@ def peak_memory() -> float:
 def time_in_process(backend: Backend, name: str) -> dict[str, float]:
     """Run :func:`time_all_claims` in a new process and return its results."""
     base = backend.uri if isinstance(backend, ServerBackend) else str(backend.folder)
-    command = [sys.executable, "-m", "bench.asking", backend.name, base, name]
+    command = [sys.executable, "-m", "bench.queries", backend.name, base, name]
     completed = subprocess.run(command, check=True, capture_output=True)
     results: dict[str, float] = json.loads(completed.stdout)
     return results
