@@ -122,7 +122,7 @@ def test_a_tolerance_brings_near_what_conflicts_and_is_told() -> None:
     assert relation("people: 1,034", "people: 1,051") == "conflicts"
     assert relation("people: 1,034", "people: 1,051", tolerance=Decimal("0.02")) == "near"
     (pair,) = compare(drawn("people: 1,034"), drawn("people: 1,051"), tolerance=Decimal("0.02"))
-    assert pair.rests == ("within the tolerance of 2 %",)
+    assert pair.reasons == ("within the tolerance of 2 %",)
 
 
 def test_a_revision_is_no_rival_and_says_nothing_of_other_measures() -> None:
@@ -134,10 +134,10 @@ def test_what_it_rests_on_names_the_term_and_the_conversion() -> None:
     def rests(left: str, right: str) -> tuple[str, ...]:
         (pair,) = compare(drawn(left), drawn(right), vocabulary=WORDS)
         assert isinstance(pair, Comparison)
-        return pair.rests
+        return pair.reasons
 
     assert rests("stations: 54", "Stationen: 54") == (
-        "stations and Stationen are one by the term stations",
+        "stations and Stationen mean the same by the term stations",
     )
     assert rests("d: 8 | unit=km", "d: 5 | unit=mi")[0] == "5 mi is 8.04672 km"
     assert "NLD is part of Europe by the term nld" in rests(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import Records, answers_of, case, record
-from claimledger.analysis.derivations import Derivation, derived
+from claimledger.analysis.derivations import Derivation, recompute
 from claimledger.analysis.intervals import negative, product, quotient, total
 from claimledger.errors import InvalidInputError, ParseError
 from claimledger.ledger import Ledger
@@ -34,7 +34,7 @@ def figure(value: str, formula: str = "", measure: str = "m", **more: str) -> di
 def computed(ledger: Ledger, key: str = "sum") -> Derivation:
     claims = {stored.key: stored.record for stored in ledger.records("claim")}
     plain = {key: claim for key, claim in claims.items() if isinstance(claim, Claim)}
-    (derivation,) = derived(answers_of(ledger), key, plain)
+    (derivation,) = recompute(answers_of(ledger), key, plain)
     return derivation
 
 
@@ -72,18 +72,18 @@ def test_a_formula_gives_its_figure_or_not(
     ledger: Ledger, formula: str, value: str, gives: bool
 ) -> None:
     record(ledger, two_and_their(formula, value))
-    assert computed(ledger).gives is gives
+    assert computed(ledger).reproduced is gives
 
 
 def test_uncertain_inputs_make_uncertain_results(ledger: Ledger) -> None:
     record(ledger, two_and_their("sum(a, b)", "99", a="over 40", b="50–55"))
     assert computed(ledger).result == Interval(Decimal(90), None, low_open=True)
-    assert computed(ledger).gives
+    assert computed(ledger).reproduced
 
 
 def test_a_division_by_what_may_be_nothing_is_told(ledger: Ledger) -> None:
     record(ledger, two_and_their("ratio(a, b)", "3", b="0–5"))
-    assert computed(ledger).wrong == ("it divides by what may be 0",)
+    assert computed(ledger).problems == ("it divides by a number that may be 0",)
     assert not computed(ledger).sound
 
 
@@ -95,7 +95,7 @@ def test_an_input_that_fell_and_one_that_is_not_linked_are_told(ledger: Ledger) 
         [*drawn, *linked("back", "one", "retracts", "a"), *linked("late", "two", "updates", "b")],
     )
     derivation = computed(ledger)
-    assert derivation.gives
+    assert derivation.reproduced
     assert derivation.fallen == (("a", "retracted"), ("b", "superseded"))
     assert derivation.unlinked == ("b",)
     assert not derivation.sound
@@ -105,7 +105,10 @@ def test_an_amended_input_no_longer_gives_the_figure(ledger: Ledger) -> None:
     record(ledger, two_and_their("sum(a, b)", "99"))
     ledger.amend("claim", "a", {"figures": [{"measure": "m", "value": "46"}]}, by="T", reason="r")
     derivation = computed(ledger)
-    assert (derivation.gives, derivation.result) == (False, Interval(Decimal(100), Decimal(100)))
+    assert (derivation.reproduced, derivation.result) == (
+        False,
+        Interval(Decimal(100), Decimal(100)),
+    )
 
 
 def test_the_measure_is_named_where_a_claim_holds_several(ledger: Ledger) -> None:
@@ -115,9 +118,9 @@ def test_the_measure_is_named_where_a_claim_holds_several(ledger: Ledger) -> Non
         if fields["key"] == "a":
             fields["figures"] = both
     record(ledger, drawn)
-    assert computed(ledger).gives
+    assert computed(ledger).reproduced
     ledger.amend("claim", "a", {"figures": both[:1]}, by="T", reason="r")
-    assert "a holds no figure of met" in computed(ledger).wrong[0]
+    assert "a has no figure of met" in computed(ledger).problems[0]
 
 
 @pytest.mark.parametrize(
@@ -251,7 +254,7 @@ def test_the_worked_cases_table_counts_as_the_article_says() -> None:
     )
 )
 def test_a_figure_gives_itself(number: Decimal) -> None:
-    from claimledger.analysis.derivations import gives
+    from claimledger.analysis.derivations import reproduces
 
     stated = Figure(measure="m", low=number, high=number, scope={})
-    assert gives(stated.interval, stated)
+    assert reproduces(stated.interval, stated)

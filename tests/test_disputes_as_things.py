@@ -11,7 +11,7 @@ from claimledger.analysis.controversies import controversies
 from claimledger.analysis.dispositions import states
 from claimledger.analysis.disputes import Dispute, disputes
 from claimledger.analysis.graph import graph_of
-from claimledger.analysis.uncertainty import ranged, settlings
+from claimledger.analysis.uncertainty import open_questions, origin_ranges
 from claimledger.errors import ClaimledgerError, ParseError
 from claimledger.ledger import Ledger
 from claimledger.present.explanation import explain
@@ -30,7 +30,7 @@ def found(ledger: Ledger) -> dict[str, Dispute]:
 
 def state(ledger: Ledger, key: str) -> str:
     answers = answers_of(ledger)
-    return states(disputes(answers), answers.graph, dispositions(ledger))[key].ending
+    return states(disputes(answers), answers.graph, dispositions(ledger))[key].status
 
 
 def dispose(ledger: Ledger, dispute: str, ending: str = "resolved") -> None:
@@ -56,7 +56,7 @@ def test_every_dispute_has_a_key_of_its_own_which_is_one_of_its_links(cut: Graph
     all_disputes = disputes(Analysis(graph_of(cut)))
     assert len({dispute.key for dispute in all_disputes}) == len(all_disputes)
     for dispute in all_disputes:
-        assert dispute.key.partition("~")[0] in {link.key for link in dispute.every}
+        assert dispute.key.partition("~")[0] in {link.key for link in dispute.all_links}
 
 
 def test_what_is_laid_to_rest_is_reopened_by_what_comes_after(ledger: Ledger) -> None:
@@ -133,11 +133,11 @@ def test_asking_for_grounds_is_worth_the_origin_it_establishes(ledger: Ledger) -
         ledger, case(["a: one obs", "b: two", "c: three"], ["a corroborates b", "b corroborates c"])
     )
     answers = answers_of(ledger)
-    (only,) = ranged(answers, answers.graph.claims)
+    (only,) = origin_ranges(answers, answers.graph.claims)
     assert (only.origins.at_least, only.origins.at_most) == (1, 3)
     messages = [
         (question.what, question.roots, question.worth)
-        for question in settlings(answers, [only.head])
+        for question in open_questions(answers, [only.head])
     ]
     assert messages == [("grounds", ("b",), 1), ("grounds", ("c",), 1)]
 
@@ -151,7 +151,7 @@ def test_a_tie_is_worth_what_it_merges(ledger: Ledger) -> None:
     )
     record(ledger, drawn)
     answers = answers_of(ledger)
-    (first, *_) = settlings(answers, ["a"])
+    (first, *_) = open_questions(answers, ["a"])
     assert (first.what, first.reason, first.shared, first.worth) == ("tie", "source", "paper", 2)
     freed = answers.origin_finder([("source", "paper")]).of("a")
     assert (freed.at_least, freed.at_most) == (4, 4)

@@ -95,7 +95,7 @@ def _disputed(view: LedgerView) -> tuple[Analysis, list[str]]:
     keys: dict[str, None] = {}
     for dispute in disputes(answers):
         keys |= dict.fromkeys(
-            (*dispute.claims, *dispute.attackers, *dispute.beside, *dispute.reached)
+            (*dispute.claims, *dispute.attackers, *dispute.contested_allies, *dispute.reached)
         )
     return answers, list(keys)
 

@@ -29,7 +29,7 @@ def dispute_meant(view: LedgerView, key: str) -> str:
     holding = named or [
         dispute.key
         for dispute in all_disputes
-        if any(link.key == key for link in dispute.every)
+        if any(link.key == key for link in dispute.all_links)
         or key == dispute.head
         or (not dispute.source and key in dispute.claims)
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from claimledger.analysis.analysis import Analysis
-from claimledger.analysis.graph import entered
+from claimledger.analysis.graph import is_link_known
 from claimledger.errors import ParseError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def links_in_view(view: LedgerView, entries: Iterable[int]) -> set[int]:
     if view.as_of is None or not numbers:
         return numbers
     cut = view.links_only(sorted(numbers))
-    links = [link for link in cut.links if entered(cut, link, view.as_of)]
+    links = [link for link in cut.links if is_link_known(cut, link, view.as_of)]
     ends = {link.from_ for link in links}
     ends |= {link.to for link in links if link.to_kind == "claim"}
     seen = view.analysis(ends).graph.claims if ends else {}
