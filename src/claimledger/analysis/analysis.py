@@ -100,7 +100,7 @@ class Analysis:
         """Return a claim's standing, its range of origins and its acceptability."""
         origins = self.origins(key)
         return {
-            "standing": self.standing(key),
+            "standing": str(self.standing(key)),
             "at_least": origins.at_least,
             "at_most": origins.at_most,
             "acceptability": self.acceptability[key],

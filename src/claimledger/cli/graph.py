@@ -139,12 +139,11 @@ def timeline(
 
 
 def _no_such(measure: str, known: tuple[str, ...]) -> NoReturn:
-    from claimledger.errors import ParseError
+    from claimledger.errors import NotFoundError
     from claimledger.records.check import nearest
 
     near = nearest(measure, known) or list(known[:8])
-    hint = f"; nearest: {', '.join(near)}" if near else ""
-    raise ParseError(f"no figure here counts {measure!r}{hint}")
+    raise NotFoundError("figure here", measure, near, known_by="measure")
 
 
 def _write(call: CliContext, data: bytes, output: str | None) -> None:

@@ -130,7 +130,7 @@ _STRUCTURED = {*_LISTS, "way", "weakest", "pictures"}
 def audit(view: LedgerView, key: str) -> Audit:
     """Return the audit of a claim: where its figure came from, and what was said against it.
 
-    Raises :class:`ParseError` if the claim was not known yet by the view's ``as_of``.
+    Raises :class:`NotYetKnownError` if the claim was not known yet by the view's ``as_of``.
     """
     answers = view.analysis([key])
     require_known(answers, key)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.graph import is_link_known
-from claimledger.errors import ParseError
+from claimledger.errors import NotYetKnownError
 
 if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
 
 
 def require_known(analysis: Analysis, *keys: str) -> None:
-    """Raise :class:`ParseError` if one of some claims was not known yet by the day of the analysis."""
+    """Raise :class:`NotYetKnownError` if one of these claims was not known yet by the day of the analysis."""
     for key in keys:
         if key not in analysis.graph.claims:
-            raise ParseError(f"the claim {key} was not known yet at that time")
+            raise NotYetKnownError(f"the claim {key} was not known yet at that time")
 
 
 def links_in_view(view: LedgerView, entries: Iterable[int]) -> set[int]:
