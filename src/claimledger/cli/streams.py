@@ -118,14 +118,14 @@ class _Backlog:
         self._end = end
 
     def first(self, most: int) -> bytes:
-        """Return at most ``number`` of the first bytes."""
+        """Return at most ``most`` of the first bytes."""
         if self._memory:
             return bytes(self._memory[:most])
         assert self._file is not None
         return os.pread(self._file.fileno(), min(most, self._end - self._dropped), self._dropped)
 
     def drop(self, count: int) -> None:
-        """Drop the first ``number`` bytes."""
+        """Drop the first ``count`` bytes."""
         if self._memory:
             del self._memory[:count]
             return

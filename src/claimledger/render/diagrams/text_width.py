@@ -42,7 +42,7 @@ def clipped(text: str, room: float, size: float = 12.0) -> str:
 
 
 def lines_of(text: str, room: float, most: int, size: float = 12.0) -> list[str]:
-    """Return a text in at most ``rows`` lines of a width, the last one cut if more is left."""
+    """Return a text in at most ``most`` lines of a width, the last one cut if more is left."""
     shown = " ".join(visible(text).split(" "))
     lines: list[str] = []
     line = ""
