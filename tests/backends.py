@@ -41,7 +41,7 @@ class Current:
     databases: list[str] = []
 
 
-def up(started: Any) -> Any:
+def ensure_running(started: Any) -> Any:
     """Have a server running: its own starter gives it ten seconds, which a busy machine may not have."""
     for _ in range(5):
         with suppress(subprocess.SubprocessError):
@@ -51,7 +51,7 @@ def up(started: Any) -> Any:
     return started
 
 
-def server_in(folder: Path) -> Any:
+def start_server_in(folder: Path) -> Any:
     """Start a server in a folder; it ends with this process, and the folder with it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it tells which folder it takes for its lock
@@ -61,7 +61,7 @@ def server_in(folder: Path) -> Any:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         started = pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)
         started.ensure_pgdata_inited()
-        up(started)
+        ensure_running(started)
         started.start()  # it is: what is left is to note who ends it
     return started
 
@@ -77,7 +77,7 @@ def _in_memory() -> str | None:
 @cache
 def server(**settings: str) -> Any:
     """Start a PostgreSQL server of this process's own; it ends with the process and leaves nothing."""
-    started = server_in(Path(tempfile.mkdtemp(prefix="cl-pg-", dir=_in_memory())))
+    started = start_server_in(Path(tempfile.mkdtemp(prefix="cl-pg-", dir=_in_memory())))
     # What is tested is not what a power cut leaves: that is tested on a server with these left on.
     answers = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on", **settings}
     with psycopg.connect(started.get_uri(), autocommit=True) as connection:
@@ -87,14 +87,14 @@ def server(**settings: str) -> Any:
     return started
 
 
-def schema_address() -> str:
+def schema_url() -> str:
     """Return the address of a ledger that is not there yet, in a schema of its own."""
     name = f"t{next(_numbers)}"
     Current.schemas.append(name)
     return f"{server().get_uri()}&schema={name}"
 
 
-def database_of(where: Path | str) -> str:
+def database_url(where: Path | str) -> str:
     """Return the address of the database that a ledger on the server lies in."""
     return str(where).partition("&schema=")[0]
 
@@ -105,12 +105,12 @@ def server_role(where: Path | str, role: str) -> str:
     return f"{database}.{schema.rpartition('=')[2]}.{role}"
 
 
-def place(folder: Path | str, name: str = "ledger.db") -> Path | str:
+def new_location(folder: Path | str, name: str = "ledger.db") -> Path | str:
     """Return where the running test may make a ledger."""
-    return schema_address() if Current.store == "postgresql" else Path(folder) / name
+    return schema_url() if Current.store == "postgresql" else Path(folder) / name
 
 
-class Pattern:
+class LedgerTemplate:
     """A ledger that many tests begin with: made once, and copied, which takes a twentieth of the time."""
 
     def __init__(self, fill: Callable[[Ledger], None]) -> None:
@@ -150,11 +150,11 @@ class Pattern:
         return f"{server().get_uri()}&schema=ledger".replace("/postgres?", f"/{database}?", 1)
 
 
-EMPTY = Pattern(lambda ledger: None)
+EMPTY = LedgerTemplate(lambda ledger: None)
 """A ledger without entries."""
 
 
-def clean() -> None:
+def drop_databases() -> None:
     """Drop the schemas and databases that were made since the last time."""
     if Current.databases:
         with psycopg.connect(server().get_uri(), autocommit=True) as connection:
@@ -168,7 +168,7 @@ def clean() -> None:
         Current.schemas.clear()
 
 
-class Raw:
+class RawDatabase:
     """A ledger's tables without the ledger: what somebody can do who has the file or the server."""
 
     def __init__(self, where: Path | str) -> None:
@@ -180,7 +180,7 @@ class Raw:
             self._driver = psycopg.connect(address, autocommit=True)
             self.run(f"SET search_path = {schema}")
 
-    def __enter__(self) -> Raw:
+    def __enter__(self) -> RawDatabase:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -232,11 +232,11 @@ class Raw:
 
 def tamper(where: Path | str, *statements: str) -> None:
     """Change a ledger behind its back."""
-    with Raw(where) as raw:
+    with RawDatabase(where) as raw:
         raw.tamper(*statements)
 
 
-def bytes_of(where: Path | str) -> bytes:
+def bytes_on_disk(where: Path | str) -> bytes:
     """Return every byte in which a ledger's tables and indexes are kept, as they are on the disk."""
     if isinstance(where, Path):
         beside = [Path(f"{where}{end}") for end in ("", "-wal", "-journal")]
@@ -248,13 +248,13 @@ def bytes_of(where: Path | str) -> bytes:
     return b"".join(file.read_bytes() for file in files if file.is_file())
 
 
-def content_of(where: Path | str) -> bytes:
+def stored_content(where: Path | str) -> bytes:
     """Return what would differ if anything had been written: a file's bytes, a database's rows."""
     if isinstance(where, Path):
-        return bytes_of(where)
+        return bytes_on_disk(where)
     schema = str(where).rpartition("schema=")[2]
     messages = []
-    with psycopg.connect(database_of(where)) as connection:
+    with psycopg.connect(database_url(where)) as connection:
         names = connection.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (schema,)
         ).fetchall()
@@ -266,7 +266,7 @@ def content_of(where: Path | str) -> bytes:
     return repr(messages).encode()
 
 
-def statistics() -> bytes:
+def planner_statistics() -> bytes:
     """Return what the server has sampled of the contents of its tables."""
     with psycopg.connect(server().get_uri(), autocommit=True) as connection:
         connection.execute("ANALYZE")

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from backends import place
+from backends import new_location
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.graph import graph_of
 from claimledger.ledger import Ledger, RecordInput
@@ -59,17 +59,17 @@ def case(
     return created + messages
 
 
-def record(ledger: Ledger, records: Records, by: str = "Tester") -> None:
+def record_all(ledger: Ledger, records: Records, by: str = "Tester") -> None:
     """Record plain objects."""
     ledger.import_records([RecordInput.of(record_from(record)) for record in records], by=by)
 
 
-def answers_of(ledger: Ledger, known_at: int | None = None, as_of: int | None = None) -> Analysis:
+def analysis_of(ledger: Ledger, known_at: int | None = None, as_of: int | None = None) -> Analysis:
     """Return the answers about a whole ledger."""
     return ledger.at(known_at=known_at, as_of=as_of).analysis()
 
 
-def told(answers: Analysis, key: str) -> str:
+def status_line(answers: Analysis, key: str) -> str:
     """Return the four answers about a claim in one line: ``contested 1..1 out``."""
     record = answers.as_json(key)
     return (
@@ -77,13 +77,13 @@ def told(answers: Analysis, key: str) -> str:
     )
 
 
-def results(records: Records) -> dict[str, str]:
+def status_lines(records: Records) -> dict[str, str]:
     """Record a case and return each claim's answers, the same from the whole and from its part."""
-    with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
-        record(ledger, records)
-        analysis = answers_of(ledger)
-        answers = {key: told(analysis, key) for key in analysis.graph.claims}
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(new_location(folder)) as ledger:
+        record_all(ledger, records)
+        analysis = analysis_of(ledger)
+        answers = {key: status_line(analysis, key) for key in analysis.graph.claims}
         for key, line in answers.items():
             part = Analysis(graph_of(ledger.neighbourhood([key])))
-            assert told(part, key) == line, f"{key}: the part and the whole differ"
+            assert status_line(part, key) == line, f"{key}: the part and the whole differ"
         return answers

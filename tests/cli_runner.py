@@ -76,12 +76,12 @@ def _be(words: list[str], cwd: str, environment: dict[str, str], streams: Sequen
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
-    take_streams(streams)
+    redirect_streams(streams)
     sys.argv = ["claimledger", *words]
     main()
 
 
-def take_streams(streams: Sequence[int]) -> None:
+def redirect_streams(streams: Sequence[int]) -> None:
     """Have a process that was forked read and write these: its input, its output, its errors."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -90,7 +90,7 @@ def take_streams(streams: Sequence[int]) -> None:
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
 
 
-class Door:
+class ProgramServer:
     """Lets a shell run the program: what it starts hands its words and streams over, and ends as it ended."""
 
     CLIENT = """#!{python} -IS
@@ -117,7 +117,7 @@ os._exit(int(server.recv(16)))
         program.chmod(0o755)
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def __enter__(self) -> Door:
+    def __enter__(self) -> ProgramServer:
         return self
 
     def __exit__(self, *_: object) -> None:

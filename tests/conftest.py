@@ -47,7 +47,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[str]:
     """Run a test once on each store."""
     backends.Current.store = request.param
     yield request.param
-    backends.clean()
+    backends.drop_databases()
     backends.Current.store = "file"
 
 
@@ -60,7 +60,7 @@ def path(
         # A copied database takes a third of the time of a ledger created in a schema.
         where = backends.EMPTY.copy(tmp_path)
     else:
-        where = backends.place(tmp_path)
+        where = backends.new_location(tmp_path)
     if store != "file":
         monkeypatch.setenv("CLAIMLEDGER_DB", str(where))
     return where
@@ -82,14 +82,14 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLAIMLEDGER_DB", raising=False)
 
 
-Called = subprocess.CompletedProcess[str]
+CompletedCommand = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="session")
 def launcher() -> BaseContext:
     """Return what starts processes that have the program's imports behind them: two thirds of a command."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["launched"])
+    context.set_forkserver_preload(["cli_runner"])
     with pytest.MonkeyPatch.context() as patched:
         # Python 3.11 does not tell it where modules are, and then it preloads nothing, without a word.
         patched.setenv("PYTHONPATH", str(Path(__file__).parent))
@@ -98,10 +98,12 @@ def launcher() -> BaseContext:
 
 
 @pytest.fixture
-def call(tmp_path: Path, launcher: BaseContext) -> Callable[..., Called]:
+def call(tmp_path: Path, launcher: BaseContext) -> Callable[..., CompletedCommand]:
     """Call the program in a folder and a process of its own, as a user does."""
 
-    def called(*words: str | Path, text: str | None = None, cwd: Path | None = None) -> Called:
+    def called(
+        *words: str | Path, text: str | None = None, cwd: Path | None = None
+    ) -> CompletedCommand:
         return cli_runner.call(launcher, [str(word) for word in words], text, cwd or tmp_path)
 
     return called

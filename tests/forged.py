@@ -10,7 +10,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from backends import Raw
+from backends import RawDatabase
 from claimledger.importers.log_segments import reading_strand
 from claimledger.ledger import Ledger, LedgerLocation, line_of
 from claimledger.ledger.write.appender import history_row
@@ -29,7 +29,7 @@ def lines_of(ledger: Ledger) -> list[Line]:
     return [line_of(entry) for entry in ledger.entries()]
 
 
-def forged(
+def forged_line(
     number: int,
     payload: dict[str, Any] | str,
     *,
@@ -50,33 +50,34 @@ def forged(
     }
 
 
-def said(line: Line) -> dict[str, Any]:
+def payload_of(line: Line) -> dict[str, Any]:
     """Return what a line's payload says."""
     answers: dict[str, Any] = json.loads(line["payload"])
     return answers
 
 
-def entry_line(lines: list[Line], action: str, key: str) -> int:
+def last_entry_number(lines: list[Line], action: str, key: str) -> int:
     """Return the number of the last entry that does something to a key."""
     numbers = [
         line["number"]
         for line in lines
-        if line["payload"] and (said(line)["action"], said(line)["key"]) == (action, key)
+        if line["payload"]
+        and (payload_of(line)["action"], payload_of(line)["key"]) == (action, key)
     ]
     return int(numbers[-1])
 
 
-def emptied(line: Line) -> Line:
+def without_payload(line: Line) -> Line:
     """Return a line without its payload, as a redaction leaves it."""
     return {**line, "payload": None, "salt": None}
 
 
-def entry(action: str, kind: str, key: str, **more: Any) -> dict[str, Any]:
+def payload_members(action: str, kind: str, key: str, **more: Any) -> dict[str, Any]:
     """Return the members of a payload."""
     return {"action": action, "kind": kind, "key": key, "recorded_by": "Mallory", **more}
 
 
-def strand_file(lines: list[Line], since: int, path: Path) -> Path:
+def write_segment_file(lines: list[Line], since: int, path: Path) -> Path:
     """Write the lines after some as a backup of new entries, with the roots that they give."""
     heads = []
     frontier = Frontier()
@@ -91,13 +92,13 @@ def strand_file(lines: list[Line], since: int, path: Path) -> Path:
     return path
 
 
-def receive(where: LedgerLocation, file: Path) -> int:
+def append_segment(where: LedgerLocation, file: Path) -> int:
     """Take in a backup of new entries."""
     with Ledger.open(where, writable=True) as ledger, reading_strand(str(file)) as strand:
         return ledger.append_entries(strand)
 
 
-def plant(where: LedgerLocation, lines: list[Line], since: int) -> None:
+def insert_unchecked(where: LedgerLocation, lines: list[Line], since: int) -> None:
     """Write the lines after some into a ledger's log behind its back."""
     frontier = Frontier()
     rows = []
@@ -106,15 +107,15 @@ def plant(where: LedgerLocation, lines: list[Line], since: int) -> None:
         salt = None if line["salt"] is None else base64.b64decode(line["salt"])
         nodes = line.get("nodes", nodes)
         rows.append((line["number"], line["header"], line["payload"], salt, nodes))
-    with Raw(where) as raw:
+    with RawDatabase(where) as raw:
         raw.plant("entry", rows[since:])
-        raw.plant("history", [row for line in lines[since:] for row in history_of(line)])
+        raw.plant("history", [row for line in lines[since:] for row in history_rows(line)])
 
 
-def history_of(line: Line) -> list[tuple[Any, ...]]:
+def history_rows(line: Line) -> list[tuple[Any, ...]]:
     """Return the row of history that belongs to a line, where it can have one."""
     try:
-        payload = Payload.of(said(line))
+        payload = Payload.of(payload_of(line))
         if not all(isinstance(text, str) for text in payload[:4]):
             return []
         return [history_row(line["number"], payload, json.loads(line["header"])["recorded_at"])]
@@ -123,7 +124,7 @@ def history_of(line: Line) -> list[tuple[Any, ...]]:
 
 
 @cache
-def second_reader() -> Any:
+def example_reader() -> Any:
     """Return the reader of the documentation as a module."""
     spec = spec_from_file_location("read_log", ROOT / "docs" / "examples" / "read_log.py")
     assert spec is not None
@@ -133,9 +134,9 @@ def second_reader() -> Any:
     return module
 
 
-def second_opinion(lines: Iterable[Line]) -> str:
+def example_reader_error(lines: Iterable[Line]) -> str:
     """Return what the documentation's reader says is wrong with a log; nothing where it is lawful."""
-    reader = second_reader()
+    reader = example_reader()
     log = reader.Log()
     try:
         for line in lines:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 
-from builders import case, record
+from builders import case, record_all
 from claimledger.errors import InvalidInputError
 from claimledger.ledger import Ledger
 from claimledger.records.check import record_from
 
-HOSTILE = [
+HOSTILE_TEXTS = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "=HYPERLINK(\"http://evil\")",
@@ -36,14 +36,14 @@ HOSTILE = [
 
 def csv_rows(text: str) -> list[list[str]]:
     """Read a CSV file whose cells may be longer than Python's reader takes by itself."""
-    before = csv.field_size_limit(2 * max(map(len, HOSTILE)))
+    before = csv.field_size_limit(2 * max(map(len, HOSTILE_TEXTS)))
     try:
         return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     finally:
         csv.field_size_limit(before)
 
 
-def is_name(text: str) -> bool:
+def is_valid_name(text: str) -> bool:
     """Say whether a text may be a name: names are one line, and hold no controls."""
     try:
         record_from({"kind": "party", "key": "p", "name": text})
@@ -52,7 +52,7 @@ def is_name(text: str) -> bool:
     return True
 
 
-def filled(ledger: Ledger, texts: list[str] = HOSTILE) -> Ledger:
+def add_hostile_records(ledger: Ledger, texts: list[str] = HOSTILE_TEXTS) -> Ledger:
     """Put each text wherever a record takes one, in a dispute with a harmless claim."""
     drawn = case(["a: one obs", "b: two", "c: three"], ["b contradicts a", "c undercuts @a-page"])
     for number, text in enumerate(texts):
@@ -73,12 +73,12 @@ def filled(ledger: Ledger, texts: list[str] = HOSTILE) -> Ledger:
             }
         )
         drawn.append({"kind": "review", "claim": key, "summary": text})
-        name = text if is_name(text) else f"n{number}"
+        name = text if is_valid_name(text) else f"n{number}"
         drawn.append({"kind": "party", "key": f"p-{number}", "name": name, "note": text})
         drawn.append({"kind": "source", "key": f"s-{number}", "title": name, "note": text})
     drawn.append({"kind": "source", "key": "bad-url", "title": "<b>", "url": "javascript:alert(1)"})
     drawn.append({"kind": "claim", "key": "z", "statement": "z", "claimant": "two", "subject": "topic",
                   "citations": [{"source": "bad-url"}]})  # fmt: skip
     drawn.append({"kind": "link", "type": "contradicts", "from": "z", "to": "a"})
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     return ledger

@@ -7,14 +7,14 @@ import random
 
 from hypothesis import settings
 
-TIMES = int(os.environ.get("TRIALS", "1"))
+TRIALS_FACTOR = int(os.environ.get("TRIALS", "1"))
 
 
 def trials(number: int) -> settings:
     """So many, always the same ones, in ``make test``; ``TRIALS`` times as many, always others, with it."""
-    return settings(max_examples=number * TIMES, derandomize="TRIALS" not in os.environ)
+    return settings(max_examples=number * TRIALS_FACTOR, derandomize="TRIALS" not in os.environ)
 
 
-def seed_of(what: str) -> str:
+def seed_for(what: str) -> str:
     """Return what chance begins with: always the same in ``make test``, always another in ``make fuzz``."""
-    return what if TIMES == 1 else f"{what} {random.random()}"
+    return what if TRIALS_FACTOR == 1 else f"{what} {random.random()}"

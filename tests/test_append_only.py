@@ -7,8 +7,8 @@ import sqlite3
 import psycopg
 import pytest
 
-from backends import ONLY_FILES, ONLY_SERVERS, Raw
-from builders import case, record
+from backends import ONLY_FILES, ONLY_SERVERS, RawDatabase
+from builders import case, record_all
 from claimledger.ledger import Ledger, LedgerLocation
 
 ATTACKS = {
@@ -63,10 +63,10 @@ REFUSED = (sqlite3.IntegrityError, psycopg.errors.RaiseException, psycopg.errors
 
 
 def attacked(path: LedgerLocation, ledger: Ledger, attack: str) -> None:
-    record(ledger, case(["a: one", "b: two"]))
+    record_all(ledger, case(["a: one", "b: two"]))
     before = list(ledger.entries())
     ledger.close()
-    with Raw(path) as raw, pytest.raises(REFUSED) as raised:
+    with RawDatabase(path) as raw, pytest.raises(REFUSED) as raised:
         raw.run(attack.format(zero=raw.blob(b"\0")))
     # A key that is there already is refused by the server before any trigger is asked.
     assert (
@@ -82,9 +82,9 @@ def attacked(path: LedgerLocation, ledger: Ledger, attack: str) -> None:
 def test_after_a_redaction_only_its_entries_may_be_emptied(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    record(ledger, case(["a: one", "b: two"]))
+    record_all(ledger, case(["a: one", "b: two"]))
     ledger.withdraw("claim", "a", by="T", reason="r")
     ledger.redact("claim", "a", by="T", reason="r")
     ledger.close()
-    with Raw(path) as raw, pytest.raises(REFUSED, match="only a redaction"):
+    with RawDatabase(path) as raw, pytest.raises(REFUSED, match="only a redaction"):
         raw.run("UPDATE entry SET payload = NULL, salt = NULL WHERE number = 2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builders import answers_of, case, record, told
+from builders import analysis_of, case, record_all, status_line
 from claimledger.errors import ConflictError, InvalidInputError, NotFoundError, RuleViolationError
 from claimledger.ledger import Ledger, RecordInput
 from claimledger.ledger.write import appender
@@ -13,7 +13,7 @@ from claimledger.records.keys import HIGHEST_NUMBER
 
 
 def test_two_who_amend_one_record_the_second_is_shown_the_difference(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     seen = ledger.get("claim", "a").entry
     ledger.amend("claim", "a", {"note": "first"}, by="Ann", reason="r")
     with pytest.raises(ConflictError) as refused:
@@ -24,7 +24,7 @@ def test_two_who_amend_one_record_the_second_is_shown_the_difference(ledger: Led
 
 
 def test_an_amendment_keeps_what_was_before(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     before = ledger.head().size
     ledger.amend("claim", "a", {"statement": "said anew", "note": "n"}, by="Ann", reason="a slip")
     (first, second) = ledger.history("a", "claim")
@@ -36,7 +36,7 @@ def test_an_amendment_keeps_what_was_before(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("reason", ["", "  ", "\n"])
 def test_a_change_says_why(ledger: Ledger, reason: str) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     before = ledger.head()
     party = {"kind": "party", "key": "one", "name": "One"}
     for change in (
@@ -59,7 +59,7 @@ def test_where_the_highest_number_is_in_use_the_lowest_free_one_is_given(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def add(name: str, key: str | None = None) -> list[str]:
-        return record(ledger, [{"kind": "party", "key": key, "name": name}])
+        return record_all(ledger, [{"kind": "party", "key": key, "name": name}])
 
     highest = f"P{HIGHEST_NUMBER}"
     for name, key in (("last", highest), ("second", "P2")):
@@ -91,7 +91,7 @@ def test_what_was_withdrawn_is_not_recorded_again_without_a_word(ledger: Ledger)
 
 def test_a_blank_statement_is_refused_however_it_comes(ledger: Ledger) -> None:
     (claim,) = (record for record in case(["a: one"]) if record["kind"] == "claim")
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     before = ledger.head()
     blank = record_from({**claim, "key": "b", "statement": " \u00a0\n"})
     for write in (
@@ -105,13 +105,13 @@ def test_a_blank_statement_is_refused_however_it_comes(ledger: Ledger) -> None:
 
 
 def test_a_links_ends_cannot_be_amended(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two", "c: three"], ["a repeats b"]))
+    record_all(ledger, case(["a: one", "b: two", "c: three"], ["a repeats b"]))
     with pytest.raises(RuleViolationError, match="withdraw l1 and record another"):
         ledger.amend("link", "l1", {"to": "c"}, by="T", reason="r")
 
 
 def test_amending_is_checked_like_recording(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     for changes, hint in [
         ({"claimant": ["nobody"]}, "no party with this key"),
         ({"subject": "one"}, "is a party, not a subject"),
@@ -126,7 +126,7 @@ def test_amending_is_checked_like_recording(ledger: Ledger) -> None:
 
 
 def test_a_withdrawal_names_what_points_to_the_record(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+    record_all(ledger, case(["a: one", "b: two"], ["a repeats b"]))
     with pytest.raises(RuleViolationError, match=r"link l1 \(to\).*--replaced-by.*--cascade"):
         ledger.withdraw("claim", "b", by="T", reason="r")
     change = ledger.withdraw("claim", "b", by="T", reason="r", cascade=True)
@@ -136,7 +136,7 @@ def test_a_withdrawal_names_what_points_to_the_record(ledger: Ledger) -> None:
 
 
 def test_a_cascade_takes_all_that_points_near_and_far(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+    record_all(ledger, case(["a: one", "b: two"], ["a repeats b"]))
     ledger.withdraw("party", "one", by="T", reason="r", cascade=True)
     assert ledger.keys("claim") == ["b"]
     assert ledger.keys("link") == []
@@ -144,60 +144,62 @@ def test_a_cascade_takes_all_that_points_near_and_far(ledger: Ledger) -> None:
 
 
 def test_a_cascade_takes_no_more_than_was_agreed_to(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+    record_all(ledger, case(["a: one", "b: two"], ["a repeats b"]))
     with pytest.raises(RuleViolationError, match="2 records would go by now, and not 1"):
         ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, most=1)
     assert ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, most=2).also
 
 
 def test_a_merged_record_answers_to_both_keys(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two", "c: three"], ["c repeats a"]))
+    record_all(ledger, case(["a: one", "b: two", "c: three"], ["c repeats a"]))
     ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="b")
     assert ledger.get("claim", "a").key == "b"
-    assert told(answers_of(ledger), "c").startswith("single-origin")
+    assert status_line(analysis_of(ledger), "c").startswith("single-origin")
     assert [reference.key for reference in ledger.references_to("claim", ["b"])["b"]] == ["l1"]
-    record(ledger, [{"kind": "link", "key": "late", "type": "supports", "from": "b", "to": "c"}])
+    record_all(
+        ledger, [{"kind": "link", "key": "late", "type": "supports", "from": "b", "to": "c"}]
+    )
     with pytest.raises(RuleViolationError, match="was withdrawn"):
         ledger.withdraw("claim", "a", by="T", reason="r")
 
 
 def test_merging_the_two_ends_of_a_link_is_refused(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+    record_all(ledger, case(["a: one", "b: two"], ["a repeats b"]))
     with pytest.raises(InvalidInputError, match="withdraw the link first"):
         ledger.withdraw("claim", "a", by="T", reason="r", replaced_by="b")
 
 
 def test_only_the_claimant_or_a_party_above_or_below_takes_back(ledger: Ledger) -> None:
     parties = {"desk": {"part_of": "paper"}, "paper": {}, "rival": {}}
-    record(ledger, case(["a: desk", "b: paper", "c: rival"], ["b retracts a"], parties=parties))
+    record_all(ledger, case(["a: desk", "b: paper", "c: rival"], ["b retracts a"], parties=parties))
     with pytest.raises(InvalidInputError, match="between rivals the link is `contradicts`"):
-        record(ledger, [{"kind": "link", "type": "retracts", "from": "c", "to": "a"}])
+        record_all(ledger, [{"kind": "link", "type": "retracts", "from": "c", "to": "a"}])
     with pytest.raises(InvalidInputError, match="contradicts` or `answers"):
-        record(ledger, [{"kind": "link", "type": "updates", "from": "c", "to": "a"}])
+        record_all(ledger, [{"kind": "link", "type": "updates", "from": "c", "to": "a"}])
 
 
 @pytest.mark.parametrize("kind", ["updates", "retracts"])
 def test_a_ring_of_revisions_is_refused(ledger: Ledger, kind: str) -> None:
-    record(ledger, case(["a: one", "b: one", "c: one"], [f"a {kind} b", f"b {kind} c"]))
+    record_all(ledger, case(["a: one", "b: one", "c: one"], [f"a {kind} b", f"b {kind} c"]))
     with pytest.raises(InvalidInputError, match="a ring of"):
-        record(ledger, [{"kind": "link", "type": kind, "from": "c", "to": "a"}])
+        record_all(ledger, [{"kind": "link", "type": kind, "from": "c", "to": "a"}])
 
 
 def test_a_party_is_not_part_of_itself(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two"], parties={"one": {"part_of": "two"}, "two": {}}))
+    record_all(ledger, case(["a: one", "b: two"], parties={"one": {"part_of": "two"}, "two": {}}))
     with pytest.raises(InvalidInputError, match="would be part of itself: two → one → two"):
         ledger.amend("party", "two", {"part_of": "one"}, by="T", reason="r")
 
 
 def test_a_mistyped_key_gets_the_nearest(ledger: Ledger) -> None:
-    record(ledger, case(["safeguard-54: one"]))
+    record_all(ledger, case(["safeguard-54: one"]))
     with pytest.raises(NotFoundError) as missing:
         ledger.get("claim", "safegaurd-54")
     assert missing.value.nearest == ("safeguard-54",)
 
 
 def test_a_key_is_never_used_again(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     ledger.withdraw("claim", "a", by="T", reason="r")
     again = {"kind": "claim", "key": "a", "statement": "another", "claimant": "one", "subject": "topic",
              "citations": [{"source": "a-page"}]}  # fmt: skip
@@ -206,7 +208,7 @@ def test_a_key_is_never_used_again(ledger: Ledger) -> None:
 
 
 def test_numbers_are_given_out_and_never_again(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     plain = {"kind": "claim", "statement": "x", "claimant": "one", "subject": "topic",
              "citations": [{"source": "a-page"}]}  # fmt: skip
     assert ledger.record(record_from(plain), by="T") == ["C1"]

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from backends import tamper
-from builders import case, record
+from builders import case, record_all
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.graph import graph_of
 from claimledger.errors import ClockError, ParseError, StoreError
 from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.present.lint import oddities
-from conftest import Called
+from conftest import CompletedCommand
 
 NOW = datetime(2016, 11, 20, 12, tzinfo=UTC)
 """Ten years after it is no time ahead of a server's own clock."""
@@ -31,15 +31,15 @@ def by(where: LedgerLocation, moment: datetime, *, trusted: bool = False) -> Led
 def begun(path: LedgerLocation) -> LedgerLocation:
     """A ledger with a claim and a withdrawn party, written now."""
     with Ledger.create(path, clock=lambda: NOW) as ledger:
-        record(ledger, case(["a: one"]))
-        record(ledger, [{"kind": "party", "key": "gone", "name": "Gone"}])
+        record_all(ledger, case(["a: one"]))
+        record_all(ledger, [{"kind": "party", "key": "gone", "name": "Gone"}])
         ledger.withdraw("party", "gone", by="Tester", reason="r")
     return path
 
 
 WRITES: dict[str, Callable[[Ledger], object]] = {
-    "record": lambda ledger: record(ledger, [{"kind": "party", "key": "new", "name": "New"}]),
-    "record numbered": lambda ledger: record(ledger, [{"kind": "party", "name": "New"}]),
+    "record": lambda ledger: record_all(ledger, [{"kind": "party", "key": "new", "name": "New"}]),
+    "record numbered": lambda ledger: record_all(ledger, [{"kind": "party", "name": "New"}]),
     "amend": lambda ledger: ledger.amend("claim", "a", {"note": "n"}, by="Tester", reason="r"),
     "withdraw": lambda ledger: ledger.withdraw("claim", "a", by="Tester", reason="r"),
     "redact": lambda ledger: ledger.redact("party", "gone", by="Tester", reason="r"),
@@ -111,13 +111,13 @@ def test_what_a_wrong_clock_wrote_is_named(begun: LedgerLocation) -> None:
         size = ledger.head().size
         assert found(ledger) == []
     with by(begun, WRONG, trusted=True) as ledger:
-        record(ledger, [{"kind": "party", "name": "New"}])
+        record_all(ledger, [{"kind": "party", "name": "New"}])
         assert found(ledger) == []  # to this clock, which may be the right one, nothing is ahead
     with by(begun, NOW) as ledger:
         ((key, output),) = found(ledger)
         assert (key, f"entry {size + 1} is dated 2099-11-26" in output) == (f"#{size + 1}", True)
     with by(begun, NOW, trusted=True) as ledger:
-        record(ledger, [{"kind": "party", "name": "Newer"}])
+        record_all(ledger, [{"kind": "party", "name": "Newer"}])
         assert f'claimledger changes --since "#{size}"' in mends(ledger)
         ((key, output),) = found(ledger)
         assert key == f"#{size + 1}"
@@ -125,10 +125,10 @@ def test_what_a_wrong_clock_wrote_is_named(begun: LedgerLocation) -> None:
 
 
 def test_a_command_tells_before_it_asks_anything(
-    begun: LedgerLocation, call: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
+    begun: LedgerLocation, call: Callable[..., CompletedCommand], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with by(begun, WRONG, trusted=True) as ledger:
-        record(ledger, [{"kind": "party", "name": "New"}])
+        record_all(ledger, [{"kind": "party", "name": "New"}])
         before = ledger.head()
     amend = ("amend", "a", "--set", "note=n", "--reason", "r")
     for words in (("record",), ("import", "-"), amend, ("party", "add", "Mill")):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import answers_of, case, record, told
+from builders import analysis_of, case, record_all, status_line
 from claimledger.cli.main import cli
 from claimledger.errors import ParseError
 from claimledger.ledger import Ledger
@@ -33,8 +33,8 @@ def test_known_by_is_the_earliest_sign_of_a_claim(ledger: Ledger) -> None:
         ["said: a @dated", "printed: b @dated", "seen: c @read", "told: d @silent", "lone: e @silent"],
         ["seen repeats told"], sources=sources, extra=extra,
     )  # fmt: skip
-    record(ledger, drawn)
-    known = {key: day_text(answer) for key, answer in answers_of(ledger).graph.known_by.items()}
+    record_all(ledger, drawn)
+    known = {key: day_text(answer) for key, answer in analysis_of(ledger).graph.known_by.items()}
     today = datetime.now(UTC).date().isoformat()
     assert known == {
         "said": "2022-09-30", "printed": "2022-10-31", "seen": "2022-10-29", "told": "2022-10-29",
@@ -49,11 +49,13 @@ def test_as_of_a_day_only_what_was_known_and_what_it_rests_on(ledger: Ledger) ->
         ["early: a", "late: b", "input: c"],
         ["late contradicts early", "early derives_from input"], extra=extra,
     )  # fmt: skip
-    record(ledger, drawn)
-    before = answers_of(ledger, as_of=day("2022-10-31"))
+    record_all(ledger, drawn)
+    before = analysis_of(ledger, as_of=day("2022-10-31"))
     assert set(before.graph.claims) == {"early", "input"}
-    assert told(before, "early").startswith("single-origin")
-    assert told(answers_of(ledger, as_of=day("2022-12-01")), "early").startswith("contested")
+    assert status_line(before, "early").startswith("single-origin")
+    assert status_line(analysis_of(ledger, as_of=day("2022-12-01")), "early").startswith(
+        "contested"
+    )
 
 
 def test_a_stated_link_enters_with_its_source(ledger: Ledger) -> None:
@@ -62,9 +64,9 @@ def test_a_stated_link_enters_with_its_source(ledger: Ledger) -> None:
     drawn = case(["a: one", "b: two"], extra=extra, sources=sources)
     drawn.append({"kind": "link", "key": "l", "type": "contradicts", "from": "a", "to": "b",
                   "basis": "stated", "citations": [{"source": "review"}]})  # fmt: skip
-    record(ledger, drawn)
-    assert not answers_of(ledger, as_of=day("2022-06-29")).attacks.on("a")
-    assert answers_of(ledger, as_of=day("2022-06-30")).attacks.on("a")
+    record_all(ledger, drawn)
+    assert not analysis_of(ledger, as_of=day("2022-06-29")).attacks.on("a")
+    assert analysis_of(ledger, as_of=day("2022-06-30")).attacks.on("a")
 
 
 @pytest.mark.parametrize(("last", "right"), [("2022-06-29", False), ("2022-06-30", True)])
@@ -80,7 +82,7 @@ def test_a_stated_reply_enters_every_answer_with_its_source(
         {"kind": "review", "key": "rated", "claim": "a", "reviewed": "2022-06-30", "rating": "half"},
     ]  # fmt: skip
     with Ledger.create(path) as ledger:
-        record(ledger, drawn)
+        record_all(ledger, drawn)
         value = audit(ledger.at(as_of=day(last)), "a")
         assert bool(value.replies) is bool(value.reviews) is right
         page = report(ledger.at(as_of=day(last))).as_json()
@@ -93,20 +95,22 @@ def test_a_stated_reply_enters_every_answer_with_its_source(
 
 
 def test_any_answer_as_the_ledger_stood_then(ledger: Ledger) -> None:
-    record(ledger, case(["a: one obs", "b: two obs"], ["a corroborates b"]))
+    record_all(ledger, case(["a: one obs", "b: two obs"], ["a corroborates b"]))
     before = ledger.head().size
-    record(ledger, [{"kind": "link", "key": "l2", "type": "contradicts", "from": "a", "to": "b"}])
+    record_all(
+        ledger, [{"kind": "link", "key": "l2", "type": "contradicts", "from": "a", "to": "b"}]
+    )
     ledger.withdraw("link", "l1", by="T", reason="r")
-    assert told(answers_of(ledger, before), "a") == "corroborated 2..2 in"
-    assert told(answers_of(ledger), "a").startswith("contested")
-    assert not answers_of(ledger, 1).graph.claims
+    assert status_line(analysis_of(ledger, before), "a") == "corroborated 2..2 in"
+    assert status_line(analysis_of(ledger), "a").startswith("contested")
+    assert not analysis_of(ledger, 1).graph.claims
     assert ledger.at(known_at=before).head().root != ledger.head().root
 
 
 def test_recorded_at_never_goes_back(path: Path) -> None:
     moments = iter([datetime(2023, 1, 2, tzinfo=UTC), datetime(2023, 1, 1, tzinfo=UTC)])
     with Ledger.create(path, clock=lambda: next(moments)) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
         ledger.amend("claim", "a", {"note": "n"}, by="T", reason="r")
         assert [event.recorded_at[:10] for event in ledger.history("a", "claim")] == [
             "2023-01-02"
@@ -119,7 +123,7 @@ def test_a_ledger_time_is_an_entry_a_timestamp_or_a_day(path: Path) -> None:
     times = iter(start + timedelta(days=n) for n in range(10))
     with Ledger.create(path, clock=lambda: next(times)) as ledger:
         for name in ("one", "two", "three"):
-            record(ledger, [{"kind": "party", "key": name, "name": name}])
+            record_all(ledger, [{"kind": "party", "key": name, "name": name}])
         results = [ledger.entry_at(when) for when in
                  ("2", "#3", "2022-12-31", "2023-01-01", "1 January 2023",
                   "2023-01-02T11:59:59Z", "2023-01-02T12:00:00+00:00", "2024")]  # fmt: skip

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from builders import case, record
+from builders import case, record_all
 from claimledger.cli.commands import COMMANDS
 from claimledger.ledger import Ledger
 
@@ -32,7 +32,7 @@ def filled(path: Path) -> Path:
     extra = {"a": {"figures": [{"measure": "stations", "value": "54"}], "asserted": "2022-10-12"},
              "c": {"figures": [{"measure": "stations", "value": "over 60"}]}}  # fmt: skip
     with Ledger.create(path) as ledger:
-        record(
+        record_all(
             ledger,
             case(["a: one obs", "b: two", "c: three", "d: four"],
                  ["b repeats a", "c contradicts a", "d undercuts @b-page"], extra=extra),
@@ -516,7 +516,7 @@ def test_a_cascade_is_told_and_asked_about_first(call: Call, filled: Path, tmp_p
 
 def test_a_large_cascade_needs_a_word_where_nobody_can_be_asked(call: Call, filled: Path) -> None:
     with Ledger.open(filled, writable=True) as ledger:
-        record(ledger, case([f"more-{number}: one" for number in range(3)]))
+        record_all(ledger, case([f"more-{number}: one" for number in range(3)]))
         size = ledger.head().size
     words = ("withdraw", "one", "--cascade", "--reason", "r")
     refused = call(*words)

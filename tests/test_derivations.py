@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import Records, answers_of, case, record
+from builders import Records, analysis_of, case, record_all
 from claimledger.analysis.derivations import Derivation, derived
 from claimledger.analysis.intervals import negative, product, quotient, total
 from claimledger.errors import InvalidInputError, ParseError
@@ -34,7 +34,7 @@ def figure(value: str, formula: str = "", measure: str = "m", **more: str) -> di
 def computed(ledger: Ledger, key: str = "sum") -> Derivation:
     claims = {stored.key: stored.record for stored in ledger.records("claim")}
     plain = {key: claim for key, claim in claims.items() if isinstance(claim, Claim)}
-    (derivation,) = derived(answers_of(ledger), key, plain)
+    (derivation,) = derived(analysis_of(ledger), key, plain)
     return derivation
 
 
@@ -71,18 +71,18 @@ def linked(key: str, by: str, type: str, to: str) -> Records:
 def test_a_formula_gives_its_figure_or_not(
     ledger: Ledger, formula: str, value: str, gives: bool
 ) -> None:
-    record(ledger, two_and_their(formula, value))
+    record_all(ledger, two_and_their(formula, value))
     assert computed(ledger).gives is gives
 
 
 def test_uncertain_inputs_make_uncertain_results(ledger: Ledger) -> None:
-    record(ledger, two_and_their("sum(a, b)", "99", a="over 40", b="50–55"))
+    record_all(ledger, two_and_their("sum(a, b)", "99", a="over 40", b="50–55"))
     assert computed(ledger).result == Interval(Decimal(90), None, low_open=True)
     assert computed(ledger).gives
 
 
 def test_a_division_by_what_may_be_nothing_is_told(ledger: Ledger) -> None:
-    record(ledger, two_and_their("ratio(a, b)", "3", b="0–5"))
+    record_all(ledger, two_and_their("ratio(a, b)", "3", b="0–5"))
     assert computed(ledger).wrong == ("it divides by what may be 0",)
     assert not computed(ledger).sound
 
@@ -90,7 +90,7 @@ def test_a_division_by_what_may_be_nothing_is_told(ledger: Ledger) -> None:
 def test_an_input_that_fell_and_one_that_is_not_linked_are_told(ledger: Ledger) -> None:
     drawn = two_and_their("sum(a, b)", "99")
     drawn = [record for record in drawn if record["key"] != "l2"]
-    record(
+    record_all(
         ledger,
         [*drawn, *linked("back", "one", "retracts", "a"), *linked("late", "two", "updates", "b")],
     )
@@ -102,7 +102,7 @@ def test_an_input_that_fell_and_one_that_is_not_linked_are_told(ledger: Ledger) 
 
 
 def test_an_amended_input_no_longer_gives_the_figure(ledger: Ledger) -> None:
-    record(ledger, two_and_their("sum(a, b)", "99"))
+    record_all(ledger, two_and_their("sum(a, b)", "99"))
     ledger.amend("claim", "a", {"figures": [{"measure": "m", "value": "46"}]}, by="T", reason="r")
     derivation = computed(ledger)
     assert (derivation.gives, derivation.result) == (False, Interval(Decimal(100), Decimal(100)))
@@ -114,7 +114,7 @@ def test_the_measure_is_named_where_a_claim_holds_several(ledger: Ledger) -> Non
     for fields in drawn:
         if fields["key"] == "a":
             fields["figures"] = both
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     assert computed(ledger).gives
     ledger.amend("claim", "a", {"figures": both[:1]}, by="T", reason="r")
     assert "a holds no figure of met" in computed(ledger).wrong[0]
@@ -128,7 +128,7 @@ def test_what_is_no_formula_is_refused_with_what_would_be(text: str, ledger: Led
     with pytest.raises(ParseError):
         read_formula(text)
     with pytest.raises(InvalidInputError, match="formula"):
-        record(ledger, case(["a: one"], extra={"a": figure("5", text or " ")}))
+        record_all(ledger, case(["a: one"], extra={"a": figure("5", text or " ")}))
 
 
 bounds = st.fractions(min_value=-50, max_value=50, max_denominator=1)
@@ -178,7 +178,7 @@ def places(**of: str) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def counted(ledger: Ledger) -> Ledger:
-    record(
+    record_all(
         ledger,
         case(["a: one", "b: two", "c: three", "d: four", "e: five"], ["b corroborates a"],
              extra=places(a="NLD", b="NLD", c="DEU", d="FRA"), parties={"us": {}},
@@ -206,7 +206,7 @@ def test_a_tally_leaves_out_what_was_taken_back_and_obeys_terms_and_limits(count
             "broader": "europe",
         },
     ]
-    record(counted, [*linked("back", "four", "retracts", "d"), *terms])
+    record_all(counted, [*linked("back", "four", "retracts", "d"), *terms])
     counted_now = tally(counted, Count("places", "topic"), "scope.place")
     assert (counted_now.number, counted_now.left_out) == (1, ("d",))
     assert dict(counted_now.groups)["NLD"] == 1
@@ -225,12 +225,12 @@ def test_a_recorded_tally_goes_stale_when_what_it_counted_changes(counted: Ledge
     counted.record(*records_of(recorded_tally, claim), by="T")
 
     def again() -> Any:
-        (recount,) = recounts(counted, answers_of(counted), "t", claim)
+        (recount,) = recounts(counted, analysis_of(counted), "t", claim)
         return recount
 
     assert not again().stale
     assert again().number == 3  # the tally does not count itself
-    record(counted, case(["g: seven"], extra=places(g="ITA")))
+    record_all(counted, case(["g: seven"], extra=places(g="ITA")))
     assert (again().stale, again().number, again().new) == (True, 4, ("g",))
     counted.withdraw("claim", "c", by="T", reason="r", cascade=True)
     assert again().number == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from builders import Records, answers_of, case, record
+from builders import Records, analysis_of, case, record_all
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.controversies import controversies
 from claimledger.analysis.dispositions import states
@@ -25,27 +25,27 @@ def link(key: str, left: str, kind: str, to: str) -> Records:
 
 
 def found(ledger: Ledger) -> dict[str, Dispute]:
-    return {dispute.key: dispute for dispute in disputes(answers_of(ledger))}
+    return {dispute.key: dispute for dispute in disputes(analysis_of(ledger))}
 
 
 def state(ledger: Ledger, key: str) -> str:
-    answers = answers_of(ledger)
+    answers = analysis_of(ledger)
     return states(disputes(answers), answers.graph, dispositions(ledger))[key].ending
 
 
 def dispose(ledger: Ledger, dispute: str, ending: str = "resolved") -> None:
     fields = {"kind": "disposition", "dispute": dispute, "ending": ending, "reason": "looked into"}
-    record(ledger, [fields])
+    record_all(ledger, [fields])
 
 
 def test_a_dispute_is_named_by_its_oldest_link_and_keeps_that_when_it_grows(ledger: Ledger) -> None:
     """b ─contradicts─ a; then c ─contradicts─ b, which makes b the one with most attackers."""
-    record(ledger, case(["a: one", "b: two", "c: three", "d: four"], ["b contradicts a"]))
+    record_all(ledger, case(["a: one", "b: two", "c: three", "d: four"], ["b contradicts a"]))
     assert set(found(ledger)) == {"l1"}
-    record(ledger, link("l2", "c", "contradicts", "b"))
+    record_all(ledger, link("l2", "c", "contradicts", "b"))
     (dispute,) = found(ledger).values()
     assert (dispute.key, dispute.head) == ("l1", "b")
-    record(ledger, link("l3", "d", "contradicts", "a"))
+    record_all(ledger, link("l3", "d", "contradicts", "a"))
     assert set(found(ledger)) == {"l1", "l3"}
     ledger.amend("link", "l1", {"reason": "now with a reason"}, by="T", reason="r")
     assert set(found(ledger)) == {"l1", "l3"}
@@ -60,13 +60,13 @@ def test_every_dispute_has_a_key_of_its_own_which_is_one_of_its_links(cut: Graph
 
 
 def test_what_is_laid_to_rest_is_reopened_by_what_comes_after(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two", "c: three"], ["b contradicts a"]))
+    record_all(ledger, case(["a: one", "b: two", "c: three"], ["b contradicts a"]))
     assert state(ledger, "l1") == "open"
     dispose(ledger, "l1", "definition")
     assert state(ledger, "l1") == "definition"
-    record(ledger, link("l2", "c", "contradicts", "a"))
+    record_all(ledger, link("l2", "c", "contradicts", "a"))
     assert state(ledger, "l1") == "reopened"
-    answers = answers_of(ledger)
+    answers = analysis_of(ledger)
     assert states(disputes(answers), answers.graph, dispositions(ledger))["l1"].new == ("l2",)
     dispose(ledger, "l1", "dormant")
     assert state(ledger, "l1") == "dormant"
@@ -75,7 +75,9 @@ def test_what_is_laid_to_rest_is_reopened_by_what_comes_after(ledger: Ledger) ->
 
 
 def test_a_disposition_of_a_later_link_holds_for_the_dispute_it_is_in(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two", "c: three"], ["b contradicts a", "c contradicts a"]))
+    record_all(
+        ledger, case(["a: one", "b: two", "c: three"], ["b contradicts a", "c contradicts a"])
+    )
     dispose(ledger, "l2", "period")
     assert state(ledger, "l1") == "period"
 
@@ -83,7 +85,7 @@ def test_a_disposition_of_a_later_link_holds_for_the_dispute_it_is_in(ledger: Le
 def test_a_dispute_is_meant_by_its_link_its_claim_or_its_source(ledger: Ledger) -> None:
     drawn = case(["a: one", "b: two", "c: three", "d: four"],
                  ["b contradicts a", "c undercuts @a-page", "d contradicts b"])  # fmt: skip
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     assert dispute_meant(ledger, "l1") == "l1"
     assert dispute_meant(ledger, "l3") == "l1"
     assert dispute_meant(ledger, "a-page") == "l2"
@@ -103,7 +105,7 @@ def test_a_disputes_links_must_stand(ledger: Ledger) -> None:
 
 def test_disputes_that_share_claims_are_a_controversy(ledger: Ledger) -> None:
     """e speaks against a and against c; f against g, apart."""
-    record(
+    record_all(
         ledger,
         case(["a: one", "c: two", "e: three", "f: four", "g: five"],
              ["e contradicts a", "e undercuts c", "f undercuts g"]),
@@ -115,12 +117,12 @@ def test_disputes_that_share_claims_are_a_controversy(ledger: Ledger) -> None:
 
 def test_first_and_last_move_are_told_by_the_worlds_clock(ledger: Ledger) -> None:
     extra = {key: {"asserted": f"2022-0{n}-01"} for n, key in enumerate("abc", 1)}
-    record(
+    record_all(
         ledger,
         case(["a: one", "b: two", "c: three"], ["b contradicts a", "c contradicts a"], extra=extra),
     )
     (dispute,) = found(ledger).values()
-    known = answers_of(ledger).graph.known_by
+    known = analysis_of(ledger).graph.known_by
     assert (dispute.since, dispute.last) == (known["b"], known["c"])
 
 
@@ -129,10 +131,10 @@ def test_first_and_last_move_are_told_by_the_worlds_clock(ledger: Ledger) -> Non
 
 def test_asking_for_grounds_is_worth_the_origin_it_establishes(ledger: Ledger) -> None:
     """Three counts that agree; of one somebody asked how they know."""
-    record(
+    record_all(
         ledger, case(["a: one obs", "b: two", "c: three"], ["a corroborates b", "b corroborates c"])
     )
-    answers = answers_of(ledger)
+    answers = analysis_of(ledger)
     (only,) = ranged(answers, answers.graph.claims)
     assert (only.origins.at_least, only.origins.at_most) == (1, 3)
     messages = [
@@ -149,8 +151,8 @@ def test_a_tie_is_worth_what_it_merges(ledger: Ledger) -> None:
         ["a corroborates b", "b corroborates c", "c corroborates d"],
         sources={"paper": {}},
     )
-    record(ledger, drawn)
-    answers = answers_of(ledger)
+    record_all(ledger, drawn)
+    answers = analysis_of(ledger)
     (first, *_) = settlings(answers, ["a"])
     assert (first.what, first.reason, first.shared, first.worth) == ("tie", "source", "paper", 2)
     freed = answers.origin_finder([("source", "paper")]).of("a")
@@ -186,8 +188,8 @@ def test_setting_a_reason_aside_never_lowers_a_range(cut: GraphData) -> None:
 def test_every_sentence_of_an_explanation_names_records_that_exist(
     ledger: Ledger, links: list[str], key: str, words: list[str]
 ) -> None:
-    record(ledger, case(["a: one", "b: one", "c: two"], links))
-    value = explain(ledger, answers_of(ledger), key)
+    record_all(ledger, case(["a: one", "b: one", "c: two"], links))
+    value = explain(ledger, analysis_of(ledger), key)
     text = " ".join(sentence.text for sentence in value.sentences)
     for word in words:
         assert word in text

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from backends import Current, schema_address
+from backends import Current, schema_url
 from claimledger.cli.commands import COMMANDS
 from claimledger.records.citation import Citation
 from claimledger.records.figure import Figure
 from claimledger.records.kinds import KINDS, fields_of
 from claimledger.records.link import RELATIONS
-from cli_runner import Door
+from cli_runner import ProgramServer
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -50,7 +50,7 @@ def in_a_folder(folder: Path, program: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
     }
     if Current.store == "postgresql":
-        created["CLAIMLEDGER_DB"] = schema_address()
+        created["CLAIMLEDGER_DB"] = schema_url()
         assert "331 entries" in run('claimledger move ledger.db "$CLAIMLEDGER_DB"', folder, created)
     return created
 
@@ -106,7 +106,7 @@ def test_every_command_gives_the_output_that_is_told(
     assert not SHELL.search(text), "shell commands stand in console blocks, so that they are run"
     program = tmp_path / "bin" / "claimledger"
     program.parent.mkdir()
-    with Door(launcher, program):
+    with ProgramServer(launcher, program):
         run_page(page, text, tmp_path, in_a_folder(tmp_path, program))
 
 

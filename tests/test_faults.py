@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from builders import case, record
+from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
 from claimledger.records.party import Party
@@ -81,24 +81,24 @@ def test_a_kill_at_any_moment_of_an_import_leaves_all_or_nothing(
         landed += bool(grown)
     # The next command works without mending by hand.
     with Ledger.open(path, writable=True) as ledger:
-        record(ledger, [{"kind": "party", "key": "after", "name": "After"}])
+        record_all(ledger, [{"kind": "party", "key": "after", "name": "After"}])
         assert ledger.verify().clean
 
 
 def test_a_full_disk_writes_nothing_and_says_so(path: Path) -> None:
     """SQLite's own page limit stands in for the disk: it fails at the same place, with the same code."""
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
         before = ledger.head()
         driver = ledger._store.driver  # type: ignore[attr-defined]
         pages = driver.execute("PRAGMA page_count").fetchone()[0]
         driver.execute(f"PRAGMA max_page_count = {pages + 2}")
         big = {"kind": "party", "key": "big", "name": "Big", "note": "x" * 500_000}
         with pytest.raises(StoreError, match="disk is full; nothing was written"):
-            record(ledger, [big])
+            record_all(ledger, [big])
         assert ledger.head() == before
         driver.execute("PRAGMA max_page_count = 1000000")
-        record(ledger, [big])
+        record_all(ledger, [big])
         assert ledger.verify().faults == ()
 
 
@@ -143,7 +143,7 @@ def test_a_disk_that_fails_at_any_question_is_a_named_error(
 
 def test_a_file_that_was_cut_off_names_the_next_step(path: Path) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
     os.truncate(path, path.stat().st_size // 2)
     for writable in (False, True):
         with pytest.raises(
@@ -200,9 +200,9 @@ def test_two_processes_writing_at_once_both_land(path: Path, tmp_path: Path) -> 
 
 def test_a_reader_reads_on_while_a_writer_is_inside(path: Path) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
         with ledger._store.writing():
-            record(ledger, [{"kind": "party", "key": "half", "name": "Half"}])
+            record_all(ledger, [{"kind": "party", "key": "half", "name": "Half"}])
             with Ledger.open(path) as reader:
                 assert [stored.key for stored in reader.with_key("a")] == ["a"]
                 assert not reader.with_key("half")
@@ -212,7 +212,7 @@ def test_reading_leaves_the_file_and_its_folder_as_they_were(
     path: Path, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
     before = (path.read_bytes(), path.stat().st_mtime_ns, sorted(tmp_path.iterdir()))
     for words in (
         ["show", "a"],
@@ -257,7 +257,7 @@ def lock_away(path: Path) -> None:
 
 def test_a_read_only_file_in_a_read_only_folder(path: Path) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
     lock_away(path)
 
     def work() -> str:
@@ -265,7 +265,7 @@ def test_a_read_only_file_in_a_read_only_folder(path: Path) -> None:
             output = f"{ledger.verify().clean} {[stored.key for stored in ledger.with_key('a')]} "
         try:
             with Ledger.open(path, writable=True) as ledger:
-                record(ledger, [{"kind": "party", "key": "x", "name": "X"}])
+                record_all(ledger, [{"kind": "party", "key": "x", "name": "X"}])
         except StoreError as error:
             output += str(error)
         return output
@@ -330,7 +330,7 @@ def test_a_file_that_asks_for_a_log_beside_it_can_be_read_where_nothing_may_be_w
 
 def test_a_write_cut_off_is_undone_for_who_may_only_read_too(path: Path) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
         size = ledger.head().size
         parties = ledger.keys("party")
     killed_inside_a_write(path)
@@ -348,7 +348,7 @@ def test_a_file_that_changes_while_it_is_copied_is_copied_again(
     path: Path, writes: int, output: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
     killed_inside_a_write(path)
     Path(f"{path}-shm").unlink()
     standing, copied = recovery._standing, itertools.count(-writes)
@@ -368,7 +368,7 @@ def test_no_room_for_a_copy_to_read_is_a_named_error(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
     killed_inside_a_write(path)
     Path(f"{path}-shm").unlink()
     monkeypatch.setattr("tempfile.tempdir", str(path.parent / "nowhere"))
@@ -392,7 +392,7 @@ def test_a_file_being_made_that_its_disk_fails_is_told_by_the_name_it_was_to_hav
 
 def test_who_may_not_write_is_told_of_a_write_that_was_cut_off(path: Path) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
     killed_inside_a_write(path)
     Path(f"{path}-shm").unlink()
     lock_away(path)
@@ -425,7 +425,7 @@ def killed_inside_a_write(path: Path) -> None:
 def test_a_leftover_journal_is_recovered_where_it_may_be_and_named_where_not(path: Path) -> None:
     """A writer is killed inside its transaction: what was complete is kept, the rest undone."""
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
         size = ledger.head().size
     killed_inside_a_write(path)
     with Ledger.open(path) as ledger:
@@ -452,7 +452,7 @@ def hot_journal(path: Path) -> None:
 
 def test_a_write_cut_off_with_a_rollback_journal_is_undone_by_the_next_reader(path: Path) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case([f"c{n}: one" for n in range(50)]))
+        record_all(ledger, case([f"c{n}: one" for n in range(50)]))
         before = ledger.head()
     hot_journal(path)
     with Ledger.open(path) as ledger:
@@ -462,7 +462,7 @@ def test_a_write_cut_off_with_a_rollback_journal_is_undone_by_the_next_reader(pa
 
 def test_a_rollback_journal_is_undone_for_who_may_only_read_too(path: Path) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case([f"c{n}: one" for n in range(50)]))
+        record_all(ledger, case([f"c{n}: one" for n in range(50)]))
         size = ledger.head().size
         parties = ledger.keys("party")
     hot_journal(path)
@@ -505,5 +505,5 @@ def test_waiting_for_the_lock_is_bounded(path: Path, monkeypatch: pytest.MonkeyP
         with ledger._store.writing():
             begun = time.monotonic()
             with pytest.raises(StoreError, match="another program holds the ledger"):
-                record(second, [{"kind": "party", "key": "x", "name": "X"}])
+                record_all(second, [{"kind": "party", "key": "x", "name": "X"}])
             assert time.monotonic() - begun < 30

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from backends import place
-from builders import case, record
+from backends import new_location
+from builders import case, record_all
 from claimledger.errors import ClaimledgerError
 from claimledger.importers.log_segments import reading_strand
 from claimledger.ledger import Ledger, LedgerLocation
@@ -76,7 +76,7 @@ def test_an_old_ledger_is_read_proved_moved_and_written(
             expected["root"],
         )
         assert ledger.search("渡轮")[0].stored.key == "twelve-ferries"
-        moved = place(tmp_path, "moved.db")
+        moved = new_location(tmp_path, "moved.db")
         ledger.move(moved)
     assert golden.read_bytes() == before
     copy = tmp_path / "copy.db"
@@ -109,10 +109,10 @@ def test_the_other_reader_is_short_and_stands_alone() -> None:
 
 @pytest.fixture
 def rich(ledger: Ledger) -> Ledger:
-    record(ledger, case(["a: one obs", "b: two"], ["b contradicts a"],
+    record_all(ledger, case(["a: one obs", "b: two"], ["b contradicts a"],
                         extra={"a": {"statement": "“海外” \\ \" \u2028 \U0001f6f3 \x07"}}))  # fmt: skip
     ledger.amend("claim", "a", {"note": "n"}, by="T", reason="r")
-    record(ledger, case(["c: one"]))
+    record_all(ledger, case(["c: one"]))
     ledger.withdraw("claim", "c", by="T", reason="r")
     ledger.redact("claim", "c", by="T", reason="r")
     return ledger
@@ -191,7 +191,7 @@ NEWER: list[dict[str, Any]] = [
 
 @pytest.fixture
 def from_the_future(ledger: Ledger, path: LedgerLocation, tmp_path: Path) -> Ledger:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     size = ledger.head().size
     gone = {"action": "withdraw", "kind": "rumour", "key": "gone", "recorded_by": "N", "reason": "r",
             "replaces": size + 3}  # fmt: skip
@@ -218,7 +218,7 @@ def test_what_is_not_known_is_kept_shown_around_and_passed_on(
         assert (done.returncode, done.stderr) == (0, ""), words
     ledger.rebuild()
     assert ledger.verify().faults == ()
-    moved = place(tmp_path, "moved.db")
+    moved = new_location(tmp_path, "moved.db")
     ledger.move(moved)
     with Ledger.open(moved) as moved_ledger:
         assert moved_ledger.verify().faults == ()
@@ -245,7 +245,7 @@ def test_an_amendment_keeps_what_it_does_not_know(from_the_future: Ledger) -> No
 def test_an_unknown_action_stops_with_a_clear_word(
     ledger: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     before = ledger.head()
     action = {"action": "merge", "kind": "claim", "key": "a", "recorded_by": "N", "record": {}}
     with pytest.raises(ClaimledgerError, match=r"newer\.jsonl:2: .*'merge'.*use a newer version"):

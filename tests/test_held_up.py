@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from backends import ONLY_FILES
-from builders import case, record
+from builders import case, record_all
 from claimledger.errors import InvalidInputError, StoreError
 from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.storage.sqlite import files
-from conftest import Called
+from conftest import CompletedCommand
 
 PROGRAM = Path(sys.executable).parent / "claimledger"
 
@@ -38,7 +38,7 @@ def pipe(tmp_path: Path) -> Path:
     ],
 )  # fmt: skip
 def test_a_pipe_is_no_ledger_and_no_backup(
-    words: tuple[str, ...], pipe: Path, call: Callable[..., Called]
+    words: tuple[str, ...], pipe: Path, call: Callable[..., CompletedCommand]
 ) -> None:
     done = call(*(word.format(pipe) for word in words))
     assert done.returncode == 1
@@ -54,7 +54,7 @@ def test_who_reads_a_slow_pipe_keeps_nobody_from_writing(
         slow.write('{"kind": "party", "key": "slow", "name": "Slow"}\n')
         slow.flush()
         begun = time.monotonic()
-        record(ledger, [{"kind": "party", "key": "quick", "name": "Quick"}])
+        record_all(ledger, [{"kind": "party", "key": "quick", "name": "Quick"}])
         assert time.monotonic() - begun < 30  # a write that waits for a lock gives up after 60
         slow.write('{"kind": "party", "key": "slower", "name": "Slower"}\n')
     assert reading.wait(60) == 0
@@ -94,12 +94,12 @@ def test_a_lock_on_the_folder_holds_no_write_for_long(
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        record(ledger, [{"kind": "party", "key": "a", "name": "A"}])
+        record_all(ledger, [{"kind": "party", "key": "a", "name": "A"}])
         assert "another program keeps a lock on the folder" in caplog.text
     finally:
         os.close(folder)
     caplog.clear()
-    record(ledger, [{"kind": "party", "key": "b", "name": "B"}])
+    record_all(ledger, [{"kind": "party", "key": "b", "name": "B"}])
     assert caplog.text == ""
     assert ledger.head().size == 2
 
@@ -111,7 +111,7 @@ def test_a_lock_that_is_let_go_of_lets_the_next_in(path: Path, ledger: Ledger) -
     free = threading.Timer(0.3, os.close, [folder])
     free.start()
     begun = time.monotonic()
-    record(ledger, [{"kind": "party", "key": "a", "name": "A"}])
+    record_all(ledger, [{"kind": "party", "key": "a", "name": "A"}])
     assert 0.2 < time.monotonic() - begun < files.QUEUE_SECONDS
     free.join()
 
@@ -123,16 +123,18 @@ def figures(number: int) -> list[dict[str, str]]:
 def test_a_claim_has_a_bounded_number_of_figures(ledger: Ledger) -> None:
     before = ledger.head()
     with pytest.raises(InvalidInputError, match="figures: has 501 where there may be 500"):
-        record(ledger, case(["a: one"], extra={"a": {"figures": figures(501)}}))
+        record_all(ledger, case(["a: one"], extra={"a": {"figures": figures(501)}}))
     assert ledger.head() == before
-    record(ledger, case(["a: one"], extra={"a": {"figures": figures(500)}}))
+    record_all(ledger, case(["a: one"], extra={"a": {"figures": figures(500)}}))
     with pytest.raises(InvalidInputError, match="has 501 where there may be 500"):
         ledger.amend("claim", "a", {"figures": figures(501)}, by="Ann", reason="r")
 
 
-def test_a_pair_of_large_claims_is_compared(ledger: Ledger, call: Callable[..., Called]) -> None:
+def test_a_pair_of_large_claims_is_compared(
+    ledger: Ledger, call: Callable[..., CompletedCommand]
+) -> None:
     records = {"figures": figures(500)}
-    record(ledger, case(["a: one", "b: two"], extra={"a": records, "b": records}))
+    record_all(ledger, case(["a: one", "b: two"], extra={"a": records, "b": records}))
     assert call("compare", "a", "b", "--json").returncode == 0
 
 

@@ -24,7 +24,7 @@ from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.records.check import record_of
 from claimledger.render.markdown import safe
 from claimledger.text.unicode import visible
-from hostile_texts import HOSTILE, csv_rows, filled
+from hostile_texts import HOSTILE_TEXTS, add_hostile_records, csv_rows
 
 Call = Callable[..., Any]
 
@@ -41,7 +41,7 @@ TOLD = (
     "tally --subject topic --count places", "verify",
 )  # fmt: skip
 
-PICKED = (0, 5, 6, 7, HOSTILE.index("A" * 1_000_000), 12, 13)
+PICKED = (0, 5, 6, 7, HOSTILE_TEXTS.index("A" * 1_000_000), 12, 13)
 """The texts a command that shows one record is tried with."""
 
 MARKS = "\\`*_{}[]()<>#+-.!|~&$^=:@;'\"1aw /amp \n\t"
@@ -60,7 +60,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file with all of them; it is only read."""
     path = tmp_path_factory.mktemp("hostile") / "ledger.db"
     with Ledger.create(path) as ledger:
-        filled(ledger)
+        add_hostile_records(ledger)
     return path
 
 
@@ -195,7 +195,7 @@ def test_a_file_does_nothing_where_it_is_opened(
 def test_what_is_exported_is_the_text_itself(
     ledger: Ledger, path: LedgerLocation, call: Call, tmp_path: Path, what: str
 ) -> None:
-    filled(ledger)
+    add_hostile_records(ledger)
     file = tmp_path / "out.jsonl"
     assert call("--ledger", str(path), *what.split(), "-o", file).returncode == 0
     statements = set()
@@ -205,7 +205,7 @@ def test_what_is_exported_is_the_text_itself(
         if "payload" in payload:
             payload = json.loads(payload["payload"])["record"]
         statements.add(payload.get("statement"))
-    assert set(HOSTILE) <= statements
+    assert set(HOSTILE_TEXTS) <= statements
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b", "\udfff"])

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from backends import Raw, place, tamper
-from builders import answers_of, case, record
+from backends import RawDatabase, new_location, tamper
+from builders import analysis_of, case, record_all
 from claimledger.errors import StoreError
 from claimledger.importers.log_segments import reading_strand
 from claimledger.ledger import Ledger, LedgerLocation
@@ -21,15 +21,15 @@ DRAWN = case(["a: one obs", "b: two", "c: three"], ["b repeats a", "c contradict
 
 
 def more(ledger: Ledger, key: str) -> None:
-    record(ledger, [{"kind": "party", "key": key, "name": key}])
+    record_all(ledger, [{"kind": "party", "key": key, "name": key}])
 
 
 @pytest.fixture
 def filled(ledger: Ledger) -> Ledger:
     """A ledger with everything a log can hold: amended, withdrawn, replaced, redacted."""
-    record(ledger, DRAWN)
+    record_all(ledger, DRAWN)
     ledger.amend("claim", "a", {"note": "n"}, by="T", reason="r")
-    record(ledger, case(["d: one", "e: one"]))
+    record_all(ledger, case(["d: one", "e: one"]))
     ledger.withdraw("claim", "d", by="T", reason="double", replaced_by="a")
     ledger.withdraw("claim", "e", by="T", reason="r")
     ledger.redact("claim", "e", by="T", reason="r")
@@ -47,7 +47,7 @@ def receive(where: LedgerLocation, file: str) -> int:
 
 
 def test_a_move_there_and_back_keeps_log_root_and_answers(filled: Ledger, tmp_path: Path) -> None:
-    path, back = place(tmp_path, "there.db"), tmp_path / "back.db"
+    path, back = new_location(tmp_path, "there.db"), tmp_path / "back.db"
     stand = filled.move(path)
     with Ledger.open(path) as moved:
         assert moved.verify().clean
@@ -56,12 +56,12 @@ def test_a_move_there_and_back_keeps_log_root_and_answers(filled: Ledger, tmp_pa
         assert ledger.verify().clean
         assert ledger.head() == stand == filled.head()
         assert list(ledger.entries()) == list(filled.entries())
-        assert answers_of(ledger).as_json("a") == answers_of(filled).as_json("a")
+        assert analysis_of(ledger).as_json("a") == analysis_of(filled).as_json("a")
         assert ledger.get("claim", "d").key == "a"
 
 
 def test_nothing_is_moved_over_what_is_there(filled: Ledger, tmp_path: Path) -> None:
-    path = place(tmp_path, "there.db")
+    path = new_location(tmp_path, "there.db")
     Ledger.create(path).close()
     with pytest.raises(StoreError, match=r"exists|holds a ledger already"):
         filled.move(path)
@@ -73,8 +73,8 @@ def test_a_move_that_fails_leaves_nothing(
     filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     """Here the log is damaged: its copy would have another root."""
-    target = place(tmp_path, "there.db")
-    with Raw(path) as raw:
+    target = new_location(tmp_path, "there.db")
+    with RawDatabase(path) as raw:
         raw.tamper(
             f"UPDATE entry SET nodes = {raw.blob(bytes(64))} WHERE number = (SELECT max(number) FROM entry)"
         )
@@ -157,14 +157,14 @@ def test_entries_take_a_copy_further_with_all_they_did(
     ledger: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     """Also a redaction of what the copy still reads."""
-    record(ledger, DRAWN)
-    copies = [place(tmp_path, f"copy{n}.db") for n in range(3)]
+    record_all(ledger, DRAWN)
+    copies = [new_location(tmp_path, f"copy{n}.db") for n in range(3)]
     for copy in copies:
         ledger.move(copy)
     size = ledger.head().size
     ledger.amend("claim", "b", {"note": "n"}, by="T", reason="r")
     plain = strand_file(ledger, size, tmp_path / "plain.jsonl")
-    record(ledger, case(["d: one"], extra={"d": {"statement": "quokka"}}))
+    record_all(ledger, case(["d: one"], extra={"d": {"statement": "quokka"}}))
     ledger.withdraw("claim", "c", by="T", reason="r", cascade=True)
     ledger.redact("claim", "c", by="T", reason="r")
     complete = strand_file(ledger, size, tmp_path / "whole.jsonl")
@@ -187,10 +187,10 @@ def test_entries_take_a_copy_further_with_all_they_did(
 def test_entries_of_another_ledger_or_a_fork_are_refused(
     filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
-    copy, unrelated = place(tmp_path, "copy.db"), place(tmp_path, "other.db")
+    copy, unrelated = new_location(tmp_path, "copy.db"), new_location(tmp_path, "other.db")
     filled.move(copy)
     with Ledger.create(unrelated) as ledger:
-        record(ledger, case(["a: one obs", "b: two", "c: three"]))
+        record_all(ledger, case(["a: one obs", "b: two", "c: three"]))
     size = filled.head().size
     more(filled, "x")
     more(filled, "y")
@@ -235,7 +235,7 @@ SPOILT: dict[str, Callable[[list[dict[str, Any]]], object]] = {
 def test_spoilt_entries_are_refused_naming_file_and_line(
     what: str, filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
-    copy = place(tmp_path, "copy.db")
+    copy = new_location(tmp_path, "copy.db")
     filled.move(copy)
     size = filled.head().size
     for key in ("x", "y", "z"):
@@ -262,7 +262,7 @@ def test_backup_and_restore_as_a_keeper_uses_them(
     size = filled.head().size
     more(filled, "x")
     assert call("--ledger", path, "backup", "new.jsonl", "--since", f"#{size}").returncode == 0
-    again = place(tmp_path, "again.db")
+    again = new_location(tmp_path, "again.db")
     done = call("--ledger", again, "restore", "kept.db", "new.jsonl", "--json")
     assert json.loads(done.stdout)["root"] == filled.head().root.hex(), done.stderr
     for words in (["new.jsonl", "kept.db"], ["none.db"], ["kept.db"]):
@@ -281,7 +281,7 @@ def test_what_is_restored_with_spoilt_entries_is_not_there(
     file = strand_file(filled, filled.head().size, tmp_path / "new.jsonl")
     with Path(file).open("a") as end:
         end.write("no json\n")
-    again = place(tmp_path, "again.db")
+    again = new_location(tmp_path, "again.db")
     done = call("--ledger", again, "restore", "kept.db", file)
     assert (done.returncode, "new.jsonl:2: is not JSON" in done.stderr) == (1, True), done.stderr
     with pytest.raises(StoreError, match=r"does not exist|holds no ledger"):
@@ -301,7 +301,7 @@ def test_a_backup_taken_while_others_write_is_of_one_moment(
                     return
 
     with Ledger.create(path) as ledger:
-        record(ledger, DRAWN)
+        record_all(ledger, DRAWN)
     others = [threading.Thread(target=write)]
     for thread in others:
         thread.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import case, record
+from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
 from claimledger.storage.sqlite.files import replace, take_name
@@ -28,8 +28,8 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
     path = tmp_path / "ledger.db"
     chance = random.Random(f"{work} {failure}")
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one obs", "b: two"], ["b repeats a"]))
-        record(ledger, case([f"c{n}: one" for n in range(300)]))
+        record_all(ledger, case(["a: one obs", "b: two"], ["b repeats a"]))
+        record_all(ledger, case([f"c{n}: one" for n in range(300)]))
         start = ledger.head()
     acknowledged: list[list[str]] = []
     for round_ in range(ROUNDS):

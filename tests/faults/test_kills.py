@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import case, record
+from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, LedgerLocation, TreeHead
 from claimledger.records.check import record_of
@@ -43,8 +43,8 @@ def test_what_was_acknowledged_is_there_and_nothing_is_half_there(
         return  # "move" does that
     chance = random.Random(f"{work} {store}")
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one obs", "b: two"], ["b repeats a"]))
-        record(ledger, case([f"c{n}: one" for n in range(300)]))
+        record_all(ledger, case(["a: one obs", "b: two"], ["b repeats a"]))
+        record_all(ledger, case([f"c{n}: one" for n in range(300)]))
         ledger.move(tmp_path / "seed.db")
         start = ledger.head()
     acknowledged: list[list[str]] = []

@@ -18,8 +18,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from backends import ONLY_SERVERS, server, server_in, up
-from builders import case, record
+from backends import ONLY_SERVERS, ensure_running, server, start_server_in
+from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.records.check import record_of
@@ -47,7 +47,7 @@ def pid_of(ledger: Ledger) -> int:
 def test_a_line_that_is_cut_inside_a_write_leaves_nothing_of_it(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     before = ledger.head()
 
     def write() -> None:
@@ -69,7 +69,7 @@ def test_a_line_that_is_cut_inside_a_write_leaves_nothing_of_it(
 def test_a_line_that_is_cut_at_the_end_of_a_write_is_told_as_what_it_is(
     path: LedgerLocation, ledger: Ledger, committed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     before = ledger.head()
 
     def commit(talk: Session) -> None:
@@ -101,7 +101,7 @@ def _given(part: Any) -> Any:
 @pytest.fixture
 def own_server() -> Iterator[Any]:
     """A server of this test's own, that waits for its disk as it would in use."""
-    started = server_in(Path(tempfile.mkdtemp(prefix="cl-own-")))
+    started = start_server_in(Path(tempfile.mkdtemp(prefix="cl-own-")))
     yield started
     started._cleanup()
 
@@ -130,7 +130,7 @@ def test_a_server_that_falls_and_comes_back_has_all_that_was_acknowledged(own_se
     chance = random.Random(1)
     where = f"{own_server.get_uri()}&schema=falls"
     with Ledger.create(where) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
     acknowledged: set[str] = set()
     for round_ in range(3):
         writers = [Working("record", where, f"w{round_}x{n}", Path()) for n in range(2)]
@@ -138,7 +138,7 @@ def test_a_server_that_falls_and_comes_back_has_all_that_was_acknowledged(own_se
         time.sleep(chance.uniform(0.1, 0.5))  # the moment is what is random here
         crash(own_server)
         acknowledged |= done_before_the_fall(writers, first)
-        up(own_server)
+        ensure_running(own_server)
         with Ledger.open(where, writable=True) as ledger:
             ledger.record(party(f"after-{round_}"), by="T")
             assert ledger.verify().faults == ()
@@ -162,7 +162,7 @@ def test_a_server_whose_disk_does_not_flush_loses_nothing_it_acknowledged(own_se
     chance = random.Random(3)
     where = f"{own_server.get_uri()}&schema=flush"
     with Ledger.create(where) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
     acknowledged: set[str] = set()
     for round_ in range(2):
         flush_with(own_server, "fsync")
@@ -178,7 +178,7 @@ def test_a_server_whose_disk_does_not_flush_loses_nothing_it_acknowledged(own_se
         acknowledged |= done_before_the_fall(writers, first)
         with suppress(subprocess.CalledProcessError):
             crash(own_server)  # where it has not fallen by itself
-        up(own_server)
+        ensure_running(own_server)
         with Ledger.open(where, writable=True) as ledger:
             ledger.record(party(f"after-{round_}"), by="T")
             assert ledger.verify().faults == ()
@@ -202,14 +202,14 @@ def test_a_server_without_room_writes_nothing_and_says_so() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (18_000_000, hard))
     try:
-        started = server_in(Path(tempfile.mkdtemp(prefix="cl-full-")))
+        started = start_server_in(Path(tempfile.mkdtemp(prefix="cl-full-")))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     try:
         where = f"{started.get_uri()}&schema=full"
         chance = random.Random(2)
         with Ledger.create(where) as ledger:
-            record(ledger, case(["a: one"]))
+            record_all(ledger, case(["a: one"]))
             before = ledger.head()
             with pytest.raises(StoreError, match=r"(no room|failed).*nothing was written"):
                 ledger.record(

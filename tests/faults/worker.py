@@ -14,7 +14,7 @@ from claimledger.errors import StoreError
 from claimledger.importers.case_files import read_files
 from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.records.check import record_of
-from cli_runner import take_streams
+from cli_runner import redirect_streams
 from faults.injected import fail_after
 
 _failures: list[tuple[str, float]] = []
@@ -142,7 +142,7 @@ class Working:
 
 def _work(words: tuple[str, str, str, str], failing: Any, out: Any, err: Any) -> None:
     with open(os.devnull, "rb") as nothing:
-        take_streams([nothing.fileno(), out.detach(), err.detach()])
+        redirect_streams([nothing.fileno(), out.detach(), err.detach()])
     if failing:
         _failures.append(failing)
     work, *values = words
