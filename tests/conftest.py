@@ -1,4 +1,4 @@
-"""What every test may use: a real ledger in a folder of its own, and a way to call the program."""
+"""Fixtures for every test: a real ledger in a temporary folder or on a server, and a way to run the program."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ ROOT = Path(__file__).parent.parent
 ABOUT_STORES = (
     "test_postgresql", "test_roles", "test_many_writers", "test_keeping", "test_redaction", "test_sql", "test_server"
 )  # fmt: skip
-"""Modules whose tests are traced on a server too."""
+"""Modules whose tests are traced for coverage on a server too."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Trace what is not about the store itself once, in a file: tracing doubles the time of a test."""
+    """Trace tests that are not about the store itself only on a file: tracing doubles the time of a test."""
     for item in items:
         on_a_server = "postgresql" in item.name.partition("[")[2]
-        again = on_a_server and item.path.stem not in ABOUT_STORES
-        if again or item.get_closest_marker("at_random"):
+        is_repeated = on_a_server and item.path.stem not in ABOUT_STORES
+        if is_repeated or item.get_closest_marker("at_random"):
             item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(params=backends.STORES)
 def store(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run a test once on each store."""
+    """Run the test once on each store."""
     backends.Current.store = request.param
     yield request.param
-    backends.clean()
+    backends.drop_databases()
     backends.Current.store = "file"
 
 
@@ -55,15 +55,15 @@ def store(request: pytest.FixtureRequest) -> Iterator[str]:
 def path(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> LedgerLocation:
-    """Return where a ledger may be made; commands that name none use it."""
+    """Return a location for a new ledger; commands that name no ledger use it."""
     if store != "file" and "ledger" in request.fixturenames:
-        # A copied database takes a third of the time of a ledger created in a schema.
-        where = backends.EMPTY.copy(tmp_path)
+        # Copying an empty database takes a third of the time of creating a ledger in a schema.
+        location = backends.EMPTY.copy(tmp_path)
     else:
-        where = backends.place(tmp_path)
+        location = backends.new_location(tmp_path)
     if store != "file":
-        monkeypatch.setenv("CLAIMLEDGER_DB", str(where))
-    return where
+        monkeypatch.setenv("CLAIMLEDGER_DB", str(location))
+    return location
 
 
 @pytest.fixture
@@ -75,33 +75,39 @@ def ledger(path: LedgerLocation) -> Iterator[Ledger]:
 
 @pytest.fixture(autouse=True)
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep drafts and names of the machine out of the tests."""
+    """Keep the user's drafts and settings out of the tests."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("CLAIMLEDGER_BY", "Tester")
-    monkeypatch.setenv("CLAIMLEDGER_TRACEBACK", "1")  # a bug is to be seen as one
+    monkeypatch.setenv("CLAIMLEDGER_TRACEBACK", "1")  # show a bug as a traceback, not as a message
     monkeypatch.delenv("CLAIMLEDGER_DB", raising=False)
 
 
-Called = subprocess.CompletedProcess[str]
+CompletedCommand = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="session")
 def launcher() -> BaseContext:
-    """Return what starts processes that have the program's imports behind them: two thirds of a command."""
+    """Return a fork server that has imported the program: imports are two thirds of a command's time."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["launched"])
+    context.set_forkserver_preload(["cli_runner"])
     with pytest.MonkeyPatch.context() as patched:
-        # Python 3.11 does not tell it where modules are, and then it preloads nothing, without a word.
+        # Python 3.11 does not pass sys.path to the fork server, which then silently preloads nothing.
         patched.setenv("PYTHONPATH", str(Path(__file__).parent))
         forkserver.ensure_running()
     return context
 
 
 @pytest.fixture
-def call(tmp_path: Path, launcher: BaseContext) -> Callable[..., Called]:
-    """Call the program in a folder and a process of its own, as a user does."""
+def call(tmp_path: Path, launcher: BaseContext) -> Callable[..., CompletedCommand]:
+    """Return a function that runs the program in a process of its own, as a user does.
 
-    def called(*words: str | Path, text: str | None = None, cwd: Path | None = None) -> Called:
+    It takes the arguments of the program, ``text`` for standard input, and ``cwd`` for the working folder,
+    which is the test's temporary folder if omitted.
+    """
+
+    def run(
+        *words: str | Path, text: str | None = None, cwd: Path | None = None
+    ) -> CompletedCommand:
         return cli_runner.call(launcher, [str(word) for word in words], text, cwd or tmp_path)
 
-    return called
+    return run

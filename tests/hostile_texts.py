@@ -1,16 +1,16 @@
-"""Texts that want to do something where they are shown, and a ledger in which every field holds them."""
+"""Texts that attack the program that shows them (injection, control characters, size), and a ledger full of them."""
 
 from __future__ import annotations
 
 import csv
 import io
 
-from builders import case, record
+from builders import case, record_all
 from claimledger.errors import InvalidInputError
 from claimledger.ledger import Ledger
 from claimledger.records.check import record_from
 
-HOSTILE = [
+HOSTILE_TEXTS = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "=HYPERLINK(\"http://evil\")",
@@ -35,16 +35,16 @@ HOSTILE = [
 
 
 def csv_rows(text: str) -> list[list[str]]:
-    """Read a CSV file whose cells may be longer than Python's reader takes by itself."""
-    before = csv.field_size_limit(2 * max(map(len, HOSTILE)))
+    """Parse a CSV file, with cells longer than the limit of Python's reader."""
+    limit = csv.field_size_limit(2 * max(map(len, HOSTILE_TEXTS)))
     try:
         return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     finally:
-        csv.field_size_limit(before)
+        csv.field_size_limit(limit)
 
 
-def is_name(text: str) -> bool:
-    """Say whether a text may be a name: names are one line, and hold no controls."""
+def is_valid_name(text: str) -> bool:
+    """Return whether a text is valid as a name: one line without control characters."""
     try:
         record_from({"kind": "party", "key": "p", "name": text})
     except InvalidInputError:
@@ -52,17 +52,17 @@ def is_name(text: str) -> bool:
     return True
 
 
-def filled(ledger: Ledger, texts: list[str] = HOSTILE) -> Ledger:
-    """Put each text wherever a record takes one, in a dispute with a harmless claim."""
-    drawn = case(["a: one obs", "b: two", "c: three"], ["b contradicts a", "c undercuts @a-page"])
+def add_hostile_records(ledger: Ledger, texts: list[str] = HOSTILE_TEXTS) -> Ledger:
+    """Record claims, links and reviews with each text in every field that accepts it; all dispute one claim."""
+    records = case(["a: one obs", "b: two", "c: three"], ["b contradicts a", "c undercuts @a-page"])
     for number, text in enumerate(texts):
         key = f"h-{number}"
-        drawn.append(
+        records.append(
             {"kind": "claim", "key": key, "statement": text, "claimant": f"p-{number}", "subject": "topic", "note": text,
              "citations": [{"source": "a-page", "locator": text, "quote": text}], "scope": {"place": text},
              "figures": [{"measure": "m", "value": "54"}]}
         )  # fmt: skip
-        drawn.append(
+        records.append(
             {
                 "kind": "link",
                 "type": "contradicts",
@@ -72,13 +72,15 @@ def filled(ledger: Ledger, texts: list[str] = HOSTILE) -> Ledger:
                 "note": text,
             }
         )
-        drawn.append({"kind": "review", "claim": key, "summary": text})
-        name = text if is_name(text) else f"n{number}"
-        drawn.append({"kind": "party", "key": f"p-{number}", "name": name, "note": text})
-        drawn.append({"kind": "source", "key": f"s-{number}", "title": name, "note": text})
-    drawn.append({"kind": "source", "key": "bad-url", "title": "<b>", "url": "javascript:alert(1)"})
-    drawn.append({"kind": "claim", "key": "z", "statement": "z", "claimant": "two", "subject": "topic",
+        records.append({"kind": "review", "claim": key, "summary": text})
+        name = text if is_valid_name(text) else f"n{number}"
+        records.append({"kind": "party", "key": f"p-{number}", "name": name, "note": text})
+        records.append({"kind": "source", "key": f"s-{number}", "title": name, "note": text})
+    records.append(
+        {"kind": "source", "key": "bad-url", "title": "<b>", "url": "javascript:alert(1)"}
+    )
+    records.append({"kind": "claim", "key": "z", "statement": "z", "claimant": "two", "subject": "topic",
                   "citations": [{"source": "bad-url"}]})  # fmt: skip
-    drawn.append({"kind": "link", "type": "contradicts", "from": "z", "to": "a"})
-    record(ledger, drawn)
+    records.append({"kind": "link", "type": "contradicts", "from": "z", "to": "a"})
+    record_all(ledger, records)
     return ledger

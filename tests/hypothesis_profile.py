@@ -1,4 +1,4 @@
-"""How much is tried where whatever comes is tried: a little in ``make test``, much in ``make fuzz``."""
+"""How many random examples tests try: few and always the same in ``make test``, many new ones in ``make fuzz``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import random
 
 from hypothesis import settings
 
-TIMES = int(os.environ.get("TRIALS", "1"))
+TRIALS_FACTOR = int(os.environ.get("TRIALS", "1"))
+"""The factor by which ``make fuzz`` multiplies the number of examples."""
 
 
 def trials(number: int) -> settings:
-    """So many, always the same ones, in ``make test``; ``TRIALS`` times as many, always others, with it."""
-    return settings(max_examples=number * TIMES, derandomize="TRIALS" not in os.environ)
+    """Return settings for hypothesis that try ``number`` examples, the same at each run.
+
+    With ``TRIALS`` in the environment they try ``TRIALS`` times as many, other ones at each run.
+    """
+    return settings(max_examples=number * TRIALS_FACTOR, derandomize="TRIALS" not in os.environ)
 
 
-def seed_of(what: str) -> str:
-    """Return what chance begins with: always the same in ``make test``, always another in ``make fuzz``."""
-    return what if TIMES == 1 else f"{what} {random.random()}"
+def seed_for(name: str) -> str:
+    """Return a random seed: the same at each run in ``make test``, another one at each run in ``make fuzz``."""
+    return name if TRIALS_FACTOR == 1 else f"{name} {random.random()}"

@@ -1,4 +1,4 @@
-"""The tables of the log's specification, made from what the program declares."""
+"""Generate the tables in the specification of the log from the declarations in the program."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from claimledger.records.kinds import KINDS
 
 
 def rule_table() -> str:
-    """Return the table of the rules."""
+    """Return the Markdown table of the log's rules."""
     rules = [f"| `{name}` | {rule} |" for name, rule in RULES.items()]
     return "\n".join(["| rule | says |", "|---|---|", *rules])
 
 
 def record_table() -> str:
-    """Return the table of the kinds, and of the two parts of records, with their fields."""
+    """Return the Markdown table of the kinds of record and the two parts of records, with their fields."""
     rows = ["| kind | letter | must have | may have |", "|---|---|---|---|"]
     for kind, model in KINDS.items():
         rows.append(f"| `{kind}` | `{model.letter}` | {_fields(model)} |")

@@ -1,4 +1,4 @@
-"""The log is append-only in the store itself: every attack on it is refused by the store."""
+"""The store itself keeps the log append-only: triggers refuse every statement that would change an entry."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sqlite3
 import psycopg
 import pytest
 
-from backends import ONLY_FILES, ONLY_SERVERS, Raw
-from builders import case, record
+from backends import ONLY_FILES, ONLY_SERVERS, RawDatabase
+from builders import case, record_all
 from claimledger.ledger import Ledger, LedgerLocation
 
 ATTACKS = {
@@ -19,72 +19,71 @@ ATTACKS = {
     "change the tree": "UPDATE entry SET nodes = {zero} WHERE number = 2",
     "change a salt": "UPDATE entry SET salt = {zero} WHERE number = 2",
     "change a number": "UPDATE entry SET number = 99 WHERE number = 2",
-    "empty a payload that nobody redacted": "UPDATE entry SET payload = NULL, salt = NULL WHERE number = 2",
+    "empty a payload without a redaction": "UPDATE entry SET payload = NULL, salt = NULL WHERE number = 2",
     "skip a number": "INSERT INTO entry VALUES (99, '{{}}', '{{}}', {zero}, {zero})",
-    "go below": "INSERT INTO entry VALUES (0, '{{}}', '{{}}', {zero}, {zero})",
-    "no number": "INSERT INTO entry VALUES (NULL, '{{}}', '{{}}', {zero}, {zero})",
+    "insert number zero": "INSERT INTO entry VALUES (0, '{{}}', '{{}}', {zero}, {zero})",
+    "insert without a number": "INSERT INTO entry VALUES (NULL, '{{}}', '{{}}', {zero}, {zero})",
     "update by upsert": "INSERT INTO entry VALUES (2, '{{}}', '{{}}', {zero}, {zero}) "
     "ON CONFLICT (number) DO UPDATE SET payload = '{{}}'",
-    "overwrite by merging": "UPDATE entry SET number = number + 1",
+    "shift all numbers": "UPDATE entry SET number = number + 1",
 }
-ONLY_THERE = {
+STORE_ATTACKS = {
     "file": {
         "overwrite an entry": "INSERT OR REPLACE INTO entry VALUES (2, '{{}}', '{{}}', {zero}, {zero})"
     },
     "postgresql": {
         "truncate": "TRUNCATE entry",
-        "truncate with all that points to it": "TRUNCATE entry CASCADE",
+        "truncate with dependent tables": "TRUNCATE entry CASCADE",
         "overwrite an entry": "MERGE INTO entry USING (SELECT 2 AS n) ON number = n WHEN MATCHED THEN DELETE",
-        "several, one of them too far": "INSERT INTO entry SELECT number + 100, header, payload, salt, nodes FROM entry",
+        "insert several, with a gap": "INSERT INTO entry SELECT number + 100, header, payload, salt, nodes FROM entry",
     },
 }
 
 
 @pytest.mark.parametrize("attack", list(ATTACKS))
 def test_an_attack_on_the_log_is_refused(path: LedgerLocation, ledger: Ledger, attack: str) -> None:
-    attacked(path, ledger, ATTACKS[attack])
+    require_refusal(path, ledger, ATTACKS[attack])
 
 
-@pytest.mark.parametrize("attack", list(ONLY_THERE["file"]))
-@ONLY_FILES  # in SQLite's words
+@pytest.mark.parametrize("attack", list(STORE_ATTACKS["file"]))
+@ONLY_FILES  # SQLite's syntax
 def test_an_attack_on_a_file_is_refused(path: LedgerLocation, ledger: Ledger, attack: str) -> None:
-    attacked(path, ledger, ONLY_THERE["file"][attack])
+    require_refusal(path, ledger, STORE_ATTACKS["file"][attack])
 
 
-@pytest.mark.parametrize("attack", list(ONLY_THERE["postgresql"]))
-@ONLY_SERVERS  # in PostgreSQL's words
+@pytest.mark.parametrize("attack", list(STORE_ATTACKS["postgresql"]))
+@ONLY_SERVERS  # PostgreSQL's syntax
 def test_an_attack_on_a_server_is_refused(
     path: LedgerLocation, ledger: Ledger, attack: str
 ) -> None:
-    attacked(path, ledger, ONLY_THERE["postgresql"][attack])
+    require_refusal(path, ledger, STORE_ATTACKS["postgresql"][attack])
 
 
 REFUSED = (sqlite3.IntegrityError, psycopg.errors.RaiseException, psycopg.errors.IntegrityError)
 
 
-def attacked(path: LedgerLocation, ledger: Ledger, attack: str) -> None:
-    record(ledger, case(["a: one", "b: two"]))
+def require_refusal(path: LedgerLocation, ledger: Ledger, statement: str) -> None:
+    """Run a statement on the tables; require that the store refuses it and nothing has changed."""
+    record_all(ledger, case(["a: one", "b: two"]))
     before = list(ledger.entries())
     ledger.close()
-    with Raw(path) as raw, pytest.raises(REFUSED) as raised:
-        raw.run(attack.format(zero=raw.blob(b"\0")))
-    # A key that is there already is refused by the server before any trigger is asked.
+    with RawDatabase(path) as raw, pytest.raises(REFUSED) as raised:
+        raw.run(statement.format(zero=raw.blob(b"\0")))
+    # PostgreSQL checks the primary key before any trigger runs.
     assert (
         "append-only" in str(raised.value)
         or "entry_pkey" in str(raised.value)
         or "null" in str(raised.value)
     )
-    with Ledger.open(path) as again:
-        assert list(again.entries()) == before
-        assert again.verify().clean
+    with Ledger.open(path) as reopened:
+        assert list(reopened.entries()) == before
+        assert reopened.verify().clean
 
 
-def test_after_a_redaction_only_its_entries_may_be_emptied(
-    path: LedgerLocation, ledger: Ledger
-) -> None:
-    record(ledger, case(["a: one", "b: two"]))
+def test_a_payload_can_be_emptied_only_by_a_redaction(path: LedgerLocation, ledger: Ledger) -> None:
+    record_all(ledger, case(["a: one", "b: two"]))
     ledger.withdraw("claim", "a", by="T", reason="r")
     ledger.redact("claim", "a", by="T", reason="r")
     ledger.close()
-    with Raw(path) as raw, pytest.raises(REFUSED, match="only a redaction"):
+    with RawDatabase(path) as raw, pytest.raises(REFUSED, match="only a redaction"):
         raw.run("UPDATE entry SET payload = NULL, salt = NULL WHERE number = 2")

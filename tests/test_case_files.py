@@ -1,4 +1,4 @@
-"""Case files: every problem told with file, line, field, value and what would be right; all or nothing."""
+"""Case files are imported all or nothing; each problem names its file, line, field, value and remedy."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ records:
 """.replace("citations: page", "citations: {source: page}")
 
 
-def take(ledger: Ledger, *files: Path, **how: Any) -> ImportResult:
-    return ledger.import_records(read_files([str(file) for file in files]), by="T", **how)
+def import_files(ledger: Ledger, *files: Path, **options: Any) -> ImportResult:
+    return ledger.import_records(read_files([str(file) for file in files]), by="T", **options)
 
 
 def write(folder: Path, name: str, text: str | bytes) -> Path:
@@ -41,29 +41,32 @@ def write(folder: Path, name: str, text: str | bytes) -> Path:
     return file
 
 
-def refused(ledger: Ledger, *files: Path, **how: Any) -> list[str]:
+def import_problems(ledger: Ledger, *files: Path, **options: Any) -> list[str]:
+    """Return the problems for which an import is refused; require that nothing was written."""
     with pytest.raises(InvalidInputError) as error:
-        take(ledger, *files, **how)
+        import_files(ledger, *files, **options)
     assert ledger.head().size == 0
     return [str(problem) for problem in error.value.problems]
 
 
-def test_yaml_texts_stay_texts_and_references_point_forward(ledger: Ledger, tmp_path: Path) -> None:
-    taken = take(ledger, write(tmp_path, "a.yaml", GOOD))
-    assert len(taken.written) == 4
+def test_yaml_scalars_stay_texts_and_references_may_point_forward(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    result = import_files(ledger, write(tmp_path, "a.yaml", GOOD))
+    assert len(result.written) == 4
     assert ledger.get("claim", "early").record.as_json()["statement"] == "no"
     assert ledger.get("claim", "early").record.as_json()["asserted"] == "2022-10"
     assert ledger.get("source", "page").record.as_json()["title"] == "54"
 
 
-def test_references_across_files(ledger: Ledger, tmp_path: Path) -> None:
+def test_references_may_point_to_records_in_other_files(ledger: Ledger, tmp_path: Path) -> None:
     records = case(["a: one", "b: two"], ["a repeats b"])
     first = write(tmp_path, "a.json", json.dumps(records[-3:]))
     second = write(tmp_path, "b.jsonl", "\n".join(json.dumps(record) for record in records[:-3]))
-    assert len(take(ledger, first, second).written) == len(records)
+    assert len(import_files(ledger, first, second).written) == len(records)
 
 
-def test_the_three_forms_say_the_same(tmp_path: Path) -> None:
+def test_json_json_lines_and_yaml_give_the_same_records(tmp_path: Path) -> None:
     records = case(["a: one obs", "b: two"], ["a repeats b"])
     roots = []
     for name, text in {
@@ -72,49 +75,51 @@ def test_the_three_forms_say_the_same(tmp_path: Path) -> None:
         "x.yaml": json.dumps(records),
     }.items():
         with Ledger.create(tmp_path / f"{name}.db") as ledger:
-            take(ledger, write(tmp_path, name, text))
+            import_files(ledger, write(tmp_path, name, text))
             roots.append([stored.record for stored in ledger.records("claim")])
     assert roots[0] == roots[1] == roots[2]
 
 
-def test_importing_again_or_an_older_version_writes_nothing(ledger: Ledger, tmp_path: Path) -> None:
+def test_importing_unchanged_or_older_records_writes_nothing(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     file = write(tmp_path, "a.yaml", GOOD)
-    take(ledger, file)
+    import_files(ledger, file)
     ledger.amend("claim", "early", {"note": "later"}, by="T", reason="r")
     size = ledger.head().size
-    taken = take(ledger, file)
-    assert (taken.written, taken.unchanged, ledger.head().size) == ([], 3, size)
-    assert taken.older == [("claim", "early")]
+    result = import_files(ledger, file)
+    assert (result.written, result.unchanged, ledger.head().size) == ([], 3, size)
+    assert result.older == [("claim", "early")]
 
 
-def test_amending_writes_an_older_version_again(ledger: Ledger, tmp_path: Path) -> None:
+def test_import_with_amend_restores_an_older_version(ledger: Ledger, tmp_path: Path) -> None:
     file = write(tmp_path, "a.yaml", GOOD)
-    take(ledger, file)
+    import_files(ledger, file)
     ledger.amend("claim", "early", {"note": "later", "statement": "wrong"}, by="T", reason="r")
-    taken = take(ledger, file, amend=True, reason="put back")
-    assert (taken.amended, taken.unchanged, taken.older) == (1, 3, [])
+    result = import_files(ledger, file, amend=True, reason="restore")
+    assert (result.amended, result.unchanged, result.older) == (1, 3, [])
     stored = ledger.get("claim", "early").record.as_json()
     assert (stored["statement"], "note" in stored) == ("no", False)
     assert ledger.verify().clean
 
 
-def test_records_without_a_key_are_counted_by_what_became_of_them(ledger: Ledger) -> None:
+def test_records_without_a_key_are_counted_as_unchanged_older_or_withdrawn(ledger: Ledger) -> None:
     parties = [record_from({"kind": "party", "name": name}) for name in ("one", "two", "three")]
-    again = [RecordInput.of(party) for party in parties]
-    ledger.import_records(again, by="T")
+    inputs = [RecordInput.of(party) for party in parties]
+    ledger.import_records(inputs, by="T")
     ledger.amend("party", "P2", {"note": "n"}, by="T", reason="r")
     ledger.withdraw("party", "P3", by="T", reason="r")
-    # What names no record amends none.
+    # A record without a key identifies no record, so it amends none.
     for options in ({}, {"amend": True, "reason": "r"}):
-        taken = ledger.import_records(again, by="T", **options)
-        assert (taken.written, taken.unchanged) == ([], 1)
-        assert (taken.older, taken.withdrawn) == ([("party", "P2")], [("party", "P3")])
-    # A record that reads so now counts before one that read so once.
+        result = ledger.import_records(inputs, by="T", **options)
+        assert (result.written, result.unchanged) == ([], 1)
+        assert (result.older, result.withdrawn) == ([("party", "P2")], [("party", "P3")])
+    # A record whose current version is equal is preferred to one with an equal older version.
     ledger.amend("party", "P1", {"name": "two"}, by="T", reason="r")
-    assert ledger.import_records(again[1:2], by="T").unchanged == 1
+    assert ledger.import_records(inputs[1:2], by="T").unchanged == 1
 
 
-def test_who_records_an_older_version_by_hand_is_shown_the_difference(ledger: Ledger) -> None:
+def test_recording_an_older_version_by_hand_is_refused(ledger: Ledger) -> None:
     party = record_from({"kind": "party", "key": "mill", "name": "Mill"})
     ledger.record(party, by="T")
     ledger.amend("party", "mill", {"note": "n"}, by="T", reason="r")
@@ -124,12 +129,12 @@ def test_who_records_an_older_version_by_hand_is_shown_the_difference(ledger: Le
         ledger.record(party, by="T")
 
 
-def test_an_import_says_what_it_left_out(
+def test_an_import_reports_what_it_left_out(
     call: Callable[..., subprocess.CompletedProcess[str]], ledger: Ledger, tmp_path: Path
 ) -> None:
     records = case([f"c{number}: one" for number in range(7)])
     file = write(tmp_path, "a.jsonl", "\n".join(json.dumps(record) for record in records))
-    take(ledger, file)
+    import_files(ledger, file)
     ledger.amend("party", "one", {"note": "n"}, by="T", reason="r")
     for number in range(6):
         ledger.withdraw("claim", f"c{number}", by="T", reason="r")
@@ -142,32 +147,32 @@ def test_an_import_says_what_it_left_out(
         in lines
     )
     assert "1 is older than in the ledger, and left out: party one." in lines
-    answered = json.loads(call("import", "a.jsonl", "--json").stdout)
-    assert (answered["unchanged"], answered["withdrawn"], answered["older"]) == (9, 6, 1)
+    answer = json.loads(call("import", "a.jsonl", "--json").stdout)
+    assert (answer["unchanged"], answer["withdrawn"], answer["older"]) == (9, 6, 1)
 
 
 def test_a_changed_record_is_refused_with_its_difference_or_amended(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    take(ledger, write(tmp_path, "a.yaml", GOOD))
+    import_files(ledger, write(tmp_path, "a.yaml", GOOD))
     changed = write(tmp_path, "b.yaml", GOOD.replace("statement: no", "statement: yes"))
     with pytest.raises(
         InvalidInputError, match=r'b.yaml:5.*statement is "no" there.*found: "yes".*--amend'
     ):
-        take(ledger, changed)
-    taken = take(ledger, changed, amend=True, reason="it says yes")
-    assert (taken.amended, taken.unchanged) == (1, 3)
+        import_files(ledger, changed)
+    result = import_files(ledger, changed, amend=True, reason="it says yes")
+    assert (result.amended, result.unchanged) == (1, 3)
     assert ledger.history("early")[-1].reason == "it says yes"
     assert ledger.verify().faults == ()
 
 
-def test_checking_writes_nothing(ledger: Ledger, tmp_path: Path) -> None:
-    taken = take(ledger, write(tmp_path, "a.yaml", GOOD), check=True)
-    assert len(taken.written) == 4
+def test_check_writes_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    result = import_files(ledger, write(tmp_path, "a.yaml", GOOD), check=True)
+    assert len(result.written) == 4
     assert ledger.head().size == 0
 
 
-def test_every_error_is_told_with_its_place(ledger: Ledger, tmp_path: Path) -> None:
+def test_every_problem_names_its_file_and_line(ledger: Ledger, tmp_path: Path) -> None:
     text = """
 - {kind: party, key: one, name: One}
 - {kind: partie, name: Two}
@@ -188,8 +193,8 @@ def test_every_error_is_told_with_its_place(ledger: Ledger, tmp_path: Path) -> N
 - {kind: party, key: nobody, name: N}
 - {kind: source, key: page, title: P}
 """
-    messages = refused(ledger, write(tmp_path, "bad.yaml", text))
-    place = str(tmp_path / "bad.yaml")
+    problems = import_problems(ledger, write(tmp_path, "bad.yaml", text))
+    file = str(tmp_path / "bad.yaml")
     expected = [
         (3, "unknown kind", "did you mean party?"),
         (9, "asserted", "two ways"),
@@ -202,12 +207,12 @@ def test_every_error_is_told_with_its_place(ledger: Ledger, tmp_path: Path) -> N
         (17, "subject", "is a party, not a subject"),
     ]
     for line, *words in expected:
-        results = [
-            left
-            for left in messages
-            if left.startswith(f"{place}:{line}:") and all(w in left for w in words)
+        matches = [
+            problem
+            for problem in problems
+            if problem.startswith(f"{file}:{line}:") and all(word in problem for word in words)
         ]
-        assert results, (line, words, messages)
+        assert matches, (line, words, problems)
 
 
 @pytest.mark.parametrize(
@@ -234,28 +239,30 @@ def test_every_error_is_told_with_its_place(ledger: Ledger, tmp_path: Path) -> N
         ("missing.yaml", None, "cannot be read"),
     ],
 )  # fmt: skip
-def test_files_that_are_not_what_they_say(
+def test_a_malformed_file_is_refused(
     ledger: Ledger, tmp_path: Path, name: str, text: Any, hint: str
 ) -> None:
     file = tmp_path / name
     if text is not None:
         write(tmp_path, name, text)
-    assert any(hint in output for output in refused(ledger, file)), hint
+    assert any(hint in problem for problem in import_problems(ledger, file)), hint
 
 
-def test_anchors_that_explode_are_refused(ledger: Ledger, tmp_path: Path) -> None:
+def test_exponentially_nested_yaml_anchors_are_refused(ledger: Ledger, tmp_path: Path) -> None:
     bomb = "- &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         f"- &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(12)
     )
-    assert "multiply without bound" in refused(ledger, write(tmp_path, "bomb.yaml", bomb))[0]
+    assert (
+        "multiply without bound" in import_problems(ledger, write(tmp_path, "bomb.yaml", bomb))[0]
+    )
 
 
-def test_ordinary_anchors_work() -> None:
+def test_ordinary_yaml_anchors_work() -> None:
     text = "- &c {source: page}\n- {citations: [*c, *c]}\n"
     assert parse_yaml(text, "f").value[1]["citations"] == [{"source": "page"}] * 2
 
 
-def test_lines_of_json_parts_are_known() -> None:
+def test_the_line_of_every_json_value_is_known() -> None:
     text = '{\n "records": [\n  {"kind": "party",\n   "name": "A"}\n ]\n}'
     parsed = parse_json(text, "f")
     assert parsed.line(("records", 0, "name")) == 4
@@ -271,49 +278,49 @@ main()
 
 
 @pytest.mark.parametrize("name", ["huge.jsonl", "huge.json", "huge.yaml"])
-def test_a_gigabyte_of_one_line_needs_little_memory(tmp_path: Path, name: str) -> None:
+def test_a_line_of_a_gigabyte_is_refused_in_little_memory(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     with file.open("wb") as out:
         out.write(b'{"kind": "party", "name": "')
         out.truncate(1024**3)  # a sparse file: a gigabyte to read, nothing on the disk
     ledger = tmp_path / "l.db"
     Ledger.create(ledger).close()
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", _SMALL_MEMORY, "--ledger", str(ledger), "import", str(file)],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert "MiB" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert completed.returncode == 1
+    assert "MiB" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
-def test_a_statement_of_a_million_signs_is_taken(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_text_of_a_million_characters_is_imported(ledger: Ledger, tmp_path: Path) -> None:
     record = {"kind": "party", "key": "one", "name": "One", "note": "é" * 1_000_000}
-    take(ledger, write(tmp_path, "a.jsonl", json.dumps(record)))
+    import_files(ledger, write(tmp_path, "a.jsonl", json.dumps(record)))
     assert len(ledger.get("party", "one").record.as_json()["note"]) == 1_000_000
 
 
-def test_reading_ahead_reads_what_reading_in_turn_reads(
+def test_prefetching_gives_the_same_records_as_reading_sequentially(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = [json.dumps(record) for record in case([f"c{n}: one" for n in range(900)])]
     lines[400:400] = ['{"kind": "party"}', "no record", '{"kind": "partie", "name": "x"}']
     file = write(tmp_path, "a.jsonl", "\n".join(lines))
-    in_turn = list(read_files([str(file), str(tmp_path / "none.yaml")]))
+    sequential = list(read_files([str(file), str(tmp_path / "none.yaml")]))
     monkeypatch.setattr("claimledger.importers.prefetch._LARGE", 1)
     monkeypatch.setattr("claimledger.importers.prefetch.may_fork", lambda: True)
-    assert list(read_files([str(file), str(tmp_path / "none.yaml")])) == in_turn
-    assert len(in_turn) == len(lines) + 1
+    assert list(read_files([str(file), str(tmp_path / "none.yaml")])) == sequential
+    assert len(sequential) == len(lines) + 1
 
 
-def test_a_reader_that_dies_is_told_and_nothing_is_written(
+def test_a_reader_process_that_dies_is_reported_and_nothing_is_written(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dying(paths: list[str]) -> Any:
+    def read_and_die(paths: list[str]) -> Any:
         yield from read_in_turn(paths)
         os._exit(9)
 
     file = write(tmp_path, "a.yaml", GOOD)
     with pytest.raises(InvalidInputError, match=r"reading ended before its end \(status 9\)"):
-        ledger.import_records(ahead(dying, [str(file)]), by="T")
+        ledger.import_records(ahead(read_and_die, [str(file)]), by="T")
     assert ledger.head().size == 0

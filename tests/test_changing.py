@@ -1,10 +1,10 @@
-"""Amending, withdrawing, merging: what is allowed, what is refused, what stays readable."""
+"""Amending, withdrawing and merging records: what is allowed, what is refused and what remains readable."""
 
 from __future__ import annotations
 
 import pytest
 
-from builders import answers_of, case, record, told
+from builders import analysis_of, case, record_all, status_line
 from claimledger.errors import ConflictError, InvalidInputError, NotFoundError, RuleViolationError
 from claimledger.ledger import Ledger, RecordInput
 from claimledger.ledger.write import appender
@@ -12,31 +12,35 @@ from claimledger.records.check import record_from
 from claimledger.records.keys import HIGHEST_NUMBER
 
 
-def test_two_who_amend_one_record_the_second_is_shown_the_difference(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
-    seen = ledger.get("claim", "a").entry
+def test_the_second_of_two_concurrent_amendments_is_refused_with_the_difference(
+    ledger: Ledger,
+) -> None:
+    record_all(ledger, case(["a: one"]))
+    version = ledger.get("claim", "a").entry
     ledger.amend("claim", "a", {"note": "first"}, by="Ann", reason="r")
     with pytest.raises(ConflictError) as refused:
-        ledger.amend("claim", "a", {"note": "second"}, by="Bea", reason="r", replaces=seen)
+        ledger.amend("claim", "a", {"note": "second"}, by="Bea", reason="r", replaces=version)
     assert ("note", None, "first") in refused.value.difference
     assert "Ann" in str(refused.value)
     assert ledger.get("claim", "a").record.note == "first"
 
 
-def test_an_amendment_keeps_what_was_before(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+def test_an_amendment_keeps_the_earlier_version_readable(ledger: Ledger) -> None:
+    record_all(ledger, case(["a: one"]))
     before = ledger.head().size
-    ledger.amend("claim", "a", {"statement": "said anew", "note": "n"}, by="Ann", reason="a slip")
+    ledger.amend(
+        "claim", "a", {"statement": "a new statement", "note": "n"}, by="Ann", reason="a slip"
+    )
     (first, second) = ledger.history("a", "claim")
     assert (second.recorded_by, second.reason) == ("Ann", "a slip")
-    assert ("statement", "a says so", "said anew") in second.changes
+    assert ("statement", "a says so", "a new statement") in second.changes
     assert ledger.at(known_at=before).get("claim", "a").record.named == "a says so"
     assert first.action == "record"
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "\n"])
-def test_a_change_says_why(ledger: Ledger, reason: str) -> None:
-    record(ledger, case(["a: one"]))
+def test_a_change_needs_a_reason(ledger: Ledger, reason: str) -> None:
+    record_all(ledger, case(["a: one"]))
     before = ledger.head()
     party = {"kind": "party", "key": "one", "name": "One"}
     for change in (
@@ -55,11 +59,11 @@ def test_a_change_says_why(ledger: Ledger, reason: str) -> None:
         ledger.redact("claim", "a", by="T", reason=reason)
 
 
-def test_where_the_highest_number_is_in_use_the_lowest_free_one_is_given(
+def test_numbering_uses_the_lowest_free_number_once_the_highest_is_taken(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def add(name: str, key: str | None = None) -> list[str]:
-        return record(ledger, [{"kind": "party", "key": key, "name": name}])
+        return record_all(ledger, [{"kind": "party", "key": key, "name": name}])
 
     highest = f"P{HIGHEST_NUMBER}"
     for name, key in (("last", highest), ("second", "P2")):
@@ -67,8 +71,8 @@ def test_where_the_highest_number_is_in_use_the_lowest_free_one_is_given(
     assert [ledger.record(record_from({"kind": "party", "name": name}), by="T") for name in "abc"] == [
         ["P1"], ["P3"], ["P4"]
     ]  # fmt: skip
-    several = [record_from({"kind": "party", "name": name}) for name in ("d", "e")]
-    assert ledger.record(*several, by="T") == ["P5", "P6"]
+    parties = [record_from({"kind": "party", "name": name}) for name in ("d", "e")]
+    assert ledger.record(*parties, by="T") == ["P5", "P6"]
     with pytest.raises(InvalidInputError, match="key"):
         add("beyond", f"P{HIGHEST_NUMBER + 1}")
     assert ledger.verify().faults == ()
@@ -77,21 +81,21 @@ def test_where_the_highest_number_is_in_use_the_lowest_free_one_is_given(
         ledger.record(record_from({"kind": "party", "name": "none left"}), by="T")
 
 
-def test_what_was_withdrawn_is_not_recorded_again_without_a_word(ledger: Ledger) -> None:
+def test_recording_a_withdrawn_record_again_is_refused(ledger: Ledger) -> None:
     party = record_from({"kind": "party", "key": "mill", "name": "Mill"})
     ledger.record(party, by="T")
     assert ledger.record(party, by="T") == []
     ledger.withdraw("party", "mill", by="T", reason="r")
     with pytest.raises(InvalidInputError, match="was withdrawn; its key is not used again"):
         ledger.record(party, by="T")
-    # A file that is read again, though, leaves what was withdrawn withdrawn.
-    taken = ledger.import_records([RecordInput.of(party)], by="T")
-    assert (taken.written, taken.unchanged, taken.withdrawn) == ([], 0, [("party", "mill")])
+    # Importing a file again is allowed, and leaves the record withdrawn.
+    result = ledger.import_records([RecordInput.of(party)], by="T")
+    assert (result.written, result.unchanged, result.withdrawn) == ([], 0, [("party", "mill")])
 
 
-def test_a_blank_statement_is_refused_however_it_comes(ledger: Ledger) -> None:
+def test_a_blank_statement_is_refused_by_record_import_and_amend(ledger: Ledger) -> None:
     (claim,) = (record for record in case(["a: one"]) if record["kind"] == "claim")
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     before = ledger.head()
     blank = record_from({**claim, "key": "b", "statement": " \u00a0\n"})
     for write in (
@@ -104,14 +108,14 @@ def test_a_blank_statement_is_refused_however_it_comes(ledger: Ledger) -> None:
     assert ledger.head() == before
 
 
-def test_a_links_ends_cannot_be_amended(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two", "c: three"], ["a repeats b"]))
+def test_the_ends_of_a_link_cannot_be_amended(ledger: Ledger) -> None:
+    record_all(ledger, case(["a: one", "b: two", "c: three"], ["a repeats b"]))
     with pytest.raises(RuleViolationError, match="withdraw l1 and record another"):
         ledger.amend("link", "l1", {"to": "c"}, by="T", reason="r")
 
 
 def test_amending_is_checked_like_recording(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     for changes, hint in [
         ({"claimant": ["nobody"]}, "no party with this key"),
         ({"subject": "one"}, "is a party, not a subject"),
@@ -125,8 +129,8 @@ def test_amending_is_checked_like_recording(ledger: Ledger) -> None:
     assert ledger.head().size == 4
 
 
-def test_a_withdrawal_names_what_points_to_the_record(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+def test_withdrawing_a_record_with_references_is_refused_and_names_them(ledger: Ledger) -> None:
+    record_all(ledger, case(["a: one", "b: two"], ["a repeats b"]))
     with pytest.raises(RuleViolationError, match=r"link l1 \(to\).*--replaced-by.*--cascade"):
         ledger.withdraw("claim", "b", by="T", reason="r")
     change = ledger.withdraw("claim", "b", by="T", reason="r", cascade=True)
@@ -135,81 +139,85 @@ def test_a_withdrawal_names_what_points_to_the_record(ledger: Ledger) -> None:
     assert ledger.verify().faults == ()
 
 
-def test_a_cascade_takes_all_that_points_near_and_far(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+def test_a_cascade_withdraws_direct_and_indirect_dependents(ledger: Ledger) -> None:
+    record_all(ledger, case(["a: one", "b: two"], ["a repeats b"]))
     ledger.withdraw("party", "one", by="T", reason="r", cascade=True)
     assert ledger.keys("claim") == ["b"]
     assert ledger.keys("link") == []
     assert ledger.verify().faults == ()
 
 
-def test_a_cascade_takes_no_more_than_was_agreed_to(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+def test_a_cascade_larger_than_agreed_is_refused(ledger: Ledger) -> None:
+    record_all(ledger, case(["a: one", "b: two"], ["a repeats b"]))
     with pytest.raises(RuleViolationError, match="2 records would go by now, and not 1"):
         ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, most=1)
     assert ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, most=2).also
 
 
-def test_a_merged_record_answers_to_both_keys(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two", "c: three"], ["c repeats a"]))
-    ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="b")
+def test_a_merged_record_resolves_by_both_keys(ledger: Ledger) -> None:
+    record_all(ledger, case(["a: one", "b: two", "c: three"], ["c repeats a"]))
+    ledger.withdraw("claim", "a", by="T", reason="duplicate", replaced_by="b")
     assert ledger.get("claim", "a").key == "b"
-    assert told(answers_of(ledger), "c").startswith("single-origin")
+    assert status_line(analysis_of(ledger), "c").startswith("single-origin")
     assert [reference.key for reference in ledger.references_to("claim", ["b"])["b"]] == ["l1"]
-    record(ledger, [{"kind": "link", "key": "late", "type": "supports", "from": "b", "to": "c"}])
+    record_all(
+        ledger, [{"kind": "link", "key": "late", "type": "supports", "from": "b", "to": "c"}]
+    )
     with pytest.raises(RuleViolationError, match="was withdrawn"):
         ledger.withdraw("claim", "a", by="T", reason="r")
 
 
 def test_merging_the_two_ends_of_a_link_is_refused(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two"], ["a repeats b"]))
+    record_all(ledger, case(["a: one", "b: two"], ["a repeats b"]))
     with pytest.raises(InvalidInputError, match="withdraw the link first"):
         ledger.withdraw("claim", "a", by="T", reason="r", replaced_by="b")
 
 
-def test_only_the_claimant_or_a_party_above_or_below_takes_back(ledger: Ledger) -> None:
+def test_only_the_claimant_or_a_party_above_or_below_it_may_retract_or_update(
+    ledger: Ledger,
+) -> None:
     parties = {"desk": {"part_of": "paper"}, "paper": {}, "rival": {}}
-    record(ledger, case(["a: desk", "b: paper", "c: rival"], ["b retracts a"], parties=parties))
+    record_all(ledger, case(["a: desk", "b: paper", "c: rival"], ["b retracts a"], parties=parties))
     with pytest.raises(InvalidInputError, match="between rivals the link is `contradicts`"):
-        record(ledger, [{"kind": "link", "type": "retracts", "from": "c", "to": "a"}])
+        record_all(ledger, [{"kind": "link", "type": "retracts", "from": "c", "to": "a"}])
     with pytest.raises(InvalidInputError, match="contradicts` or `answers"):
-        record(ledger, [{"kind": "link", "type": "updates", "from": "c", "to": "a"}])
+        record_all(ledger, [{"kind": "link", "type": "updates", "from": "c", "to": "a"}])
 
 
 @pytest.mark.parametrize("kind", ["updates", "retracts"])
-def test_a_ring_of_revisions_is_refused(ledger: Ledger, kind: str) -> None:
-    record(ledger, case(["a: one", "b: one", "c: one"], [f"a {kind} b", f"b {kind} c"]))
+def test_a_cycle_of_revisions_is_refused(ledger: Ledger, kind: str) -> None:
+    record_all(ledger, case(["a: one", "b: one", "c: one"], [f"a {kind} b", f"b {kind} c"]))
     with pytest.raises(InvalidInputError, match="a ring of"):
-        record(ledger, [{"kind": "link", "type": kind, "from": "c", "to": "a"}])
+        record_all(ledger, [{"kind": "link", "type": kind, "from": "c", "to": "a"}])
 
 
-def test_a_party_is_not_part_of_itself(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two"], parties={"one": {"part_of": "two"}, "two": {}}))
+def test_a_party_cannot_be_part_of_itself(ledger: Ledger) -> None:
+    record_all(ledger, case(["a: one", "b: two"], parties={"one": {"part_of": "two"}, "two": {}}))
     with pytest.raises(InvalidInputError, match="would be part of itself: two → one → two"):
         ledger.amend("party", "two", {"part_of": "one"}, by="T", reason="r")
 
 
-def test_a_mistyped_key_gets_the_nearest(ledger: Ledger) -> None:
-    record(ledger, case(["safeguard-54: one"]))
+def test_a_mistyped_key_gets_the_nearest_key_as_suggestion(ledger: Ledger) -> None:
+    record_all(ledger, case(["safeguard-54: one"]))
     with pytest.raises(NotFoundError) as missing:
         ledger.get("claim", "safegaurd-54")
     assert missing.value.nearest == ("safeguard-54",)
 
 
-def test_a_key_is_never_used_again(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+def test_the_key_of_a_withdrawn_record_is_never_reused(ledger: Ledger) -> None:
+    record_all(ledger, case(["a: one"]))
     ledger.withdraw("claim", "a", by="T", reason="r")
-    again = {"kind": "claim", "key": "a", "statement": "another", "claimant": "one", "subject": "topic",
+    claim = {"kind": "claim", "key": "a", "statement": "another", "claimant": "one", "subject": "topic",
              "citations": [{"source": "a-page"}]}  # fmt: skip
     with pytest.raises(InvalidInputError, match="its key is not used again"):
-        ledger.import_records([RecordInput.of(record_from(again))], by="T")
+        ledger.import_records([RecordInput.of(record_from(claim))], by="T")
 
 
-def test_numbers_are_given_out_and_never_again(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
-    plain = {"kind": "claim", "statement": "x", "claimant": "one", "subject": "topic",
+def test_numbered_keys_are_never_reused(ledger: Ledger) -> None:
+    record_all(ledger, case(["a: one"]))
+    claim = {"kind": "claim", "statement": "x", "claimant": "one", "subject": "topic",
              "citations": [{"source": "a-page"}]}  # fmt: skip
-    assert ledger.record(record_from(plain), by="T") == ["C1"]
-    assert ledger.record(record_from(plain), by="T") == []
+    assert ledger.record(record_from(claim), by="T") == ["C1"]
+    assert ledger.record(record_from(claim), by="T") == []
     ledger.withdraw("claim", "C1", by="T", reason="r")
-    assert ledger.record(record_from({**plain, "statement": "y"}), by="T") == ["C2"]
+    assert ledger.record(record_from({**claim, "statement": "y"}), by="T") == ["C2"]

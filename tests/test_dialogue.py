@@ -1,4 +1,4 @@
-"""What the dialogue of ``record`` proposes from a statement."""
+"""The prompt of ``record`` proposes figures and dates that it finds in a statement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from claimledger.importers.prompt import proposed_dates, proposed_figures
         ("Nobody knows.", [], []),
     ],
 )  # fmt: skip
-def test_figures_and_dates_are_proposed(
+def test_figures_and_dates_are_proposed_from_a_statement(
     statement: str, figures: list[str], dates: list[str]
 ) -> None:
     assert [f"{figure.value} {figure.measure}" for figure in proposed_figures(statement)] == figures

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from backends import clean, place
+from backends import drop_databases, new_location
 from claimledger.errors import InvalidInputError, RuleViolationError
 from claimledger.ledger import Ledger, RecordInput
 from claimledger.records.check import record_from
@@ -40,7 +40,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        self.where = place(self.folder)
+        self.where = new_location(self.folder)
         self.ledger = Ledger.create(self.where)
         self.now: Model = {}
         self.then: list[Model] = [{}]
@@ -180,7 +180,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.ledger.verify().faults == ()
         self.ledger.close()
         shutil.rmtree(self.folder)
-        clean()
+        drop_databases()
 
 
 @pytest.mark.at_random

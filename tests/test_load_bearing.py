@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from builders import answers_of, case, record
+from builders import analysis_of, case, record_all
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.disputes import disputes
 from claimledger.analysis.graph import graph_of
@@ -64,16 +64,16 @@ def test_a_report_bears_all_that_repeat_it_and_two_reports_bear_nothing(ledger: 
         ["report: agency", *(f"{key}: {key}-press" for key in papers)],
         [f"{key} repeats report" for key in papers],
     )
-    record(ledger, drawn)
-    loads = ImpactIndex(answers_of(ledger))
+    record_all(ledger, drawn)
+    loads = ImpactIndex(analysis_of(ledger))
     (heaviest, *_) = loads.heaviest()
     assert (heaviest.kind, heaviest.key, heaviest.others) == ("claim", "report", 5)
     assert loads.others("party", "agency") == papers
     assert loads.of("claim", "p0").others == 0
     more = case(["other: agency-two"], ["report corroborates other"])
     more[-1]["key"] = "second"
-    record(ledger, more)
-    assert ImpactIndex(answers_of(ledger)).of("claim", "report").others == 0
+    record_all(ledger, more)
+    assert ImpactIndex(analysis_of(ledger)).of("claim", "report").others == 0
 
 
 @pytest.mark.no_cover
@@ -103,8 +103,8 @@ def test_a_source_bears_what_no_claim_of_it_bears_alone(ledger: Ledger) -> None:
     """a1 ─corroborates─ a2, both citing only s; a paper repeats both."""
     drawn = case(["a1: one @s", "a2: two @s", "paper: press"],
                  ["a1 corroborates a2", "paper repeats a1", "paper repeats a2"])  # fmt: skip
-    record(ledger, drawn)
-    loads = ImpactIndex(answers_of(ledger))
+    record_all(ledger, drawn)
+    loads = ImpactIndex(analysis_of(ledger))
     assert loads.of("claim", "a1").others == loads.of("claim", "a2").others == 0
     assert loads.others("source", "s") == ["paper"]
 

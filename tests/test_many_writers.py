@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from backends import ONLY_FILES, ONLY_SERVERS, Raw
-from builders import case, record
+from backends import ONLY_FILES, ONLY_SERVERS, RawDatabase
+from builders import case, record_all
 from claimledger.errors import ConflictError
 from claimledger.ledger import Ledger, LedgerLocation, RecordInput
 from claimledger.records.check import record_from
@@ -66,7 +66,7 @@ def look(values: tuple[LedgerLocation, str]) -> list[tuple[int, bytes]]:
 @pytest.mark.parametrize("work", [write, without_key])
 def test_one_order_without_gaps_and_nothing_lost(path: LedgerLocation, work: Any) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, [{"kind": "subject", "key": "t", "label": "T"}])
+        record_all(ledger, [{"kind": "subject", "key": "t", "label": "T"}])
     with multiprocessing.get_context("spawn").Pool(5) as pool:
         reading = pool.map_async(look, [(path, "reader")])
         done = pool.map(work, [(path, f"w{n}") for n in range(4)])
@@ -93,7 +93,7 @@ def two(path: LedgerLocation) -> Iterator[tuple[Ledger, Ledger]]:
 def test_the_second_to_amend_is_told_and_shown_the_difference(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     ledger.close()
     with two(path) as (first, second):
         seen = second.get("claim", "a").entry
@@ -105,9 +105,9 @@ def test_the_second_to_amend_is_told_and_shown_the_difference(
 
 
 def test_a_reader_does_not_wait_for_a_writer(path: LedgerLocation, ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     with Ledger.open(path) as reader, ledger._store.writing():
-        record(ledger, case(["b: one"]))
+        record_all(ledger, case(["b: one"]))
         start = time.monotonic()
         with reader.reading():
             assert reader.keys("claim") == ["a"]
@@ -122,7 +122,7 @@ def test_a_reader_waits_for_no_writer_that_came_while_another_read(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     """The journal with which readers go on cannot be taken while one is inside: it is taken later."""
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     ledger.close()
     with Ledger.open(path) as reader, reader.reading():
         reader.keys("claim")
@@ -131,7 +131,7 @@ def test_a_reader_waits_for_no_writer_that_came_while_another_read(
     driver.execute("PRAGMA cache_size = 10")  # what it writes goes to the disk before its end
     with writer, writer._store.writing():
         records = [{"kind": "party", "key": f"p{n}", "name": "x" * 500} for n in range(500)]
-        record(writer, records)
+        record_all(writer, records)
         with Ledger.open(path) as another, another.reading():
             assert another.keys("party") == ["one"]
     with Ledger.open(path) as another:
@@ -148,7 +148,7 @@ def stay_reading(path: LedgerLocation, inside: Event, leave: Event) -> None:
 def come_to_write(path: LedgerLocation, opened: Event, wrote: Event) -> None:
     with Ledger.open(path, writable=True) as ledger:
         opened.set()
-        record(ledger, case(["b: two"]))
+        record_all(ledger, case(["b: two"]))
         wrote.set()
 
 
@@ -156,7 +156,7 @@ def come_to_write(path: LedgerLocation, opened: Event, wrote: Event) -> None:
 def test_a_writer_that_waits_for_a_reader_keeps_no_other_out(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     ledger.close()
     processes = multiprocessing.get_context("spawn")
     inside, leave, opened, wrote = (processes.Event() for _ in range(4))
@@ -206,9 +206,9 @@ def test_a_write_takes_few_turns_to_the_server(
 
     monkeypatch.setattr(psycopg.Connection, "wait", waiting)
     parties = [{"kind": "party", "key": f"p{n}", "name": "P"} for n in range(300)]
-    record(ledger, parties)
+    record_all(ledger, parties)
     source = {"kind": "source", "title": "S", "publisher": "p0"}
-    took = [waited(lambda n=n: record(ledger, [{**source, "key": f"s{n}"}])) for n in range(4)]
+    took = [waited(lambda n=n: record_all(ledger, [{**source, "key": f"s{n}"}])) for n in range(4)]
     assert took[2:] == [1, 1]  # whoever was alone before sends all of it at once
     # What ends does not go row by row, but a table at a time.
     assert waited(amending(300, "b")) < waited(amending(20, "a")) + 50
@@ -221,7 +221,7 @@ def test_a_transaction_the_server_refuses_for_others_is_begun_again(
 ) -> None:
     """A server that is serialisable throughout answers 40001 where others wait for the lock."""
     schema = str(path).rpartition("=")[2]
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         raw.run(
             "CREATE SEQUENCE asked",
             "ALTER TABLE head RENAME TO held_head",
@@ -230,9 +230,9 @@ def test_a_transaction_the_server_refuses_for_others_is_begun_again(
             "RETURN $1; END $$",
             "CREATE VIEW head AS SELECT held, program, layout FROM held_head WHERE refused(held)",
         )
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     assert ledger.keys("claim") == ["a"]
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         # Three refused, one taken, and once more by the trigger that has every writer wait for its turn.
         assert raw.rows("SELECT last_value FROM asked") == [(5,)]
 
@@ -252,20 +252,20 @@ def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
     """A trigger answers 40001 to the first three of each, as a server that is serialisable throughout can."""
     # Who is not alone waits for the disk behind the commit, in the same turn.
     monkeypatch.setattr("claimledger.storage.postgresql.session._ALONE", 60 if alone else 0)
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     kind, moment = ("", "BEFORE") if when == "in the middle" else ("CONSTRAINT", "AFTER")
     deferred = "DEFERRABLE INITIALLY DEFERRED" if kind else ""
     writes: list[Callable[[], object]] = [
-        lambda: record(ledger, case(["b: two"])),
+        lambda: record_all(ledger, case(["b: two"])),
         lambda: ledger.amend("claim", "b", {"note": "n"}, by="T", reason="r"),
         lambda: ledger.withdraw("claim", "b", by="T", reason="r"),
         lambda: ledger.redact("claim", "b", by="T", reason="r"),
         lambda: call("--ledger", str(path), "import", files),
-        lambda: ledger.transaction(lambda: record(ledger, case(["e: four"]))),
+        lambda: ledger.transaction(lambda: record_all(ledger, case(["e: four"]))),
     ]
     files = tmp_path / "more.jsonl"
     files.write_text("".join(f"{json.dumps(record)}\n" for record in case(["c: three"])))
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         raw.run(
             "CREATE SEQUENCE asked",
             "CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
@@ -276,7 +276,7 @@ def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
         )
     for write in writes:
         write()
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         raw.run("DROP TRIGGER refused ON history", "DROP FUNCTION refused", "DROP SEQUENCE asked")
     actions = [event.action for event in ledger.history("b")]
     assert actions == ["redacted", "redacted", "redacted", "redact"]

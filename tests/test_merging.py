@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from backends import place
-from builders import Records, answers_of, case, record
+from backends import new_location
+from builders import Records, analysis_of, case, record_all
 from claimledger.errors import InvalidInputError
 from claimledger.ledger import Ledger, RecordInput
 from claimledger.records.check import record_from
@@ -98,7 +98,7 @@ REFUSED: dict[str, tuple[Records, list[Write], Write, str]] = {
 @pytest.mark.parametrize("name", list(REFUSED))
 def test_no_write_breaks_a_rule_by_what_was_replaced_or_amended(name: str, ledger: Ledger) -> None:
     records, before, write, why = REFUSED[name]
-    record(ledger, records)
+    record_all(ledger, records)
     for part in before:
         part(ledger)
     head = ledger.head()
@@ -110,10 +110,10 @@ def test_no_write_breaks_a_rule_by_what_was_replaced_or_amended(name: str, ledge
 
 def test_one_party_under_two_keys_takes_back_what_it_said(ledger: Ledger) -> None:
     """Also where each claim names it by another key, both replaced."""
-    record(ledger, case(["old: one", "new: two"], parties={"one": {}, "two": {}, "whole": {}}))
+    record_all(ledger, case(["old: one", "new: two"], parties={"one": {}, "two": {}, "whole": {}}))
     for key in ("one", "two"):
         ledger.withdraw("party", key, by="T", reason="one body", replaced_by="whole")
-    record(ledger, [{"kind": "link", "type": "retracts", "from": "new", "to": "old"}])
+    record_all(ledger, [{"kind": "link", "type": "retracts", "from": "new", "to": "old"}])
     ledger.amend("party", "whole", {"note": "n"}, by="T", reason="r")
     assert ledger.verify().faults == ()
 
@@ -132,7 +132,7 @@ def test_an_export_names_what_replaced_a_key_and_goes_in_anywhere(
         "a": {"figures": [count]}, "b": {"figures": [count]},
         "total": {"figures": [{"measure": "things", "value": 10, "formula": "sum(a, b)"}]},
     }  # fmt: skip
-    record(
+    record_all(
         ledger,
         [
             *case(
@@ -159,13 +159,13 @@ def test_an_export_names_what_replaced_a_key_and_goes_in_anywhere(
     assert lines["l3"]["to"] == {"source": "page2"}
     assert lines["r1"]["claim"] == "a2"
     assert lines["total"]["figures"][0]["formula"] == "sum(a2, b)"
-    target = place(tmp_path, "other.db")
+    target = new_location(tmp_path, "other.db")
     Ledger.create(target).close()
     done = call("--ledger", target, "import", file, "--by", "T")
     assert done.returncode == 0, done.stderr
     assert exported(call, target) == file.read_text()
     with Ledger.open(target) as imported:
-        assert answers_of(imported).as_json("a2") == answers_of(ledger).as_json("a2")
+        assert analysis_of(imported).as_json("a2") == analysis_of(ledger).as_json("a2")
     # In the ledger itself nothing of it is new, with or without --amend, and a real change is one.
     for words in ([], ["--amend", "--reason", "r"]):
         done = call("--ledger", path, "import", file, "--by", "T", *words)
@@ -188,7 +188,7 @@ def test_a_formula_that_would_be_too_long_keeps_its_keys(
     formula = f"sum({', '.join(['b'] * 150)})"
     extra = {"b": {"figures": [figure]}, "total": {"figures": [{**figure, "formula": formula}]}}
     long = "z" * 95
-    record(
+    record_all(
         ledger,
         case(["b: one", "total: one", f"{long}: one"], ["total derives_from b"], extra=extra),
     )
@@ -199,7 +199,7 @@ def test_a_formula_that_would_be_too_long_keeps_its_keys(
         assert done.stdout
     file = tmp_path / "out.jsonl"
     file.write_text(exported(call, path))
-    target = place(tmp_path, "other.db")
+    target = new_location(tmp_path, "other.db")
     Ledger.create(target).close()
     for where in (path, target):
         done = call("--ledger", where, "import", file, "--by", "T")
@@ -210,7 +210,7 @@ def test_an_export_of_a_day_has_no_disposition_of_a_dispute_to_come(
     call: Callable[..., Any], ledger: Ledger, path: Any, tmp_path: Path
 ) -> None:
     asserted = {"a": {"asserted": "2020"}, "b": {"asserted": "2022"}}
-    record(ledger, [
+    record_all(ledger, [
         *case(["a: one", "b: two"], ["b contradicts a"], extra=asserted),
         {"kind": "disposition", "key": "rest", "dispute": "l1", "ending": "dormant", "reason": "r"},
     ])  # fmt: skip
@@ -218,7 +218,7 @@ def test_an_export_of_a_day_has_no_disposition_of_a_dispute_to_come(
         file = tmp_path / f"{day}.jsonl"
         file.write_text(exported(call, path, "--as-of", day))
         assert ('"key":"rest"' in file.read_text()) == is_there
-        target = place(tmp_path, f"{day}.db")
+        target = new_location(tmp_path, f"{day}.db")
         Ledger.create(target).close()
         done = call("--ledger", target, "import", file, "--by", "T")
         assert done.returncode == 0, done.stderr
@@ -227,7 +227,7 @@ def test_an_export_of_a_day_has_no_disposition_of_a_dispute_to_come(
 def test_an_export_goes_in_after_what_it_holds_was_amended_or_withdrawn(
     call: Callable[..., Any], ledger: Ledger, path: Any, tmp_path: Path
 ) -> None:
-    record(ledger, case(["a: one", "b: one"], parties={"one": {}, "new": {}}))
+    record_all(ledger, case(["a: one", "b: one"], parties={"one": {}, "new": {}}))
     ledger.withdraw("party", "one", by="T", reason="double", replaced_by="new")
     file = tmp_path / "out.jsonl"
     file.write_text(exported(call, path))
@@ -248,7 +248,7 @@ def test_a_computed_figure_goes_on_with_what_replaced_its_input(
 ) -> None:
     figures = [{"measure": "things", "value": 5}]
     total = [{"measure": "things", "value": 10, "formula": "sum(a, b)"}]
-    record(ledger, case(
+    record_all(ledger, case(
         ["a: one", "a2: one", "b: one", "total: one"],
         ["total derives_from a", "total derives_from b"],
         extra={**{key: {"figures": figures} for key in ("a", "a2", "b")}, "total": {"figures": total}},
@@ -264,7 +264,7 @@ def test_a_computed_figure_goes_on_with_what_replaced_its_input(
 def test_a_flag_sees_what_replaced_a_source(
     call: Callable[..., Any], ledger: Ledger, path: Any
 ) -> None:
-    record(ledger, case(
+    record_all(ledger, case(
         ["a: one @old", "b: two @new"], extra={"a": {"asserted": "2030"}}, sources={"old": {}, "new": {}}
     ))  # fmt: skip
     ledger.amend("source", "new", {"published": "2024"}, by="T", reason="r")
@@ -306,7 +306,7 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 {"kind": kind, **stored.record.as_json(), "key": stored.key + RENAMED}
                 for stored in records
             ]
-            record(ledger, copies)
+            record_all(ledger, copies)
             for stored in records:
                 ledger.withdraw(
                     kind, stored.key, by="T", reason="renamed", replaced_by=stored.key + RENAMED

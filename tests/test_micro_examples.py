@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builders import answers_of, case, record, results
+from builders import analysis_of, case, record_all, status_lines
 from claimledger.analysis.disputes import disputes
 from claimledger.ledger import Ledger
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("store")
 def test_ten_papers_on_one_report_are_one_origin() -> None:
     """paper1..paper10 ──repeats──▶ report (observed)"""
     papers = [f"paper{n}" for n in range(1, 11)]
-    answers = results(
+    answers = status_lines(
         case(["report: agency obs", *(f"{p}: press-{p}" for p in papers)],
              [f"{p} repeats report" for p in papers])
     )  # fmt: skip
@@ -24,27 +24,29 @@ def test_ten_papers_on_one_report_are_one_origin() -> None:
 
 def test_two_agencies_that_counted_separately_corroborate() -> None:
     """a (observed) ══corroborates══ b (observed)"""
-    answers = results(case(["a: agency-a obs", "b: agency-b obs"], ["a corroborates b"]))
+    answers = status_lines(case(["a: agency-a obs", "b: agency-b obs"], ["a corroborates b"]))
     assert set(answers.values()) == {"corroborated 2..2 in"}
 
 
 def test_unstated_or_unchecked_grounds_leave_the_origin_unclear() -> None:
     """a (observed) ══corroborates══ b (unstated | not checked)"""
     for grounds in ("unstated", ""):
-        answers = results(case(["a: one obs", f"b: two {grounds}"], ["a corroborates b"]))
+        answers = status_lines(case(["a: one obs", f"b: two {grounds}"], ["a corroborates b"]))
         assert set(answers.values()) == {"origin-unclear 1..2 in"}
 
 
 def test_a_part_of_a_party_is_perhaps_the_same_voice() -> None:
     """a ══ b, and b's claimant is part of a's"""
     parties = {"one": {}, "two": {"part_of": "one"}}
-    answers = results(case(["a: one obs", "b: two obs"], ["a corroborates b"], parties=parties))
+    answers = status_lines(
+        case(["a: one obs", "b: two obs"], ["a corroborates b"], parties=parties)
+    )
     assert set(answers.values()) == {"origin-unclear 1..2 in"}
 
 
 def test_two_voices_read_in_one_newspaper_are_perhaps_one() -> None:
     """a ══ b, both cited from @newspaper"""
-    answers = results(
+    answers = status_lines(
         case(["a: one obs @newspaper", "b: two obs @newspaper"], ["a corroborates b"],
              sources={"newspaper": {}})
     )  # fmt: skip
@@ -54,7 +56,7 @@ def test_two_voices_read_in_one_newspaper_are_perhaps_one() -> None:
 def test_a_critic_of_a_report_hits_what_the_report_says_itself() -> None:
     """critic ──undercuts──▶ @report-page ◀─cites─ report ◀──repeats── paper ══ independent
     denial and critic cite @report-page too and are not hit."""
-    answers = results(
+    answers = status_lines(
         case(
             [
                 "report: agency obs @report-page",
@@ -79,7 +81,7 @@ def test_a_critic_of_a_report_hits_what_the_report_says_itself() -> None:
 
 def test_a_contradicted_critic_leaves_all_undecided() -> None:
     """reply ══contradicts══ critic ──undercuts──▶ claim"""
-    answers = results(
+    answers = status_lines(
         case(
             ["claim: a", "critic: b", "reply: c"],
             ["critic undercuts claim", "reply contradicts critic"],
@@ -92,12 +94,12 @@ def test_a_contradicted_critic_leaves_all_undecided() -> None:
 def test_one_of_two_own_sources_undercut() -> None:
     """critic ──undercuts──▶ @first; claim cites @first and @second"""
     with_sources = case(["claim: a @first @second", "critic: b"], ["critic undercuts @first"])
-    assert results(with_sources)["claim"] == "contested 1..1 in"
+    assert status_lines(with_sources)["claim"] == "contested 1..1 in"
 
 
 def test_how_many_of_its_own_sources_is_told(ledger: Ledger) -> None:
-    record(ledger, case(["claim: a @first @second", "critic: b"], ["critic undercuts @first"]))
-    (attack,) = answers_of(ledger).attacks.on("claim")
+    record_all(ledger, case(["claim: a @first @second", "critic: b"], ["critic undercuts @first"]))
+    (attack,) = analysis_of(ledger).attacks.on("claim")
     assert (attack.source, attack.own_sources) == ("first", 2)
 
 
@@ -107,19 +109,19 @@ def test_a_superseded_claim_stays_so_under_attack_and_in_the_report(ledger: Ledg
         ["old: agency", "new: agency @new-page", "paper: press", "critic: scholar"],
         ["new updates old", "paper repeats old", "critic undercuts old"],
     )
-    answers = results(drawn)
+    answers = status_lines(drawn)
     assert answers["old"].startswith("superseded")
     assert answers["paper"].startswith("superseded")
     assert answers["new"].startswith("single-origin")
-    record(ledger, drawn)
-    (dispute,) = disputes(answers_of(ledger))
+    record_all(ledger, drawn)
+    (dispute,) = disputes(analysis_of(ledger))
     assert dispute.head == "old"
     assert dispute.attackers == ("critic",)
 
 
 def test_an_undercut_attacker_still_contests() -> None:
     """r ──undercuts──▶ p ══contradicts══ q"""
-    answers = results(case(["p: a", "q: b", "r: c"], ["p contradicts q", "r undercuts p"]))
+    answers = status_lines(case(["p: a", "q: b", "r: c"], ["p contradicts q", "r undercuts p"]))
     assert answers == {
         "p": "contested 1..1 out",
         "q": "contested 1..1 in",
@@ -130,12 +132,12 @@ def test_an_undercut_attacker_still_contests() -> None:
 def test_circular_reporting_is_one_root() -> None:
     """a ⇄ b (each repeats the other)"""
     drawn = case(["a: one", "b: two"], ["a repeats b", "b repeats a"])
-    assert set(results(drawn).values()) == {"single-origin 1..1 in"}
+    assert set(status_lines(drawn).values()) == {"single-origin 1..1 in"}
 
 
 def test_a_loop_falls_with_what_it_needs_outside() -> None:
     """a ⇄ b ──repeats──▶ o ◀──undercuts── u"""
-    answers = results(
+    answers = status_lines(
         case(["a: one", "b: two", "o: three", "u: four"],
              ["a repeats b", "b repeats a", "b repeats o", "u undercuts o"])
     )  # fmt: skip
@@ -146,7 +148,7 @@ def test_a_loop_falls_with_what_it_needs_outside() -> None:
 
 def test_what_contradicts_one_paper_contradicts_all_that_say_the_same() -> None:
     """ministry ══contradicts══ paper1 ──repeats──▶ report ◀──repeats── paper2"""
-    answers = results(
+    answers = status_lines(
         case(["report: agency obs", "paper1: x", "paper2: y", "denial: ministry"],
              ["paper1 repeats report", "paper2 repeats report", "denial contradicts paper1"])
     )  # fmt: skip
@@ -155,7 +157,7 @@ def test_what_contradicts_one_paper_contradicts_all_that_say_the_same() -> None:
 
 def test_a_retracted_study_takes_its_readers_along() -> None:
     """retraction ──retracts──▶ study ◀──repeats── paper;  study ◀──derives_from── sum"""
-    answers = results(
+    answers = status_lines(
         case(["study: lab obs", "retraction: lab", "paper: press", "sum: other"],
              ["retraction retracts study", "paper repeats study", "sum derives_from study"])
     )  # fmt: skip
@@ -166,7 +168,7 @@ def test_a_retracted_study_takes_its_readers_along() -> None:
 
 def test_a_sum_of_two_claims_has_one_joint_origin() -> None:
     """45 and 54 ◀──derives_from── 99"""
-    answers = results(
+    answers = status_lines(
         case(["p45: a obs", "p54: b obs", "p99: c analysis"],
              ["p99 derives_from p45", "p99 derives_from p54"])
     )  # fmt: skip
@@ -177,8 +179,8 @@ def test_all_needs_are_needed_unless_they_are_one_assertion() -> None:
     """c ──repeats──▶ a, b;  u ──undercuts──▶ a"""
     claims = ["a: one", "b: two", "c: three", "u: four"]
     links = ["c repeats a", "c repeats b", "u undercuts a"]
-    assert results(case(claims, links))["c"].startswith("contested")
-    joined = results(case(claims, [*links, "a corroborates b"]))["c"]
+    assert status_lines(case(claims, links))["c"].startswith("contested")
+    joined = status_lines(case(claims, [*links, "a corroborates b"]))["c"]
     assert not joined.startswith("contested")
 
 
@@ -188,24 +190,24 @@ def test_an_attack_lapses_when_its_claimant_comes_round(ledger: Ledger) -> None:
         ["a54: agency", "q60: press", "q54: press @later"],
         ["q60 contradicts a54", "q54 updates q60"],
     )
-    assert results(drawn)["a54"].startswith("single-origin")
-    record(ledger, drawn)
-    answers = answers_of(ledger)
+    assert status_lines(drawn)["a54"].startswith("single-origin")
+    record_all(ledger, drawn)
+    answers = analysis_of(ledger)
     assert not answers.attacks.on("a54")
     assert [attack.attacker for attack in answers.attacks.past["a54"]] == ["q60"]
 
 
 def test_two_keys_for_one_party_become_one_voice(ledger: Ledger) -> None:
     """rfa and radio-free-asia, withdrawn with replaced_by"""
-    record(ledger, case(["a: rfa obs", "b: radio-free-asia obs"], ["a corroborates b"]))
-    assert answers_of(ledger).origins("a").at_most == 2
+    record_all(ledger, case(["a: rfa obs", "b: radio-free-asia obs"], ["a corroborates b"]))
+    assert analysis_of(ledger).origins("a").at_most == 2
     ledger.withdraw("party", "rfa", by="Tester", reason="the same", replaced_by="radio-free-asia")
-    assert answers_of(ledger).origins("a").at_most == 1
+    assert analysis_of(ledger).origins("a").at_most == 1
 
 
 def test_joint_claimants_speak_with_one_voice() -> None:
     """a: one+two ══ b: two"""
-    answers = results(case(["a: one+two obs", "b: two obs"], ["a corroborates b"]))
+    answers = status_lines(case(["a: one+two obs", "b: two obs"], ["a corroborates b"]))
     assert set(answers.values()) == {"single-origin 1..1 in"}
 
 
@@ -216,22 +218,22 @@ def test_a_changed_figure_is_another_assertion_with_the_same_origin() -> None:
         "paper": {"figures": [{"measure": "stations", "value": "60"}]},
     }
     claims, links = ["report: a obs", "paper: b", "denial: c"], ["paper repeats report"]
-    answers = results(case(claims, [*links, "denial contradicts paper"], extra=figures))
+    answers = status_lines(case(claims, [*links, "denial contradicts paper"], extra=figures))
     assert answers["report"].startswith("single-origin")
     assert answers["paper"] == "contested 1..1 undecided"
 
 
 def test_a_pair_at_odds_is_flagged_and_not_joined(ledger: Ledger) -> None:
     """a ══corroborates══ b and a ══contradicts══ b"""
-    record(ledger, case(["a: one obs", "b: two obs"], ["a corroborates b", "a contradicts b"]))
-    answers = answers_of(ledger)
+    record_all(ledger, case(["a: one obs", "b: two obs"], ["a corroborates b", "a contradicts b"]))
+    answers = analysis_of(ledger)
     assert not answers.assertions.same("a", "b")
     assert [link.key for link in answers.assertions.at_odds] == ["l1"]
 
 
 def test_a_retracted_retraction_does_not_count() -> None:
     """second ──retracts──▶ first ──retracts──▶ claim"""
-    answers = results(
+    answers = status_lines(
         case(["claim: a", "first: a @p1", "second: a @p2"],
              ["first retracts claim", "second retracts first"])
     )  # fmt: skip
@@ -241,7 +243,7 @@ def test_a_retracted_retraction_does_not_count() -> None:
 
 def test_a_loop_with_alternatives_of_one_assertion_needs_one_of_them() -> None:
     """a ⇄ b; a ──repeats──▶ o1, b ──repeats──▶ o2, o1 ══ o2; u ──undercuts──▶ o1"""
-    answers = results(
+    answers = status_lines(
         case(["a: p1", "b: p2", "o1: p3", "o2: p4", "u: p5"],
              ["a repeats b", "b repeats a", "a repeats o1", "b repeats o2", "o1 corroborates o2",
               "u undercuts o1"])
@@ -258,6 +260,6 @@ def test_a_source_that_is_not_the_claimants_only_questions_the_attribution(ledge
         ["claim: person obs @daily", "critic: b"], ["critic undercuts @daily"],
         sources=sources, parties=parties,
     )  # fmt: skip
-    assert results(drawn)["claim"] == "single-origin 1..1 in"
-    record(ledger, drawn)
-    assert set(answers_of(ledger).attacks.questioned) == {"claim"}
+    assert status_lines(drawn)["claim"] == "single-origin 1..1 in"
+    record_all(ledger, drawn)
+    assert set(analysis_of(ledger).attacks.questioned) == {"claim"}

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import content_of, place
-from builders import Records, answers_of, case, record
+from backends import new_location, stored_content
+from builders import Records, analysis_of, case, record_all
 from claimledger.analysis.diff import AnalysisDiff, difference
 from claimledger.ledger import Ledger, RecordInput
 from claimledger.records.check import record_from
@@ -56,15 +56,15 @@ def cases(draw: st.DrawFn) -> Records:
 def test_without_a_record_is_as_if_it_had_been_withdrawn(
     drawn: Records, data: st.DataObject
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
-        record(ledger, drawn)
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(new_location(folder)) as ledger:
+        record_all(ledger, drawn)
         kinds = ("claim", "link", "source", "party")
         some = [(record["kind"], record["key"]) for record in drawn if record["kind"] in kinds]
         kind, key = data.draw(st.sampled_from(some))
-        before = answers_of(ledger)
+        before = analysis_of(ledger)
         expected = what_if(ledger, [(kind, key)], [])
         ledger.withdraw(kind, key, by="T", reason="r", cascade=True)
-        assert expected == difference(before, answers_of(ledger))
+        assert expected == difference(before, analysis_of(ledger))
 
 
 @pytest.mark.at_random
@@ -78,16 +78,16 @@ def test_with_a_file_is_as_if_it_had_been_imported_and_changes_tells_the_same(
     head, tail = drawn[:first], drawn[first:]
     records = {(record["kind"], record["key"]) for record in head}
     plain = [record for record in head if _fits(record, records)]
-    with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
-        record(ledger, plain)
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(new_location(folder)) as ledger:
+        record_all(ledger, plain)
         since = ledger.head().size
-        before = answers_of(ledger)
+        before = analysis_of(ledger)
         rest = [record for record in [*head, *tail] if record not in plain]
         incoming = [RecordInput.of(record_from(record)) for record in rest]
         expected = what_if(ledger, [], incoming)
         assert ledger.head().size == since
-        record(ledger, rest)
-        assert expected == difference(before, answers_of(ledger))
+        record_all(ledger, rest)
+        assert expected == difference(before, analysis_of(ledger))
         assert changes(ledger, since) == expected
 
 
@@ -110,7 +110,7 @@ def test_what_moves_a_critic_of_a_source_moves_all_that_cite_it(ledger: Ledger) 
     """a ─contradicts─ critic ─undercuts→ s; only the critic is linked with the claim that goes."""
     drawn = case(["a: one", "critic: two", "cites: three @s"],
                  ["a contradicts critic", "critic undercuts @s"])  # fmt: skip
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     since = ledger.head().size
     expected = what_if(ledger, [("claim", "a")], [])
     assert [moved.key for moved in expected.claims] == ["a", "cites", "critic"]
@@ -120,8 +120,8 @@ def test_what_moves_a_critic_of_a_source_moves_all_that_cite_it(ledger: Ledger) 
 
 def test_nothing_is_written_and_nothing_moves_where_nothing_is_linked(path: Path) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one", "b: two"]))
-    before = sha256(content_of(path)).hexdigest()
+        record_all(ledger, case(["a: one", "b: two"]))
+    before = sha256(stored_content(path)).hexdigest()
     with Ledger.open(path) as ledger:
         diff = what_if(ledger, [("claim", "a")], [])
         extra = [
@@ -132,20 +132,20 @@ def test_nothing_is_written_and_nothing_moves_where_nothing_is_linked(path: Path
     assert [moved.key for moved in diff.claims] == ["a"]
     assert {moved.key for moved in more.claims} == {"a", "c"}
     assert more.disputes[0].how == "began"
-    assert sha256(content_of(path)).hexdigest() == before
+    assert sha256(stored_content(path)).hexdigest() == before
 
 
 def test_a_term_that_splits_an_assertion_is_told_as_a_change(ledger: Ledger) -> None:
     extra = {"a": {"figures": [{"measure": "stations", "value": "54"}]},
              "b": {"figures": [{"measure": "posts", "value": "60"}]}}  # fmt: skip
-    record(ledger, case(["a: one", "b: two"], ["b repeats a"], extra=extra))
+    record_all(ledger, case(["a: one", "b: two"], ["b repeats a"], extra=extra))
     since = ledger.head().size
-    assert answers_of(ledger).assertions.same("a", "b")
-    record(
+    assert analysis_of(ledger).assertions.same("a", "b")
+    record_all(
         ledger,
         [{"kind": "term", "key": "m", "of": "measure", "label": "stations", "aliases": ["posts"]}],
     )
-    assert not answers_of(ledger).assertions.same("a", "b")
+    assert not analysis_of(ledger).assertions.same("a", "b")
     assert isinstance(changes(ledger, since), AnalysisDiff)
 
 
@@ -153,7 +153,7 @@ def test_a_term_that_splits_an_assertion_is_told_as_a_change(ledger: Ledger) -> 
                                    ["what-if", "--without", "foo:a"]])  # fmt: skip
 def test_what_cannot_be_asked_is_told(call: Any, path: Path, words: list[str]) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
     done = call(*words)
     assert done.returncode in (1, 2)
     assert done.stderr.startswith(("claimledger:", "Usage"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builders import Records, answers_of, case, record
+from builders import Records, analysis_of, case, record_all
 from claimledger.cli.commands import COMMANDS
 from claimledger.ledger import Ledger
 from claimledger.present.lint import KINDS, LintFinding, oddities
@@ -58,13 +58,13 @@ ODD: dict[str, tuple[Records, str]] = {
 
 
 def odd(ledger: Ledger) -> list[LintFinding]:
-    answers = answers_of(ledger)
+    answers = analysis_of(ledger)
     return oddities(ledger, answers, answers.graph.claims)
 
 
 def test_a_claim_of_the_month_of_publication_is_not_odd(ledger: Ledger) -> None:
     sources = {"a-page": {"published": "2022-05"}}
-    record(ledger, case(["a: one"], sources=sources, extra={"a": {"asserted": "2022-05-31"}}))
+    record_all(ledger, case(["a: one"], sources=sources, extra={"a": {"asserted": "2022-05-31"}}))
     assert {"said after publication", "published later"}.isdisjoint(
         finding.kind for finding in odd(ledger)
     )
@@ -77,7 +77,7 @@ def test_every_kind_is_tried() -> None:
 @pytest.mark.parametrize("kind", list(ODD))
 def test_each_kind_of_oddity_is_found_once_and_mended(ledger: Ledger, kind: str) -> None:
     drawn, key = ODD[kind]
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     findings = [finding for finding in odd(ledger) if finding.kind == kind and finding.key == key]
     assert len(findings) == 1
     assert findings[0].severity == KINDS[kind][0]
@@ -90,14 +90,14 @@ def test_nothing_is_odd_about_a_claim_well_kept(ledger: Ledger) -> None:
                  extra={"a": {**FIGURE, "citations": [{"source": "a-page", "quote": "54 of them"}]}})  # fmt: skip
     drawn.append({"kind": "capture", "key": "k", "source": "a-page", "sha256": "ab" * 32,
                   "captured_at": "2023", "media_type": "text/html", "path": "x"})  # fmt: skip
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     assert odd(ledger) == []
 
 
 def test_the_command_tells_the_gravest_first_and_how_many(call: Any, path: Path) -> None:
     with Ledger.create(path) as ledger:
         for drawn, _ in (ODD["circular"], ODD["one name, two terms"]):
-            record(ledger, drawn)
+            record_all(ledger, drawn)
     answer = call("flags", "-n", "1").stdout
     assert (
         answer.index("grave: circular, 1")

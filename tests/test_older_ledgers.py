@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import answers_of, case, record, told
+from builders import analysis_of, case, record_all, status_line
 from claimledger.ledger import Ledger
 from claimledger.storage.tables import LAYOUT
 
@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 def older(path: Path) -> Path:
     """A ledger as it was before terms and formulas."""
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one obs", "b: two obs"], ["a corroborates b"]))
+        record_all(ledger, case(["a: one obs", "b: two obs"], ["a corroborates b"]))
     raw = sqlite3.connect(path)
     for name in ("term", "decision", "disposition"):
         raw.execute(f"DROP TABLE {name}")
@@ -39,7 +39,7 @@ def older(path: Path) -> Path:
 def test_reading_answers_and_leaves_the_file_as_it_was(older: Path) -> None:
     before = sha256(older.read_bytes()).hexdigest()
     with Ledger.open(older) as ledger:
-        assert told(answers_of(ledger), "a") == "corroborated 2..2 in"
+        assert status_line(analysis_of(ledger), "a") == "corroborated 2..2 in"
         assert ledger.verify().clean
     assert sha256(older.read_bytes()).hexdigest() == before
     assert [file.name for file in older.parent.iterdir()] == [older.name]
@@ -50,7 +50,7 @@ def test_the_first_write_makes_the_tables_anew_and_keeps_the_log(older: Path) ->
         head = ledger.head()
     with Ledger.open(older, writable=True) as ledger:
         assert ledger.head() == head
-        record(ledger, [{"kind": "term", "key": "m", "of": "measure", "label": "stations"}])
+        record_all(ledger, [{"kind": "term", "key": "m", "of": "measure", "label": "stations"}])
     with Ledger.open(older) as ledger:
         assert ledger.verify().clean
         assert ledger.head().size == head.size + 1

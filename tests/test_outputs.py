@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from backends import ONLY_FILES, place
-from builders import case, record
+from backends import ONLY_FILES, new_location
+from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.services import output_files
@@ -41,7 +41,7 @@ def words_for(what: str, target: Path | str) -> list[str]:
 @pytest.fixture
 def filled(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
     figures = {"a": {"figures": [{"measure": "stations", "value": "54"}], "asserted": "2022"}}
-    record(ledger, case(["a: one obs", "b: two"], ["b contradicts a"], extra=figures))
+    record_all(ledger, case(["a: one obs", "b: two"], ["b contradicts a"], extra=figures))
     ledger.close()
     return path
 
@@ -61,12 +61,12 @@ def test_a_backup_of_entries_is_written_over_only_by_one_that_holds_them(
     later = call("--ledger", filled, "backup", "--since", "3", path)
     assert (later.returncode, "would not hold them" in later.stderr) == (1, True), later
     with Ledger.create(tmp_path / "other.db") as unrelated:
-        record(unrelated, case([f"z{number}: one" for number in range(9)]))
+        record_all(unrelated, case([f"z{number}: one" for number in range(9)]))
     done = call("--ledger", tmp_path / "other.db", "backup", "--since", "1", path)
     assert (done.returncode, "would not hold them" in done.stderr) == (1, True), done
     assert path.read_bytes() == before
     with Ledger.open(filled, writable=True) as ledger:
-        record(ledger, [{"kind": "party", "name": "New"}])
+        record_all(ledger, [{"kind": "party", "name": "New"}])
     assert call("--ledger", filled, "backup", "--since", "1", path).returncode == 0
     assert len(path.read_bytes()) > len(before)
 
@@ -183,7 +183,7 @@ def targets(ledger: LedgerLocation, folder: Path) -> dict[str, Path]:
     with Ledger.open(ledger) as opened:
         opened.backup(path)
     with Ledger.create(second_path) as second:
-        record(second, case(["z: one"]))
+        record_all(second, case(["z: one"]))
     paths = {"a backup": path, "another ledger": second_path}
     if isinstance(ledger, Path):
         paths["the ledger"] = ledger
@@ -296,11 +296,11 @@ def test_a_backup_onto_the_ledger_itself_is_refused_beside_a_writer(
     os.link(filled, hard)
     with Ledger.open(filled, writable=True) as writer:
         for number, target in enumerate((filled, link, hard, filled.parent / "." / filled.name)):
-            record(writer, [{"kind": "party", "key": f"p{number}", "name": "P"}])
+            record_all(writer, [{"kind": "party", "key": f"p{number}", "name": "P"}])
             done = call("--ledger", filled, "backup", target)
             assert done.returncode == 1
             assert "is the ledger itself" in done.stderr
-        record(writer, [{"kind": "party", "key": "last", "name": "P"}])
+        record_all(writer, [{"kind": "party", "key": "last", "name": "P"}])
     with Ledger.open(filled) as ledger:
         assert {"p0", "p1", "p2", "p3", "last"} <= set(ledger.keys("party"))
         assert ledger.verify().clean
@@ -313,7 +313,7 @@ def test_a_backup_that_somebody_works_with_is_not_replaced(
     with Ledger.open(filled) as ledger:
         ledger.backup(path)
         with Ledger.open(path, writable=True) as used:
-            record(used, [{"kind": "party", "key": "mine", "name": "P"}])
+            record_all(used, [{"kind": "party", "key": "mine", "name": "P"}])
             with pytest.raises(StoreError):
                 ledger.backup(path)
         with Ledger.open(path) as backup:
@@ -453,7 +453,7 @@ def test_copies_of_a_server_s_ledger_are_their_owner_s_alone(
         for name in ("kept.db", "moved.db", "all.jsonl"):
             assert bits(tmp_path / name) == 0o600
     else:
-        path = place(tmp_path, "there.db")
+        path = new_location(tmp_path, "there.db")
         assert call("move", filled, path).returncode == 0
         assert bits(Path(path)) == bits(Path(filled))
 

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from backends import ONLY_SERVERS, Raw, schema_address, server, server_role
-from builders import case, record
+from backends import ONLY_SERVERS, RawDatabase, schema_url, server, server_role
+from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, LedgerLocation
 
@@ -29,7 +29,7 @@ def sql(statement: str, user: str = "postgres") -> list[tuple[Any, ...]]:
 @pytest.fixture
 def place(store: str) -> Iterator[LedgerLocation]:
     """Return where a ledger can be made; drop it with every role of the server made for it."""
-    address = schema_address()
+    address = schema_url()
     schema = address.rpartition("=")[2]
     for user in USERS:
         sql(f"CREATE ROLE {user} LOGIN")
@@ -56,7 +56,7 @@ def owned(place: LedgerLocation, as_user: Callable[[str], str]) -> Iterator[Ledg
     """Return a ledger that a user who is no superuser made in a schema of its own."""
     sql(f"CREATE SCHEMA {str(place).rpartition('=')[2]} AUTHORIZATION own")
     with Ledger.create(as_user("own")) as ledger:
-        record(ledger, case(["a: one", "b: two"], ["b contradicts a"]), by="own")
+        record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]), by="own")
         yield ledger
 
 
@@ -71,13 +71,13 @@ def test_an_owner_who_is_no_superuser_gives_every_role(
             ledger.grant(role, user)
     for user in ("una", "ulf", "uma", "own"):
         with Ledger.open(as_user(user), writable=True) as ledger:
-            record(ledger, [{"kind": "party", "key": f"by-{user}", "name": user}], by=user)
+            record_all(ledger, [{"kind": "party", "key": f"by-{user}", "name": user}], by=user)
     for user in ("uma", "own", "uma"):
         with Ledger.open(as_user(user), writable=True) as ledger:
             ledger.rebuild()
             assert ledger.verify().faults == ()
     with Ledger.open(as_user("una"), writable=True) as ledger:
-        record(ledger, [{"kind": "party", "key": "after", "name": "after"}], by="una")
+        record_all(ledger, [{"kind": "party", "key": "after", "name": "after"}], by="una")
 
 
 def test_an_owner_who_is_no_superuser_rebuilds(owned: Ledger) -> None:
@@ -230,7 +230,7 @@ def test_roles_named_after_a_former_database_keep_their_rights_until_they_are_re
 
     def records(key: str) -> None:
         with Ledger.open(renamed.replace("postgres:@", "una@", 1), writable=True) as recorder:
-            record(recorder, [{"kind": "party", "key": key, "name": key}], by="una")
+            record_all(recorder, [{"kind": "party", "key": key, "name": key}], by="una")
 
     with Ledger.create(former) as ledger:
         ledger.grant("recorder", "una")
@@ -255,7 +255,7 @@ def test_roles_named_after_a_former_database_keep_their_rights_until_they_are_re
             ledger.rebuild()
             records("three")
     finally:
-        with Raw(renamed) as raw:
+        with RawDatabase(renamed) as raw:
             raw.run(f"DROP SCHEMA {schema_of(place)} CASCADE")
             roles = raw.rows(
                 f"SELECT rolname FROM pg_roles WHERE rolname LIKE '%.{schema_of(place)}.%'"

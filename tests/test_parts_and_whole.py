@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import place
-from builders import answers_of, record, told
+from backends import new_location
+from builders import analysis_of, record_all, status_line
 from claimledger.analysis.analysis import ALONE, Analysis
 from claimledger.analysis.flags import flags
 from claimledger.analysis.graph import graph_of
@@ -71,18 +71,18 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
 def test_part_and_whole_agree_at_every_clock(
     records: list[dict[str, Any]], as_of: int | None
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder, Ledger.create(place(folder)) as ledger:
-        record(ledger, records)
+    with tempfile.TemporaryDirectory() as folder, Ledger.create(new_location(folder)) as ledger:
+        record_all(ledger, records)
         ledger.withdraw("party", "p3", by="T", reason="the same as p0", replaced_by="p0")
         for known in (None, ledger.head().size // 2):
-            analysis = answers_of(ledger, known, as_of)
+            analysis = analysis_of(ledger, known, as_of)
             for key in analysis.graph.claims:
                 part = Analysis(graph_of(ledger.at(known_at=known).neighbourhood([key]), as_of))
-                assert told(part, key) == told(analysis, key)
+                assert status_line(part, key) == status_line(analysis, key)
                 assert part.graph.known_by[key] == analysis.graph.known_by[key]
                 assert flags(part, key) == flags(analysis, key)
             linked = Analysis(graph_of(ledger.at(known_at=known).linked_graph()))
-            of_any_day = answers_of(ledger, known)
+            of_any_day = analysis_of(ledger, known)
             for key in of_any_day.graph.claims:
                 in_linked = linked.as_json(key) if key in linked.graph.claims else ALONE
                 assert in_linked == of_any_day.as_json(key)

@@ -15,7 +15,7 @@ import networkx as nx
 import pytest
 import resvg_py
 
-from builders import answers_of, case, record
+from builders import analysis_of, case, record_all
 from claimledger.errors import ParseError
 from claimledger.ledger import Ledger
 from claimledger.render.diagrams import export
@@ -32,7 +32,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(ledger: Ledger) -> Diagram:
-    answers = answers_of(ledger)
+    answers = analysis_of(ledger)
     return scene(ledger, answers, answers.graph.claims, "All")
 
 
@@ -50,7 +50,7 @@ def crowded(ledger: Ledger) -> Ledger:
                "new": {"figures": [{"measure": "stations", "value": "over 60"}], "about": "2022"},
                "old": {"figures": [{"measure": "stations", "value": "40–50"}], "about": "2021~"}},
     )  # fmt: skip
-    record(ledger, drawn_case)
+    record_all(ledger, drawn_case)
     return ledger
 
 
@@ -83,7 +83,7 @@ def along(path: str) -> list[tuple[float, float]]:
 
 def test_no_line_runs_under_a_box_which_would_seem_to_join_others(crowded: Ledger) -> None:
     with Ledger.open(ROOT / "ledger.db") as worked:
-        answers = answers_of(worked)
+        answers = analysis_of(worked)
         disputed = [key for key in answers.graph.claims if answers.attacks.contested(key)]
         disputed += [link.from_ for key in disputed for link in answers.graph.to("undercuts", key)]
         for value in (drawn(crowded), scene(worked, answers, disputed, "Disputed")):
@@ -128,7 +128,7 @@ def test_every_family_has_a_line_and_a_mark_of_its_own() -> None:
 
 def test_past_a_hundred_boxes_each_dispute_is_one(ledger: Ledger) -> None:
     pairs = [(f"a{n}", f"b{n}") for n in range(60)]
-    record(ledger, case([f"{key}: by{key}" for pair in pairs for key in pair],
+    record_all(ledger, case([f"{key}: by{key}" for pair in pairs for key in pair],
                         [f"{left} contradicts {right}" for left, right in pairs]))  # fmt: skip
     value = drawn(ledger)
     assert len(value.boxes) == 60 <= MOST
@@ -137,15 +137,15 @@ def test_past_a_hundred_boxes_each_dispute_is_one(ledger: Ledger) -> None:
 
 
 def test_depth_goes_so_many_links_away(ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two", "c: three", "d: four"],
+    record_all(ledger, case(["a: one", "b: two", "c: three", "d: four"],
                         ["b contradicts a", "c repeats b", "d derives_from c"]))  # fmt: skip
-    answers = answers_of(ledger)
+    answers = analysis_of(ledger)
     assert [len(around(answers, "a", depth)) for depth in (1, 2, 3)] == [2, 3, 4]
 
 
 @pytest.mark.parametrize("face", ["svg", "html", "dot", "graphml", "timeline"])
 def test_hostile_text_stays_text_in_every_face(crowded: Ledger, face: str) -> None:
-    value, answers = drawn(crowded), answers_of(crowded)
+    value, answers = drawn(crowded), analysis_of(crowded)
     rendered = {
         "svg": lambda: graph_svg(value), "html": lambda: graph_page(value), "dot": lambda: export.dot(value),
         "graphml": lambda: export.graphml(value),
@@ -197,7 +197,7 @@ def test_without_a_font_png_is_refused_in_words(
 
 
 def test_a_timeline_holds_every_figure_as_it_is(crowded: Ledger) -> None:
-    answers = answers_of(crowded)
+    answers = analysis_of(crowded)
     value = timeline(crowded, answers, answers.graph.claims, "All", "stations")
     (panel,) = value.panels
     by_key = {point.key: point for point in panel.points}

@@ -18,8 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import literal, select
 
-from backends import ONLY_SERVERS, STORES, Current, Raw, clean, place, server
-from builders import case, record
+from backends import (
+    ONLY_SERVERS,
+    STORES,
+    Current,
+    RawDatabase,
+    drop_databases,
+    new_location,
+    server,
+)
+from builders import case, record_all
 from claimledger.errors import InvalidInputError, StoreError
 from claimledger.ledger import Ledger, LedgerLocation, RecordInput, shown
 from claimledger.records.check import record_from
@@ -165,7 +173,7 @@ def test_no_message_about_a_file_shows_a_password(
     call: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     for words in (
         ["import", text],
         ["restore", text, "x.db"],
@@ -263,7 +271,7 @@ def test_a_schema_may_be_named_by_a_word_of_sql(path: LedgerLocation) -> None:
     address = str(path).rpartition("=")[0] + "=order"
     Current.schemas.append('"order"')
     with Ledger.create(address) as ledger:
-        record(ledger, case(["a: one"]))
+        record_all(ledger, case(["a: one"]))
         ledger.amend("claim", "a", {"note": "n"}, by="T", reason="r")
         ledger.withdraw("claim", "a", by="T", reason="r")
         ledger.redact("claim", "a", by="T", reason="r")
@@ -282,7 +290,7 @@ def test_what_is_no_ledger_is_told_and_left_untouched(path: LedgerLocation) -> N
         connection.execute(f"CREATE TABLE {schema}.theirs (x integer)")
     with pytest.raises(StoreError, match=r"not empty .it holds theirs"):
         Ledger.create(path)
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
         assert raw.rows(tables) == [("theirs",)]
         raw.run("DROP TABLE theirs")
@@ -311,22 +319,22 @@ def test_what_is_no_ledger_is_told_and_left_untouched(path: LedgerLocation) -> N
 def test_a_newer_ledger_is_left_untouched_also_by_who_has_it_open(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    record(ledger, case(["a: one"]))
-    with Raw(path) as raw:
+    record_all(ledger, case(["a: one"]))
+    with RawDatabase(path) as raw:
         raw.run("UPDATE head SET layout = 99999")
     with pytest.raises(StoreError, match="newer claimledger"):
         Ledger.open(path)
     with pytest.raises(StoreError, match="another version"):
-        record(ledger, case(["b: one"]))
-    with Raw(path) as raw:
+        record_all(ledger, case(["b: one"]))
+    with RawDatabase(path) as raw:
         assert raw.rows("SELECT count(*) FROM entry") == [(4,)]
 
 
 @ONLY_SERVERS  # a file that is read-only is tried in test_faults
 def test_what_is_opened_for_reading_is_not_written(path: LedgerLocation, ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     with Ledger.open(path) as reader, pytest.raises(StoreError, match="nothing was written"):
-        record(reader, case(["b: one"]))
+        record_all(reader, case(["b: one"]))
 
 
 SIGNS = st.text(st.sampled_from("abcé 站海外-ß.İ١Ａ'\\&|:*<()!\u0301"), min_size=1, max_size=14)
@@ -343,21 +351,21 @@ def test_both_stores_find_the_same(texts: list[str], queries: list[str]) -> None
     with tempfile.TemporaryDirectory() as folder:
         for store in STORES:
             Current.store = store
-            with Ledger.create(place(folder)) as ledger:
-                record(ledger, drawn)
+            with Ledger.create(new_location(folder)) as ledger:
+                record_all(ledger, drawn)
                 statements = [*queries, *(f'"{query}"' for query in queries), *texts]
                 results.append(
                     [[(m.stored.key, m.marks) for m in ledger.search(q)] for q in statements]
                 )
         Current.store = "file"
-    clean()
+    drop_databases()
     assert results[0] == results[1]
 
 
 @ONLY_SERVERS  # only a server's vector of words has an end
 def test_a_text_of_a_million_signs_is_found_by_any_of_its_words(ledger: Ledger) -> None:
     words = [f"сло{n}во" for n in range(110_000)]
-    record(ledger, case(["a: one"], extra={"a": {"statement": " ".join(words)}}))
+    record_all(ledger, case(["a: one"], extra={"a": {"statement": " ".join(words)}}))
     for sought in (words[0], words[54_321], words[-1], f'"{words[70_000]} {words[70_001]}"'):
         assert [match.stored.key for match in ledger.search(sought)] == ["a"]
     assert ledger.search(f'"{words[70_001]} {words[70_000]}"') == []
@@ -384,7 +392,7 @@ def test_the_server_hashes_as_we_do(path: LedgerLocation, tmp_path: Path) -> Non
         ):
             for batch, size in enumerate(sizes):
                 rows = [{"kind": "party", "key": f"p{batch}-{n}", "name": "P"} for n in range(size)]
-                record(second if batch % 3 == 2 else ledger, rows)
+                record_all(second if batch % 3 == 2 else ledger, rows)
             roots.append(
                 [ledger.at(known_at=number).head().root for number in range(sum(sizes) + 1)]
             )
@@ -396,8 +404,8 @@ def test_the_server_hashes_as_we_do(path: LedgerLocation, tmp_path: Path) -> Non
 
 @ONLY_SERVERS  # in a file nothing is assumed: who writes holds the lock
 def test_what_a_write_assumed_and_is_not_so_is_asked(path: LedgerLocation, ledger: Ledger) -> None:
-    record(ledger, case(["a: one", "b: two"]))
-    with Raw(path) as raw:
+    record_all(ledger, case(["a: one", "b: two"]))
+    with RawDatabase(path) as raw:
         before = raw.rows("SELECT count(*) FROM entry")
     new = {"kind": "claim", "key": "c", "statement": "c", "claimant": ["one"], "subject": "topic",
            "citations": [{"source": "a-page"}]}  # fmt: skip
@@ -407,7 +415,7 @@ def test_what_a_write_assumed_and_is_not_so_is_asked(path: LedgerLocation, ledge
         ({"subject": "one"}, "is a party, not a subject"),
     ):
         with pytest.raises(InvalidInputError, match=output):
-            record(ledger, [new | spoilt])
+            record_all(ledger, [new | spoilt])
     assert ledger.import_records([RecordInput.of(record_from(new))], by="T").written == [
         ("claim", "c", before[0][0] + 1)
     ]
@@ -415,7 +423,7 @@ def test_what_a_write_assumed_and_is_not_so_is_asked(path: LedgerLocation, ledge
     with Ledger.open(path, writable=True) as second:
         second.withdraw("party", "two", by="T", reason="r", cascade=True)
     with pytest.raises(InvalidInputError, match="was withdrawn"):
-        record(ledger, [new | {"key": "d", "claimant": ["two"]}])
+        record_all(ledger, [new | {"key": "d", "claimant": ["two"]}])
     assert ledger.verify().clean
 
 
@@ -423,14 +431,14 @@ def test_what_a_write_assumed_and_is_not_so_is_asked(path: LedgerLocation, ledge
 def test_what_is_acknowledged_waits_for_the_disk_whatever_the_default(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         raw.run("ALTER DATABASE postgres SET synchronous_commit = off")
     try:
         with Ledger.open(path, writable=True) as second:
             answers = second._store.connection.exec_driver_sql("SHOW synchronous_commit")
             assert answers.scalar() == "on"
     finally:
-        with Raw(path) as raw:
+        with RawDatabase(path) as raw:
             raw.run("ALTER DATABASE postgres RESET synchronous_commit")
 
 
@@ -439,7 +447,7 @@ def test_a_rebuild_leaves_who_reads_meanwhile_the_whole_ledger(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     """Tables that are made anew are empty to whoever's transaction began before."""
-    record(ledger, case(["a: one", "b: two"], ["a contradicts b"]))
+    record_all(ledger, case(["a: one", "b: two"], ["a contradicts b"]))
     claims = ledger.keys("claim")
 
     def rebuild() -> None:
@@ -450,7 +458,7 @@ def test_a_rebuild_leaves_who_reads_meanwhile_the_whole_ledger(
     with Ledger.open(path) as reader, reader.reading():
         reader._store.tuples(select(literal(1)))  # what it sees is fixed from here on
         rebuilding.start()
-        with Raw(path) as watching:
+        with RawDatabase(path) as watching:
             while rebuilding.is_alive() and not watching.rows(
                 "SELECT 1 FROM pg_locks WHERE NOT granted"
             ):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from bench.pairs import build_context, halves, measure
 
-from builders import Records, answers_of, case, record
+from builders import Records, analysis_of, case, record_all
 from claimledger.analysis.proposals.engine import RULES
 from claimledger.analysis.proposals.rule import Proposal
 from claimledger.errors import RuleViolationError
@@ -76,7 +76,7 @@ def test_every_rule_is_tried() -> None:
 @pytest.mark.parametrize("rule", list(RULES))
 def test_each_rule_asks_its_question_with_evidence_and_a_score(ledger: Ledger, rule: str) -> None:
     drawn, expected = ASKED[rule]
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     (proposal,) = propose(ledger, rule=rule)
     assert f"{proposal.one} {proposal.type} {proposal.other}" == expected
     assert proposal.evidence
@@ -88,11 +88,11 @@ def test_each_rule_asks_its_question_with_evidence_and_a_score(ledger: Ledger, r
 @pytest.mark.parametrize("rule", [name for name in RULES if name != "stale-tally"])
 def test_what_changed_is_asked_about_as_the_whole_would_be(ledger: Ledger, rule: str) -> None:
     drawn, _ = ASKED[rule]
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     proposals = propose(ledger, rule=rule)
     assert propose(ledger, 0, rule=rule) == proposals
     before = ledger.head().size
-    record(
+    record_all(
         ledger,
         case(["stranger: nobody"], extra={"stranger": {"statement": "Quite another thing."}}),
     )
@@ -102,20 +102,20 @@ def test_what_changed_is_asked_about_as_the_whole_would_be(ledger: Ledger, rule:
 def test_an_accepted_one_is_a_computed_link_with_its_rule_and_is_not_asked_again(
     ledger: Ledger,
 ) -> None:
-    record(ledger, ASKED["figures-conflict"][0])
+    record_all(ledger, ASKED["figures-conflict"][0])
     (proposal,) = propose(ledger)
     key = decide(ledger, proposal, "accepted", "read both", by="T")
     link = ledger.get("link", str(key)).record
     assert isinstance(link, Link)
     assert (link.basis, link.rule, link.reason) == ("computed", "figures-conflict", "read both")
-    assert answers_of(ledger).attacks.contested("a")
+    assert analysis_of(ledger).attacks.contested("a")
     (decision,) = ledger.records("decision")
     assert decision.record.as_json()["outcome"] == "accepted"
     assert propose(ledger) == []
 
 
 def test_a_declined_one_stays_away_until_what_it_rests_on_changes(ledger: Ledger) -> None:
-    record(ledger, ASKED["figures-conflict"][0])
+    record_all(ledger, ASKED["figures-conflict"][0])
     (proposal,) = propose(ledger)
     assert decide(ledger, proposal, "declined", "two kinds of station", by="T") is None
     assert propose(ledger) == []
@@ -123,12 +123,12 @@ def test_a_declined_one_stays_away_until_what_it_rests_on_changes(ledger: Ledger
     assert propose(ledger) == []
     ledger.amend("claim", "a", {"note": "read again"}, by="T", reason="r")
     assert [proposal.id for proposal in propose(ledger)] == [proposal.id]
-    assert not answers_of(ledger).attacks.contested("a")
+    assert not analysis_of(ledger).attacks.contested("a")
 
 
 def test_declining_everything_leaves_nothing(ledger: Ledger) -> None:
-    record(ledger, ASKED["figures-conflict"][0])
-    record(ledger, [{"kind": "subject", "key": "again", "label": "The Topic"}])
+    record_all(ledger, ASKED["figures-conflict"][0])
+    record_all(ledger, [{"kind": "subject", "key": "again", "label": "The Topic"}])
     while proposals := propose(ledger):
         for proposal in proposals:
             decide(ledger, proposal, "declined", "no", by="T")
@@ -143,7 +143,7 @@ def test_eleven_papers_with_one_figure_are_one_question(ledger: Ledger) -> None:
     drawn = case(["report: agency", *(f"{p}: {p}-press" for p in papers), "other: rival"],
                  [f"{p} repeats report" for p in papers],
                  extra={**extra, "other": said("30", about="2022")})  # fmt: skip
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     (proposal,) = propose(ledger)
     assert proposal.rule == "figures-conflict"
     assert {proposal.one, proposal.other, *proposal.also} == {"report", "other", *papers}
@@ -155,13 +155,13 @@ def test_eleven_papers_that_nobody_linked_are_one_question_too(ledger: Ledger) -
     extra = {key: said("5,432", about="2022") for key in papers} | {
         "other": said("30", about="2022")
     }
-    record(ledger, case([*(f"{p}: {p}-press" for p in papers), "other: rival"], extra=extra))
+    record_all(ledger, case([*(f"{p}: {p}-press" for p in papers), "other: rival"], extra=extra))
     same, odd = sorted(propose(ledger), key=lambda proposal: proposal.type, reverse=True)
     assert (same.type, odd.type) == ("repeats", "contradicts")  # they have the same words too
     assert {same.one, same.other, *same.also} == set(papers)
     assert {odd.one, odd.other, *odd.also} == {"other", *papers}
     decide(ledger, same, "accepted", "one count", by="T")
-    answers = answers_of(ledger)
+    answers = analysis_of(ledger)
     assert len(answers.assertions.members[answers.assertions.of["p00"]]) == 11
     assert len(list(ledger.records("link"))) == 10
     (left,) = propose(ledger)
@@ -171,11 +171,11 @@ def test_eleven_papers_that_nobody_linked_are_one_question_too(ledger: Ledger) -
 def test_declining_them_all_at_once_leaves_none_of_the_pairs(ledger: Ledger) -> None:
     papers = [f"p{n}" for n in range(4)]
     extra = {key: said("5,432", about="2022") for key in papers}
-    record(ledger, case([f"{p}: {p}-press" for p in papers], extra=extra))
+    record_all(ledger, case([f"{p}: {p}-press" for p in papers], extra=extra))
     (proposal,) = propose(ledger)
     decide(ledger, proposal, "declined", "by chance", by="T")
     assert propose(ledger) == []
-    record(ledger, case(["p9: late-press"], extra={"p9": said("5,432", about="2022")}))
+    record_all(ledger, case(["p9: late-press"], extra={"p9": said("5,432", about="2022")}))
     assert len(propose(ledger)) == 1
 
 
@@ -184,7 +184,7 @@ def test_a_link_the_world_did_not_know_yet_is_not_proposed(ledger: Ledger) -> No
                  sources={"late": {"published": "2022"}})  # fmt: skip
     drawn.append({"kind": "link", "key": "l", "type": "corroborates", "from": "a", "to": "b",
                   "basis": "stated", "citations": [{"source": "late"}]})  # fmt: skip
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     assert propose(ledger.at(as_of="2021")) == []
 
 
@@ -195,7 +195,7 @@ def test_two_rules_that_see_one_pair_ask_once(ledger: Ledger) -> None:
         "old": said("30", about="2022"),
         "new": said("31", about="2022"),
     }
-    record(ledger, case(["a: one", "old: two", "new: two"],
+    record_all(ledger, case(["a: one", "old: two", "new: two"],
                         ["old contradicts a", "new updates old"], extra=extra))  # fmt: skip
     (proposal,) = propose(ledger)
     assert (proposal.rule, proposal.one, proposal.other) == ("attack-renewed", "new", "a")
@@ -203,20 +203,20 @@ def test_two_rules_that_see_one_pair_ask_once(ledger: Ledger) -> None:
 
 def test_merging_makes_two_origins_one(ledger: Ledger) -> None:
     parties = {"rfa": {"name": "Radio Free Asia"}, "radio-free-asia": {"name": "Radio Free Asia"}}
-    record(
+    record_all(
         ledger,
         case(["a: rfa obs", "b: radio-free-asia obs"], ["a corroborates b"], parties=parties),
     )
-    assert answers_of(ledger).origins("a").at_most == 2
+    assert analysis_of(ledger).origins("a").at_most == 2
     (proposal,) = propose(ledger, rule="same-party")
     assert (proposal.one, proposal.other) == ("radio-free-asia", "rfa")
     decide(ledger, proposal, "accepted", "typed twice", by="T")
-    assert answers_of(ledger).origins("a").at_most == 1
+    assert analysis_of(ledger).origins("a").at_most == 1
     assert ledger.verify().clean
 
 
 def test_turning_a_link_around_withdraws_the_old_one(ledger: Ledger) -> None:
-    record(ledger, ASKED["turned-around"][0])
+    record_all(ledger, ASKED["turned-around"][0])
     (proposal,) = propose(ledger, rule="turned-around")
     decide(ledger, proposal, "accepted", "the dates say so", by="T")
     links = [
@@ -227,7 +227,7 @@ def test_turning_a_link_around_withdraws_the_old_one(ledger: Ledger) -> None:
 
 
 def test_a_refused_answer_writes_nothing(ledger: Ledger) -> None:
-    record(ledger, ASKED["stale-tally"][0])
+    record_all(ledger, ASKED["stale-tally"][0])
     (proposal,) = propose(ledger, rule="stale-tally")
     before = ledger.head()
     with pytest.raises(RuleViolationError, match="count anew"):
@@ -255,7 +255,7 @@ def test_on_the_labelled_pairs_the_rules_are_as_precise_as_published() -> None:
 
 def test_the_commands_ask_and_answer(call: Any, path: Path) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, ASKED["figures-conflict"][0])
+        record_all(ledger, ASKED["figures-conflict"][0])
     answer = call("propose").stdout
     assert "Do b and a contradict each other?" in answer
     assert "id figures-conflict:b:a" in answer
@@ -274,9 +274,9 @@ def test_questions_are_answered_one_after_another_at_a_terminal(
     path: LedgerLocation, tmp_path: Path
 ) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, ASKED["figures-conflict"][0])
-        record(ledger, [{"kind": "subject", "key": "again", "label": "The Topic"}])
-        record(ledger, [{"kind": "subject", "key": "third", "label": "the TOPIC"}])
+        record_all(ledger, ASKED["figures-conflict"][0])
+        record_all(ledger, [{"kind": "subject", "key": "again", "label": "The Topic"}])
+        record_all(ledger, [{"kind": "subject", "key": "third", "label": "the TOPIC"}])
     screen = Terminal(tmp_path, "accept")
     screen.until("Question 1 of 3")
     screen.until("q quit")
@@ -305,7 +305,7 @@ def test_questions_are_answered_one_after_another_at_a_terminal(
 def test_stopping_keeps_what_was_answered(path: LedgerLocation, tmp_path: Path) -> None:
     with Ledger.create(path) as ledger:
         for key in ("again", "third"):
-            record(
+            record_all(
                 ledger, [*case(["a: one"]), {"kind": "subject", "key": key, "label": "the topic"}]
             )
     screen = Terminal(tmp_path, "decline")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from backends import bytes_of, statistics
-from builders import case, record
+from backends import bytes_on_disk, planner_statistics
+from builders import case, record_all
 from claimledger.errors import InvalidInputError, RuleViolationError
 from claimledger.ledger import Ledger, LedgerLocation, RecordInput
 from claimledger.records.check import record_from
@@ -25,13 +25,13 @@ def redacted(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
     drawn = case(
         ["a: one", "b: two"], extra={"a": {"statement": SECRET, "note": f"again {SECRET}"}}
     )
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     for number in range(60):  # so that the index has segments, and pages are freed
-        record(
+        record_all(
             ledger, [{**drawn[-1], "key": f"more-{number}", "statement": f"filler {number} " * 30}]
         )
     ledger.amend("claim", "a", {"note": f"still {SECRET}"}, by="T", reason="r")
-    assert any(word.encode() in bytes_of(path) for word in WORDS)
+    assert any(word.encode() in bytes_on_disk(path) for word in WORDS)
     ledger.withdraw("claim", "a", by="T", reason="asked for")
     before = ledger.head()
     change = ledger.redact("claim", "a", by="T", reason="right to be forgotten")
@@ -42,7 +42,7 @@ def redacted(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
 
 
 def test_no_byte_of_the_file_holds_the_text(redacted: LedgerLocation) -> None:
-    content = bytes_of(redacted)
+    content = bytes_on_disk(redacted)
     assert not [word for word in WORDS if word.encode() in content]
 
 
@@ -50,7 +50,7 @@ def test_nothing_is_left_beside_the_file(redacted: LedgerLocation, store: str) -
     if store == "file":
         assert [file.name for file in Path(redacted).parent.glob("ledger.db*")] == ["ledger.db"]
     else:  # the server's own log of writes is another matter: docs/scale.md
-        assert not [word for word in WORDS if word.encode() in statistics()]
+        assert not [word for word in WORDS if word.encode() in planner_statistics()]
 
 
 def test_verify_is_clean_and_the_rest_reads_on(redacted: LedgerLocation) -> None:
@@ -80,7 +80,7 @@ def test_rebuilding_after_a_redaction_gives_the_same_views(redacted: LedgerLocat
 
 
 def test_only_what_was_withdrawn_can_be_redacted(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     with pytest.raises(RuleViolationError, match="withdraw it first"):
         ledger.redact("claim", "a", by="T", reason="r")
 
@@ -90,7 +90,7 @@ def test_what_others_hold_too_is_told(length: int, ledger: Ledger) -> None:
     """Also where the other's text lies on several pages of the file, or runs from one into the next."""
     text = ("the very same words stand elsewhere " * length)[:length].strip()
     others = {"b": f"{'before ' * 570}{text}", "c": f"They wrote: {text}"}
-    record(
+    record_all(
         ledger,
         case(
             ["a: one", *(f"{key}: two" for key in others)],
@@ -108,7 +108,7 @@ def test_what_others_hold_too_is_told(length: int, ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("name", ["030-1234567", "annamueller", "2022-10-12"])
 def test_a_text_that_reads_like_a_key_is_looked_for_too(name: str, ledger: Ledger) -> None:
-    record(
+    record_all(
         ledger,
         [{"kind": "party", "key": "mill", "name": name}, {"kind": "party", "name": f"by {name}"}],
     )
@@ -122,19 +122,21 @@ def test_a_text_that_reads_like_a_key_is_looked_for_too(name: str, ledger: Ledge
 def test_nothing_of_a_long_text_is_left_in_the_store(ledger: Ledger, path: LedgerLocation) -> None:
     chance = random.Random(7)  # a server keeps what repeats in fewer bytes
     text = " ".join("".join(chance.choices(ascii_letters, k=12)) for _ in range(3_000))
-    record(ledger, case(["a: one", "b: two"], extra={"a": {"statement": text}}))
+    record_all(ledger, case(["a: one", "b: two"], extra={"a": {"statement": text}}))
     pieces = [text[at : at + 500].encode() for at in range(0, len(text) - 500, 500)]
-    assert any(piece in bytes_of(path) for piece in pieces)
+    assert any(piece in bytes_on_disk(path) for piece in pieces)
     ledger.withdraw("claim", "a", by="T", reason="r")
     assert ledger.redact("claim", "a", by="T", reason="r").elsewhere == ()
-    content = bytes_of(path)
+    content = bytes_on_disk(path)
     assert [piece for piece in pieces if piece in content] == []
 
 
 def test_what_is_redacted_is_told_so_or_leads_to_what_replaced_it(
     ledger: Ledger, path: LedgerLocation, call: Callable[..., Any]
 ) -> None:
-    record(ledger, [{"kind": "party", "key": key, "name": key} for key in ("new", "old", "gone")])
+    record_all(
+        ledger, [{"kind": "party", "key": key, "name": key} for key in ("new", "old", "gone")]
+    )
     ledger.withdraw("party", "old", by="T", reason="r", replaced_by="new")
     ledger.withdraw("party", "gone", by="T", reason="r")
     for key in ("old", "gone"):
@@ -146,7 +148,7 @@ def test_what_is_redacted_is_told_so_or_leads_to_what_replaced_it(
 
 
 def test_the_reason_does_not_keep_what_is_destroyed(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"], extra={"a": {"statement": "Zoe lives at 5 Hill Road"}}))
+    record_all(ledger, case(["a: one"], extra={"a": {"statement": "Zoe lives at 5 Hill Road"}}))
     ledger.withdraw("claim", "a", by="T", reason="asked for")
     before = ledger.head()
     with pytest.raises(RuleViolationError, match=r"repeats what is to be destroyed .'Zoe lives"):
@@ -158,7 +160,7 @@ def test_the_reason_does_not_keep_what_is_destroyed(ledger: Ledger) -> None:
 @pytest.mark.parametrize("text", ["Jane Q. Private", "JANE Q PRIVATE", "jáne q: private’s"])
 def test_case_marks_and_punctuation_hide_nothing(text: str, ledger: Ledger) -> None:
     """Neither in the reason nor in what other records hold, in a field that no search reads either."""
-    record(
+    record_all(
         ledger,
         case(
             ["a: one", "b: two"],
@@ -176,7 +178,7 @@ def test_case_marks_and_punctuation_hide_nothing(text: str, ledger: Ledger) -> N
 
 
 def test_a_reason_with_a_longer_word_repeats_nothing(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"], extra={"a": {"statement": "Jane Q. Private"}}))
+    record_all(ledger, case(["a: one"], extra={"a": {"statement": "Jane Q. Private"}}))
     ledger.withdraw("claim", "a", by="T", reason="r")
     assert ledger.redact("claim", "a", by="T", reason="for jane q privateer").emptied
 
@@ -184,7 +186,9 @@ def test_a_reason_with_a_longer_word_repeats_nothing(ledger: Ledger) -> None:
 def test_what_is_still_there_comes_with_the_next_step(
     ledger: Ledger, path: LedgerLocation, call: Callable[..., Any]
 ) -> None:
-    record(ledger, case(["a: one", "b: two"], extra={key: {"note": "5 Hill Road"} for key in "ab"}))
+    record_all(
+        ledger, case(["a: one", "b: two"], extra={key: {"note": "5 Hill Road"} for key in "ab"})
+    )
     ledger.withdraw("claim", "a", by="T", reason="r")
     ledger.close()
     answer = call("--ledger", path, "redact", "a", "--reason", "r").stdout
@@ -193,7 +197,7 @@ def test_what_is_still_there_comes_with_the_next_step(
 
 
 def test_a_redacted_replacement_still_resolves(ledger: Ledger) -> None:
-    record(ledger, case(["a: one obs", "b: two", "c: three"], ["c repeats a"]))
+    record_all(ledger, case(["a: one obs", "b: two", "c: three"], ["c repeats a"]))
     ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="b")
     ledger.redact("claim", "a", by="T", reason="r")
     assert ledger.get("claim", "a").key == "b"

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from backends import ONLY_FILES, ONLY_SERVERS, bytes_of, server
-from builders import case, record
+from backends import ONLY_FILES, ONLY_SERVERS, bytes_on_disk, server
+from builders import case, record_all
 from claimledger.cli.context import CliContext
 from claimledger.cli.main import cli
 from claimledger.errors import StoreError
@@ -23,7 +23,7 @@ from claimledger.storage.base import Store
 from claimledger.storage.postgresql import locks
 from claimledger.storage.postgresql.session import Session
 from faults.injected import POSSIBLE, fail
-from forged import lines_of, receive, strand_file
+from forged import append_segment, lines_of, write_segment_file
 
 SECRET = "zebrafish at Quokka Lane"
 WORDS = (b"zebrafish", b"Quokka")
@@ -31,12 +31,12 @@ WORDS = (b"zebrafish", b"Quokka")
 
 def left_in(where: LedgerLocation) -> bool:
     """Whether any of the secret is still in the bytes of a ledger."""
-    return any(word in bytes_of(where) for word in WORDS)
+    return any(word in bytes_on_disk(where) for word in WORDS)
 
 
 def withdrawn(ledger: Ledger, key: str = "a") -> None:
     """Record a secret, and withdraw it."""
-    record(ledger, case([f"{key}: one", "b: two"], extra={key: {"statement": SECRET}}))
+    record_all(ledger, case([f"{key}: one", "b: two"], extra={key: {"statement": SECRET}}))
     ledger.withdraw("claim", key, by="T", reason="asked for")
 
 
@@ -139,7 +139,7 @@ def test_a_write_beside_the_scrub_does_not_hide_what_is_kept(
         def beside(talk: Session, statement: str, value: Any = ()) -> Any:
             answer = execute(talk, statement, value)
             if talk is not second._store.talk and statement.startswith("VACUUM"):  # type: ignore[attr-defined]
-                record(second, [{"kind": "party", "key": next(names), "name": "New"}])
+                record_all(second, [{"kind": "party", "key": next(names), "name": "New"}])
             return answer
 
         monkeypatch.setattr(Session, "execute", beside)
@@ -274,7 +274,7 @@ def test_a_redaction_that_is_received_is_scrubbed(
         ahead.redact("claim", "a", by="T", reason="r")
         lines = lines_of(ahead)
     assert left_in(path)
-    receive(path, strand_file(lines, size, tmp_path / "new.jsonl"))
+    append_segment(path, write_segment_file(lines, size, tmp_path / "new.jsonl"))
     assert not left_in(path)
     with Ledger.open(path) as received:
         assert redacted(received) == (True, True)

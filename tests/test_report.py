@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from builders import case, record
+from builders import case, record_all
 from claimledger.ledger import Ledger
 from claimledger.present.audit import audit
 from claimledger.present.report import report
 from claimledger.render import AUDIT, REPORT, writer
 from claimledger.render.csv import safe
-from hostile_texts import HOSTILE, csv_rows, filled
+from hostile_texts import HOSTILE_TEXTS, add_hostile_records, csv_rows
 
 
 @pytest.fixture
 def hostile(ledger: Ledger) -> Ledger:
-    return filled(ledger)
+    return add_hostile_records(ledger)
 
 
 def pages(ledger: Ledger) -> dict[str, str]:
@@ -70,7 +70,7 @@ def test_no_text_of_a_record_does_anything(hostile: Ledger) -> None:
 
 def test_csv_cells_are_no_formulas(hostile: Ledger) -> None:
     rows = csv_rows(pages(hostile)["report.csv"])
-    assert len(rows) > len(HOSTILE)
+    assert len(rows) > len(HOSTILE_TEXTS)
     assert len({len(row) for row in rows}) == 1
     for cell in (cell for row in rows for cell in row):
         assert cell[:1] not in set("=+-@\t\r"), cell[:40]
@@ -88,9 +88,9 @@ def worked() -> Ledger:
 
 
 def test_every_claim_under_attack_is_in_the_report(worked: Ledger) -> None:
-    from builders import answers_of
+    from builders import analysis_of
 
-    answers = answers_of(worked)
+    answers = analysis_of(worked)
     attacked = {key for key in answers.graph.claims if answers.attacks.contested(key)}
     value = report(worked)
     messages = {
@@ -114,7 +114,7 @@ def test_stated_and_judged_are_counted_apart(ledger: Ledger) -> None:
     drawn = case(["a: one", "b: two", "c: three"], ["b contradicts a"])
     drawn.append({"kind": "link", "key": "s", "type": "contradicts", "from": "c", "to": "a",
                   "basis": "stated", "citations": [{"source": "c-page"}]})  # fmt: skip
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     value = report(ledger)
     assert (value.stated, value.judged) == (1, 1)
     assert len(value.disputes) == 1
@@ -123,7 +123,9 @@ def test_stated_and_judged_are_counted_apart(ledger: Ledger) -> None:
 def test_ten_outlets_with_one_denial_are_one_denial(ledger: Ledger) -> None:
     outlets = [f"o{n}" for n in range(10)]
     links = [f"{o} repeats denial" for o in outlets] + [f"{o} contradicts a" for o in outlets]
-    record(ledger, case(["a: one", "denial: ministry", *(f"{o}: p-{o}" for o in outlets)], links))
+    record_all(
+        ledger, case(["a: one", "denial: ministry", *(f"{o}: p-{o}" for o in outlets)], links)
+    )
     (section,) = report(ledger).disputes
     assert section.attackers_origins == "1 independent origin"
     assert len(section.against) == 10
@@ -141,7 +143,7 @@ def test_the_report_on_a_subject_takes_its_narrower_ones(worked: Ledger) -> None
 
 
 def test_corrections_are_told(ledger: Ledger) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     size = ledger.head().size
     ledger.amend("claim", "a", {"note": "new"}, by="T", reason="a slip")
     ledger.withdraw("claim", "a", by="T", reason="double")

@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from backends import ONLY_FILES, ONLY_SERVERS, Raw, database_of, server, server_role
-from builders import case, record
+from backends import ONLY_FILES, ONLY_SERVERS, RawDatabase, database_url, server, server_role
+from builders import case, record_all
 from claimledger.errors import NotFoundError, RuleViolationError, StoreError
 from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.storage.tables import VIEWS
@@ -24,12 +24,12 @@ USERS = ("rita", "ravi", "edda", "kofi", "nobody_here")
 @pytest.fixture
 def users(path: LedgerLocation, ledger: Ledger) -> Iterator[Callable[[str], str]]:
     """Users of the server with a role each, but the last; returns a user's own address."""
-    record(ledger, case(["a: one", "b: two", "gone: one"], ["b contradicts a"]))
+    record_all(ledger, case(["a: one", "b: two", "gone: one"], ["b contradicts a"]))
     ledger.withdraw("claim", "gone", by="Tester", reason="r")
-    record(ledger, new("last"))
+    record_all(ledger, new("last"))
     while ledger.head().size % 4 != 1:  # so that the next entry completes two subtrees: see NODES
-        record(ledger, new(f"last-{ledger.head().size}"))
-    with psycopg.connect(database_of(path), autocommit=True) as keeper:
+        record_all(ledger, new(f"last-{ledger.head().size}"))
+    with psycopg.connect(database_url(path), autocommit=True) as keeper:
         for user in USERS:
             keeper.execute(f"CREATE ROLE {user} LOGIN")
     for user, role in zip(USERS, ("reader", "recorder", "editor", "keeper"), strict=False):
@@ -37,7 +37,7 @@ def users(path: LedgerLocation, ledger: Ledger) -> Iterator[Callable[[str], str]
     yield lambda user: str(path).replace("postgres:@", f"{user}@", 1)
     ledger.close()
     schema = str(path).rpartition("=")[2]
-    with psycopg.connect(database_of(path), autocommit=True) as keeper:
+    with psycopg.connect(database_url(path), autocommit=True) as keeper:
         keeper.execute(f"DROP SCHEMA {schema} CASCADE")
         created = keeper.execute(
             "SELECT rolname FROM pg_roles WHERE rolname LIKE %s", (f"%.{schema}.%",)
@@ -52,9 +52,9 @@ def new(key: str) -> list[dict[str, Any]]:
 
 DOES: dict[str, Callable[[Ledger, str], object]] = {
     "reads": lambda ledger, _: ledger.verify().faults,
-    "records": lambda ledger, by: record(ledger, new(f"by-{by}"), by=by),
+    "records": lambda ledger, by: record_all(ledger, new(f"by-{by}"), by=by),
     "amends": lambda ledger, by: ledger.amend("claim", "a", {"note": by}, by=by, reason="r"),
-    "disposes": lambda ledger, by: record(
+    "disposes": lambda ledger, by: record_all(
         ledger, [{"kind": "disposition", "dispute": "l1", "ending": "period", "reason": by}], by=by
     ),
     "withdraws": lambda ledger, by: ledger.withdraw("claim", "a", by=by, reason="r", cascade=True),
@@ -95,7 +95,7 @@ def test_whoever_writes_writes_under_its_own_name(
     with Ledger.open(users("ravi"), writable=True) as ledger:
         assert ledger.enforced_author == "ravi"
         with pytest.raises(RuleViolationError, match="under no other name"):
-            record(ledger, new("x"), by="edda")
+            record_all(ledger, new("x"), by="edda")
     done = call("--ledger", users("ravi"), "party", "add", "X", "--key", "x")
     assert "as ravi." in done.stdout, done.stderr
     done = call("--ledger", users("ravi"), "party", "add", "Y", "--by", "edda")
@@ -244,7 +244,7 @@ def test_rights_beyond_the_roles_are_named_and_taken(
         f'GRANT INSERT ON claim TO "{server_role(path, "recorder")}" WITH GRANT OPTION',
     ]
     of_ravi = {"privileges on entry", "privileges on history"}
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         raw.run(*values)
         with Ledger.open(users("rita")) as reader:
             assert {fault.table for fault in reader.verify().faults} == {
@@ -296,14 +296,14 @@ def rows_read(path: LedgerLocation, user: str, batches: int) -> int:
         f"WHERE relid = '{schema}.entry'::regclass"
     )
     running = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}'"
-    with psycopg.connect(database_of(path), autocommit=True) as master:
+    with psycopg.connect(database_url(path), autocommit=True) as master:
         ((before,),) = master.execute(read).fetchall()
         with Ledger.open(theirs, writable=True) as recorder:
 
             def write() -> None:
                 for batch in range(batches):
                     drawn = [f"c{batches}-{batch}-{number}: one @s" for number in range(200)]
-                    record(recorder, case(drawn), by=user)
+                    record_all(recorder, case(drawn), by=user)
 
             recorder.transaction(write)
         while master.execute(running).fetchone() != (
@@ -318,7 +318,7 @@ def rows_read(path: LedgerLocation, user: str, batches: int) -> int:
 def test_what_a_recorder_records_is_held_to_the_log_without_reading_the_log_again(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    with psycopg.connect(database_of(path), autocommit=True) as master:
+    with psycopg.connect(database_url(path), autocommit=True) as master:
         master.execute("CREATE ROLE rita LOGIN")
     try:
         ledger.grant("recorder", "rita")
@@ -328,5 +328,5 @@ def test_what_a_recorder_records_is_held_to_the_log_without_reading_the_log_agai
         assert entries < read < 20 * entries, (read, entries)
     finally:
         ledger.revoke("rita")
-        with psycopg.connect(database_of(path), autocommit=True) as master:
+        with psycopg.connect(database_url(path), autocommit=True) as master:
             master.execute("DROP OWNED BY rita; DROP ROLE rita")

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from backends import ONLY_FILES, place, tamper
-from builders import case, record
+from backends import ONLY_FILES, new_location, tamper
+from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.importers.case_files import read_files
 from claimledger.ledger import Ledger, salvage, survey
@@ -24,12 +24,14 @@ pytestmark = ONLY_FILES  # a damaged server is its administrator's to mend
 
 @pytest.fixture
 def filled(path: Path, ledger: Ledger) -> Path:
-    record(ledger, case(["a: one obs", "b: two"], ["b contradicts a"]))
-    record(ledger, case(["gone: one"]))
+    record_all(ledger, case(["a: one obs", "b: two"], ["b contradicts a"]))
+    record_all(ledger, case(["gone: one"]))
     ledger.withdraw("claim", "gone", by="T", reason="r")
     ledger.redact("claim", "gone", by="T", reason="r")
     for number in range(40):
-        record(ledger, case([f"c{number}: one"], extra={f"c{number}": {"statement": "so " * 200}}))
+        record_all(
+            ledger, case([f"c{number}: one"], extra={f"c{number}": {"statement": "so " * 200}})
+        )
     ledger.amend("claim", "c30", {"note": "n"}, by="T", reason="r")
     ledger.withdraw("claim", "c31", by="T", reason="r")
     ledger.close()
@@ -147,7 +149,7 @@ def test_nothing_is_saved_over_what_is_there_or_from_what_is_none(
         assert "Traceback" not in done.stderr
         assert "hunter2" not in done.stderr
     assert not (tmp_path / "saved.db").exists()
-    assert place(tmp_path) == filled
+    assert new_location(tmp_path) == filled
 
 
 @pytest.mark.parametrize("share", [0.99, 0.9, 0.8])
@@ -178,7 +180,7 @@ def test_damage_of_the_list_of_tables_loses_no_entry(
     if not scrubbed:
         filled = tmp_path / "plain.db"
         with Ledger.create(filled) as ledger:
-            record(ledger, case(["a: one obs", "b: two"], ["b contradicts a"]))
+            record_all(ledger, case(["a: one obs", "b: two"], ["b contradicts a"]))
     complete = survey(filled).intact
     content = filled.read_bytes()
     damaged = tmp_path / "damaged.db"

@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from backends import ONLY_SERVERS, Raw
-from builders import case, record
+from backends import ONLY_SERVERS, RawDatabase
+from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.storage.postgresql import locks
@@ -27,7 +27,7 @@ def connected(
     path: LedgerLocation, ledger: Ledger
 ) -> Iterator[Callable[[], psycopg.Connection[Any]]]:
     """Return a function that returns a new session of a user who may read, and make views in a schema of its own."""
-    record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
+    record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
     place, _, schema = str(path).rpartition("&schema=")
     sessions: list[psycopg.Connection[Any]] = []
 
@@ -92,7 +92,7 @@ def test_who_waits_for_a_reader_keeps_no_writer_waiting(
     written = []
     while waiting.is_alive():
         start = time.monotonic()
-        record(ledger, [{"kind": "party", "key": f"p-{len(written)}", "name": "P"}])
+        record_all(ledger, [{"kind": "party", "key": f"p-{len(written)}", "name": "P"}])
         written.append(time.monotonic() - start)
     assert len(written) > 10
     assert max(written) < 3
@@ -135,7 +135,7 @@ def test_an_attempt_is_over_in_time_however_many_locks_it_takes(
     done = threading.Event()
 
     def read() -> None:
-        with Raw(path) as raw:
+        with RawDatabase(path) as raw:
             while not done.is_set():
                 start = time.monotonic()
                 raw.rows(f"SELECT * FROM {tables[0]}")
@@ -184,7 +184,7 @@ def test_a_rebuild_in_the_middle_of_verify_is_no_damage(
     path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is verified is looked up in the catalogue once the rows' snapshot is taken."""
-    record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
+    record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
     monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", 0.5)
     look = PostgresStore.shape_damage
     outcomes: list[str] = []
@@ -220,7 +220,7 @@ def test_an_object_that_is_dropped_while_verify_looks_is_named(
 
     def looking(store: PostgresStore) -> Iterator[tuple[str, str]]:
         store.talk.execute("SELECT 1")
-        with Raw(path) as raw:
+        with RawDatabase(path) as raw:
             raw.run("DROP TRIGGER entry_stays ON entry", "DROP FUNCTION days")
         yield from look(store)
 

@@ -20,14 +20,14 @@ from backends import (
     EMPTY,
     ONLY_SERVERS,
     Current,
-    Pattern,
-    content_of,
-    database_of,
+    LedgerTemplate,
+    database_url,
     server,
     server_role,
+    stored_content,
     tamper,
 )
-from builders import record
+from builders import record_all
 from claimledger.errors import RuleViolationError, StoreError
 from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.log.canonical_json import canonical
@@ -40,16 +40,16 @@ from claimledger.storage.tables import HISTORY, VIEWS
 from forged import (
     Forgery,
     Line,
-    entry,
-    entry_line,
-    forged,
-    history_of,
+    append_segment,
+    forged_line,
+    history_rows,
+    last_entry_number,
     lines_of,
-    receive,
-    said,
-    strand_file,
+    payload_members,
+    payload_of,
+    write_segment_file,
 )
-from hypothesis_profile import TIMES, seed_of
+from hypothesis_profile import TRIALS_FACTOR, seed_for
 from test_log_rules import EACH, fill, golden, names, party, spoil
 
 pytestmark = ONLY_SERVERS  # a file has no server to refuse anything
@@ -79,16 +79,16 @@ USERS = {"recorder": "rolf", "editor": "Mallory", "keeper": "kira"}
 def fill_every_kind(ledger: Ledger) -> None:
     """Put a row in every table."""
     fill(ledger)
-    record(ledger, OF_EVERY_KIND)
+    record_all(ledger, OF_EVERY_KIND)
 
 
-EVERY_KIND = Pattern(fill_every_kind)
+EVERY_KIND = LedgerTemplate(fill_every_kind)
 
 
 @contextmanager
 def with_roles(path: LedgerLocation) -> Iterator[Address]:
     """Give each of the users a role in a ledger; yield a function that returns a user's address of it."""
-    with psycopg.connect(database_of(path), autocommit=True) as master:
+    with psycopg.connect(database_url(path), autocommit=True) as master:
         with Ledger.open(path, writable=True) as ledger:
             for role, user in USERS.items():
                 if master.execute("SELECT to_regrole(%s)", (f'"{user}"',)).fetchone() == (None,):
@@ -131,10 +131,10 @@ def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LedgerL
         str(path).partition("@/")[2].partition("?")[0]
     )  # not dropped after each test
     Current.store = "file"
-    before = content_of(path)
+    before = stored_content(path)
     with with_roles(path) as address:
         yield path, address
-        assert content_of(path) == before
+        assert stored_content(path) == before
         with Ledger.open(path) as ledger:
             assert ledger.verify().faults == ()
 
@@ -207,7 +207,7 @@ def works_on(address: Address) -> None:
         keeper.rebuild()
         assert keeper.verify().faults == ()
     with Ledger.open(address("rolf"), writable=True) as recorder:
-        record(recorder, [{"kind": "party", "name": "Goes on"}], by="rolf")
+        record_all(recorder, [{"kind": "party", "name": "Goes on"}], by="rolf")
 
 
 def ahead(minutes: int) -> str:
@@ -221,7 +221,7 @@ def ahead(minutes: int) -> str:
 def test_a_time_ahead_of_the_server_s_clock_is_refused(ledger: Ledger, address: Address) -> None:
     log = lines_of(ledger)
     for minutes, refused in ((60, True), (2, False)):
-        line = forged(len(log) + 1, party(), moment=ahead(minutes))
+        line = forged_line(len(log) + 1, party(), moment=ahead(minutes))
         output = as_psql(address("kira"), rows=rows_of([*log, line], len(log)))
         assert bool(output) == refused, output
         assert ("ahead of this server's" in output) == refused
@@ -230,8 +230,10 @@ def test_a_time_ahead_of_the_server_s_clock_is_refused(ledger: Ledger, address: 
 def test_a_redaction_that_is_lawful_empties_at_once(ledger: Ledger, address: Address) -> None:
     slip = [event.entry for event in ledger.history("slip")]
     log = lines_of(ledger)
-    payload = entry("redact", "party", "slip", entries=slip, reason="r", replaced_by="body")
-    line = forged(len(log) + 1, payload)
+    payload = payload_members(
+        "redact", "party", "slip", entries=slip, reason="r", replaced_by="body"
+    )
+    line = forged_line(len(log) + 1, payload)
     assert "may record and not redact" in as_psql(
         address("Mallory"), rows=rows_of([*log, line], len(log))
     )
@@ -273,7 +275,7 @@ def test_nobody_stands_in_the_way_of_others(
     assert (output == "") if what in HARMLESS else re.search(refused, output), output
     assert ledger.verify().faults == ()
     with Ledger.open(address("rolf"), writable=True) as recorder:
-        record(recorder, [{"kind": "party", "name": "Goes on"}], by="rolf")
+        record_all(recorder, [{"kind": "party", "name": "Goes on"}], by="rolf")
     works_on(address)
 
 
@@ -281,7 +283,7 @@ def test_an_entry_comes_with_its_row_of_history(ledger: Ledger, address: Address
     log = lines_of(ledger)
     for user in ("rolf", "Mallory"):
         # Without that row its number would be given out again, and nobody could write under it.
-        line = forged(len(log) + 1, {**party("P1"), "recorded_by": user})
+        line = forged_line(len(log) + 1, {**party("P1"), "recorded_by": user})
         output = as_psql(address(user), rows=rows_of([*log, line], len(log)))
         assert "its row of history does not come with it" in output
     works_on(address)
@@ -291,9 +293,11 @@ def test_a_record_of_a_newer_version_comes_with_its_row_too(
     ledger: Ledger, address: Address
 ) -> None:
     log = lines_of(ledger)
-    novel = entry("record", "novel", "N1", record={"title": "T"}) | {"recorded_by": "rolf"}
-    line = forged(len(log) + 1, novel)
-    ((*row,),) = history_of(line)
+    novel = payload_members("record", "novel", "N1", record={"title": "T"}) | {
+        "recorded_by": "rolf"
+    }
+    line = forged_line(len(log) + 1, novel)
+    ((*row,),) = history_rows(line)
     place, _, schema = address("rolf").rpartition("&schema=")
     with psycopg.connect(place) as raw:
         raw.execute(f"SET search_path = {schema}")
@@ -322,15 +326,15 @@ def test_who_writes_past_the_program_takes_no_number_from_others(
     user: str, path: LedgerLocation, ledger: Ledger, address: Address
 ) -> None:
     log = lines_of(ledger)
-    line = forged(len(log) + 1, {**party(), "recorded_by": "rolf"})
-    ((*row,),) = history_of(line)
+    line = forged_line(len(log) + 1, {**party(), "recorded_by": "rolf"})
+    ((*row,),) = history_rows(line)
     place, _, schema = address("rolf").rpartition("&schema=")
     signs = ", ".join("%s" for _ in row)
     recorded: list[int] = []
 
     def work() -> None:
         with Ledger.open(address(user), writable=True) as ledger:
-            record(ledger, [{"kind": "party", "name": "Goes on"}], by=user)
+            record_all(ledger, [{"kind": "party", "name": "Goes on"}], by=user)
             recorded.append(ledger.head().size)
 
     waiting = threading.Thread(target=work)
@@ -354,15 +358,17 @@ def test_a_redaction_from_psql_is_finished_in_log_views_and_files(
     """It empties the log, and leaves the texts in the views."""
     slip = [event.entry for event in ledger.history("slip")]
     log = lines_of(ledger)
-    payload = entry("redact", "party", "slip", entries=slip, reason="r", replaced_by="body")
-    line = forged(len(log) + 1, payload | {"recorded_by": "kira"})
+    payload = payload_members(
+        "redact", "party", "slip", entries=slip, reason="r", replaced_by="body"
+    )
+    line = forged_line(len(log) + 1, payload | {"recorded_by": "kira"})
     (row,) = rows_of([*log, line], len(log))
     place, _, schema = address("kira").rpartition("&schema=")
     with psycopg.connect(place) as raw:
         for statement in (f"SET search_path = {schema}", f"SET claimledger.{settings}"):
             raw.execute(statement)  # type: ignore[arg-type]
         raw.execute("INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", row)
-        for records in history_of(line) if in_history else []:
+        for records in history_rows(line) if in_history else []:
             signs = ", ".join("%s" for _ in records)
             raw.execute(f"INSERT INTO history VALUES ({signs})", records)  # type: ignore[arg-type]
         raw.execute("UPDATE entry SET payload = NULL, salt = NULL WHERE number = ANY (%s)", (slip,))
@@ -386,8 +392,8 @@ def test_a_digest_in_history_keeps_no_record_out(ledger: Ledger, address: Addres
     """A recorder writes the digest of a record to come beside an entry of its own."""
     coming = record_from({"kind": "party", "name": "Nobody has this yet"})
     log = lines_of(ledger)
-    line = forged(len(log) + 1, {**party("own"), "recorded_by": "rolf"})
-    ((*row,),) = history_of(line)
+    line = forged_line(len(log) + 1, {**party("own"), "recorded_by": "rolf"})
+    ((*row,),) = history_rows(line)
     row[list(HISTORY.columns.keys()).index("content")] = content_digest("party", coming.as_json())
     database, _, schema = address("rolf").rpartition("&schema=")
     signs = ", ".join("%s" for _ in row)
@@ -407,7 +413,7 @@ def test_a_day_that_does_not_exist_is_refused_from_who_says_that_a_clock_is_righ
     day: str, ledger: Ledger, address: Address
 ) -> None:
     log = lines_of(ledger)
-    line = forged(
+    line = forged_line(
         len(log) + 1, {**party(), "recorded_by": "kira"}, moment=f"{day}T00:00:00.000000Z"
     )
     for word in ("clock_is_right = 'on'", "checked = 'log'", "checked = 'payloads'"):
@@ -443,12 +449,16 @@ def test_a_log_that_is_received_goes_by_the_log_and_not_by_views(
     path: LedgerLocation, ledger: Ledger, address: Address, tmp_path: Path
 ) -> None:
     log = lines_of(ledger)
-    replaced = entry_line(log, "record", "slip")
-    forgery = entry("amend", "party", "slip", record={"name": "N"}, reason="r", replaces=replaced)
+    replaced = last_entry_number(log, "record", "slip")
+    forgery = payload_members(
+        "amend", "party", "slip", record={"name": "N"}, reason="r", replaces=replaced
+    )
     tamper(path, "DELETE FROM history WHERE key = 'slip' AND action = 'withdraw'")
-    strand = strand_file([*log, forged(len(log) + 1, forgery)], len(log), tmp_path / "new.jsonl")
+    strand = write_segment_file(
+        [*log, forged_line(len(log) + 1, forgery)], len(log), tmp_path / "new.jsonl"
+    )
     with pytest.raises(StoreError, match=r"rule `replaces`"):
-        receive(address("kira"), strand)
+        append_segment(address("kira"), strand)
     assert ledger.head().size == len(log)
 
 
@@ -462,15 +472,15 @@ def test_the_server_s_clock_binds_who_keeps_the_ledger_too_without_a_word(
     with Ledger.open(address("kira"), writable=True, clock=later) as keeper:
         for key in ("new", None):  # what is assumed about a new key, and what is asked first
             with pytest.raises(StoreError, match=r"ahead of this server's.*--clock-is-right"):
-                record(keeper, [{"kind": "party", "key": key, "name": "New"}], by="kira")
+                record_all(keeper, [{"kind": "party", "key": key, "name": "New"}], by="kira")
     with (
         Ledger.open(address("rolf"), writable=True, clock=later, clock_is_right=True) as recorder,
         pytest.raises(StoreError, match="ahead of this server's"),
     ):
-        record(recorder, [{"kind": "party", "name": "New"}], by="rolf")
+        record_all(recorder, [{"kind": "party", "name": "New"}], by="rolf")
     assert ledger.head() == before
     with Ledger.open(address("kira"), writable=True, clock=later, clock_is_right=True) as keeper:
-        record(keeper, [{"kind": "party", "name": "New"}], by="kira")
+        record_all(keeper, [{"kind": "party", "name": "New"}], by="kira")
         assert keeper.verify().faults == ()
 
 
@@ -478,7 +488,9 @@ def test_only_who_keeps_the_ledger_takes_in_a_log_unchecked(
     ledger: Ledger, address: Address
 ) -> None:
     log = lines_of(ledger)
-    rows = rows_of([*log, forged(len(log) + 1, entry("erase", "party", "body"))], len(log))
+    rows = rows_of(
+        [*log, forged_line(len(log) + 1, payload_members("erase", "party", "body"))], len(log)
+    )
     for what in ("payloads", "log"):
         output = as_psql(address("Mallory"), f"SET LOCAL claimledger.checked = '{what}'", rows=rows)
         assert names("action", output)
@@ -486,7 +498,9 @@ def test_only_who_keeps_the_ledger_takes_in_a_log_unchecked(
 
 def test_settings_of_ones_own_bend_no_rule(ledger: Ledger, address: Address) -> None:
     log = lines_of(ledger)
-    rows = rows_of([*log, forged(len(log) + 1, entry("erase", "party", "body"))], len(log))
+    rows = rows_of(
+        [*log, forged_line(len(log) + 1, payload_members("erase", "party", "body"))], len(log)
+    )
     bent = [
         "SET standard_conforming_strings = off",
         "SET transform_null_equals = on",
@@ -502,7 +516,9 @@ def test_the_largest_payload_is_read_and_a_larger_one_is_not(
 ) -> None:
     place, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
-    short = canonical(entry("record", "party", "big", record={"name": "Big", "note": ""})).decode()
+    short = canonical(
+        payload_members("record", "party", "big", record={"name": "Big", "note": ""})
+    ).decode()
     for more, rule in ((0, None), (1, "canonical")):
         value = short.replace(
             '"note":""', f'"note":"{"x" * (LARGEST_PAYLOAD - len(short) + more)}"'
@@ -540,7 +556,9 @@ def test_names_are_sorted_as_the_format_sorts_them(
 LAWFUL = {
     "64 deep, with a text within": party(more=json.loads("[" * 62 + '"a"' + "]" * 62)),
     "64 deep, with a number within": party(more=json.loads("[" * 62 + "1" + "]" * 62)),
-    "a kind of a newer version, called like a part": entry("record", "figure", "F1", record={}),
+    "a kind of a newer version, called like a part": payload_members(
+        "record", "figure", "F1", record={}
+    ),
 }
 
 
@@ -585,18 +603,18 @@ SIGNS = '"\\{}[],:0123456789.eE+-tfn/\b\f\r\u007f\u2028\ud7ff\ue000\uffff\U00010
 @pytest.mark.at_random
 def test_server_and_program_agree_on_every_payload(path: LedgerLocation, ledger: Ledger) -> None:
     log = [line for line in golden() if line["payload"] is not None]
-    chance = random.Random(seed_of("payloads"))
+    chance = random.Random(seed_for("payloads"))
     place, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
     outcomes = set()
     with psycopg.connect(place, autocommit=True) as raw:
-        for turn in range(2000 * TIMES):
+        for turn in range(2000 * TRIALS_FACTOR):
             line = chance.choice(log)
             text = line["payload"]
             if turn % 4 == 0:
                 text = respelt(text, chance)
             else:
-                payload = spoil(said(line), chance)
+                payload = spoil(payload_of(line), chance)
                 try:
                     text = canonical(payload).decode()
                 except TypeError:

@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from backends import ONLY_SERVERS, Raw, database_of, server, server_role
-from builders import case, record
+from backends import ONLY_SERVERS, RawDatabase, database_url, server, server_role
+from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.storage.postgresql import locks
@@ -73,9 +73,9 @@ REMAINS = {"seq", "pair", "mood", "low", "===", "head", "seen", "kept", "C"}
 @pytest.mark.parametrize("name", list(PLANTED))
 def test_what_is_planted_in_the_schema_is_named(name: str, path: LedgerLocation) -> None:
     with Ledger.create(path) as ledger:
-        record(ledger, case(["a: one"], []))
+        record_all(ledger, case(["a: one"], []))
         assert ledger.verify().clean
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         raw.run(*PLANTED[name].split("; "))
     with Ledger.open(path) as ledger:
         faults = ledger.verify().faults
@@ -96,7 +96,7 @@ ROUTINES = [
 def test_what_is_called_like_a_function_and_is_none_goes_with_the_functions(
     routine: str, path: LedgerLocation, ledger: Ledger
 ) -> None:
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         raw.run(routine)
     assert "days" in {fault.table for fault in ledger.verify().faults}
     ledger.rebuild()
@@ -107,7 +107,7 @@ OURS = {"entry", "number", "position", "until"}
 OURS |= {"kind", "key", "from", "to_key", "to_kind", "type", "field", "action", "replaced_by"}
 
 
-def sampled(raw: Raw, path: LedgerLocation) -> set[str]:
+def sampled(raw: RawDatabase, path: LedgerLocation) -> set[str]:
     """Return what the server has sampled of a ledger, besides keys, kinds and its own numbers."""
     schema = str(path).rpartition("=")[2]
     columns = raw.rows(
@@ -133,9 +133,9 @@ SAMPLING = [
 
 
 def with_figures(ledger: Ledger) -> None:
-    record(ledger, case([f"a{number}: one" for number in range(60)]))
+    record_all(ledger, case([f"a{number}: one" for number in range(60)]))
     figures = [{"measure": "stations", "low": str(54 + number)} for number in range(60)]
-    record(
+    record_all(
         ledger,
         [
             {
@@ -150,7 +150,7 @@ def test_the_server_samples_nothing_of_what_was_written(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     with_figures(ledger)
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         raw.run("ANALYZE")
         assert sampled(raw, path) == set()
         raw.run(*SAMPLING, "ANALYZE")
@@ -161,7 +161,7 @@ def test_what_was_sampled_before_is_gone_after_a_redaction(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     with_figures(ledger)
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         raw.run(*SAMPLING, "ANALYZE")
         ledger.withdraw("claim", "a1", by="Tester", reason="r", cascade=True)
         ledger.redact("claim", "a1", by="Tester", reason="r")
@@ -183,8 +183,8 @@ SLOW = [
 def test_samples_are_discarded_however_long_that_takes(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    record(ledger, case(["a: one", "b: one"]))
-    with Raw(path) as raw:
+    record_all(ledger, case(["a: one", "b: one"]))
+    with RawDatabase(path) as raw:
         raw.run("ALTER INDEX search ALTER COLUMN 1 SET STATISTICS 1000", *SAMPLING[:1], "ANALYZE")
         assert sampled(raw, path)
         raw.run(*SLOW)
@@ -201,13 +201,13 @@ def test_rebuild_takes_no_collation_that_is_planted_in_the_schema(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     """Of two things with one name the server's own counts, wherever a statement names one."""
-    record(ledger, case(["a: one"], []))
+    record_all(ledger, case(["a: one"], []))
     collations = (
         "SELECT DISTINCT collnamespace::regnamespace::text FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid "
         "JOIN pg_collation AS l ON l.oid = attcollation WHERE relkind = 'r' AND attnum > 0 "
         f"AND relnamespace = '{str(path).rpartition('=')[2]}'::regnamespace"
     )
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         raw.run('CREATE COLLATION "C" FROM "POSIX"')
         ledger.close()
         with Ledger.open(path, writable=True) as keeper:
@@ -227,12 +227,12 @@ SHADOWS = {
 def test_what_is_called_like_the_server_s_own_is_never_called(
     name: str, path: LedgerLocation, ledger: Ledger
 ) -> None:
-    record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
-    with Raw(path) as raw:
+    record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
+    with RawDatabase(path) as raw:
         raw.run(SHADOWS[name])
     with Ledger.open(path, writable=True) as opened:
         assert {fault.table for fault in opened.verify().faults} == {name}
-        record(opened, [{"kind": "party", "key": "more", "name": "More"}])
+        record_all(opened, [{"kind": "party", "key": "more", "name": "More"}])
         assert {fault.table for fault in opened.verify().faults} == {name}
 
 
@@ -240,7 +240,7 @@ def test_a_view_of_the_log_does_not_keep_what_was_sampled(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     with_figures(ledger)
-    with Raw(path) as raw:
+    with RawDatabase(path) as raw:
         raw.run("CREATE SCHEMA aside", "CREATE VIEW aside.mine AS SELECT * FROM entry")
         ledger.withdraw("claim", "a1", by="Tester", reason="r", cascade=True)
         for discards in (
@@ -258,8 +258,8 @@ def test_a_view_of_the_log_does_not_keep_what_was_sampled(
 def test_what_was_sampled_of_the_log_is_forgotten_by_rebuild(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    record(ledger, case([f"a{place}: one" for place in range(300)]))
-    with Raw(path) as raw:
+    record_all(ledger, case([f"a{place}: one" for place in range(300)]))
+    with RawDatabase(path) as raw:
         schema = str(path).rpartition("=")[2]
         sampled = (
             f"SELECT attname FROM pg_stats WHERE schemaname = '{schema}' AND attname = 'payload'"
@@ -274,7 +274,7 @@ def test_what_was_sampled_of_the_log_is_forgotten_by_rebuild(
 @pytest.fixture
 def reader(path: LedgerLocation, ledger: Ledger) -> Iterator[psycopg.Connection[Any]]:
     """A user who may read, and make things in a schema of its own."""
-    record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
+    record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
     place, _, schema = str(path).rpartition("&schema=")
     with psycopg.connect(place, autocommit=True) as master:
         master.execute("CREATE ROLE rita LOGIN; CREATE SCHEMA rita AUTHORIZATION rita")
@@ -330,14 +330,14 @@ def test_no_name_that_a_reader_chose_reaches_a_terminal_as_it_is(
 
 def test_no_error_holds_a_name_of_the_server_s_as_it_is(path: LedgerLocation) -> None:
     place = str(path) + "x"
-    with psycopg.connect(database_of(path), autocommit=True) as master:
+    with psycopg.connect(database_url(path), autocommit=True) as master:
         schema = place.rpartition("=")[2]
         master.execute(f'CREATE SCHEMA {schema}; CREATE TABLE {schema}."{HOSTILE}" (x text)')  # type: ignore[arg-type]
         with pytest.raises(StoreError, match="EVIL") as raised:
             Ledger.create(place)
         master.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
     assert not {"\x1b", "\x07", "\u202e"} & set(str(raised.value))
-    with psycopg.connect(database_of(path)) as failing:
+    with psycopg.connect(database_url(path)) as failing:
         with pytest.raises(psycopg.Error) as error:
             failing.execute(f'SELECT "{HOSTILE}"')  # type: ignore[arg-type]
         assert "\\x1b[31mEVIL" in plain(error.value)
@@ -380,7 +380,7 @@ def test_a_reader_who_stays_keeps_rebuild_waiting_and_no_other_reader(
     waiting = threading.Thread(target=work)
     waiting.start()
     read = 0
-    with Raw(path) as right:
+    with RawDatabase(path) as right:
         right.run("SET lock_timeout = '2s'")
         while waiting.is_alive():
             read += len(right.rows("SELECT * FROM history LIMIT 1"))
@@ -443,7 +443,7 @@ def test_a_users_settings_change_no_answer(path: LedgerLocation, unusual: str) -
     theirs = str(path).replace("postgres:@", f"{unusual}@", 1)
     assert theirs != str(path)
     with Ledger.create(theirs) as ledger:
-        record(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
+        record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
         ledger.withdraw("claim", "b", by="Ann", reason="a slip \\ of 'the' pen", cascade=True)
         results = [str(event) for event in ledger.history("b")], ledger.keys("claim")
         assert ledger.verify().clean
@@ -456,18 +456,18 @@ def test_a_role_is_given_only_where_nobody_else_can_plant_what_others_meet(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     schema = str(path).rpartition("=")[2]
-    with psycopg.connect(database_of(path), autocommit=True) as connection:
+    with psycopg.connect(database_url(path), autocommit=True) as connection:
         connection.execute("CREATE ROLE wanda LOGIN")
         connection.execute(f"GRANT CREATE ON SCHEMA {schema} TO PUBLIC")
     try:
         ledger.grant("recorder", "wanda")
         query = f"SELECT has_schema_privilege('wanda', '{schema}', 'CREATE')"
-        with psycopg.connect(database_of(path), autocommit=True) as connection:
+        with psycopg.connect(database_url(path), autocommit=True) as connection:
             assert connection.execute(query).fetchone() == (False,)
             connection.execute(f"GRANT CREATE, USAGE ON SCHEMA {schema} TO PUBLIC")
             connection.execute("CREATE ROLE kim LOGIN CREATEROLE")
         ledger.grant("keeper", "wanda")
-        with psycopg.connect(database_of(path), autocommit=True) as connection:
+        with psycopg.connect(database_url(path), autocommit=True) as connection:
             connection.execute(f"GRANT CREATE ON SCHEMA {schema} TO PUBLIC")
             connection.execute("ALTER ROLE wanda CREATEROLE")
         with (
@@ -477,7 +477,7 @@ def test_a_role_is_given_only_where_nobody_else_can_plant_what_others_meet(
             theirs.grant("recorder", "kim")
     finally:
         ledger.close()
-        with psycopg.connect(database_of(path), autocommit=True) as connection:
+        with psycopg.connect(database_url(path), autocommit=True) as connection:
             connection.execute(f"DROP SCHEMA {schema} CASCADE")
             for (name,) in connection.execute(
                 "SELECT rolname FROM pg_roles WHERE rolname LIKE %s OR rolname IN ('wanda', 'kim')",

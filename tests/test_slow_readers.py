@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from builders import case, record
+from builders import case, record_all
 from claimledger.ledger import Ledger, LedgerLocation
 from test_held_up import PROGRAM
 
@@ -42,7 +42,7 @@ def changes(where: LedgerLocation) -> float:
     """Return the seconds that a write and a rebuild take, which waits for all who read on a server too."""
     begun = time.monotonic()
     with Ledger.open(where, writable=True) as ledger:
-        record(ledger, [{"kind": "party", "name": "Quick"}])
+        record_all(ledger, [{"kind": "party", "name": "Quick"}])
         ledger.rebuild()
     return time.monotonic() - begun
 
@@ -54,7 +54,7 @@ SOON = 15
 @pytest.fixture
 def at_rest(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
     """A ledger that nobody has open: a file has the journal then in which readers stop writers."""
-    record(ledger, MUCH)
+    record_all(ledger, MUCH)
     ledger.close()
     return path
 
@@ -88,7 +88,7 @@ def test_a_named_pipe_that_nobody_reads_on_keeps_no_writer_out(
 
 def test_who_thinks_at_a_prompt_keeps_no_writer_out(path: LedgerLocation, ledger: Ledger) -> None:
     figures = [{"measure": "boats", "value": 54}]
-    record(ledger, case(["a: one", "b: two"], extra={"a": {"figures": figures}, "b": {
+    record_all(ledger, case(["a: one", "b: two"], extra={"a": {"figures": figures}, "b": {
         "figures": [{"measure": "nets", "value": 54}]}}))  # fmt: skip
     ledger.close()
     ours, theirs = pty.openpty()
@@ -172,7 +172,7 @@ def test_a_reader_that_goes_away_ends_the_answer(at_rest: LedgerLocation) -> Non
 def test_what_goes_to_an_open_stream_joins_what_is_there(
     name: str, ledger: Ledger, path: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     lines = call("--ledger", path, "export").stdout
     (tmp_path / "link").symlink_to("/dev/stdout")
     log = tmp_path / "log.txt"
@@ -195,7 +195,7 @@ def test_what_goes_to_an_open_stream_joins_what_is_there(
 def test_no_file_of_the_program_s_own_is_taken_for_a_stream(
     ledger: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
-    record(ledger, case(["a: one"]))
+    record_all(ledger, case(["a: one"]))
     before = ledger.head()
     for number in range(3, 12):
         done = subprocess.run(
@@ -219,7 +219,7 @@ def test_an_audit_of_nothing_has_its_own_status_also_when_nobody_reads(
 ) -> None:
     figures = [{"measure": "boats", "value": 54}]
     extra = {"a": {"figures": figures}, "b": {"figures": [{"measure": "nets", "value": 54}]}}
-    record(ledger, case(["a: one", "b: two"], extra=extra))
+    record_all(ledger, case(["a: one", "b: two"], extra=extra))
     for question, status in ((["--figure", "54"], 1), (["a"], 0)):
         read, write = os.pipe()
         os.close(read)

@@ -14,10 +14,10 @@ import psycopg
 import pytest
 
 from backends import ONLY_FILES, ONLY_SERVERS, server
-from builders import case, record
+from builders import case, record_all
 from claimledger.errors import ClaimledgerError
 from claimledger.ledger import Ledger, LedgerLocation
-from hostile_texts import filled
+from hostile_texts import add_hostile_records
 
 SOURCE = Path(__file__).parent.parent / "src" / "claimledger"
 SQL = re.compile(
@@ -109,11 +109,11 @@ MARK = "quokka7193"
 def everything(where: LedgerLocation, folder: Path) -> None:
     """Let a word stand in every text of a ledger, and ask for it in every way."""
     with Ledger.open(where, writable=True) as ledger:
-        filled(ledger, [f"{MARK} said so"])
+        add_hostile_records(ledger, [f"{MARK} said so"])
         key = f"{MARK}-key"
-        record(ledger, case([f"{key}: {MARK}-party obs"]), by=MARK)
+        record_all(ledger, case([f"{key}: {MARK}-party obs"]), by=MARK)
         records = [{"kind": "party", "key": f"{MARK}-{n}", "name": MARK} for n in range(300)]
-        record(ledger, records, by=MARK)
+        record_all(ledger, records, by=MARK)
         ledger.amend(
             "claim", key, {"note": f"{MARK} noted", "language": "en"}, by=MARK, reason=MARK
         )

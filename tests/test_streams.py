@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import case, record
+from builders import case, record_all
 from claimledger.ledger import Ledger
 
 PROGRAM = Path(sys.executable).parent / "claimledger"
@@ -40,7 +40,7 @@ Shell = Callable[[str], subprocess.CompletedProcess[str]]
 def shell(tmp_path: Path) -> Shell:
     """Run a line of a shell in a folder with a ledger."""
     with Ledger.create(tmp_path / "ledger.db") as ledger:
-        record(ledger, case(["a: one", "b: two"]))
+        record_all(ledger, case(["a: one", "b: two"]))
     (tmp_path / "new.json").write_text('[{"kind": "party", "name": "Newer"}]', "utf-8")
     environment = {**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"}
     environment.pop(
@@ -95,14 +95,14 @@ def test_a_reader_that_leaves_early_changes_no_status(
     words: str, shell: Shell, tmp_path: Path
 ) -> None:
     with Ledger.open(tmp_path / "ledger.db", writable=True) as ledger:
-        record(ledger, case([f"c{number}: one" for number in range(400)]))
+        record_all(ledger, case([f"c{number}: one" for number in range(400)]))
     done = shell(f"claimledger {words} | head -1; echo ${{PIPESTATUS[0]}} >&2")
     assert done.stderr == "0\n"
 
 
 def test_a_verdict_keeps_its_status_where_its_reader_leaves(shell: Shell, tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db", writable=True) as ledger:
-        record(ledger, case([f"c{number}: one" for number in range(400)]))
+        record_all(ledger, case([f"c{number}: one" for number in range(400)]))
     assert shell("claimledger verify | grep -q Clean").returncode == 0
     with sqlite3.connect(tmp_path / "ledger.db") as driver:
         driver.execute("UPDATE claim SET statement = 'forged'")

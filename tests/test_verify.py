@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from backends import ONLY_FILES, ONLY_SERVERS, Pattern, Raw, tamper
-from builders import case, record
+from backends import ONLY_FILES, ONLY_SERVERS, LedgerTemplate, RawDatabase, tamper
+from builders import case, record_all
 from claimledger.errors import ClaimledgerError
 from claimledger.ledger import Ledger, LedgerLocation, TreeHead
 from claimledger.storage.tables import ENTRY, VIEWS
@@ -68,14 +68,14 @@ def fill(ledger: Ledger) -> None:
          "evidence": "e", "link": "full", "reason": "r", "note": "n"},
         {"kind": "disposition", "key": "rest", "dispute": "full", "ending": "period", "reason": "r", "note": "n"},
     ]  # fmt: skip
-    record(ledger, drawn)
+    record_all(ledger, drawn)
     ledger.amend("claim", "b", {"note": "amended"}, by="T", reason="why")
     ledger.withdraw("claim", "d", by="T", reason="double", replaced_by="c")
     ledger.redact("claim", "d", by="T", reason="asked for")
     assert ledger.verify().clean
 
 
-FULL = Pattern(fill)
+FULL = LedgerTemplate(fill)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_any_column_of_any_table_changed_is_named(
     damaged: LedgerLocation, table: str, column: str
 ) -> None:
     key = "number" if table == "entry" else "entry"
-    with Raw(damaged) as raw:
+    with RawDatabase(damaged) as raw:
         ((entry, value),) = raw.rows(
             f'SELECT {key}, "{column}" FROM {table} ORDER BY "{column}" IS NULL, {key} LIMIT 1'
         )
@@ -136,7 +136,7 @@ def test_a_missing_row_is_named(damaged: LedgerLocation, table: str) -> None:
 
 @pytest.mark.parametrize("table", [name for name in TABLES if name != "entry"])
 def test_an_extra_row_is_named(damaged: LedgerLocation, table: str) -> None:
-    with Raw(damaged) as raw:
+    with RawDatabase(damaged) as raw:
         names = raw.columns(table)
     columns = ", ".join("9999" if name == "entry" else f'"{name}"' for name in names)
     tamper(damaged, f"INSERT INTO {table} SELECT {columns} FROM {table} LIMIT 1")
@@ -184,7 +184,7 @@ def test_a_reordered_log_is_named(damaged: LedgerLocation) -> None:
     ],
 )
 def test_a_changed_table_index_or_trigger_is_named(damaged: LedgerLocation, sql: str) -> None:
-    with Raw(damaged) as raw:
+    with RawDatabase(damaged) as raw:
         raw.run(sql)
     assert faults(damaged)
 
@@ -216,7 +216,7 @@ def test_a_changed_table_index_or_trigger_is_named(damaged: LedgerLocation, sql:
 def test_a_changed_table_index_or_trigger_of_a_server_is_named(
     damaged: LedgerLocation, sql: str
 ) -> None:
-    with Raw(damaged) as raw:
+    with RawDatabase(damaged) as raw:
         raw.run(sql)
     assert faults(damaged)
 
@@ -224,7 +224,7 @@ def test_a_changed_table_index_or_trigger_of_a_server_is_named(
 @ONLY_FILES  # a server's index is its own, made of words that are compared
 @pytest.mark.parametrize("table", ["search_data", "search_idx", "search_docsize", "search_config"])
 def test_a_changed_search_index_is_named(damaged: LedgerLocation, table: str) -> None:
-    with Raw(damaged) as raw:
+    with RawDatabase(damaged) as raw:
         last = raw.columns(table)[-1]
         some = "" if table in ("search_idx", "search_config") else (
             f" WHERE rowid = (SELECT max(rowid) FROM {table})")  # fmt: skip
@@ -250,19 +250,19 @@ def test_a_changed_search_index_is_named(damaged: LedgerLocation, table: str) ->
 )
 def test_what_the_index_s_own_check_passes_over_is_named(damaged: Path, change: str) -> None:
     with Ledger.open(damaged, writable=True) as ledger:  # an index of several pages
-        record(ledger, [{"kind": "party", "name": f"p{n} q{n} r{n} s{n}"} for n in range(400)])
+        record_all(ledger, [{"kind": "party", "name": f"p{n} q{n} r{n} s{n}"} for n in range(400)])
         assert ledger.verify().faults == ()
-    with Raw(damaged) as raw:
+    with RawDatabase(damaged) as raw:
         raw.run(change)
     assert any("search" in fault for fault in faults(damaged))
 
 
 def test_each_row_of_an_ended_version_is_held_to_the_log(damaged: LedgerLocation) -> None:
     with Ledger.open(damaged, writable=True) as ledger:
-        record(ledger, case(["several: another @s1 @s2"]))
+        record_all(ledger, case(["several: another @s1 @s2"]))
         ledger.amend("claim", "several", {"note": "n"}, by="T", reason="r")
     query = "SELECT max(entry) FROM claim_citation WHERE until IS NOT NULL"
-    with Raw(damaged) as raw:
+    with RawDatabase(damaged) as raw:
         assert raw.rows(f"SELECT count(*) FROM claim_citation WHERE entry = ({query})") == [(2,)]
     change = f"UPDATE claim_citation SET until = NULL WHERE position = 1 AND entry = ({query})"
     tamper(damaged, change)
@@ -271,7 +271,7 @@ def test_each_row_of_an_ended_version_is_held_to_the_log(damaged: LedgerLocation
 
 @ONLY_FILES  # as above
 def test_a_posting_moved_in_the_search_index_is_named(damaged: LedgerLocation) -> None:
-    with Raw(damaged) as raw:
+    with RawDatabase(damaged) as raw:
         raw.run(
             "INSERT INTO search (search, rowid, words) "
             "SELECT 'delete', entry, words FROM search_words ORDER BY entry DESC LIMIT 1"
@@ -302,9 +302,9 @@ def test_rebuilding_mends_every_view(damaged: LedgerLocation) -> None:
 def test_verify_compares_the_log_with_a_size_and_root_that_were_kept(
     path: LedgerLocation, ledger: Ledger, call: Callable[..., Any]
 ) -> None:
-    record(ledger, case(["a: one", "b: two"]))
+    record_all(ledger, case(["a: one", "b: two"]))
     head = ledger.head()
-    record(ledger, case(["c: one"]))
+    record_all(ledger, case(["c: one"]))
     size, root = str(head.size), head.root.hex()
 
     def verify(size: str, root: str) -> tuple[int, str]:
@@ -363,7 +363,7 @@ def test_several_processes_find_what_one_does(
     damaged: LedgerLocation, monkeypatch: pytest.MonkeyPatch, share: int
 ) -> None:
     """A small ledger is checked in one process, a large one in several: here the small one is."""
-    with Raw(damaged) as raw:
+    with RawDatabase(damaged) as raw:
         zero = raw.blob(b"\0")
     tamper(
         damaged,

@@ -19,10 +19,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from backends import ONLY_FILES, ONLY_SERVERS, Raw, tamper
+from backends import ONLY_FILES, ONLY_SERVERS, RawDatabase, tamper
 from claimledger.errors import ClaimledgerError
 from claimledger.ledger import Ledger, survey
-from hypothesis_profile import TIMES, seed_of
+from hypothesis_profile import TRIALS_FACTOR, seed_for
 from test_verify import FULL, TABLES
 
 MEMORY = 2 * 1024**3
@@ -47,7 +47,7 @@ def in_a_process(work: Callable[..., None], *values: object) -> None:
 
 def _limited(line: Any, work: Callable[..., None], values: tuple[object, ...]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS * TIMES, SECONDS * TIMES + 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS * TRIALS_FACTOR, SECONDS * TRIALS_FACTOR + 1))
     try:
         work(*values)
     except BaseException:
@@ -148,14 +148,18 @@ def changes(number: int, seed: str, complete: str, folder: str) -> None:
 @pytest.mark.at_random
 def test_no_byte_that_is_changed_raises_or_is_called_clean(store: str, tmp_path: Path) -> None:
     assert store == "file"
-    in_a_process(flips, 250 * TIMES, seed_of("flips"), str(FULL.copy(tmp_path)), str(tmp_path))
+    in_a_process(
+        flips, 250 * TRIALS_FACTOR, seed_for("flips"), str(FULL.copy(tmp_path)), str(tmp_path)
+    )
 
 
 @ONLY_FILES  # what a server takes is below
 @pytest.mark.at_random
 def test_no_value_that_is_changed_raises_or_is_called_clean(store: str, tmp_path: Path) -> None:
     assert store == "file"
-    in_a_process(changes, 250 * TIMES, seed_of("values"), str(FULL.copy(tmp_path)), str(tmp_path))
+    in_a_process(
+        changes, 250 * TRIALS_FACTOR, seed_for("values"), str(FULL.copy(tmp_path)), str(tmp_path)
+    )
 
 
 def naming(where: Path | str, table: str) -> None:
@@ -216,11 +220,11 @@ def test_no_value_that_is_changed_on_a_server_raises_or_is_called_clean(
     store: str, tmp_path: Path
 ) -> None:
     assert store == "postgresql"
-    chance = random.Random(seed_of("server"))
+    chance = random.Random(seed_for("server"))
     where = FULL.copy(tmp_path)
-    with Raw(where) as raw:
+    with RawDatabase(where) as raw:
         raw.run("SET session_replication_role = replica")
-        for table, statement in mutations(chance, 150 * TIMES):
+        for table, statement in mutations(chance, 150 * TRIALS_FACTOR):
             if any(value in statement for value in ONLY_IN_FILES) or "zeroblob" in statement:
                 continue
             before = raw.rows(f"SELECT t::text FROM {table} AS t ORDER BY 1")

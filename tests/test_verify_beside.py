@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from builders import record
+from builders import record_all
 from claimledger.ledger import Ledger, LedgerLocation, may_fork
 from claimledger.ledger.verify.verification import _WORTH_SHARING
 
@@ -23,7 +23,7 @@ def write(path: LedgerLocation, ended: Event) -> None:
     """Record and amend until it is over."""
     with Ledger.open(path, writable=True) as writer:
         for number in count():
-            record(writer, [{"kind": "party", "key": f"new{number}", "name": "New"}])
+            record_all(writer, [{"kind": "party", "key": f"new{number}", "name": "New"}])
             writer.amend("party", f"p{number}", {"note": "m"}, by="T", reason="r")
             if ended.is_set():
                 return
@@ -45,7 +45,7 @@ def test_verify_gives_no_false_alarm_beside_writers_and_redactions(
 ) -> None:
     with Ledger.create(path) as ledger:
         count = range(_WORTH_SHARING + 500)
-        record(
+        record_all(
             ledger, [{"kind": "party", "key": f"p{place}", "name": f"P {place}"} for place in count]
         )
     ended = FORKED.Event()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import answers_of
+from builders import analysis_of
 from claimledger.importers.case_files import read_files
 from claimledger.ledger import Ledger
 from claimledger.records.claim import Claim
@@ -101,5 +101,5 @@ def test_the_small_case_shows_every_type_of_link(tmp_path: Path) -> None:
         assert types == set(RELATIONS)
         assert len(ledger.keys("claim")) < 20
         standings = {str(record["standing"]) for record in
-                     (answers_of(ledger).as_json(key) for key in ledger.keys("claim"))}  # fmt: skip
+                     (analysis_of(ledger).as_json(key) for key in ledger.keys("claim"))}  # fmt: skip
         assert standings >= {"retracted", "superseded", "contested", "single-origin"}
