@@ -329,7 +329,7 @@ def test_a_backup_of_entries_is_not_written_over_another_file(
     empty.touch()
     words = ("--ledger", filled, "backup", "--since", "2")
     done = call(*words, notes)
-    assert (done.returncode, "is no backup of a ledger's entries" in done.stderr) == (1, True)
+    assert (done.returncode, "is not a backup of a ledger's entries" in done.stderr) == (1, True)
     assert notes.read_text("utf-8") == "my notes\n"
     assert call(*words, empty).returncode == 0
     # It would stand among what the command says.

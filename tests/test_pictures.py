@@ -115,7 +115,7 @@ def test_repeats_are_folded_into_what_they_repeat_with_a_count(crowded: Ledger) 
     hub = next(box for box in value.boxes if box.key == "hub")
     assert hub.folded == tuple(f"copy{n}" for n in range(7))
     assert "+ 7 that repeat it" in graph_svg(value)
-    assert "Drawn in what they repeat: 7 that only repeat." in in_words(value)
+    assert "7 claims that only repeat another are not drawn separately." in in_words(value)
 
 
 def test_every_family_has_a_line_and_a_mark_of_its_own() -> None:
