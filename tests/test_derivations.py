@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import Records, analysis_of, case, record_all
-from claimledger.analysis.derivations import Derivation, derived
+from claimledger.analysis.derivations import Derivation, recompute
 from claimledger.analysis.intervals import negative, product, quotient, total
 from claimledger.errors import InvalidInputError, ParseError
 from claimledger.ledger import Ledger
@@ -34,7 +34,7 @@ def figure(value: str, formula: str = "", measure: str = "m", **options: str) ->
 def derivation_of(ledger: Ledger, key: str = "sum") -> Derivation:
     claims = {stored.key: stored.record for stored in ledger.records("claim")}
     known_claims = {key: claim for key, claim in claims.items() if isinstance(claim, Claim)}
-    (derivation,) = derived(analysis_of(ledger), key, known_claims)
+    (derivation,) = recompute(analysis_of(ledger), key, known_claims)
     return derivation
 
 
@@ -72,18 +72,18 @@ def test_a_formula_is_compared_with_its_stated_figure(
     ledger: Ledger, formula: str, value: str, matches: bool
 ) -> None:
     record_all(ledger, claim_derived_from_two(formula, value))
-    assert derivation_of(ledger).gives is matches
+    assert derivation_of(ledger).reproduced is matches
 
 
 def test_uncertain_inputs_give_an_uncertain_result(ledger: Ledger) -> None:
     record_all(ledger, claim_derived_from_two("sum(a, b)", "99", a="over 40", b="50–55"))
     assert derivation_of(ledger).result == Interval(Decimal(90), None, low_open=True)
-    assert derivation_of(ledger).gives
+    assert derivation_of(ledger).reproduced
 
 
 def test_a_division_by_a_possible_zero_is_reported(ledger: Ledger) -> None:
     record_all(ledger, claim_derived_from_two("ratio(a, b)", "3", b="0–5"))
-    assert derivation_of(ledger).wrong == ("it divides by what may be 0",)
+    assert derivation_of(ledger).problems == ("it divides by a number that may be 0",)
     assert not derivation_of(ledger).sound
 
 
@@ -99,7 +99,7 @@ def test_retracted_superseded_and_unlinked_inputs_are_reported(ledger: Ledger) -
         ],
     )
     derivation = derivation_of(ledger)
-    assert derivation.gives
+    assert derivation.reproduced
     assert derivation.fallen == (("a", "retracted"), ("b", "superseded"))
     assert derivation.unlinked == ("b",)
     assert not derivation.sound
@@ -109,7 +109,10 @@ def test_an_amended_input_no_longer_gives_the_figure(ledger: Ledger) -> None:
     record_all(ledger, claim_derived_from_two("sum(a, b)", "99"))
     ledger.amend("claim", "a", {"figures": [{"measure": "m", "value": "46"}]}, by="T", reason="r")
     derivation = derivation_of(ledger)
-    assert (derivation.gives, derivation.result) == (False, Interval(Decimal(100), Decimal(100)))
+    assert (derivation.reproduced, derivation.result) == (
+        False,
+        Interval(Decimal(100), Decimal(100)),
+    )
 
 
 def test_a_formula_names_the_measure_if_a_claim_has_several(ledger: Ledger) -> None:
@@ -119,9 +122,9 @@ def test_a_formula_names_the_measure_if_a_claim_has_several(ledger: Ledger) -> N
         if fields["key"] == "a":
             fields["figures"] = figures
     record_all(ledger, records)
-    assert derivation_of(ledger).gives
+    assert derivation_of(ledger).reproduced
     ledger.amend("claim", "a", {"figures": figures[:1]}, by="T", reason="r")
-    assert "a holds no figure of met" in derivation_of(ledger).wrong[0]
+    assert "a has no figure of met" in derivation_of(ledger).problems[0]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +262,7 @@ def test_the_tally_of_the_worked_case_equals_the_count_in_the_article() -> None:
     )
 )
 def test_a_formula_with_an_equal_result_matches_its_figure(number: Decimal) -> None:
-    from claimledger.analysis.derivations import gives
+    from claimledger.analysis.derivations import reproduces
 
     stated = Figure(measure="m", low=number, high=number, scope={})
-    assert gives(stated.interval, stated)
+    assert reproduces(stated.interval, stated)

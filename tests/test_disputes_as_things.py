@@ -11,8 +11,8 @@ from claimledger.analysis.controversies import controversies
 from claimledger.analysis.dispositions import states
 from claimledger.analysis.disputes import Dispute, disputes
 from claimledger.analysis.graph import graph_of
-from claimledger.analysis.uncertainty import ranged, settlings
-from claimledger.errors import ClaimledgerError, ParseError
+from claimledger.analysis.uncertainty import open_questions, origin_ranges
+from claimledger.errors import AmbiguousError, ClaimledgerError, NotFoundError
 from claimledger.ledger import Ledger
 from claimledger.present.explanation import explain
 from claimledger.records.graph_data import GraphData
@@ -30,7 +30,7 @@ def disputes_by_key(ledger: Ledger) -> dict[str, Dispute]:
 
 def state(ledger: Ledger, key: str) -> str:
     analysis = analysis_of(ledger)
-    return states(disputes(analysis), analysis.graph, dispositions(ledger))[key].ending
+    return states(disputes(analysis), analysis.graph, dispositions(ledger))[key].status
 
 
 def close_dispute(ledger: Ledger, dispute: str, ending: str = "resolved") -> None:
@@ -56,7 +56,7 @@ def test_every_dispute_has_a_unique_key_from_its_links(cut: GraphData) -> None:
     all_disputes = disputes(Analysis(graph_of(cut)))
     assert len({dispute.key for dispute in all_disputes}) == len(all_disputes)
     for dispute in all_disputes:
-        assert dispute.key.partition("~")[0] in {link.key for link in dispute.every}
+        assert dispute.key.partition("~")[0] in {link.key for link in dispute.all_links}
 
 
 def test_a_closed_dispute_is_reopened_by_later_activity(ledger: Ledger) -> None:
@@ -90,9 +90,9 @@ def test_a_dispute_is_found_by_its_link_its_claim_or_its_source(ledger: Ledger) 
     assert dispute_meant(ledger, "l3") == "l1"
     assert dispute_meant(ledger, "a-page") == "l2"
     assert dispute_meant(ledger, "d") == "l1"
-    with pytest.raises(ParseError, match="several disputes"):
+    with pytest.raises(AmbiguousError, match="several disputes"):
         dispute_meant(ledger, "a")
-    with pytest.raises(ParseError, match="in no dispute"):
+    with pytest.raises(NotFoundError, match="no dispute with the key 'b-page'"):
         dispute_meant(ledger, "b-page")
     with pytest.raises(ClaimledgerError):
         dispute_meant(ledger, "ghost")
@@ -135,11 +135,11 @@ def test_the_grounds_of_a_claim_are_worth_the_origin_they_establish(ledger: Ledg
         ledger, case(["a: one obs", "b: two", "c: three"], ["a corroborates b", "b corroborates c"])
     )
     analysis = analysis_of(ledger)
-    (origin_range,) = ranged(analysis, analysis.graph.claims)
+    (origin_range,) = origin_ranges(analysis, analysis.graph.claims)
     assert (origin_range.origins.at_least, origin_range.origins.at_most) == (1, 3)
     questions = [
         (question.what, question.roots, question.worth)
-        for question in settlings(analysis, [origin_range.head])
+        for question in open_questions(analysis, [origin_range.head])
     ]
     assert questions == [("grounds", ("b",), 1), ("grounds", ("c",), 1)]
 
@@ -153,7 +153,7 @@ def test_a_merger_of_origins_is_worth_the_origins_it_merges(ledger: Ledger) -> N
     )
     record_all(ledger, records)
     analysis = analysis_of(ledger)
-    (first, *_) = settlings(analysis, ["a"])
+    (first, *_) = open_questions(analysis, ["a"])
     assert (first.what, first.reason, first.shared, first.worth) == ("tie", "source", "paper", 2)
     origins = analysis.origin_finder([("source", "paper")]).of("a")
     assert (origins.at_least, origins.at_most) == (4, 4)

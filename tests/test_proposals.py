@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.pairs import halves, matter_of, measure
+from bench.pairs import build_context, halves, measure
 
 from builders import Records, analysis_of, case, record_all
 from claimledger.analysis.proposals.engine import RULES
@@ -244,7 +244,7 @@ def test_on_the_labelled_pairs_the_rules_are_as_precise_as_published() -> None:
     """The figures of docs/proposals.md, which `make bench` prints; a change of a rule shows here."""
     page = (Path(__file__).parent.parent / "docs" / "proposals.md").read_text("utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        matter = matter_of(Path(folder))
+        matter = build_context(Path(folder))
     tuned, reported = halves()
     assert len(tuned.pairs) + len(reported.pairs) >= 200
     for measured in measure(matter, reported):

@@ -67,7 +67,7 @@ def likeness(text: str) -> float:
     """Return how alike a statement and its reverse are to the rules that propose links."""
     statements = {"one": text, "other": text[::-1]}
     claims = {key: Claim.model_construct(statement=text) for key, text in statements.items()}
-    return RuleContext(cast("Analysis", None), claims).alike("one", "other")
+    return RuleContext(cast("Analysis", None), claims).similarity("one", "other")
 
 
 READERS: dict[str, Callable[[str], object]] = {

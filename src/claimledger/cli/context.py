@@ -27,6 +27,8 @@ Options = TypeVar("Options", bound=Callable[..., Any])
 class UsageError(ClaimledgerError):
     """A command called in a way that cannot mean anything; ends with status 2."""
 
+    code = "usage"
+
 
 def SHARED() -> list[click.Parameter]:  # made anew for each command
     """Return the options that every command takes."""

@@ -95,7 +95,7 @@ def _disputed(view: LedgerView) -> tuple[Analysis, list[str]]:
     keys: dict[str, None] = {}
     for dispute in disputes(answers):
         keys |= dict.fromkeys(
-            (*dispute.claims, *dispute.attackers, *dispute.beside, *dispute.reached)
+            (*dispute.claims, *dispute.attackers, *dispute.contested_allies, *dispute.reached)
         )
     return answers, list(keys)
 
@@ -139,12 +139,11 @@ def timeline(
 
 
 def _no_such(measure: str, known: tuple[str, ...]) -> NoReturn:
-    from claimledger.errors import ParseError
+    from claimledger.errors import NotFoundError
     from claimledger.records.check import nearest
 
     near = nearest(measure, known) or list(known[:8])
-    hint = f"; nearest: {', '.join(near)}" if near else ""
-    raise ParseError(f"no figure here counts {measure!r}{hint}")
+    raise NotFoundError("figure here", measure, near, known_by="measure")
 
 
 def _write(call: CliContext, data: bytes, output: str | None) -> None:

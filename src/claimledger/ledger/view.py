@@ -95,7 +95,8 @@ class LedgerView:
     def entry_at(self, when: str) -> int:
         """Return the last entry of a time: an entry number, a timestamp or a day in any words.
 
-        Raises :class:`ParseError` for what is none of these, and for an entry that does not exist.
+        Raises :class:`ParseError` for anything else, and :class:`NotFoundError` for an entry that does not
+        exist.
         """
         return time_travel.entry_at(self._store, when)
 

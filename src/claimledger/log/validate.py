@@ -56,6 +56,8 @@ RULES = {
 class InvalidEntryError(StoreError):
     """An entry breaks a rule of the log's format; says which rule, and in which column."""
 
+    code = "invalid-entry"
+
     def __init__(self, rule: str, message: str, column: str = "payload") -> None:
         assert rule in RULES
         self.rule = rule

@@ -66,7 +66,7 @@ class FigureComparisons:
                 phrases.figure(pair.left),
                 phrases.figure(pair.right),
                 pair.relation,
-                pair.rests,
+                pair.reasons,
                 phrases.comparison(left, right, pair),
             )
             for pair in self.pairs(left, right, tolerance)

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from claimledger.analysis.acceptability import IN, OUT
-from claimledger.analysis.analysis import STANDINGS, Analysis
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.attacks import Attack
+from claimledger.analysis.standing import STANDINGS
 from claimledger.present import phrases
 from claimledger.services.record_cache import RecordCache
 

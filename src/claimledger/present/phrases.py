@@ -79,7 +79,7 @@ def compared(pair: Comparison) -> str:
 
 
 def _because(pair: Comparison) -> str:
-    return f" ({'; '.join(pair.rests)})" if pair.rests else ""
+    return f" ({'; '.join(pair.reasons)})" if pair.reasons else ""
 
 
 def interval(interval: Interval) -> str:
@@ -108,8 +108,10 @@ def derivation(derivation: Derivation) -> str:
     """Return what a formula gives now, and whether that is still the figure."""
     stated = figure(derivation.figure)
     if derivation.result is None:
-        text = f"{stated}: {derivation.formula} cannot be computed: {'; '.join(derivation.wrong)}"
-    elif derivation.gives:
+        text = (
+            f"{stated}: {derivation.formula} cannot be computed: {'; '.join(derivation.problems)}"
+        )
+    elif derivation.reproduced:
         text = f"{stated}: {derivation.formula} gives {interval(derivation.result)}"
     else:
         text = (
@@ -145,11 +147,11 @@ ENDINGS = {
 
 def state(state: DisputeState) -> str:
     """Return what became of a dispute."""
-    if state.laid is None:
+    if state.disposition is None:
         return "open"
-    laid = state.laid
+    laid = state.disposition
     how = f"{ENDINGS[laid.record.ending]} on {laid.when[:10]} by {laid.by}: {laid.record.reason}"
-    if state.ending == "reopened":
+    if state.status == "reopened":
         more = f" and {len(state.new) - 5} more" if len(state.new) > 5 else ""
         return f"reopened by {', '.join(state.new[:5])}{more}; before, {how} [{laid.record.key}]"
     return f"{how} [{laid.record.key}]"

@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import STANDINGS, Analysis
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.controversies import controversies
 from claimledger.analysis.dispositions import DisputeState, states
 from claimledger.analysis.disputes import Dispute, attackers_origins, disputes
 from claimledger.analysis.flags import FLAGS
+from claimledger.analysis.standing import STANDINGS, Standing
 from claimledger.present import phrases
 from claimledger.present.claim_view import ClaimView, ClaimViews, Reply
 from claimledger.present.comparison_view import FigureComparisons
@@ -236,7 +237,7 @@ class _Reporter:
         links = {link.key: link.basis for dispute in all_disputes for link in dispute.links}
         head = self._view.head()
         calm = Counter(answers.standing(key) for key in scope if not answers.attacks.contested(key))
-        calm["single-origin"] += alone
+        calm[Standing.SINGLE_ORIGIN] += alone
         return Report(
             as_of=day_text(self._view.as_of) if self._view.as_of is not None else "",
             subject=self._names.subject(subject) if subject else "",
@@ -271,7 +272,8 @@ class _Reporter:
         past = (link.from_ for link in dispute.past)
         other_ends = (link.to for link in dispute.past if link.to_kind == "claim")
         return (
-            *dispute.claims, *dispute.attackers, *dispute.beside, *dispute.reached, *dispute.questioned,
+            *dispute.claims, *dispute.attackers, *dispute.contested_allies, *dispute.reached,
+            *dispute.questioned,
             *past, *other_ends,
         )  # fmt: skip
 
@@ -298,7 +300,7 @@ class _Reporter:
             url=(source.url or "") if source else "",
             since=day_text(dispute.since),
             last=day_text(dispute.last),
-            state=state.ending,
+            state=state.status,
             state_told=phrases.state(state),
             controversy=self._controversy.get(dispute.key, ""),
             claims=tuple(self._said(key) for key in dispute.claims),
@@ -307,7 +309,7 @@ class _Reporter:
             judged=dispute.judged,
             origins="" if dispute.source else phrases.origins(answers.origins(dispute.head)),
             attackers_origins=phrases.origins(attackers_origins(answers, dispute)),
-            beside=tuple(self._said(key) for key in dispute.beside),
+            beside=tuple(self._said(key) for key in dispute.contested_allies),
             reached=tuple(self._said(key) for key in dispute.reached),
             questioned=tuple(self._said(key) for key in dispute.questioned),
             replies=tuple(r for key in replied for r in self._claims.replies(key, "answers")),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import STANDINGS
+from claimledger.analysis.standing import STANDINGS
 from claimledger.errors import InvalidInputError, ParseError, Problem
 from claimledger.records.check import nearest
 from claimledger.records.dates import Date, day_text

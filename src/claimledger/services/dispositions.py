@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from claimledger.analysis.dispositions import RecordedDisposition
 from claimledger.analysis.disputes import disputes
-from claimledger.errors import NotFoundError, ParseError
+from claimledger.errors import AmbiguousError, NotFoundError
 from claimledger.records.disposition import Disposition
 from claimledger.services.what_if import claims_affected
 
@@ -29,15 +29,15 @@ def dispute_meant(view: LedgerView, key: str) -> str:
     holding = named or [
         dispute.key
         for dispute in all_disputes
-        if any(link.key == key for link in dispute.every)
+        if any(link.key == key for link in dispute.all_links)
         or key == dispute.head
         or (not dispute.source and key in dispute.claims)
     ]
     holding = holding or [dispute.key for dispute in all_disputes if key in dispute.voices]
     if not holding:
-        raise ParseError(f"{key} is in no dispute; `claimledger disputes` lists them")
+        raise NotFoundError("dispute", key, why="`claimledger disputes` lists them all")
     if len(holding) > 1:
-        raise ParseError(f"{key} is in several disputes, name one: {', '.join(holding)}")
+        raise AmbiguousError(f"{key} is in several disputes; name one: {', '.join(holding)}")
     return holding[0]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from claimledger.analysis.analysis import Analysis
-from claimledger.analysis.derivations import counted
-from claimledger.analysis.proposals.engine import ask
+from claimledger.analysis.derivations import tallied_figures
+from claimledger.analysis.proposals.engine import find_proposals
 from claimledger.analysis.proposals.rule import Proposal, RuleContext
 from claimledger.records.claim import Claim
 from claimledger.records.decision import Decision
@@ -34,7 +34,7 @@ def propose(
     """
     matter = whole(view) if since is None else changed(view, since)
     declined = _decided(view)
-    proposals = ask(matter, rule)
+    proposals = find_proposals(matter, rule)
     if view.as_of is not None:
         # A link that the world did not know yet is in the ledger all the same.
         proposals = [proposal for proposal in proposals if not _linked_since(view, proposal)]
@@ -154,7 +154,7 @@ def _parties(view: LedgerView) -> dict[str, Party]:
 def _stale(view: LedgerView, answers: Analysis, claims: Mapping[str, Claim]) -> dict[str, str]:
     stale: dict[str, str] = {}
     for key, claim in claims.items():
-        if any(counted(claim)):
+        if any(tallied_figures(claim)):
             own = answers
             if key not in answers.graph.claims:
                 own = view.analysis([key])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import STANDINGS, Analysis
+from claimledger.analysis.analysis import Analysis
+from claimledger.analysis.standing import STANDINGS
 from claimledger.records.dates import day_text
 from claimledger.services.record_cache import RecordCache
 

@@ -56,9 +56,13 @@ class Preconditions(NamedTuple):
 class WriteConflictError(StoreError):
     """Other writers were in the way of a write; nothing of it was written, and it can be done again."""
 
+    code = "write-conflict"
+
 
 class UndecodableTextError(StoreError):
     """A text in the store is not UTF-8; :meth:`Store.decode_leniently` lets it be read all the same."""
+
+    code = "undecodable-text"
 
 
 class Store(ABC):

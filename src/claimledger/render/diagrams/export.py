@@ -87,7 +87,7 @@ def _family() -> str:
     """
     import resvg_py
 
-    from claimledger.errors import ParseError
+    from claimledger.errors import MissingFontError
 
     probe = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">{}</svg>'
     letters = probe.format('<text y="15" font-family="sans-serif">claim</text>')
@@ -95,4 +95,4 @@ def _family() -> str:
     for family in FAMILIES:
         if bytes(resvg_py.svg_to_bytes(svg_string=letters, sans_serif_family=family)) != empty:
             return family
-    raise ParseError("this machine has no font to draw letters with; use --format svg")
+    raise MissingFontError("this machine has no font to draw letters with; use --format svg")
