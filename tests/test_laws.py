@@ -1,4 +1,4 @@
-"""Laws of the dispute graph, as properties over random small ledgers."""
+"""Laws of the analysis, checked as properties of random small graphs (``docs/semantics.md``)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ GROUNDS = [None, "observed", "unstated"]
 
 
 @st.composite
-def cuts(draw: st.DrawFn, types: list[str] = TYPES, most: int = 8) -> GraphData:
-    """A random part of a ledger."""
-    size = draw(st.integers(1, most))
+def cuts(draw: st.DrawFn, types: list[str] = TYPES, max_claims: int = 8) -> GraphData:
+    """Draw a small graph of claims, links, sources and parties."""
+    size = draw(st.integers(1, max_claims))
     keys = [f"c{n}" for n in range(size)]
     parties = {
         f"p{n}": PartyNode(f"p{n}", frozenset({f"p{n}"}), draw(st.sampled_from([None, "group"])),
@@ -46,7 +46,7 @@ def cuts(draw: st.DrawFn, types: list[str] = TYPES, most: int = 8) -> GraphData:
         left, right = draw(st.permutations(keys))[:2]
         kind = draw(st.sampled_from(types))
         if kind in ("updates", "retracts") and left < right:
-            left, right = right, left  # newer to older: no ring
+            left, right = right, left  # always from newer to older, so that no ring forms
         if kind == "undercuts" and draw(st.booleans()):
             source = draw(st.sampled_from(sorted(sources)))
             links.append(LinkEdge(f"l{n}", n, kind, left, "source", source, "judged", 700_000))
@@ -55,96 +55,104 @@ def cuts(draw: st.DrawFn, types: list[str] = TYPES, most: int = 8) -> GraphData:
     return GraphData(claims, links, sources, parties)
 
 
-def told(cut: GraphData) -> dict[str, dict[str, Any]]:
-    answers = Analysis(graph_of(cut))
-    return {key: answers.as_json(key) for key in cut.claims}
+def statuses(graph_data: GraphData) -> dict[str, dict[str, Any]]:
+    """Return the status of every claim of a graph."""
+    analysis = Analysis(graph_of(graph_data))
+    return {key: analysis.as_json(key) for key in graph_data.claims}
 
 
-def with_claim(cut: GraphData, *links: tuple[str, str, str]) -> GraphData:
-    new = ClaimNode("zz", 99, ("stranger",), "observed", None, None, 700_000, sources=("own",))
+def with_claim(graph_data: GraphData, *links: tuple[str, str, str]) -> GraphData:
+    """Return the graph with a claim ``zz`` by a new party, from a new source, and its links."""
+    claim = ClaimNode("zz", 99, ("stranger",), "observed", None, None, 700_000, sources=("own",))
     parties = {
-        **cut.parties,
+        **graph_data.parties,
         "stranger": PartyNode("stranger", frozenset({"stranger"}), None, None),
     }
-    sources = {**cut.sources, "own": SourceNode("own", "stranger", (), [], False, False)}
+    sources = {**graph_data.sources, "own": SourceNode("own", "stranger", (), [], False, False)}
     added = [LinkEdge(f"z{n}", 100 + n, kind, left, "claim", right, "judged", 700_000)
              for n, (left, kind, right) in enumerate(links)]  # fmt: skip
-    return GraphData({**cut.claims, "zz": new}, [*cut.links, *added], sources, parties)
+    return GraphData(
+        {**graph_data.claims, "zz": claim}, [*graph_data.links, *added], sources, parties
+    )
 
 
 @given(cuts())
-def test_an_unrelated_claim_changes_nothing(cut: GraphData) -> None:
-    before, after = told(cut), told(with_claim(cut))
+def test_an_unrelated_claim_changes_nothing(graph_data: GraphData) -> None:
+    before, after = statuses(graph_data), statuses(with_claim(graph_data))
     del after["zz"]
     assert before == after
 
 
 @given(cuts())
-def test_a_claim_that_nothing_attacks_and_that_needs_nothing_is_in(cut: GraphData) -> None:
-    answers = Analysis(graph_of(cut))
-    for key in cut.claims:
-        if not answers.attacks.contested(key) and key not in answers.revisions.retracted:
-            assert answers.acceptability[key] == "in"
+def test_an_unattacked_claim_is_in(graph_data: GraphData) -> None:
+    analysis = Analysis(graph_of(graph_data))
+    for key in graph_data.claims:
+        if not analysis.attacks.contested(key) and key not in analysis.revisions.retracted:
+            assert analysis.acceptability[key] == "in"
 
 
 @given(cuts(["contradicts", "undercuts"]))
-def test_without_provenance_acceptability_is_dungs_grounded_labelling(cut: GraphData) -> None:
-    """The plain fixpoint of Dung (1995), written out."""
-    cut.links[:] = [link for link in cut.links if link.to_kind == "claim"]
-    attackers: dict[str, set[str]] = {key: set() for key in cut.claims}
-    for link in cut.links:
+def test_without_provenance_acceptability_is_the_grounded_labelling_of_dung(
+    graph_data: GraphData,
+) -> None:
+    """The reference is the least fixed point of Dung (1995), computed naively."""
+    graph_data.links[:] = [link for link in graph_data.links if link.to_kind == "claim"]
+    attackers: dict[str, set[str]] = {key: set() for key in graph_data.claims}
+    for link in graph_data.links:
         attackers[link.to].add(link.from_)
         if link.type == "contradicts":
             attackers[link.from_].add(link.to)
-    label = dict.fromkeys(cut.claims, "undecided")
+    label = dict.fromkeys(graph_data.claims, "undecided")
     while True:
         after = {
-            key: "in" if all(label[a] == "out" for a in attackers[key])
-            else "out" if any(label[a] == "in" for a in attackers[key])
+            key: "in" if all(label[attacker] == "out" for attacker in attackers[key])
+            else "out" if any(label[attacker] == "in" for attacker in attackers[key])
             else "undecided"
-            for key in cut.claims
+            for key in graph_data.claims
         }  # fmt: skip
         if after == label:
             break
         label = after
-    assert Analysis(graph_of(cut)).acceptability == label
+    assert Analysis(graph_of(graph_data)).acceptability == label
 
 
 @given(cuts(), st.data())
-def test_a_claim_that_only_repeats_changes_no_answer_of_the_rest(
-    cut: GraphData, data: st.DataObject
+def test_a_repeating_claim_changes_no_status_of_the_rest(
+    graph_data: GraphData, data: st.DataObject
 ) -> None:
-    before = told(cut)
-    fit = [key for key, record in before.items() if record["standing"] != "retracted"]
-    if fit:
-        target = data.draw(st.sampled_from(fit))
-        after = told(with_claim(cut, ("zz", "repeats", target)))
+    before = statuses(graph_data)
+    candidates = [key for key, status in before.items() if status["standing"] != "retracted"]
+    if candidates:
+        target = data.draw(st.sampled_from(candidates))
+        after = statuses(with_claim(graph_data, ("zz", "repeats", target)))
         del after["zz"]
         assert before == after
 
 
 @given(cuts())
-def test_at_least_is_never_above_at_most(cut: GraphData) -> None:
-    for record in told(cut).values():
-        assert 0 <= record["at_least"] <= record["at_most"]
-        assert (record["at_least"] == 0) == (record["at_most"] == 0)
+def test_at_least_is_never_above_at_most(graph_data: GraphData) -> None:
+    for status in statuses(graph_data).values():
+        assert 0 <= status["at_least"] <= status["at_most"]
+        assert (status["at_least"] == 0) == (status["at_most"] == 0)
 
 
 @given(cuts(), st.randoms(use_true_random=False))
-def test_the_order_of_import_changes_nothing(cut: GraphData, random: Any) -> None:
-    before = told(cut)
-    claims, links = list(cut.claims.items()), list(cut.links)
+def test_the_order_of_import_changes_nothing(graph_data: GraphData, random: Any) -> None:
+    before = statuses(graph_data)
+    claims, links = list(graph_data.claims.items()), list(graph_data.links)
     random.shuffle(claims)
     random.shuffle(links)
-    assert told(GraphData(dict(claims), links, cut.sources, cut.parties)) == before
+    assert (
+        statuses(GraphData(dict(claims), links, graph_data.sources, graph_data.parties)) == before
+    )
 
 
 @given(cuts())
-def test_members_of_an_assertion_share_their_origins(cut: GraphData) -> None:
-    answers = Analysis(graph_of(cut))
-    plain = [k for k in cut.claims if k not in answers.revisions.retracted
-             and k not in answers.revisions.superseded]  # fmt: skip
-    for key in plain:
-        for right in answers.assertions.members[answers.assertions.of[key]]:
-            if right in plain:
-                assert answers.origins(right) == answers.origins(key)
+def test_members_of_an_assertion_share_their_origins(graph_data: GraphData) -> None:
+    analysis = Analysis(graph_of(graph_data))
+    live = [key for key in graph_data.claims if key not in analysis.revisions.retracted
+             and key not in analysis.revisions.superseded]  # fmt: skip
+    for key in live:
+        for member in analysis.assertions.members[analysis.assertions.of[key]]:
+            if member in live:
+                assert analysis.origins(member) == analysis.origins(key)

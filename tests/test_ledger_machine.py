@@ -1,9 +1,10 @@
-"""A state machine drives a real ledger beside a plain model, and compares every answer at every clock."""
+"""A state machine drives a ledger and a model of it, and compares their records at several points in time."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,17 @@ texts = st.text(
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """The model keeps, for each number of entries, what should stand then."""
+    """``snapshots[size]`` maps kind and key to the fields of each record that is current after ``size`` entries."""
 
     claims = Bundle("claims")
 
     @initialize()
-    def begin(self) -> None:
+    def create_ledger(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        self.where = new_location(self.folder)
-        self.ledger = Ledger.create(self.where)
-        self.now: Model = {}
-        self.then: list[Model] = [{}]
+        self.location = new_location(self.folder)
+        self.ledger = Ledger.create(self.location)
+        self.current: Model = {}
+        self.snapshots: list[Model] = [{}]
         self.versions: list[dict[str, Any]] = []
         self.number = 0
         for record in (
@@ -58,12 +59,12 @@ class LedgerMachine(RuleBasedStateMachine):
         fields = {
             name: value for name, value in record_fields.items() if name not in ("kind", "key")
         }
-        self.note({**self.now, (record_fields["kind"], record_fields["key"]): fields})
+        self.add_snapshot({**self.current, (record_fields["kind"], record_fields["key"]): fields})
         self.versions.append(record_fields)
 
-    def note(self, model: Model) -> None:
-        self.now = model
-        self.then.append(model)
+    def add_snapshot(self, model: Model) -> None:
+        self.current = model
+        self.snapshots.append(model)
 
     def claim(self, key: str, statement: str) -> dict[str, Any]:
         return {"kind": "claim", "key": key, "statement": statement, "claimant": ["p"], "subject": "t",
@@ -78,28 +79,23 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(key=claims, statement=texts)
     def amend(self, key: str, statement: str) -> None:
-        stored = self.now.get(("claim", key))
+        stored = self.current.get(("claim", key))
         if stored is None or stored["statement"] == statement:
-            try:
+            with pytest.raises(RuleViolationError):
                 self.ledger.amend("claim", key, {"statement": statement}, by="M", reason="r")
-            except RuleViolationError:
-                return
-            same_in_nfc = stored is not None
-            assert not same_in_nfc, "an amendment that changes nothing was taken"
             return
         try:
             self.ledger.amend("claim", key, {"statement": statement}, by="M", reason="r")
         except RuleViolationError:
-            import unicodedata
-
+            # Statements that differ only in their Unicode normalisation are the same to the ledger.
             assert unicodedata.normalize("NFC", statement) == unicodedata.normalize(
                 "NFC", stored["statement"]
             )
             return
-        self.note({**self.now, ("claim", key): {**stored, "statement": statement}})
+        self.add_snapshot({**self.current, ("claim", key): {**stored, "statement": statement}})
         self.versions.append(self.claim(key, statement))
 
-    @rule(one=claims, other=claims, kind=st.sampled_from(["repeats", "contradicts", "updates"]))
+    @rule(left=claims, right=claims, kind=st.sampled_from(["repeats", "contradicts", "updates"]))
     def link(self, left: str, right: str, kind: str) -> None:
         self.number += 1
         key = f"l-{self.number}"
@@ -114,67 +110,72 @@ class LedgerMachine(RuleBasedStateMachine):
         try:
             self.write(fields)
         except InvalidInputError:
-            gone = ("claim", left) not in self.now or ("claim", right) not in self.now
-            assert gone or left == right or (kind == "updates" and self.leads(right, left))
+            missing = ("claim", left) not in self.current or ("claim", right) not in self.current
+            closes_ring = kind == "updates" and self.is_update_of(right, left)
+            assert missing or left == right or closes_ring
 
-    def leads(self, start: str, end: str) -> bool:
+    def is_update_of(self, start: str, end: str) -> bool:
+        """Return whether a chain of ``updates`` links leads from one claim to another."""
         seen, stack = set(), [start]
         while stack:
-            at = stack.pop()
-            if at == end:
+            key = stack.pop()
+            if key == end:
                 return True
-            for (kind, _), stored in self.now.items():
-                newer = kind == "link" and stored["type"] == "updates" and stored["from"] == at
-                if newer and stored["to"] not in seen:
+            for (kind, _), stored in self.current.items():
+                updates = kind == "link" and stored["type"] == "updates" and stored["from"] == key
+                if updates and stored["to"] not in seen:
                     seen.add(stored["to"])
                     stack.append(stored["to"])
         return False
 
     @rule(key=claims)
     def withdraw(self, key: str) -> None:
-        pointed = any(
-            kind == "link" and key in (h["from"], h["to"]) for (kind, _), h in self.now.items()
+        is_linked = any(
+            kind == "link" and key in (stored["from"], stored["to"])
+            for (kind, _), stored in self.current.items()
         )
         try:
             self.ledger.withdraw("claim", key, by="M", reason="r")
         except RuleViolationError:
-            assert pointed or ("claim", key) not in self.now
+            assert is_linked or ("claim", key) not in self.current
             return
-        assert not pointed
-        self.note({what: stored for what, stored in self.now.items() if what != ("claim", key)})
+        assert not is_linked
+        self.add_snapshot(
+            {name: stored for name, stored in self.current.items() if name != ("claim", key)}
+        )
 
     @precondition(lambda self: self.versions)
     @rule(data=st.data())
     def import_again(self, data: st.DataObject) -> None:
-        """What the ledger has held, in any version or withdrawn, writes nothing."""
-        value = data.draw(st.sampled_from(self.versions))
-        taken = self.ledger.import_records([RecordInput.of(record_from(value))], by="M")
-        what = (value["kind"], value["key"])
-        counted = (len(taken.written), taken.unchanged, taken.older, taken.withdrawn)
-        if what not in self.now:
-            assert counted == (0, 0, [], [what])
+        """Importing a version that the ledger has ever stored, current or withdrawn, writes nothing."""
+        version = data.draw(st.sampled_from(self.versions))
+        result = self.ledger.import_records([RecordInput.of(record_from(version))], by="M")
+        name = (version["kind"], version["key"])
+        counts = (len(result.written), result.unchanged, result.older, result.withdrawn)
+        if name not in self.current:
+            assert counts == (0, 0, [], [name])
         else:
-            assert counted in ((0, 1, [], []), (0, 0, [what], []))
+            assert counts in ((0, 1, [], []), (0, 0, [name], []))
 
     @rule()
     def reopen(self) -> None:
         self.ledger.close()
-        self.ledger = Ledger.open(self.where, writable=True)
+        self.ledger = Ledger.open(self.location, writable=True)
 
     @rule()
     def rebuild(self) -> None:
         self.ledger.rebuild()
 
     @invariant()
-    def every_clock_agrees(self) -> None:
-        assert self.ledger.head().size == len(self.then) - 1
-        for entries in {0, len(self.then) // 2, len(self.then) - 1}:
-            results = {}
+    def ledger_and_model_agree(self) -> None:
+        assert self.ledger.head().size == len(self.snapshots) - 1
+        for size in {0, len(self.snapshots) // 2, len(self.snapshots) - 1}:
+            records = {}
             for kind in ("party", "source", "subject", "claim", "link"):
-                for stored in self.ledger.at(known_at=entries).records(kind):
+                for stored in self.ledger.at(known_at=size).records(kind):
                     fields = stored.record.as_json()
-                    results[kind, fields.pop("key")] = fields
-            assert results == self.then[entries]
+                    records[kind, fields.pop("key")] = fields
+            assert records == self.snapshots[size]
 
     def teardown(self) -> None:
         assert self.ledger.verify().faults == ()

@@ -1,4 +1,4 @@
-"""The library as others use it: every example runs, what is public is listed, importing costs nothing."""
+"""The library as its users see it: documentation, public names, imports, licences and packaging."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "library.md"
 
 
-def test_every_example_gives_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_example_of_the_page_runs_and_prints_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copy(ROOT / "ledger.db", tmp_path)
     shutil.copytree(ROOT / "fixtures" / "every-link", tmp_path / "fixtures" / "every-link")
     monkeypatch.chdir(tmp_path)
@@ -33,11 +35,11 @@ def test_every_example_gives_what_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     assert results.attempted > 20
 
 
-def test_what_is_public_is_listed_typed_and_told() -> None:
+def test_public_names_are_sorted_documented_and_typed() -> None:
     text = PAGE.read_text("utf-8").partition("## Names")[2]
-    messages = set(re.findall(r"`(\w+)`", text))
-    assert messages - {"Problem"} <= set(claimledger.__all__)
-    assert set(claimledger.__all__) <= messages
+    documented = set(re.findall(r"`(\w+)`", text))
+    assert documented - {"Problem"} <= set(claimledger.__all__)
+    assert set(claimledger.__all__) <= documented
     assert sorted(claimledger.__all__) == claimledger.__all__
     for name in claimledger.__all__:
         value = getattr(claimledger, name)
@@ -47,7 +49,7 @@ def test_what_is_public_is_listed_typed_and_told() -> None:
     assert (ROOT / "src" / "claimledger" / "py.typed").exists()
 
 
-def test_names_of_before_the_first_release_still_work_and_warn() -> None:
+def test_former_names_still_work_and_warn() -> None:
     for name, replacement in claimledger._RENAMED.items():
         with pytest.warns(DeprecationWarning, match=f"claimledger.{name} is now.*{replacement}"):
             assert getattr(claimledger, name) is getattr(claimledger, replacement)
@@ -65,80 +67,79 @@ def test_a_type_checker_knows_the_public_names(tmp_path: Path) -> None:
         "from claimledger import Ledger, Analysis, graph_of\n"
         "with Ledger.open('x') as ledger:\n"
         "    size: int = ledger.head().size\n"
-        "    found: str = Analysis(graph_of(ledger.whole_graph())).standing('a')\n"
+        "    standing: str = Analysis(graph_of(ledger.whole_graph())).standing('a')\n"
         "    wrong: int = ledger.get('claim', 'a').recorded_by\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--no-incremental", str(script)],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
-    assert re.findall(r"uses\.py:(\d+): error", done.stdout) == ["5"], done.stdout
+    assert re.findall(r"uses\.py:(\d+): error", result.stdout) == ["5"], result.stdout
 
 
-def test_importing_costs_nothing() -> None:
+def test_importing_the_package_loads_no_module_or_dependency() -> None:
     script = "import sys, claimledger; print(sorted(m for m in sys.modules if 'claimledger.' in m or m in "
     script += "('pydantic', 'sqlalchemy', 'sqlmodel', 'networkx', 'click', 'psycopg')))"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "[]"
+    assert result.stdout.strip() == "[]"
 
 
-def test_the_version_tells_the_formats() -> None:
-    done = subprocess.run(
+def test_the_version_names_the_log_format_and_the_layout() -> None:
+    result = subprocess.run(
         [sys.executable, "-m", "claimledger", "--version"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert claimledger.__version__ in done.stdout
-    assert f"log format {FORMAT}" in done.stdout
-    assert f"layout {LAYOUT}" in done.stdout
+    assert claimledger.__version__ in result.stdout
+    assert f"log format {FORMAT}" in result.stdout
+    assert f"layout {LAYOUT}" in result.stdout
 
 
-# What it stands on
+# Dependencies and packaging
 
 
-def needed() -> dict[str, str]:
-    """Return every package that a user installs along, with what its licence is called."""
-    answers: dict[str, str] = {}
-    ask = ["claimledger"]
-    while ask:
-        name = ask.pop()
+def installed_licences() -> dict[str, str]:
+    """Return every package that comes with the program and its extra ``postgresql``, with its licence."""
+    licences: dict[str, str] = {}
+    pending = ["claimledger"]
+    while pending:
+        name = pending.pop()
         try:
-            value = distribution(name)
+            package = distribution(name)
         except PackageNotFoundError:
-            continue  # for another system or another Python
-        for requirement in value.requires or []:
-            what, _, condition = requirement.partition(";")
-            bare = re.split(r"[ <>=!~\[(]", what.strip(), maxsplit=1)[0].lower()
-            expected = "extra ==" not in condition or (
+            continue  # required on other systems or Python versions only
+        for requirement in package.requires or []:
+            specifier, _, condition = requirement.partition(";")
+            required = re.split(r"[ <>=!~\[(]", specifier.strip(), maxsplit=1)[0].lower()
+            applies = "extra ==" not in condition or (
                 name == "claimledger" and "postgresql" in condition
             )
-            if expected and bare not in answers:
-                answers[bare] = ""
-                ask.append(bare)
-        answer = value.metadata
-        licences = [
-            line for line in answer.get_all("Classifier") or [] if line.startswith("License")
+            if applies and required not in licences:
+                licences[required] = ""
+                pending.append(required)
+        metadata = package.metadata
+        classifiers = [
+            line for line in metadata.get_all("Classifier") or [] if line.startswith("License")
         ]
-        answers[name] = " ".join(
-            [answer.get("License-Expression") or "", (answer.get("License") or "")[:200], *licences]
-        )
-    return answers
+        expression, text = metadata.get("License-Expression"), metadata.get("License")
+        licences[name] = " ".join([expression or "", (text or "")[:200], *classifiers])
+    return licences
 
 
-def test_nothing_needed_is_under_a_licence_that_binds_its_users() -> None:
-    licences = needed()
+def test_no_dependency_has_a_copyleft_licence_except_psycopg() -> None:
+    licences = installed_licences()
     assert {"sqlmodel", "click", "networkx", "psycopg", "pydantic"} <= licences.keys()
     for name, licence in licences.items():
-        bare = licence.replace("Lesser General Public", "").replace("LGPL", "")
-        assert not re.search(r"GPL|General Public", bare), (name, licence)
+        without_lgpl = licence.replace("Lesser General Public", "").replace("LGPL", "")
+        assert not re.search(r"GPL|General Public", without_lgpl), (name, licence)
         if "LGPL" in licence or "Lesser" in licence:
             assert name in ("psycopg", "psycopg-binary"), (name, licence)
 
 
-def test_every_package_is_pinned_by_a_range() -> None:
+def test_every_requirement_has_a_lower_and_an_upper_bound() -> None:
     requires = distribution("claimledger").requires or []
     for requirement in requires:
         if "extra ==" not in requirement or "postgresql" in requirement:
@@ -148,7 +149,7 @@ def test_every_package_is_pinned_by_a_range() -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel, and the sdist it came from."""
+    """Return a folder with a wheel and the source distribution it was built from."""
     folder = tmp_path_factory.mktemp("built")
     copy = folder / "tree"
     ignored = shutil.ignore_patterns(".venv", ".git", ".*_cache", ".hypothesis", "__pycache__")
@@ -160,7 +161,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_wheel_works_where_there_is_only_python(built: Path, tmp_path: Path) -> None:
+def test_the_wheel_works_in_an_empty_environment(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     (sdist,) = built.glob("*.tar.gz")
     assert sdist.stat().st_size < 3_000_000
@@ -188,10 +189,10 @@ def test_a_wheel_works_where_there_is_only_python(built: Path, tmp_path: Path) -
     assert run("import", "every-link/case.yaml").returncode == 0
     assert "Clean" in run("verify").stdout
     for words in (["report", "-o", "r.html"], ["disputes"], ["graph", "-o", "g.png"], ["propose"]):
-        done = run(*words)
-        assert (done.returncode, "Traceback" in done.stderr) == (0, False)
-    done = run("--ledger", "postgresql:///x", "stats")
-    assert "pip install 'claimledger[postgresql]'" in done.stderr
+        result = run(*words)
+        assert (result.returncode, "Traceback" in result.stderr) == (0, False)
+    result = run("--ledger", "postgresql:///x", "stats")
+    assert "pip install 'claimledger[postgresql]'" in result.stderr
 
 
 def test_no_module_of_the_package_fails_to_import() -> None:

@@ -1,4 +1,4 @@
-"""What falls when something falls: one pass, held to trying each removal in turn."""
+"""The impact of removing a record: one pass gives what removing every record in turn gives."""
 
 from __future__ import annotations
 
@@ -19,65 +19,73 @@ from hypothesis_profile import trials
 from test_laws import cuts
 
 
-def by_removal(answers: Analysis, fallen: set[str]) -> list[str]:
-    """The claims without any origin left once some are taken back, tried plainly."""
-    graph, revised = answers.graph, answers.revisions
-    retracted = {**revised.retracted, **dict.fromkeys(fallen, "tried")}
+def lose_every_origin(analysis: Analysis, fallen: set[str]) -> list[str]:
+    """Return the claims that lose every origin once the fallen claims are retracted, computed naively."""
+    graph, revised = analysis.graph, analysis.revisions
+    retracted = {**revised.retracted, **dict.fromkeys(fallen, "removed")}
     finder = OriginFinder(
-        graph, answers.assertions, answers.dependencies, Revisions(retracted, revised.superseded)
+        graph, analysis.assertions, analysis.dependencies, Revisions(retracted, revised.superseded)
     )
     return sorted(
         key
         for key in graph.claims
         if revised.counts(key) and key not in fallen
-        and answers.origins(key).at_most and not finder.of(key).at_most
+        and analysis.origins(key).at_most and not finder.of(key).at_most
     )  # fmt: skip
 
 
 @pytest.mark.at_random
 @trials(300)
 @given(cuts())
-def test_one_pass_finds_what_trying_each_removal_finds(cut: GraphData) -> None:
-    answers = Analysis(graph_of(cut))
-    loads = ImpactIndex(answers)
-    graph = answers.graph
-    live = [key for key in graph.claims if answers.revisions.counts(key)]
+def test_one_pass_finds_what_removing_each_record_finds(graph_data: GraphData) -> None:
+    analysis = Analysis(graph_of(graph_data))
+    impacts = ImpactIndex(analysis)
+    graph = analysis.graph
+    live = [key for key in graph.claims if analysis.revisions.counts(key)]
     falls = {("claim", key): {key} for key in live}
     for source in graph.sources:
-        falls["source", source] = {k for k in live if graph.claims[k].sources == (source,)}
+        falls["source", source] = {
+            claim for claim in live if graph.claims[claim].sources == (source,)
+        }
     for party in graph.parties:
         falls["party", party] = {
-            k for k in live if all(party in graph.above(p) for p in graph.claims[k].claimants)
+            claim
+            for claim in live
+            if all(party in graph.above(claimant) for claimant in graph.claims[claim].claimants)
         }
     for (kind, key), fallen in falls.items():
-        expected = by_removal(answers, fallen)
-        assert loads.others(kind, key) == expected, (kind, key)
-        assert loads.of(kind, key).others == len(expected)
-    rows = {(impact.kind, impact.key) for impact in loads.heaviest()}
-    assert rows == {label for label, fallen in falls.items() if by_removal(answers, fallen)}
+        expected = lose_every_origin(analysis, fallen)
+        assert impacts.others(kind, key) == expected, (kind, key)
+        assert impacts.of(kind, key).others == len(expected)
+    heaviest = {(impact.kind, impact.key) for impact in impacts.heaviest()}
+    assert heaviest == {
+        name for name, fallen in falls.items() if lose_every_origin(analysis, fallen)
+    }
 
 
-def test_a_report_bears_all_that_repeat_it_and_two_reports_bear_nothing(ledger: Ledger) -> None:
+def test_a_single_report_bears_its_repeaters_and_one_of_two_reports_bears_nothing(
+    ledger: Ledger,
+) -> None:
     """paper ─repeats→ report; second: paper ─repeats→ report, other (one assertion)."""
     papers = [f"p{n}" for n in range(5)]
-    drawn = case(
+    records = case(
         ["report: agency", *(f"{key}: {key}-press" for key in papers)],
         [f"{key} repeats report" for key in papers],
     )
-    record_all(ledger, drawn)
-    loads = ImpactIndex(analysis_of(ledger))
-    (heaviest, *_) = loads.heaviest()
+    record_all(ledger, records)
+    impacts = ImpactIndex(analysis_of(ledger))
+    (heaviest, *_) = impacts.heaviest()
     assert (heaviest.kind, heaviest.key, heaviest.others) == ("claim", "report", 5)
-    assert loads.others("party", "agency") == papers
-    assert loads.of("claim", "p0").others == 0
-    more = case(["other: agency-two"], ["report corroborates other"])
-    more[-1]["key"] = "second"
-    record_all(ledger, more)
+    assert impacts.others("party", "agency") == papers
+    assert impacts.of("claim", "p0").others == 0
+    second_report = case(["other: agency-two"], ["report corroborates other"])
+    second_report[-1]["key"] = "second"
+    record_all(ledger, second_report)
     assert ImpactIndex(analysis_of(ledger)).of("claim", "report").others == 0
 
 
 @pytest.mark.no_cover
-def test_a_chain_of_a_hundred_thousand_costs_its_length() -> None:
+def test_a_chain_of_a_hundred_thousand_claims_is_computed_in_linear_time() -> None:
     size = 100_000
     claims = {
         f"c{n:06}": ClaimNode(
@@ -91,70 +99,75 @@ def test_a_chain_of_a_hundred_thousand_costs_its_length() -> None:
     ]
     sources = {"s": SourceNode("s", None, (), [], False, False)}
     parties = {f"p{n}": PartyNode(f"p{n}", frozenset(), None, None) for n in range(50)}
-    loads = ImpactIndex(Analysis(graph_of(GraphData(claims, links, sources, parties))))
-    assert loads.of("claim", "c000000").others == size - 1
-    assert loads.of("claim", "c050000").others == 0  # the chain is one assertion; its root stands
-    assert loads.of("source", "s").others == 0
-    assert loads.of("source", "s").own == size
-    assert loads.of("party", "p0").others == size - size // 50
+    impacts = ImpactIndex(Analysis(graph_of(GraphData(claims, links, sources, parties))))
+    assert impacts.of("claim", "c000000").others == size - 1
+    assert (
+        impacts.of("claim", "c050000").others == 0
+    )  # the chain is one assertion, whose root remains
+    assert impacts.of("source", "s").others == 0
+    assert impacts.of("source", "s").own == size
+    assert impacts.of("party", "p0").others == size - size // 50
 
 
-def test_a_source_bears_what_no_claim_of_it_bears_alone(ledger: Ledger) -> None:
+def test_a_source_bears_what_none_of_its_claims_bears_alone(ledger: Ledger) -> None:
     """a1 ─corroborates─ a2, both citing only s; a paper repeats both."""
-    drawn = case(["a1: one @s", "a2: two @s", "paper: press"],
+    records = case(["a1: one @s", "a2: two @s", "paper: press"],
                  ["a1 corroborates a2", "paper repeats a1", "paper repeats a2"])  # fmt: skip
-    record_all(ledger, drawn)
-    loads = ImpactIndex(analysis_of(ledger))
-    assert loads.of("claim", "a1").others == loads.of("claim", "a2").others == 0
-    assert loads.others("source", "s") == ["paper"]
+    record_all(ledger, records)
+    impacts = ImpactIndex(analysis_of(ledger))
+    assert impacts.of("claim", "a1").others == impacts.of("claim", "a2").others == 0
+    assert impacts.others("source", "s") == ["paper"]
 
 
-LONG = 20_000
-HARD = {
+SIZE = 20_000
+ADVERSARIAL_LINKS = {
     "a chain of derivations": (
-        [("derives_from", n, n - 1) for n in range(1, LONG)],
+        [("derives_from", n, n - 1) for n in range(1, SIZE)],
         "single-origin",
     ),
-    "a ring": ([("repeats", n, (n + 1) % LONG) for n in range(LONG)], "single-origin"),
+    "a ring": ([("repeats", n, (n + 1) % SIZE) for n in range(SIZE)], "single-origin"),
     "a ladder": (
-        [("repeats", n, n - step) for n in range(2, LONG) for step in (1, 2)],
+        [("repeats", n, n - step) for n in range(2, SIZE) for step in (1, 2)],
         "single-origin",
     ),
-    "all contradict the next": ([("contradicts", n, n - 1) for n in range(1, LONG)], "contested"),
-    "all contradict one": ([("contradicts", n, 0) for n in range(1, LONG)], "contested"),
-    "each renews the one before": (
-        [("updates", n, n - 1) for n in range(1, LONG)],
+    "each contradicts the one before": (
+        [("contradicts", n, n - 1) for n in range(1, SIZE)],
+        "contested",
+    ),
+    "all contradict the first": ([("contradicts", n, 0) for n in range(1, SIZE)], "contested"),
+    "each updates the one before": (
+        [("updates", n, n - 1) for n in range(1, SIZE)],
         "single-origin",
     ),
-    "each takes the one before back": (
-        [("retracts", n, n - 1) for n in range(1, LONG)],
+    "each retracts the one before": (
+        [("retracts", n, n - 1) for n in range(1, SIZE)],
         "single-origin",
     ),
-    "all agree": ([("corroborates", n, n - 1) for n in range(1, LONG)], "single-origin"),
+    "all agree": ([("corroborates", n, n - 1) for n in range(1, SIZE)], "single-origin"),
 }
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("name", list(HARD))
-def test_graphs_built_to_break_answers_are_answered_whole(name: str) -> None:
-    """Each of 20,000 claims is answered; what grew with their square would take minutes here."""
-    links, last = HARD[name]
+@pytest.mark.parametrize("name", list(ADVERSARIAL_LINKS))
+def test_adversarial_graphs_are_analysed_in_reasonable_time(name: str) -> None:
+    """Quadratic work on 20,000 claims would take minutes."""
+    links, standing_of_last = ADVERSARIAL_LINKS[name]
     claims = {
         f"c{n:05}": ClaimNode(
             f"c{n:05}", n, ("p",), "observed", None, None, 700_000, sources=("s",)
         )
-        for n in range(LONG)
+        for n in range(SIZE)
     }
-    drawn_links = [
+    edges = [
         LinkEdge(f"l{n}", n, kind, f"c{left:05}", "claim", f"c{right:05}", "judged", 700_000)
         for n, (kind, left, right) in enumerate(links)
     ]
     sources = {"s": SourceNode("s", None, (), [], False, False)}
     parties = {"p": PartyNode("p", frozenset(), None, None)}
-    answers = Analysis(graph_of(GraphData(claims, drawn_links, sources, parties)))
-    answer = {key: answers.as_json(key) for key in claims}
-    assert answer[f"c{LONG - 1:05}"]["standing"] == last
-    assert all(record["at_least"] <= record["at_most"] <= 1 for record in answer.values())
-    disputes(answers)
-    assert lineage(answers, f"c{LONG - 1:05}")
-    assert ImpactIndex(answers).of("party", "p").others == 0
+    analysis = Analysis(graph_of(GraphData(claims, edges, sources, parties)))
+    statuses = {key: analysis.as_json(key) for key in claims}
+    assert statuses[f"c{SIZE - 1:05}"]["standing"] == standing_of_last
+    assert all(status["at_least"] <= status["at_most"] <= 1 for status in statuses.values())
+    disputes(analysis)
+    assert lineage(analysis, f"c{SIZE - 1:05}")
+    assert ImpactIndex(analysis).of("party", "p").others == 0

@@ -1,4 +1,4 @@
-"""``compare``: how the figures of two claims stand to each other."""
+"""``compare``: the relation of the figures of two claims."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``disputes``, ``close``, ``standings``: what is disputed, and how every claim stands."""
+"""``disputes``, ``close``, ``standings``: what is disputed, and the standing of every claim."""
 
 from __future__ import annotations
 

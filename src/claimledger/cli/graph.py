@@ -49,7 +49,7 @@ def graph(
     form: str | None,
     output: str | None,
 ) -> None:
-    """Draw claims and how they stand to each other: around KEY, about a subject, or all disputes.
+    """Draw claims and the links between them: around KEY, about a subject, or all disputes.
 
     Claims that only repeat another are drawn in it; past a hundred boxes each dispute is one.
     """

@@ -185,7 +185,7 @@ class _StopAsking(Exception):
 
 
 def _asked_one(ledger: Ledger, proposal: Proposal, reason: str | None, who: str) -> bool:
-    """Ask one question at the prompt; return whether it was answered. Each answer is kept at once."""
+    """Ask one question at the prompt; return whether it was answered. Each answer is written at once."""
     from claimledger.errors import RuleViolationError
     from claimledger.services.decide import decide
     from claimledger.services.record_cache import RecordCache

@@ -29,7 +29,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Parsed:
-    """A value from a file, and the lines its parts stand on (from 1)."""
+    """A value from a file, and the line of each of its parts (from 1)."""
 
     value: Any
     lines: dict[Path, int] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class _Builder:
                 self._fail(f"uses the alias *{event.anchor} before its anchor is complete", line)
             value, size = self._anchors[event.anchor]
             self._aliased += size
-            self._values += size  # so that an anchor around aliases weighs what they stand for
+            self._values += size  # so that an anchor around aliases weighs what they expand to
             if self._aliased > MOST_ALIASED:
                 self._fail("has aliases that multiply without bound; write the records out", line)
             self._put(value, line, None)

@@ -1,6 +1,6 @@
-"""The audit: where a figure came from, back to whoever first said it, and what was said against it.
+"""The audit: where a figure came from, back to the first voice, and what was said against it.
 
-:func:`audit` makes the value; ``formats/`` gives it a face. No part of it loads the whole ledger.
+:func:`audit` builds the value; ``render`` writes it. No part of it loads the whole ledger.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Audit:
     reviews: tuple[AuditItem, ...]
     weakest: Weakness | None
     pictures: tuple[str, ...] = ()
-    """Pictures for a page; no other face shows them."""
+    """Diagrams for a page; no other format shows them."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the audit as one object with stable names."""

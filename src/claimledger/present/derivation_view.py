@@ -1,4 +1,4 @@
-"""What a claim computes: its derivations and tallies, done again and told in a line each."""
+"""The computed figures of a claim: its derivations and tallies, computed again, in a line each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DerivationView:
-    """A computed figure done again: told in a line, whether it holds, and whether it is a tally."""
+    """A figure computed again: a line about it, whether it holds, and whether it is a tally."""
 
     told: str
     holds: bool

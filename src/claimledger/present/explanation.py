@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
 
 MOST = 12
-"""Attacks, roots or needs told one by one; of more only how many."""
+"""Attacks, roots or needs that are listed one by one; of more, only the number is given."""
 
 
 @dataclass(frozen=True, slots=True)

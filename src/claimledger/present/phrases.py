@@ -33,7 +33,7 @@ GROUNDS = {
 
 
 def when(claim: Claim, known_by: int) -> str:
-    """Return when a claim was made, or the day by which it was known."""
+    """Return when a claim was asserted, or the day by which it was known."""
     if claim.asserted:
         return str(claim.asserted)
     return f"by {day_text(known_by)}"
@@ -67,14 +67,14 @@ _STAND: dict[str, str] = {
 
 
 def comparison(left: str, right: str, pair: Comparison) -> str:
-    """Return how the figures of two claims stand to each other, as a sentence."""
+    """Return the relation of the figures of two claims, as a sentence."""
     stand = _STAND.get(pair.relation, f"cannot be compared: {pair.relation}")
     why = _because(pair)
     return f"{figure(pair.left)} [{left}] and {figure(pair.right)} [{right}] {stand}{why}"
 
 
 def compared(pair: Comparison) -> str:
-    """Return how two figures stand to each other in a word, and what it rests on."""
+    """Return the relation of two figures in a word, and what it rests on."""
     return pair.relation + _because(pair)
 
 

@@ -1,7 +1,7 @@
 """The contested-claims report: every claim under attack, with everything needed to check it.
 
-:func:`report` makes the value; ``formats/`` gives it a face. What a source states and what the recorder
-judged are told apart and counted apart. The same ledger gives the same report.
+:func:`report` builds the value; ``render`` writes it. What a source states and what the recorder
+judged are distinguished and counted separately. The same ledger gives the same report.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AttackView:
-    """One attack as told: by which claim, how, on what grounds, stated or judged."""
+    """One attack: by which claim, of which type, on what grounds, stated or judged."""
 
     attacker: ClaimView
     at: str
@@ -45,14 +45,14 @@ class AttackView:
     part: str
     seen: tuple[str, ...]
     compared: str
-    """How the figures of the two stand to each other, where both hold one."""
+    """The relation of the two claims' figures, if both have one."""
 
     past: bool
 
 
 @dataclass(frozen=True, slots=True)
 class DisputeSection:
-    """One dispute as told."""
+    """One dispute."""
 
     key: str
     head: str
@@ -143,7 +143,7 @@ class Report:
     flags: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
     pictures: tuple[str, ...] = ()
-    """Pictures for a page; no other face shows them."""
+    """Diagrams for a page; no other format shows them."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as one object with stable names."""
@@ -188,7 +188,7 @@ def report(
 ) -> Report:
     """Return the report on a whole ledger or on a subject with its narrower ones.
 
-    ``since`` is the entry after which corrections are told.
+    ``since`` is the entry after which corrections are listed.
     """
     alone = 0
     if subject is not None:
@@ -318,7 +318,7 @@ class _Reporter:
 
     def _against(self, link: LinkEdge, dispute: Dispute, *, past: bool) -> AttackView:
         stored_link = self._names.link(link.key)
-        # A contradiction may have been recorded from either side; told is always who opposes.
+        # A contradiction may have been recorded from either side; the side that opposes is the attacker.
         attacker, at = link.from_, link.to
         if link.type == "contradicts" and attacker in dispute.claims and at not in dispute.claims:
             attacker, at = at, attacker

@@ -2,7 +2,7 @@
 
 Field types carry markers that say what a table, a schema or a check needs to know: a key type
 :class:`~claimledger.records.keys.RefersTo` to another kind, a ``Date`` is dated, a tuple of
-:class:`Part` has a table of its own. Nothing else spells a field again.
+:class:`Part` has its own table. Nothing else spells a field again.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Value(BaseModel):
 
 
 class Part(Value):
-    """A part of a record that has a table of its own: a figure of a claim, a citation."""
+    """A part of a record that has its own table: a figure of a claim, a citation."""
 
 
 class Record(Value):
@@ -109,7 +109,7 @@ def _one_or_more(value: object) -> object:
 
 
 OneOrMany = BeforeValidator(_one_or_more)
-"""Lets one value stand where a list is meant."""
+"""Accepts one value for a field that is a list."""
 
 
 _NAME_IN_MAP = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)

@@ -1,4 +1,4 @@
-"""Capture: the kept copy of a source."""
+"""Capture: a stored copy of a source."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _PLAIN = re.compile(
 )
 
 Bound = int | None
-"""A day as an ordinal, or ``None`` where there is no bound."""
+"""A day as an ordinal, or ``None`` if there is no bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Date:
         return _read(text) if printed is None else cls(*_bounds_of(text), printed)
 
     def as_json(self) -> str | dict[str, str]:
-        """Return the date as it stands in a record: its text, or text and print."""
+        """Return the date as a record has it: its text, or text and print."""
         return {"edtf": self.edtf, "printed": self.printed} if self.printed else self.edtf
 
     @classmethod

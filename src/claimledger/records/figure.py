@@ -39,7 +39,7 @@ Exact = Annotated[
     BeforeValidator(_exact),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]{1,60}(\.[0-9]{1,60})?$"}),
 ]
-"""An exact decimal, kept digit for digit; in files a string."""
+"""An exact decimal, with every digit preserved; a string in files."""
 
 
 @dataclass(frozen=True, slots=True)

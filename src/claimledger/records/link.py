@@ -1,4 +1,4 @@
-"""Link: how a claim stands to another claim, or to a source. Nine types in five families."""
+"""Link: how a claim relates to another claim, or to a source. Nine types in five families."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class Target:
 
 
 class Link(Record):
-    """How one claim stands to another claim, or to a source."""
+    """How one claim relates to another claim, or to a source."""
 
     kind: ClassVar = "link"
     letter: ClassVar = "L"

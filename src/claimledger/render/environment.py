@@ -1,4 +1,4 @@
-"""What every page is made with: autoescape on, each text of a record visible and in its own direction.
+"""The environment of every page: autoescape on, each text of a record visible and in its own direction.
 
 Beyond the escaping, control and direction characters are shown written out, and only http and https
 addresses become links.
@@ -19,7 +19,7 @@ from claimledger.text.unicode import visible
 
 @lru_cache
 def environment() -> Environment:
-    """Return what pages are made with: autoescape on, and texts of records through ``said``."""
+    """Return the template environment: autoescape on, and texts of records through ``said``."""
     environment = Environment(
         loader=PackageLoader("claimledger.render"),
         autoescape=True,
@@ -34,7 +34,7 @@ def environment() -> Environment:
 
 
 def script(name: str) -> Markup:
-    """Return a script of ours, to be put into a page as it is."""
+    """Return one of our scripts, to be put into a page unchanged."""
     loader = environment().loader
     assert loader is not None
     text = loader.get_source(environment(), name)[0]

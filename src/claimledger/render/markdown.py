@@ -12,7 +12,7 @@ from claimledger.text.unicode import visible
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~&$^=:@]")
 _AS_ENTITY = {"&": "&amp;", "<": "&lt;"}
-"""What programs that let HTML through would take for it, with a backslash before it too."""
+"""What programs that allow HTML would take for it, also after a backslash."""
 
 
 def safe(text: str) -> str:

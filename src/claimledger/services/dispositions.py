@@ -1,4 +1,4 @@
-"""The dispositions a ledger holds."""
+"""Finds the dispute that a key means, and reads the dispositions of a ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def dispute_meant(view: LedgerView, key: str) -> str:
     """Return the key of the dispute that a link's, a claim's or a source's key means.
 
-    Raises :class:`ParseError` where it means none or several.
+    Raises :class:`NotFoundError` if it means none, :class:`AmbiguousError` if several.
     """
     records = view.with_key(key)
     if not records:
@@ -42,7 +42,7 @@ def dispute_meant(view: LedgerView, key: str) -> str:
 
 
 def dispositions(view: LedgerView) -> list[RecordedDisposition]:
-    """Return every disposition that stood then."""
+    """Return every live disposition."""
     return [
         RecordedDisposition(stored.record, stored.entry, stored.recorded_by, stored.recorded_at)
         for stored in view.records("disposition")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import LedgerView, StoredRecord
 
 NEAREST = 60
-"""How many claims of a subject, a claimant, a source are looked at beside a changed one: the newest."""
+"""How many claims of a subject, claimant or source are compared with a changed one: the newest."""
 
 MOST_LINKED = 2000
 """Claims linked with these, near and far, up to which all of them are looked at."""
@@ -75,7 +75,7 @@ def changed(view: LedgerView, since: int) -> RuleContext:
     own = view.get_all("claim", fresh)
     near = {key for stored in own.values() for key in _near(view, stored)}
     answers = view.analysis({*own, *near})
-    # What a changed claim is linked with matters too: an attacker stated anew, a tally's inputs.
+    # What a changed claim is linked with matters too: an updated attacker, a tally's inputs.
     linked = answers.graph.claims.keys() if len(answers.graph.claims) < MOST_LINKED else set()
     stored_claims = view.get_all("claim", {*own, *near, *linked})
     matter = _matter(view, answers, stored_claims.values())

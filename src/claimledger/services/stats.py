@@ -1,4 +1,4 @@
-"""Counts: what a ledger holds, by kind, standing, source, claimant and year."""
+"""Counts of a ledger by kind, standing, source, claimant and year."""
 
 from __future__ import annotations
 

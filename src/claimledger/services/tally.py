@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NONE = "(none)"
 
 BY = ("claimant", "source", "subject", "year")
-"""What a tally can be divided by, beside any ``scope.NAME``."""
+"""What a tally can be divided by, in addition to any ``scope.NAME``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Tally:
     """The claims it counted."""
 
     left_out: tuple[str, ...]
-    """Claims not counted because they were taken back or stated anew."""
+    """Claims not counted because they were retracted or superseded."""
 
     without: int
     """How many of the claims bear none of what is counted."""

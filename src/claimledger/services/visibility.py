@@ -1,4 +1,4 @@
-"""Which links the world knew by a day, where the links are asked for one by one and not as a graph."""
+"""Whether claims and links were known by the view's day, without a graph of them all."""
 
 from __future__ import annotations
 

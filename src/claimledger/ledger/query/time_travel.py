@@ -38,14 +38,14 @@ def moment_at(store: Store, number: int) -> str:
 
 
 def last_moment(store: Store) -> str:
-    """Return the time of the last entry, nothing where there is none."""
+    """Return the time of the last entry; empty if there is none."""
     number = size(store)
     header = store.value(select(ENTRY.c.header).where(ENTRY.c.number == number))
     return moment_in(number, header) if number else ""
 
 
 def moment_in(number: int, header: object) -> str:
-    """Return the time in an entry's header; raise :class:`StoreError` where it is not lawful."""
+    """Return the time in an entry's header; raise :class:`StoreError` if it is not lawful."""
     try:
         return check_header(header).recorded_at
     except InvalidEntryError as error:
@@ -55,7 +55,7 @@ def moment_in(number: int, header: object) -> str:
 
 
 def dated_ahead(store: Store, since: str) -> DatedAhead | None:
-    """Return the entries dated later than a time, ``None`` where there is none."""
+    """Return the entries dated later than a time, or ``None``."""
     last = size(store)
     before = entry_at(store, since)
     return None if before == last else DatedAhead(before + 1, last, moment_at(store, before + 1))

@@ -74,7 +74,7 @@ FAMILIES = (
 
 
 def png(svg: str, zoom: float = 2.0) -> bytes:
-    """Return an SVG as PNG; raise :class:`ParseError` where the machine has no font to write with."""
+    """Return an SVG as PNG; raise :class:`MissingFontError` if the machine has no font."""
     import resvg_py
 
     return bytes(resvg_py.svg_to_bytes(svg_string=svg, zoom=zoom, sans_serif_family=_family()))
@@ -83,7 +83,7 @@ def png(svg: str, zoom: float = 2.0) -> bytes:
 def _family() -> str:
     """Return a font that this machine draws letters with.
 
-    Without one the letters would be left out, and nobody would be told.
+    Without one the letters would be left out silently.
     """
     import resvg_py
 

@@ -40,7 +40,7 @@ class Node:
     figures: str
     standing: str
     detail: str
-    """Why it stands so, for who asks."""
+    """Why it has its standing, for readers who want to know."""
 
     folded: tuple[str, ...] = ()
     """Claims that only repeat it, and are drawn in it."""
@@ -77,7 +77,7 @@ class Diagram:
 def scene(view: LedgerView, answers: Analysis, keys: Iterable[str], title: str) -> Diagram:
     """Return the scene of some claims and the links between them."""
     known = answers.graph.known_by
-    # In the order they became known: the same claims are the same picture wherever it stands.
+    # In the order they became known: the same claims give the same picture everywhere.
     claims = sorted({key for key in keys if key in known}, key=lambda key: (known[key], key))
     names = RecordCache(view)
     names.learn("claim", claims)
@@ -120,7 +120,7 @@ def _reason(stored: StoredRecord | None) -> str:
 
 
 def around(answers: Analysis, key: str, depth: int) -> list[str]:
-    """Return the claims within so many links of one, nearest first."""
+    """Return the claims within a number of links of one, nearest first."""
     near: dict[str, set[str]] = defaultdict(set)
     for link in answers.graph.links:
         if link.to_kind == "claim":
