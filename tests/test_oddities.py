@@ -71,7 +71,7 @@ def test_a_claim_of_the_month_of_publication_is_not_odd(ledger: Ledger) -> None:
 
 
 def test_every_kind_is_tried() -> None:
-    assert {*ODD, "wrong clock"} == set(KINDS)  # a clock is not a record: see test_clock
+    assert {*ODD, "wrong clock"} == set(KINDS)  # a clock is not a record: see test_wrong_clock
 
 
 @pytest.mark.parametrize("kind", list(ODD))

@@ -280,7 +280,7 @@ def test_a_schema_may_be_named_by_a_word_of_sql(path: LedgerLocation) -> None:
         assert ledger.verify().faults == ()
 
 
-@ONLY_SERVERS  # a file that is none of ours is tried in test_faults
+@ONLY_SERVERS  # a file that is none of ours is tried in test_sqlite_faults
 def test_what_is_no_ledger_is_told_and_left_untouched(path: LedgerLocation) -> None:
     with pytest.raises(StoreError, match="holds no ledger"):
         Ledger.open(path)
@@ -315,7 +315,7 @@ def test_what_is_no_ledger_is_told_and_left_untouched(path: LedgerLocation) -> N
         Ledger.open(path)
 
 
-@ONLY_SERVERS  # a file's layout is tried in test_faults
+@ONLY_SERVERS  # a file's layout is tried in test_sqlite_faults
 def test_a_newer_ledger_is_left_untouched_also_by_who_has_it_open(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
@@ -330,7 +330,7 @@ def test_a_newer_ledger_is_left_untouched_also_by_who_has_it_open(
         assert raw.rows("SELECT count(*) FROM entry") == [(4,)]
 
 
-@ONLY_SERVERS  # a file that is read-only is tried in test_faults
+@ONLY_SERVERS  # a file that is read-only is tried in test_sqlite_faults
 def test_what_is_opened_for_reading_is_not_written(path: LedgerLocation, ledger: Ledger) -> None:
     record_all(ledger, case(["a: one"]))
     with Ledger.open(path) as reader, pytest.raises(StoreError, match="nothing was written"):

@@ -19,7 +19,7 @@ from claimledger.storage.postgresql import locks
 from claimledger.storage.postgresql.store import PostgresStore
 from claimledger.storage.tables import VIEWS
 
-pytestmark = ONLY_SERVERS  # what waits for a file is in test_held_up
+pytestmark = ONLY_SERVERS  # what waits for a file is in test_waiting
 
 
 @pytest.fixture

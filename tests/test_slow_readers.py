@@ -17,7 +17,7 @@ import pytest
 
 from builders import case, record_all
 from claimledger.ledger import Ledger, LedgerLocation
-from test_held_up import PROGRAM
+from test_waiting import PROGRAM
 
 MUCH = case(["a: one"], extra={"a": {"statement": "much " * 500_000}})
 """More than a pipe takes before somebody reads it, and more than is kept in memory."""

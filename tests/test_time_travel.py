@@ -9,7 +9,7 @@ import pytest
 
 from builders import analysis_of, case, record_all, status_line
 from claimledger.cli.main import cli
-from claimledger.errors import ParseError
+from claimledger.errors import NotFoundError, ParseError
 from claimledger.ledger import Ledger
 from claimledger.present.audit import audit
 from claimledger.present.report import report
@@ -30,14 +30,14 @@ def test_known_by_is_the_earliest_sign_of_a_claim(ledger: Ledger) -> None:
     }
     extra = {"said": {"asserted": "2022-09"}}
     records = case(
-        ["said: a @dated", "printed: b @dated", "seen: c @read", "told: d @silent", "lone: e @silent"],
-        ["seen repeats told"], sources=sources, extra=extra,
+        ["said: a @dated", "printed: b @dated", "seen: c @read", "original: d @silent", "lone: e @silent"],
+        ["seen repeats original"], sources=sources, extra=extra,
     )  # fmt: skip
     record_all(ledger, records)
     known = {key: day_text(last) for key, last in analysis_of(ledger).graph.known_by.items()}
     today = datetime.now(UTC).date().isoformat()
     assert known == {
-        "said": "2022-09-30", "printed": "2022-10-31", "seen": "2022-10-29", "told": "2022-10-29",
+        "said": "2022-09-30", "printed": "2022-10-31", "seen": "2022-10-29", "original": "2022-10-29",
         "lone": today,
     }  # fmt: skip
 
@@ -131,7 +131,6 @@ def test_a_point_in_the_ledger_is_an_entry_a_timestamp_or_a_day(path: Path) -> N
         with pytest.raises(ParseError, match="entry number"):
             ledger.entry_at("recently")
         for beyond in ("4", "99", "#1000"):
-            with pytest.raises(
-                ParseError, match=f"no entry {beyond.lstrip('#')} yet; .*at entry 3"
-            ):
+            number = beyond.lstrip("#")
+            with pytest.raises(NotFoundError, match=f"no entry with .* '{number}': .*at entry 3"):
                 ledger.entry_at(beyond)

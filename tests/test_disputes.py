@@ -12,7 +12,7 @@ from claimledger.analysis.dispositions import states
 from claimledger.analysis.disputes import Dispute, disputes
 from claimledger.analysis.graph import graph_of
 from claimledger.analysis.uncertainty import open_questions, origin_ranges
-from claimledger.errors import ClaimledgerError, ParseError
+from claimledger.errors import AmbiguousError, ClaimledgerError, NotFoundError
 from claimledger.ledger import Ledger
 from claimledger.present.explanation import explain
 from claimledger.records.graph_data import GraphData
@@ -70,7 +70,7 @@ def test_a_closed_dispute_is_reopened_by_later_activity(ledger: Ledger) -> None:
     assert states(disputes(analysis), analysis.graph, dispositions(ledger))["l1"].new == ("l2",)
     close_dispute(ledger, "l1", "dormant")
     assert state(ledger, "l1") == "dormant"
-    ledger.amend("claim", "b", {"note": "read again"}, by="T", reason="r")
+    ledger.amend("claim", "b", {"note": "checked"}, by="T", reason="r")
     assert state(ledger, "l1") == "reopened"
 
 
@@ -90,9 +90,9 @@ def test_a_dispute_is_found_by_its_link_its_claim_or_its_source(ledger: Ledger) 
     assert dispute_meant(ledger, "l3") == "l1"
     assert dispute_meant(ledger, "a-page") == "l2"
     assert dispute_meant(ledger, "d") == "l1"
-    with pytest.raises(ParseError, match="several disputes"):
+    with pytest.raises(AmbiguousError, match="several disputes"):
         dispute_meant(ledger, "a")
-    with pytest.raises(ParseError, match="in no dispute"):
+    with pytest.raises(NotFoundError, match="no dispute with the key 'b-page'"):
         dispute_meant(ledger, "b-page")
     with pytest.raises(ClaimledgerError):
         dispute_meant(ledger, "ghost")
