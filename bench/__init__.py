@@ -1,1 +1,1 @@
-"""Speed, as ratios against a floor or a peer in the same run. ``python -m bench``."""
+"""Benchmarks. Every time is compared with a baseline measured in the same run: ``python -m bench``."""

@@ -1,4 +1,4 @@
-"""``make bench``: every budget beside its floor, on both stores, as a table and as JSON.
+"""``make bench``: measures every budget on both stores, and prints the results as tables or JSON.
 
 ``python -m bench [--store sqlite|postgresql] [--most 1000000] [--folder PATH] [--write docs/performance.md]``
 """
@@ -12,77 +12,81 @@ import tempfile
 from pathlib import Path
 
 from bench import pairs
-from bench.backends import Files, Places, Schemas, places
-from bench.imports import starting, taking_in
-from bench.queries import asking
-from bench.report import Line, page
+from bench.backends import Backend, FileBackend, ServerBackend, open_backend
+from bench.imports import measure_imports, measure_startup
+from bench.queries import measure_queries
+from bench.report import Row, markdown_table
 
 SIZES = (10_000, 100_000, 1_000_000)
 
 
-def measured(where: Places, path: Path, most: int) -> list[Line]:
-    """Measure everything on one store."""
+def measure_all(backend: Backend, folder: Path, most: int) -> list[Row]:
+    """Return the rows of one store, for ledgers of up to ``most`` claims.
+
+    ``folder`` is where generated ledgers and case files are written.
+    """
     sizes = [size for size in SIZES if size <= most]
-    lines = []
-    for work in (
-        taking_in(where, path, sizes),
-        starting(where, sizes[-1]),
-        asking(where, path, sizes),
+    rows = []
+    for measurement in (
+        measure_imports(backend, folder, sizes),
+        measure_startup(backend, sizes[-1]),
+        measure_queries(backend, folder, sizes),
     ):
-        for line in work:
-            print(*page([line]), sep="\n", file=sys.stderr, flush=True)
-            lines.append(line)
-    return lines
+        for row in measurement:
+            print(*markdown_table([row]), sep="\n", file=sys.stderr, flush=True)
+            rows.append(row)
+    return rows
 
 
-def rules(folder: Path) -> list[pairs.Measured]:
-    """Measure the rules that propose, on the pairs they were not tuned on."""
-    return pairs.measure(pairs.matter_of(folder), pairs.halves()[1])
+def measure_rules(folder: Path) -> list[pairs.RuleScore]:
+    """Return how the rules that propose did on the labelled pairs that they were not tuned on."""
+    _, reported = pairs.halves()
+    return pairs.measure(pairs.build_context(folder), reported)
 
 
-def write(target: Path, store: str, table: list[str]) -> None:
-    """Put a table into a page, between its marks."""
+def replace_table(page: Path, store: str, table: list[str]) -> None:
+    """Replace the table of a store in a page, between the comment with its name and the end mark."""
     begin, end = f"<!-- {store} -->", "<!-- end -->"
-    head, _, rest = target.read_text("utf-8").partition(begin)
-    complete = "\n".join([head + begin, *table, end]) + rest.partition(end)[2]
-    target.write_text(complete, "utf-8")
+    before, _, rest = page.read_text("utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    page.write_text("\n".join([before + begin, *table, end]) + after, "utf-8")
 
 
 def main() -> None:
-    """Measure, print, and write the page where asked."""
+    """Measure both stores or one, print the results, and update a page with ``--write``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", choices=[Files.name, Schemas.name])
+    parser.add_argument("--store", choices=[FileBackend.name, ServerBackend.name])
     parser.add_argument("--most", type=int, default=SIZES[-1])
-    parser.add_argument("--folder", type=Path, help="keep what is made here, for the next run")
+    parser.add_argument("--folder", type=Path, help="keep generated ledgers here for the next run")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    answers: dict[str, list[Line]] = {}
+    stores = [arguments.store] if arguments.store else [FileBackend.name, ServerBackend.name]
+    rows: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as name:
-        created = arguments.folder or Path(name)
-        for store in [arguments.store] if arguments.store else [Files.name, Schemas.name]:
-            with places(store, Path(name)) as where:
-                answers[store] = measured(where, created, arguments.most)
-        proposed = rules(Path(name))
+        temporary = Path(name)
+        for store in stores:
+            with open_backend(store, temporary) as backend:
+                rows[store] = measure_all(backend, arguments.folder or temporary, arguments.most)
+        scores = measure_rules(temporary)
     if arguments.json:
-        messages = [
-            {**vars(measured), "precision": measured.precision, "recall": measured.recall}
-            for measured in proposed
+        budgets = {
+            store: [row.as_json() for row in store_rows] for store, store_rows in rows.items()
+        }
+        rules = [
+            {**vars(score), "precision": score.precision, "recall": score.recall}
+            for score in scores
         ]
-        budgets = {store: [line.as_json() for line in lines] for store, lines in answers.items()}
-        print(json.dumps({"budgets": budgets, "rules": messages}, indent=2))
+        print(json.dumps({"budgets": budgets, "rules": rules}, indent=2))
         return
-    for store, lines in answers.items():
-        table = list(page(lines))
+    for store, store_rows in rows.items():
+        table = list(markdown_table(store_rows))
         print(f"\n{store}\n", *table, sep="\n")
         if arguments.write:
-            write(arguments.write, store, table)
+            replace_table(arguments.write, store, table)
     print("\nRules that propose, on the pairs they were not tuned on (fixtures/pairs)")
-    for rule in proposed:
-        shares = [("-" if s is None else f"{s:.2f}") for s in (rule.precision, rule.recall)]
-        print(
-            f"  {rule.rule:<20} asked {rule.proposed:>3}  precision {shares[0]}  recall {shares[1]}"
-        )
+    for score in scores:
+        print(f"  {score.as_text()}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where ledgers are measured: in files, and on a PostgreSQL server started for it."""
+"""Where ledgers are measured: in SQLite files, and on a PostgreSQL server started for the purpose."""
 
 from __future__ import annotations
 
@@ -26,13 +26,20 @@ SLOW_FLUSH = """
 int fdatasync(int fd) { usleep(4000); return 0; }
 int fsync(int fd) { return 0; }
 """
+"""A preloaded library that makes a flush take 4 ms, as on a disk without a write cache."""
+
+_DEFAULT_CONNECTIONS = 100
 
 
 @contextmanager
-def server(slow: bool = False, most: int = 100, settings: Sequence[str] = ()) -> Iterator[str]:
-    """Start a PostgreSQL server for at most so many connections; yield its address.
+def server(
+    slow_flush: bool = False,
+    max_connections: int = _DEFAULT_CONNECTIONS,
+    settings: Sequence[str] = (),
+) -> Iterator[str]:
+    """Start a PostgreSQL server, yield its URI, and remove the server afterwards.
 
-    A slow one takes 4 ms for a flush.
+    ``slow_flush`` makes every flush to disk take 4 ms. ``settings`` has lines of ``postgresql.conf``.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -40,31 +47,34 @@ def server(slow: bool = False, most: int = 100, settings: Sequence[str] = ()) ->
 
         folder = Path(tempfile.mkdtemp(prefix="cl-bench-"))
         folder.chmod(0o755)
-        if slow:
+        if slow_flush:
             source = folder / "slow.c"
             source.write_text(SLOW_FLUSH)
             library = folder / "slow.so"
             subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
             os.environ["LD_PRELOAD"] = str(library)
-        started = pgserver.get_server(folder / "data", cleanup_mode=None)
+        running = pgserver.get_server(folder / "data", cleanup_mode=None)
         os.environ.pop("LD_PRELOAD", None)
-        expected = [*settings, *([f"max_connections = {most}"] if most > 100 else [])]
-        if expected:
-            with psycopg.connect(started.get_uri(), autocommit=True) as connection:
-                for setting in expected:
+        all_settings = [*settings]
+        if max_connections > _DEFAULT_CONNECTIONS:
+            all_settings.append(f"max_connections = {max_connections}")
+        if all_settings:
+            with psycopg.connect(running.get_uri(), autocommit=True) as connection:
+                for setting in all_settings:
                     connection.execute(f"ALTER SYSTEM SET {setting}")
-            started._stop()
-            started = pgserver.PostgresServer(folder / "data", cleanup_mode=None)
-            started.ensure_postgres_running()
+            # Some settings take effect only when the server starts.
+            running._stop()
+            running = pgserver.PostgresServer(folder / "data", cleanup_mode=None)
+            running.ensure_postgres_running()
     try:
-        yield started.get_uri()
+        yield running.get_uri()
     finally:
-        started._stop()
+        running._stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class Files:
-    """Ledgers in files of one folder."""
+class FileBackend:
+    """Ledgers in the files of one folder."""
 
     name = "sqlite"
     title = "In a file (SQLite)"
@@ -72,28 +82,28 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def where(self, name: str) -> str:
-        """Return a ledger's address."""
+    def address(self, name: str) -> str:
+        """Return the address of a ledger."""
         return str(self.folder / f"{name}.db")
 
-    def clear(self, name: str) -> None:
-        """Remove what is there."""
-        Path(self.where(name)).unlink(missing_ok=True)
+    def remove(self, name: str) -> None:
+        """Remove a ledger if it exists."""
+        Path(self.address(name)).unlink(missing_ok=True)
 
-    def holds(self, name: str) -> bool:
-        """Return whether a ledger is there."""
-        return Path(self.where(name)).exists()
+    def exists(self, name: str) -> bool:
+        """Return whether a ledger exists."""
+        return Path(self.address(name)).exists()
 
-    def bare(self, name: str) -> sqlite3.Connection:
-        """Open a ledger's tables with nothing of ours between."""
-        return sqlite3.connect(f"file:{self.where(name)}?mode=ro", uri=True)
+    def connect(self, name: str) -> sqlite3.Connection:
+        """Connect to a ledger's tables with the database driver alone."""
+        return sqlite3.connect(f"file:{self.address(name)}?mode=ro", uri=True)
 
-    def settle(self, name: str) -> None:
-        """Do what is done once in a while for tables of this size."""
+    def update_statistics(self, name: str) -> None:
+        """Do nothing: SQLite has no statistics that it would update by itself."""
 
 
-class Schemas:
-    """Ledgers in schemas of one server."""
+class ServerBackend:
+    """Ledgers in the schemas of one server."""
 
     name = "postgresql"
     title = "On a server (PostgreSQL)"
@@ -101,50 +111,50 @@ class Schemas:
     def __init__(self, uri: str) -> None:
         self.uri = uri
 
-    def where(self, name: str) -> str:
-        """Return a ledger's address."""
+    def address(self, name: str) -> str:
+        """Return the address of a ledger."""
         return f"{self.uri}&schema={name}"
 
-    def clear(self, name: str) -> None:
-        """Remove what is there."""
+    def remove(self, name: str) -> None:
+        """Remove a ledger if it exists."""
         with psycopg.connect(self.uri, autocommit=True) as driver:
             driver.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
 
-    def holds(self, name: str) -> bool:
-        """Return whether a ledger is there."""
+    def exists(self, name: str) -> bool:
+        """Return whether a ledger exists."""
         with psycopg.connect(self.uri, autocommit=True) as driver:
             return driver.execute("SELECT to_regnamespace(%s)", (name,)).fetchone() != (None,)
 
-    def bare(self, name: str) -> psycopg.Connection[Any]:
-        """Connect to a ledger's tables with nothing of ours between."""
-        return connect(Address.of(self.where(name)), writable=False)
+    def connect(self, name: str) -> psycopg.Connection[Any]:
+        """Connect to a ledger's tables with the database driver alone."""
+        return connect(Address.of(self.address(name)), writable=False)
 
-    def settle(self, name: str) -> None:
-        """Let the server look through its tables, as it does by itself after a while."""
+    def update_statistics(self, name: str) -> None:
+        """Vacuum and analyse the tables, as the server does by itself some time after a bulk load."""
         with psycopg.connect(self.uri, autocommit=True) as driver:
             driver.execute(f"SET search_path = {name}")
-            answer = driver.execute(
+            tables = driver.execute(
                 "SELECT tablename FROM pg_tables WHERE schemaname = %s", (name,)
             )
-            for (table,) in answer.fetchall():
+            for (table,) in tables.fetchall():
                 driver.execute(f'VACUUM (ANALYZE) "{table}"')
 
 
-Places = Files | Schemas
+Backend = FileBackend | ServerBackend
 
 
 @contextmanager
-def places(store: str, folder: Path) -> Iterator[Places]:
-    """Yield where ledgers of a store are kept."""
-    if store == "sqlite":
-        yield Files(folder)
+def open_backend(store: str, folder: Path) -> Iterator[Backend]:
+    """Yield a backend for ledgers of a store, ``sqlite`` or ``postgresql``."""
+    if store == FileBackend.name:
+        yield FileBackend(folder)
         return
-    # A server of the size of this machine, not of the size of a default.
+    # The defaults are for a small shared machine; these suit ledgers of a million claims.
     with server(settings=("shared_buffers = '1GB'", "max_wal_size = '8GB'")) as uri:
-        yield Schemas(uri)
+        yield ServerBackend(uri)
 
 
-def moved(source: str, target: str) -> None:
-    """Take a ledger from one store to another."""
+def copy_ledger(source: str, target: str) -> None:
+    """Copy a ledger from one address to another, which may be of another store."""
     with Ledger.open(source) as ledger:
         ledger.move(target)

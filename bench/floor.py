@@ -1,7 +1,8 @@
-"""The floor: a plain script that writes the same rows, indexes, digests and tree, and nothing else.
+"""The baselines of import, verify and standings: scripts that do the necessary work and nothing else.
 
-No checks, no models, no options: what a careful person would write for this one file format and be
-done with. It reads with orjson and writes with sqlite3, or with PostgreSQL's COPY.
+The import script writes the same rows, indexes, digests and tree as claimledger. It has no checks, models
+or options: it is what a careful person would write for this one file format. It reads with orjson and
+writes with sqlite3, or with PostgreSQL's COPY.
 """
 
 from __future__ import annotations
@@ -25,24 +26,48 @@ from claimledger.storage.sqlite.schema import schema
 from claimledger.storage.tables import LAYOUT
 
 BATCH = 4000
+"""How many records are written at once."""
+
 WORD = re.compile(r"[a-z0-9]+")
 
+Rows = dict[str, list[tuple[Any, ...]]]
+"""Rows by table."""
 
-def days(text: str) -> tuple[int, int]:
-    """The first and last day of an ISO day, month or year."""
+Connection = sqlite3.Connection | psycopg.Connection[Any]
+
+
+def first_and_last_day(text: str) -> tuple[int, int]:
+    """Return the first and last day of an ISO day, month or year."""
     parts = [int(part) for part in text.split("-")]
     if len(parts) == 3:
         day = date(*parts).toordinal()
         return day, day
     year, month = parts if len(parts) == 2 else (parts[0], 1)
-    last = date(year + month // 12, month % 12 + 1, 1) if len(parts) == 2 else date(year + 1, 1, 1)
-    return date(year, month, 1).toordinal(), last.toordinal() - 1
+    next_period = (
+        date(year + month // 12, month % 12 + 1, 1) if len(parts) == 2 else date(year + 1, 1, 1)
+    )
+    return date(year, month, 1).toordinal(), next_period.toordinal() - 1
 
 
-def batches(source: Path) -> Iterator[dict[str, list[tuple[Any, ...]]]]:
-    """Read JSON Lines, hash them into a tree, and yield the rows of some thousand records by table."""
+def _push_leaf(peaks: list[bytes], index: int, header: bytes) -> bytes:
+    """Add the leaf at an index (from 0) to the peaks of a Merkle tree (RFC 6962).
+
+    Returns all nodes that the leaf completes, the leaf first. ``peaks`` are the roots of the complete
+    subtrees; a new leaf merges as many of them as the index has trailing one bits.
+    """
+    node = nodes = sha256(b"\x00" + header).digest()
+    while index & 1:
+        node = sha256(b"\x01" + peaks.pop() + node).digest()
+        nodes += node
+        index >>= 1
+    peaks.append(node)
+    return nodes
+
+
+def row_batches(source: Path) -> Iterator[Rows]:
+    """Read JSON Lines, hash them into a tree, and yield the rows of :data:`BATCH` records at a time."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    rows: Rows = defaultdict(list)
     peaks: list[bytes] = []
     with source.open("rb") as lines:
         for number, line in enumerate(lines, 1):
@@ -61,25 +86,19 @@ def batches(source: Path) -> Iterator[dict[str, list[tuple[Any, ...]]]]:
             salt = os.urandom(16)
             digest = sha256(salt + payload).hexdigest()
             header = f'{{"digest":"{digest}","format":1,"recorded_at":"{now}"}}'
-            node = nodes = sha256(b"\x00" + header.encode()).digest()
-            left = number - 1
-            while left & 1:
-                node = sha256(b"\x01" + peaks.pop() + node).digest()
-                nodes += node
-                left >>= 1
-            peaks.append(node)
+            nodes = _push_leaf(peaks, number - 1, header.encode())
             rows["entry"].append((number, header, payload.decode(), salt, nodes))
             rows["history"].append(
                 (number, kind, key, "record", None, now, "x", None, None, None, None)
             )
-            row(rows, number, kind, key, record)
+            add_rows(rows, number, kind, key, record)
             if number % BATCH == 0:
                 yield rows
                 rows.clear()
     yield rows
 
 
-def write(source: Path, target: Path) -> None:
+def write_sqlite(source: Path, target: Path) -> None:
     """Write a ledger in a file from JSON Lines."""
     db = sqlite3.connect(target, isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
@@ -88,20 +107,20 @@ def write(source: Path, target: Path) -> None:
     db.execute("BEGIN IMMEDIATE")
     for statement in schema():
         db.execute(statement)
-    places = {
+    placeholders = {
         name: ", ".join("?" * len(db.execute(f"PRAGMA table_info({name})").fetchall()))
         for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     }
-    for rows in batches(source):
-        for name, entries in rows.items():
-            db.executemany(f"INSERT INTO {name} VALUES ({places[name]})", entries)
-        db.executemany("INSERT INTO search (rowid, words) VALUES (?, ?)", rows["search_words"])
+    for batch in row_batches(source):
+        for name, rows in batch.items():
+            db.executemany(f"INSERT INTO {name} VALUES ({placeholders[name]})", rows)
+        db.executemany("INSERT INTO search (rowid, words) VALUES (?, ?)", batch["search_words"])
     db.execute("COMMIT")
     db.execute("PRAGMA journal_mode = DELETE")
     db.close()
 
 
-def copy_in(source: Path, uri: str, name: str) -> None:
+def copy_to_postgresql(source: Path, uri: str, name: str) -> None:
     """Write a ledger in a server's schema from JSON Lines, with ``COPY``."""
     with psycopg.connect(uri) as db:
         db.execute(f"CREATE SCHEMA {name}")
@@ -109,79 +128,69 @@ def copy_in(source: Path, uri: str, name: str) -> None:
             db.execute(statement)
         db.execute(f"SET search_path = {name}")
         db.execute(f"INSERT INTO {HEAD} VALUES (true, 'claimledger', {LAYOUT})")
-        for rows in batches(source):
-            for table, entries in rows.items():
+        for batch in row_batches(source):
+            for table, rows in batch.items():
                 with db.cursor() as cursor, cursor.copy(f'COPY "{table}" FROM STDIN') as copy:
-                    for part in entries:
-                        copy.write_row(part)
+                    for row in rows:
+                        copy.write_row(row)
 
 
-def row(rows: dict[str, list[tuple[Any, ...]]], n: int, kind: str, key: str, record: dict) -> None:
-    """Add a record's rows."""
+def add_rows(rows: Rows, entry: int, kind: str, key: str, record: dict[str, Any]) -> None:
+    """Add the rows of one record, in the column order of the tables."""
     get = record.get
     if kind == "claim":
-        first, last = days(record["asserted"])
+        first, last = first_and_last_day(record["asserted"])
         rows["claim"].append(
-            (n, key, record["statement"], orjson.dumps(record["claimant"]).decode(), record["subject"],
-             record["asserted"], None, first, last, None, None, None, None, None, None, None, None, None)
+            (entry, key, record["statement"], orjson.dumps(record["claimant"]).decode(),
+             record["subject"], record["asserted"], None, first, last, *[None] * 9)
         )  # fmt: skip
-        for place, fields in enumerate(record["figures"]):
+        for position, figure in enumerate(record["figures"]):
             rows["claim_figure"].append(
-                (n, place, fields["measure"], fields["low"], float(fields["low"]), fields["high"],
-                 float(fields["high"]), fields["qualifier"], *[None] * 8)
+                (entry, position, figure["measure"], figure["low"], float(figure["low"]), figure["high"],
+                 float(figure["high"]), figure["qualifier"], *[None] * 8)
             )  # fmt: skip
-        for place, fields in enumerate(record["citations"]):
-            rows["claim_citation"].append(
-                (n, place, fields["source"], None, None, None, None, None)
+        for position, citation in enumerate(record["citations"]):
+            rows["claim_citation"].append((entry, position, citation["source"], *[None] * 5))
+            rows["reference"].append(
+                ("source", citation["source"], entry, "citations.source", None)
             )
-            rows["reference"].append(("source", fields["source"], n, "citations.source", None))
         for party in record["claimant"]:
-            rows["reference"].append(("party", party, n, "claimant", None))
-        rows["reference"].append(("subject", record["subject"], n, "subject", None))
-        words = record["statement"]
+            rows["reference"].append(("party", party, entry, "claimant", None))
+        rows["reference"].append(("subject", record["subject"], entry, "subject", None))
+        text = record["statement"]
     elif kind == "link":
         rows["link"].append(
-            (
-                n,
-                key,
-                record["type"],
-                record["from"],
-                "claim",
-                record["to"],
-                None,
-                None,
-                "judged",
-                None,
-                None,
-                None,
-            )
-        )
-        rows["reference"].append(("claim", record["from"], n, "from", None))
-        rows["reference"].append(("claim", record["to"], n, "to", None))
-        return
-    elif kind == "source":
-        first, last = days(record["published"])
-        rows["source"].append(
-            (n, key, record["title"], None, None, record["publisher"], record["published"], None, first,
-             last, *[None] * 8, None, None, None, None, None, None)
+            (entry, key, record["type"], record["from"], "claim", record["to"], None, None, "judged",
+             None, None, None)
         )  # fmt: skip
-        rows["reference"].append(("party", record["publisher"], n, "publisher", None))
-        words = record["title"]
+        rows["reference"].append(("claim", record["from"], entry, "from", None))
+        rows["reference"].append(("claim", record["to"], entry, "to", None))
+        return  # a link has no words that are searched
+    elif kind == "source":
+        first, last = first_and_last_day(record["published"])
+        rows["source"].append(
+            (entry, key, record["title"], None, None, record["publisher"], record["published"], None,
+             first, last, *[None] * 14)
+        )  # fmt: skip
+        rows["reference"].append(("party", record["publisher"], entry, "publisher", None))
+        text = record["title"]
     elif kind == "party":
-        rows["party"].append((n, key, record["name"], None, None, get("part_of"), None, None, None))
-        words = record["name"]
+        rows["party"].append(
+            (entry, key, record["name"], None, None, get("part_of"), None, None, None)
+        )
+        text = record["name"]
     else:
-        rows["subject"].append((n, key, record["label"], None, None, None, None, None))
-        words = record["label"]
-    rows["search_words"].append((n, " ".join(WORD.findall(words.lower()))))
+        rows["subject"].append((entry, key, record["label"], *[None] * 5))
+        text = record["label"]
+    rows["search_words"].append((entry, " ".join(WORD.findall(text.lower()))))
 
 
 LOG = "SELECT number, header, payload, salt FROM entry ORDER BY number"
 LINKS = "SELECT \"from\", to_key, type FROM link WHERE until IS NULL AND to_kind = 'claim'"
 
 
-def stream(db: sqlite3.Connection | psycopg.Connection[Any], query: str) -> Iterator[Any]:
-    """Yield the rows of a query, not all of them at once."""
+def stream_rows(db: Connection, query: str) -> Iterator[Any]:
+    """Yield the rows of a query without loading them all at once."""
     if isinstance(db, sqlite3.Connection):
         yield from db.execute(query)
         return
@@ -190,29 +199,27 @@ def stream(db: sqlite3.Connection | psycopg.Connection[Any], query: str) -> Iter
         yield from cursor.execute(query)
 
 
-def check(db: sqlite3.Connection | psycopg.Connection[Any]) -> str:
-    """Read every entry, hash it, build the tree, return its root: the floor of ``verify``."""
+def verify_log(db: Connection) -> str:
+    """Read and hash every entry, build the tree, and return its root: the baseline of ``verify``.
+
+    Raises :class:`ValueError` with the number of an entry whose digest is wrong.
+    """
     peaks: list[bytes] = []
-    for number, header, payload, salt in stream(db, LOG):
+    for number, header, payload, salt in stream_rows(db, LOG):
         digest = sha256(salt + payload.encode()).hexdigest()
         if orjson.loads(header)["digest"] != digest:
             raise ValueError(number)
-        node = sha256(b"\x00" + header.encode()).digest()
-        left = number - 1
-        while left & 1:
-            node = sha256(b"\x01" + peaks.pop() + node).digest()
-            left >>= 1
-        peaks.append(node)
+        _push_leaf(peaks, number - 1, header.encode())
     root = peaks[-1]
     for peak in reversed(peaks[:-1]):
         root = sha256(b"\x01" + peak + root).digest()
     return root.hex()
 
 
-def linked_part(db: sqlite3.Connection | psycopg.Connection[Any]) -> int:
-    """Read the links, build them in networkx, pass over them once: the floor of all standings."""
+def traverse_links(db: Connection) -> int:
+    """Load the links into networkx and visit each edge once: the baseline of all standings."""
     graph = nx.MultiDiGraph()
-    graph.add_edges_from((part, right, {"type": kind}) for part, right, kind in stream(db, LINKS))
+    graph.add_edges_from((from_, to, {"type": kind}) for from_, to, kind in stream_rows(db, LINKS))
     return sum(
         sum(1 for _ in graph.in_edges(node)) + sum(1 for _ in graph.out_edges(node))
         for node in graph

@@ -1,4 +1,4 @@
-"""Precision and recall of each rule on the pairs labelled by hand in ``fixtures/pairs``."""
+"""Measures precision and recall of each rule on the pairs labelled by hand in ``fixtures/pairs``."""
 
 from __future__ import annotations
 
@@ -20,27 +20,41 @@ from claimledger.services.propose import whole
 
 PAIRS = Path(__file__).parent.parent / "fixtures" / "pairs" / "pairs.yaml"
 
+LABELS = {
+    "figures-agree": ("corroborates", "repeats"),
+    "near-copy": ("repeats",),
+    "recorded-twice": ("merge",),
+    "newer-figure": ("updates",),
+    "figures-conflict": ("contradicts",),
+    "part-exceeds-whole": ("contradicts",),
+}
+"""The labels of the pairs that each rule is responsible for."""
+
 
 @dataclass(frozen=True)
 class Half:
-    """The matters for tuning, or those for reporting."""
+    """Half of the labelled subject matters: those for tuning, or those for reporting."""
 
     matters: list[dict[str, Any]]
 
     @property
     def labels(self) -> dict[frozenset[str], str]:
+        """The labels of the pairs that should be linked. A pair without one should not be."""
         return {
-            frozenset((part, right)): type for m in self.matters for part, right, type in m["pairs"]
+            frozenset((later, earlier)): label
+            for matter in self.matters
+            for later, earlier, label in matter["pairs"]
         }
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
+        """All pairs of claims within a matter."""
         return [pair for matter in self.matters for pair in combinations(matter["claims"], 2)]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """How a rule did: what it asked, what of that was right, what it should have asked."""
+class RuleScore:
+    """How a rule did: the pairs it proposed, how many were right, and how many it should have proposed."""
 
     rule: str
     proposed: int
@@ -55,28 +69,37 @@ class Measured:
     def recall(self) -> float | None:
         return self.right / self.expected if self.expected else None
 
+    def as_text(self) -> str:
+        precision, recall = (
+            "-" if share is None else f"{share:.2f}" for share in (self.precision, self.recall)
+        )
+        return f"{self.rule:<20} asked {self.proposed:>3}  precision {precision}  recall {recall}"
+
 
 def halves() -> tuple[Half, Half]:
-    value = yaml.safe_load(PAIRS.read_text("utf-8"))
-    matters = value["matters"]
+    """Return the half for tuning and the half for reporting."""
+    matters = yaml.safe_load(PAIRS.read_text("utf-8"))["matters"]
     middle = len(matters) // 2
     return Half(matters[:middle]), Half(matters[middle:])
 
 
 def records() -> Iterator[dict[str, Any]]:
-    """The labelled claims as records, each with a page of its claimant's unless it cites another."""
-    value = yaml.load(PAIRS.read_text("utf-8"), Loader=yaml.BaseLoader)
-    for key, party in value["parties"].items():
+    """Yield the labelled claims as records, with the parties, sources and subjects they need.
+
+    A claim cites its claimant's own page on the subject unless the file names another source.
+    """
+    document = yaml.load(PAIRS.read_text("utf-8"), Loader=yaml.BaseLoader)
+    for key, party in document["parties"].items():
         yield {"kind": "party", "key": key, "name": f"The {key}", **party}
-    for matter in value["matters"]:
+    for matter in document["matters"]:
         subject = matter["subject"]
         yield {"kind": "subject", "key": subject, "label": f"the {subject}"}
-        for by in dict.fromkeys(claim["by"] for claim in matter["claims"].values()):
+        for claimant in dict.fromkeys(claim["by"] for claim in matter["claims"].values()):
             yield {
                 "kind": "source",
-                "key": f"{subject}-{by}",
-                "title": f"{by} on {subject}",
-                "publisher": by,
+                "key": f"{subject}-{claimant}",
+                "title": f"{claimant} on {subject}",
+                "publisher": claimant,
             }
         for key, claim in matter["claims"].items():
             yield {
@@ -88,7 +111,8 @@ def records() -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def matter_of(folder: Path) -> RuleContext:
+def build_context(folder: Path) -> RuleContext:
+    """Record the labelled claims in a ledger in a folder, and return it for rules to look at."""
     with Ledger.create(folder / "pairs.db") as ledger:
         ledger.import_records(
             [RecordInput.of(record_from(record)) for record in records()], by="bench"
@@ -96,77 +120,65 @@ def matter_of(folder: Path) -> RuleContext:
         return whole(ledger)
 
 
-def asked(
-    matter: RuleContext, pairs: list[tuple[str, str]]
+def judge_pairs(
+    context: RuleContext, pairs: list[tuple[str, str]]
 ) -> dict[frozenset[str], tuple[str, str]]:
-    """For each pair the rule that asks first, and the link it would make."""
-    results = {}
-    order = {key: place for place, key in enumerate(matter.standing)}
+    """Return for each pair the first rule that proposes something, and the label of what it proposes."""
+    judged = {}
+    order = {key: position for position, key in enumerate(context.live_claims)}
     for pair in pairs:
         first, later = sorted(pair, key=lambda key: order[key])
         for name, rule in RULES.items():
-            proposal = rule.judge(matter, first, later) if rule.judge else None
+            proposal = rule.judge(context, first, later) if rule.judge else None
             if proposal is not None:
-                results[frozenset(pair)] = (name, proposal.type or proposal.makes)
+                judged[frozenset(pair)] = (name, proposal.type or proposal.makes)
                 break
-    return results
+    return judged
 
 
-MAKES = {
-    "figures-agree": ("corroborates", "repeats"),
-    "near-copy": ("repeats",),
-    "recorded-twice": ("merge",),
-    "newer-figure": ("updates",),
-    "figures-conflict": ("contradicts",),
-    "part-exceeds-whole": ("contradicts",),
-}
-
-
-def measure(matter: RuleContext, half: Half) -> list[Measured]:
-    answers, labels = asked(matter, half.pairs), half.labels
-    asked_by: Counter[str] = Counter()
-    right_by: Counter[str] = Counter()
+def measure(context: RuleContext, half: Half) -> list[RuleScore]:
+    """Return the score of each rule on one half of the pairs."""
+    judged, labels = judge_pairs(context, half.pairs), half.labels
+    proposed: Counter[str] = Counter()
+    right: Counter[str] = Counter()
     expected: Counter[str] = Counter()
-    for pair, (rule, makes) in answers.items():
-        asked_by[rule] += 1
-        right_by[rule] += labels.get(pair) == makes
+    for pair, (rule, label) in judged.items():
+        proposed[rule] += 1
+        right[rule] += labels.get(pair) == label
     for pair, label in labels.items():
-        # A pair is looked for by the rule that found it, else by the one that should have.
-        if pair in answers and answers[pair][1] == label:
-            expected[answers[pair][0]] += 1
+        # Some labels are the business of two rules. The rule that found the pair gets the credit; a pair
+        # that was missed counts against the first of them.
+        if pair in judged and judged[pair][1] == label:
+            expected[judged[pair][0]] += 1
         else:
-            expected[next(rule for rule, makes in MAKES.items() if label in makes)] += 1
+            expected[next(rule for rule, own in LABELS.items() if label in own)] += 1
     return [
-        Measured(rule, asked_by[rule], right_by[rule], expected[rule])
-        for rule in MAKES
-        if asked_by[rule] or expected[rule]
+        RuleScore(rule, proposed[rule], right[rule], expected[rule])
+        for rule in LABELS
+        if proposed[rule] or expected[rule]
     ]
 
 
-def wrong(matter: RuleContext, half: Half) -> Iterator[str]:
-    """What a rule asked and should not, or should and did not: to tune by."""
-    answers, labels = asked(matter, half.pairs), half.labels
-    for pair in sorted({*answers, *labels}, key=sorted):
-        created = answers.get(pair, ("", "none"))
-        if created[1] != labels.get(pair, "none"):
-            label = labels.get(pair, "none")
-            yield f"{' '.join(sorted(pair))}: {created[0] or 'no rule'} {created[1]}, labelled {label}"
+def mistakes(context: RuleContext, half: Half) -> Iterator[str]:
+    """Yield a line for each pair on which the rules and the label differ, as a help for tuning."""
+    judged, labels = judge_pairs(context, half.pairs), half.labels
+    for pair in sorted({*judged, *labels}, key=sorted):
+        rule, proposed = judged.get(pair, ("no rule", "none"))
+        label = labels.get(pair, "none")
+        if proposed != label:
+            yield f"{' '.join(sorted(pair))}: {rule} {proposed}, labelled {label}"
 
 
 def main() -> None:
-    """Print both halves."""
+    """Print the scores on both halves, and the mistakes on the half for tuning."""
     with tempfile.TemporaryDirectory() as name:
-        matter = matter_of(Path(name))
+        context = build_context(Path(name))
     for title, half in zip(("tuned on", "reported on"), halves(), strict=True):
         print(f"{title} {len(half.pairs)} pairs, {len(half.labels)} of them to be linked")
-        for measured in measure(matter, half):
-            precision = "-" if measured.precision is None else f"{measured.precision:.2f}"
-            recall = "-" if measured.recall is None else f"{measured.recall:.2f}"
-            print(
-                f"  {measured.rule:<20} asked {measured.proposed:>3}  precision {precision}  recall {recall}"
-            )
+        for score in measure(context, half):
+            print(f"  {score.as_text()}")
         if title == "tuned on":
-            print(*("  wrong: " + line for line in wrong(matter, half)), sep="\n")
+            print(*("  wrong: " + line for line in mistakes(context, half)), sep="\n")
 
 
 if __name__ == "__main__":

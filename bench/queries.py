@@ -1,4 +1,8 @@
-"""Questions of ledgers of 10,000 to 1,000,000 claims, on either store: how answers grow, and their floors."""
+"""Measures queries on ledgers of 10,000 to 1,000,000 claims, on either store.
+
+There are two questions: how the time of an answer grows with the ledger, and how it compares with a
+baseline, such as the SQL statements that the query sends, without claimledger.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,10 @@ from statistics import median
 import orjson
 
 from bench import floor
-from bench.backends import Files, Places, Schemas, moved
-from bench.ledger_generator import build
-from bench.raw_queries import Heard
-from bench.report import Cell, Line, timed
+from bench.backends import Backend, FileBackend, ServerBackend, copy_ledger
+from bench.ledger_generator import build_ledger
+from bench.raw_queries import QueryRecorder
+from bench.report import Cell, Row, timed
 from claimledger.analysis.analysis import ALONE, Analysis
 from claimledger.analysis.disputes import disputes
 from claimledger.analysis.graph import graph_of
@@ -30,36 +34,47 @@ from claimledger.present.explanation import explain
 from claimledger.present.report import report
 from claimledger.services.propose import propose
 
+ABOUT_ONE_CLAIM = ("show", "origins", "audit", "explain")
+SUBJECT_REPORT = "disputes --subject"
+PROPOSE_SINCE = "propose --since the last entry"
 
-def world(where: Places, size: int, path: Path) -> str:
-    """Return the address of the world of a size; it is made once, in ``path``, and moved from there."""
+Seconds = dict[str, float]
+"""The time of each query; that of a baseline has the query's name and ``, bare``."""
+
+
+def prepare_ledger(backend: Backend, size: int, folder: Path) -> str:
+    """Return the name of the generated ledger of a size.
+
+    It is generated once, as a file in ``folder``, and copied from there to the backend.
+    """
     name = f"world_{size}"
-    source = Files(path)
-    if not source.holds(name):
-        build(Path(source.where(name)), size)
-    if not where.holds(name):
-        moved(source.where(name), where.where(name))
-        where.settle(name)
+    files = FileBackend(folder)
+    if not files.exists(name):
+        build_ledger(Path(files.address(name)), size)
+    if not backend.exists(name):
+        copy_ledger(files.address(name), backend.address(name))
+        backend.update_statistics(name)
     return name
 
 
-def some_claims(ledger: Ledger, size: int) -> list[str]:
-    """Claims of the same parts of each world: alone, and in cascades of a few."""
-    answers = Analysis(
-        graph_of(ledger.neighbourhood([f"c{n}" for n in range(size // 2, size // 2 + 400)]))
-    )
-    members = answers.assertions.members
-    alone = [key for key in answers.graph.claims if len(members[answers.assertions.of[key]]) == 1]
-    some = [
-        key for key in answers.graph.claims if 3 <= len(members[answers.assertions.of[key]]) <= 8
-    ]
-    return [*alone[:10], *some[:10]]
+def sample_claims(ledger: Ledger, size: int) -> list[str]:
+    """Return claims from the middle of a ledger: ten that are alone, ten from small cascades.
+
+    They are of the same kind at every size, so that the times can be compared.
+    """
+    middle = [f"c{n}" for n in range(size // 2, size // 2 + 400)]
+    analysis = Analysis(graph_of(ledger.neighbourhood(middle)))
+    assertions = analysis.assertions
+    members_of = {key: len(assertions.members[assertions.of[key]]) for key in analysis.graph.claims}
+    alone = [key for key, members in members_of.items() if members == 1]
+    in_cascades = [key for key, members in members_of.items() if 3 <= members <= 8]
+    return [*alone[:10], *in_cascades[:10]]
 
 
-def of_one(ledger: Ledger, known_at: int | None) -> dict[str, Callable[[str], object]]:
-    """Return the questions about one claim. Each call takes a new view, which has read nothing yet."""
+def queries_about_one(ledger: Ledger, known_at: int | None) -> dict[str, Callable[[str], object]]:
+    """Return the queries about one claim. Each call takes a new view, which has nothing cached."""
 
-    def explained(key: str) -> object:
+    def explain_claim(key: str) -> object:
         view = ledger.at(known_at=known_at)
         return explain(view, view.analysis([key]), key)
 
@@ -67,34 +82,35 @@ def of_one(ledger: Ledger, known_at: int | None) -> dict[str, Callable[[str], ob
         "show": lambda key: ledger.at(known_at=known_at).analysis([key]).as_json(key),
         "origins": lambda key: ledger.at(known_at=known_at).analysis([key]).origins(key),
         "audit": lambda key: audit(ledger.at(known_at=known_at), key),
-        "explain": explained,
+        "explain": explain_claim,
     }
 
 
-def at_size(where: Places, name: str, size: int) -> dict[str, float]:
-    """Ask one world, in seconds; a floor is named after its question."""
-    answers: dict[str, float] = {}
-    with Ledger.open(where.where(name)) as ledger, ledger.reading():
-        keys = some_claims(ledger, size)
-        known = ledger.head().size - 1
-        for clock, ending in ((None, ""), (known, " --known-at")):
-            for what, ask in of_one(ledger, clock).items():
-                answers[what + ending] = median(timed(partial(ask, key), 3) for key in keys)
-        answers["disputes --subject"] = timed(
-            lambda: report(ledger, subject="t11", corrections=False), 3
-        )
-        since = ledger.head().size - 1
-        answers["propose --since the last entry"] = timed(lambda: propose(ledger, since), 3)
-        answers["search"] = timed(lambda: ledger.search("harvest railway"), 3)
-        answers["get"] = median(timed(partial(ledger.get, "claim", key), 3) for key in keys)
-    with Heard(where, name) as heard:
-        gets = [heard.by(partial(_get, key=key)) for key in keys]
-        answers["get, bare"] = median(timed(partial(heard.again, queries), 3) for queries in gets)
-        shows = [heard.by(partial(_show, key=key)) for key in keys]
-        answers["show, bare"] = median(timed(partial(heard.again, queries), 3) for queries in shows)
-        first = heard.by(lambda ledger: ledger.search("harvest railway"))[:1]
-        answers["search, bare"] = timed(partial(heard.again, first), 3)
-    return answers
+def time_queries(backend: Backend, name: str, size: int) -> Seconds:
+    """Return the time of every query on one ledger, and of the baselines."""
+    seconds: Seconds = {}
+    with Ledger.open(backend.address(name)) as ledger, ledger.reading():
+        keys = sample_claims(ledger, size)
+        last_but_one = ledger.head().size - 1
+        for known_at, suffix in ((None, ""), (last_but_one, " --known-at")):
+            for query, ask in queries_about_one(ledger, known_at).items():
+                seconds[query + suffix] = median(timed(partial(ask, key), 3) for key in keys)
+        seconds[SUBJECT_REPORT] = timed(lambda: report(ledger, subject="t11", corrections=False), 3)
+        seconds[PROPOSE_SINCE] = timed(lambda: propose(ledger, last_but_one), 3)
+        seconds["search"] = timed(lambda: ledger.search("harvest railway"), 3)
+        seconds["get"] = median(timed(partial(ledger.get, "claim", key), 3) for key in keys)
+    with QueryRecorder(backend, name) as recorder:
+
+        def replayed(work: Callable[..., object]) -> float:
+            recorded = [recorder.record(partial(work, key=key)) for key in keys]
+            return median(timed(partial(recorder.replay, queries), 3) for queries in recorded)
+
+        seconds["get, bare"] = replayed(_get)
+        seconds["show, bare"] = replayed(_show)
+        # The first statement is the full-text query; the rest load what it matched.
+        search = recorder.record(lambda ledger: ledger.search("harvest railway"))[:1]
+        seconds["search, bare"] = timed(partial(recorder.replay, search), 3)
+    return seconds
 
 
 def _get(ledger: Ledger, key: str) -> object:
@@ -102,148 +118,160 @@ def _get(ledger: Ledger, key: str) -> object:
 
 
 def _show(ledger: Ledger, key: str) -> object:
-    return of_one(ledger, None)["show"](key)
+    return queries_about_one(ledger, None)["show"](key)
 
 
-def by_turns(where: Places, names: dict[int, str], times: int = 3) -> dict[int, dict[str, float]]:
-    """Ask every world, a size after the other and again; keep the best of each question."""
-    # One size is told as so many times another: the machine's moods must not fall on one alone.
-    best: dict[int, dict[str, float]] = {size: {} for size in names}
+def best_times(backend: Backend, names: dict[int, str], times: int = 3) -> dict[int, Seconds]:
+    """Return the best time of every query at each size.
+
+    The sizes alternate. They are reported as ratios of each other, so a slow phase of the machine must not
+    fall on one size alone.
+    """
+    best: dict[int, Seconds] = {size: {} for size in names}
     for _ in range(times):
         for size, name in names.items():
-            for what, took in at_size(where, name, size).items():
-                best[size][what] = min(took, best[size].get(what, took))
+            for query, seconds in time_queries(backend, name, size).items():
+                best[size][query] = min(seconds, best[size].get(query, seconds))
     return best
 
 
-def of_all(where: Places, name: str) -> dict[str, float]:
-    """Ask for everything at once, in a process of its own, so that its memory can be told."""
+def time_all_claims(backend: Backend, name: str) -> dict[str, float]:
+    """Return the times of the analysis of a whole ledger, and the memory it needed in MiB.
+
+    It runs in a process of its own (see :func:`time_in_process`), so that the memory is that of this work.
+    """
     results: dict[str, float] = {}
     gc.disable()  # as the program itself does
-    with Ledger.open(where.where(name)) as ledger, ledger.reading():
+    with Ledger.open(backend.address(name)) as ledger, ledger.reading():
         start = time.perf_counter()
-        answers = Analysis(graph_of(ledger.linked_graph()))
-        linked = answers.graph.claims
-        answer = {
-            key: answers.as_json(key) if key in linked else ALONE for key in ledger.keys("claim")
+        analysis = Analysis(graph_of(ledger.linked_graph()))
+        linked = analysis.graph.claims
+        statuses = {
+            key: analysis.as_json(key) if key in linked else ALONE for key in ledger.keys("claim")
         }
         results["standings of all"] = time.perf_counter() - start
-        assert len(answer) == ledger.counts()["claim"]
-        with where.bare(name) as bare:
-            results["networkx"] = timed(partial(floor.linked_part, bare))
+        assert len(statuses) == ledger.counts()["claim"]
+        with backend.connect(name) as connection:
+            results["networkx"] = timed(partial(floor.traverse_links, connection))
         start = time.perf_counter()
-        disputes(answers)
+        disputes(analysis)
         results["disputes of all"] = time.perf_counter() - start
         start = time.perf_counter()
-        ImpactIndex(answers).heaviest(20)
+        ImpactIndex(analysis).heaviest(20)
         results["load-bearing, linked part"] = time.perf_counter() - start
-    results["memory"] = most_memory()
+    results["memory"] = peak_memory()
     return results
 
 
-def most_memory() -> float:
-    """Return the most memory this process had, in MiB."""
-    # Not getrusage: it counts what the parent had when this process was forked.
+def peak_memory() -> float:
+    """Return the most memory that this process has had, in MiB (Linux only)."""
+    # Not getrusage: after a fork it includes the memory of the parent.
     status = Path("/proc/self/status").read_text("utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def elsewhere(where: Places, name: str) -> dict[str, float]:
-    """Do the work of :func:`of_all` in another process."""
-    base = where.uri if isinstance(where, Schemas) else str(where.folder)
-    run = [sys.executable, "-m", "bench.asking", where.name, base, name]
-    answers: dict[str, float] = json.loads(
-        subprocess.run(run, check=True, capture_output=True).stdout
-    )
-    return answers
+def time_in_process(backend: Backend, name: str) -> dict[str, float]:
+    """Run :func:`time_all_claims` in a new process and return its results."""
+    base = backend.uri if isinstance(backend, ServerBackend) else str(backend.folder)
+    command = [sys.executable, "-m", "bench.queries", backend.name, base, name]
+    completed = subprocess.run(command, check=True, capture_output=True)
+    results: dict[str, float] = json.loads(completed.stdout)
+    return results
 
 
-def giant(where: Places, case: Path, repeats: int) -> float:
-    """One claim that ``repeats`` others pass on."""
-    with case.open("wb") as out:
+def time_repeated_claim(backend: Backend, case: Path, repeats: int) -> float:
+    """Return the time of the standing of one claim that ``repeats`` others repeat."""
+    claim = {"kind": "claim", "statement": "so", "claimant": ["p"], "subject": "t",
+             "citations": [{"source": "s"}]}  # fmt: skip
+    link = {"kind": "link", "type": "repeats", "to": "c0", "basis": "judged"}
+    with case.open("wb") as file:
         for record in (
             {"kind": "party", "key": "p", "name": "P"},
             {"kind": "source", "key": "s", "title": "S"},
             {"kind": "subject", "key": "t", "label": "T"},
         ):
-            out.write(orjson.dumps(record) + b"\n")
+            file.write(orjson.dumps(record) + b"\n")
         for n in range(repeats + 1):
-            out.write(orjson.dumps({"kind": "claim", "key": f"c{n}", "statement": "so", "claimant": ["p"],
-                                    "subject": "t", "citations": [{"source": "s"}]}) + b"\n")  # fmt: skip
+            file.write(orjson.dumps({**claim, "key": f"c{n}"}) + b"\n")
         for n in range(1, repeats + 1):
-            out.write(orjson.dumps({"kind": "link", "key": f"l{n}", "type": "repeats", "from": f"c{n}",
-                                    "to": "c0", "basis": "judged"}) + b"\n")  # fmt: skip
-    where.clear("giant")
-    with Ledger.create(where.where("giant")) as ledger:
+            file.write(orjson.dumps({**link, "key": f"l{n}", "from": f"c{n}"}) + b"\n")
+    backend.remove("giant")
+    with Ledger.create(backend.address("giant")) as ledger:
         ledger.import_records(read_files([str(case)]), by="bench")
-    where.settle("giant")
-    with Ledger.open(where.where("giant")) as ledger, ledger.reading():
+    backend.update_statistics("giant")
+    with Ledger.open(backend.address("giant")) as ledger, ledger.reading():
         return timed(lambda: Analysis(graph_of(ledger.neighbourhood(["c0"]))).as_json("c0"))
 
 
-SINCE = "propose --since the last entry"
-ONE = ("show", "origins", "audit", "explain")
+def measure_queries(backend: Backend, folder: Path, sizes: list[int]) -> Iterator[Row]:
+    """Yield how long every query takes at each size."""
+    names = {size: prepare_ledger(backend, size, folder) for size in sizes}
+    by_size = best_times(backend, names)
+    smallest, largest = min(sizes), max(sizes)
 
-
-def asking(where: Places, path: Path, sizes: list[int]) -> Iterator[Line]:
-    """Yield what questions took at every size."""
-    names = {size: world(where, size, path) for size in sizes}
-    answers = by_turns(where, names)
-    least = min(sizes)
-
-    def grown(what: str) -> Line:
+    def growth(query: str) -> Row:
+        """Compare a query with itself on the smallest ledger."""
         cells = {
-            size: Cell(results[what], answers[least][what]) for size, results in answers.items()
+            size: Cell(seconds[query], by_size[smallest][query])
+            for size, seconds in by_size.items()
         }
-        return Line(what, f"the same at {least:,}", 1.5, cells=cells)
+        return Row(query, f"the same at {smallest:,}", 1.5, cells=cells)
 
-    def beside(what: str, name: str, budget: float, right: str) -> Line:
-        cells = {size: Cell(times[what], times[right]) for size, times in answers.items()}
-        return Line(what, name, budget, cells=cells)
+    def against(query: str, other_query: str, baseline: str, budget: float) -> Row:
+        """Compare a query with another one at the same size."""
+        cells = {size: Cell(times[query], times[other_query]) for size, times in by_size.items()}
+        return Row(query, baseline, budget, cells=cells)
 
-    yield beside("get", "its SQL statements alone", 1.5, "get, bare")
-    yield beside("show", "its SQL statements alone", 1.5, "show, bare")
-    for what in (*ONE, "disputes --subject", SINCE):
-        yield grown(what)
-    for what in ONE:
-        yield beside(f"{what} --known-at", "without `--known-at`", 2.0, what)
-    yield beside("search", "the full-text query alone", 1.5, "search, bare")
-    every = {size: elsewhere(where, name) for size, name in names.items()}
-    all_of = {
-        size: Cell(record["standings of all"], record["networkx"]) for size, record in every.items()
+    yield against("get", "get, bare", "its SQL statements alone", 1.5)
+    yield against("show", "show, bare", "its SQL statements alone", 1.5)
+    for query in (*ABOUT_ONE_CLAIM, SUBJECT_REPORT, PROPOSE_SINCE):
+        yield growth(query)
+    for query in ABOUT_ONE_CLAIM:
+        yield against(f"{query} --known-at", query, "without `--known-at`", 2.0)
+    yield against("search", "search, bare", "the full-text query alone", 1.5)
+    all_claims = {size: time_in_process(backend, name) for size, name in names.items()}
+    standings = {
+        size: Cell(results["standings of all"], results["networkx"])
+        for size, results in all_claims.items()
     }
-    yield Line("standings of all", "networkx: build graph, one pass", 3.0, cells=all_of)
-    for what in ("disputes of all", "load-bearing, linked part"):
-        yield Line(what, cells={size: Cell(record[what]) for size, record in every.items()})
-    memory = {size: Cell(record["memory"], 2048) for size, record in every.items()}
-    yield Line("memory for these", "2 GiB", 1.0, "MiB", memory)
-    yield Line("verify", "read, SHA-256, tree", 2.0,
-               cells={size: verifying(where, name) for size, name in names.items()})  # fmt: skip
-    most = max(sizes)
-    took = giant(where, path / "giant.jsonl", most // 10)
-    yield Line(
-        f"a claim that {most // 10:,} claims repeat", "1 s", 1.0, cells={most: Cell(took, 1.0)}
+    yield Row("standings of all", "networkx: build graph, one pass", 3.0, cells=standings)
+    for work in ("disputes of all", "load-bearing, linked part"):
+        yield Row(work, cells={size: Cell(results[work]) for size, results in all_claims.items()})
+    memory = {size: Cell(results["memory"], 2048) for size, results in all_claims.items()}
+    yield Row("memory for these", "2 GiB", 1.0, "MiB", memory)
+    verified = {size: measure_verify(backend, name) for size, name in names.items()}
+    yield Row("verify", "read, SHA-256, tree", 2.0, cells=verified)
+    repeats = largest // 10
+    seconds = time_repeated_claim(backend, folder / "giant.jsonl", repeats)
+    yield Row(
+        f"a claim that {repeats:,} claims repeat", "1 s", 1.0, cells={largest: Cell(seconds, 1.0)}
     )
 
 
-def verifying(where: Places, name: str) -> Cell:
-    """Measure ``verify`` beside reading every entry, hashing it and building the tree."""
+def measure_verify(backend: Backend, name: str) -> Cell:
+    """Measure ``verify`` against reading and hashing every entry and building the tree."""
 
-    def ours() -> str:
-        with Ledger.open(where.where(name)) as ledger, ledger.reading():
-            verdict = ledger.verify()
-            assert verdict.clean
-            return verdict.root.hex()
+    def verify() -> str:
+        with Ledger.open(backend.address(name)) as ledger, ledger.reading():
+            result = ledger.verify()
+            assert result.clean
+            return result.root.hex()
 
-    def bare() -> str:
-        with where.bare(name) as db:
-            return floor.check(db)
+    def verify_raw() -> str:
+        with backend.connect(name) as connection:
+            return floor.verify_log(connection)
 
-    assert ours() == bare()
-    return Cell(timed(ours), timed(bare))
+    assert verify() == verify_raw()
+    return Cell(timed(verify), timed(verify_raw))
+
+
+def main() -> None:
+    """Print the results of :func:`time_all_claims` as JSON. Arguments: store, its folder or URI, ledger."""
+    store, base, name = sys.argv[1:]
+    is_server = store == ServerBackend.name
+    backend: Backend = ServerBackend(base) if is_server else FileBackend(Path(base))
+    print(json.dumps(time_all_claims(backend, name)))
 
 
 if __name__ == "__main__":
-    store, base, schema = sys.argv[1:]
-    right = Schemas(base) if store == Schemas.name else Files(Path(base))
-    print(json.dumps(of_all(right, schema)))
+    main()

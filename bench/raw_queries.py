@@ -1,4 +1,7 @@
-"""Bare queries: the very statements a read asks, asked again with nothing of ours around them."""
+"""Records the SQL statements that a read sends, and sends them again with the database driver alone.
+
+The time of the second run is the baseline of the first: what the database itself costs.
+"""
 
 from __future__ import annotations
 
@@ -10,63 +13,63 @@ from unittest import mock
 
 import psycopg
 
-from bench.backends import Places
+from bench.backends import Backend
 from claimledger.ledger import Ledger
 
-Asked = list[tuple[Any, Any]]
-"""Statements and what is bound in them, in order."""
+Queries = list[tuple[Any, Any]]
+"""SQL statements with their parameters, in the order in which they were sent."""
 
-_heard: Asked = []
+_recorded: Queries = []
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that notes what it is asked."""
+    """A connection that records the statements it is sent."""
 
     def execute(self, query: str, params: Any = ()) -> sqlite3.Cursor:
-        _heard.append((query, params))
+        _recorded.append((query, params))
         return super().execute(query, params)
 
 
 class _Cursor(psycopg.Cursor[Any]):
-    """A cursor that notes what it is asked."""
+    """A cursor that records the statements it is sent."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
-        _heard.append((query, params))
+        _recorded.append((query, params))
         return super().execute(query, params, **options)
 
 
-def _listening(*values: Any, **options: Any) -> psycopg.Connection[Any]:
-    driver: psycopg.Connection[Any] = psycopg.Connection.connect(*values, **options)
-    driver.cursor_factory = _Cursor
-    return driver
+def _connect_recording(*arguments: Any, **options: Any) -> psycopg.Connection[Any]:
+    connection: psycopg.Connection[Any] = psycopg.Connection.connect(*arguments, **options)
+    connection.cursor_factory = _Cursor
+    return connection
 
 
-class Heard:
-    """A ledger, what it asks its store for some work, and the store's driver to ask it again."""
+class QueryRecorder:
+    """Records what a ledger asks its store, and replays it on a connection of the driver."""
 
-    def __init__(self, where: Places, name: str) -> None:
-        self._address = where.where(name)
-        self._bare = where.bare(name)
+    def __init__(self, backend: Backend, name: str) -> None:
+        self._address = backend.address(name)
+        self._connection = backend.connect(name)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bare.close()
+        self._connection.close()
 
-    def by(self, work: Callable[[Ledger], object]) -> Asked:
-        """Return what some work asks, inside a transaction."""
+    def record(self, work: Callable[[Ledger], object]) -> Queries:
+        """Return the statements that some work sends inside a transaction."""
         with (
             mock.patch("sqlite3.connect", partial(sqlite3.connect, factory=_Connection)),
-            mock.patch("psycopg.connect", _listening),
+            mock.patch("psycopg.connect", _connect_recording),
             Ledger.open(self._address) as ledger,
             ledger.reading(),
         ):
-            _heard.clear()  # what opening asks is not the question's
+            _recorded.clear()  # opening the ledger is no part of the work
             work(ledger)
-            return list(_heard)
+            return list(_recorded)
 
-    def again(self, queries: Asked) -> None:
-        """Ask the same, and fetch the answers."""
-        for statement, bound in queries:
-            self._bare.execute(statement, bound or ()).fetchall()
+    def replay(self, queries: Queries) -> None:
+        """Send some statements again, and fetch their results."""
+        for statement, parameters in queries:
+            self._connection.execute(statement, parameters or ()).fetchall()

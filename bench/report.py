@@ -1,4 +1,4 @@
-"""What was measured: one line a piece of work, at every size of ledger, beside its floor and budget."""
+"""The table of a benchmark: each piece of work at every ledger size, with its baseline and budget."""
 
 from __future__ import annotations
 
@@ -10,73 +10,77 @@ from typing import Any
 
 
 def timed(work: Callable[[], object], times: int = 1) -> float:
-    """Return the seconds some work takes, the best of some times."""
-    taken = []
+    """Return the seconds that some work takes: the best of a number of runs."""
+    seconds = []
     for _ in range(times):
-        gc.collect()
+        gc.collect()  # no run pays for the garbage of an earlier one
         start = time.perf_counter()
         work()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one piece of work took at one size, and its floor, in seconds unless the line says otherwise."""
+    """What one piece of work took at one size, and its baseline, in the unit of the row."""
 
-    taken: float
-    floor: float | None = None
+    value: float
+    baseline: float | None = None
 
     @property
     def ratio(self) -> float | None:
-        return None if self.floor is None else self.taken / self.floor
+        return None if self.baseline is None else self.value / self.baseline
 
 
 @dataclass
-class Line:
+class Row:
     """One piece of work at several sizes."""
 
-    what: str
-    beside: str = ""
+    work: str
+    baseline: str = ""
+    """What it is compared with, in words."""
+
     budget: float | None = None
+    """The highest acceptable ratio to the baseline."""
+
     unit: str = "s"
     cells: dict[int, Cell] = field(default_factory=dict)
+    """What was measured, by the number of claims."""
 
     @property
-    def held(self) -> bool | None:
-        """Whether every size is within the budget, if there is one."""
+    def within_budget(self) -> bool | None:
+        """Whether the ratio is within the budget at every size; ``None`` without a budget."""
         ratios = [cell.ratio for cell in self.cells.values() if cell.ratio is not None]
         return None if self.budget is None else all(ratio <= self.budget for ratio in ratios)
 
     def as_json(self) -> dict[str, Any]:
         cells = {
-            str(size): {"taken": cell.taken, "floor": cell.floor, "ratio": cell.ratio}
+            str(size): {"taken": cell.value, "floor": cell.baseline, "ratio": cell.ratio}
             for size, cell in self.cells.items()
         }
-        return {"what": self.what, "beside": self.beside, "budget": self.budget, "unit": self.unit,
-                "held": self.held, "claims": cells}  # fmt: skip
+        return {"what": self.work, "beside": self.baseline, "budget": self.budget, "unit": self.unit,
+                "held": self.within_budget, "claims": cells}  # fmt: skip
 
 
-def page(lines: list[Line]) -> Iterator[str]:
-    """Yield a table in Markdown: what each took, and in brackets how many times its floor."""
-    sizes = sorted({size for line in lines for size in line.cells})
+def markdown_table(rows: list[Row]) -> Iterator[str]:
+    """Yield the lines of a Markdown table: each value, with its ratio to the baseline in brackets."""
+    sizes = sorted({size for row in rows for size in row.cells})
     yield f"| work | {' | '.join(f'{size:,}' for size in sizes)} | baseline | budget | result |"
     yield f"|---|{'---:|' * len(sizes)}---|---|---|"
-    for line in lines:
-        cells = [told(line, line.cells.get(size)) for size in sizes]
-        budget = "" if line.budget is None else f"{line.budget:g}"
-        value = {None: "", True: "met", False: "exceeded"}[line.held]
-        yield f"| {line.what} | {' | '.join(cells)} | {line.beside} | {budget} | {value} |"
+    for row in rows:
+        cells = [_cell_text(row.unit, row.cells.get(size)) for size in sizes]
+        budget = "" if row.budget is None else f"{row.budget:g}"
+        result = {None: "", True: "met", False: "exceeded"}[row.within_budget]
+        yield f"| {row.work} | {' | '.join(cells)} | {row.baseline} | {budget} | {result} |"
 
 
-def told(line: Line, cell: Cell | None) -> str:
-    """Return what a cell says: a time as people read it, and its ratio."""
+def _cell_text(unit: str, cell: Cell | None) -> str:
     if cell is None:
         return ""
-    if line.unit != "s":
-        took = f"{cell.taken:,.0f} {line.unit}"
-    elif cell.taken < 1:
-        took = f"{cell.taken * 1000:.1f} ms"
+    if unit != "s":
+        value = f"{cell.value:,.0f} {unit}"
+    elif cell.value < 1:
+        value = f"{cell.value * 1000:.1f} ms"
     else:
-        took = f"{cell.taken:.1f} s"
-    return took if cell.ratio is None else f"{took} ({cell.ratio:.2f})"
+        value = f"{cell.value:.1f} s"
+    return value if cell.ratio is None else f"{value} ({cell.ratio:.2f})"

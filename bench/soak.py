@@ -1,8 +1,9 @@
-"""Many hands for a long time: writers and readers on one ledger, and what became of what was acknowledged.
+"""Soak test: many writers and readers on one ledger, then a check of everything that was acknowledged.
 
-``python -m bench.soak [--minutes 10] [--writers 30] [--readers 60] [--where postgresql://…]``; without an
-address once in a file and once on a server of its own. Ends with status 1 if anything was lost, doubled or
-torn, or if anybody saw an error.
+``python -m bench.soak [--minutes 10] [--writers 30] [--readers 60] [--where postgresql://…]``. Without an
+address it runs twice: on a file, and on a server that it starts. The exit status is 1 if an acknowledged
+record is lost, was written twice or changed its entry, if the ledger fails to verify, or if a process saw
+an error.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.backends import server
-from bench.writers import BEGINNING, claim
+from bench.writers import BASE_RECORDS, claim
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.graph import graph_of
 from claimledger.ledger import Ledger, RecordInput
@@ -31,134 +33,145 @@ class Observations:
     """What one process did and saw."""
 
     acknowledged: list[tuple[str, int]] = field(default_factory=list)
+    """The claims it recorded, each with its entry in the log."""
+
     seconds: list[float] = field(default_factory=list)
+    """How long each write or read took."""
+
     waited: list[float] = field(default_factory=list)
-    """Of a reader: from opening the ledger to its first answer, which is where a lock would hold it up."""
+    """Of a reader: the time from opening the ledger to its first answer, where a lock would delay it."""
 
     without_scheduling: list[float] = field(default_factory=list)
-    """What of that it was held up by a lock or the disk, and not by ninety others on the same cores."""
+    """The same without the time in which the process ran or waited for a core: locks and the disk."""
 
     errors: list[str] = field(default_factory=list)
 
 
-def writer(where: str, name: str, until: float) -> Observations:
-    seen = Observations()
+def writer(address: str, name: str, until: float) -> Observations:
+    """Record claims, links and amendments until a time."""
+    observed = Observations()
     try:
-        with Ledger.open(where, writable=True) as ledger:
+        with Ledger.open(address, writable=True) as ledger:
             number = 0
             while time.time() < until:
                 start = time.perf_counter()
-                values = [RecordInput.of(record_from(claim(f"{name}-{number}")))]
+                records = [RecordInput.of(record_from(claim(f"{name}-{number}")))]
                 if number % 5 == 4:
                     link = {"kind": "link", "type": "repeats", "from": f"{name}-{number}",
                             "to": f"{name}-{number - 1}", "basis": "judged"}  # fmt: skip
-                    values.append(RecordInput.of(record_from(link)))
-                taken = ledger.import_records(values, by=name)
+                    records.append(RecordInput.of(record_from(link)))
+                imported = ledger.import_records(records, by=name)
                 if number % 11 == 10:
                     ledger.amend("claim", f"{name}-{number}", {"note": "n"}, by=name, reason="soak")
-                seen.seconds.append(time.perf_counter() - start)
-                seen.acknowledged += [
-                    (key, entry) for kind, key, entry in taken.written if kind == "claim"
+                observed.seconds.append(time.perf_counter() - start)
+                observed.acknowledged += [
+                    (key, entry) for kind, key, entry in imported.written if kind == "claim"
                 ]
                 number += 1
     except Exception:
-        seen.errors.append(traceback.format_exc())
-    return seen
+        observed.errors.append(traceback.format_exc())
+    return observed
 
 
-def reader(where: str, name: str, until: float) -> Observations:
-    seen = Observations()
-    last: tuple[int, bytes] = (0, b"")
-    number = 0
+def reader(address: str, name: str, until: float) -> Observations:
+    """Search and analyse until a time. Check each time that the log only grew since the last."""
+    observed = Observations()
+    last_head: tuple[int, bytes] = (0, b"")
     while time.time() < until:
         try:
-            start, scheduled = time.perf_counter(), scheduling()
-            with Ledger.open(where) as ledger, ledger.reading():
+            start, scheduled = time.perf_counter(), scheduling_seconds()
+            with Ledger.open(address) as ledger, ledger.reading():
                 head = ledger.head()
-                seen.waited.append(time.perf_counter() - start)
-                seen.without_scheduling.append(seen.waited[-1] - (scheduling() - scheduled))
-                if last[0] and ledger.at(known_at=last[0]).head().root != last[1]:
-                    seen.errors.append(f"{name}: the tree of {last[0]} entries changed")
+                waited = time.perf_counter() - start
+                observed.waited.append(waited)
+                observed.without_scheduling.append(waited - (scheduling_seconds() - scheduled))
+                size, root = last_head
+                if size and ledger.at(known_at=size).head().root != root:
+                    observed.errors.append(f"{name}: the tree of {size} entries changed")
                 keys = ledger.similar_claims("fifty-four stations", 3)
-                answers = Analysis(graph_of(ledger.neighbourhood(keys)))
+                analysis = Analysis(graph_of(ledger.neighbourhood(keys)))
                 for key in keys:
-                    answers.as_json(key)
-            seen.seconds.append(time.perf_counter() - start)
-            last = (head.size, head.root)
-            number += 1
+                    analysis.as_json(key)
+            observed.seconds.append(time.perf_counter() - start)
+            last_head = (head.size, head.root)
         except Exception:
-            seen.errors.append(traceback.format_exc())
-            return seen
-        time.sleep(0.05)  # a person reads what was answered
-    return seen
+            observed.errors.append(traceback.format_exc())
+            return observed
+        time.sleep(0.05)  # a person reads the answer
+    return observed
 
 
-def scheduling() -> float:
-    """Return the seconds for which this thread ran or waited for a core so far, where Linux tells."""
+def scheduling_seconds() -> float:
+    """Return for how long this thread has run or waited for a core so far; 0 where Linux does not say."""
     try:
-        output = Path("/proc/thread-self/schedstat").read_text()
+        statistics = Path("/proc/thread-self/schedstat").read_text()
     except OSError:
         return 0.0
-    ran, queued, _ = map(int, output.split())
-    return (ran + queued) / 1e9
+    running, waiting, _ = map(int, statistics.split())
+    return (running + waiting) / 1e9
 
 
-def run(where: str, minutes: float, writers: int, readers: int) -> bool:
-    """Let them all work, then look for what is lost, doubled or torn; return whether nothing is."""
-    with Ledger.create(where) as ledger:
+def run(address: str, minutes: float, writers: int, readers: int) -> bool:
+    """Run all processes on a new ledger, print a summary as JSON, and return whether all is well."""
+    with Ledger.create(address) as ledger:
         ledger.import_records(
-            [RecordInput.of(record_from(record)) for record in BEGINNING], by="soak"
+            [RecordInput.of(record_from(record)) for record in BASE_RECORDS], by="soak"
         )
     until = time.time() + 60 * minutes
     with multiprocessing.get_context("fork").Pool(writers + readers) as pool:
-        wrote = [pool.apply_async(writer, (where, f"w{n}", until)) for n in range(writers)]
-        read = [pool.apply_async(reader, (where, f"r{n}", until)) for n in range(readers)]
-        written = [part.get() for part in wrote]
-        looked = [part.get() for part in read]
-    acknowledged = [part for seen in written for part in seen.acknowledged]
-    with Ledger.open(where) as ledger, ledger.reading():
-        verdict = ledger.verify()
+        writing = [pool.apply_async(writer, (address, f"w{n}", until)) for n in range(writers)]
+        reading = [pool.apply_async(reader, (address, f"r{n}", until)) for n in range(readers)]
+        by_writers = [process.get() for process in writing]
+        by_readers = [process.get() for process in reading]
+    acknowledged = [written for observed in by_writers for written in observed.acknowledged]
+    with Ledger.open(address) as ledger, ledger.reading():
+        verified = ledger.verify()
         keys = ledger.keys("claim")
-        history = {
-            key: ledger.history(key)[0].entry
-            for key, _ in acknowledged[:: max(1, len(acknowledged) // 2000)]
-        }
-    errors = [error for seen in (*written, *looked) for error in seen.errors]
+        # The history of every claim would take longer than the run, so about 2,000 are looked at.
+        sample = acknowledged[:: max(1, len(acknowledged) // 2000)]
+        first_entries = {key: ledger.history(key)[0].entry for key, _ in sample}
+    errors = [error for observed in (*by_writers, *by_readers) for error in observed.errors]
     lost = {key for key, _ in acknowledged} - set(keys)
-    moved = [key for key, entry in acknowledged if history.get(key, entry) != entry]
-    answers = {
-        "entries": verdict.size, "claims": len(keys), "acknowledged": len(acknowledged), "lost": len(lost),
-        "doubled": len(keys) - len(set(keys)), "moved": len(moved),
-        "faults": [str(fault) for fault in verdict.faults[:5]],
-        "errors": errors[:3], "writing": times([citation.seconds for citation in written]),
-        "reading": times([citation.seconds for citation in looked]),
-        "to a reader's first answer": times([citation.waited for citation in looked]),
-        "of that held up, not short of a core": times([citation.without_scheduling for citation in looked]),
-        "slowest writer beside the mean": beside(written),
+    duplicates = len(keys) - len(set(keys))
+    moved = [key for key, entry in acknowledged if first_entries.get(key, entry) != entry]
+    summary = {
+        "entries": verified.size, "claims": len(keys), "acknowledged": len(acknowledged), "lost": len(lost),
+        "doubled": duplicates, "moved": len(moved),
+        "faults": [str(fault) for fault in verified.faults[:5]],
+        "errors": errors[:3],
+        "writing": percentiles(observed.seconds for observed in by_writers),
+        "reading": percentiles(observed.seconds for observed in by_readers),
+        "to a reader's first answer": percentiles(observed.waited for observed in by_readers),
+        "of that held up, not short of a core": percentiles(
+            observed.without_scheduling for observed in by_readers
+        ),
+        "slowest writer beside the mean": share_of_slowest(by_writers),
     }  # fmt: skip
-    print(json.dumps(answers, indent=2))
-    return not (lost or moved or errors or verdict.faults or len(keys) != len(set(keys)))
+    print(json.dumps(summary, indent=2))
+    return not (lost or moved or errors or verified.faults or duplicates)
 
 
-def times(taken: list[list[float]]) -> dict[str, Any]:
-    every = sorted(second for part in taken for second in part)
-    if not every:
+def percentiles(by_process: Iterable[list[float]]) -> dict[str, Any]:
+    """Return the number of times measured, with their median, 99th percentile and maximum."""
+    seconds = sorted(value for values in by_process for value in values)
+    if not seconds:
         return {}
-    at = {"50th": 0.5, "99th": 0.99}
-    answers = {
-        name: f"{every[int(share * (len(every) - 1))] * 1000:.1f} ms" for name, share in at.items()
+    shares = {"50th": 0.5, "99th": 0.99}
+    at_share = {
+        name: f"{seconds[int(share * (len(seconds) - 1))] * 1000:.1f} ms"
+        for name, share in shares.items()
     }
-    return {"done": len(every), **answers, "worst": f"{every[-1] * 1000:.1f} ms"}
+    return {"done": len(seconds), **at_share, "worst": f"{seconds[-1] * 1000:.1f} ms"}
 
 
-def beside(seen: list[Observations]) -> float:
-    """Return how many writes the slowest did, beside the mean."""
-    done = [len(citation.seconds) for citation in seen]
-    return round(min(done) * len(done) / max(1, sum(done)), 2)
+def share_of_slowest(by_writers: list[Observations]) -> float:
+    """Return the number of writes of the slowest writer as a share of the mean."""
+    writes = [len(observed.seconds) for observed in by_writers]
+    return round(min(writes) * len(writes) / max(1, sum(writes)), 2)
 
 
 def main() -> None:
-    """Run on one store or on both."""
+    """Run on the ledger at an address, or on both stores."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--writers", type=int, default=30)
@@ -170,11 +183,11 @@ def main() -> None:
         sys.exit(not run(arguments.where, *size))
     with tempfile.TemporaryDirectory() as folder:
         print("A file:")
-        is_complete = run(str(Path(folder) / "soak.db"), *size)
-    with server(most=arguments.writers + arguments.readers + 20) as address:
+        file_is_well = run(str(Path(folder) / "soak.db"), *size)
+    with server(max_connections=arguments.writers + arguments.readers + 20) as uri:
         print("A server:")
-        is_complete = run(f"{address}&schema=soak", *size) and is_complete
-    sys.exit(not is_complete)
+        server_is_well = run(f"{uri}&schema=soak", *size)
+    sys.exit(not (file_is_well and server_is_well))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Commands as a user meets them: status, words, JSON, pipes; and what a start may cost."""
+"""Commands as a user runs them: exit status, messages, JSON, pipes, prompts, and what a start may import."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def filled(path: Path) -> Path:
 
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_has_help(call: Call, command: str) -> None:
-    done = call(command, "--help")
-    assert done.returncode == 0
-    assert "Usage: claimledger" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80
+    completed = call(command, "--help")
+    assert completed.returncode == 0
+    assert "Usage: claimledger" in completed.stdout
+    assert max(map(len, completed.stdout.splitlines())) <= 80
 
 
-NEED_MORE_THAN_THE_EXAMPLE = {
+EXAMPLES_WITH_PREREQUISITES = {
     "accept": "an id that `propose` printed",
     "decline": "an id that `propose` printed",
     "withdraw": "the key of a record to lose",
@@ -61,7 +61,7 @@ NEED_MORE_THAN_THE_EXAMPLE = {
 
 
 @pytest.mark.parametrize(
-    "command", [name for name in COMMANDS if name not in NEED_MORE_THAN_THE_EXAMPLE]
+    "command", [name for name in COMMANDS if name not in EXAMPLES_WITH_PREREQUISITES]
 )
 def test_every_example_of_the_help_runs(
     call: Call, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -78,7 +78,7 @@ def test_every_example_of_the_help_runs(
     ), completed
 
 
-def test_the_old_name_of_a_command_still_works_and_says_the_new_one(
+def test_the_old_name_of_a_command_still_works_and_names_the_new_one(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(ROOT / "ledger.db", tmp_path)
@@ -106,51 +106,55 @@ WRITES = (
 @pytest.mark.parametrize(
     "command", [name for name in COMMANDS if name not in ("party", "source", "subject", "term")]
 )
-def test_the_clocks_are_offered_where_they_are_taken(call: Call, command: str) -> None:
-    offered = "--as-of" in call(command, "--help").stdout
-    assert offered == (command not in WRITES)
+def test_the_options_of_the_two_clocks_are_offered_by_reading_commands_only(
+    call: Call, command: str
+) -> None:
+    is_offered = "--as-of" in call(command, "--help").stdout
+    assert is_offered == (command not in WRITES)
 
 
-def test_the_clocks_of_adding_and_listing(call: Call) -> None:
+def test_party_list_takes_the_two_clocks_and_party_add_does_not(call: Call) -> None:
     assert "--as-of" not in call("party", "add", "--help").stdout
     assert "--as-of" in call("party", "list", "--help").stdout
 
 
-ANSWERS = [
+QUERIES = [
     ["show", "a"], ["list"], ["search", "says"], ["disputes"], ["origins", "a"], ["standings"], ["audit", "a"],
     ["verify"], ["stats"], ["history", "a"], ["schema", "claim"], ["party", "list"], ["report"],
     ["source", "show", "a-page"],
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("words", ANSWERS, ids=[" ".join(words) for words in ANSWERS])
-def test_every_answer_is_one_json_object_wherever_the_option_stands(
+@pytest.mark.parametrize("words", QUERIES, ids=[" ".join(words) for words in QUERIES])
+def test_every_answer_is_one_json_object_wherever_the_option_is_placed(
     call: Call, filled: Path, words: list[str]
 ) -> None:
-    behind = call(*words, "--json")
+    after = call(*words, "--json")
     before = call("--json", *words)
-    assert behind.returncode == before.returncode == 0, behind.stderr
-    assert isinstance(json.loads(behind.stdout), dict)
-    assert behind.stdout == before.stdout
+    assert after.returncode == before.returncode == 0, after.stderr
+    assert isinstance(json.loads(after.stdout), dict)
+    assert after.stdout == before.stdout
 
 
-@pytest.mark.parametrize("words", ANSWERS, ids=[" ".join(words) for words in ANSWERS])
-def test_output_fits_a_pipe(call: Call, filled: Path, words: list[str]) -> None:
-    done = call(*words)
-    assert done.returncode == 0
-    assert "\x1b" not in done.stdout
-    assert not re.search("[─━│┃┌└╭]", done.stdout)
+@pytest.mark.parametrize("words", QUERIES, ids=[" ".join(words) for words in QUERIES])
+def test_output_to_a_pipe_is_plain_text_of_80_columns(
+    call: Call, filled: Path, words: list[str]
+) -> None:
+    completed = call(*words)
+    assert completed.returncode == 0
+    assert "\x1b" not in completed.stdout
+    assert not re.search("[─━│┃┌└╭]", completed.stdout)
     if words[0] not in ("schema", "report"):
-        assert max(map(len, done.stdout.splitlines())) <= 80
+        assert max(map(len, completed.stdout.splitlines())) <= 80
 
 
-def test_standings_and_show_give_the_same_four(call: Call, filled: Path) -> None:
+def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> None:
     standings = json.loads(call("standings", "--json").stdout)
-    shown = json.loads(call("show", "a", "--json").stdout)
+    status = json.loads(call("show", "a", "--json").stdout)
     assert standings["a"] == {
         "standing": "contested", "at_least": 1, "at_most": 1, "acceptability": "undecided"
     }  # fmt: skip
-    assert {name: shown[name] for name in standings["a"]} == standings["a"]
+    assert {name: status[name] for name in standings["a"]} == standings["a"]
     assert standings["b"]["standing"] == "contested"
 
 
@@ -316,20 +320,22 @@ def test_standings_and_show_give_the_same_four(call: Call, filled: Path) -> None
         (["init"], 1, "a new"),
     ],
 )
-def test_a_mistake_is_told_and_writes_nothing(
+def test_a_mistake_is_reported_and_writes_nothing(
     call: Call, filled: Path, words: list[str], status: int, hint: str
 ) -> None:
     with Ledger.open(filled) as ledger:
         before = ledger.head()
-    done = call(*words)
-    assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
-    assert hint in done.stderr + done.stdout
+    completed = call(*words)
+    assert (completed.returncode, "Traceback" in completed.stderr) == (status, False), (
+        completed.stderr
+    )
+    assert hint in completed.stderr + completed.stdout
     with Ledger.open(filled) as ledger:
         assert ledger.head() == before
         assert ledger.verify().faults == ()
 
 
-def test_the_worlds_clock_turns_back_every_question(call: Call, filled: Path) -> None:
+def test_as_of_restricts_every_query_to_claims_known_by_then(call: Call, filled: Path) -> None:
     # Only `a` is dated; the others are known by the day they were recorded.
     for words in (["search", "says"], ["list"], ["standings"]):
         output = call(*words, "--as-of", "2022-12-31").stdout
@@ -341,15 +347,15 @@ def test_the_worlds_clock_turns_back_every_question(call: Call, filled: Path) ->
 
 def test_an_error_as_json_names_its_problems(call: Call, filled: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("- {kind: party}\n")
-    done = call("import", "bad.yaml", "--json")
-    answer = json.loads(done.stderr)
+    completed = call("import", "bad.yaml", "--json")
+    answer = json.loads(completed.stderr)
     assert answer["problems"] == [
         {"file": "bad.yaml", "line": 1, "record": "party", "field": "name", "message": "is missing",
          "expected": "give `name`"}
     ]  # fmt: skip
 
 
-def test_exported_records_and_log_come_back_the_same(
+def test_exported_records_can_be_imported_unchanged(
     call: Call, filled: Path, tmp_path: Path
 ) -> None:
     assert call("export", "-o", "all.jsonl").returncode == 0
@@ -364,7 +370,7 @@ def test_exported_records_and_log_come_back_the_same(
     assert [line["number"] for line in log] == list(range(1, len(log) + 1))
 
 
-def test_whose_name_a_write_bears(
+def test_the_author_of_a_write_is_an_option_a_variable_or_the_git_user(
     call: Call, filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "as Bea." in call("party", "add", "P1", "--by", "Bea").stdout
@@ -376,17 +382,19 @@ def test_whose_name_a_write_bears(
     assert "as Git User." in call("party", "add", "P3").stdout
 
 
-def test_a_closed_pipe_is_no_error_to_tell(filled: Path) -> None:
+def test_a_closed_pipe_is_not_reported_as_an_error(filled: Path) -> None:
     command = f"{sys.executable} -m claimledger --ledger '{filled}' export | head -c 1"
-    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
-    assert "Traceback" not in done.stderr
-    assert "Exception" not in done.stderr
+    completed = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in completed.stderr
+    assert "Exception" not in completed.stderr
 
 
 def imported_by(*words: str | Path) -> set[str]:
     command = [sys.executable, "-X", "importtime", "-m", "claimledger", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if "|" in line}
+    completed = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {line.rsplit("|", 1)[1].strip() for line in completed.stderr.splitlines() if "|" in line}
 
 
 def test_help_imports_click_and_little_else() -> None:
@@ -399,12 +407,12 @@ def test_help_imports_click_and_little_else() -> None:
 def test_commands_about_one_claim_import_neither_networkx_nor_rich(
     filled: Path, words: list[str]
 ) -> None:
-    results = imported_by("--ledger", filled, *words)
-    assert not {"networkx", "rich", "edtf", "yaml", "jinja2"} & results
+    modules = imported_by("--ledger", filled, *words)
+    assert not {"networkx", "rich", "edtf", "yaml", "jinja2"} & modules
 
 
 class Terminal:
-    """The program on a terminal of its own: type to it, read what it shows."""
+    """The program on a pseudo-terminal: type input and read the screen."""
 
     def __init__(self, folder: Path, *words: str) -> None:
         self.shown = ""
@@ -413,24 +421,24 @@ class Terminal:
         if self._pid == 0:
             os.chdir(folder)
             os.environ["TERM"] = "dumb"
-            # A job in the background of a shell ignores Ctrl-C, and so would what it starts.
+            # A background job of a shell ignores Ctrl-C, and its children inherit that.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execv(sys.executable, [sys.executable, "-m", "claimledger", *words])
 
-    def until(self, what: str, seconds: float = 30) -> str:
-        """Read until something is shown."""
+    def until(self, expected: str, seconds: float = 30) -> str:
+        """Read until a text is shown; return what was shown before it."""
         end = time.monotonic() + seconds
-        while what not in self.shown[self._read :]:
-            assert time.monotonic() < end, f"{what!r} is not shown:\n{self.shown}"
+        while expected not in self.shown[self._read :]:
+            assert time.monotonic() < end, f"{expected!r} is not shown:\n{self.shown}"
             if select.select([self._screen], [], [], 0.2)[0]:
                 try:
                     self.shown += os.read(self._screen, 4096).decode("utf-8", "replace")
                 except OSError:
                     break
-        place = self.shown.find(what, self._read)
-        assert place >= 0, self.shown
-        output = self.shown[self._read : place]
-        self._read = place + len(what)
+        position = self.shown.find(expected, self._read)
+        assert position >= 0, self.shown
+        output = self.shown[self._read : position]
+        self._read = position + len(expected)
         return output
 
     def type(self, text: str) -> None:
@@ -438,7 +446,7 @@ class Terminal:
         os.write(self._screen, f"{text}\n".encode())
 
     def interrupt(self) -> None:
-        """Press Ctrl-C, again if it fell between two reads of the line, until it has stopped."""
+        """Press Ctrl-C until the program has stopped; a press between two reads of the line is lost."""
         for _ in range(10):
             os.write(self._screen, b"\x03")
             end = time.monotonic() + 3
@@ -449,7 +457,7 @@ class Terminal:
                 return
 
     def status(self) -> int:
-        """Return the exit status."""
+        """Wait for the program and return its exit status."""
         while True:
             try:
                 if not os.read(self._screen, 4096):
@@ -459,44 +467,50 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
 
-def test_what_is_exported_to_a_file_is_told(call: Call, filled: Path) -> None:
-    done = call("export", "-o", "out.jsonl")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "Wrote out.jsonl\n")
+def test_an_export_names_the_file_it_wrote(call: Call, filled: Path) -> None:
+    completed = call("export", "-o", "out.jsonl")
+    assert (completed.returncode, completed.stdout, completed.stderr) == (
+        0,
+        "",
+        "Wrote out.jsonl\n",
+    )
 
 
-def test_a_table_is_no_case_file_and_is_told_what_would_be(
+def test_importing_a_csv_file_is_refused_with_the_accepted_formats(
     call: Call, filled: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "a.csv").write_text("kind,key,name\nparty,x,X\n", "utf-8")
-    done = call("import", "a.csv")
-    assert done.returncode == 1
-    assert "YAML, JSON or JSON Lines" in done.stderr
+    completed = call("import", "a.csv")
+    assert completed.returncode == 1
+    assert "YAML, JSON or JSON Lines" in completed.stderr
 
 
-def test_a_question_that_fails_does_not_speak_of_writing(call: Call, filled: Path) -> None:
+def test_a_failed_query_does_not_mention_writing(call: Call, filled: Path) -> None:
     for words in (["list", "--standing", "fine"], ["flags", "--kind", "fine"]):
-        done = call(*words)
-        assert (done.returncode, "unknown" in done.stderr) == (1, True)
-        assert "written" not in done.stderr
+        completed = call(*words)
+        assert (completed.returncode, "unknown" in completed.stderr) == (1, True)
+        assert "written" not in completed.stderr
 
 
-def test_a_withdrawn_claim_is_told_as_withdrawn(call: Call, filled: Path) -> None:
+def test_a_query_about_a_withdrawn_claim_says_so(call: Call, filled: Path) -> None:
     assert call("withdraw", "d", "--cascade", "--reason", "r").returncode == 0
     for words in (["audit", "d"], ["explain", "d"], ["origins", "d"]):
         assert "it was withdrawn with entry" in call(*words).stderr
 
 
-def test_stats_as_of_a_day_count_what_was_known_then(call: Call, filled: Path) -> None:
+def test_stats_as_of_a_day_count_the_records_known_by_then(call: Call, filled: Path) -> None:
     answer = json.loads(call("stats", "--as-of", "1900", "--json").stdout)
     assert answer["records"] == {"claim": 0, "link": 0}
     assert json.loads(call("stats", "--json").stdout)["records"]["claim"] == 4
 
 
-def test_a_cascade_is_told_and_asked_about_first(call: Call, filled: Path, tmp_path: Path) -> None:
+def test_a_cascade_is_previewed_and_confirmed_at_a_terminal(
+    call: Call, filled: Path, tmp_path: Path
+) -> None:
     words = ("withdraw", "a", "--cascade", "--reason", "r")
-    output = "3 records would be withdrawn: claim a, and 2 links that point to it"
+    preview = "3 records would be withdrawn: claim a, and 2 links that point to it"
     screen = Terminal(tmp_path, *words)
-    screen.until(output)
+    screen.until(preview)
     screen.until("what-if --without claim:a")
     screen.until("Withdraw them all? [y/N]")
     screen.type("")
@@ -510,11 +524,11 @@ def test_a_cascade_is_told_and_asked_about_first(call: Call, filled: Path, tmp_p
     screen.type("y")
     screen.until(f"Withdrew claim a with entry {size + 3}")
     assert screen.status() == 0
-    # One record alone goes unasked.
+    # A cascade of a single record needs no confirmation.
     assert call("withdraw", "b", "--cascade", "--reason", "r").returncode == 0
 
 
-def test_a_large_cascade_needs_a_word_where_nobody_can_be_asked(call: Call, filled: Path) -> None:
+def test_a_large_cascade_without_a_terminal_needs_yes(call: Call, filled: Path) -> None:
     with Ledger.open(filled, writable=True) as ledger:
         record_all(ledger, case([f"more-{number}: one" for number in range(3)]))
         size = ledger.head().size
@@ -529,12 +543,14 @@ def test_a_large_cascade_needs_a_word_where_nobody_can_be_asked(call: Call, fill
     assert "--yes to withdraw them all; nothing was written" in refused.stderr
     with Ledger.open(filled) as ledger:
         assert ledger.head().size == size
-    done = call(*words, "--yes", "--json")
-    assert done.returncode == 0
-    assert len(json.loads(done.stdout)["also"]) == 10
+    completed = call(*words, "--yes", "--json")
+    assert completed.returncode == 0
+    assert len(json.loads(completed.stdout)["also"]) == 10
 
 
-def test_recording_at_the_prompt_in_a_few_keystrokes(filled: Path, tmp_path: Path) -> None:
+def test_a_claim_can_be_recorded_at_the_prompt_with_few_keystrokes(
+    filled: Path, tmp_path: Path
+) -> None:
     screen = Terminal(tmp_path, "record")
     screen.until("Statement")
     screen.type("In October 2022 there were some 60 stations.")
@@ -576,7 +592,7 @@ def test_recording_at_the_prompt_in_a_few_keystrokes(filled: Path, tmp_path: Pat
     ]
 
 
-def test_an_interrupted_record_is_taken_up_again(filled: Path, tmp_path: Path) -> None:
+def test_an_interrupted_prompt_can_be_resumed(filled: Path, tmp_path: Path) -> None:
     with Ledger.open(filled) as ledger:
         size = ledger.head().size
     screen = Terminal(tmp_path, "record")
@@ -602,17 +618,17 @@ def test_an_interrupted_record_is_taken_up_again(filled: Path, tmp_path: Path) -
 
 
 def test_completion_offers_commands_and_keys(filled: Path, tmp_path: Path) -> None:
-    def offered(words: str) -> str:
+    def completions(words: str) -> str:
         environment = {**os.environ, "_CLAIMLEDGER_COMPLETE": "bash_complete", "COMP_WORDS": words,
                        "COMP_CWORD": str(len(words.split()) - 1)}  # fmt: skip
         script = (
             "import sys; sys.argv = ['claimledger']; from claimledger.cli.main import main; main()"
         )
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True,
             check=False,
         )  # fmt: skip
-        return done.stdout
+        return completed.stdout
 
-    assert "standings" in offered("claimledger stand")
-    assert "a-page" in offered("claimledger show a-")
+    assert "standings" in completions("claimledger stand")
+    assert "a-page" in completions("claimledger show a-")

@@ -1,4 +1,4 @@
-"""Two figures compared: what agrees, what conflicts, and why some cannot be compared."""
+"""Comparing two figures: which agree, which conflict, and why others cannot be compared."""
 
 from __future__ import annotations
 
@@ -23,32 +23,34 @@ TERMS = [
     Term(key="nld", of="place", label="NLD", aliases=("Netherlands",), broader="benelux"),
     Term(key="benelux", of="place", label="Benelux", broader="europe"),
 ]
-WORDS = Vocabulary.of(TERMS)
+VOCABULARY = Vocabulary.of(TERMS)
 
 
-def claim(figure: dict[str, Any] | list[dict[str, Any]], **fields: Any) -> Claim:
-    plain = {"statement": "s", "claimant": "p", "subject": "t", "citations": {"source": "s"}}
-    return Claim.model_validate({**plain, **fields, "figures": figure})
+def claim_with(figure: dict[str, Any] | list[dict[str, Any]], **fields: Any) -> Claim:
+    required = {"statement": "s", "claimant": "p", "subject": "t", "citations": {"source": "s"}}
+    return Claim.model_validate({**required, **fields, "figures": figure})
 
 
-def drawn(text: str) -> Claim:
-    """``stations: 54 unit=km place=NLD about=2022 nature=total``: a claim with this figure."""
-    head, *named = text.split(" | ")
-    measure, _, value = head.partition(": ")
-    fields = dict(part.split("=", 1) for part in named)
-    top = {name: fields.pop(name) for name in ("about",) if name in fields}
+def parse_claim(text: str) -> Claim:
+    """Return a claim with one figure, written ``stations: 54 | unit=km | place=NLD | about=2022``."""
+    value_part, *options = text.split(" | ")
+    measure, _, value = value_part.partition(": ")
+    fields = dict(option.split("=", 1) for option in options)
+    claim_fields = {name: fields.pop(name) for name in ("about",) if name in fields}
     scope = {name: fields.pop(name) for name in ("place", "operator") if name in fields}
-    return claim({"measure": measure, "value": value, "scope": scope, **fields}, **top)
+    return claim_with(
+        {"measure": measure, "value": value, "scope": scope, **fields}, **claim_fields
+    )
 
 
 def relation(left: str, right: str, **options: Any) -> str:
-    results = {
+    relations = {
         pair.relation
         for left, right in ((left, right), (right, left))
-        for pair in compare(drawn(left), drawn(right), vocabulary=WORDS, **options)
+        for pair in compare(parse_claim(left), parse_claim(right), vocabulary=VOCABULARY, **options)
     }
-    assert len(results) == 1, f"the order of the two changes the relation: {results}"
-    return results.pop()
+    assert len(relations) == 1, f"the relation depends on the order: {relations}"
+    return relations.pop()
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def relation(left: str, right: str, **options: Any) -> str:
         ("people: 230,000", "people: 200,000", "conflicts"),
         ("people: 1.2–1.5 million", "people: over 1.4 million", "compatible"),
         ("people: under 100", "people: over 100", "conflicts"),
-        # Measures are one only where a term says so.
+        # Two names mean the same measure only if a term says so.
         ("stations: 54", "Stationen: 54", "agrees"),
         ("stations: 54", "police stations: 45", "conflicts"),
         ("stations: 54", "offices: 54", "different measure"),
@@ -114,30 +116,32 @@ def relation(left: str, right: str, **options: Any) -> str:
         ("cases: 5 | vintage=preliminary", "cases: 6 | vintage=final", "different vintage"),
     ],
 )  # fmt: skip
-def test_relations(left: str, right: str, expected: str) -> None:
+def test_two_figures_have_the_expected_relation(left: str, right: str, expected: str) -> None:
     assert relation(left, right) == expected
 
 
-def test_a_tolerance_brings_near_what_conflicts_and_is_told() -> None:
+def test_a_tolerance_turns_a_conflict_into_near_and_is_named() -> None:
     assert relation("people: 1,034", "people: 1,051") == "conflicts"
     assert relation("people: 1,034", "people: 1,051", tolerance=Decimal("0.02")) == "near"
-    (pair,) = compare(drawn("people: 1,034"), drawn("people: 1,051"), tolerance=Decimal("0.02"))
-    assert pair.rests == ("within the tolerance of 2 %",)
+    (pair,) = compare(
+        parse_claim("people: 1,034"), parse_claim("people: 1,051"), tolerance=Decimal("0.02")
+    )
+    assert pair.reasons == ("within the tolerance of 2 %",)
 
 
-def test_a_revision_is_no_rival_and_says_nothing_of_other_measures() -> None:
+def test_a_revision_does_not_conflict_and_leaves_other_measures_alone() -> None:
     assert relation("stations: 54", "stations: 102", revision=True) == "revision"
     assert relation("stations: 54", "offices: 102", revision=True) == "different measure"
 
 
-def test_what_it_rests_on_names_the_term_and_the_conversion() -> None:
+def test_a_comparison_names_the_term_and_the_conversion_it_rests_on() -> None:
     def rests(left: str, right: str) -> tuple[str, ...]:
-        (pair,) = compare(drawn(left), drawn(right), vocabulary=WORDS)
+        (pair,) = compare(parse_claim(left), parse_claim(right), vocabulary=VOCABULARY)
         assert isinstance(pair, Comparison)
-        return pair.rests
+        return pair.reasons
 
     assert rests("stations: 54", "Stationen: 54") == (
-        "stations and Stationen are one by the term stations",
+        "stations and Stationen mean the same by the term stations",
     )
     assert rests("d: 8 | unit=km", "d: 5 | unit=mi")[0] == "5 mi is 8.04672 km"
     assert "NLD is part of Europe by the term nld" in rests(
@@ -147,34 +151,34 @@ def test_what_it_rests_on_names_the_term_and_the_conversion() -> None:
 
 numbers = st.decimals(min_value=-1000, max_value=1000, places=2)
 figures = st.builds(
-    lambda low, wide, q: {"measure": "m", "low": str(low), "qualifier": q}
-    if q in ("over", "at least")
-    else {"measure": "m", "low": str(low), "high": str(low + abs(wide)), "qualifier": q},
+    lambda low, width, qualifier: {"measure": "m", "low": str(low), "qualifier": qualifier}
+    if qualifier in ("over", "at least")
+    else {"measure": "m", "low": str(low), "high": str(low + abs(width)), "qualifier": qualifier},
     numbers, numbers, st.sampled_from(["exact", "about", "over", "at least", "between"]),
 )  # fmt: skip
 
 
 @given(figures, figures)
-def test_comparison_is_symmetric_and_agrees_with_itself(
-    record: dict[str, Any], right: dict[str, Any]
+def test_comparison_is_symmetric_and_a_figure_agrees_with_itself(
+    left: dict[str, Any], right: dict[str, Any]
 ) -> None:
-    left_claim, right_claim = claim(record), claim(right)
-    assert [p.relation for p in compare(left_claim, right_claim)] == [
-        p.relation for p in compare(right_claim, left_claim)
+    left_claim, right_claim = claim_with(left), claim_with(right)
+    assert [pair.relation for pair in compare(left_claim, right_claim)] == [
+        pair.relation for pair in compare(right_claim, left_claim)
     ]
-    assert [p.relation for p in compare(left_claim, left_claim)] == ["agrees"]
+    assert [pair.relation for pair in compare(left_claim, left_claim)] == ["agrees"]
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_no_unit_is_too_odd_to_compare(left: str, right: str) -> None:
+def test_any_text_can_be_compared_as_a_unit(left: str, right: str) -> None:
     conversion(left, right)
     assert conversion(left, left) is not None
 
 
-def test_no_two_claims_hold_up_an_answer_by_their_number_of_figures(
+def test_the_number_of_compared_pairs_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(comparison, "MOST_PAIRS", 12)
     for size, pairs in ((3, 9), (4, 12), (100, 12)):
-        large_claim = claim([{"measure": "stations", "value": str(n)} for n in range(size)])
+        large_claim = claim_with([{"measure": "stations", "value": str(n)} for n in range(size)])
         assert len(list(compare(large_claim, large_claim))) == pairs

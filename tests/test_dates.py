@@ -1,4 +1,4 @@
-"""Dates: EDTF levels 0 and 1, words that become EDTF, and what is refused."""
+"""Dates: EDTF (ISO 8601-2) levels 0 and 1, words that become EDTF, and texts that are refused."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from claimledger.errors import ParseError
 from claimledger.records.dates import Date, day_text, ordinal
 
 
-def spanned(text: str) -> tuple[str, str, str]:
-    read = Date.of(text)
-    ends = [".." if day is None else day_text(day) for day in (read.earliest, read.latest)]
-    return read.edtf, ends[0], ends[1]
+def edtf_and_days(text: str) -> tuple[str, str, str]:
+    """Return a date's EDTF text, its first day and its last day; ``..`` is an open end."""
+    parsed = Date.of(text)
+    days = [".." if day is None else day_text(day) for day in (parsed.earliest, parsed.latest)]
+    return parsed.edtf, days[0], days[1]
 
 
 @pytest.mark.parametrize(
@@ -44,8 +45,8 @@ def spanned(text: str) -> tuple[str, str, str]:
         ("Y17000", "17000-01-01", "17000-12-31"),
     ],
 )
-def test_edtf_keeps_its_text_and_knows_its_days(text: str, first: str, last: str) -> None:
-    assert spanned(text) == (text, first, last)
+def test_edtf_is_kept_as_written_and_spans_its_days(text: str, first: str, last: str) -> None:
+    assert edtf_and_days(text) == (text, first, last)
 
 
 @pytest.mark.parametrize(
@@ -112,26 +113,28 @@ def test_words_become_edtf(words: str, edtf: str) -> None:
         ("x" * 5000, "5000 characters"),
     ],
 )
-def test_what_is_no_date_is_refused_with_what_would_be(text: str, hint: str) -> None:
+def test_an_invalid_date_is_refused_with_a_hint(text: str, hint: str) -> None:
     with pytest.raises(ParseError) as refused:
         Date.of(text)
     assert hint in str(refused.value)
 
 
 @given(st.dates())
-def test_days_are_datetimes_ordinals(day: date) -> None:
+def test_day_numbers_are_the_ordinals_of_datetime(day: date) -> None:
     assert ordinal(day.year, day.month, day.day) == day.toordinal()
     assert day_text(day.toordinal()) == day.isoformat()
 
 
 @given(st.integers(-200_000, 200_000), st.integers(1, 12), st.integers(1, 28))
-def test_days_outside_datetimes_years_are_ordered_and_come_back(y: int, m: int, d: int) -> None:
-    day = ordinal(y, m, d)
+def test_days_outside_the_years_of_datetime_are_ordered_and_round_trip(
+    year: int, month: int, number: int
+) -> None:
+    day = ordinal(year, month, number)
     text = day_text(day)
-    sign, rest = ("-", text[1:]) if text.startswith("-") else ("", text)
-    year, month, number = rest.split("-")
-    assert (int(sign + year), int(month), int(number)) == (y, m, d)
-    assert ordinal(y + 1, m, d) - day in (365, 366)
+    sign, unsigned = ("-", text[1:]) if text.startswith("-") else ("", text)
+    parts = unsigned.split("-")
+    assert (int(sign + parts[0]), int(parts[1]), int(parts[2])) == (year, month, number)
+    assert ordinal(year + 1, month, number) - day in (365, 366)
 
 
 _years = st.integers(1, 9999).map("{:04}".format)
@@ -141,25 +144,25 @@ _ends = st.builds("{}{}".format, _years | _months | _days, st.sampled_from(["", 
 
 
 @given(_ends)
-def test_the_edtf_library_reads_the_same_days(text: str) -> None:
-    peer = parse_edtf(text)
-    read = Date.of(text)
-    assert read.earliest is not None
-    assert read.latest is not None
-    assert day_text(read.earliest) == "{:04}-{:02}-{:02}".format(*peer.lower_strict()[:3])
-    assert day_text(read.latest) == "{:04}-{:02}-{:02}".format(*peer.upper_strict()[:3])
+def test_the_edtf_library_gives_the_same_days(text: str) -> None:
+    reference = parse_edtf(text)
+    parsed = Date.of(text)
+    assert parsed.earliest is not None
+    assert parsed.latest is not None
+    assert day_text(parsed.earliest) == "{:04}-{:02}-{:02}".format(*reference.lower_strict()[:3])
+    assert day_text(parsed.latest) == "{:04}-{:02}-{:02}".format(*reference.upper_strict()[:3])
 
 
 @given(st.text(max_size=60))
-def test_no_text_does_more_than_be_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
-        read = Date.of(text)
+        parsed = Date.of(text)
     except ParseError:
         return
-    assert Date.of(read.edtf) == read
+    assert Date.of(parsed.edtf) == parsed
 
 
-def test_what_is_printed_is_kept_beside_what_is_read() -> None:
+def test_a_misprinted_date_is_kept_next_to_the_corrected_one() -> None:
     date_ = Date.of("2023-04-17", printed="2017-04-17")
     assert str(date_) == "2023-04-17 (printed 2017-04-17)"
     assert date_.as_json() == {"edtf": "2023-04-17", "printed": "2017-04-17"}

@@ -1,4 +1,4 @@
-"""Figures computed from others, and figures the ledger itself can count: done again, and told when stale."""
+"""Formulas and tallies: figures computed from other claims or counted in the ledger are checked, and flagged if stale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import Records, analysis_of, case, record_all
-from claimledger.analysis.derivations import Derivation, derived
+from claimledger.analysis.derivations import Derivation, recompute
 from claimledger.analysis.intervals import negative, product, quotient, total
 from claimledger.errors import InvalidInputError, ParseError
 from claimledger.ledger import Ledger
@@ -26,35 +26,35 @@ from claimledger.services.tally import recounts, tally
 ROOT = Path(__file__).parent.parent
 
 
-def figure(value: str, formula: str = "", measure: str = "m", **more: str) -> dict[str, Any]:
-    fields = {"measure": measure, "value": value, **more}
+def figure(value: str, formula: str = "", measure: str = "m", **options: str) -> dict[str, Any]:
+    fields = {"measure": measure, "value": value, **options}
     return {"figures": [{**fields, "formula": formula} if formula else fields]}
 
 
-def computed(ledger: Ledger, key: str = "sum") -> Derivation:
+def derivation_of(ledger: Ledger, key: str = "sum") -> Derivation:
     claims = {stored.key: stored.record for stored in ledger.records("claim")}
-    plain = {key: claim for key, claim in claims.items() if isinstance(claim, Claim)}
-    (derivation,) = derived(analysis_of(ledger), key, plain)
+    known_claims = {key: claim for key, claim in claims.items() if isinstance(claim, Claim)}
+    (derivation,) = recompute(analysis_of(ledger), key, known_claims)
     return derivation
 
 
-def two_and_their(formula: str, value: str, a: str = "45", b: str = "54") -> Records:
+def claim_derived_from_two(formula: str, value: str, a: str = "45", b: str = "54") -> Records:
     extra = {"a": figure(a), "b": figure(b), "sum": figure(value, formula)}
     return case(["a: one", "b: two", "sum: three"], ["sum derives_from a", "sum derives_from b"],
                 extra=extra)  # fmt: skip
 
 
-def linked(key: str, by: str, type: str, to: str) -> Records:
-    """A claim and its link to one that is there already."""
+def claim_with_link(key: str, by: str, type: str, to: str) -> Records:
+    """Return the records of a claim and of its link to a claim that is already recorded."""
     link = {"kind": "link", "key": f"{key}-link", "type": type, "from": key, "to": to}
     return [*case([f"{key}: {by}"]), link]
 
 
 @pytest.mark.parametrize(
-    ("formula", "value", "gives"),
+    ("formula", "value", "matches"),
     [
         ("sum(a, b)", "99", True),
-        ("sum(a, b)", "100", True),  # 99 rounded to its last digit that says something
+        ("sum(a, b)", "100", True),  # 100 is a rounded number, and 99 rounds to it
         ("sum(a, b)", "98", False),
         ("difference(b, a)", "9", True),
         ("product(a, b)", "2,430", True),
@@ -68,63 +68,70 @@ def linked(key: str, by: str, type: str, to: str) -> Records:
         ("sum(a, sum)", "over 1", True),
     ],
 )
-def test_a_formula_gives_its_figure_or_not(
-    ledger: Ledger, formula: str, value: str, gives: bool
+def test_a_formula_is_compared_with_its_stated_figure(
+    ledger: Ledger, formula: str, value: str, matches: bool
 ) -> None:
-    record_all(ledger, two_and_their(formula, value))
-    assert computed(ledger).gives is gives
+    record_all(ledger, claim_derived_from_two(formula, value))
+    assert derivation_of(ledger).reproduced is matches
 
 
-def test_uncertain_inputs_make_uncertain_results(ledger: Ledger) -> None:
-    record_all(ledger, two_and_their("sum(a, b)", "99", a="over 40", b="50–55"))
-    assert computed(ledger).result == Interval(Decimal(90), None, low_open=True)
-    assert computed(ledger).gives
+def test_uncertain_inputs_give_an_uncertain_result(ledger: Ledger) -> None:
+    record_all(ledger, claim_derived_from_two("sum(a, b)", "99", a="over 40", b="50–55"))
+    assert derivation_of(ledger).result == Interval(Decimal(90), None, low_open=True)
+    assert derivation_of(ledger).reproduced
 
 
-def test_a_division_by_what_may_be_nothing_is_told(ledger: Ledger) -> None:
-    record_all(ledger, two_and_their("ratio(a, b)", "3", b="0–5"))
-    assert computed(ledger).wrong == ("it divides by what may be 0",)
-    assert not computed(ledger).sound
+def test_a_division_by_a_possible_zero_is_reported(ledger: Ledger) -> None:
+    record_all(ledger, claim_derived_from_two("ratio(a, b)", "3", b="0–5"))
+    assert derivation_of(ledger).problems == ("it divides by a number that may be 0",)
+    assert not derivation_of(ledger).sound
 
 
-def test_an_input_that_fell_and_one_that_is_not_linked_are_told(ledger: Ledger) -> None:
-    drawn = two_and_their("sum(a, b)", "99")
-    drawn = [record for record in drawn if record["key"] != "l2"]
+def test_retracted_superseded_and_unlinked_inputs_are_reported(ledger: Ledger) -> None:
+    records = claim_derived_from_two("sum(a, b)", "99")
+    records = [record for record in records if record["key"] != "l2"]
     record_all(
         ledger,
-        [*drawn, *linked("back", "one", "retracts", "a"), *linked("late", "two", "updates", "b")],
+        [
+            *records,
+            *claim_with_link("back", "one", "retracts", "a"),
+            *claim_with_link("late", "two", "updates", "b"),
+        ],
     )
-    derivation = computed(ledger)
-    assert derivation.gives
+    derivation = derivation_of(ledger)
+    assert derivation.reproduced
     assert derivation.fallen == (("a", "retracted"), ("b", "superseded"))
     assert derivation.unlinked == ("b",)
     assert not derivation.sound
 
 
 def test_an_amended_input_no_longer_gives_the_figure(ledger: Ledger) -> None:
-    record_all(ledger, two_and_their("sum(a, b)", "99"))
+    record_all(ledger, claim_derived_from_two("sum(a, b)", "99"))
     ledger.amend("claim", "a", {"figures": [{"measure": "m", "value": "46"}]}, by="T", reason="r")
-    derivation = computed(ledger)
-    assert (derivation.gives, derivation.result) == (False, Interval(Decimal(100), Decimal(100)))
+    derivation = derivation_of(ledger)
+    assert (derivation.reproduced, derivation.result) == (
+        False,
+        Interval(Decimal(100), Decimal(100)),
+    )
 
 
-def test_the_measure_is_named_where_a_claim_holds_several(ledger: Ledger) -> None:
-    drawn = two_and_their("share(a/met, a/sent)", "50")
-    both = [{"measure": "sent", "value": "10"}, {"measure": "met", "value": "5"}]
-    for fields in drawn:
+def test_a_formula_names_the_measure_if_a_claim_has_several(ledger: Ledger) -> None:
+    records = claim_derived_from_two("share(a/met, a/sent)", "50")
+    figures = [{"measure": "sent", "value": "10"}, {"measure": "met", "value": "5"}]
+    for fields in records:
         if fields["key"] == "a":
-            fields["figures"] = both
-    record_all(ledger, drawn)
-    assert computed(ledger).gives
-    ledger.amend("claim", "a", {"figures": both[:1]}, by="T", reason="r")
-    assert "a holds no figure of met" in computed(ledger).wrong[0]
+            fields["figures"] = figures
+    record_all(ledger, records)
+    assert derivation_of(ledger).reproduced
+    ledger.amend("claim", "a", {"figures": figures[:1]}, by="T", reason="r")
+    assert "a has no figure of met" in derivation_of(ledger).problems[0]
 
 
 @pytest.mark.parametrize(
     "text", ["", "sum", "sum()", "sum(A)", "mean(a)", "share(a)", "growth(a, b, c)", "count(cats, a)",
              "count(places)", "count(places, a, b)", "sum(a, b) + 1", "sum(sum(a))"]
 )  # fmt: skip
-def test_what_is_no_formula_is_refused_with_what_would_be(text: str, ledger: Ledger) -> None:
+def test_an_invalid_formula_is_refused(text: str, ledger: Ledger) -> None:
     with pytest.raises(ParseError):
         read_formula(text)
     with pytest.raises(InvalidInputError, match="formula"):
@@ -135,24 +142,24 @@ bounds = st.fractions(min_value=-50, max_value=50, max_denominator=1)
 
 
 @given(st.lists(st.tuples(bounds, bounds, bounds), min_size=2, max_size=2))
-def test_intervals_hold_every_result_of_numbers_in_them(
-    drawn: list[tuple[Fraction, Fraction, Fraction]],
+def test_interval_arithmetic_contains_the_result_for_all_members(
+    triples: list[tuple[Fraction, Fraction, Fraction]],
 ) -> None:
-    spans, inner = [], []
-    for three in drawn:
-        low, middle, high = sorted(three)
-        spans.append(Interval(Decimal(int(low)), Decimal(int(high))))
-        inner.append(Decimal(int(middle)))
-    (interval, divisor), (a, b) = spans, inner
+    intervals, members = [], []
+    for triple in triples:
+        low, middle, high = sorted(triple)
+        intervals.append(Interval(Decimal(int(low)), Decimal(int(high))))
+        members.append(Decimal(int(middle)))
+    (interval, divisor), (a, b) = intervals, members
 
-    def holds(span: Interval, number: Decimal) -> bool:
-        assert span.low is not None
-        assert span.high is not None
-        return span.low <= number <= span.high
+    def contains(interval: Interval, number: Decimal) -> bool:
+        assert interval.low is not None
+        assert interval.high is not None
+        return interval.low <= number <= interval.high
 
-    assert holds(total([interval, divisor]), a + b)
-    assert holds(total([interval, negative(divisor)]), a - b)
-    assert holds(product(interval, divisor), a * b)
+    assert contains(total([interval, divisor]), a + b)
+    assert contains(total([interval, negative(divisor)]), a - b)
+    assert contains(product(interval, divisor), a * b)
     try:
         result = quotient(interval, divisor)
     except ZeroDivisionError:
@@ -172,29 +179,33 @@ def test_intervals_hold_every_result_of_numbers_in_them(
 # Tallies
 
 
-def places(**of: str) -> dict[str, dict[str, Any]]:
-    return {key: {"scope": {"place": place}} for key, place in of.items()}
+def in_places(**place_by_claim: str) -> dict[str, dict[str, Any]]:
+    return {key: {"scope": {"place": place}} for key, place in place_by_claim.items()}
 
 
 @pytest.fixture
-def counted(ledger: Ledger) -> Ledger:
+def subject_ledger(ledger: Ledger) -> Ledger:
     record_all(
         ledger,
         case(["a: one", "b: two", "c: three", "d: four", "e: five"], ["b corroborates a"],
-             extra=places(a="NLD", b="NLD", c="DEU", d="FRA"), parties={"us": {}},
+             extra=in_places(a="NLD", b="NLD", c="DEU", d="FRA"), parties={"us": {}},
              sources={"page": {"publisher": "us"}}),
     )  # fmt: skip
     return ledger
 
 
 @pytest.mark.parametrize(
-    ("what", "number"), [("claims", 5), ("assertions", 4), ("places", 3), ("sources", 5)]
+    ("counted", "number"), [("claims", 5), ("assertions", 4), ("places", 3), ("sources", 5)]
 )
-def test_what_a_tally_counts(counted: Ledger, what: str, number: int) -> None:
-    assert tally(counted, Count(what, "topic")).number == number
+def test_a_tally_counts_claims_assertions_places_or_sources(
+    subject_ledger: Ledger, counted: str, number: int
+) -> None:
+    assert tally(subject_ledger, Count(counted, "topic")).number == number
 
 
-def test_a_tally_leaves_out_what_was_taken_back_and_obeys_terms_and_limits(counted: Ledger) -> None:
+def test_a_tally_leaves_out_retracted_claims_and_applies_terms_and_limits(
+    subject_ledger: Ledger,
+) -> None:
     terms = [
         {"kind": "term", "key": "europe", "of": "place", "label": "Europe"},
         {
@@ -206,38 +217,38 @@ def test_a_tally_leaves_out_what_was_taken_back_and_obeys_terms_and_limits(count
             "broader": "europe",
         },
     ]
-    record_all(counted, [*linked("back", "four", "retracts", "d"), *terms])
-    counted_now = tally(counted, Count("places", "topic"), "scope.place")
-    assert (counted_now.number, counted_now.left_out) == (1, ("d",))
-    assert dict(counted_now.groups)["NLD"] == 1
-    assert tally(counted, Count("claims", "topic", (("place", "Europe"),))).claims == (
+    record_all(subject_ledger, [*claim_with_link("back", "four", "retracts", "d"), *terms])
+    result = tally(subject_ledger, Count("places", "topic"), "scope.place")
+    assert (result.number, result.left_out) == (1, ("d",))
+    assert dict(result.groups)["NLD"] == 1
+    assert tally(subject_ledger, Count("claims", "topic", (("place", "Europe"),))).claims == (
         "a",
         "b",
         "c",
     )
 
 
-def test_a_recorded_tally_goes_stale_when_what_it_counted_changes(counted: Ledger) -> None:
-    recorded_tally = tally(counted, Count("places", "topic"))
+def test_a_recorded_tally_becomes_stale_when_its_claims_change(subject_ledger: Ledger) -> None:
+    recorded_tally = tally(subject_ledger, Count("places", "topic"))
     claim = as_claim(
         recorded_tally, "countries", key="t", claimant=("us",), citations=(Citation(source="page"),)
     )
-    counted.record(*records_of(recorded_tally, claim), by="T")
+    subject_ledger.record(*records_of(recorded_tally, claim), by="T")
 
-    def again() -> Any:
-        (recount,) = recounts(counted, analysis_of(counted), "t", claim)
+    def recount_now() -> Any:
+        (recount,) = recounts(subject_ledger, analysis_of(subject_ledger), "t", claim)
         return recount
 
-    assert not again().stale
-    assert again().number == 3  # the tally does not count itself
-    record_all(counted, case(["g: seven"], extra=places(g="ITA")))
-    assert (again().stale, again().number, again().new) == (True, 4, ("g",))
-    counted.withdraw("claim", "c", by="T", reason="r", cascade=True)
-    assert again().number == 3
-    assert again().stale
+    assert not recount_now().stale
+    assert recount_now().number == 3  # the tally does not count itself
+    record_all(subject_ledger, case(["g: seven"], extra=in_places(g="ITA")))
+    assert (recount_now().stale, recount_now().number, recount_now().new) == (True, 4, ("g",))
+    subject_ledger.withdraw("claim", "c", by="T", reason="r", cascade=True)
+    assert recount_now().number == 3
+    assert recount_now().stale
 
 
-def test_the_worked_cases_table_counts_as_the_article_says() -> None:
+def test_the_tally_of_the_worked_case_equals_the_count_in_the_article() -> None:
     with Ledger.open(ROOT / "ledger.db") as ledger:
         claim = ledger.get("claim", "article-69").record
         assert isinstance(claim, Claim)
@@ -250,8 +261,8 @@ def test_the_worked_cases_table_counts_as_the_article_says() -> None:
         allow_nan=False, allow_infinity=False, places=3, min_value=-(10**6), max_value=10**6
     )
 )
-def test_a_figure_gives_itself(number: Decimal) -> None:
-    from claimledger.analysis.derivations import gives
+def test_a_formula_with_an_equal_result_matches_its_figure(number: Decimal) -> None:
+    from claimledger.analysis.derivations import reproduces
 
     stated = Figure(measure="m", low=number, high=number, scope={})
-    assert gives(stated.interval, stated)
+    assert reproduces(stated.interval, stated)

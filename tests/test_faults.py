@@ -1,4 +1,4 @@
-"""Nothing is lost: killed, out of disk, read-only, two at once; whole or absent each time."""
+"""A SQLite ledger survives kills, full disks, read-only folders and concurrent writers: each write is complete or absent."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from claimledger.storage.sqlite.store import SqliteStore
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return a file: what is tried here is what can happen to one."""
+    """Return the path of a file: these faults concern SQLite only."""
     return tmp_path / "ledger.db"
 
 
 def lines(number: int, start: int = 0) -> str:
-    """A case of some size as JSON Lines."""
+    """Return a case file of ``number`` claims as JSON Lines."""
     base = [
         {"kind": "party", "key": "p", "name": "P"},
         {"kind": "source", "key": "s", "title": "S"},
@@ -58,10 +58,9 @@ def test_a_kill_at_any_moment_of_an_import_leaves_all_or_nothing(
 ) -> None:
     Ledger.create(path).close()
     chance = random.Random(7)
-    landed = 0
-    for turn in range(8):
-        file = tmp_path / f"{turn}.jsonl"
-        file.write_text(lines(1500, start=turn * 1500))
+    for attempt in range(8):
+        file = tmp_path / f"{attempt}.jsonl"
+        file.write_text(lines(1500, start=attempt * 1500))
         with Ledger.open(path) as ledger:
             before = ledger.head()
         process = start(path, "import", str(file))
@@ -78,15 +77,14 @@ def test_a_kill_at_any_moment_of_an_import_leaves_all_or_nothing(
         assert grown in (0, 1500, 1503)
         if process.returncode == 0:
             assert grown
-        landed += bool(grown)
-    # The next command works without mending by hand.
+    # The next command works without manual repair.
     with Ledger.open(path, writable=True) as ledger:
         record_all(ledger, [{"kind": "party", "key": "after", "name": "After"}])
         assert ledger.verify().clean
 
 
 def test_a_full_disk_writes_nothing_and_says_so(path: Path) -> None:
-    """SQLite's own page limit stands in for the disk: it fails at the same place, with the same code."""
+    """SQLite's page limit simulates the disk: it fails at the same point, with the same error code."""
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
         before = ledger.head()
@@ -102,22 +100,22 @@ def test_a_full_disk_writes_nothing_and_says_so(path: Path) -> None:
         assert ledger.verify().faults == ()
 
 
-def test_a_full_disk_under_a_backup_is_told_by_the_backup_s_name(
+def test_a_full_disk_during_a_backup_is_reported_with_the_name_of_the_backup(
     path: Path, tmp_path: Path
 ) -> None:
-    """A limit on the size of files stands in for the disk."""
+    """A limit on the size of files (``ulimit``) simulates the full disk."""
     Ledger.create(path).close()
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-c", f"ulimit -f 16; exec {sys.executable} -m claimledger --ledger {path} backup kept.db"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert "kept.db: reading or writing failed" in done.stderr
-    assert path.name not in done.stderr.replace("kept.db", "")
+    assert completed.returncode == 1
+    assert "kept.db: reading or writing failed" in completed.stderr
+    assert path.name not in completed.stderr.replace("kept.db", "")
     assert sorted(file.name for file in tmp_path.glob("*kept*")) == []
 
 
-ASKED: dict[str, Callable[[Ledger], object]] = {
+OPERATIONS: dict[str, Callable[[Ledger], object]] = {
     "unscrubbed": lambda ledger: ledger._store.unscrubbed(),
     "shape": lambda ledger: list(ledger._store.shape_damage()),
     "search": lambda ledger: ledger.search("seals"),
@@ -125,9 +123,9 @@ ASKED: dict[str, Callable[[Ledger], object]] = {
 }
 
 
-@pytest.mark.parametrize("query", list(ASKED))
-def test_a_disk_that_fails_at_any_question_is_a_named_error(
-    query: str, path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("operation", list(OPERATIONS))
+def test_a_disk_that_fails_in_any_operation_raises_an_error_that_names_the_file(
+    operation: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -138,10 +136,10 @@ def test_a_disk_that_fails_at_any_question_is_a_named_error(
         monkeypatch.setattr(fulltext, "matching", lambda *_: map(fail, [0]))
         monkeypatch.setattr(SqliteStore, "_prepare_writing", fail)
         with pytest.raises(StoreError, match=re.escape(f"{path}: ")):
-            ASKED[query](ledger)
+            OPERATIONS[operation](ledger)
 
 
-def test_a_file_that_was_cut_off_names_the_next_step(path: Path) -> None:
+def test_a_truncated_file_is_refused_with_the_next_step(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
     os.truncate(path, path.stat().st_size // 2)
@@ -155,16 +153,16 @@ def test_a_file_that_was_cut_off_names_the_next_step(path: Path) -> None:
 @pytest.mark.skipif(
     os.geteuid() != 0 or not Path("/bin/mount").exists(), reason="needs to mount a tmpfs"
 )
-def test_a_really_full_disk(tmp_path: Path) -> None:
+def test_an_import_on_a_full_file_system_writes_nothing(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(
+    mount = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)],
         capture_output=True,
         check=False,
     )
-    if mounted.returncode:
-        pytest.skip("this machine mounts nothing")
+    if mount.returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
     try:
         path = disk / "ledger.db"
         Ledger.create(path).close()
@@ -182,23 +180,23 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=False)
 
 
-def test_two_processes_writing_at_once_both_land(path: Path, tmp_path: Path) -> None:
+def test_concurrent_imports_are_all_written(path: Path, tmp_path: Path) -> None:
     Ledger.create(path).close()
     files = []
-    for turn in range(4):
-        file = tmp_path / f"{turn}.jsonl"
-        file.write_text(lines(200, start=turn * 200))
+    for number in range(4):
+        file = tmp_path / f"{number}.jsonl"
+        file.write_text(lines(200, start=number * 200))
         files.append(file)
     processes = [start(path, "import", str(file)) for file in files]
-    messages = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4, messages
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, outputs
     with Ledger.open(path) as ledger:
         assert ledger.head().size == 803
         assert ledger.verify().faults == ()
     assert sorted(file.name for file in tmp_path.glob("ledger.db*")) == ["ledger.db"]
 
 
-def test_a_reader_reads_on_while_a_writer_is_inside(path: Path) -> None:
+def test_a_reader_sees_the_state_before_an_unfinished_write(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
         with ledger._store.writing():
@@ -208,7 +206,7 @@ def test_a_reader_reads_on_while_a_writer_is_inside(path: Path) -> None:
                 assert not reader.with_key("half")
 
 
-def test_reading_leaves_the_file_and_its_folder_as_they_were(
+def test_reading_changes_neither_the_file_nor_its_folder(
     path: Path, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     with Ledger.create(path) as ledger:
@@ -222,14 +220,14 @@ def test_reading_leaves_the_file_and_its_folder_as_they_were(
         ["search", "says"],
         ["audit", "a"],
     ):
-        done = call("--ledger", path, *words)
-        assert done.returncode == 0, done.stderr
+        completed = call("--ledger", path, *words)
+        assert completed.returncode == 0, completed.stderr
     assert (path.read_bytes(), path.stat().st_mtime_ns, sorted(tmp_path.iterdir())) == before
 
 
-def as_a_plain_user(work: Callable[[], str]) -> str:
-    """Do something in a process without root's rights: for it, read-only means read-only."""
-    reading, writing = os.pipe()
+def run_as_plain_user(work: Callable[[], str]) -> str:
+    """Run ``work`` in a process without root's rights, which would ignore read-only permissions; return its output."""
+    read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
         try:
@@ -237,28 +235,28 @@ def as_a_plain_user(work: Callable[[], str]) -> str:
                 os.setgid(65534)
                 os.setuid(65534)
             output = work()
-        except BaseException as error:  # the parent must hear of anything
+        except BaseException as error:  # report any failure to the parent
             output = f"{type(error).__name__}: {error}"
-        os.write(writing, output.encode())
+        os.write(write_end, output.encode())
         os._exit(0)
-    os.close(writing)
+    os.close(write_end)
     os.waitpid(child, 0)
-    with os.fdopen(reading, "rb") as heard:
-        return heard.read().decode()
+    with os.fdopen(read_end, "rb") as pipe:
+        return pipe.read().decode()
 
 
-def lock_away(path: Path) -> None:
-    """Make a file and its folder read-only, and readable for a plain user."""
-    for above in [path.parent, *path.parents][:-2]:
-        above.chmod(above.stat().st_mode | 0o055)
+def make_read_only(path: Path) -> None:
+    """Make a file and its folder read-only, but readable for a plain user."""
+    for folder in [path.parent, *path.parents][:-2]:
+        folder.chmod(folder.stat().st_mode | 0o055)
     path.chmod(0o444)
     path.parent.chmod(0o555)
 
 
-def test_a_read_only_file_in_a_read_only_folder(path: Path) -> None:
+def test_a_read_only_file_in_a_read_only_folder_can_be_read_but_not_written(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
-    lock_away(path)
+    make_read_only(path)
 
     def work() -> str:
         with Ledger.open(path) as ledger:
@@ -271,7 +269,7 @@ def test_a_read_only_file_in_a_read_only_folder(path: Path) -> None:
         return output
 
     try:
-        output = as_a_plain_user(work)
+        output = run_as_plain_user(work)
         assert output.startswith("True ['a']"), output
         assert "read-only" in output
         assert [file.name for file in path.parent.glob("ledger.db*")] == ["ledger.db"]
@@ -279,9 +277,9 @@ def test_a_read_only_file_in_a_read_only_folder(path: Path) -> None:
         path.parent.chmod(0o755)
 
 
-def read_as_a_plain_user(path: Path) -> str:
-    """Return how many entries and which parties one sees who may only read the file, or what it is told."""
-    lock_away(path)
+def read_as_plain_user(path: Path) -> str:
+    """Return the size, the state and the parties that a read-only user sees, or the error; require that no file changed."""
+    make_read_only(path)
     before = {file.name: file.read_bytes() for file in path.parent.glob("ledger.db*")}
 
     def work() -> str:
@@ -290,17 +288,17 @@ def read_as_a_plain_user(path: Path) -> str:
             return f"{ledger.head().size} {clean} {' '.join(ledger.keys('party'))}"
 
     try:
-        output = as_a_plain_user(work)
+        output = run_as_plain_user(work)
         assert {file.name: file.read_bytes() for file in path.parent.glob("ledger.db*")} == before
         return output
     finally:
         path.parent.chmod(0o755)
 
 
-def test_what_a_writer_left_while_others_read_can_be_read_where_nothing_may_be_written(
+def test_a_write_ahead_log_left_by_the_last_writer_is_read_by_a_read_only_user(
     path: Path,
 ) -> None:
-    """The last writer cannot take its journal away under a reader; those without rights read on."""
+    """The last writer cannot delete the write-ahead log while another connection reads."""
     with Ledger.create(path) as ledger:
         ledger.record(Party(key="kept", name="Kept"), by="T")
     writer = Ledger.open(path, writable=True)
@@ -310,13 +308,13 @@ def test_what_a_writer_left_while_others_read_can_be_read_where_nothing_may_be_w
         writer.record(Party(key="new", name="New"), by="T")
         writer.close()
     reader.close()
-    assert path.read_bytes()[18:20] == b"\x02\x02"  # still with a write-ahead log
-    assert read_as_a_plain_user(path) == "2 clean kept new"
+    assert path.read_bytes()[18:20] == b"\x02\x02"  # the file is still in WAL mode
+    assert read_as_plain_user(path) == "2 clean kept new"
     Path(f"{path}-shm").unlink(missing_ok=True)
-    assert read_as_a_plain_user(path) == "2 clean kept new"
+    assert read_as_plain_user(path) == "2 clean kept new"
 
 
-def test_a_file_that_asks_for_a_log_beside_it_can_be_read_where_nothing_may_be_written(
+def test_a_file_in_wal_mode_without_its_log_is_read_by_a_read_only_user(
     path: Path,
 ) -> None:
     with Ledger.create(path) as ledger:
@@ -325,19 +323,19 @@ def test_a_file_that_asks_for_a_log_beside_it_can_be_read_where_nothing_may_be_w
     raw.execute("PRAGMA journal_mode = WAL")
     raw.close()
     assert [file.name for file in path.parent.glob("ledger.db*")] == ["ledger.db"]
-    assert read_as_a_plain_user(path) == "1 clean kept"
+    assert read_as_plain_user(path) == "1 clean kept"
 
 
-def test_a_write_cut_off_is_undone_for_who_may_only_read_too(path: Path) -> None:
+def test_a_read_only_user_does_not_see_an_unfinished_write(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
         size = ledger.head().size
         parties = ledger.keys("party")
-    killed_inside_a_write(path)
-    output = read_as_a_plain_user(path)
+    kill_inside_a_write(path)
+    output = read_as_plain_user(path)
     assert output == f"{size + 1} clean {' '.join([*parties, 'kept'])}"
     Path(f"{path}-shm").unlink()
-    assert read_as_a_plain_user(path) == output
+    assert read_as_plain_user(path) == output
 
 
 @pytest.mark.parametrize(
@@ -349,11 +347,11 @@ def test_a_file_that_changes_while_it_is_copied_is_copied_again(
 ) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
-    killed_inside_a_write(path)
+    kill_inside_a_write(path)
     Path(f"{path}-shm").unlink()
-    standing, copied = recovery._standing, itertools.count(-writes)
+    file_state, copies = recovery._standing, itertools.count(-writes)
     monkeypatch.setattr(
-        recovery, "_standing", lambda path: {**standing(path), "changed": min(0, next(copied))}
+        recovery, "_standing", lambda path: {**file_state(path), "changed": min(0, next(copies))}
     )
     monkeypatch.setattr(
         "shutil.copyfile",
@@ -361,54 +359,54 @@ def test_a_file_that_changes_while_it_is_copied_is_copied_again(
             source.endswith("changed") or copy(source, target)
         ),
     )
-    assert output in read_as_a_plain_user(path)
+    assert output in read_as_plain_user(path)
 
 
-def test_no_room_for_a_copy_to_read_is_a_named_error(
+def test_a_read_only_user_without_space_for_a_copy_gets_a_clear_error(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
-    killed_inside_a_write(path)
+    kill_inside_a_write(path)
     Path(f"{path}-shm").unlink()
     monkeypatch.setattr("tempfile.tempdir", str(path.parent / "nowhere"))
-    output = read_as_a_plain_user(path)
+    output = read_as_plain_user(path)
     assert output.startswith(f"StoreError: {path} cannot be read as it lies"), output
     assert "No such file or directory. Open it once where it may be written" in output
 
 
-def test_a_file_being_made_that_its_disk_fails_is_told_by_the_name_it_was_to_have(
+def test_an_error_in_a_temporary_file_names_the_file_that_it_was_to_become(
     path: Path,
 ) -> None:
-    """Nobody is to mend a file that nobody named, nor is a copy of it proved in its stead."""
-    beside = path.with_name(f".{path.name}.1-0123abcd.backup")
-    Ledger.create(beside).close()
-    killed_inside_a_write(beside)
-    Path(f"{beside}-shm").unlink()
-    output = read_as_a_plain_user(beside)
+    """The user never named the temporary file, and a recovered copy of it would prove nothing."""
+    temporary = path.with_name(f".{path.name}.1-0123abcd.backup")
+    Ledger.create(temporary).close()
+    kill_inside_a_write(temporary)
+    Path(f"{temporary}-shm").unlink()
+    output = read_as_plain_user(temporary)
     assert output.startswith(f"StoreError: {path}: reading or writing failed ("), output
     assert output.endswith("; nothing was written")
 
 
-def test_who_may_not_write_is_told_of_a_write_that_was_cut_off(path: Path) -> None:
+def test_opening_a_read_only_file_for_writing_names_the_unfinished_write(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
-    killed_inside_a_write(path)
+    kill_inside_a_write(path)
     Path(f"{path}-shm").unlink()
-    lock_away(path)
+    make_read_only(path)
 
     def work() -> str:
         with Ledger.open(path, writable=True) as ledger:
             return f"opened {ledger.head().size}"
 
     try:
-        assert "ledger.db-wal, left by a write that was cut off" in as_a_plain_user(work)
+        assert "ledger.db-wal, left by a write that was cut off" in run_as_plain_user(work)
     finally:
         path.parent.chmod(0o755)
 
 
-def killed_inside_a_write(path: Path) -> None:
-    """Leave a ledger as a writer leaves it that is killed inside its second transaction."""
+def kill_inside_a_write(path: Path) -> None:
+    """Record a party, then start a second transaction and kill the writer inside it."""
     script = (
         "import os, signal\nfrom claimledger.ledger import Ledger\n"
         "from claimledger.records.party import Party\n"
@@ -422,12 +420,12 @@ def killed_inside_a_write(path: Path) -> None:
     assert Path(f"{path}-wal").exists()
 
 
-def test_a_leftover_journal_is_recovered_where_it_may_be_and_named_where_not(path: Path) -> None:
-    """A writer is killed inside its transaction: what was complete is kept, the rest undone."""
+def test_an_unfinished_write_is_rolled_back_by_the_next_reader(path: Path) -> None:
+    """A writer is killed inside its transaction: what was complete is kept, the rest uncompleted."""
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
         size = ledger.head().size
-    killed_inside_a_write(path)
+    kill_inside_a_write(path)
     with Ledger.open(path) as ledger:
         assert ledger.head().size == size + 1
         assert [stored.key for stored in ledger.with_key("kept")] == ["kept"]
@@ -435,8 +433,8 @@ def test_a_leftover_journal_is_recovered_where_it_may_be_and_named_where_not(pat
         assert ledger.verify().faults == ()
 
 
-def hot_journal(path: Path) -> None:
-    """Leave a ledger as a writer leaves it that is killed inside a write with a rollback journal."""
+def leave_hot_journal(path: Path) -> None:
+    """Kill a writer inside a transaction with a rollback journal, which leaves a hot journal."""
     script = (
         "import os, signal, sqlite3\n"
         f"raw = sqlite3.connect({str(path)!r}, isolation_level=None)\n"
@@ -450,29 +448,29 @@ def hot_journal(path: Path) -> None:
     assert Path(f"{path}-journal").stat().st_size
 
 
-def test_a_write_cut_off_with_a_rollback_journal_is_undone_by_the_next_reader(path: Path) -> None:
+def test_a_hot_journal_is_rolled_back_by_the_next_reader(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case([f"c{n}: one" for n in range(50)]))
         before = ledger.head()
-    hot_journal(path)
+    leave_hot_journal(path)
     with Ledger.open(path) as ledger:
         assert ledger.head() == before
         assert ledger.verify().faults == ()
 
 
-def test_a_rollback_journal_is_undone_for_who_may_only_read_too(path: Path) -> None:
+def test_a_hot_journal_is_rolled_back_in_the_copy_of_a_read_only_user(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case([f"c{n}: one" for n in range(50)]))
         size = ledger.head().size
         parties = ledger.keys("party")
-    hot_journal(path)
-    assert read_as_a_plain_user(path) == f"{size} clean {' '.join(parties)}"
+    leave_hot_journal(path)
+    assert read_as_plain_user(path) == f"{size} clean {' '.join(parties)}"
 
 
-def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path: Path) -> None:
-    text, path, newer = tmp_path / "text.db", tmp_path / "other.db", tmp_path / "newer.db"
+def test_a_file_that_is_not_a_ledger_is_refused_and_left_unchanged(tmp_path: Path) -> None:
+    text, foreign, newer = tmp_path / "text.db", tmp_path / "other.db", tmp_path / "newer.db"
     text.write_text("not a database at all, but long enough to be looked at" * 20)
-    with sqlite3.connect(path) as raw:
+    with sqlite3.connect(foreign) as raw:
         raw.execute("CREATE TABLE t (x)")
     raw.close()
     Ledger.create(newer).close()
@@ -481,7 +479,7 @@ def test_a_file_that_is_no_ledger_is_named_and_left_alone(tmp_path: Path) -> Non
     raw.close()
     for file, hint in (
         (text, "not a ledger"),
-        (path, "another program"),
+        (foreign, "another program"),
         (newer, "newer claimledger"),
     ):
         before = file.read_bytes()
@@ -503,7 +501,7 @@ def test_waiting_for_the_lock_is_bounded(path: Path, monkeypatch: pytest.MonkeyP
     with Ledger.open(path, writable=True) as ledger, Ledger.open(path, writable=True) as second:
         second._store.driver.execute("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]
         with ledger._store.writing():
-            begun = time.monotonic()
+            start_time = time.monotonic()
             with pytest.raises(StoreError, match="another program holds the ledger"):
                 record_all(second, [{"kind": "party", "key": "x", "name": "X"}])
-            assert time.monotonic() - begun < 30
+            assert time.monotonic() - start_time < 30

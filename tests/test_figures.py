@@ -1,4 +1,4 @@
-"""Figures: numbers as people write them, and the intervals they are."""
+"""Figures: numbers as people write them, and the intervals that they mean."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from claimledger.records.number_words import find_values, read_value, scaled
         ("0.10", "0.10", "0.10", "exact"),
     ],
 )
-def test_a_written_value_is_understood(
+def test_a_written_value_is_parsed(
     written: str, low: str | None, high: str | None, qualifier: str
 ) -> None:
     value = read_value(written)
@@ -49,7 +49,7 @@ def test_a_written_value_is_understood(
 @pytest.mark.parametrize(
     "written", ["lots", "1,80", "five six", "1.2.3", "54 stations", "", "5 to 3"]
 )
-def test_what_is_not_understood_is_refused_with_what_would_be(written: str) -> None:
+def test_an_unclear_value_is_refused_with_examples(written: str) -> None:
     with pytest.raises(ParseError, match="over 1,800"):
         read_value(written)
 
@@ -58,11 +58,11 @@ def test_values_are_found_in_a_sentence_but_not_inside_words() -> None:
     text = (
         "As of October 54 stations stood in thirty countries, over 1,800 reports; KHM02 is a row."
     )
-    results = [(value.low, value.qualifier) for value in find_values(text)]
-    assert results == [(54, "exact"), (30, "exact"), (1800, "over")]
+    values = [(value.low, value.qualifier) for value in find_values(text)]
+    assert values == [(54, "exact"), (30, "exact"), (1800, "over")]
 
 
-def test_over_is_not_at_least() -> None:
+def test_over_excludes_its_bound_and_at_least_includes_it() -> None:
     over = Figure.model_validate({"measure": "reports", "value": "over 1,800"})
     least = Figure.model_validate({"measure": "reports", "value": "at least 1,800"})
     assert over.interval == Interval(Decimal(1800), None, low_open=True)
@@ -71,7 +71,7 @@ def test_over_is_not_at_least() -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "low", "high"),
+    ("number", "low", "high"),
     [
         ("54", "53.5", "54.5"),
         ("230,000", "225000", "235000"),
@@ -79,8 +79,10 @@ def test_over_is_not_at_least() -> None:
         ("0", "-0.5", "0.5"),
     ],
 )
-def test_about_spans_half_the_last_significant_digit(about: str, low: str, high: str) -> None:
-    figure = Figure.model_validate({"measure": "m", "value": f"about {about}"})
+def test_about_spans_half_a_unit_of_the_last_significant_digit(
+    number: str, low: str, high: str
+) -> None:
+    figure = Figure.model_validate({"measure": "m", "value": f"about {number}"})
     assert figure.interval == Interval(Decimal(low), Decimal(high))
 
 
@@ -97,7 +99,7 @@ def test_about_spans_half_the_last_significant_digit(about: str, low: str, high:
         ({"value": "many"}, "not understood"),
     ],
 )
-def test_a_figure_that_is_none_says_why(fields: dict[str, object], hint: str) -> None:
+def test_an_invalid_figure_is_refused_with_the_reason(fields: dict[str, object], hint: str) -> None:
     with pytest.raises(ValidationError, match=hint):
         Figure.model_validate({"measure": "stations", **fields})
 
@@ -107,8 +109,8 @@ def test_a_figure_that_is_none_says_why(fields: dict[str, object], hint: str) ->
 )
 def test_scaling_is_exact(number: Decimal, factor: int) -> None:
     numerator, denominator = number.as_integer_ratio()
-    after = scaled(number, factor).as_integer_ratio()
-    assert after[0] * denominator == numerator * factor * after[1]
+    scaled_numerator, scaled_denominator = scaled(number, factor).as_integer_ratio()
+    assert scaled_numerator * denominator == numerator * factor * scaled_denominator
 
 
 @given(st.from_regex(r"\A-?[0-9]{1,40}(\.[0-9]{1,20})?\Z"))
@@ -118,7 +120,7 @@ def test_decimals_keep_every_digit(text: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_no_text_does_more_than_be_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     list(find_values(text))
     try:
         value = read_value(text)

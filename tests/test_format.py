@@ -1,4 +1,4 @@
-"""The format others can read: old ledgers, a reader that is not ours, and what a newer program wrote."""
+"""The log format: old ledgers stay readable, an independent reader agrees, and entries of newer versions are preserved."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ GOLDEN = sorted((ROOT / "fixtures" / "golden").glob("layout-*.db"))
 READER = ROOT / "docs" / "examples" / "read_log.py"
 
 
-def told(path: Path) -> dict[str, Any]:
-    answers: dict[str, Any] = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    return answers
+def expected_content(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    return content
 
 
-def read(log: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Read a log with the example, in a Python that has nothing of ours."""
+def run_example_reader(log: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Read a log with the documentation's example, in a Python without the program or any other package."""
     command = [sys.executable, "-I", "-S", str(READER), *words]
     return subprocess.run(
         command, input=log, capture_output=True, text=True, encoding="utf-8", check=False
@@ -53,15 +53,15 @@ def lines(log: list[dict[str, Any]]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in log)
 
 
-def test_there_is_a_golden_ledger_of_the_layout_that_is_written() -> None:
+def test_there_is_a_golden_ledger_of_the_current_layout() -> None:
     assert f"layout-{LAYOUT}" in [path.stem for path in GOLDEN]
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=[path.stem for path in GOLDEN])
-def test_an_old_ledger_is_read_proved_moved_and_written(
+def test_an_old_ledger_can_be_read_verified_moved_and_written(
     golden: Path, tmp_path: Path, store: str
 ) -> None:
-    expected = told(golden)
+    expected = expected_content(golden)
     before = golden.read_bytes()
     with Ledger.open(golden) as ledger:
         assert ledger.verify().faults == ()
@@ -81,26 +81,28 @@ def test_an_old_ledger_is_read_proved_moved_and_written(
     assert golden.read_bytes() == before
     copy = tmp_path / "copy.db"
     shutil.copyfile(golden, copy)
-    for where in (moved, copy):
-        with Ledger.open(where, writable=True) as ledger:
+    for location in (moved, copy):
+        with Ledger.open(location, writable=True) as ledger:
             assert ledger.head().root.hex() == expected["root"]
-            ledger.amend("claim", "over-twenty", {"note": "once more"}, by="T", reason="r")
+            ledger.amend("claim", "over-twenty", {"note": "a new note"}, by="T", reason="r")
             assert ledger.verify().faults == ()
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=[path.stem for path in GOLDEN])
-def test_an_old_log_is_read_by_the_other_reader(golden: Path) -> None:
-    expected = told(golden)
+def test_the_example_reader_reads_an_old_log(golden: Path) -> None:
+    expected = expected_content(golden)
     log = golden.with_suffix(".jsonl").read_text("utf-8")
-    done = read(log)
-    assert done.stderr == ""
-    assert f"{expected['size']} entries" in done.stdout
-    assert f"root {expected['root']}" in done.stdout
-    results = [json.loads(line) for line in read(log, "--records").stdout.splitlines()]
-    assert sorted(results, key=canonical) == sorted(expected["records"], key=canonical)
+    completed = run_example_reader(log)
+    assert completed.stderr == ""
+    assert f"{expected['size']} entries" in completed.stdout
+    assert f"root {expected['root']}" in completed.stdout
+    records = [
+        json.loads(line) for line in run_example_reader(log, "--records").stdout.splitlines()
+    ]
+    assert sorted(records, key=canonical) == sorted(expected["records"], key=canonical)
 
 
-def test_the_other_reader_is_short_and_stands_alone() -> None:
+def test_the_example_reader_is_short_and_imports_only_the_standard_library() -> None:
     text = READER.read_text("utf-8")
     assert len(text.splitlines()) < 600
     imports = set(re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE))
@@ -108,7 +110,7 @@ def test_the_other_reader_is_short_and_stands_alone() -> None:
 
 
 @pytest.fixture
-def rich(ledger: Ledger) -> Ledger:
+def varied_ledger(ledger: Ledger) -> Ledger:
     record_all(ledger, case(["a: one obs", "b: two"], ["b contradicts a"],
                         extra={"a": {"statement": "“海外” \\ \" \u2028 \U0001f6f3 \x07"}}))  # fmt: skip
     ledger.amend("claim", "a", {"note": "n"}, by="T", reason="r")
@@ -118,42 +120,42 @@ def rich(ledger: Ledger) -> Ledger:
     return ledger
 
 
-def test_both_readers_agree_on_a_log_of_either_store(rich: Ledger) -> None:
-    done = read(lines(log_of(rich)))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"root {rich.head().root.hex()}" in done.stdout
+def test_both_readers_agree_on_a_log_of_either_store(varied_ledger: Ledger) -> None:
+    completed = run_example_reader(lines(log_of(varied_ledger)))
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert f"root {varied_ledger.head().root.hex()}" in completed.stdout
 
 
-SPOILT: dict[str, Callable[[list[dict[str, Any]]], object]] = {
-    "an entry gone": lambda log: log.pop(3),
-    "two exchanged": lambda log: log.insert(3, log.pop(4)),
-    "a word changed": lambda log: log[2].update(payload=log[2]["payload"].replace("two", "tow")),
-    "a header changed": lambda log: log[2].update(
+DAMAGE: dict[str, Callable[[list[dict[str, Any]]], object]] = {
+    "missing entry": lambda log: log.pop(3),
+    "entries swapped": lambda log: log.insert(3, log.pop(4)),
+    "payload changed": lambda log: log[2].update(payload=log[2]["payload"].replace("two", "tow")),
+    "header changed": lambda log: log[2].update(
         header=log[2]["header"].replace('"format"', '"fromat"')
     ),
-    "another salt": lambda log: log[2].update(salt=log[3]["salt"]),
-    "emptied": lambda log: log[2].update(payload=None, salt=None),
-    "no line of ours": lambda log: log[2].clear(),
+    "wrong salt": lambda log: log[2].update(salt=log[3]["salt"]),
+    "payload removed": lambda log: log[2].update(payload=None, salt=None),
+    "empty line": lambda log: log[2].clear(),
 }
 
 
-@pytest.mark.parametrize("what", list(SPOILT))
-def test_the_other_reader_names_the_line_that_is_wrong(what: str, rich: Ledger) -> None:
-    log = log_of(rich)
-    SPOILT[what](log)
-    done = read(lines(log))
-    assert done.returncode == 1
-    assert re.match(r"line \d+: ", done.stderr)
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("damage", list(DAMAGE))
+def test_the_example_reader_names_the_damaged_line(damage: str, varied_ledger: Ledger) -> None:
+    log = log_of(varied_ledger)
+    DAMAGE[damage](log)
+    completed = run_example_reader(lines(log))
+    assert completed.returncode == 1
+    assert re.match(r"line \d+: ", completed.stderr)
+    assert "Traceback" not in completed.stderr
 
 
-# What a newer program writes
+# Entries of newer versions
 
 
-def newer(
-    ledger: Ledger, where: LedgerLocation, payloads: list[dict[str, Any]], folder: Path
+def append_newer_entries(
+    ledger: Ledger, location: LedgerLocation, payloads: list[dict[str, Any]], folder: Path
 ) -> None:
-    """Append entries that a newer program wrote, as a backup of it brings them."""
+    """Append payloads of a newer program to a ledger, as a log segment from its backup."""
     log = log_of(ledger)
     size, begins = len(log), ledger.head()
     frontier = Frontier()
@@ -167,13 +169,13 @@ def newer(
         frontier.append(header)
         rows.append({"number": number, "header": header.decode(), "payload": text.decode(),
                      "salt": "AAAAAAAAAAAAAAAAAAAAAA=="})  # fmt: skip
-    head = {"claimledger": "entries", "format": 1,
+    first_line = {"claimledger": "entries", "format": 1,
             "begins": {"size": begins.size, "root": begins.root.hex()},
             "ends": {"size": size + len(rows), "root": frontier.root.hex()}}  # fmt: skip
     file = folder / "newer.jsonl"
-    file.write_text(lines([head, *rows]))
-    with Ledger.open(where, writable=True) as writer, reading_strand(str(file)) as strand:
-        writer.append_entries(strand)
+    file.write_text(lines([first_line, *rows]))
+    with Ledger.open(location, writable=True) as writer, reading_strand(str(file)) as segment:
+        writer.append_entries(segment)
 
 
 CLAIM = {
@@ -183,26 +185,26 @@ CLAIM = {
 }  # fmt: skip
 NEWER: list[dict[str, Any]] = [
     {"action": "record", "kind": "claim", "key": "new", "recorded_by": "N", "record": CLAIM,
-     "witnessed_by": ["someone"]},
+     "witnessed_by": ["a witness"]},
     {"action": "record", "kind": "rumour", "key": "heard", "recorded_by": "N", "record": {"words": "x"}},
     {"action": "record", "kind": "rumour", "key": "gone", "recorded_by": "N", "record": {"words": "y"}},
 ]  # fmt: skip
 
 
 @pytest.fixture
-def from_the_future(ledger: Ledger, path: LedgerLocation, tmp_path: Path) -> Ledger:
+def ledger_of_newer_version(ledger: Ledger, path: LedgerLocation, tmp_path: Path) -> Ledger:
     record_all(ledger, case(["a: one"]))
     size = ledger.head().size
-    gone = {"action": "withdraw", "kind": "rumour", "key": "gone", "recorded_by": "N", "reason": "r",
+    withdrawal = {"action": "withdraw", "kind": "rumour", "key": "gone", "recorded_by": "N", "reason": "r",
             "replaces": size + 3}  # fmt: skip
-    newer(ledger, path, [*NEWER, gone], tmp_path)
+    append_newer_entries(ledger, path, [*NEWER, withdrawal], tmp_path)
     return ledger
 
 
-def test_what_is_not_known_is_kept_shown_around_and_passed_on(
-    from_the_future: Ledger, path: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
+def test_unknown_fields_and_kinds_are_stored_exported_and_moved(
+    ledger_of_newer_version: Ledger, path: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
-    ledger = from_the_future
+    ledger = ledger_of_newer_version
     assert ledger.verify().faults == ()
     stored = ledger.get("claim", "new")
     assert stored.record.statement == "Sixty stations."  # type: ignore[attr-defined]
@@ -211,11 +213,11 @@ def test_what_is_not_known_is_kept_shown_around_and_passed_on(
     exported = [json.loads(line) for line in call("export").stdout.splitlines()]
     assert {"kind": "claim", "key": "new", **CLAIM} in exported
     assert {"kind": "rumour", "key": "heard", "words": "x"} in exported
-    assert not any(part["key"] == "gone" for part in exported)
+    assert not any(record["key"] == "gone" for record in exported)
     for words in (["list"], ["show", "new"], ["audit", "new"], ["report"], ["flags"], ["propose"],
                   ["search", "stations"], ["stats"], ["standings"], ["changes", "--since", "#1"]):  # fmt: skip
-        done = call(*words)
-        assert (done.returncode, done.stderr) == (0, ""), words
+        completed = call(*words)
+        assert (completed.returncode, completed.stderr) == (0, ""), words
     ledger.rebuild()
     assert ledger.verify().faults == ()
     moved = new_location(tmp_path, "moved.db")
@@ -223,11 +225,11 @@ def test_what_is_not_known_is_kept_shown_around_and_passed_on(
     with Ledger.open(moved) as moved_ledger:
         assert moved_ledger.verify().faults == ()
         assert list(moved_ledger.entries()) == list(ledger.entries())
-    assert read(lines(log_of(ledger))).returncode == 0
+    assert run_example_reader(lines(log_of(ledger))).returncode == 0
 
 
-def test_an_amendment_keeps_what_it_does_not_know(from_the_future: Ledger) -> None:
-    ledger = from_the_future
+def test_an_amendment_keeps_unknown_fields(ledger_of_newer_version: Ledger) -> None:
+    ledger = ledger_of_newer_version
     change = ledger.amend("claim", "new", {"note": "n"}, by="T", reason="r")
     assert [name for name, _, _ in change.difference] == ["note"]
     payload = Payload.decode(list(ledger.entries())[-1].payload or b"")
@@ -242,18 +244,18 @@ def test_an_amendment_keeps_what_it_does_not_know(from_the_future: Ledger) -> No
     assert ledger.verify().faults == ()
 
 
-def test_an_unknown_action_stops_with_a_clear_word(
+def test_an_unknown_action_is_refused_with_a_clear_message(
     ledger: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     record_all(ledger, case(["a: one"]))
     before = ledger.head()
-    action = {"action": "merge", "kind": "claim", "key": "a", "recorded_by": "N", "record": {}}
+    payload = {"action": "merge", "kind": "claim", "key": "a", "recorded_by": "N", "record": {}}
     with pytest.raises(ClaimledgerError, match=r"newer\.jsonl:2: .*'merge'.*use a newer version"):
-        newer(ledger, path, [action], tmp_path)
+        append_newer_entries(ledger, path, [payload], tmp_path)
     assert ledger.head() == before
 
 
-def test_every_payload_reads_back_to_its_own_bytes() -> None:
-    text = canonical(NEWER[0])
-    assert Payload.decode(text).encode() == text
-    assert sha256(text).hexdigest() == sha256(Payload.decode(text).encode()).hexdigest()
+def test_a_decoded_payload_encodes_to_the_same_bytes() -> None:
+    encoded = canonical(NEWER[0])
+    assert Payload.decode(encoded).encode() == encoded
+    assert sha256(encoded).hexdigest() == sha256(Payload.decode(encoded).encode()).hexdigest()

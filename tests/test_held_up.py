@@ -1,4 +1,4 @@
-"""Nobody is held up by a pipe, a lock or an enormous record of somebody else's: a word comes, and an end."""
+"""A slow pipe, a foreign lock or a huge record does not block other users, or only for a bounded time."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ def pipe(tmp_path: Path) -> Path:
         ("--ledger", "{}", "salvage", "x.db"), ("move", "{}", "x.db"), ("restore", "{}"),
     ],
 )  # fmt: skip
-def test_a_pipe_is_no_ledger_and_no_backup(
+def test_a_pipe_is_refused_as_a_ledger_or_a_backup(
     words: tuple[str, ...], pipe: Path, call: Callable[..., CompletedCommand]
 ) -> None:
-    done = call(*(word.format(pipe) for word in words))
-    assert done.returncode == 1
-    assert "is a device or a pipe" in done.stderr or "is no file" in done.stderr
+    completed = call(*(word.format(pipe) for word in words))
+    assert completed.returncode == 1
+    assert "is a device or a pipe" in completed.stderr or "is no file" in completed.stderr
 
 
-def test_who_reads_a_slow_pipe_keeps_nobody_from_writing(
+def test_an_import_from_a_slow_pipe_does_not_block_other_writers(
     path: LedgerLocation, ledger: Ledger, pipe: Path
 ) -> None:
     environment = {**os.environ, "CLAIMLEDGER_DB": str(path), "CLAIMLEDGER_BY": "Ann"}
-    reading = subprocess.Popen([PROGRAM, "import", pipe], env=environment, stdout=subprocess.PIPE)
-    with pipe.open("w", encoding="utf-8") as slow:  # which opens once the other reads
-        slow.write('{"kind": "party", "key": "slow", "name": "Slow"}\n')
-        slow.flush()
-        begun = time.monotonic()
+    importer = subprocess.Popen([PROGRAM, "import", pipe], env=environment, stdout=subprocess.PIPE)
+    with pipe.open("w", encoding="utf-8") as slow_file:  # opening blocks until the importer reads
+        slow_file.write('{"kind": "party", "key": "slow", "name": "Slow"}\n')
+        slow_file.flush()
+        start = time.monotonic()
         record_all(ledger, [{"kind": "party", "key": "quick", "name": "Quick"}])
-        assert time.monotonic() - begun < 30  # a write that waits for a lock gives up after 60
-        slow.write('{"kind": "party", "key": "slower", "name": "Slower"}\n')
-    assert reading.wait(60) == 0
+        assert time.monotonic() - start < 30  # a write that waits for a lock gives up after 60
+        slow_file.write('{"kind": "party", "key": "slower", "name": "Slower"}\n')
+    assert importer.wait(60) == 0
     assert [ledger.get("party", key).entry for key in ("quick", "slow", "slower")] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("form", ["yaml", "json"])
-def test_a_file_is_parsed_before_the_lock_is_taken(
+def test_a_case_file_is_parsed_before_the_write_lock_is_taken(
     form: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from claimledger.importers import case_files
@@ -71,20 +71,20 @@ def test_a_file_is_parsed_before_the_lock_is_taken(
     for file in files:
         file.write_text(f'[{{"kind": "party", "key": "{file.stem}", "name": "x"}}]', "utf-8")
     parse = getattr(case_files, f"parse_{form}")
-    inside: list[bool] = []
+    in_transaction: list[bool] = []
 
-    def seen(text: str, name: str) -> object:
-        inside.append(ledger._store.in_transaction)
+    def record_and_parse(text: str, name: str) -> object:
+        in_transaction.append(ledger._store.in_transaction)
         return parse(text, name)
 
-    monkeypatch.setattr(case_files, f"parse_{form}", seen)
+    monkeypatch.setattr(case_files, f"parse_{form}", record_and_parse)
     ledger.import_records(case_files.read_files([str(file) for file in files]), by="Ann")
-    assert inside == [False, False]
+    assert in_transaction == [False, False]
     assert ledger.head().size == 2
 
 
 @ONLY_FILES
-def test_a_lock_on_the_folder_holds_no_write_for_long(
+def test_a_write_waits_only_briefly_for_a_locked_folder(
     path: Path,
     ledger: Ledger,
     monkeypatch: pytest.MonkeyPatch,
@@ -105,22 +105,22 @@ def test_a_lock_on_the_folder_holds_no_write_for_long(
 
 
 @ONLY_FILES
-def test_a_lock_that_is_let_go_of_lets_the_next_in(path: Path, ledger: Ledger) -> None:
+def test_a_write_continues_as_soon_as_the_folder_is_unlocked(path: Path, ledger: Ledger) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
-    free = threading.Timer(0.3, os.close, [folder])
-    free.start()
-    begun = time.monotonic()
+    unlock = threading.Timer(0.3, os.close, [folder])
+    unlock.start()
+    start = time.monotonic()
     record_all(ledger, [{"kind": "party", "key": "a", "name": "A"}])
-    assert 0.2 < time.monotonic() - begun < files.QUEUE_SECONDS
-    free.join()
+    assert 0.2 < time.monotonic() - start < files.QUEUE_SECONDS
+    unlock.join()
 
 
 def figures(number: int) -> list[dict[str, str]]:
-    return [{"measure": f"m{place}", "value": "1"} for place in range(number)]
+    return [{"measure": f"m{index}", "value": "1"} for index in range(number)]
 
 
-def test_a_claim_has_a_bounded_number_of_figures(ledger: Ledger) -> None:
+def test_a_claim_with_more_than_500_figures_is_refused(ledger: Ledger) -> None:
     before = ledger.head()
     with pytest.raises(InvalidInputError, match="figures: has 501 where there may be 500"):
         record_all(ledger, case(["a: one"], extra={"a": {"figures": figures(501)}}))
@@ -130,14 +130,14 @@ def test_a_claim_has_a_bounded_number_of_figures(ledger: Ledger) -> None:
         ledger.amend("claim", "a", {"figures": figures(501)}, by="Ann", reason="r")
 
 
-def test_a_pair_of_large_claims_is_compared(
+def test_two_claims_of_500_figures_can_be_compared(
     ledger: Ledger, call: Callable[..., CompletedCommand]
 ) -> None:
-    records = {"figures": figures(500)}
-    record_all(ledger, case(["a: one", "b: two"], extra={"a": records, "b": records}))
+    fields = {"figures": figures(500)}
+    record_all(ledger, case(["a: one", "b: two"], extra={"a": fields, "b": fields}))
     assert call("compare", "a", "b", "--json").returncode == 0
 
 
-def test_a_folder_that_is_a_ledger_is_told(tmp_path: Path) -> None:
+def test_a_folder_is_refused_as_a_ledger(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is a folder"):
         Ledger.open(tmp_path)

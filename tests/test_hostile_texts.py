@@ -1,4 +1,4 @@
-"""What a text can do, tried in every output by its name: nothing."""
+"""Hostile texts stay inert in every output: terminal, HTML, SVG, Markdown, CSV, DOT and JSON."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from hostile_texts import HOSTILE_TEXTS, add_hostile_records, csv_rows
 
 Call = Callable[..., Any]
 
-ACTS = re.compile(
+CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
     "\ufdd0-\ufdef\ufffe\uffff\U0001fffe\U0001ffff\U0010fffe\U0010ffff]"
 )
-"""What a terminal, a browser or an editor obeys instead of showing it; a tab and a line's end it may."""
+"""Characters that a terminal, browser or editor obeys instead of showing; tabs and line ends are allowed."""
 
-TOLD = (
+COMMANDS = (
     "list", "show h-{}", "history h-{}", "search script", "disputes", "compare h-{} a", "origins h-{}",
     "load-bearing", "standings", "explain h-{}", "flags", "what-if --without h-{}", "changes --since 1", "propose",
     "audit h-{}", "stats", "party list", "source list", "party show p-{}", "source show s-{}",
     "tally --subject topic --count places", "verify",
 )  # fmt: skip
 
-PICKED = (0, 5, 6, 7, HOSTILE_TEXTS.index("A" * 1_000_000), 12, 13)
-"""The texts a command that shows one record is tried with."""
+SAMPLE = (0, 5, 6, 7, HOSTILE_TEXTS.index("A" * 1_000_000), 12, 13)
+"""The indexes of the texts that are tried with commands about one record."""
 
 MARKS = "\\`*_{}[]()<>#+-.!|~&$^=:@;'\"1aw /amp \n\t"
-"""What Markdown reads as more than a sign, and what it needs beside that to do so."""
+"""Characters that Markdown interprets, and characters that complete its syntax."""
 
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
 
@@ -57,42 +57,42 @@ PAGES = (
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with all of them; it is only read."""
+    """Return a ledger with every hostile text; tests only read it."""
     path = tmp_path_factory.mktemp("hostile") / "ledger.db"
     with Ledger.create(path) as ledger:
         add_hostile_records(ledger)
     return path
 
 
-# In a file: that both stores give the same bytes is seen in tests of its own.
+# On a file only: other tests check that both stores give the same bytes.
 
 
-@pytest.mark.parametrize("words", TOLD)
-def test_a_terminal_obeys_no_text(hostile: Path, call: Call, words: str) -> None:
-    for number in PICKED if "{}" in words else [0]:
-        for more in ([], ["--json"]):
-            answer = call("--ledger", hostile, *words.format(number).split(), *more)
+@pytest.mark.parametrize("words", COMMANDS)
+def test_no_text_controls_the_terminal(hostile: Path, call: Call, words: str) -> None:
+    for number in SAMPLE if "{}" in words else [0]:
+        for options in ([], ["--json"]):
+            answer = call("--ledger", hostile, *words.format(number).split(), *options)
             assert answer.returncode == (1 if words == "compare" else 0), answer.stderr
             for text in (answer.stdout, answer.stderr):
-                assert not ACTS.search(text), (words, number, more)
-            assert more == [] or json.loads(answer.stdout)
+                assert not CONTROLS.search(text), (words, number, options)
+            assert options == [] or json.loads(answer.stdout)
 
 
-def page(call: Call, path: Path, name: str, folder: Path, key: str) -> str:
-    what, form = name.split(".")
+def read_output(call: Call, path: Path, name: str, folder: Path, key: str) -> str:
+    command, form = name.split(".")
     file = folder / name
-    shown = {"audit": [key], "timeline": []}.get(what, [])
-    answer = call("--ledger", path, what, *shown, "--format", form, "-o", file)
+    arguments = {"audit": [key], "timeline": []}.get(command, [])
+    answer = call("--ledger", path, command, *arguments, "--format", form, "-o", file)
     assert answer.returncode == 0, answer.stderr
     return file.read_bytes().decode()
 
 
-PICTURE = "data:image/svg+xml;base64,"
-"""How a page holds a picture of ours."""
+DIAGRAM_URL = "data:image/svg+xml;base64,"
+"""The URL with which a page embeds one of our diagrams."""
 
 
 class ParsedPage(HTMLParser):
-    """What a browser would make of a page: its tags, what they do, where they lead."""
+    """A page as a browser parses it: its tags, their attributes and its content security policy."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -108,20 +108,20 @@ class ParsedPage(HTMLParser):
             self.policies += [value or "" for name, value in attrs if name == "content"]
 
 
-def see_html(text: str) -> None:
-    seen = ParsedPage(text)
-    (policy,) = seen.policies
+def check_html(text: str) -> None:
+    parsed = ParsedPage(text)
+    (policy,) = parsed.policies
     assert "default-src 'none'; base-uri 'none'; form-action 'none'" in policy
     for script in re.findall(r"<script>(.*?)</script>", text, re.S):
         digest = b64encode(sha256(script.encode()).digest()).decode()
         assert f"script-src 'sha256-{digest}'" in policy
     assert policy.count("unsafe-inline") == 1  # styles
-    assert not {"iframe", "object", "embed", "base", "form"} & seen.tags
-    assert not [name for name, _ in seen.attributes if name.startswith("on")]
-    links = [value for name, value in seen.attributes if name in ("href", "src", "xlink:href")]
+    assert not {"iframe", "object", "embed", "base", "form"} & parsed.tags
+    assert not [name for name, _ in parsed.attributes if name.startswith("on")]
+    links = [value for name, value in parsed.attributes if name in ("href", "src", "xlink:href")]
     for link in links:
-        if link.startswith(PICTURE):
-            see_xml(b64decode(link.removeprefix(PICTURE)).decode())
+        if link.startswith(DIAGRAM_URL):
+            check_xml(b64decode(link.removeprefix(DIAGRAM_URL)).decode())
         else:
             assert link.startswith(("#", "https:", "http:"))
     assert "alert(1)" not in "".join(
@@ -129,7 +129,7 @@ def see_html(text: str) -> None:
     )
 
 
-def see_xml(text: str) -> None:
+def check_xml(text: str) -> None:
     names = {str(element.tag).rpartition("}")[2] for element in ET.fromstring(text).iter()}
     assert not {"script", "img", "foreignObject", "image", "use"} & names
     assert not [
@@ -140,7 +140,7 @@ def see_xml(text: str) -> None:
     ]
 
 
-def see_markdown(text: str) -> None:
+def check_markdown(text: str) -> None:
     for line in text.splitlines():
         assert not re.match(r"\s*# heading", line)
         bare = re.sub(r"\\.", "", line)
@@ -154,53 +154,53 @@ def see_markdown(text: str) -> None:
         max_size=60,
     )
 )
-def test_markdown_shows_a_text_as_it_is(text: str) -> None:
-    # As a paragraph: white space at its ends is nobody's, and a run of it is shown as one.
+def test_escaped_markdown_renders_as_the_original_text(text: str) -> None:
+    # Markdown strips white space at the ends of a paragraph.
     rendered = MARKDOWN.render(safe(text))
     shown = html.unescape(re.sub(r"</?p>", "", rendered)).strip()
     assert shown == visible(text).strip(), (safe(text), rendered)
 
 
-def see_csv(text: str) -> None:
+def check_csv(text: str) -> None:
     rows = csv_rows(text)
     assert len({len(row) for row in rows}) == 1
     for cell in (cell for row in rows for cell in row):
-        begins = unicodedata.normalize("NFKC", cell.lstrip()[:1])
-        assert cell[:1] == "'" or begins not in set("=+-@|%\t\r"), cell[:40]
+        first = unicodedata.normalize("NFKC", cell.lstrip()[:1])
+        assert cell[:1] == "'" or first not in set("=+-@|%\t\r"), cell[:40]
 
 
-def see_dot(text: str) -> None:
+def check_dot(text: str) -> None:
     outside = re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.S)
     assert not re.search(r"alert|DROP|script|HYPERLINK", outside)
 
 
-LOOKED = {
-    "html": see_html, "svg": see_xml, "graphml": see_xml, "markdown": see_markdown, "csv": see_csv, "dot": see_dot,
+CHECKS = {
+    "html": check_html, "svg": check_xml, "graphml": check_xml, "markdown": check_markdown, "csv": check_csv, "dot": check_dot,
     "json": json.loads, "text": str,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_file_does_nothing_where_it_is_opened(
+def test_no_text_is_active_in_an_output_file(
     hostile: Path, call: Call, tmp_path: Path, name: str
 ) -> None:
-    for number in PICKED if name.startswith("audit") else [0]:
-        text = page(call, hostile, name, tmp_path, f"h-{number}")
-        assert "alert" in text or number not in (0, 7), "the text is told, not left out"
-        assert not ACTS.search(text.replace("\r\n", "\n").removeprefix("\ufeff"))
-        LOOKED[name.split(".")[1]](text)
+    for number in SAMPLE if name.startswith("audit") else [0]:
+        text = read_output(call, hostile, name, tmp_path, f"h-{number}")
+        assert "alert" in text or number not in (0, 7), "the text is shown, not left out"
+        assert not CONTROLS.search(text.replace("\r\n", "\n").removeprefix("\ufeff"))
+        CHECKS[name.split(".")[1]](text)
 
 
-@pytest.mark.parametrize("what", ["export", "export --log"])
-def test_what_is_exported_is_the_text_itself(
-    ledger: Ledger, path: LedgerLocation, call: Call, tmp_path: Path, what: str
+@pytest.mark.parametrize("command", ["export", "export --log"])
+def test_an_export_contains_every_text_unchanged(
+    ledger: Ledger, path: LedgerLocation, call: Call, tmp_path: Path, command: str
 ) -> None:
     add_hostile_records(ledger)
     file = tmp_path / "out.jsonl"
-    assert call("--ledger", str(path), *what.split(), "-o", file).returncode == 0
+    assert call("--ledger", str(path), *command.split(), "-o", file).returncode == 0
     statements = set()
     for line in file.read_bytes().split(b"\n")[:-1]:
-        assert not ACTS.search(line.decode())
+        assert not CONTROLS.search(line.decode())
         payload = json.loads(line)
         if "payload" in payload:
             payload = json.loads(payload["payload"])["record"]
@@ -210,7 +210,7 @@ def test_what_is_exported_is_the_text_itself(
 
 @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b", "\udfff"])
 @pytest.mark.parametrize("field", ["statement", "note", "subject", "claimant", "locator", "scope"])
-def test_what_no_file_can_hold_comes_in_nowhere(text: str, field: str) -> None:
+def test_nul_and_surrogates_are_refused_in_every_field(text: str, field: str) -> None:
     fields: dict[str, Any] = {
         "statement": "s",
         "claimant": "p",

@@ -1,4 +1,4 @@
-"""Backups and moves: the same log elsewhere, proved, whole or absent; another ledger's is refused."""
+"""Backup, restore and move copy the log completely or not at all, verify the copy, and refuse another ledger's log."""
 
 from __future__ import annotations
 
@@ -17,50 +17,52 @@ from claimledger.errors import StoreError
 from claimledger.importers.log_segments import reading_strand
 from claimledger.ledger import Ledger, LedgerLocation
 
-DRAWN = case(["a: one obs", "b: two", "c: three"], ["b repeats a", "c contradicts a"])
+RECORDS = case(["a: one obs", "b: two", "c: three"], ["b repeats a", "c contradicts a"])
 
 
-def more(ledger: Ledger, key: str) -> None:
+def add_party(ledger: Ledger, key: str) -> None:
     record_all(ledger, [{"kind": "party", "key": key, "name": key}])
 
 
 @pytest.fixture
 def filled(ledger: Ledger) -> Ledger:
-    """A ledger with everything a log can hold: amended, withdrawn, replaced, redacted."""
-    record_all(ledger, DRAWN)
+    """A ledger with every kind of entry: records, amendments, withdrawals, a replacement and a redaction."""
+    record_all(ledger, RECORDS)
     ledger.amend("claim", "a", {"note": "n"}, by="T", reason="r")
     record_all(ledger, case(["d: one", "e: one"]))
-    ledger.withdraw("claim", "d", by="T", reason="double", replaced_by="a")
+    ledger.withdraw("claim", "d", by="T", reason="duplicate", replaced_by="a")
     ledger.withdraw("claim", "e", by="T", reason="r")
     ledger.redact("claim", "e", by="T", reason="r")
     return ledger
 
 
-def strand_file(ledger: Ledger, since: int, path: Path) -> str:
+def write_segment_file(ledger: Ledger, since: int, path: Path) -> str:
     path.write_text("".join(json.dumps(line) + "\n" for line in ledger.entries_since(since)))
     return str(path)
 
 
-def receive(where: LedgerLocation, file: str) -> int:
-    with Ledger.open(where, writable=True) as ledger, reading_strand(file) as strand:
-        return ledger.append_entries(strand)
+def append_segment(location: LedgerLocation, file: str) -> int:
+    with Ledger.open(location, writable=True) as ledger, reading_strand(file) as segment:
+        return ledger.append_entries(segment)
 
 
-def test_a_move_there_and_back_keeps_log_root_and_answers(filled: Ledger, tmp_path: Path) -> None:
+def test_moving_to_another_location_and_back_keeps_log_root_and_answers(
+    filled: Ledger, tmp_path: Path
+) -> None:
     path, back = new_location(tmp_path, "there.db"), tmp_path / "back.db"
-    stand = filled.move(path)
+    head = filled.move(path)
     with Ledger.open(path) as moved:
         assert moved.verify().clean
         moved.move(back)
     with Ledger.open(back) as ledger:
         assert ledger.verify().clean
-        assert ledger.head() == stand == filled.head()
+        assert ledger.head() == head == filled.head()
         assert list(ledger.entries()) == list(filled.entries())
         assert analysis_of(ledger).as_json("a") == analysis_of(filled).as_json("a")
         assert ledger.get("claim", "d").key == "a"
 
 
-def test_nothing_is_moved_over_what_is_there(filled: Ledger, tmp_path: Path) -> None:
+def test_a_move_onto_an_existing_ledger_is_refused(filled: Ledger, tmp_path: Path) -> None:
     path = new_location(tmp_path, "there.db")
     Ledger.create(path).close()
     with pytest.raises(StoreError, match=r"exists|holds a ledger already"):
@@ -72,7 +74,7 @@ def test_nothing_is_moved_over_what_is_there(filled: Ledger, tmp_path: Path) -> 
 def test_a_move_that_fails_leaves_nothing(
     filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
-    """Here the log is damaged: its copy would have another root."""
+    """The log is damaged, so that its copy would have another root."""
     target = new_location(tmp_path, "there.db")
     with RawDatabase(path) as raw:
         raw.tamper(
@@ -86,14 +88,14 @@ def test_a_move_that_fails_leaves_nothing(
     Ledger.create(target).close()
 
 
-def test_a_backup_is_a_ledger_and_is_brought_up_to_date(filled: Ledger, tmp_path: Path) -> None:
+def test_a_backup_is_a_ledger_and_can_be_updated(filled: Ledger, tmp_path: Path) -> None:
     path = tmp_path / "kept.db"
     for key in ("x", "y"):
-        stand = filled.backup(path)
+        head = filled.backup(path)
         with Ledger.open(path) as ledger:
             assert ledger.verify().clean
-            assert ledger.head() == stand == filled.head()
-        more(filled, key)
+            assert ledger.head() == head == filled.head()
+        add_party(filled, key)
     assert [file.name for file in tmp_path.glob("*kept*")] == ["kept.db"]
 
 
@@ -104,10 +106,10 @@ def test_a_backup_of_another_ledger_or_a_fork_is_refused_with_the_entry(
     filled.backup(path)
     filled.move(fork)
     for _ in range(5):
-        more(filled, f"x{filled.head().size}")
+        add_party(filled, f"x{filled.head().size}")
     with Ledger.open(fork, writable=True) as forked:
         for _ in range(3):
-            more(forked, f"y{forked.head().size}")
+            add_party(forked, f"y{forked.head().size}")
         with pytest.raises(StoreError, match=rf"part at entry {filled.head().size - 4};"):
             filled.backup(fork)
         forked.backup(path)
@@ -117,7 +119,7 @@ def test_a_backup_of_another_ledger_or_a_fork_is_refused_with_the_entry(
     with pytest.raises(StoreError, match="part at entry"):
         filled.backup(fork)
     with Ledger.create(tmp_path / "other.db") as ledger:
-        more(ledger, "z")
+        add_party(ledger, "z")
     with pytest.raises(StoreError, match="part at entry 1;"):
         filled.backup(tmp_path / "other.db")
     (tmp_path / "text.db").write_text("no ledger at all")
@@ -127,24 +129,25 @@ def test_a_backup_of_another_ledger_or_a_fork_is_refused_with_the_entry(
     assert (tmp_path / "text.db").read_text() == "no ledger at all"
 
 
-def test_a_newer_backup_is_not_written_over_by_an_older_ledger(
+def test_a_backup_newer_than_the_ledger_is_not_overwritten(
     filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     backup_path = tmp_path / "kept.db"
     filled.backup(backup_path)
     with Ledger.open(backup_path, writable=True) as newer:
-        more(newer, "x")
+        add_party(newer, "x")
     with pytest.raises(StoreError, match="the newer of the two"):
         filled.backup(backup_path)
 
 
-def test_a_damaged_ledger_gives_no_backup(
+def test_damaged_tables_are_not_copied_into_a_backup(
     filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     tamper(path, "UPDATE claim SET statement = 'forged' WHERE key = 'a'")
-    if isinstance(path, Path):  # a file is copied as it is; from a server the views are made anew
-        output = rf"^{path} is damaged, and no backup was written to .*kept.db: .*column statement.*rebuild"
-        with pytest.raises(StoreError, match=output):
+    # A backup of a file copies it page by page; a backup of a server rebuilds the tables from the log.
+    if isinstance(path, Path):
+        message = rf"^{path} is damaged, and no backup was written to .*kept.db: .*column statement.*rebuild"
+        with pytest.raises(StoreError, match=message):
             filled.backup(tmp_path / "kept.db")
         assert not list(tmp_path.glob("*kept*"))
     else:
@@ -153,35 +156,38 @@ def test_a_damaged_ledger_gives_no_backup(
             assert ledger.verify().clean
 
 
-def test_entries_take_a_copy_further_with_all_they_did(
+def test_new_entries_bring_a_copy_up_to_date(
     ledger: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
-    """Also a redaction of what the copy still reads."""
-    record_all(ledger, DRAWN)
+    """Also if they redact a record whose payload the copy still has."""
+    record_all(ledger, RECORDS)
     copies = [new_location(tmp_path, f"copy{n}.db") for n in range(3)]
     for copy in copies:
         ledger.move(copy)
     size = ledger.head().size
     ledger.amend("claim", "b", {"note": "n"}, by="T", reason="r")
-    plain = strand_file(ledger, size, tmp_path / "plain.jsonl")
+    one_entry = write_segment_file(ledger, size, tmp_path / "one.jsonl")
     record_all(ledger, case(["d: one"], extra={"d": {"statement": "quokka"}}))
     ledger.withdraw("claim", "c", by="T", reason="r", cascade=True)
     ledger.redact("claim", "c", by="T", reason="r")
-    complete = strand_file(ledger, size, tmp_path / "whole.jsonl")
-    rest = strand_file(ledger, size + 1, tmp_path / "rest.jsonl")
-    assert receive(copies[0], plain) == 1
-    assert receive(copies[0], complete) == ledger.head().size - size - 1
-    assert receive(copies[1], complete) == ledger.head().size - size
+    all_entries = write_segment_file(ledger, size, tmp_path / "all.jsonl")
+    later_entries = write_segment_file(ledger, size + 1, tmp_path / "later.jsonl")
+    assert append_segment(copies[0], one_entry) == 1
+    assert append_segment(copies[0], all_entries) == ledger.head().size - size - 1
+    assert append_segment(copies[1], all_entries) == ledger.head().size - size
     with pytest.raises(StoreError, match="what comes between first"):
-        receive(copies[2], rest)
-    assert receive(copies[2], plain) + receive(copies[2], rest) == ledger.head().size - size
-    assert receive(copies[2], rest) == 0
+        append_segment(copies[2], later_entries)
+    assert (
+        append_segment(copies[2], one_entry) + append_segment(copies[2], later_entries)
+        == ledger.head().size - size
+    )
+    assert append_segment(copies[2], later_entries) == 0
     for copy in copies:
-        with Ledger.open(copy) as copied:
-            assert copied.verify().faults == ()
-            assert copied.head() == ledger.head()
-            assert [match.stored.key for match in copied.search("quokka")] == ["d"]
-            assert not copied.with_key("c")
+        with Ledger.open(copy) as reopened:
+            assert reopened.verify().faults == ()
+            assert reopened.head() == ledger.head()
+            assert [match.stored.key for match in reopened.search("quokka")] == ["d"]
+            assert not reopened.with_key("c")
 
 
 def test_entries_of_another_ledger_or_a_fork_are_refused(
@@ -192,24 +198,24 @@ def test_entries_of_another_ledger_or_a_fork_are_refused(
     with Ledger.create(unrelated) as ledger:
         record_all(ledger, case(["a: one obs", "b: two", "c: three"]))
     size = filled.head().size
-    more(filled, "x")
-    more(filled, "y")
-    file = strand_file(filled, size, tmp_path / "file.jsonl")
+    add_party(filled, "x")
+    add_party(filled, "y")
+    file = write_segment_file(filled, size, tmp_path / "file.jsonl")
     with pytest.raises(StoreError, match=r"ends at \d+: take what comes between"):
-        receive(unrelated, file)
-    late = strand_file(filled, 5, tmp_path / "late.jsonl")
+        append_segment(unrelated, file)
+    later_entries = write_segment_file(filled, 5, tmp_path / "late.jsonl")
     with pytest.raises(StoreError, match=r"up to entry 5, .* different roots"):
-        receive(unrelated, late)
+        append_segment(unrelated, later_entries)
     with Ledger.open(copy, writable=True) as ledger:
-        more(ledger, "z")
+        add_party(ledger, "z")
         before = ledger.head()
     with pytest.raises(StoreError, match=f"part at entry {size + 1}: one of them forked"):
-        receive(copy, file)
+        append_segment(copy, file)
     with Ledger.open(copy) as ledger:
         assert ledger.head() == before
 
 
-SPOILT: dict[str, Callable[[list[dict[str, Any]]], object]] = {
+DAMAGE: dict[str, Callable[[list[dict[str, Any]]], object]] = {
     "is entry": lambda lines: lines.pop(1),
     "is not whole: it ends with": lambda lines: lines.pop(),
     "do not give the root": lambda lines: lines[0]["ends"].update(root="00" * 32),
@@ -226,99 +232,101 @@ SPOILT: dict[str, Callable[[list[dict[str, Any]]], object]] = {
     "is of format 2": lambda lines: lines[1].update(
         header=lines[1]["header"].replace('"format":1', '"format":2')
     ),
-    "is no backup": lambda lines: lines.pop(0),
+    "is not a backup": lambda lines: lines.pop(0),
     "where it ends": lambda lines: lines[0].pop("ends"),
 }
 
 
-@pytest.mark.parametrize("what", list(SPOILT))
-def test_spoilt_entries_are_refused_naming_file_and_line(
-    what: str, filled: Ledger, path: LedgerLocation, tmp_path: Path
+@pytest.mark.parametrize("message", list(DAMAGE))
+def test_damaged_entries_are_refused_with_file_and_line(
+    message: str, filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     copy = new_location(tmp_path, "copy.db")
     filled.move(copy)
     size = filled.head().size
     for key in ("x", "y", "z"):
-        more(filled, key)
+        add_party(filled, key)
     lines = list(filled.entries_since(size))
-    SPOILT[what](lines)
-    file = tmp_path / "spoilt.jsonl"
+    DAMAGE[message](lines)
+    file = tmp_path / "damaged.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(StoreError, match=rf"spoilt\.jsonl.*{what}"):
-        receive(copy, str(file))
+    with pytest.raises(StoreError, match=rf"damaged\.jsonl.*{message}"):
+        append_segment(copy, str(file))
     with Ledger.open(copy) as ledger:
         assert ledger.head().size == size
         assert ledger.verify().clean
-    # Where the ledger holds these entries already, a changed header is the sign of a fork.
-    known = rf"spoilt\.jsonl.*({what}|part at entry)"
-    with pytest.raises(StoreError, match=known):
-        receive(path, str(file))
+    # If the ledger has these entries already, a changed header looks like a fork.
+    message_or_fork = rf"damaged\.jsonl.*({message}|part at entry)"
+    with pytest.raises(StoreError, match=message_or_fork):
+        append_segment(path, str(file))
 
 
-def test_backup_and_restore_as_a_keeper_uses_them(
+def test_a_backup_and_its_new_entries_can_be_restored_by_commands(
     call: Callable[..., Any], filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     assert call("--ledger", path, "backup", "kept.db").returncode == 0
     size = filled.head().size
-    more(filled, "x")
+    add_party(filled, "x")
     assert call("--ledger", path, "backup", "new.jsonl", "--since", f"#{size}").returncode == 0
-    again = new_location(tmp_path, "again.db")
-    done = call("--ledger", again, "restore", "kept.db", "new.jsonl", "--json")
-    assert json.loads(done.stdout)["root"] == filled.head().root.hex(), done.stderr
+    restored = new_location(tmp_path, "restored.db")
+    completed = call("--ledger", restored, "restore", "kept.db", "new.jsonl", "--json")
+    assert json.loads(completed.stdout)["root"] == filled.head().root.hex(), completed.stderr
     for words in (["new.jsonl", "kept.db"], ["none.db"], ["kept.db"]):
-        done = call("--ledger", again, "restore", *words)
-        assert done.returncode in (1, 2)
-        assert "Traceback" not in done.stderr
-    with Ledger.open(again) as ledger:
+        completed = call("--ledger", restored, "restore", *words)
+        assert completed.returncode in (1, 2)
+        assert "Traceback" not in completed.stderr
+    with Ledger.open(restored) as ledger:
         assert ledger.head() == filled.head()
         assert ledger.verify().clean
 
 
-def test_what_is_restored_with_spoilt_entries_is_not_there(
+def test_a_restore_with_damaged_entries_leaves_no_ledger(
     call: Callable[..., Any], filled: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     filled.backup(tmp_path / "kept.db")
-    file = strand_file(filled, filled.head().size, tmp_path / "new.jsonl")
-    with Path(file).open("a") as end:
-        end.write("no json\n")
-    again = new_location(tmp_path, "again.db")
-    done = call("--ledger", again, "restore", "kept.db", file)
-    assert (done.returncode, "new.jsonl:2: is not JSON" in done.stderr) == (1, True), done.stderr
+    file = write_segment_file(filled, filled.head().size, tmp_path / "new.jsonl")
+    with Path(file).open("a") as segment_file:
+        segment_file.write("no json\n")
+    restored = new_location(tmp_path, "restored.db")
+    completed = call("--ledger", restored, "restore", "kept.db", file)
+    assert (completed.returncode, "new.jsonl:2: is not JSON" in completed.stderr) == (1, True), (
+        completed.stderr
+    )
     with pytest.raises(StoreError, match=r"does not exist|holds no ledger"):
-        Ledger.open(again)
+        Ledger.open(restored)
 
 
-def test_a_backup_taken_while_others_write_is_of_one_moment(
+def test_a_backup_during_writes_is_a_consistent_snapshot(
     path: LedgerLocation, tmp_path: Path
 ) -> None:
-    done = threading.Event()
+    finished = threading.Event()
 
     def write() -> None:
         with Ledger.open(path, writable=True) as writer:
             for number in itertools.count():
-                more(writer, f"w{number}")
-                if done.is_set():
+                add_party(writer, f"w{number}")
+                if finished.is_set():
                     return
 
     with Ledger.create(path) as ledger:
-        record_all(ledger, DRAWN)
-    others = [threading.Thread(target=write)]
-    for thread in others:
+        record_all(ledger, RECORDS)
+    writers = [threading.Thread(target=write)]
+    for thread in writers:
         thread.start()
-    stands = []
+    heads = []
     try:
         with Ledger.open(path) as reader:
             for number in range(5):
                 with reader.reading():
-                    stands.append(reader.backup(tmp_path / f"kept{number}.db"))
+                    heads.append(reader.backup(tmp_path / f"kept{number}.db"))
     finally:
-        done.set()
-        for thread in others:
+        finished.set()
+        for thread in writers:
             thread.join()
     with Ledger.open(path) as ledger:
-        for number, stand in enumerate(stands):
+        for number, head in enumerate(heads):
             with Ledger.open(tmp_path / f"kept{number}.db") as backup:
                 assert backup.verify().clean
-                assert backup.head() == stand
-                assert ledger.at(known_at=stand.size).head() == backup.head()
-        assert stands[0].size < stands[-1].size < ledger.head().size
+                assert backup.head() == head
+                assert ledger.at(known_at=head.size).head() == backup.head()
+        assert heads[0].size < heads[-1].size < ledger.head().size

@@ -116,7 +116,7 @@ def test_repeating_claims_are_not_drawn_but_counted(crowded: Ledger) -> None:
     hub = next(box for box in diagram.boxes if box.key == "hub")
     assert hub.folded == tuple(f"copy{n}" for n in range(7))
     assert "+ 7 that repeat it" in graph_svg(diagram)
-    assert "Drawn in what they repeat: 7 that only repeat." in in_words(diagram)
+    assert "7 claims that only repeat another are not drawn separately." in in_words(diagram)
 
 
 def test_every_family_has_its_own_line_and_mark() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.pairs import halves, matter_of, measure
+from bench.pairs import build_context, halves, measure
 
 from builders import Records, analysis_of, case, record_all
 from claimledger.analysis.proposals.engine import RULES
@@ -248,7 +248,7 @@ def test_precision_and_recall_on_the_labelled_pairs_are_as_documented() -> None:
     """``make bench`` prints the figures of docs/proposals.md; this test fails when a rule changes them."""
     page = (Path(__file__).parent.parent / "docs" / "proposals.md").read_text("utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        context = matter_of(Path(folder))
+        context = build_context(Path(folder))
     tuned, reported = halves()
     assert len(tuned.pairs) + len(reported.pairs) >= 200
     for measured in measure(context, reported):

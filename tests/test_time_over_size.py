@@ -70,7 +70,7 @@ def similarity(text: str) -> float:
     """Return the similarity that the rules of proposals see between a statement and its reverse."""
     statements = {"one": text, "other": text[::-1]}
     claims = {key: Claim.model_construct(statement=text) for key, text in statements.items()}
-    return RuleContext(cast("Analysis", None), claims).alike("one", "other")
+    return RuleContext(cast("Analysis", None), claims).similarity("one", "other")
 
 
 READERS: dict[str, Callable[[str], object]] = {

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from claimledger.analysis.analysis import Analysis
     from claimledger.analysis.graph import graph_of
     from claimledger.errors import (
+        AmbiguousError,
         ClaimledgerError,
         ClockError,
         ConflictError,
         InvalidInputError,
+        MissingFontError,
         NotFoundError,
+        NotYetKnownError,
         ParseError,
         Problem,
         RuleViolationError,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         HistoryEntry,
         ImportResult,
         Ledger,
+        LedgerView,
         RecordInput,
         SearchHit,
         StoredRecord,
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    "AmbiguousError": "errors",
     "Analysis": "analysis.analysis",
     "Change": "ledger",
     "ClaimledgerError": "errors",
@@ -57,7 +62,10 @@ _MODULE_OF = {
     "ImportResult": "ledger",
     "InvalidInputError": "errors",
     "Ledger": "ledger",
+    "LedgerView": "ledger",
+    "MissingFontError": "errors",
     "NotFoundError": "errors",
+    "NotYetKnownError": "errors",
     "ParseError": "errors",
     "Problem": "errors",
     "RecordInput": "ledger",
@@ -93,6 +101,7 @@ _RENAMED = {
 """Names of before 0.1, each with the name that replaces it; they go with the release after 0.1."""
 
 __all__ = [
+    "AmbiguousError",
     "Analysis",
     "Change",
     "ClaimledgerError",
@@ -103,7 +112,10 @@ __all__ = [
     "ImportResult",
     "InvalidInputError",
     "Ledger",
+    "LedgerView",
+    "MissingFontError",
     "NotFoundError",
+    "NotYetKnownError",
     "ParseError",
     "Problem",
     "RecordInput",

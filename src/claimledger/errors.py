@@ -1,26 +1,46 @@
-"""Every error a user can meet.
+"""Every error that claimledger raises on purpose.
 
-Each says what is wrong, where, what would be right, and what was kept. The command line turns any
-of them into a message and exit status 1 in one place; the library lets them through as they are.
+::
+
+    ClaimledgerError
+    ├── InvalidInputError       records or options with problems: all of them, with their places
+    ├── ParseError              a text that is not the date, number, key or formula it should be
+    ├── NotFoundError           no record, dispute, proposal, measure or entry of that name
+    ├── NotYetKnownError        a claim that was not known yet by the day asked about
+    ├── AmbiguousError          a text that means several things; one must be named
+    ├── RuleViolationError      a write that the ledger's rules do not allow
+    │   ├── ClockError          a write by a clock far from the time of the last entry
+    │   └── ConflictError       two writes about one record that differ
+    ├── MissingFontError        a picture that needs a font this machine does not have
+    ├── StoreError              the ledger's file or server cannot be used
+    └── UnexpectedError         an exception that nothing handles: damaged views, or a bug
+
+Each message says what is wrong, where, what would be right, and what was written. Each class has a
+``code`` that ``--json`` prints and that does not change. The command line turns any of them into a message
+and exit status 1 in one place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 
 class ClaimledgerError(Exception):
-    """Base of every error that claimledger raises on purpose."""
+    """The base of every error that claimledger raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    """A stable name for programs; see ``docs/json.md``."""
 
     def as_json(self) -> dict[str, object]:
-        """Return the error as a value a program can read."""
-        return {"error": type(self).__name__, "message": str(self)}
+        """Return the error as a value that a program can read."""
+        return {"error": type(self).__name__, "code": self.code, "message": str(self)}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with an input: where it stands, what was found, what would be right."""
+    """One thing that is wrong with an input: where it is, what it is, and what would be right."""
 
     message: str
     field: str = ""
@@ -31,7 +51,7 @@ class Problem:
     line: int = 0
 
     def at(self, *, file: str = "", line: int = 0, record: str = "") -> Problem:
-        """Return this problem with its place filled in where it had none."""
+        """Return this problem with the missing parts of its place filled in."""
         return replace(
             self,
             file=self.file or file,
@@ -50,13 +70,15 @@ class Problem:
         )
 
     def as_json(self) -> dict[str, object]:
-        """Return the problem's own fields, without the empty ones."""
+        """Return the problem's fields, without the empty ones."""
         fields = ("file", "line", "record", "field", "value", "message", "expected")
         return {name: getattr(self, name) for name in fields if getattr(self, name)}
 
 
 class InvalidInputError(ClaimledgerError):
-    """Input that cannot be taken: every problem found, not only the first."""
+    """Input with problems: every problem, not only the first, and what was written."""
+
+    code = "invalid-input"
 
     def __init__(
         self, problems: Sequence[Problem], *, outcome: str = "nothing was written"
@@ -67,7 +89,7 @@ class InvalidInputError(ClaimledgerError):
         super().__init__("\n".join(line for line in lines if line))
 
     def as_json(self) -> dict[str, object]:
-        """Return the error with its problems one by one."""
+        """Return the error with its problems as a list."""
         return {
             **super().as_json(),
             "problems": [problem.as_json() for problem in self.problems],
@@ -76,19 +98,23 @@ class InvalidInputError(ClaimledgerError):
 
 
 class ParseError(ClaimledgerError):
-    """A text that is not the date, number or key it stands for."""
+    """A text that is not the date, number, key or formula it should be."""
+
+    code = "parse-error"
 
 
 class NotFoundError(ClaimledgerError):
-    """No record with this key; says what is known of the key, or names the nearest ones."""
+    """Nothing has this key or name; says what is known about it, or names the nearest ones."""
+
+    code = "not-found"
 
     def __init__(
         self,
         what: str,
         key: str,
         nearest: Sequence[str] = (),
-        known_by: str = "key",
         *,
+        known_by: str = "key",
         why: str = "",
     ) -> None:
         self.key = key
@@ -102,16 +128,34 @@ class NotFoundError(ClaimledgerError):
         return {**super().as_json(), "key": self.key, "nearest": list(self.nearest)}
 
 
+class NotYetKnownError(ClaimledgerError):
+    """A claim is in the ledger, but was not known yet by the day of ``--as-of``."""
+
+    code = "not-yet-known"
+
+
+class AmbiguousError(ClaimledgerError):
+    """A text means several things; the message lists them, and one of them must be named."""
+
+    code = "ambiguous"
+
+
 class RuleViolationError(ClaimledgerError):
-    """A write the ledger's rules do not allow; says which rule and what would be right."""
+    """A write that the ledger's rules do not allow; says which rule and what would be right."""
+
+    code = "rule-violation"
 
 
 class ClockError(RuleViolationError):
-    """A write by a clock that is far from the time of the last entry; ``clock_is_right`` lets it go on."""
+    """The clock is far from the time of the last entry; ``clock_is_right`` allows the write."""
+
+    code = "clock"
 
 
 class ConflictError(RuleViolationError):
     """Two writes about one record differ; names the fields and both values."""
+
+    code = "conflict"
 
     def __init__(self, message: str, difference: Sequence[tuple[str, object, object]]) -> None:
         self.difference = tuple(difference)
@@ -120,8 +164,22 @@ class ConflictError(RuleViolationError):
 
     def as_json(self) -> dict[str, object]:
         """Return the error with the difference, field by field."""
-        rows = [{"field": f, "ledger": old, "given": new} for f, old, new in self.difference]
+        rows = [
+            {"field": field, "ledger": old, "given": new} for field, old, new in self.difference
+        ]
         return {**super().as_json(), "difference": rows}
+
+
+class MissingFontError(ClaimledgerError):
+    """A picture of letters needs a font, and this machine has none."""
+
+    code = "missing-font"
+
+
+class StoreError(ClaimledgerError):
+    """The ledger's file or server cannot be used: missing, foreign, newer, locked, read-only, full."""
+
+    code = "store"
 
 
 class UnexpectedError(ClaimledgerError):
@@ -130,13 +188,11 @@ class UnexpectedError(ClaimledgerError):
     ``outcome`` says what the command had written before it failed.
     """
 
+    code = "unexpected"
+
     def __init__(self, cause: Exception, outcome: str) -> None:
         super().__init__(
             f"unexpected {type(cause).__name__}: {str(cause)[:200]}; {outcome}. If `claimledger verify` "
             "reports damage, `rebuild` or `salvage` repairs it; if the ledger is clean, this is a bug: "
             "please report it with the traceback, which CLAIMLEDGER_TRACEBACK=1 shows"
         )
-
-
-class StoreError(ClaimledgerError):
-    """The ledger's file cannot be used as asked: missing, foreign, newer, locked, read-only, full."""

@@ -1,5 +1,5 @@
-"""What goes wrong outside the program, done to it on purpose: kills, full disks, cut lines, clocks, versions.
+"""Tests that inject faults from outside: kills, failing and full disks, lost connections, clocks that go back.
 
-Short in ``make test``, long in ``make soak`` (``FAULTS_KILLS=500``). After each: ``verify`` is clean, every
-acknowledged entry is there, none is half there, and the next command works without mending by hand.
+Short in ``make test``, long in ``make soak`` (``FAULTS_KILLS=500``). After each fault ``verify`` is clean, every
+acknowledged entry is present, none is incomplete, and the next command works without manual repair.
 """

@@ -1,4 +1,4 @@
-"""What works here is forked from a process that has the program's imports behind it."""
+"""The workers of these tests are forked from a server process that has imported the program."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def forked(launcher: BaseContext) -> None:
-    """Have that process there."""
+    """Start the fork server."""

@@ -1,7 +1,7 @@
-"""A disk that fails from some moment on: the kernel itself refuses to write or to flush, in this process only.
+"""Simulate a failing disk: from some moment on the kernel refuses to write or to flush, in this process only.
 
-Linux's seccomp (man 2 seccomp) answers chosen system calls with an error number. It needs no rights and no
-compiler, holds for every thread, and ends with the process.
+Linux's seccomp (man 2 seccomp) answers chosen system calls with an error number. It needs neither privileges
+nor a compiler, applies to every thread, and ends with the process.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ NUMBERS = {
 FAILURES = {
     "flushing": (("fsync", "fdatasync"), errno.EIO),
     "writing": (("write", "pwrite64"), errno.EIO),
-    "no room": (("write", "pwrite64"), errno.ENOSPC),
+    "disk full": (("write", "pwrite64"), errno.ENOSPC),
 }
-"""What fails, and how."""
+"""The system calls that fail, and their error number, by the name of the failure."""
 
 POSSIBLE = platform.system() == "Linux" and platform.machine() in NUMBERS
+"""Whether faults can be injected on this machine."""
 
-_LOAD, _EQUAL, _MORE, _RETURN = 0x20, 0x15, 0x25, 0x06
+# Instructions and return values of a seccomp filter (linux/bpf_common.h, linux/seccomp.h).
+_LOAD, _EQUAL, _GREATER, _RETURN = 0x20, 0x15, 0x25, 0x06
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 _NUMBER, _FIRST_ARGUMENT = 0, 16
-_SET_FILTER, _EVERY_THREAD, _NO_NEW_RIGHTS = 1, 1, 38
+_SET_FILTER, _ALL_THREADS, _NO_NEW_PRIVILEGES = 1, 1, 38
 
 
 class _Program(ctypes.Structure):
@@ -39,34 +41,38 @@ class _Program(ctypes.Structure):
 
 
 def fail(failure: str) -> None:
-    """Let the calls of a failure fail from now on."""
+    """Make the system calls of a failure fail from now on."""
     fail_calls(*FAILURES[failure])
 
 
 def fail_calls(calls: Sequence[str], number: int) -> None:
-    """Let calls fail from now on, in what this process starts too; standard output and error still go."""
+    """Make system calls fail with an error number from now on, in this process and its children.
+
+    Calls on standard input, output and error still work. Raises ``OSError`` if the kernel refuses the filter.
+    """
     numbers = NUMBERS[platform.machine()]
     steps = [(_LOAD, 0, 0, _NUMBER)]
-    for place, call in enumerate(calls):
-        steps.append((_EQUAL, len(calls) - place, 0, numbers[call]))
+    # A matching call jumps over the remaining comparisons and over the instruction that allows the call.
+    for index, call in enumerate(calls):
+        steps.append((_EQUAL, len(calls) - index, 0, numbers[call]))
     steps += [
         (_RETURN, 0, 0, _ALLOW),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
-        (_MORE, 1, 0, 2),
+        (_GREATER, 1, 0, 2),
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _ERROR | number),
     ]
     code = b"".join(struct.pack("HBBI", *step) for step in steps)
     program = _Program(len(steps), code)
     kernel = ctypes.CDLL(None, use_errno=True)
-    kernel.prctl(_NO_NEW_RIGHTS, 1, 0, 0, 0)
-    seccomp = (numbers["seccomp"], _SET_FILTER, _EVERY_THREAD, ctypes.byref(program))
+    kernel.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    seccomp = (numbers["seccomp"], _SET_FILTER, _ALL_THREADS, ctypes.byref(program))
     if kernel.syscall(*seccomp):
         raise OSError(ctypes.get_errno(), "no filter could be set")
 
 
 def fail_after(failure: str, seconds: float) -> None:
-    """Let it fail some time from now, whatever the program does then."""
+    """Make the system calls of a failure fail after some seconds, from another thread."""
     timer = threading.Timer(seconds, fail, (failure,))
     timer.daemon = True
     timer.start()

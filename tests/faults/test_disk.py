@@ -1,4 +1,4 @@
-"""The disk fails in the middle of everything that writes: refused in plain words, and nothing is half there."""
+"""The disk fails during every kind of write: the error is reported, and no entry is incomplete."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
 from claimledger.storage.sqlite.files import replace, take_name
 from faults.injected import FAILURES, POSSIBLE
-from faults.test_kills import KILLS, see_whole
-from faults.worker import WORK, Working
+from faults.test_kills import KILLS, check_ledger
+from faults.worker import WORK, Worker
 
 ROUNDS = max(1, KILLS // 3)
 
 
-@pytest.mark.skipif(not POSSIBLE, reason="system calls are made to fail with Linux's seccomp")
+@pytest.mark.skipif(not POSSIBLE, reason="needs Linux's seccomp to make system calls fail")
 @pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("work", [work for work in WORK if work != "move there"])
-def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
+@pytest.mark.parametrize("work", [work for work in WORK if work != "move to server"])
+def test_a_failing_disk_is_reported_and_leaves_no_incomplete_entry(
     work: str, failure: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "ledger.db"
@@ -33,26 +33,28 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing_half_there(
         start = ledger.head()
     acknowledged: list[list[str]] = []
     for round_ in range(ROUNDS):
-        child = Working(work, path, f"d{round_}", tmp_path, failure, chance.uniform(0, 0.1))
+        child = Worker(work, path, f"d{round_}", tmp_path, failure, chance.uniform(0, 0.1))
         output, errors = child.communicate()
         assert "Traceback" not in errors, errors
         lines = [line.split() for line in output.splitlines()]
         acknowledged += lines
-        assert ".arriving" not in output  # a name that nobody gave
+        assert ".arriving" not in output  # the name of a temporary file
         assert ".backup" not in output
         refused = [words for words in lines if words[0] == "refused"]
-        assert refused or lines[-1][0] == "all", output  # an import can be done before
-        see_whole(path, start, work, acknowledged, tmp_path)
+        assert refused or lines[-1][0] == "all", (
+            output
+        )  # an import can be complete before the disk fails
+        check_ledger(path, start, work, acknowledged, tmp_path)
 
 
-@pytest.mark.parametrize("give", [take_name, replace])
-@pytest.mark.parametrize("end", ["-wal", "-journal"])
-def test_a_file_of_which_a_part_stands_in_a_journal_is_given_no_name(
-    give: Callable[[Path, Path], None], end: str, tmp_path: Path
+@pytest.mark.parametrize("rename", [take_name, replace])
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_temporary_file_with_a_journal_is_not_renamed_to_its_final_name(
+    rename: Callable[[Path, Path], None], suffix: str, tmp_path: Path
 ) -> None:
-    beside, path = tmp_path / ".l.db.1-0123abcd.arriving", tmp_path / "l.db"
-    beside.write_bytes(b"begun")
-    Path(f"{beside}{end}").write_bytes(b"the rest")
+    temporary, path = tmp_path / ".l.db.1-0123abcd.arriving", tmp_path / "l.db"
+    temporary.write_bytes(b"incomplete")
+    Path(f"{temporary}{suffix}").write_bytes(b"the rest")
     with pytest.raises(StoreError, match="the disk failed; nothing was written"):
-        give(beside, path)
+        rename(temporary, path)
     assert not path.exists()

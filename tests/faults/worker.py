@@ -1,4 +1,7 @@
-"""A process that is killed while it works, or whose disk fails: says each thing that is done, on a line of its own."""
+"""Worker processes that write to a ledger until they are killed or their disk fails.
+
+A worker prints a line for each step that is done; a test compares these lines with the ledger afterwards.
+"""
 
 from __future__ import annotations
 
@@ -18,135 +21,137 @@ from cli_runner import redirect_streams
 from faults.injected import fail_after
 
 _failures: list[tuple[str, float]] = []
+"""The failure of the disk that ``report`` is to start, and its delay in seconds."""
 
 
-def say(*words: object) -> None:
+def report(*words: object) -> None:
+    """Print a line; start the failure of the disk, if one is planned, after the first line."""
     print(*words, flush=True)  # noqa: T201
     while _failures:
         fail_after(*_failures.pop())
 
 
-def record(where: str, tag: str, _folder: str) -> None:
-    with Ledger.open(where, writable=True) as ledger:
+def record(location: str, tag: str, _folder: str) -> None:
+    with Ledger.open(location, writable=True) as ledger:
         for number in range(100_000):
             keys = ledger.record(
                 record_of("party", {"key": f"{tag}-{number}", "name": "x" * 500}), by="T"
             )
-            say("party", *keys)
+            report("party", *keys)
 
 
-def amend(where: str, tag: str, _folder: str) -> None:
-    with Ledger.open(where, writable=True) as ledger:
+def amend(location: str, tag: str, _folder: str) -> None:
+    with Ledger.open(location, writable=True) as ledger:
         for number in range(100_000):
             ledger.amend("claim", "a", {"note": f"{tag}-{number}"}, by="T", reason="r")
-            say("note", f"{tag}-{number}")
+            report("note", f"{tag}-{number}")
 
 
-def take(where: str, tag: str, folder: str) -> None:
+def import_file(location: str, tag: str, folder: str) -> None:
     case = Path(folder) / f"{tag}.jsonl"
     case.write_text(
         "".join(f'{{"kind": "party", "key": "{tag}-{n}", "name": "N {n}"}}\n' for n in range(3000))
     )
-    with Ledger.open(where, writable=True) as ledger:
-        say("begun")
+    with Ledger.open(location, writable=True) as ledger:
+        report("begun")
         ledger.import_records(read_files([str(case)]), by="T")
-        say("all", tag, 3000)
+        report("all", tag, 3000)
 
 
-def rebuild(where: str, _tag: str, _folder: str) -> None:
-    with Ledger.open(where, writable=True) as ledger:
+def rebuild(location: str, _tag: str, _folder: str) -> None:
+    with Ledger.open(location, writable=True) as ledger:
         for _ in range(1000):
-            say("begun")
+            report("begun")
             ledger.rebuild()
 
 
-def redact(where: str, tag: str, _folder: str) -> None:
-    with Ledger.open(where, writable=True) as ledger:
+def redact(location: str, tag: str, _folder: str) -> None:
+    with Ledger.open(location, writable=True) as ledger:
         for number in range(1000):
             key = f"{tag}-{number}"
             ledger.record(record_of("party", {"key": key, "name": f"secret {key}"}), by="T")
             ledger.withdraw("party", key, by="T", reason="r")
-            say("begun")
+            report("begun")
             ledger.redact("party", key, by="T", reason="r")
-            say("redacted", key)
+            report("redacted", key)
 
 
-def backup(where: str, _tag: str, folder: str) -> None:
-    with Ledger.open(where) as ledger:
+def backup(location: str, _tag: str, folder: str) -> None:
+    with Ledger.open(location) as ledger:
         for _ in range(1000):
-            say("begun")
-            stand = ledger.backup(Path(folder) / "kept.db")
-            say("backup", stand.size, stand.root.hex())
+            report("begun")
+            head = ledger.backup(Path(folder) / "kept.db")
+            report("backup", head.size, head.root.hex())
 
 
-def move(where: str, tag: str, folder: str) -> None:
-    with Ledger.open(where) as ledger:
+def move(location: str, tag: str, folder: str) -> None:
+    with Ledger.open(location) as ledger:
         for number in range(1000):
             path = Path(folder) / f"moved-{tag}-{number}.db"
-            say("begun")
+            report("begun")
             ledger.move(path)
-            say("moved", path)
+            report("moved", path)
 
 
-def move_there(where: str, tag: str, folder: str) -> None:
-    """Move a file into a database."""
+def move_to_server(location: str, tag: str, folder: str) -> None:
+    """Move a file to new schemas on the server."""
     with Ledger.open(Path(folder) / "seed.db") as ledger:
         for number in range(1000):
-            right = f"{where}_{tag}_{number}"
-            say("begun", right)
-            ledger.move(right)
-            say("moved", right)
+            target = f"{location}_{tag}_{number}"
+            report("begun", target)
+            ledger.move(target)
+            report("moved", target)
 
 
 WORK: dict[str, Callable[[str, str, str], None]] = {
-    "record": record, "amend": amend, "import": take, "rebuild": rebuild, "redact": redact,
-    "backup": backup, "move": move, "move there": move_there,
+    "record": record, "amend": amend, "import": import_file, "rebuild": rebuild, "redact": redact,
+    "backup": backup, "move": move, "move to server": move_to_server,
 }  # fmt: skip
 
 
-class Working:
-    """Some work in a process of its own, forked from one that has the program's imports behind it."""
+class Worker:
+    """Some work in a process of its own, forked from the server process that has imported the program."""
 
-    PATIENCE = 60.0
+    TIMEOUT = 60.0
 
     def __init__(
-        self, work: str, where: LedgerLocation, tag: str, folder: Path, *failing: str | float
+        self, work: str, location: LedgerLocation, tag: str, folder: Path, *failure: str | float
     ) -> None:
-        """Begin; where a failure and seconds are given the disk fails so, so long after the first line."""
-        (heard, out), (wrong, err) = os.pipe(), os.pipe()
-        words = (work, str(where), tag, str(folder))
+        """Start the work; with a failure and seconds, the disk fails that long after the first line."""
+        (out_read, out), (err_read, err) = os.pipe(), os.pipe()
+        words = (work, str(location), tag, str(folder))
         self._process = get_context("forkserver").Process(
-            target=_work, args=(words, failing, DupFd(out), DupFd(err))
+            target=_work, args=(words, failure, DupFd(out), DupFd(err))
         )
         self._process.start()
         os.close(out)
         os.close(err)
-        self.stdout = os.fdopen(heard, encoding="utf-8", errors="replace")
-        self._stderr = os.fdopen(wrong, encoding="utf-8", errors="replace")
+        self.stdout = os.fdopen(out_read, encoding="utf-8", errors="replace")
+        self._stderr = os.fdopen(err_read, encoding="utf-8", errors="replace")
 
     def kill(self) -> None:
-        """End it in the middle of whatever it does (SIGKILL)."""
+        """Kill the process at once (SIGKILL)."""
         self._process.kill()
 
     def communicate(self) -> tuple[str, str]:
-        """Wait for its end; return what is left of what it said, and its errors."""
-        late = threading.Timer(self.PATIENCE, self._process.kill)
-        late.start()
+        """Wait for the process; return the rest of its output, and its errors."""
+        timer = threading.Timer(self.TIMEOUT, self._process.kill)
+        timer.start()
         with self.stdout, self._stderr:
-            messages = (self.stdout.read(), self._stderr.read())
+            outputs = (self.stdout.read(), self._stderr.read())
         self._process.join()
-        assert late.is_alive(), f"still working after {self.PATIENCE} s"
-        late.cancel()
-        return messages
+        assert timer.is_alive(), f"still working after {self.TIMEOUT} s"
+        timer.cancel()
+        return outputs
 
 
-def _work(words: tuple[str, str, str, str], failing: Any, out: Any, err: Any) -> None:
-    with open(os.devnull, "rb") as nothing:
-        redirect_streams([nothing.fileno(), out.detach(), err.detach()])
-    if failing:
-        _failures.append(failing)
+def _work(words: tuple[str, str, str, str], failure: Any, out: Any, err: Any) -> None:
+    with open(os.devnull, "rb") as null:
+        redirect_streams([null.fileno(), out.detach(), err.detach()])
+    if failure:
+        _failures.append(failure)
     work, *values = words
     try:
         WORK[work](*values)
     except StoreError as error:
-        say("refused", error)
+        report("refused", error)

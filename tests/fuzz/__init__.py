@@ -1,5 +1,5 @@
-"""Every reader of what others made, fed with anything: no traceback, no hang, bounded memory.
+"""Fuzzing of every parser of foreign input: no traceback, no hang, bounded memory.
 
-A short run in ``make test``; ``make fuzz`` (``FUZZ=...`` runs of each) is the long one. What it finds becomes an
-example here, or a test of its own.
+A short run in ``make test``, a long one in ``make fuzz`` (``FUZZ=...`` examples in all). An input that reveals a
+bug becomes an example here or a test of its own.
 """

@@ -1,5 +1,6 @@
-"""The dispute graph and its answers: functions from a graph to values. They read, they never write.
+"""The analysis: pure functions from the graph of claims and links to answers about it.
 
-Nothing here says what is true. Each answer is computed from the claims in view and the links between
-them, and carries its why.
+Nothing here writes to a ledger, and nothing says what is true. Every answer is computed from the claims
+in view and the links between them, and carries the records that led to it. ``docs/semantics.md``
+defines each answer; the modules here follow its sections.
 """

@@ -1,10 +1,11 @@
-"""Acceptability: ``in``, ``out`` or ``undecided``.
+"""Acceptability: the formal label of a claim, ``in``, ``out`` or ``undecided``.
 
-The grounded model of an abstract dialectical framework (Brewka and Woltran 2010): a claim is ``in``
-when every attacker is ``out`` and each need has an alternative that is ``in``; ``out`` when an attacker
-is ``in``, or all alternatives of a need are ``out``; of the sources that speak for it one unfallen is
-enough. Retracted is ``out``. Where nothing rests on anything it is Dung's grounded labelling (1995).
-Formal, and decides nothing.
+The labels are the grounded model of an abstract dialectical framework (Brewka and Woltran 2010). A claim
+is ``in`` when every attacker is ``out`` and each dependency has an alternative that is ``in``. It is
+``out`` when an attacker is ``in``, when all alternatives of a dependency are ``out``, or when it was
+retracted. Among several sources that speak for the claimant, one without an accepted critic is enough.
+In a graph without dependencies this is the grounded labelling of Dung (1995). It is an instrument for
+analysts and decides nothing: see section *Acceptability* of ``docs/semantics.md``.
 """
 
 from __future__ import annotations
@@ -20,75 +21,96 @@ IN, OUT, UNDECIDED = "in", "out", "undecided"
 
 
 def acceptability(
-    graph: Graph, rests: Dependencies, revised: Revisions, attacked: Attacks
+    graph: Graph, dependencies: Dependencies, revisions: Revisions, attacks: Attacks
 ) -> dict[str, str]:
-    """Return the grounded label of every claim of a graph."""
-    label = dict.fromkeys(revised.retracted, OUT)
+    """Return the grounded label of every claim of a graph.
+
+    The grounded model is the least fixpoint: start with no labels, and add those that follow from the
+    labels so far until nothing follows. A label never changes once it is set, since each condition is
+    monotone in the labels it mentions. So instead of iterating over the whole graph, a claim is tried
+    again only when one it mentions has been labelled. What is left in a cycle stays ``undecided``.
+    """
+    labels = dict.fromkeys(revisions.retracted, OUT)
     conditions = {}
     for key in graph.claims:
-        if key in label:
+        if key in labels:
             continue
-        if key in attacked.current or rests.of(key):
-            conditions[key] = _Conditions(graph, rests, attacked, key)
+        if key in attacks.current or dependencies.of(key):
+            conditions[key] = _Condition(graph, dependencies, attacks, key)
         else:
-            label[key] = IN  # nothing attacks it, and it rests on nothing
-    waiting: dict[str, list[str]] = defaultdict(list)
+            labels[key] = IN  # nothing attacks it, and it rests on nothing
+    mentioned_by: dict[str, list[str]] = defaultdict(list)
     for key, condition in conditions.items():
         for mentioned in condition.mentions():
-            waiting[mentioned].append(key)
+            mentioned_by[mentioned].append(key)
     queue = deque(conditions)
     while queue:
         key = queue.popleft()
-        if key in label:
+        if key in labels:
             continue
-        verdict = conditions[key].label(label)
-        if verdict is not None:
-            label[key] = verdict
-            queue.extend(dependent for dependent in waiting[key] if dependent not in label)
-    return {key: label.get(key, UNDECIDED) for key in graph.claims}
+        label = conditions[key].label(labels)
+        if label is not None:
+            labels[key] = label
+            queue.extend(dependent for dependent in mentioned_by[key] if dependent not in labels)
+    return {key: labels.get(key, UNDECIDED) for key in graph.claims}
 
 
-class _Conditions:
-    """What must be settled before a claim is."""
+class _Condition:
+    """The acceptance condition of one claim, in terms of the labels of others."""
 
-    def __init__(self, graph: Graph, rests: Dependencies, attacked: Attacks, key: str) -> None:
-        self.attackers: set[str] = set()
-        fallen: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for attack in attacked.on(key):
+    def __init__(
+        self, graph: Graph, dependencies: Dependencies, attacks: Attacks, key: str
+    ) -> None:
+        self._attackers: set[str] = set()
+        critics: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        for attack in attacks.on(key):
             if attack.source is None:
-                self.attackers.add(attack.attacker)
+                self._attackers.add(attack.attacker)
             else:
-                fallen[attack.at][attack.source].add(attack.attacker)
-        # A claim all of whose own sources have critics hangs on these; one without is enough.
-        self.critics = [
+                critics[attack.at][attack.source].add(attack.attacker)
+        # One own source without a critic is enough, so critics matter only where every source has some.
+        self._critics_by_source = [
             list(by_source.values())
-            for at, by_source in fallen.items()
+            for at, by_source in critics.items()
             if len(by_source) == len(graph.own_sources(graph.claims[at]))
         ]
-        self.dependencies = [need.alternatives for need in rests.of(key)]
+        self._dependencies = [dependency.alternatives for dependency in dependencies.of(key)]
 
     def mentions(self) -> set[str]:
-        """The claims whose labels this claim's label depends on."""
-        mentioned = set(self.attackers)
+        """Return the claims whose labels the label of this claim depends on."""
+        mentioned = set(self._attackers)
         mentioned.update(
-            critic for sources in self.critics for critics in sources for critic in critics
+            critic
+            for sources in self._critics_by_source
+            for critics in sources
+            for critic in critics
         )
-        mentioned.update(key for need in self.dependencies for key in need)
+        mentioned.update(key for alternatives in self._dependencies for key in alternatives)
         return mentioned
 
-    def label(self, known: dict[str, str]) -> str | None:
-        """Return the claim's label, ``None`` while it is not settled."""
-        get = known.get
+    def label(self, labels: dict[str, str]) -> str | None:
+        """Return the label that follows from the labels so far, or ``None`` while none does."""
+        get = labels.get
         if (
-            any(get(key) == IN for key in self.attackers)
-            or any(all(any(get(c) == IN for c in by) for by in s) for s in self.critics)
-            or any(all(get(key) == OUT for key in need) for need in self.dependencies)
+            any(get(key) == IN for key in self._attackers)
+            or any(
+                all(any(get(critic) == IN for critic in critics) for critics in sources)
+                for sources in self._critics_by_source
+            )
+            or any(
+                all(get(key) == OUT for key in alternatives) for alternatives in self._dependencies
+            )
         ):
             return OUT
         if (
-            all(get(key) == OUT for key in self.attackers)
-            and all(any(all(get(c) == OUT for c in by) for by in s) for s in self.critics)
-            and all(any(get(key) == IN for key in need) for need in self.dependencies)
+            all(get(key) == OUT for key in self._attackers)
+            and all(
+                any(all(get(critic) == OUT for critic in critics) for critics in sources)
+                for sources in self._critics_by_source
+            )
+            and all(
+                any(get(key) == IN for key in alternatives) for alternatives in self._dependencies
+            )
         ):
             return IN
         return None

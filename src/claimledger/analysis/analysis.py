@@ -1,11 +1,10 @@
-"""Standing: how a claim stands among the others, with every answer it follows from."""
+"""All answers about one graph, each computed once, when it is first needed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from claimledger.analysis.acceptability import acceptability
 from claimledger.analysis.assertions import Assertions, assertions
@@ -14,37 +13,32 @@ from claimledger.analysis.dependencies import Dependencies, dependencies
 from claimledger.analysis.graph import Graph
 from claimledger.analysis.origins import OriginFinder, Origins
 from claimledger.analysis.revisions import Revisions, revisions
-
-Standing = Literal[
-    "retracted", "superseded", "contested", "corroborated", "single-origin", "origin-unclear"
-]
-
-STANDINGS: dict[Standing, str] = {
-    "retracted": "the claimant took it back",
-    "superseded": "the claimant has stated it anew",
-    "contested": "something recorded speaks against it, or against what it rests on",
-    "corroborated": "at least two independent origins",
-    "single-origin": "at most one origin",
-    "origin-unclear": "several voices, independence not established",
-}
-"""The standings, in the order in which the first that fits is taken."""
-
+from claimledger.analysis.standing import Standing
 
 ALONE: dict[str, str | int] = {
-    "standing": "single-origin", "at_least": 1, "at_most": 1, "acceptability": "in"
+    "standing": Standing.SINGLE_ORIGIN, "at_least": 1, "at_most": 1, "acceptability": "in"
 }  # fmt: skip
-"""The answers about a claim that no link and no criticised source bears on."""
+"""What :meth:`Analysis.as_json` returns for a claim with no link and no criticised source.
+
+Most claims of a large ledger are like this, so callers use it instead of loading them into a graph.
+"""
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """All answers about one graph, each computed once and only when asked for."""
+    """The answers about one graph.
+
+    The properties build on each other in the order in which they are listed. Each is cached, so that
+    asking for one claim's standing and then for all of them costs no more than asking for all.
+
+    For example, ``Analysis(graph_of(view.linked_graph())).standing("rfa-54")`` is ``single-origin``.
+    """
 
     graph: Graph
 
     @cached_property
     def revisions(self) -> Revisions:
-        """What was retracted and superseded."""
+        """The claims that were retracted or superseded."""
         return revisions(self.graph)
 
     @cached_property
@@ -59,51 +53,54 @@ class Analysis:
 
     @cached_property
     def attacks(self) -> Attacks:
-        """Who attacks what."""
+        """Which claims attack which."""
         return attacks(self.graph, self.assertions, self.dependencies, self.revisions)
 
     @cached_property
-    def _finder(self) -> OriginFinder:
-        return OriginFinder(self.graph, self.assertions, self.dependencies, self.revisions)
-
-    @cached_property
     def acceptability(self) -> dict[str, str]:
-        """The grounded label of each claim."""
+        """The grounded label of each claim: ``in``, ``out`` or ``undecided``."""
         return acceptability(self.graph, self.dependencies, self.revisions, self.attacks)
 
+    @cached_property
+    def _origin_finder(self) -> OriginFinder:
+        return OriginFinder(self.graph, self.assertions, self.dependencies, self.revisions)
+
     def origin_finder(self, set_aside: Iterable[tuple[str, str]] = ()) -> OriginFinder:
-        """Return what finds origins, with some reasons for merging set aside."""
-        aside = frozenset(set_aside)
-        if not aside:
-            return self._finder
-        return OriginFinder(self.graph, self.assertions, self.dependencies, self.revisions, aside)
+        """Return a finder of origins that ignores some reasons for merging them.
+
+        ``set_aside`` has pairs of a reason and what is shared, such as ``("source", "rfa-2022")``.
+        """
+        ignored = frozenset(set_aside)
+        if not ignored:
+            return self._origin_finder
+        return OriginFinder(self.graph, self.assertions, self.dependencies, self.revisions, ignored)
 
     def origins(self, key: str) -> Origins:
-        """Return a claim's independent origins."""
-        return self._finder.of(key)
+        """Return the independent origins behind a claim."""
+        return self._origin_finder.of(key)
 
     def origins_of_all(self, keys: tuple[str, ...]) -> Origins:
-        """Return the independent origins of several claims together."""
-        return self._finder.of_all(keys)
+        """Return the independent origins behind several claims taken together."""
+        return self._origin_finder.of_all(keys)
 
     def standing(self, key: str) -> Standing:
-        """Return a claim's standing: the first that fits."""
+        """Return a claim's standing: the first of :class:`Standing` that applies."""
         if key in self.revisions.retracted:
-            return "retracted"
+            return Standing.RETRACTED
         if key in self.revisions.superseded:
-            return "superseded"
+            return Standing.SUPERSEDED
         if self.attacks.contested(key):
-            return "contested"
+            return Standing.CONTESTED
         origins = self.origins(key)
         if origins.at_least >= 2:
-            return "corroborated"
-        return "single-origin" if origins.at_most <= 1 else "origin-unclear"
+            return Standing.CORROBORATED
+        return Standing.SINGLE_ORIGIN if origins.at_most <= 1 else Standing.ORIGIN_UNCLEAR
 
     def as_json(self, key: str) -> dict[str, str | int]:
-        """Return the four answers about a claim that programs ask for most."""
+        """Return a claim's standing, its range of origins and its acceptability."""
         origins = self.origins(key)
         return {
-            "standing": self.standing(key),
+            "standing": str(self.standing(key)),
             "at_least": origins.at_least,
             "at_most": origins.at_most,
             "acceptability": self.acceptability[key],

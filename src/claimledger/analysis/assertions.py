@@ -1,8 +1,8 @@
-"""Assertions: claims that say the same.
+"""Assertions: sets of claims that say the same.
 
-Joined are claims by ``corroborates``, and by ``repeats`` that change no figure. A claim that repeats
-several joins only where these are one assertion. A pair so linked that also contradicts is flagged, and
-that link joins nothing.
+Claims are merged when linked by ``corroborates``, or by ``repeats`` with unchanged figures. A claim that
+repeats several others joins them only where these are one assertion. A pair that is linked as the same
+and also as contradicting is flagged, and the link that would merge it is ignored.
 """
 
 from __future__ import annotations
@@ -17,30 +17,34 @@ from claimledger.records.graph_data import ClaimNode, LinkEdge
 
 @dataclass(frozen=True)
 class Assertions:
-    """Which claims are one assertion."""
+    """A partition of the claims into assertions."""
 
     of: Mapping[str, str]
-    """From each claim to its assertion, named by the smallest key in it."""
+    """From each claim to its assertion, which is named by the smallest key in it."""
 
     members: Mapping[str, tuple[str, ...]]
     """From each assertion to its claims, in order of key."""
 
     at_odds: tuple[LinkEdge, ...]
-    """Links that would join two claims which also contradict each other."""
+    """The links that were ignored because their two claims also contradict each other."""
 
     def same(self, left: str, right: str) -> bool:
-        """Whether two claims are of one assertion."""
+        """Whether two claims belong to one assertion."""
         return self.of[left] == self.of[right]
 
 
 class DisjointSet:
-    """Disjoint sets of keys, named by their smallest member."""
+    """Disjoint sets of keys (union-find with path compression), each named by its smallest member.
+
+    Naming by the smallest member makes the result independent of the order of the links, which the laws
+    in ``docs/semantics.md`` require. It rules out union by rank, so ``find`` takes amortised O(log n).
+    """
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._parent = {key: key for key in keys}
 
     def find(self, key: str) -> str:
-        """Return the name of the set a key is in."""
+        """Return the name of the set that contains a key."""
         root = key
         while self._parent[root] != root:
             root = self._parent[root]
@@ -49,80 +53,90 @@ class DisjointSet:
         return root
 
     def join(self, left: str, right: str) -> bool:
-        """Make two sets one; return whether they were two."""
+        """Merge the sets of two keys. Return whether they were different sets before."""
         low, high = sorted((self.find(left), self.find(right)))
         self._parent[high] = low
         return low != high
 
 
 def assertions(graph: Graph) -> Assertions:
-    """Return which claims of a graph are one assertion."""
+    """Return which claims of a graph say the same."""
     union = DisjointSet(graph.claims)
-    opposed = {
+    contradicting = {
         frozenset((link.from_, link.to)) for link in graph.links if link.type == "contradicts"
     }
     at_odds: list[LinkEdge] = []
-    several: dict[str, list[LinkEdge]] = {}
     for link in graph.links:
         if link.type in ("corroborates", "repeats"):
-            if frozenset((link.from_, link.to)) in opposed:
+            if frozenset((link.from_, link.to)) in contradicting:
                 at_odds.append(link)
             elif link.type == "corroborates":
                 union.join(link.from_, link.to)
+    repeaters_of_several: dict[str, list[LinkEdge]] = {}
     for key in graph.claims:
         links = graph.from_("repeats", key)
         targets = {link.to for link in links}
-        joining = [link for link in links if _joins(graph, link, opposed)]
+        joining = [link for link in links if _says_the_same(graph, link, contradicting)]
         if len(targets) == 1:
             for link in joining[:1]:
                 union.join(key, link.to)
         elif joining:
-            several[key] = list(links)
-    _join_repeaters_of_several(graph, union, several, opposed)
+            # Whether these join depends on which of their targets are one assertion in the end.
+            repeaters_of_several[key] = list(links)
+    _join_repeaters_of_several(graph, union, repeaters_of_several, contradicting)
     members: dict[str, list[str]] = defaultdict(list)
     for key in sorted(graph.claims):
         members[union.find(key)].append(key)
-    named = {key: name for name, keys in members.items() for key in keys}
-    return Assertions(named, {name: tuple(m) for name, m in members.items()}, tuple(at_odds))
+    of = {key: name for name, keys in members.items() for key in keys}
+    return Assertions(of, {name: tuple(keys) for name, keys in members.items()}, tuple(at_odds))
 
 
 def _join_repeaters_of_several(
     graph: Graph,
     union: DisjointSet,
-    several: dict[str, list[LinkEdge]],
-    opposed: set[frozenset[str]],
+    waiting: dict[str, list[LinkEdge]],
+    contradicting: set[frozenset[str]],
 ) -> None:
-    """Join claims that repeat several, as soon as these are one assertion; until nothing joins."""
+    """Join each claim that repeats several others once all of those are one assertion.
+
+    One join can make the targets of another claim one assertion, so this repeats until a pass joins
+    nothing: the least fixpoint, which does not depend on the order of the claims. ``waiting`` is emptied
+    of the claims that were decided.
+    """
     joined = True
-    while several and joined:
+    while waiting and joined:
         joined = False
-        for key, links in list(several.items()):
+        for key, links in list(waiting.items()):
             if len({union.find(link.to) for link in links}) == 1:
-                del several[key]
+                del waiting[key]
                 for link in links:
-                    if _joins(graph, link, opposed):
+                    if _says_the_same(graph, link, contradicting):
                         joined |= union.join(key, link.to)
 
 
-def _joins(graph: Graph, link: LinkEdge, opposed: set[frozenset[str]]) -> bool:
+def _says_the_same(graph: Graph, link: LinkEdge, contradicting: set[frozenset[str]]) -> bool:
+    """Whether a ``repeats`` link merges its claims: no figure changed, and no contradiction between them."""
     pair = frozenset((link.from_, link.to))
-    return pair not in opposed and not changes_figures(
+    return pair not in contradicting and not changes_figures(
         graph.claims[link.from_], graph.claims[link.to]
     )
 
 
 def changes_figures(left: ClaimNode, right: ClaimNode) -> bool:
-    """Whether a measure that both claims hold has another interval in each."""
+    """Whether two claims give different figures for a measure that both have.
+
+    A claim may have several figures of one measure, in different scopes; then the sets are compared.
+    """
     if not left.figures or not right.figures:
         return False
-    left_figures, right_figures = _by_measure(left), _by_measure(right)
+    left_figures, right_figures = _figures_by_measure(left), _figures_by_measure(right)
     return any(
         left_figures[measure] != right_figures[measure]
         for measure in left_figures.keys() & right_figures.keys()
     )
 
 
-def _by_measure(claim: ClaimNode) -> dict[str, set[object]]:
+def _figures_by_measure(claim: ClaimNode) -> dict[str, set[object]]:
     figures: dict[str, set[object]] = defaultdict(set)
     for figure in claim.figures:
         figures[figure.measure].add((figure.unit, figure.interval))

@@ -1,8 +1,8 @@
-"""Attacks: who speaks against a claim, through what, and what falls with it.
+"""Attacks: which claims dispute a claim, through which link, and what is contested as a consequence.
 
 A claim is attacked by what contradicts it or its assertion, by what undercuts it, by what undercuts a
-source that speaks for its claimant, and through what it rests on. An attacker counts while it is
-neither retracted nor superseded; then it is shown as past.
+source that speaks for its claimant, and through what it rests on. An attacker counts while it is neither
+retracted nor superseded; after that its attack is kept as a past one.
 """
 
 from __future__ import annotations
@@ -21,126 +21,149 @@ from claimledger.records.graph_data import LinkEdge
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """One attack: by which claim, through which link, aimed at what."""
+    """One attack: the attacking claim, the link, and what the link is aimed at."""
 
     attacker: str
     link: LinkEdge
     at: str
-    """The claim it is aimed at: the one asked about, or another of its assertion or loop."""
+    """The claim that is aimed at: the attacked claim, or another of its assertion or loop."""
 
     source: str | None = None
-    """The source undercut, where the attack is on a source."""
+    """The undercut source, where the attack is on a source."""
 
     own_sources: int = 0
-    """How many of the claim's sources speak for it, where the attack is on one of them."""
+    """How many of the claim's sources speak for its claimant, where the attack is on one of them."""
 
 
 @dataclass(frozen=True)
 class Attacks:
-    """Who attacks what, now and in the past."""
+    """The attacks in a graph, by the claim they reach."""
 
     current: Mapping[str, tuple[Attack, ...]]
     past: Mapping[str, tuple[Attack, ...]]
+    """Attacks whose attacker was retracted or superseded."""
+
     through: Mapping[str, tuple[Dependency, ...]]
-    """From each claim contested through what it rests on to the needs that fell."""
+    """From each claim that is contested through what it rests on, to the dependencies that failed."""
 
     questioned: Mapping[str, tuple[LinkEdge, ...]]
-    """From each claim whose attribution is questioned to the critics of a source it cites that does
-    not speak for its claimant."""
+    """From each claim whose attribution is in question, to the links that criticise a source it cites
+    which does not speak for its claimant."""
 
     @cached_property
-    def users(self) -> Mapping[str, tuple[str, ...]]:
-        """From each claim that fell to those contested because they rest on it."""
-        attackers: dict[str, list[str]] = defaultdict(list)
-        for key, needs in self.through.items():
-            for need in needs:
-                for alternative in need.alternatives:
-                    attackers[alternative].append(key)
-        return {key: tuple(users) for key, users in attackers.items()}
+    def dependents(self) -> Mapping[str, tuple[str, ...]]:
+        """From each contested claim to those that are contested because they rest on it."""
+        dependents: dict[str, list[str]] = defaultdict(list)
+        for key, failed in self.through.items():
+            for dependency in failed:
+                for alternative in dependency.alternatives:
+                    dependents[alternative].append(key)
+        return {key: tuple(keys) for key, keys in dependents.items()}
 
     def on(self, key: str) -> tuple[Attack, ...]:
-        """Return the attacks on a claim that count."""
+        """Return the current attacks on a claim."""
         return self.current.get(key, ())
 
     def contested(self, key: str) -> bool:
-        """Whether a claim is under attack, itself or through what it rests on."""
+        """Whether a claim is attacked, directly or through what it rests on."""
         return key in self.current or key in self.through
 
 
-def attacks(graph: Graph, asserted: Assertions, rests: Dependencies, revised: Revisions) -> Attacks:
-    """Return the attacks in a graph."""
-    opposed = _opposed(graph, asserted)
-    criticised = set(graph.criticised)
+def attacks(
+    graph: Graph, assertions: Assertions, dependencies: Dependencies, revisions: Revisions
+) -> Attacks:
+    """Return the attacks in a graph.
+
+    The cases are those numbered 1 to 4 in section *Attacks* of ``docs/semantics.md``.
+    """
+    contradicted = _contradictions_by_assertion(graph, assertions)
+    criticised = set(graph.criticised_sources)
     by_claim: dict[str, list[Attack]] = {}
     for key in graph.claims:
-        if _aimed_at(graph, key, criticised):
-            if direct := list(_own(graph, asserted, opposed, key)):
+        if _is_aimed_at(graph, key, criticised):
+            if direct := list(_attacks_on_claim(graph, assertions, contradicted, key)):
                 by_claim[key] = direct
-        elif asserted.of[key] in opposed:
-            # Hit only as one of its assertion: thousands may share the list, which nobody changes.
-            by_claim[key] = opposed[asserted.of[key]]
-    own = dict(by_claim)
-    for loop in set(rests.loops.values()):
+        elif assertions.of[key] in contradicted:
+            # Reached only as a member of its assertion. A denied report can have thousands of repeaters;
+            # they share one list, which nothing below modifies, so that this stays linear.
+            by_claim[key] = contradicted[assertions.of[key]]
+    # What attacks one claim of a loop from outside attacks them all: each rests on the others.
+    before_loops = dict(by_claim)
+    for loop in set(dependencies.loops.values()):
         inside = set(loop)
-        outside = [a for member in loop for a in own.get(member, ()) if a.attacker not in inside]
+        outside = [
+            attack
+            for member in loop
+            for attack in before_loops.get(member, ())
+            if attack.attacker not in inside
+        ]
         for member in loop if outside else ():
-            shared = by_claim.get(member, [])
-            by_claim[member] = [*shared, *(attack for attack in outside if attack not in shared)]
-    current = _kept(by_claim, revised, True)
-    past = _kept(by_claim, revised, False)
+            own = by_claim.get(member, [])
+            by_claim[member] = [*own, *(attack for attack in outside if attack not in own)]
+    current = _with_attackers(by_claim, revisions, counting=True)
+    past = _with_attackers(by_claim, revisions, counting=False)
     questioned = {
         key: critics
-        for key in (graph.claims if any(graph.criticised) else ())
-        if (critics := tuple(_questioning(graph, revised, key)))
+        for key in (graph.claims if criticised else ())
+        if (critics := tuple(_critics_of_attribution(graph, revisions, key)))
     }
-    through = _through(graph, rests, revised, set(current))
+    through = _failed_dependencies(graph, dependencies, revisions, set(current))
     return Attacks(current, past, through, questioned)
 
 
-def _kept(
-    by_claim: Mapping[str, list[Attack]], revised: Revisions, counting: bool
+def _with_attackers(
+    by_claim: Mapping[str, list[Attack]], revisions: Revisions, *, counting: bool
 ) -> dict[str, tuple[Attack, ...]]:
-    counted: dict[int, tuple[Attack, ...]] = {}
-    for of_claim in by_claim.values():
-        if id(of_claim) not in counted:
-            counted[id(of_claim)] = tuple(
-                attack for attack in of_claim if revised.counts(attack.attacker) is counting
+    """Return the attacks whose attackers count, or those whose attackers do not.
+
+    Claims that share a list of attacks share the result too: it is filtered once for each list.
+    """
+    filtered: dict[int, tuple[Attack, ...]] = {}
+    for attack_list in by_claim.values():
+        if id(attack_list) not in filtered:
+            filtered[id(attack_list)] = tuple(
+                attack for attack in attack_list if revisions.counts(attack.attacker) is counting
             )
     return {
-        key: attacks for key, of_claim in by_claim.items() if (attacks := counted[id(of_claim)])
+        key: attacks
+        for key, attack_list in by_claim.items()
+        if (attacks := filtered[id(attack_list)])
     }
 
 
-def _opposed(graph: Graph, asserted: Assertions) -> dict[str, list[Attack]]:
-    """Return for each assertion what contradicts a member of it from outside, found once for all."""
-    opposed: dict[str, list[Attack]] = defaultdict(list)
+def _contradictions_by_assertion(graph: Graph, assertions: Assertions) -> dict[str, list[Attack]]:
+    """Return for each assertion the attacks that contradict a member of it from outside.
+
+    ``contradicts`` is symmetric in effect, so each link gives an attack on both its ends.
+    """
+    contradicted: dict[str, list[Attack]] = defaultdict(list)
     for link in graph.links:
         if link.type == "contradicts":
             for attacker, at in ((link.from_, link.to), (link.to, link.from_)):
-                if not asserted.same(attacker, at):
-                    opposed[asserted.of[at]].append(Attack(attacker, link, at))
-    for opposing in opposed.values():
-        opposing.sort(key=lambda attack: attack.at)
-    return opposed
+                if not assertions.same(attacker, at):
+                    contradicted[assertions.of[at]].append(Attack(attacker, link, at))
+    for attack_list in contradicted.values():
+        attack_list.sort(key=lambda attack: attack.at)
+    return contradicted
 
 
-def _aimed_at(graph: Graph, key: str, criticised: set[str]) -> bool:
-    """Whether any attack is aimed at a claim itself or at a source it cites."""
+def _is_aimed_at(graph: Graph, key: str, criticised: set[str]) -> bool:
+    """Whether any link attacks a claim itself or a source it cites."""
     return (
-        key in graph.ending("undercuts")
-        or key in graph.ending("contradicts")
-        or key in graph.beginning("contradicts")
+        key in graph.links_by_end("undercuts")
+        or key in graph.links_by_end("contradicts")
+        or key in graph.links_by_start("contradicts")
         or not criticised.isdisjoint(graph.claims[key].sources)
     )
 
 
-def _own(
-    graph: Graph, asserted: Assertions, opposed: Mapping[str, list[Attack]], key: str
+def _attacks_on_claim(
+    graph: Graph, assertions: Assertions, contradicted: Mapping[str, list[Attack]], key: str
 ) -> Iterator[Attack]:
-    """Yield the attacks on a claim itself, on its assertion, and on its own sources."""
-    for attacker, link in graph.opposed(key):
+    """Yield the attacks on a claim itself, on its assertion, and on its claimant's own sources."""
+    for attacker, link in graph.contradictions(key):
         yield Attack(attacker, link, key)
-    for attack in opposed.get(asserted.of[key], ()):
+    for attack in contradicted.get(assertions.of[key], ()):
         if attack.at != key:
             yield attack
     for link in graph.to("undercuts", key):
@@ -148,45 +171,55 @@ def _own(
     claim = graph.claims[key]
     criticised = [source for source in claim.sources if graph.critics(source)]
     if criticised:
-        speaking = graph.own_sources(claim)
+        own_sources = graph.own_sources(claim)
         for source in criticised:
-            for link in graph.critics(source) if source in speaking else ():
+            for link in graph.critics(source) if source in own_sources else ():
+                # A critic who quotes the very source it criticises does not attack itself.
                 if link.from_ != key:
-                    yield Attack(link.from_, link, key, source, len(speaking))
+                    yield Attack(link.from_, link, key, source, len(own_sources))
 
 
-def _questioning(graph: Graph, revised: Revisions, key: str) -> Iterator[LinkEdge]:
+def _critics_of_attribution(graph: Graph, revisions: Revisions, key: str) -> Iterator[LinkEdge]:
+    """Yield the links that criticise a source which a claim cites and which is not its claimant's own.
+
+    Such criticism does not attack the claim. It questions whether the claimant said it at all.
+    """
     claim = graph.claims[key]
     for source in claim.sources:
         critics = graph.critics(source)
         if critics and not graph.speaks_for(source, claim):
             for link in critics:
-                if link.from_ != key and revised.counts(link.from_):
+                if link.from_ != key and revisions.counts(link.from_):
                     yield link
 
 
-def _through(
-    graph: Graph, rests: Dependencies, revised: Revisions, contested: set[str]
+def _failed_dependencies(
+    graph: Graph, dependencies: Dependencies, revisions: Revisions, attacked: set[str]
 ) -> dict[str, tuple[Dependency, ...]]:
-    """Let attacks and retractions reach what rests on them alone."""
-    users: dict[str, list[str]] = defaultdict(list)
+    """Return the claims contested through what they rest on, with the dependencies that failed.
+
+    A dependency fails when all its alternatives are attacked, retracted, or contested in this way
+    themselves. The result is the least fixpoint, computed with a work list: each claim is looked at again
+    only when one of the claims it rests on has failed, which keeps this linear in the edges.
+    """
+    used_by: dict[str, list[str]] = defaultdict(list)
     for key in graph.claims:
-        for need in rests.of(key):
-            for alternative in need.alternatives:
-                users[alternative].append(key)
-    fallen = contested | revised.retracted.keys()
+        for dependency in dependencies.of(key):
+            for alternative in dependency.alternatives:
+                used_by[alternative].append(key)
+    failed = attacked | revisions.retracted.keys()
     through: dict[str, tuple[Dependency, ...]] = {}
-    queue = deque(fallen)
+    queue = deque(failed)
     while queue:
-        for key in users.get(queue.popleft(), ()):
-            down = tuple(
-                need
-                for need in rests.of(key)
-                if all(alternative in fallen for alternative in need.alternatives)
+        for key in used_by.get(queue.popleft(), ()):
+            failed_here = tuple(
+                dependency
+                for dependency in dependencies.of(key)
+                if all(alternative in failed for alternative in dependency.alternatives)
             )
-            if down:
-                through[key] = down
-                if key not in fallen:
-                    fallen.add(key)
+            if failed_here:
+                through[key] = failed_here
+                if key not in failed:
+                    failed.add(key)
                     queue.append(key)
     return through

@@ -1,9 +1,9 @@
-"""Comparing two figures: whether they agree, or why they cannot be compared.
+"""Comparing two figures: whether they agree or conflict, or why they cannot be compared.
 
-"Over" and "under" exclude their bound; "about" spans half its last significant digit either way.
-Stocks compare at their last day, totals as a lower bound of later ones, flows over equal periods only.
-What names mean one thing, and what lies in what, only the ledger's terms say. A figure that is limited
-to something is a part of one that is not.
+"Over" and "under" exclude their bound; "about" spans half of the last significant digit either way.
+Stocks are compared at their last day, totals as lower bounds of later ones, and flows only over equal
+periods. Only the ledger's terms say which names mean the same and what is part of what. A figure that is
+limited to something is a part of one that is not.
 """
 
 from __future__ import annotations
@@ -39,37 +39,47 @@ RELATIONS: dict[Relation, str] = {
     "conflicts": "both cannot hold",
     "part exceeds whole": "the part is larger than what it is part of",
     "agrees": "they say the same",
-    "near": "apart by no more than rounding or the tolerance",
+    "near": "they differ by no more than rounding or the tolerance",
     "compatible": "both can hold",
     "revision": "one updates the other",
-    "different period": "they speak of different times",
-    "different vintage": "they are of different releases",
+    "different period": "they are about different times",
+    "different vintage": "they are from different releases",
     "different definition": "they are counted differently",
     "different scope": "they are limited to different things",
     "different measure": "they count different things",
 }
-"""Every relation, the most telling first."""
+"""Every relation with its meaning, the most telling first."""
 
 AT_ODDS: tuple[Relation, ...] = ("conflicts", "part exceeds whole")
+"""The relations of two figures that cannot both be right."""
 
 Change = Literal["same", "rounded", "narrowed", "widened", "changed"]
+"""What became of a figure when it was repeated."""
 
-_NOTHING = Vocabulary()
+MOST_PAIRS = 250_000
+"""The most pairs of figures that are compared for two claims.
+
+The limits on recording keep two claims below it. A log made elsewhere can exceed it, and comparing all
+pairs would then delay every report.
+"""
+
+_NO_TERMS = Vocabulary()
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two figures of two claims, how they stand to each other, and what that rests on."""
+    """A figure of one claim and a figure of another, how they relate, and why."""
 
     left: Figure
     right: Figure
     relation: Relation
-    rests: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    """What the relation rests on, such as the terms that were applied, each a phrase."""
 
 
 class _Outcome(NamedTuple):
     relation: Relation
-    rests: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
 
 def compare(
@@ -78,50 +88,53 @@ def compare(
     *,
     revision: bool = False,
     tolerance: Decimal = Decimal(0),
-    vocabulary: Vocabulary = _NOTHING,
+    vocabulary: Vocabulary = _NO_TERMS,
 ) -> Iterator[Comparison]:
-    """Yield every pair of figures that two claims hold, compared: the first :data:`MOST_PAIRS` of them.
+    """Yield a comparison for every pair of figures of two claims, up to :data:`MOST_PAIRS`.
 
-    ``revision`` says that one claim updates the other; ``tolerance`` is a share of the larger number.
+    ``revision`` says that one claim updates the other. ``tolerance`` is the share of the larger number by
+    which two numbers may differ and still be ``near``. ``vocabulary`` has the ledger's terms.
     """
     for left_figure, right_figure in islice(product(left.figures, right.figures), MOST_PAIRS):
         pair = _Pair(left, left_figure, right, right_figure, vocabulary, tolerance)
-        relation, rests = pair.compared(revision=revision)
-        yield Comparison(left_figure, right_figure, relation, rests)
-
-
-MOST_PAIRS = 250_000
-"""Pairs of figures of two claims that are compared.
-
-Two that are recorded here have no more. In a log made elsewhere they can, and would hold up every report.
-"""
+        relation, reasons = pair.compare(revision=revision)
+        yield Comparison(left_figure, right_figure, relation, reasons)
 
 
 def most_telling(pairs: Iterable[Comparison]) -> Comparison | None:
-    """Return the pair that tells most: a conflict before an agreement before what cannot be compared."""
+    """Return the pair whose relation comes first in :data:`RELATIONS`; ``None`` without pairs.
+
+    A conflict says more than an agreement, and both say more than a pair that cannot be compared.
+    """
     order = list(RELATIONS)
     return min(pairs, key=lambda pair: order.index(pair.relation), default=None)
 
 
 Nesting = Literal["same", "part", "whole", "apart"]
-"""How what one figure speaks of lies to what the other does."""
+"""How what the left figure is about relates to what the right one is about."""
 
 
 class _Pair:
-    """Two figures, each with the claim that holds it."""
+    """Two figures, each with its claim, and the reasons collected while they are compared."""
 
     def __init__(
-        self, left: Claim, left_figure: Figure, right: Claim, right_figure: Figure, words: Vocabulary,
-        tolerance: Decimal,
+        self, left: Claim, left_figure: Figure, right: Claim, right_figure: Figure,
+        vocabulary: Vocabulary, tolerance: Decimal,
     ) -> None:  # fmt: skip
         self.left, self.left_figure = left, left_figure
         self.right, self.right_figure = right, right_figure
-        self.words = words
+        self.vocabulary = vocabulary
         self.tolerance = tolerance
-        self.rests: list[str] = []
+        self.reasons: list[str] = []
 
-    def compared(self, *, revision: bool) -> _Outcome:
-        measures = self._measures()
+    def compare(self, *, revision: bool) -> _Outcome:
+        """Return how the figures relate.
+
+        The questions are asked in the order of section *Comparison* of ``docs/semantics.md``: what is
+        counted, of what, how, when, and only then how much. Numbers that answer different questions are
+        never called a conflict, and the first difference is the one worth reporting.
+        """
+        measures = self._measure_nesting()
         converted = conversion(self.right_figure.unit, self.left_figure.unit)
         if measures != "apart" and converted is None:
             units = [
@@ -129,188 +142,225 @@ class _Pair:
             ]
             return _Outcome("different measure", (" and ".join(units),))
         if measures == "apart" or converted is None:
-            return _Outcome("different measure", tuple(self.rests))
-        scopes = self._scopes()
+            return self._outcome("different measure")
+        scopes = self._scope_nesting()
         if scopes == "apart":
-            return _Outcome("different scope", tuple(self.rests))
-        if difference := self._definition():
+            return self._outcome("different scope")
+        if difference := self._definition_difference():
             return _Outcome("different definition", (difference,))
         if self.left_figure.vintage != self.right_figure.vintage:
-            named = " and ".join(
-                f.vintage or "none named" for f in (self.left_figure, self.right_figure)
-            )
-            return _Outcome("different vintage", (named,))
+            vintages = _both_or_one(self.left_figure.vintage, self.right_figure.vintage)
+            return _Outcome("different vintage", (vintages,))
         if revision:
             return _Outcome("revision")
-        nested = _together(measures, scopes)
-        if nested == "apart":
-            return _Outcome("different scope", tuple(self.rests))
-        return self._over_time(nested, converted)
+        nesting = _combine(measures, scopes)
+        if nesting == "apart":
+            return self._outcome("different scope")
+        return self._compare_over_time(nesting, converted)
 
-    # What is counted, of what
+    # What is counted, and of what
 
-    def _measures(self) -> Nesting:
+    def _measure_nesting(self) -> Nesting:
         left, right = self.left_figure.measure, self.right_figure.measure
         nesting = self._nesting(MEASURE, left, right)
         if nesting == "apart":
-            self.rests = [f"{left} and {right} are one measure only where a term says so"]
+            self.reasons = [f"no term says that {left} and {right} are the same measure"]
         return nesting
 
     def _nesting(self, scheme: str, left: str, right: str) -> Nesting:
+        """Return how two names of a scheme nest: a measure, or a scope such as ``place``."""
         if same(left, right):
             return "same"
-        words = self.words
-        if words.concept(scheme, left) == words.concept(scheme, right):
-            self.rests.append(f"{left} and {right} are one by the term {words.term(scheme, left)}")
+        vocabulary = self.vocabulary
+        if vocabulary.concept(scheme, left) == vocabulary.concept(scheme, right):
+            term = vocabulary.term(scheme, left)
+            self.reasons.append(f"{left} and {right} mean the same by the term {term}")
             return "same"
-        for part, containing, nesting in ((left, right, "part"), (right, left, "whole")):
-            if words.within(scheme, part, containing):
-                self.rests.append(
-                    f"{part} is part of {containing} by the term {words.term(scheme, part)}"
-                )
-                return "part" if nesting == "part" else "whole"
+        nestings: tuple[tuple[str, str, Nesting], ...] = (
+            (left, right, "part"),
+            (right, left, "whole"),
+        )
+        for part, whole_name, nesting in nestings:
+            if vocabulary.within(scheme, part, whole_name):
+                term = vocabulary.term(scheme, part)
+                self.reasons.append(f"{part} is part of {whole_name} by the term {term}")
+                return nesting
         return "apart"
 
-    def _scopes(self) -> Nesting:
+    def _scope_nesting(self) -> Nesting:
+        """Return how the scopes nest, over all their names together.
+
+        A figure that is limited in one more way counts a part of what the other counts.
+        """
         left, right = self.left.scope_of(self.left_figure), self.right.scope_of(self.right_figure)
         nesting: Nesting = "same"
         for scheme in sorted(left.keys() | right.keys()):
-            a, b = left.get(scheme), right.get(scheme)
-            nested: Nesting
-            if a is not None and b is not None:
-                nested = self._nesting(scheme, a, b)
+            left_name, right_name = left.get(scheme), right.get(scheme)
+            in_scheme: Nesting
+            if left_name is not None and right_name is not None:
+                in_scheme = self._nesting(scheme, left_name, right_name)
             else:
-                nested = "whole" if a is None else "part"
-                self.rests.append(f"only one is limited to {scheme} {a or b}")
-            if nested == "apart":
-                self.rests = [f"{scheme} {a} and {scheme} {b}"]
-            nesting = _together(nesting, nested)
+                in_scheme = "whole" if left_name is None else "part"
+                self.reasons.append(f"only one is limited to {scheme} {left_name or right_name}")
+            if in_scheme == "apart":
+                self.reasons = [f"{scheme} {left_name} and {scheme} {right_name}"]
+            nesting = _combine(nesting, in_scheme)
             if nesting == "apart":
                 return nesting
         return nesting
 
-    def _definition(self) -> str:
+    def _definition_difference(self) -> str:
+        """Return how the definitions differ (base, method or nature); empty where they do not."""
         left, right = self.left_figure, self.right_figure
         for name in ("base", "method"):
             left_value, right_value = getattr(left, name), getattr(right, name)
             if left_value != right_value:
-                return f"{name}: {left_value or 'not told'} and {right_value or 'not told'}"
+                return f"{name}: {_both_or_one(left_value, right_value)}"
         if left.nature and right.nature and left.nature != right.nature:
             return f"a {left.nature} and a {right.nature}"
         return ""
 
     # When
 
-    def _over_time(self, nested: Nesting, converted: Conversion) -> _Outcome:
+    def _compare_over_time(self, nesting: Nesting, converted: Conversion) -> _Outcome:
+        """Compare figures that count the same thing, or a part and its whole, by their times.
+
+        A stock is a count at a moment, a total counts all so far, and a flow belongs to a period. Where
+        neither claim says which, the figures are treated as stocks.
+        """
         nature = self.left_figure.nature or self.right_figure.nature
-        first, last = _last(self.left), _last(self.right)
-        apart = bool(first and last and first != last)
-        if nature == "flow" and self._spans_differ():
-            inner = self._period_nesting()
-            nested = _together(nested, inner)
-            if inner == "apart" or nested == "apart":
+        left_day, right_day = _last_day(self.left), _last_day(self.right)
+        at_different_days = bool(left_day and right_day and left_day != right_day)
+        if nature == "flow" and self._periods_differ():
+            of_periods = self._period_nesting()
+            nesting = _combine(nesting, of_periods)
+            if of_periods == "apart" or nesting == "apart":
                 return _Outcome("different period", (self._periods(),))
-            self.rests.append(f"{self._periods()}, one within the other")
-            return self._part(nested, converted, "different period")
-        if nature == "total" and apart:
-            return self._growing(nested, converted, later=first < last)
-        if nature != "flow" and apart:
+            self.reasons.append(f"{self._periods()}, one within the other")
+            return self._compare_part(nesting, converted, otherwise="different period")
+        if nature == "total" and at_different_days:
+            return self._compare_totals(nesting, converted, right_is_later=left_day < right_day)
+        if nature != "flow" and at_different_days:
             return _Outcome("different period", (self._periods(),))
-        if nested != "same":
-            return self._part(nested, converted, "different scope")
-        return self._of_intervals(converted)
+        if nesting != "same":
+            return self._compare_part(nesting, converted, otherwise="different scope")
+        return self._compare_intervals(converted)
 
     def _periods(self) -> str:
         return " and ".join(str(claim.about) for claim in (self.left, self.right))
 
-    def _spans_differ(self) -> bool:
+    def _periods_differ(self) -> bool:
         left, right = self.left.about, self.right.about
         return bool(
             left and right and (left.earliest, left.latest) != (right.earliest, right.latest)
         )
 
     def _period_nesting(self) -> Nesting:
-        left, right = _span(self.left), _span(self.right)
+        left, right = _period(self.left), _period(self.right)
         if left is None or right is None:
             return "apart"
         if right[0] <= left[0] and left[1] <= right[1]:
             return "part"
         return "whole" if left[0] <= right[0] and right[1] <= left[1] else "apart"
 
-    def _growing(self, nested: Nesting, converted: Conversion, *, later: bool) -> _Outcome:
-        """Compare totals at two moments: what has been counted so far never becomes less."""
-        self.rests.append(f"totals only grow: {self._periods()}")
-        early, late = self.left_figure.interval, converted.interval(self.right_figure.interval)
-        if not later:
-            early, late = late, early
-        if nested == "same":
-            return self._outcome("conflicts" if above(early, late) else "compatible")
-        if nested == ("part" if later else "whole"):
-            return self._outcome("part exceeds whole" if above(early, late) else "different scope")
+    def _compare_totals(
+        self, nesting: Nesting, converted: Conversion, *, right_is_later: bool
+    ) -> _Outcome:
+        """Compare totals at two moments: a count of all so far never decreases.
+
+        So they conflict only where the earlier total is above the later one. The same holds when the
+        earlier total counts a part of what the later one counts.
+        """
+        self.reasons.append(f"totals only grow: {self._periods()}")
+        earlier, later = self.left_figure.interval, converted.interval(self.right_figure.interval)
+        if not right_is_later:
+            earlier, later = later, earlier
+        if nesting == "same":
+            return self._outcome("conflicts" if above(earlier, later) else "compatible")
+        earlier_is_part = nesting == ("part" if right_is_later else "whole")
+        if earlier_is_part and above(earlier, later):
+            return self._outcome("part exceeds whole")
         return self._outcome("different scope")
 
-    def _part(self, nested: Nesting, converted: Conversion, otherwise: Relation) -> _Outcome:
-        """Compare a part with its whole: more than the whole it cannot be."""
+    def _compare_part(
+        self, nesting: Nesting, converted: Conversion, *, otherwise: Relation
+    ) -> _Outcome:
+        """Compare a part with its whole, which it cannot exceed if the unit is one that adds up."""
         part, containing = self.left_figure.interval, converted.interval(self.right_figure.interval)
-        if nested == "whole":
+        if nesting == "whole":
             part, containing = containing, part
-        if (
-            additive(self.left_figure.unit)
-            and self.left_figure.base is None
-            and above(part, containing)
-        ):
+        adds_up = additive(self.left_figure.unit) and self.left_figure.base is None
+        if adds_up and above(part, containing):
             return self._outcome("part exceeds whole")
         return self._outcome(otherwise)
 
     # How much
 
-    def _of_intervals(self, converted: Conversion) -> _Outcome:
+    def _compare_intervals(self, converted: Conversion) -> _Outcome:
+        """Compare the numbers of figures that count the same thing at the same time."""
         left_figure, right_figure = self.left_figure, self.right_figure
         left, right = left_figure.interval, converted.interval(right_figure.interval)
         if not same(left_figure.unit or "", right_figure.unit or "") and converted.factor != 1:
-            self.rests.append(f"{right_figure.words} is {_number(right)} {left_figure.unit}")
+            self.reasons.append(f"{right_figure.words} is {_number(right)} {left_figure.unit}")
+        # Exact in one unit can be a long decimal in the other (5 mi, 8.04672 km), so both are tried.
         back = conversion(left_figure.unit, right_figure.unit)
         if left == right or (back and back.interval(left_figure.interval) == right_figure.interval):
-            return self._outcome("agrees")  # in one of the two units the numbers are the same
-        exact = all(f.low is not None and f.low == f.high for f in (left_figure, right_figure))
-        if exact and self._near(converted):
+            return self._outcome("agrees")
+        both_exact = all(
+            figure.low is not None and figure.low == figure.high
+            for figure in (left_figure, right_figure)
+        )
+        if both_exact and self._is_near(converted):
             return self._outcome("near")
         if overlap(left, right):
             return self._outcome("compatible")
         if bool(self.left.about) != bool(self.right.about):
-            # Two numbers may both be right where one does not say when it was.
-            return _Outcome("different period", ("only one says which time it speaks of",))
+            # Different numbers may both be right when one of them can be of any time.
+            return _Outcome("different period", ("only one says which time it is about",))
         return self._outcome("conflicts")
 
-    def _near(self, converted: Conversion) -> bool:
+    def _is_near(self, converted: Conversion) -> bool:
+        """Whether two single numbers differ by rounding, in either unit, or within the tolerance."""
         left, right = self.left_figure.low, self.right_figure.low
         back = conversion(self.left_figure.unit, self.right_figure.unit)
         if left is None or right is None or back is None:
             return False
         if rounds(left, converted.number(right)) or rounds(right, back.number(left)):
-            self.rests.append("one is the other, rounded")
+            self.reasons.append("one is the other, rounded")
             return True
         if self.tolerance and within(left, converted.number(right), self.tolerance):
-            self.rests.append(f"within the tolerance of {percent(self.tolerance)}")
+            self.reasons.append(f"within the tolerance of {percent(self.tolerance)}")
             return True
         return False
 
     def _outcome(self, relation: Relation) -> _Outcome:
-        return _Outcome(relation, tuple(self.rests))
+        return _Outcome(relation, tuple(self.reasons))
 
 
-def _together(left: Nesting, right: Nesting) -> Nesting:
-    """Return how two things nest that nest so in one way and so in another."""
+def _both_or_one(left: str | None, right: str | None) -> str:
+    """Return two stated values in a phrase, or the only one that is stated."""
+    if left and right:
+        return f"{left} and {right}"
+    return f"{left or right}; the other states none"
+
+
+def _combine(left: Nesting, right: Nesting) -> Nesting:
+    """Return how two figures nest that nest in one way in one respect and in another in the next.
+
+    A part in one respect and a whole in another have only some of their members in common: apart.
+    """
     if "same" in (left, right):
         return right if left == "same" else left
     return left if left == right else "apart"
 
 
-def _last(claim: Claim) -> int:
+def _last_day(claim: Claim) -> int:
+    """Return the last day a claim is about; 0 where it states none."""
     return claim.about.latest if claim.about and claim.about.latest is not None else 0
 
 
-def _span(claim: Claim) -> tuple[int, int] | None:
+def _period(claim: Claim) -> tuple[int, int] | None:
+    """Return the first and last day of the period a claim is about, if it states both."""
     about = claim.about
     if about is None or about.earliest is None or about.latest is None:
         return None
@@ -331,7 +381,10 @@ def _number(interval: Interval) -> str:
 
 
 def change(later: Claim, earlier: Claim) -> Change | None:
-    """Return what became of a figure when it was passed on; ``None`` without a common measure."""
+    """Return what became of the figures of a claim when another repeated it.
+
+    Of several figures the greatest change is returned; ``None`` where the claims share no measure.
+    """
     order: list[Change] = ["same", "rounded", "narrowed", "widened", "changed"]
     changes: list[Change] = [
         _change(new, old)
@@ -343,11 +396,10 @@ def change(later: Claim, earlier: Claim) -> Change | None:
 
 
 def _change(new: Figure, old: Figure) -> Change:
-    new_interval, old_interval = new.interval, old.interval
-    if new_interval == old_interval:
+    if new.interval == old.interval:
         return "same"
     if new.low is not None and old.low is not None and rounds(new.low, old.low):
         return "rounded"
-    if inside(new_interval, old_interval):
+    if inside(new.interval, old.interval):
         return "narrowed"
-    return "widened" if inside(old_interval, new_interval) else "changed"
+    return "widened" if inside(old.interval, new.interval) else "changed"

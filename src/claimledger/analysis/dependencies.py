@@ -1,8 +1,8 @@
-"""What a claim rests on: what it repeats, and what it derives from.
+"""Dependencies: what a claim rests on, through ``repeats`` and ``derives_from``.
 
-Repeated claims of one assertion are alternatives: one is enough. Those of different assertions, and
-everything derived from, are needs of their own, all of them needed. Claims that rest on each other in
-a loop count as one; their needs point out of the loop.
+Repeated claims of one assertion are alternatives, one of which is enough. Repeated claims of different
+assertions, and every claim derived from, are separate dependencies, all of which are needed. Claims that
+rest on each other in a loop count as one claim, whose dependencies are those that point out of the loop.
 """
 
 from __future__ import annotations
@@ -12,62 +12,82 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from claimledger.analysis.assertions import Assertions
+from claimledger.analysis.closure import closure
 from claimledger.analysis.graph import RESTS_ON, Graph
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """Something a claim rests on: claims any one of which is enough."""
+    """One thing a claim rests on: claims any one of which is enough."""
 
     alternatives: tuple[str, ...]
     derived: bool = False
+    """Whether the claim is derived from it rather than repeating it."""
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The loops of a graph, and what each claim (or loop) needs."""
+    """The loops of a graph, and what each claim (or loop) rests on."""
 
     loops: Mapping[str, tuple[str, ...]]
     """From each claim in a loop to the loop's claims, in order of key."""
 
     by_claim: Mapping[str, tuple[Dependency, ...]]
-    """From each claim to its needs, those of its whole loop where it is in one."""
+    """From each claim to its dependencies; for a claim in a loop, those of the whole loop."""
 
     def loop(self, key: str) -> tuple[str, ...]:
-        """Return the claims that count as one with a claim: its loop, or itself alone."""
+        """Return the claims that count as one with a claim: its loop, or the claim alone."""
         return self.loops.get(key, (key,))
 
     def of(self, key: str) -> tuple[Dependency, ...]:
-        """Return what a claim needs."""
+        """Return what a claim rests on."""
         return self.by_claim.get(key, ())
 
     def circular(self, key: str) -> bool:
         """Whether a claim rests on itself through others."""
         return key in self.loops
 
+    def repeated_assertion(self, key: str) -> tuple[str, ...]:
+        """Return the claims through which a claim's origins are followed further; empty at a root.
 
-def dependencies(graph: Graph, asserted: Assertions) -> Dependencies:
+        Origins are followed only while a claim does nothing but repeat one assertion. A claim with no
+        dependency, with several, or with a derivation contributes something of its own, so it is a root.
+        """
+        dependencies = self.of(key)
+        if len(dependencies) == 1 and not dependencies[0].derived:
+            return dependencies[0].alternatives
+        return ()
+
+
+def dependencies(graph: Graph, assertions: Assertions) -> Dependencies:
     """Return what each claim of a graph rests on."""
     loops = {key: loop for loop in _loops(graph) for key in loop}
-    of_claim: dict[str, tuple[Dependency, ...]] = {}
-    resting = {**graph.beginning("repeats"), **graph.beginning("derives_from")}
-    for key in resting:
+    by_claim: dict[str, tuple[Dependency, ...]] = {}
+    for key in {**graph.links_by_start("repeats"), **graph.links_by_start("derives_from")}:
         loop = loops.get(key, (key,))
-        if key == loop[0]:
-            needs = tuple(_needs(graph, asserted, loop))
-            if needs:
-                of_claim.update((member, needs) for member in loop)
-    return Dependencies(loops, of_claim)
+        if key == loop[0]:  # every claim of a loop rests on something, so its first is met too
+            of_loop = tuple(_dependencies_of_loop(graph, assertions, loop))
+            if of_loop:
+                by_claim.update((member, of_loop) for member in loop)
+    return Dependencies(loops, by_claim)
 
 
-def _needs(graph: Graph, asserted: Assertions, loop: tuple[str, ...]) -> Iterator[Dependency]:
+def _dependencies_of_loop(
+    graph: Graph, assertions: Assertions, loop: tuple[str, ...]
+) -> Iterator[Dependency]:
+    """Yield what a loop, or a single claim, rests on outside itself.
+
+    Alternatives are grouped over the whole loop: when two of its claims repeat two reports that
+    corroborate each other, the loop has one dependency with two alternatives (see the second reading in
+    section *Rests on* of ``docs/semantics.md``).
+    """
     inside = set(loop)
     repeated: dict[str, set[str]] = defaultdict(set)
     derived: set[str] = set()
     for key in loop:
         for link in graph.from_("repeats", key):
             if link.to not in inside:
-                repeated[asserted.of[link.to]].add(link.to)
+                repeated[assertions.of[link.to]].add(link.to)
         derived |= {link.to for link in graph.from_("derives_from", key)} - inside
     for name in sorted(repeated):
         yield Dependency(tuple(sorted(repeated[name])))
@@ -76,34 +96,40 @@ def _needs(graph: Graph, asserted: Assertions, loop: tuple[str, ...]) -> Iterato
 
 
 def _loops(graph: Graph) -> Iterator[tuple[str, ...]]:
-    """Yield the sets of claims that rest on each other, each in order of key."""
-    left = _not_peeled(graph)
-    if not left:
+    """Yield the loops: strongly connected components of more than one claim, each in order of key."""
+    candidates = _claims_near_loops(graph)
+    if not candidates:
         return
-    import networkx as nx  # here, because most parts of most ledgers have no loop
+    # Imported late: it is slow to import, and most graphs have no loop.
+    import networkx as nx
 
-    rests: nx.DiGraph[str] = nx.DiGraph()
-    for key in left:
-        rests.add_edges_from((key, to) for to in _rests_on(graph, key) if to in left)
-    for component in nx.strongly_connected_components(rests):
+    rests_on: nx.DiGraph[str] = nx.DiGraph()
+    for key in candidates:
+        rests_on.add_edges_from((key, to) for to in _rests_on(graph, key) if to in candidates)
+    # Tarjan's algorithm (1972), in Nuutila's non-recursive form.
+    for component in nx.strongly_connected_components(rests_on):
         if len(component) > 1:
             yield tuple(sorted(component))
 
 
-def _not_peeled(graph: Graph) -> set[str]:
-    """Return the claims left when those that rest on nothing are taken away, again and again."""
-    waiting = {key: set(_rests_on(graph, key)) for key in graph.claims}
-    left = {key for key, targets in waiting.items() if targets}
-    queue = deque(key for key in graph.claims if key not in left)
+def _claims_near_loops(graph: Graph) -> set[str]:
+    """Return the claims that are in a loop or rest, directly or indirectly, on one.
+
+    Kahn's topological sort (1962): claims that rest on nothing are removed, then those that rest on
+    nothing else, and so on. What it cannot remove is what the search for components has to look at.
+    """
+    unresolved = {key: set(_rests_on(graph, key)) for key in graph.claims}
+    remaining = {key for key, targets in unresolved.items() if targets}
+    queue = deque(key for key in graph.claims if key not in remaining)
     while queue:
         key = queue.popleft()
         for kind in RESTS_ON:
             for link in graph.to(kind, key):
-                waiting[link.from_].discard(key)
-                if not waiting[link.from_] and link.from_ in left:
-                    left.discard(link.from_)
+                unresolved[link.from_].discard(key)
+                if not unresolved[link.from_] and link.from_ in remaining:
+                    remaining.discard(link.from_)
                     queue.append(link.from_)
-    return left
+    return remaining
 
 
 def _rests_on(graph: Graph, key: str) -> Iterable[str]:
@@ -113,12 +139,5 @@ def _rests_on(graph: Graph, key: str) -> Iterable[str]:
 
 
 def upstream(graph: Graph, keys: Iterable[str]) -> set[str]:
-    """Return these claims and all they rest on, near and far."""
-    reached = set(keys)
-    stack = list(reached)
-    while stack:
-        for to in _rests_on(graph, stack.pop()):
-            if to not in reached:
-                reached.add(to)
-                stack.append(to)
-    return reached
+    """Return some claims and everything they rest on, directly or through others."""
+    return closure(keys, lambda key: _rests_on(graph, key))

@@ -1,4 +1,4 @@
-"""Derivations: figures computed from the figures of other claims, recomputed in exact intervals."""
+"""Derivations: figures computed from figures of other claims, recomputed in exact interval arithmetic."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from claimledger.analysis.intervals import (
     rounds,
     total,
 )
+from claimledger.analysis.standing import Standing
 from claimledger.records.claim import Claim
 from claimledger.records.figure import Figure, Interval
 from claimledger.records.formula import Count, Formula, Input, read_formula
@@ -26,7 +27,7 @@ HUNDRED = Interval(Decimal(100), Decimal(100))
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """A figure recomputed: what its formula gives now, and what has become of its inputs."""
+    """A recomputed figure: what its formula gives now, and what became of its inputs."""
 
     claim: str
     figure: Figure
@@ -34,83 +35,98 @@ class Derivation:
     result: Interval | None
     """What the formula gives; ``None`` where it cannot be computed."""
 
-    gives: bool
-    """Whether that is still the figure, give or take rounding."""
+    reproduced: bool
+    """Whether the result is still the figure, up to rounding."""
 
-    wrong: tuple[str, ...]
-    """Why it cannot be computed: an input without such a figure, a division by what may be 0."""
+    problems: tuple[str, ...]
+    """Why it cannot be computed: an input has no such figure, or a divisor may be 0."""
 
     fallen: tuple[tuple[str, str], ...]
-    """Inputs that fell, each with how: retracted, superseded or contested."""
+    """Inputs that no longer hold, each with the reason: retracted, superseded, contested, or not in view."""
 
     unlinked: tuple[str, ...]
-    """Claims the formula takes that no ``derives_from`` leads to."""
+    """Claims that the formula uses but to which no ``derives_from`` link leads."""
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong with it."""
-        return self.gives and not (self.fallen or self.unlinked)
+        """Whether the figure is reproduced from inputs that all hold and are linked."""
+        return self.reproduced and not (self.fallen or self.unlinked)
 
 
-def derived(answers: Analysis, key: str, claims: Mapping[str, Claim]) -> Iterator[Derivation]:
-    """Yield each computed figure of a claim. ``claims`` holds the claim itself and all it takes."""
+def recompute(analysis: Analysis, key: str, claims: Mapping[str, Claim]) -> Iterator[Derivation]:
+    """Yield a derivation for each figure of a claim that has a formula.
+
+    ``claims`` has the claim itself and the claims that its formulas use (see :func:`formula_inputs`).
+    """
     for figure in claims[key].figures:
         formula = read_formula(figure.formula) if figure.formula else None
         if isinstance(formula, Formula):
-            yield _derived(answers, key, figure, formula, claims)
+            yield _recompute_figure(analysis, key, figure, formula, claims)
 
 
-def taken(claim: Claim) -> set[str]:
-    """Return the keys of the claims that a claim's formulas take."""
+def formula_inputs(claim: Claim) -> set[str]:
+    """Return the keys of the claims that a claim's formulas use."""
     formulas = [read_formula(figure.formula) for figure in claim.figures if figure.formula]
-    return {operand.claim for f in formulas if isinstance(f, Formula) for operand in f.inputs}
+    return {
+        operand.claim
+        for formula in formulas
+        if isinstance(formula, Formula)
+        for operand in formula.inputs
+    }
 
 
-def counted(claim: Claim) -> Iterator[tuple[Figure, Count]]:
-    """Yield the tallies of a claim, each with its figure."""
+def tallied_figures(claim: Claim) -> Iterator[tuple[Figure, Count]]:
+    """Yield the figures of a claim that count records of the ledger, each with what it counts."""
     for figure in claim.figures:
         formula = read_formula(figure.formula) if figure.formula else None
         if isinstance(formula, Count):
             yield figure, formula
 
 
-def _derived(
-    answers: Analysis, key: str, figure: Figure, formula: Formula, claims: Mapping[str, Claim]
+def _recompute_figure(
+    analysis: Analysis, key: str, figure: Figure, formula: Formula, claims: Mapping[str, Claim]
 ) -> Derivation:
-    wrong: list[str] = []
+    problems: list[str] = []
     values: list[Interval] = []
     for operand in formula.inputs:
-        operand_figure = _input(operand, figure, claims)
+        operand_figure = _figure_of_input(operand, figure, claims)
         if isinstance(operand_figure, str):
-            wrong.append(operand_figure)
+            problems.append(operand_figure)
         else:
             values.append(operand_figure.interval)
     result = None
-    if not wrong:
+    if not problems:
         try:
             result = _OPERATIONS[formula.operation](values)
         except ZeroDivisionError:
-            wrong.append("it divides by what may be 0")
-    linked = {link.to for link in answers.graph.from_("derives_from", key)}
+            problems.append("it divides by a number that may be 0")
+    linked = {link.to for link in analysis.graph.from_("derives_from", key)}
     inputs = dict.fromkeys(operand.claim for operand in formula.inputs)
     return Derivation(
         key,
         figure,
         formula,
         result,
-        result is not None and gives(result, figure),
-        tuple(wrong),
-        tuple((key, how) for key in inputs if (how := _fallen(answers, key))),
-        tuple(key for key in inputs if key not in linked),
+        result is not None and reproduces(result, figure),
+        tuple(problems),
+        tuple(
+            (input_key, reason)
+            for input_key in inputs
+            if (reason := _reason_fallen(analysis, input_key))
+        ),
+        tuple(input_key for input_key in inputs if input_key not in linked),
     )
 
 
-def gives(result: Interval, figure: Figure) -> bool:
-    """Whether what was computed is what the figure says: the same, within it, or it rounded."""
+def reproduces(result: Interval, figure: Figure) -> bool:
+    """Whether the result of a formula is the stated figure.
+
+    It is when it equals the figure, lies within it, or rounds to it. An exact figure is often a rounded
+    result, and a result with an uncertain input need only be able to give the figure.
+    """
     stated = figure.interval
     if result == stated or inside(result, stated):
         return True
-    # Exact figures are often printed rounded; an uncertain result need only be able to give them.
     if figure.low is not None and figure.low == figure.high and figure.qualifier == "exact":
         if result.low is not None and result.low == result.high:
             return rounds(figure.low, result.low)
@@ -118,25 +134,33 @@ def gives(result: Interval, figure: Figure) -> bool:
     return result.low != result.high and overlap(result, stated)
 
 
-def _input(operand: Input, figure: Figure, claims: Mapping[str, Claim]) -> Figure | str:
+def _figure_of_input(operand: Input, figure: Figure, claims: Mapping[str, Claim]) -> Figure | str:
+    """Return the figure that an operand of a formula means, or the reason why there is none.
+
+    Without a measure of its own the operand means the measure of the computed figure, or else the only
+    figure of its claim.
+    """
     claim = claims.get(operand.claim)
     if claim is None:
-        return f"{operand.claim} is not there"
+        return f"{operand.claim} is not in view"
     measure = operand.measure or figure.measure
-    fitting = [f for f in claim.figures if same(f.measure, measure)]
-    if not fitting and not operand.measure and len(claim.figures) == 1:
-        fitting = list(claim.figures)
-    if len(fitting) == 1:
-        return fitting[0]
-    measures = ", ".join(dict.fromkeys(f.measure for f in claim.figures)) or "none"
-    return f"{operand.claim} holds {len(fitting) or 'no'} figure of {measure} (it has: {measures})"
+    matching = [candidate for candidate in claim.figures if same(candidate.measure, measure)]
+    if not matching and not operand.measure and len(claim.figures) == 1:
+        matching = list(claim.figures)
+    if len(matching) == 1:
+        return matching[0]
+    measures = ", ".join(dict.fromkeys(candidate.measure for candidate in claim.figures)) or "none"
+    number = f"{len(matching)} figures" if matching else "no figure"
+    return f"{operand.claim} has {number} of {measure} (its measures: {measures})"
 
 
-def _fallen(answers: Analysis, key: str) -> str:
-    if key not in answers.graph.claims:
+def _reason_fallen(analysis: Analysis, key: str) -> str:
+    """Return why an input no longer holds; empty where it does."""
+    if key not in analysis.graph.claims:
         return "not in view"
-    standing = answers.standing(key)
-    return standing if standing in ("retracted", "superseded", "contested") else ""
+    standing = analysis.standing(key)
+    fallen = (Standing.RETRACTED, Standing.SUPERSEDED, Standing.CONTESTED)
+    return standing if standing in fallen else ""
 
 
 def _difference(values: Sequence[Interval]) -> Interval:
@@ -159,7 +183,8 @@ def _share(values: Sequence[Interval]) -> Interval:
 
 
 def _growth(values: Sequence[Interval]) -> Interval:
-    # (b - a) / a, written so that a stands once: else its uncertainty would count twice.
+    # (b - a) / a, written as b / a - 1 so that a occurs once. In interval arithmetic an operand that
+    # occurs twice counts its uncertainty twice (the dependency problem).
     ratio = quotient(values[1], values[0])
     return product(HUNDRED, total([ratio, Interval(Decimal(-1), Decimal(-1))]))
 

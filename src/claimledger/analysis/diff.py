@@ -1,4 +1,4 @@
-"""What moved between two states of a ledger: standings, origins, acceptability, disputes."""
+"""What changed between two states of a ledger: standings, origins, acceptability and disputes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from claimledger.analysis.disputes import Dispute, disputes
 from claimledger.records.graph_data import GraphData
 
 ClaimStatus = dict[str, str | int]
-"""A claim's standing, its origins at least and at most, its acceptability."""
+"""A claim's standing, bounds of origins and acceptability, as :meth:`Analysis.as_json` returns them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimDiff:
-    """A claim whose answers are not what they were; ``None`` where it is not there."""
+    """A claim whose status changed; a side is ``None`` where the claim is not in view."""
 
     key: str
     before: ClaimStatus | None
@@ -24,7 +24,7 @@ class ClaimDiff:
 
 @dataclass(frozen=True, slots=True)
 class DisputeDiff:
-    """A dispute that began, ended, grew or shrank."""
+    """A dispute that began, ended, or gained or lost links."""
 
     key: str
     how: str
@@ -32,61 +32,64 @@ class DisputeDiff:
 
     head: str
     gained: tuple[str, ...]
-    """Links it did not have."""
+    """Current links that it did not have before."""
 
     lost: tuple[str, ...]
-    """Links it has no more, or has as past ones only."""
+    """Links that it no longer has, or has only as past ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysisDiff:
-    """Everything that moved."""
+    """Everything that differs between two analyses."""
 
     claims: tuple[ClaimDiff, ...]
     disputes: tuple[DisputeDiff, ...]
 
 
 def difference(before: Analysis, after: Analysis) -> AnalysisDiff:
-    """Return what is not the same in two states, and only that."""
-    keys = sorted(before.graph.claims.keys() | after.graph.claims.keys())
-    moved = []
-    for key in keys:
-        old, new = (_four(answers, key) for answers in (before, after))
+    """Return the claims and disputes that differ between two analyses, in order of key."""
+    claim_diffs = []
+    for key in sorted(before.graph.claims.keys() | after.graph.claims.keys()):
+        old, new = _status(before, key), _status(after, key)
         if old != new:
-            moved.append(ClaimDiff(key, old, new))
-    return AnalysisDiff(tuple(moved), tuple(_disputes(disputes(before), disputes(after))))
+            claim_diffs.append(ClaimDiff(key, old, new))
+    dispute_diffs = _dispute_diffs(disputes(before), disputes(after))
+    return AnalysisDiff(tuple(claim_diffs), tuple(dispute_diffs))
 
 
-def _four(answers: Analysis, key: str) -> ClaimStatus | None:
-    return answers.as_json(key) if key in answers.graph.claims else None
+def _status(analysis: Analysis, key: str) -> ClaimStatus | None:
+    return analysis.as_json(key) if key in analysis.graph.claims else None
 
 
-def _disputes(before: Iterable[Dispute], after: Iterable[Dispute]) -> Iterable[DisputeDiff]:
-    old, new = ({dispute.key: dispute for dispute in disputes} for disputes in (before, after))
-    for key in sorted(old.keys() | new.keys()):
-        before_dispute, after_dispute = old.get(key), new.get(key)
-        links_before = {link.key for link in before_dispute.links} if before_dispute else set()
-        links_after = {link.key for link in after_dispute.links} if after_dispute else set()
-        gained, lost = (
-            tuple(sorted(links_after - links_before)),
-            tuple(sorted(links_before - links_after)),
-        )
-        if after_dispute is None and before_dispute is not None:
-            yield DisputeDiff(key, "ended", before_dispute.head, (), lost)
-        elif before_dispute is None and after_dispute is not None:
-            yield DisputeDiff(key, "began", after_dispute.head, gained, ())
-        elif after_dispute is not None and (gained or lost):
-            yield DisputeDiff(key, "changed", after_dispute.head, gained, lost)
+def _dispute_diffs(before: Iterable[Dispute], after: Iterable[Dispute]) -> Iterable[DisputeDiff]:
+    before_by_key = {dispute.key: dispute for dispute in before}
+    after_by_key = {dispute.key: dispute for dispute in after}
+    for key in sorted(before_by_key.keys() | after_by_key.keys()):
+        old, new = before_by_key.get(key), after_by_key.get(key)
+        old_links = {link.key for link in old.links} if old else set()
+        new_links = {link.key for link in new.links} if new else set()
+        gained, lost = tuple(sorted(new_links - old_links)), tuple(sorted(old_links - new_links))
+        if new is None and old is not None:
+            yield DisputeDiff(key, "ended", old.head, (), lost)
+        elif old is None and new is not None:
+            yield DisputeDiff(key, "began", new.head, gained, ())
+        elif new is not None and (gained or lost):
+            yield DisputeDiff(key, "changed", new.head, gained, lost)
 
 
-def without(cut: GraphData, claims: Container[str], links: Container[str]) -> GraphData:
-    """Return a part of a ledger as it would be without some claims and links."""
-    remaining = {key: claim for key, claim in cut.claims.items() if key not in claims}
-    left = [
+def remove_records(
+    graph_data: GraphData, claims: Container[str], links: Container[str]
+) -> GraphData:
+    """Return a copy of some graph data without some claims and links.
+
+    Links that start or end at a removed claim are removed too, as a withdrawal would do.
+    """
+    remaining = {key: claim for key, claim in graph_data.claims.items() if key not in claims}
+    remaining_links = [
         link
-        for link in cut.links
+        for link in graph_data.links
         if link.key not in links
         and link.from_ in remaining
         and (link.to_kind != "claim" or link.to in remaining)
     ]
-    return GraphData(remaining, left, cut.sources, cut.parties)
+    return GraphData(remaining, remaining_links, graph_data.sources, graph_data.parties)

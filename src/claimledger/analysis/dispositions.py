@@ -1,4 +1,4 @@
-"""What became of each dispute: laid to rest by a disposition, reopened by what came after it."""
+"""The state of each dispute: open, closed by a disposition, or reopened by what was recorded later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from claimledger.records.disposition import Disposition
 
 @dataclass(frozen=True, slots=True)
 class RecordedDisposition:
-    """A disposition as it was recorded."""
+    """A disposition with the log entry that recorded it."""
 
     record: Disposition
     entry: int
@@ -24,23 +24,23 @@ class RecordedDisposition:
 class DisputeState:
     """Whether a dispute is open, and why."""
 
-    ending: str
-    """``open``, ``reopened``, or how it was laid to rest."""
+    status: str
+    """``open``, ``reopened``, or the ending that the disposition records."""
 
-    laid: RecordedDisposition | None = None
+    disposition: RecordedDisposition | None = None
     new: tuple[str, ...] = ()
-    """What reopened it: links and claims that were recorded or changed since."""
+    """The links and claims that were recorded or amended after the disposition, and so reopened it."""
 
 
 OPEN = DisputeState("open")
 
 
 def states(
-    disputes: Iterable[Dispute], graph: Graph, laid: Iterable[RecordedDisposition]
+    disputes: Iterable[Dispute], graph: Graph, dispositions: Iterable[RecordedDisposition]
 ) -> dict[str, DisputeState]:
-    """Return what became of each dispute, by its key."""
+    """Return the state of each dispute, by its key."""
     newest: dict[str, RecordedDisposition] = {}
-    for recorded in laid:
+    for recorded in dispositions:
         known = newest.get(recorded.record.dispute)
         if known is None or known.entry < recorded.entry:
             newest[recorded.record.dispute] = recorded
@@ -50,14 +50,18 @@ def states(
 def _state(
     dispute: Dispute, graph: Graph, newest: Mapping[str, RecordedDisposition]
 ) -> DisputeState:
-    recorded = [newest[link.key] for link in dispute.every if link.key in newest]
-    # A disposition of the very link that names it comes before one that reached it by growing.
-    own = newest.get(dispute.key)
-    deciding = own or max(recorded, key=lambda disposition: disposition.entry, default=None)
+    """Return the state of one dispute; ``newest`` has the latest disposition for each link."""
+    # A disposition names a link and holds for the dispute which that link is in. When disputes grow
+    # together there may be several: that of the link which names the dispute decides, else the latest.
+    applicable = [newest[link.key] for link in dispute.all_links if link.key in newest]
+    deciding = newest.get(dispute.key) or max(
+        applicable, key=lambda recorded: recorded.entry, default=None
+    )
     if deciding is None:
         return OPEN
-    claims = {*dispute.voices, *(link.from_ for link in dispute.every)} & graph.claims.keys()
-    new = [link.key for link in dispute.every if link.entry > deciding.entry]
+    attackers = (link.from_ for link in dispute.all_links)
+    claims = {*dispute.voices, *attackers} & graph.claims.keys()
+    new = [link.key for link in dispute.all_links if link.entry > deciding.entry]
     new += sorted(key for key in claims if graph.claims[key].entry > deciding.entry)
     if new:
         return DisputeState("reopened", deciding, tuple(new))

@@ -1,59 +1,61 @@
 """Disputes: one contested assertion, or one criticised source, with its direct attackers.
 
-A pair that contradict each other is one dispute; sides are never inferred. A claim contested only
-through a source or through what it rests on is told where that is told.
+Two claims that contradict each other are one dispute, not two. Sides are never inferred. A claim that is
+contested only through a source, or through what it rests on, is listed in the dispute about that.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.attacks import Attack
+from claimledger.analysis.closure import closure
 from claimledger.analysis.origins import Origins
 from claimledger.records.graph_data import LinkEdge
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """What is disputed, by whom, through which links, since when."""
+    """What is disputed, by which claims, through which links, and since when."""
 
     head: str
-    """The claim, or the source, the dispute is named by."""
+    """The claim or source that is disputed; of an assertion, the claim that was known first."""
 
     source: bool
     """Whether a source is criticised rather than an assertion contested."""
 
     claims: tuple[str, ...]
-    """The claims of the contested assertion; of a criticised source, those it is an attack on."""
+    """The claims of the contested assertion; for a criticised source, the claims it speaks for."""
 
     attackers: tuple[str, ...]
     links: tuple[LinkEdge, ...]
     past: tuple[LinkEdge, ...]
-    """Links of attackers that were retracted or superseded."""
+    """The links of attackers that were retracted or superseded."""
 
-    beside: tuple[str, ...]
-    """Claims that say the same as an attacker, and are contested with it."""
+    contested_allies: tuple[str, ...]
+    """Claims that say the same as an attacker and are contested with it."""
 
     reached: tuple[str, ...]
-    """Claims contested only through these claims, because they rest on them."""
+    """Claims that are contested only because they rest on these claims."""
 
     questioned: tuple[str, ...]
-    """Claims whose attribution a criticised source puts in question."""
+    """Claims whose attribution is in question because they cite the criticised source."""
 
     since: int
-    """The day by which the first of the attacks was known."""
+    """The day by which the first of the current attacks was known."""
 
     last: int
-    """The day by which the last of them was, past ones included."""
+    """The day by which the last attack was known, past attacks included."""
 
     key: str = ""
-    """The link that names it: the oldest in it that names no other. It stays when the dispute grows."""
+    """The key of the link that names it: the oldest in it that names no other dispute."""
 
     @property
-    def every(self) -> tuple[LinkEdge, ...]:
-        """All its links, past ones too, the oldest record first."""
+    def all_links(self) -> tuple[LinkEdge, ...]:
+        """Its links, current and past, the oldest record first."""
         return tuple(sorted({*self.links, *self.past}, key=lambda link: (link.first, link.key)))
 
     @property
@@ -68,147 +70,155 @@ class Dispute:
 
     @property
     def judged(self) -> int:
-        """How many of the attacks are the recorder's reading."""
+        """How many of the attacks are the recorder's inference."""
         return len(self.links) - self.stated
 
 
-def disputes(answers: Analysis) -> list[Dispute]:
-    """Return the disputes of a graph: contested assertions first, those with most attackers first."""
-    return _named([*_contested(answers), *_criticised(answers)])
+def disputes(analysis: Analysis) -> list[Dispute]:
+    """Return the disputes: contested assertions, those with most attackers first, then sources."""
+    return _with_keys([*_contested_assertions(analysis), *_criticised_sources(analysis)])
 
 
-def _named(disputes: list[Dispute]) -> list[Dispute]:
-    """Give each dispute its key. Whose links are older chooses first, so that no key moves on."""
-    order = sorted(disputes, key=lambda dispute: [(link.first, link.key) for link in dispute.every])
+def _with_keys(disputes: list[Dispute]) -> list[Dispute]:
+    """Return the disputes with their keys.
+
+    The dispute with the oldest links chooses its link first. A new link is younger than all others, so
+    it can name only a new dispute, and no existing key changes.
+    """
+    order = sorted(
+        disputes, key=lambda dispute: [(link.first, link.key) for link in dispute.all_links]
+    )
     keys: dict[int, str] = {}
-    taken: set[str] = set()
+    used: set[str] = set()
     for dispute in order:
-        free = [link.key for link in dispute.every if link.key not in taken]
-        keys[id(dispute)] = free[0] if free else f"{dispute.every[0].key}~{dispute.head}"
-        taken.add(keys[id(dispute)])
+        links = dispute.all_links
+        free = [link.key for link in links if link.key not in used]
+        key = free[0] if free else f"{links[0].key}~{dispute.head}"
+        keys[id(dispute)] = key
+        used.add(key)
     return [replace(dispute, key=keys[id(dispute)]) for dispute in disputes]
 
 
-def attackers_origins(answers: Analysis, dispute: Dispute) -> Origins:
-    """Return between how many and how many independent voices speak against what is disputed."""
-    return answers.origins_of_all(dispute.attackers)
+def attackers_origins(analysis: Analysis, dispute: Dispute) -> Origins:
+    """Return the independent origins behind the attackers of a dispute."""
+    return analysis.origins_of_all(dispute.attackers)
 
 
-def _contested(answers: Analysis) -> list[Dispute]:
-    by_assertion: dict[str, list[Attack]] = defaultdict(list)
-    past: dict[str, set[LinkEdge]] = defaultdict(set)
-    asserted = answers.assertions
-    for key in answers.graph.claims:
-        for attack in answers.attacks.current.get(key, ()):
-            if attack.source is None and attack.at == key:
-                by_assertion[asserted.of[key]].append(attack)
-        for attack in answers.attacks.past.get(key, ()):
-            if attack.source is None and attack.at == key:
-                past[asserted.of[key]].add(attack.link)
-    disputes = []
-    seen: set[str] = set()
+def _contested_assertions(analysis: Analysis) -> Iterator[Dispute]:
+    """Yield a dispute for each contested assertion, unless another dispute has all its links already.
+
+    Each side of a contradiction attacks the other. Assertions are visited in order of their number of
+    attackers, then of the day they were known, so a pair is reported at the one that is attacked most.
+    """
+    assertions, known_by = analysis.assertions, analysis.graph.known_by
+    attacks_on: dict[str, list[Attack]] = defaultdict(list)
+    past_on: dict[str, set[LinkEdge]] = defaultdict(set)
+    for key in analysis.graph.claims:
+        for attack in analysis.attacks.current.get(key, ()):
+            if _is_direct(attack, key):
+                attacks_on[assertions.of[key]].append(attack)
+        for attack in analysis.attacks.past.get(key, ()):
+            if _is_direct(attack, key):
+                past_on[assertions.of[key]].add(attack.link)
     order = sorted(
-        by_assertion,
+        attacks_on,
         key=lambda name: (
-            -len({attack.attacker for attack in by_assertion[name]}),
-            min(answers.graph.known_by[key] for key in asserted.members[name]),
+            -len({attack.attacker for attack in attacks_on[name]}),
+            min(known_by[key] for key in assertions.members[name]),
             name,
         ),
     )
+    reported: set[str] = set()
     for name in order:
-        links = {attack.link.key: attack.link for attack in by_assertion[name]}
-        if seen.issuperset(links):
-            continue  # the other side of contradictions told already
-        seen.update(links)
-        disputes.append(
-            _dispute(answers, name, list(links.values()), by_assertion[name], past[name])
-        )
-    return disputes
+        links = {attack.link.key: attack.link for attack in attacks_on[name]}
+        if not reported.issuperset(links):
+            reported.update(links)
+            yield _dispute_about_assertion(
+                analysis, name, list(links.values()), attacks_on[name], past_on[name]
+            )
 
 
-def _dispute(
-    answers: Analysis, name: str, links: list[LinkEdge], attacks: list[Attack], past: set[LinkEdge]
+def _is_direct(attack: Attack, key: str) -> bool:
+    """Whether an attack is aimed at a claim itself: not at its source, its assertion or its loop."""
+    return attack.source is None and attack.at == key
+
+
+def _dispute_about_assertion(
+    analysis: Analysis, name: str, links: list[LinkEdge], attacks: list[Attack], past: set[LinkEdge]
 ) -> Dispute:
-    members = answers.assertions.members[name]
-    head = min(members, key=lambda key: (answers.graph.known_by[key], key))
+    known_by = analysis.graph.known_by
+    members = analysis.assertions.members[name]
     attackers = tuple(sorted({attack.attacker for attack in attacks}))
     return Dispute(
-        head,
-        False,
-        members,
-        attackers,
-        tuple(sorted(links, key=lambda link: link.entry)),
-        tuple(sorted(past, key=lambda link: link.entry)),
-        _beside(answers, members, attackers),
-        _reached(answers, members),
-        (),
-        _since(answers, links),
-        _latest(answers, [*links, *past]),
+        head=min(members, key=lambda key: (known_by[key], key)),
+        source=False,
+        claims=members,
+        attackers=attackers,
+        links=tuple(sorted(links, key=lambda link: link.entry)),
+        past=tuple(sorted(past, key=lambda link: link.entry)),
+        contested_allies=_contested_allies(analysis, members, attackers),
+        reached=_contested_through(analysis, members),
+        questioned=(),
+        since=min(_link_known_by(analysis, link) for link in links),
+        last=max(_link_known_by(analysis, link) for link in (*links, *past)),
     )
 
 
-def _criticised(answers: Analysis) -> list[Dispute]:
-    graph = answers.graph
-    hit: dict[str, set[str]] = defaultdict(set)
-    questioned: dict[str, set[str]] = defaultdict(set)
+def _criticised_sources(analysis: Analysis) -> Iterator[Dispute]:
+    """Yield a dispute for each source that a live claim undercuts, in order of key."""
+    graph = analysis.graph
+    claims_of: dict[str, set[str]] = defaultdict(set)
+    questioned_by: dict[str, set[str]] = defaultdict(set)
     for key in graph.claims:
-        for attack in answers.attacks.current.get(key, ()):
+        for attack in analysis.attacks.current.get(key, ()):
             if attack.source is not None and attack.at == key:
-                hit[attack.source].add(key)
-        for link in answers.attacks.questioned.get(key, ()):
-            questioned[link.to].add(key)
-    disputes = []
-    for source in sorted(graph.criticised):
-        links = [link for link in graph.critics(source) if answers.revisions.counts(link.from_)]
-        past = [link for link in graph.critics(source) if link not in links]
+                claims_of[attack.source].add(key)
+        for link in analysis.attacks.questioned.get(key, ()):
+            questioned_by[link.to].add(key)
+    for source in sorted(graph.criticised_sources):
+        critics = graph.critics(source)
+        links = [link for link in critics if analysis.revisions.counts(link.from_)]
+        past = [link for link in critics if link not in links]
         if links:
-            claims = tuple(sorted(hit[source]))
-            disputes.append(
-                Dispute(
-                    source,
-                    True,
-                    claims,
-                    tuple(sorted({link.from_ for link in links})),
-                    tuple(links),
-                    tuple(past),
-                    (),
-                    _reached(answers, claims),
-                    tuple(sorted(questioned[source])),
-                    min(graph.known_by[link.from_] for link in links),
-                    max(graph.known_by[link.from_] for link in (*links, *past)),
-                )
+            claims = tuple(sorted(claims_of[source]))
+            yield Dispute(
+                head=source,
+                source=True,
+                claims=claims,
+                attackers=tuple(sorted({link.from_ for link in links})),
+                links=tuple(links),
+                past=tuple(past),
+                contested_allies=(),
+                reached=_contested_through(analysis, claims),
+                questioned=tuple(sorted(questioned_by[source])),
+                since=min(graph.known_by[link.from_] for link in links),
+                last=max(graph.known_by[link.from_] for link in critics),
             )
-    return disputes
 
 
-def _beside(
-    answers: Analysis, members: tuple[str, ...], attackers: tuple[str, ...]
+def _contested_allies(
+    analysis: Analysis, members: tuple[str, ...], attackers: tuple[str, ...]
 ) -> tuple[str, ...]:
-    involved = {*members, *attackers}
-    asserted = answers.assertions
-    same = {key for attacker in attackers for key in asserted.members[asserted.of[attacker]]}
-    return tuple(sorted(key for key in same - involved if answers.attacks.contested(key)))
+    assertions = analysis.assertions
+    allies = {
+        key for attacker in attackers for key in assertions.members[assertions.of[attacker]]
+    } - {*members, *attackers}
+    return tuple(sorted(key for key in allies if analysis.attacks.contested(key)))
 
 
-def _since(answers: Analysis, links: list[LinkEdge]) -> int:
-    known = answers.graph.known_by
-    return min(max(known[link.from_], known.get(link.to, 0)) for link in links)
+def _link_known_by(analysis: Analysis, link: LinkEdge) -> int:
+    """Return the day by which an attack was known: when both its ends were."""
+    known_by = analysis.graph.known_by
+    return max(known_by[link.from_], known_by.get(link.to, 0))
 
 
-def _latest(answers: Analysis, links: list[LinkEdge]) -> int:
-    known = answers.graph.known_by
-    return max(max(known[link.from_], known.get(link.to, 0)) for link in links)
+def _contested_through(analysis: Analysis, claims: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the claims contested only because they rest on these claims, directly or through others."""
+    attacks = analysis.attacks
 
+    def contested_dependents(key: str) -> Iterator[str]:
+        for dependent in attacks.dependents.get(key, ()):
+            if dependent not in attacks.current:
+                yield dependent
 
-def _reached(answers: Analysis, claims: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the claims contested only through these, near and far."""
-    reached: set[str] = set()
-    fallen = set(claims)
-    stack = list(claims)
-    while stack:
-        for key in answers.attacks.users.get(stack.pop(), ()):
-            if key not in fallen and key not in answers.attacks.current:
-                fallen.add(key)
-                reached.add(key)
-                stack.append(key)
-    return tuple(sorted(reached))
+    return tuple(sorted(closure(claims, contested_dependents) - set(claims)))

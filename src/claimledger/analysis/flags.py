@@ -1,4 +1,4 @@
-"""Flags: what a reader should know before leaning on a claim."""
+"""Flags: what a reader should know about a claim before relying on it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ from claimledger.analysis.analysis import Analysis
 
 FLAGS: dict[str, str] = {
     "circular": "it rests on itself through others",
-    "anachronism": "surely asserted before what it repeats",
-    "before the fact": "known by, before the time it speaks of",
-    "at odds": "linked as the same with a claim it also contradicts",
+    "anachronism": "certainly asserted before what it repeats",
+    "before the fact": "known before the time it is about",
+    "at odds": "linked as saying the same as a claim that it also contradicts",
     "second-hand": "read only through another source",
-    "attribution questioned": "a source it is cited from, not the claimant's own, is criticised",
-    "attributed by": "no source cited is the claimant's own",
+    "attribution questioned": "a cited source that is not the claimant's own is criticised",
+    "attributed by": "no cited source is the claimant's own",
     "not checked": "nobody has asked yet how the claimant knows",
     "unstated": "the claimant does not say how they know",
-    "undated source": "a source cited has no date",
-    "removed source": "a source cited was taken down",
-    "no capture": "no copy of a source cited is kept",
+    "undated source": "a cited source has no date",
+    "removed source": "a cited source was taken down",
+    "no capture": "no copy of a cited source is stored",
 }
-"""Every flag, the gravest first."""
-
+"""Every flag with its meaning, the most serious first."""
 
 _MOST_NAMED = 12
-"""Claims of a loop that a flag names: each of thousands would name all the others."""
+"""How many claims of a loop a flag names. Without a limit, each of thousands would name all the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag of a claim: its kind, and the records it is about."""
+    """A flag of a claim: its kind, and the keys of the records it is about."""
 
     kind: str
     about: tuple[str, ...] = ()
@@ -39,28 +38,28 @@ class Flag:
         return f"{self.kind} ({', '.join(self.about)})" if self.about else self.kind
 
 
-def flags(answers: Analysis, key: str) -> list[Flag]:
-    """Return a claim's flags, the gravest first."""
+def flags(analysis: Analysis, key: str) -> list[Flag]:
+    """Return a claim's flags, the most serious first."""
     order = list(FLAGS)
-    return sorted(_flags(answers, key), key=lambda flag: order.index(flag.kind))
+    return sorted(_flags(analysis, key), key=lambda flag: order.index(flag.kind))
 
 
-def _flags(answers: Analysis, key: str) -> Iterator[Flag]:
-    graph = answers.graph
+def _flags(analysis: Analysis, key: str) -> Iterator[Flag]:
+    graph = analysis.graph
     claim = graph.claims[key]
-    if answers.dependencies.circular(key):
-        loop = answers.dependencies.loop(key)[: _MOST_NAMED + 1]
-        yield Flag("circular", tuple(k for k in loop if k != key)[:_MOST_NAMED])
-    if late := _repeats_later(answers, key):
-        yield Flag("anachronism", late)
-    if _before_the_fact(answers, key):
+    if analysis.dependencies.circular(key):
+        loop = analysis.dependencies.loop(key)[: _MOST_NAMED + 1]
+        yield Flag("circular", tuple(member for member in loop if member != key)[:_MOST_NAMED])
+    if later := _repeated_but_later(analysis, key):
+        yield Flag("anachronism", later)
+    if _is_known_before_its_time(analysis, key):
         yield Flag("before the fact")
-    odd = [link for link in answers.assertions.at_odds if key in (link.from_, link.to)]
-    if odd:
-        yield Flag("at odds", tuple(sorted({link.key for link in odd})))
+    at_odds = [link for link in analysis.assertions.at_odds if key in (link.from_, link.to)]
+    if at_odds:
+        yield Flag("at odds", tuple(sorted({link.key for link in at_odds})))
     if claim.second_hand:
         yield Flag("second-hand")
-    if critics := answers.attacks.questioned.get(key):
+    if critics := analysis.attacks.questioned.get(key):
         yield Flag("attribution questioned", tuple(sorted({link.from_ for link in critics})))
     if not graph.own_sources(claim):
         yield Flag("attributed by", claim.sources)
@@ -77,9 +76,12 @@ def _flags(answers: Analysis, key: str) -> Iterator[Flag]:
         yield Flag("no capture")
 
 
-def _repeats_later(answers: Analysis, key: str) -> tuple[str, ...]:
-    """Return what a claim repeats although it was surely asserted later."""
-    graph = answers.graph
+def _repeated_but_later(analysis: Analysis, key: str) -> tuple[str, ...]:
+    """Return the claims that a claim repeats although each was certainly asserted later than it.
+
+    Certainly means that the whole ranges of the two dates are in the wrong order.
+    """
+    graph = analysis.graph
     asserted = graph.claims[key].asserted
     if asserted is None or asserted[1] is None:
         return ()
@@ -91,7 +93,7 @@ def _repeats_later(answers: Analysis, key: str) -> tuple[str, ...]:
     return tuple(sorted(later))
 
 
-def _before_the_fact(answers: Analysis, key: str) -> bool:
-    about = answers.graph.claims[key].about
-    # An open beginning ("up to October") speaks of its end; nothing says when that begins.
-    return about is not None and about[0] is not None and answers.graph.known_by[key] < about[0]
+def _is_known_before_its_time(analysis: Analysis, key: str) -> bool:
+    about = analysis.graph.claims[key].about
+    # A time with an open start ("up to October") has no first day that could be compared.
+    return about is not None and about[0] is not None and analysis.graph.known_by[key] < about[0]

@@ -1,8 +1,8 @@
-"""The dispute graph: the claims in view, and the links between them.
+"""The graph that every answer is computed from: the claims in view and the links between them.
 
-In view are the claims not withdrawn, inside both clocks. The ledger's clock has been applied where the
-part was cut out; the world's is applied here: a claim is in view as of a day if it was known by then,
-and brings with it what it rests on.
+A claim is in view when it is not withdrawn and lies inside both clocks. The ledger's clock
+(``--known-at``) was applied when the graph data were loaded. The world's clock (``--as-of``) is applied
+here: as of a day, a claim is in view if it was known by then, or if a claim in view rests on it.
 """
 
 from __future__ import annotations
@@ -12,106 +12,113 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
+from claimledger.analysis.closure import closure, label_reachable
 from claimledger.records.graph_data import ClaimNode, GraphData, LinkEdge, PartyNode, SourceNode
 from claimledger.records.link import RELATIONS
 
 RESTS_ON = ("repeats", "derives_from")
+"""The link types by which a claim rests on another."""
 
 Day = int
-By = Mapping[str, tuple[LinkEdge, ...]]
+"""A day as a proleptic Gregorian ordinal."""
+
+LinksByClaim = Mapping[str, tuple[LinkEdge, ...]]
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Claims, links, sources and parties, with the links found by type and end."""
+    """Claims, links, sources and parties, with the links indexed by type and by either end."""
 
     claims: Mapping[str, ClaimNode]
     links: tuple[LinkEdge, ...]
     sources: Mapping[str, SourceNode]
     parties: Mapping[str, PartyNode]
-    days: Callable[[], Mapping[str, Day]]
-    """Finds the day by which each claim was known: asked only where dates matter."""
+    compute_known_by: Callable[[], Mapping[str, Day]]
+    """Computes the day by which each claim was known. Most answers need no dates, so it is called lazily."""
 
     @cached_property
     def known_by(self) -> Mapping[str, Day]:
-        """The day by which each claim was known."""
-        known = self.days()
-        return {key: known[key] for key in self.claims}
+        """The day by which each claim in view was known."""
+        days = self.compute_known_by()
+        return {key: days[key] for key in self.claims}
 
     @cached_property
-    def _ends(self) -> tuple[dict[str, By], dict[str, By], By]:
-        forward: dict[str, dict[str, list[LinkEdge]]] = {kind: {} for kind in RELATIONS}
-        backward: dict[str, dict[str, list[LinkEdge]]] = {kind: {} for kind in RELATIONS}
-        critics: dict[str, list[LinkEdge]] = {}
+    def _indexes(self) -> tuple[dict[str, LinksByClaim], dict[str, LinksByClaim], LinksByClaim]:
+        """The links by type and start, by type and end, and those that end at a source by source."""
+        by_start: dict[str, dict[str, list[LinkEdge]]] = {kind: {} for kind in RELATIONS}
+        by_end: dict[str, dict[str, list[LinkEdge]]] = {kind: {} for kind in RELATIONS}
+        by_source: dict[str, list[LinkEdge]] = {}
         for link in self.links:
             if link.to_kind == "source":
-                critics.setdefault(link.to, []).append(link)
+                by_source.setdefault(link.to, []).append(link)
             else:
-                forward[link.type].setdefault(link.from_, []).append(link)
-                backward[link.type].setdefault(link.to, []).append(link)
-        return _frozen(forward), _frozen(backward), {k: tuple(v) for k, v in critics.items()}
+                by_start[link.type].setdefault(link.from_, []).append(link)
+                by_end[link.type].setdefault(link.to, []).append(link)
+        critics = {source: tuple(links) for source, links in by_source.items()}
+        return _with_tuples(by_start), _with_tuples(by_end), critics
 
-    def beginning(self, kind: str) -> By:
-        """Return the links of a type that begin and end at claims, by the claim they begin at."""
-        return self._ends[0][kind]
+    def links_by_start(self, kind: str) -> LinksByClaim:
+        """Return the claim-to-claim links of a type, by the claim they start at."""
+        return self._indexes[0][kind]
 
-    def ending(self, kind: str) -> By:
-        """Return the links of a type that begin and end at claims, by the claim they end at."""
-        return self._ends[1][kind]
+    def links_by_end(self, kind: str) -> LinksByClaim:
+        """Return the claim-to-claim links of a type, by the claim they end at."""
+        return self._indexes[1][kind]
 
     def from_(self, kind: str, key: str) -> tuple[LinkEdge, ...]:
-        """Return the links of a type that begin at a claim and end at a claim."""
-        return self._ends[0][kind].get(key, ())
+        """Return the links of a type that start at a claim and end at a claim."""
+        return self._indexes[0][kind].get(key, ())
 
     def to(self, kind: str, key: str) -> tuple[LinkEdge, ...]:
         """Return the links of a type that end at a claim."""
-        return self._ends[1][kind].get(key, ())
+        return self._indexes[1][kind].get(key, ())
 
     def critics(self, source: str) -> tuple[LinkEdge, ...]:
         """Return the links that undercut a source."""
-        return self._ends[2].get(source, ())
+        return self._indexes[2].get(source, ())
 
     @property
-    def criticised(self) -> Iterable[str]:
-        """The sources that some claim undercuts."""
-        return self._ends[2].keys()
+    def criticised_sources(self) -> Iterable[str]:
+        """The sources that at least one claim undercuts."""
+        return self._indexes[2].keys()
 
-    def opposed(self, key: str) -> Iterable[tuple[str, LinkEdge]]:
-        """Yield the claims that a claim contradicts or that contradict it, each with the link."""
+    def contradictions(self, key: str) -> Iterable[tuple[str, LinkEdge]]:
+        """Yield each claim that contradicts a claim or is contradicted by it, with the link."""
         for link in self.from_("contradicts", key):
             yield link.to, link
         for link in self.to("contradicts", key):
             yield link.from_, link
 
     @cached_property
-    def _above(self) -> dict[str, frozenset[str]]:
+    def _above_cache(self) -> dict[str, frozenset[str]]:
         return {}
 
     def above(self, party: str) -> frozenset[str]:
-        """Return a party and all it is part of, near and far."""
-        above = self._above.get(party)
+        """Return a party and every party it belongs to, directly or through others."""
+        above = self._above_cache.get(party)
         if above is None:
-            chain = [party]
-            stored_party = self.parties.get(party)
-            while stored_party and stored_party.part_of and stored_party.part_of not in chain:
-                chain.append(stored_party.part_of)
-                stored_party = self.parties.get(stored_party.part_of)
-            above = self._above[party] = frozenset(chain)
+            above = frozenset(closure([party], self._parents))
+            self._above_cache[party] = above
         return above
 
-    def speaks_for(self, source: str, claim: ClaimNode) -> bool:
-        """Whether a source speaks for a claim's claimant.
+    def _parents(self, party: str) -> tuple[str, ...]:
+        node = self.parties.get(party)
+        return (node.part_of,) if node and node.part_of else ()
 
-        Published by the claimant or a party above it, or written by it, or by nobody known.
+    def speaks_for(self, source: str, claim: ClaimNode) -> bool:
+        """Whether a source is the claimant's own, so that criticism of it reaches the claim.
+
+        It is when the claimant, or a party above the claimant, published it; when the claimant wrote
+        it; or when neither publisher nor author is recorded.
         """
-        cited = self.sources.get(source)
-        if cited is None or (cited.publisher is None and not cited.authors):
+        node = self.sources.get(source)
+        if node is None or (node.publisher is None and not node.authors):
             return True
         for claimant in claim.claimants:
-            if cited.publisher in self.above(claimant):
+            if node.publisher in self.above(claimant):
                 return True
             party = self.parties.get(claimant)
-            if party and not party.names.isdisjoint(cited.authors):
+            if party and not party.names.isdisjoint(node.authors):
                 return True
         return False
 
@@ -120,86 +127,108 @@ class Graph:
         return tuple(source for source in claim.sources if self.speaks_for(source, claim))
 
 
-def _frozen(by_key: dict[str, dict[str, list[LinkEdge]]]) -> dict[str, By]:
-    return {kind: {key: tuple(v) for key, v in by.items()} for kind, by in by_key.items()}
+def _with_tuples(index: dict[str, dict[str, list[LinkEdge]]]) -> dict[str, LinksByClaim]:
+    return {
+        kind: {key: tuple(links) for key, links in by_claim.items()}
+        for kind, by_claim in index.items()
+    }
 
 
-def graph_of(cut: GraphData, as_of: Day | None = None) -> Graph:
-    """Return the dispute graph of a part of the ledger, as of a day or without end."""
-    days = partial(known_by, cut)
-    claims = cut.claims
+def graph_of(graph_data: GraphData, as_of: Day | None = None) -> Graph:
+    """Return the graph of some claims and links.
+
+    ``as_of`` limits it to what the world knew by the end of a day; ``None`` sets no limit.
+    """
+    compute_known_by = partial(known_by_days, graph_data)
+    claims = graph_data.claims
     if as_of is not None:
-        known = days()
-        seen = _in_view(cut, known, as_of)
-        claims = {key: claim for key, claim in claims.items() if key in seen}
+        in_view = _claims_in_view(graph_data, compute_known_by(), as_of)
+        claims = {key: claim for key, claim in claims.items() if key in in_view}
     links = tuple(
         link
-        for link in cut.links
+        for link in graph_data.links
         if link.from_ in claims
         and (link.to_kind == "source" or link.to in claims)
-        and (as_of is None or entered(cut, link, as_of))
+        and (as_of is None or is_link_known(graph_data, link, as_of))
     )
-    return Graph(claims, links, cut.sources, cut.parties, days)
+    return Graph(claims, links, graph_data.sources, graph_data.parties, compute_known_by)
 
 
-def known_by(cut: GraphData) -> dict[str, Day]:
-    """Return for each claim the day by which it was known.
+def known_by_days(graph_data: GraphData) -> dict[str, Day]:
+    """Return the day by which each claim was known.
 
-    The earliest of: the last day of ``asserted``; of ``published`` of a source it cites; a source's
-    ``accessed``; a capture's day; what is so known of any claim that repeats it. Where none of these
-    is known, the earliest day on which it or what repeats it was recorded.
+    It is the earliest of: the last day of ``asserted``; the last day of ``published`` of a cited source;
+    the source's ``accessed``; the day of a capture of it; and the day by which a claim that repeats it
+    was known. Where none of these is recorded, it is the earliest day on which the claim, or a claim
+    that repeats it, entered the ledger.
     """
-    dated = {key: list(_own_days(cut, claim)) for key, claim in cut.claims.items()}
-    repeats: dict[str, list[str]] = defaultdict(list)
-    for link in cut.links:
+    dated = {key: list(_stated_days(graph_data, claim)) for key, claim in graph_data.claims.items()}
+    repeated: dict[str, list[str]] = defaultdict(list)
+    for link in graph_data.links:
         if link.type == "repeats":
-            repeats[link.from_].append(link.to)
-    days = _spread({key: min(own) for key, own in dated.items() if own}, repeats)
-    recorded = _spread({key: claim.recorded for key, claim in cut.claims.items()}, repeats)
-    return {key: days.get(key, recorded[key]) for key in cut.claims}
+            repeated[link.from_].append(link.to)
+    stated = _earliest_of_repeaters(
+        {key: min(days) for key, days in dated.items() if days}, repeated
+    )
+    # A date of record proves only that the claim existed by then, so any stated day takes precedence.
+    recorded = _earliest_of_repeaters(
+        {key: claim.recorded for key, claim in graph_data.claims.items()}, repeated
+    )
+    return {key: stated.get(key, recorded[key]) for key in graph_data.claims}
 
 
-def _own_days(cut: GraphData, claim: ClaimNode) -> Iterable[Day]:
+def _stated_days(graph_data: GraphData, claim: ClaimNode) -> Iterable[Day]:
+    """Yield the days that a claim's own date and its sources give."""
     if claim.asserted and claim.asserted[1] is not None:
         yield claim.asserted[1]
     for source in claim.sources:
-        if source in cut.sources:
-            yield from cut.sources[source].days
+        if source in graph_data.sources:
+            yield from graph_data.sources[source].days
 
 
-def _spread(days: dict[str, Day], repeats: Mapping[str, list[str]]) -> dict[str, Day]:
-    """Let each day reach what the claim repeats, near and far; the earliest wins."""
-    spread: dict[str, Day] = {}
-    for key in sorted(days, key=lambda claim: (days[claim], claim)):
-        stack = [key]
-        while stack:
-            at = stack.pop()
-            if at not in spread:
-                spread[at] = days[key]
-                stack.extend(repeats.get(at, ()))
-    return spread
+def _earliest_of_repeaters(
+    days: dict[str, Day], repeated: Mapping[str, list[str]]
+) -> dict[str, Day]:
+    """Return for each claim the earliest day of its own and of the claims that repeat it.
+
+    Whoever repeats a claim knew it, so a day passes on along ``repeats``. Starting from the earliest day,
+    the first day to reach a claim is its minimum: the same idea as Dijkstra's algorithm, with no
+    priority queue because passing a day on does not change it.
+    """
+    earliest_first = sorted(days, key=lambda claim: (days[claim], claim))
+    return label_reachable(
+        ((key, days[key]) for key in earliest_first), lambda key: repeated.get(key, ())
+    )
 
 
-def _in_view(cut: GraphData, known: Mapping[str, Day], as_of: Day) -> set[str]:
-    seen = {key for key, day in known.items() if day <= as_of}
-    rests: dict[str, list[str]] = defaultdict(list)
-    for link in cut.links:
-        if link.type in RESTS_ON and entered(cut, link, as_of):
-            rests[link.from_].append(link.to)
-    stack = list(seen)
-    while stack:
-        for key in rests.get(stack.pop(), ()):
-            if key not in seen and key in cut.claims:
-                seen.add(key)
-                stack.append(key)
-    return seen
+def _claims_in_view(graph_data: GraphData, known_by: Mapping[str, Day], as_of: Day) -> set[str]:
+    """Return the claims known by a day, with everything they rest on.
+
+    A claim cannot have been made before what it repeats, even where only a later date of that is recorded.
+    """
+    rests_on: dict[str, list[str]] = defaultdict(list)
+    for link in graph_data.links:
+        if (
+            link.type in RESTS_ON
+            and link.to in graph_data.claims
+            and is_link_known(graph_data, link, as_of)
+        ):
+            rests_on[link.from_].append(link.to)
+    known = (key for key, day in known_by.items() if day <= as_of)
+    return closure(known, lambda key: rests_on.get(key, ()))
 
 
-def entered(cut: GraphData, link: LinkEdge, as_of: Day) -> bool:
-    """Whether a link was there by a day: a stated one with its citation's source, any other with its ends."""
+def is_link_known(graph_data: GraphData, link: LinkEdge, as_of: Day) -> bool:
+    """Whether a link counts as of a day, given that both its ends do.
+
+    A stated link with a citation became known with its source; any other link with its ends.
+    """
     if link.basis != "stated" or not link.sources:
         return True
     days = [
-        day for source in link.sources if source in cut.sources for day in cut.sources[source].days
+        day
+        for source in link.sources
+        if source in graph_data.sources
+        for day in graph_data.sources[source].days
     ]
     return min(days, default=link.recorded) <= as_of

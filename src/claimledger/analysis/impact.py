@@ -1,10 +1,16 @@
-"""Load-bearing: what most others rest on, and what would have no origin left if it fell.
+"""Load-bearing records: what most other claims rest on, and which would have no origin left without it.
 
-A claim falls when it is taken back; a source takes with it the claims that cite nothing else, a party
-those that only it, or parties under it, make. All are found in one pass over the claims, roots first: to
-each claim belongs the set of all that lies on every way from it to a root. These sets are kept as one
-tree, as dominators are (Cooper, Harvey and Kennedy 2001): a claim stands under the last thing that all
-its ways have in common, so that a chain of a hundred thousand repeats costs no more than its length.
+When a claim falls, it is as if it had been taken back. A source takes with it the claims that cite
+nothing else; a party takes the claims that only it, or parties under it, make. A record bears a claim
+when every path from the claim's assertion up to a root passes through what falls with the record. In
+terms of flow graphs (with the roots at the entry), the record *dominates* the claim.
+
+So all answers come from one dominator tree. It is built like that of Cooper, Harvey and Kennedy (2001,
+"A simple, fast dominance algorithm"), from the roots down: a node hangs under the lowest common ancestor
+of the nodes that all its paths come from. Loops of repeats are collapsed first, which leaves a graph
+without cycles, so one pass is enough. A chain of a hundred thousand repeats costs no more than its length,
+where a set of dominators for each claim would be quadratic. See section *Load-bearing* of
+``docs/semantics.md``.
 """
 
 from __future__ import annotations
@@ -18,12 +24,15 @@ from itertools import accumulate
 from claimledger.analysis.analysis import Analysis
 
 Label = tuple[str, str]
-"""What can fall: ``claim``, ``source`` or ``party``, and its key."""
+"""A record that can fall: ``claim``, ``source`` or ``party``, and its key."""
+
+Span = tuple[int, int]
+"""A half-open range of positions in the order of assertions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What rests on a claim, a source or a party."""
+    """What depends on a claim, a source or a party."""
 
     kind: str
     key: str
@@ -31,225 +40,270 @@ class Impact:
     """How many claims fall with it."""
 
     others: int
-    """How many more would have no origin left."""
+    """How many more claims would have no origin left."""
 
 
 class ImpactIndex:
-    """Everything whose fall would leave other claims without an origin.
+    """The impact of every record whose fall would leave other claims without an origin.
 
-    Spoken of are claims neither retracted nor superseded; the others have no origin to lose, or one
-    that counts for them alone.
+    Only live claims are counted. A retracted claim has no origin to lose, and a superseded one has an
+    origin that counts for itself alone.
+
+    The assertions are listed so that each subtree of the dominator tree is one contiguous range
+    (an Euler tour), and each record keeps the ranges it dominates. Counting then takes prefix sums,
+    and membership a binary search, instead of a walk over the tree for every record.
     """
 
-    def __init__(self, answers: Analysis) -> None:
-        ways = _Ways(answers)
-        self._members = ways.members
-        self._order, self._spans = ways.spans()
+    def __init__(self, analysis: Analysis) -> None:
+        tree = _DominatorTree(analysis)
+        self._members = tree.members
+        self._order, self._spans = tree.dominated_spans()
         self._own: dict[Label, list[str]] = defaultdict(list)
-        for key, labels in ways.labels.items():
+        for key, labels in tree.labels.items():
             for label in labels:
                 self._own[label].append(key)
-        place = {name: at for at, name in enumerate(self._order)}
-        self._place = {key: place[n] for n in self._order for key in self._members[n]}
+        self._position = {
+            key: position
+            for position, name in enumerate(self._order)
+            for key in self._members[name]
+        }
         sizes = (len(self._members[name]) for name in self._order)
-        self._before = [0, *accumulate(sizes)]
+        self._claims_before = [0, *accumulate(sizes)]
 
     def heaviest(self, most: int | None = None) -> list[Impact]:
-        """Return what bears most, the heaviest first."""
-        impacts = [load for label in self._spans if (load := self.of(*label)).others]
+        """Return the records that bear the most other claims, the heaviest first."""
+        impacts = [impact for label in self._spans if (impact := self.of(*label)).others]
         order = {"claim": 0, "source": 1, "party": 2}
         impacts.sort(key=lambda impact: (-impact.others, order[impact.kind], impact.key))
         return impacts[:most]
 
     def of(self, kind: str, key: str) -> Impact:
-        """Return what rests on one thing."""
+        """Return the impact of one record."""
         own = self._own.get((kind, key), [])
         spans = self._spans.get((kind, key), [])
-        under = sum(self._before[end] - self._before[start] for start, end in spans)
-        among = sum(self._is_within(span, spans) for span in own)
-        return Impact(kind, key, len(own), under - among)
+        dominated = sum(
+            self._claims_before[end] - self._claims_before[start] for start, end in spans
+        )
+        own_among_them = sum(self._is_within(claim, spans) for claim in own)
+        return Impact(kind, key, len(own), dominated - own_among_them)
 
     def others(self, kind: str, key: str) -> list[str]:
-        """Return the claims that would have no origin left if something fell, not those that fall."""
+        """Return the claims that would have no origin left if a record fell, without those that fall."""
         own = set(self._own.get((kind, key), ()))
         spans = self._spans.get((kind, key), [])
         names = (name for start, end in spans for name in self._order[start:end])
-        return sorted(key for name in names for key in self._members[name] if key not in own)
+        return sorted(claim for name in names for claim in self._members[name] if claim not in own)
 
-    def _is_within(self, key: str, spans: list[tuple[int, int]]) -> bool:
-        at = self._place.get(key)
-        if at is None:
+    def _is_within(self, key: str, spans: list[Span]) -> bool:
+        position = self._position.get(key)
+        if position is None:
             return False
-        near = bisect_right(spans, (at, len(self._order))) - 1
-        return near >= 0 and spans[near][0] <= at < spans[near][1]
+        # The spans are disjoint and sorted, so only the last that starts at or before it can contain it.
+        index = bisect_right(spans, (position, len(self._order))) - 1
+        return index >= 0 and spans[index][0] <= position < spans[index][1]
 
 
 @dataclass
 class _Node:
-    """A place in the tree: what it stands under, and what falls with it."""
+    """A node of the dominator tree.
 
-    above: _Node | None
+    ``labels`` are the records whose fall breaks every path that passes the node.
+    """
+
+    parent: _Node | None
     labels: frozenset[Label]
     depth: int
     assertions: list[str] = field(default_factory=list)
-    under: list[_Node] = field(default_factory=list)
+    children: list[_Node] = field(default_factory=list)
 
 
-class _Ways:
-    """The ways from each assertion to its roots."""
+class _DominatorTree:
+    """The dominator tree of the live claims, with the assertions attached to its nodes.
 
-    def __init__(self, answers: Analysis) -> None:
-        self._answers = answers
-        self._graph = answers.graph
-        self._root = _Node(None, frozenset(), 0)
-        self._loops: dict[str, _Node] = {}
-        self._entries: dict[str, _Node] = {}
+    The nodes are loops (a claim outside any loop is a loop of one). Above all roots is one entry node.
+    """
+
+    def __init__(self, analysis: Analysis) -> None:
+        self._analysis = analysis
+        self._graph = analysis.graph
+        self._entry = _Node(None, frozenset(), 0)
+        self._node_of_loop: dict[str, _Node] = {}
+        self._node_of_member: dict[str, _Node] = {}
         self.members: dict[str, list[str]] = {}
+        """From each assertion to its live claims."""
+
         self.labels = {
             key: frozenset(self._labels_of(key))
             for key in self._graph.claims
-            if answers.revisions.counts(key)
+            if analysis.revisions.counts(key)
         }
-        for name, keys in answers.assertions.members.items():
-            active = [key for key in keys if key in self.labels]
-            if active:
-                self.members[name] = active
-                self._place(name, active)
+        """From each live claim to the records it falls with."""
+
+        for name, keys in analysis.assertions.members.items():
+            live = [key for key in keys if key in self.labels]
+            if live:
+                self.members[name] = live
+                self._attach(name, live)
 
     def _labels_of(self, key: str) -> Iterator[Label]:
         claim = self._graph.claims[key]
         yield "claim", key
         if len(claim.sources) == 1:
             yield "source", claim.sources[0]
+        # A claim of several claimants falls only with a party that they all belong to.
         above = [self._graph.above(party) for party in claim.claimants]
         for party in frozenset.intersection(*above) if above else ():
             yield "party", party
 
-    def _ups(self, loop: tuple[str, ...]) -> list[str]:
-        """Return the claims that are the next step towards the roots; none where a root is."""
-        needs = self._answers.dependencies.of(loop[0])
-        if len(needs) != 1 or needs[0].derived:
-            return []
-        return [key for key in needs[0].alternatives if key in self.labels]
+    def _next_claims(self, loop: tuple[str, ...]) -> list[str]:
+        """Return the live claims one step nearer to the roots."""
+        repeated = self._analysis.dependencies.repeated_assertion(loop[0])
+        return [key for key in repeated if key in self.labels]
 
     def _is_root(self, loop: tuple[str, ...]) -> bool:
-        needs = self._answers.dependencies.of(loop[0])
-        return len(needs) != 1 or needs[0].derived
+        return not self._analysis.dependencies.repeated_assertion(loop[0])
 
-    def _place(self, name: str, active: list[str]) -> None:
-        """Hang an assertion under what lies on every way from its members to a root."""
-        inside = set(active)
-        loop_of = self._answers.dependencies.loop
-        # A member that only repeats other members adds nothing to their ways but itself.
-        entries = [
+    def _attach(self, name: str, live: list[str]) -> None:
+        """Attach an assertion to the node that dominates it: what all paths of its members share."""
+        inside = set(live)
+        loop_of = self._analysis.dependencies.loop
+        # A member that only repeats other members adds no path of its own: theirs lead through them.
+        starts = [
             key
-            for key in active
-            if not (ups := self._ups(loop_of(key))) or not inside.issuperset(ups)
+            for key in live
+            if not (above := self._next_claims(loop_of(key))) or not inside.issuperset(above)
         ]
-        nodes = [node for key in entries if (node := self._node(key)) is not _LOST]
+        nodes = [node for key in starts if (node := self._node(key)) is not _UNROOTED]
         if nodes:
-            self._meet(nodes, frozenset()).assertions.append(name)
+            self._meet(nodes).assertions.append(name)
 
     def _node(self, key: str) -> _Node:
-        """Return the node of a claim, those of all it leads to first."""
-        loop_of = self._answers.dependencies.loop
+        """Return the node of a claim, after building the nodes of everything it leads to.
+
+        A depth-first walk in post-order, with a stack of its own: chains can exceed Python's call stack.
+        """
+        loop_of = self._analysis.dependencies.loop
         stack = [loop_of(key)]
         while stack:
             loop = stack[-1]
-            if loop[0] in self._loops:
+            if loop[0] in self._node_of_loop:
                 stack.pop()
                 continue
-            ups = [loop_of(up) for up in self._ups(loop)]
-            waiting = [up for up in ups if up[0] not in self._loops]
-            if waiting:
-                stack += waiting
+            above = [loop_of(next_key) for next_key in self._next_claims(loop)]
+            missing = [next_loop for next_loop in above if next_loop[0] not in self._node_of_loop]
+            if missing:
+                stack += missing
                 continue
             stack.pop()
-            self._loops[loop[0]] = self._made(loop)
-        return self._entered(key)
+            self._node_of_loop[loop[0]] = self._build(loop)
+        return self._node_of_claim(key)
 
-    def _entered(self, key: str) -> _Node:
-        """Return where a claim stands: itself, or the step by which its loop is entered."""
-        loop = self._answers.dependencies.loop(key)
-        node = self._loops[loop[0]]
-        if len(loop) == 1 or node is _LOST:
+    def _node_of_claim(self, key: str) -> _Node:
+        """Return a claim's node: that of its loop, or one below it for the claim a loop is entered by."""
+        loop = self._analysis.dependencies.loop(key)
+        node = self._node_of_loop[loop[0]]
+        if len(loop) == 1 or node is _UNROOTED:
             return node
-        if key not in self._entries:
-            self._entries[key] = self._under([node], self.labels[key])
-        return self._entries[key]
+        if key not in self._node_of_member:
+            self._node_of_member[key] = self._add_below([node], self.labels[key])
+        return self._node_of_member[key]
 
-    def _made(self, loop: tuple[str, ...]) -> _Node:
-        standing = [self.labels[key] for key in loop if key in self.labels]
-        # A loop counts while one of it does: only what all of it shares makes it fall.
-        labels = frozenset.intersection(*standing) if standing else frozenset()
+    def _build(self, loop: tuple[str, ...]) -> _Node:
+        """Build the node of a loop, whose next claims have theirs already."""
+        live = [self.labels[key] for key in loop if key in self.labels]
+        # A loop counts as a root while one of its claims does, so it falls only with what they all share.
+        labels = frozenset.intersection(*live) if live else frozenset()
         if self._is_root(loop):
-            return self._under([self._root], labels) if standing else _LOST
-        ups = [node for up in self._ups(loop) if (node := self._entered(up)) is not _LOST]
-        # On the way up a loop is only passed: which of it stand matters where it is entered.
-        return self._under(ups, labels if len(loop) == 1 else frozenset()) if ups else _LOST
+            return self._add_below([self._entry], labels) if live else _UNROOTED
+        above = [
+            node
+            for key in self._next_claims(loop)
+            if (node := self._node_of_claim(key)) is not _UNROOTED
+        ]
+        # A loop on the way to a root is only passed through. Which of its claims must be live is decided
+        # by the one it is entered by, so the loop itself has no labels.
+        return (
+            self._add_below(above, labels if len(loop) == 1 else frozenset())
+            if above
+            else _UNROOTED
+        )
 
-    def _under(self, nodes: Sequence[_Node], labels: frozenset[Label]) -> _Node:
-        return self._meet(nodes, labels, new=True)
+    def _add_below(self, nodes: Sequence[_Node], labels: frozenset[Label]) -> _Node:
+        """Add and return a node with some labels below everything that some nodes share."""
+        ancestor, shared = self._common(nodes)
+        return self._add(ancestor, labels | shared)
 
-    def _meet(
-        self, nodes: Sequence[_Node], labels: frozenset[Label], *, new: bool = False
-    ) -> _Node:
-        """Return the place under all that several ways have in common."""
-        meeting = nodes[0]
+    def _meet(self, nodes: Sequence[_Node]) -> _Node:
+        """Return the node below everything that some nodes share, adding one only where needed."""
+        ancestor, shared = self._common(nodes)
+        if all(node is ancestor for node in nodes):
+            return ancestor
+        return self._add(ancestor, shared)
+
+    def _common(self, nodes: Sequence[_Node]) -> tuple[_Node, frozenset[Label]]:
+        """Return the lowest common ancestor of some nodes, and the labels that all paths below it share.
+
+        Two separate claims between the ancestor and the nodes can have the same label: both papers cite
+        only one source, say. Then that source dominates although no single claim does.
+        """
+        ancestor = nodes[0]
         for node in nodes[1:]:
-            meeting = _common(meeting, node)
-        shared: frozenset[Label] = frozenset()
-        if any(node is not meeting for node in nodes):
-            shared = frozenset.intersection(*(_between(node, meeting) for node in nodes))
-        elif not new:
-            return meeting
-        meeting_node = _Node(meeting, labels | shared, meeting.depth + 1)
-        meeting.under.append(meeting_node)
-        return meeting_node
+            ancestor = _lowest_common_ancestor(ancestor, node)
+        if all(node is ancestor for node in nodes):
+            return ancestor, frozenset()
+        return ancestor, frozenset.intersection(
+            *(_labels_between(node, ancestor) for node in nodes)
+        )
 
-    def spans(self) -> tuple[list[str], dict[Label, list[tuple[int, int]]]]:
-        """Return the assertions in an order in which all below one place stand together.
+    def _add(self, parent: _Node, labels: frozenset[Label]) -> _Node:
+        node = _Node(parent, labels, parent.depth + 1)
+        parent.children.append(node)
+        return node
 
-        And for each label the stretches of that order all of whose ways pass it.
+    def dominated_spans(self) -> tuple[list[str], dict[Label, list[Span]]]:
+        """Return the assertions in tree order, and for each label the spans it dominates.
+
+        In tree order (pre-order) every subtree is a contiguous span. A label that occurs again below a
+        node that has it already adds no span, so the spans of a label are disjoint.
         """
         order: list[str] = []
-        spans: dict[Label, list[tuple[int, int]]] = defaultdict(list)
-        passed: set[Label] = set()
-        stack: list[tuple[_Node, int, frozenset[Label]]] = [(self._root, -1, frozenset())]
+        spans: dict[Label, list[Span]] = defaultdict(list)
+        open_labels: set[Label] = set()
+        # An entry with a start >= 0 marks the end of a node whose subtree began at that position.
+        stack: list[tuple[_Node, int, frozenset[Label]]] = [(self._entry, -1, frozenset())]
         while stack:
             node, start, labels = stack.pop()
             if start >= 0:
-                passed -= labels
+                open_labels -= labels
                 for label in labels if len(order) > start else ():
                     spans[label].append((start, len(order)))
                 continue
-            fresh = node.labels - passed  # below one that was passed already it says nothing new
-            passed |= fresh
-            stack.append((node, len(order), fresh))
+            new_labels = node.labels - open_labels
+            open_labels |= new_labels
+            stack.append((node, len(order), new_labels))
             order += node.assertions
-            stack += [(under, -1, frozenset()) for under in node.under]
+            stack += [(child, -1, frozenset()) for child in node.children]
         return order, spans
 
 
-_LOST = _Node(None, frozenset(), -1)
-"""Stands for claims from which no way leads to a root any more."""
+_UNROOTED = _Node(None, frozenset(), -1)
+"""Stands for the node of a claim from which no path leads to a live root."""
 
 
-def _common(left: _Node, right: _Node) -> _Node:
-    """Return the deepest place that two places stand under (or are)."""
+def _lowest_common_ancestor(left: _Node, right: _Node) -> _Node:
     while left is not right:
         if left.depth < right.depth:
             left, right = right, left
-        assert left.above is not None
-        left = left.above
+        assert left.parent is not None
+        left = left.parent
     return left
 
 
-def _between(node: _Node, top: _Node) -> frozenset[Label]:
-    """Return all labels from a place up to another, that one left out."""
+def _labels_between(node: _Node, ancestor: _Node) -> frozenset[Label]:
+    """Return all labels on the path from a node up to an ancestor, without the ancestor's own."""
     labels: set[Label] = set()
-    while node is not top:
+    while node is not ancestor:
         labels |= node.labels
-        assert node.above is not None
-        node = node.above
+        assert node.parent is not None
+        node = node.parent
     return frozenset(labels)

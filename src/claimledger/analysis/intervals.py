@@ -1,4 +1,9 @@
-"""Intervals of exact decimals: whether they overlap, lie in each other, or round to each other."""
+"""Interval arithmetic over exact decimals, with open and closed bounds.
+
+A missing bound means that the interval is unbounded on that side. Sums, products and quotients follow
+the usual rules of interval arithmetic (Moore 1966): the result contains every value that operands
+somewhere in their intervals can give.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,8 @@ from decimal import Context, Decimal, localcontext
 
 from claimledger.records.figure import Interval, interval_of
 
-_COARSEST = Decimal("0.05")  # of the number: 100 may be a rounded 98, never a rounded 60
+_COARSEST = Decimal("0.05")
+"""The largest error of rounding, as a share of the number: 100 may be a rounded 98, never a rounded 60."""
 
 
 def overlap(left: Interval, right: Interval) -> bool:
@@ -15,40 +21,45 @@ def overlap(left: Interval, right: Interval) -> bool:
     return _reaches(left, right) and _reaches(right, left)
 
 
-def _reaches(low: Interval, high: Interval) -> bool:
-    if low.low is None or high.high is None:
+def _reaches(lower: Interval, upper: Interval) -> bool:
+    """Whether the low end of one interval is at or below the high end of another."""
+    if lower.low is None or upper.high is None:
         return True
-    if low.low == high.high:
-        return not (low.low_open or high.high_open)
-    return low.low < high.high
+    if lower.low == upper.high:
+        return not (lower.low_open or upper.high_open)
+    return lower.low < upper.high
 
 
 def inside(left: Interval, right: Interval) -> bool:
-    """Whether every number of one interval belongs to the other."""
-    above = right.low is None or (
+    """Whether every number of the left interval belongs to the right one."""
+    within_low = right.low is None or (
         left.low is not None
         and (
             left.low > right.low
             or (left.low == right.low and (left.low_open or not right.low_open))
         )
     )
-    below = right.high is None or (
+    within_high = right.high is None or (
         left.high is not None
         and (
             left.high < right.high
             or (left.high == right.high and (left.high_open or not right.high_open))
         )
     )
-    return above and below
+    return within_low and within_high
 
 
 def above(left: Interval, right: Interval) -> bool:
-    """Whether every number of one interval is above every number of the other."""
+    """Whether every number of the left interval is greater than every number of the right one."""
     return left.low is not None and right.high is not None and not _reaches(left, right)
 
 
 def rounds(coarse: Decimal, fine: Decimal) -> bool:
-    """Whether one number is the other rounded to its last significant digit."""
+    """Whether ``coarse`` is ``fine`` rounded to its last significant digit.
+
+    >>> rounds(Decimal(230000), Decimal(229714))
+    True
+    """
     if coarse == fine:
         return False
     span = interval_of(coarse, coarse, "about")
@@ -56,25 +67,25 @@ def rounds(coarse: Decimal, fine: Decimal) -> bool:
 
 
 def within(left: Decimal, right: Decimal, tolerance: Decimal) -> bool:
-    """Whether two numbers are apart by no more than a share of the larger."""
+    """Whether two numbers differ by no more than ``tolerance``, a share of the larger one."""
     return abs(left - right) <= max(abs(left), abs(right)) * tolerance
 
 
 def total(parts: Sequence[Interval]) -> Interval:
-    """Return the sum of numbers each somewhere in its interval."""
+    """Return the interval of the sums of one number from each interval."""
     return Interval(
-        _added([part.low for part in parts]),
-        _added([part.high for part in parts]),
+        _sum_of_bounds([part.low for part in parts]),
+        _sum_of_bounds([part.high for part in parts]),
         any(part.low_open for part in parts),
         any(part.high_open for part in parts),
     )
 
 
-def _added(bounds: Sequence[Decimal | None]) -> Decimal | None:
+def _sum_of_bounds(bounds: Sequence[Decimal | None]) -> Decimal | None:
     known = [bound for bound in bounds if bound is not None]
     if len(known) < len(bounds):
         return None
-    with localcontext(_WIDE):
+    with localcontext(_PRECISE):
         return sum(known, Decimal(0))
 
 
@@ -86,45 +97,61 @@ def negative(interval: Interval) -> Interval:
 
 
 def product(left: Interval, right: Interval) -> Interval:
-    """Return the product of two numbers each somewhere in its interval."""
+    """Return the interval of the products of one number from each interval.
+
+    A product is monotone in each factor while the other is fixed, so its extremes are at the corners.
+    """
     corners = [
-        (_times(a, b), open_a or open_b) for a, open_a in _ends(left) for b, open_b in _ends(right)
+        (_times(left_bound, right_bound), left_open or right_open)
+        for left_bound, left_open in _bounds(left)
+        for right_bound, right_open in _bounds(right)
     ]
     return _hull(corners)
 
 
 def quotient(left: Interval, right: Interval) -> Interval:
-    """Return the quotient of two numbers; raise :class:`ZeroDivisionError` where the divisor may be 0."""
+    """Return the interval of the quotients of one number from each interval.
+
+    Raises :class:`ZeroDivisionError` where the divisor may be 0.
+    """
     if overlap(right, Interval(Decimal(0), Decimal(0))):
         raise ZeroDivisionError
-    with localcontext(_WIDE):
+    with localcontext(_PRECISE):
         corners = [
-            (Decimal(0) if b.is_infinite() else a / b, open_a or open_b)
-            for a, open_a in _ends(left)
-            for b, open_b in _ends(right)
+            (
+                Decimal(0) if right_bound.is_infinite() else left_bound / right_bound,
+                left_open or right_open,
+            )
+            for left_bound, left_open in _bounds(left)
+            for right_bound, right_open in _bounds(right)
         ]
     return _hull(corners)
 
 
-_WIDE = Context(prec=60)
-_ENDLESS = Decimal("Infinity")
+_PRECISE = Context(prec=60)
+"""Wide enough that sums and products of recorded bounds, which have far fewer digits, are exact."""
+
+_INFINITY = Decimal("Infinity")
 
 
-def _ends(interval: Interval) -> tuple[tuple[Decimal, bool], tuple[Decimal, bool]]:
-    low = (-_ENDLESS, True) if interval.low is None else (interval.low, interval.low_open)
-    high = (_ENDLESS, True) if interval.high is None else (interval.high, interval.high_open)
+def _bounds(interval: Interval) -> tuple[tuple[Decimal, bool], tuple[Decimal, bool]]:
+    """Return both bounds, each with whether it is open; a missing bound is an open infinity."""
+    low = (-_INFINITY, True) if interval.low is None else (interval.low, interval.low_open)
+    high = (_INFINITY, True) if interval.high is None else (interval.high, interval.high_open)
     return low, high
 
 
 def _times(left: Decimal, right: Decimal) -> Decimal:
+    # Decimal makes 0 times infinity an error. Here the infinity only stands for a missing bound.
     if not left or not right:
         return Decimal(0)
-    with localcontext(_WIDE):
+    with localcontext(_PRECISE):
         return left * right
 
 
 def _hull(corners: list[tuple[Decimal, bool]]) -> Interval:
-    # Of two corners at one place, the one that belongs to the interval decides.
+    """Return the smallest interval that contains some corners, each with whether it is open."""
+    # Of two corners with one value, a closed one decides: the value then belongs to the interval.
     low, low_open = min(corners, key=lambda corner: (corner[0], corner[1]))
     high, high_open = max(corners, key=lambda corner: (corner[0], not corner[1]))
     return Interval(

@@ -1,4 +1,4 @@
-"""Lineage: the way from a claim back to whoever first said it, a step a claim."""
+"""Lineage: the path from a claim back to whoever first said it, with its weakest step."""
 
 from __future__ import annotations
 
@@ -11,101 +11,105 @@ from claimledger.analysis.flags import Flag, flags
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One claim on the way back, and how the one below it rests on it."""
+    """One claim on the way back, and the link by which the claim below rests on it."""
 
     claim: str
     depth: int
     below: str | None
-    """The claim that rests on this one; ``None`` for the claim asked about."""
+    """The claim that rests on this one; ``None`` for the claim at which the lineage starts."""
 
     link: str | None
     type: str | None
     flags: tuple[Flag, ...]
     again: bool = False
-    """Whether the claim was met before: the way goes on there."""
+    """Whether an earlier step has the same claim. What that rests on is listed there only."""
 
     ends: bool = False
-    """Whether it rests on nothing recorded: a trail ends here."""
+    """Whether the claim rests on nothing recorded, so that the trail ends here."""
 
-    def flagged(self, kind: str) -> bool:
-        """Whether the step bears a flag of this kind."""
+    def is_flagged(self, kind: str) -> bool:
+        """Whether the claim has a flag of some kind."""
         return any(flag.kind == kind for flag in self.flags)
 
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """The weakest step of a lineage: which claim, why, and the command that would mend it."""
+    """The weakest step of a lineage: the claim, what is weak about it, and how to improve it."""
 
     claim: str
     why: str
     detail: str
     mend: str
+    """The command that would improve it."""
 
 
-def lineage(answers: Analysis, key: str) -> list[Step]:
-    """Return the steps from a claim up to its roots, the claim itself first, nearer steps first."""
-    return list(_walk(answers, key))
+def lineage(analysis: Analysis, key: str) -> list[Step]:
+    """Return the steps from a claim up to its roots, in depth-first order, the claim itself first.
+
+    Of the claims that one claim rests on, those known earlier come first.
+    """
+    return list(_steps(analysis, key))
 
 
-def _walk(answers: Analysis, key: str) -> Iterator[Step]:
-    graph = answers.graph
+def _steps(analysis: Analysis, key: str) -> Iterator[Step]:
+    graph = analysis.graph
     seen: set[str] = set()
     stack: list[tuple[str, int, str | None, str | None, str | None]] = [(key, 0, None, None, None)]
     while stack:
-        at, depth, below, link, kind = stack.pop()
-        links = [*graph.from_("repeats", at), *graph.from_("derives_from", at)]
-        again = at in seen
-        step_flags = tuple(flags(answers, at))
-        yield Step(at, depth, below, link, kind, step_flags, again, ends=not links)
+        claim, depth, below, link_key, link_type = stack.pop()
+        links = [*graph.from_("repeats", claim), *graph.from_("derives_from", claim)]
+        again = claim in seen
+        claim_flags = tuple(flags(analysis, claim))
+        yield Step(claim, depth, below, link_key, link_type, claim_flags, again, ends=not links)
         if again:
             continue
-        seen.add(at)
+        seen.add(claim)
         links.sort(key=lambda link: (graph.known_by[link.to], link.to), reverse=True)
-        stack += [(link.to, depth + 1, at, link.key, link.type) for link in links]
+        stack += [(link.to, depth + 1, claim, link.key, link.type) for link in links]
 
 
-def weakest(answers: Analysis, steps: list[Step]) -> Weakness | None:
-    """Return the first step that is retracted, undercut, unread, without grounds, undated, uncaptured."""
-    for find in _WEAKNESSES:
+def weakest(analysis: Analysis, steps: list[Step]) -> Weakness | None:
+    """Return the weakest step, or ``None`` where no step is weak.
+
+    The kinds of weakness are tried from the most to the least serious, and for each the steps from the
+    claim upwards: a retracted root matters more than an undated paper, wherever they are.
+    """
+    for find_weakness in _WEAKNESSES:
         for step in steps:
-            if not step.again and (weakness := find(answers, step)):
+            if not step.again and (weakness := find_weakness(analysis, step)):
                 return weakness
     return None
 
 
-def _retracted(answers: Analysis, step: Step) -> Weakness | None:
-    if step.claim not in answers.revisions.retracted:
+def _retracted(analysis: Analysis, step: Step) -> Weakness | None:
+    if step.claim not in analysis.revisions.retracted:
         return None
-    link = answers.revisions.retracted[step.claim]
-    return Weakness(step.claim, "retracted", f"taken back, see {link}", f"claimledger show {link}")
+    link = analysis.revisions.retracted[step.claim]
+    detail = f"its claimant took it back (link {link})"
+    return Weakness(step.claim, "retracted", detail, f"claimledger show {link}")
 
 
-def _undercut(answers: Analysis, step: Step) -> Weakness | None:
-    cutting = [a for a in answers.attacks.on(step.claim) if a.link.type == "undercuts"]
-    if not cutting:
+def _undercut(analysis: Analysis, step: Step) -> Weakness | None:
+    attack = next((a for a in analysis.attacks.on(step.claim) if a.link.type == "undercuts"), None)
+    if attack is None:
         return None
-    first = cutting[0]
-    what = f"its source {first.source}" if first.source else "its grounds"
-    detail = (
-        f"{what} is criticised in {first.attacker}"
-        if first.source
-        else (f"{what} are criticised in {first.attacker}")
-    )
-    return Weakness(step.claim, "undercut", detail, f"claimledger audit {first.attacker}")
+    target = f"its source {attack.source} is" if attack.source else "its grounds are"
+    detail = f"{target} criticised in {attack.attacker}"
+    return Weakness(step.claim, "undercut", detail, f"claimledger audit {attack.attacker}")
 
 
-def _unread(answers: Analysis, step: Step) -> Weakness | None:
-    if not step.flagged("second-hand"):
+def _unread(analysis: Analysis, step: Step) -> Weakness | None:
+    if not step.is_flagged("second-hand"):
         return None
-    source = answers.graph.claims[step.claim].sources[0]
-    detail = f"{source} is unread, known only through others"
+    source = analysis.graph.claims[step.claim].sources[0]
+    detail = f"nobody here has read {source}; the claim is known only through others"
     return Weakness(step.claim, "unread", detail, f"claimledger cite {step.claim} {source}")
 
 
-def _groundless(_: Analysis, step: Step) -> Weakness | None:
-    if step.flagged("not checked"):
+def _without_grounds(_: Analysis, step: Step) -> Weakness | None:
+    if step.is_flagged("not checked"):
         detail = "nobody has asked how the claimant knows"
-    elif step.flagged("unstated"):
+    elif step.is_flagged("unstated"):
         detail = "the claimant does not say how they know"
     else:
         return None
@@ -122,11 +126,11 @@ def _undated(_: Analysis, step: Step) -> Weakness | None:
     return None
 
 
-def _uncaptured(answers: Analysis, step: Step) -> Weakness | None:
-    if not step.flagged("no capture"):
+def _not_captured(analysis: Analysis, step: Step) -> Weakness | None:
+    if not step.is_flagged("no capture"):
         return None
-    source = answers.graph.claims[step.claim].sources[0]
-    detail = f"no copy of {source} is kept"
+    source = analysis.graph.claims[step.claim].sources[0]
+    detail = f"no copy of {source} is stored"
     mend = f'a record of kind "capture" for {source}: claimledger import FILE'
     return Weakness(step.claim, "not captured", detail, mend)
 
@@ -135,7 +139,8 @@ _WEAKNESSES: list[Callable[[Analysis, Step], Weakness | None]] = [
     _retracted,
     _undercut,
     _unread,
-    _groundless,
+    _without_grounds,
     _undated,
-    _uncaptured,
+    _not_captured,
 ]
+"""What can be weak about a step, the most serious first."""

@@ -1,9 +1,10 @@
-"""Independent origins: how many voices there are behind an assertion, at least and at most.
+"""Independent origins: how many voices are behind an assertion, at least and at most.
 
 No graph can prove independence, so the answer is a range. *At most*: roots that share a claimant or an
-upstream claim are one. *At least*: also those that share a party above their claimants, a cited
-source, a source that the other's claimant published, or that both name nobody; and of these only those
-count of which somebody has asked how they know.
+upstream claim are merged. *At least*: roots are also merged when they share a party above their
+claimants or a cited source, when one cites a source that the other's claimant published, or when none of
+them names a claimant; and only those roots count whose grounds are recorded. Each merger is returned
+with its reason.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from claimledger.analysis.assertions import Assertions, DisjointSet
+from claimledger.analysis.closure import closure
 from claimledger.analysis.dependencies import Dependencies, upstream
 from claimledger.analysis.graph import Graph
 from claimledger.analysis.revisions import Revisions
@@ -21,29 +23,30 @@ from claimledger.records.party import NAMELESS
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """Where the following of repeats ends: a claim, or a loop of claims, with its inputs."""
+    """Where following ``repeats`` ends: a claim, or a loop of claims, together with its inputs."""
 
     claims: tuple[str, ...]
     established: bool = False
-    """Whether how they know is recorded, and a source of their own is cited."""
+    """Whether its grounds are recorded and it cites a source of its claimant's own."""
 
     lacking: str = ""
     """Why it is not established: ``grounds`` or ``own source``."""
 
     graph: Graph | None = field(default=None, repr=False, compare=False)
+    """The graph in which it rests on something; ``None`` where it rests on nothing."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """All that it rests on, near and far.
+        """The claims it rests on, directly or through others, in order of key.
 
-        Sought when asked for: in a chain of derivations each claim's would be all the rest.
+        Computed lazily: storing them for every root would be quadratic on long chains of derivations.
         """
         if self.graph is None:
             return ()
         return tuple(sorted(upstream(self.graph, self.claims) - set(self.claims)))
 
     def as_json(self) -> dict[str, object]:
-        """Return the root as an object."""
+        """Return the root as a JSON object."""
         return {
             "claims": list(self.claims),
             "inputs": list(self.inputs),
@@ -53,33 +56,34 @@ class Root:
 
     @property
     def name(self) -> str:
-        """The claim that names the root."""
+        """The claim that names the root: the first of its claims."""
         return self.claims[0]
 
 
 @dataclass(frozen=True, slots=True)
 class MergedOrigins:
-    """Roots that count as one, and why: what they share."""
+    """Roots that count as one origin, and what they share."""
 
     roots: tuple[str, ...]
     reason: str
     """``claimant``, ``upstream claim``, ``party above``, ``source``, ``publisher`` or ``nameless``."""
 
     shared: str
+    """The key of what they share; empty for ``nameless``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """The independent origins of some claims, as a range, with the why."""
+    """The number of independent origins as a range, with the roots and the mergers behind it."""
 
     at_least: int
     at_most: int
     roots: tuple[Root, ...] = ()
     same: tuple[MergedOrigins, ...] = ()
-    """What makes roots one even at most."""
+    """The mergers that lower both bounds."""
 
     perhaps: tuple[MergedOrigins, ...] = ()
-    """What makes roots one at least."""
+    """The mergers that lower only the lower bound."""
 
 
 NONE = Origins(0, 0)
@@ -87,66 +91,75 @@ NONE = Origins(0, 0)
 
 @dataclass
 class OriginFinder:
-    """Finds origins in one graph, each assertion's once."""
+    """Finds the origins of claims in one graph. Results are cached for each assertion."""
 
     graph: Graph
-    asserted: Assertions
-    rests: Dependencies
-    revised: Revisions
+    assertions: Assertions
+    dependencies: Dependencies
+    revisions: Revisions
     set_aside: frozenset[tuple[str, str]] = frozenset()
-    """Reasons for merging that are not to count, each with what is shared."""
+    """Mergers to ignore, each as its reason and what is shared."""
 
-    _counted_origins: dict[tuple[str, bool], Origins] = field(default_factory=dict)
+    _cache: dict[tuple[str, bool], Origins] = field(default_factory=dict)
     _claims_of_root: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of the roots being counted: their claims with all they rest on."""
+    """The claims and inputs of each root in the count under way. Inputs are costly, so they are read once."""
 
     def of(self, key: str) -> Origins:
-        """Return the origins of a claim: those of its assertion, none where it is retracted."""
-        if key in self.revised.retracted:
+        """Return the origins of a claim: those of its assertion, or none if the claim was retracted."""
+        if key in self.revisions.retracted:
             return NONE
-        superseded = key in self.revised.superseded
-        name = self.asserted.of[key]
-        cached = self._counted_origins.get((name, superseded))
-        if cached is None:
-            roots = self._roots(self.asserted.members[name], superseded)
-            cached = self._counted_origins[name, superseded] = self._counted(roots)
-        return cached
+        # A superseded claim may rest on superseded ones; for a current claim those no longer speak.
+        superseded = key in self.revisions.superseded
+        name = self.assertions.of[key]
+        origins = self._cache.get((name, superseded))
+        if origins is None:
+            roots = self._roots(self.assertions.members[name], superseded)
+            origins = self._cache[name, superseded] = self._count(roots)
+        return origins
 
     def of_all(self, keys: Iterable[str]) -> Origins:
-        """Return the origins of several claims together: ten that carry one denial have one."""
+        """Return the origins of several claims together: ten claims that repeat one denial have one."""
         roots: dict[tuple[str, ...], Root] = {}
         for key in keys:
             roots |= {root.claims: root for root in self.of(key).roots}
-        return self._counted([roots[claims] for claims in sorted(roots)])
+        return self._count([roots[claims] for claims in sorted(roots)])
 
-    def _active(self, key: str, superseded: bool) -> bool:
-        if key in self.revised.retracted:
+    def of_roots(self, roots: Iterable[Root]) -> Origins:
+        """Return the origins that some roots amount to."""
+        return self._count(list(roots))
+
+    def _is_active(self, key: str, superseded: bool) -> bool:
+        if key in self.revisions.retracted:
             return False
-        return superseded or key not in self.revised.superseded
+        return superseded or key not in self.revisions.superseded
 
     def _roots(self, members: Iterable[str], superseded: bool) -> list[Root]:
-        """Follow repeats up from every member, while there is exactly one need, to where that ends."""
-        roots: dict[tuple[str, ...], Root] = {}
-        seen: set[tuple[str, ...]] = set()
-        stack = [m for m in members if self._active(m, superseded)]
-        while stack:
-            loop = self.rests.loop(stack.pop())
-            if loop in seen:
-                continue
-            seen.add(loop)
-            needs = self.rests.of(loop[0])
-            if len(needs) == 1 and not needs[0].derived:
-                stack += [key for key in needs[0].alternatives if self._active(key, superseded)]
-                continue
-            standing = [key for key in loop if self._active(key, superseded)]
-            if standing:
-                roots[loop] = self._root(loop, standing)
-        return [roots[claims] for claims in sorted(roots)]
+        """Return the roots of an assertion, in order of key.
 
-    def _root(self, loop: tuple[str, ...], standing: list[str]) -> Root:
-        lacking = min((self._lacking(key) for key in standing), key=["", *_LACKS].index)
-        rests = any(self.rests.of(key) for key in loop)
-        return Root(loop, not lacking, lacking, self.graph if rests else None)
+        From every member, ``repeats`` is followed while a claim does nothing but repeat one assertion.
+        Loops are followed as one claim, so the walk is over loops rather than claims.
+        """
+        dependencies = self.dependencies
+
+        def next_loops(loop: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+            for key in dependencies.repeated_assertion(loop[0]):
+                if self._is_active(key, superseded):
+                    yield dependencies.loop(key)
+
+        start = [dependencies.loop(key) for key in members if self._is_active(key, superseded)]
+        roots = []
+        for loop in sorted(closure(start, next_loops)):
+            if not dependencies.repeated_assertion(loop[0]):
+                active = [key for key in loop if self._is_active(key, superseded)]
+                if active:
+                    roots.append(self._root(loop, active))
+        return roots
+
+    def _root(self, loop: tuple[str, ...], active: list[str]) -> Root:
+        """Return a root. A loop is as well established as the best of its active claims."""
+        lacking = min((self._lacking(key) for key in active), key=_LACKING.index)
+        rests_on_something = any(self.dependencies.of(key) for key in loop)
+        return Root(loop, not lacking, lacking, self.graph if rests_on_something else None)
 
     def _lacking(self, key: str) -> str:
         claim = self.graph.claims[key]
@@ -154,21 +167,23 @@ class OriginFinder:
             return "grounds"
         return "" if self.graph.own_sources(claim) else "own source"
 
-    def counted(self, roots: Iterable[Root]) -> Origins:
-        """Return the origins that some roots come to."""
-        return self._counted(list(roots))
+    def _count(self, roots: list[Root]) -> Origins:
+        """Merge roots twice over: first by what proves one voice, then also by what may mean one.
 
-    def _counted(self, roots: list[Root]) -> Origins:
+        Both bounds come from one disjoint set. The upper bound is read off after the first round, the
+        lower one after the second, so the lower bound can never exceed the upper.
+        """
         if not roots:
             return NONE
         if len(roots) == 1:
-            return Origins(1, 1, (roots[0],))  # nothing to merge
+            return Origins(1, 1, (roots[0],))
         self._claims_of_root = {root.name: (*root.claims, *root.inputs) for root in roots}
         union = DisjointSet(root.name for root in roots)
         same = self._merge(union, roots, self._identities)
         at_most = len({union.find(root.name) for root in roots})
         perhaps = self._merge(union, roots, self._ties)
         perhaps += self._merge_publishers(union, roots)
+        # Unknown grounds establish nothing, so only sets with an established root count at least.
         established = {union.find(root.name) for root in roots if root.established}
         return Origins(max(1, len(established)), at_most, tuple(roots), tuple(same), tuple(perhaps))
 
@@ -176,28 +191,34 @@ class OriginFinder:
         self,
         union: DisjointSet,
         roots: list[Root],
-        tokens: Callable[[Root], Iterator[tuple[str, str]]],
+        tokens_of: Callable[[Root], Iterator[tuple[str, str]]],
     ) -> list[MergedOrigins]:
-        """Join roots that hold the same token; return the mergers that joined something."""
-        holders: dict[tuple[str, str], list[str]] = defaultdict(list)
+        """Merge the roots that have a token in common. Return the mergers that changed something.
+
+        A token is a reason and what is shared. Grouping roots by token avoids comparing all pairs.
+        """
+        roots_by_token: dict[tuple[str, str], list[str]] = defaultdict(list)
         for root in roots:
-            for token in dict.fromkeys(tokens(root)):
+            for token in dict.fromkeys(tokens_of(root)):
                 if token not in self.set_aside:
-                    holders[token].append(root.name)
+                    roots_by_token[token].append(root.name)
         mergers = []
-        for (reason, shared), names in sorted(holders.items()):
-            joined = [union.join(names[0], name) for name in names[1:]]
-            if any(joined):
+        # In sorted order: of two reasons for one merger, the same one is reported every time.
+        for (reason, shared), names in sorted(roots_by_token.items()):
+            changed = [union.join(names[0], name) for name in names[1:]]
+            if any(changed):
                 mergers.append(MergedOrigins(tuple(names), reason, shared))
         return mergers
 
     def _identities(self, root: Root) -> Iterator[tuple[str, str]]:
+        """Yield the tokens that prove two roots to be one voice."""
         for key in self._claims_of_root[root.name]:
             yield "upstream claim", key
         for party in self._claimants(root):
             yield "claimant", party
 
     def _ties(self, root: Root) -> Iterator[tuple[str, str]]:
+        """Yield the tokens that may mean two roots are one voice."""
         for party in self._claimants(root):
             for above in self.graph.above(party):
                 yield "party above", above
@@ -208,33 +229,39 @@ class OriginFinder:
             yield "source", source
 
     def _merge_publishers(self, union: DisjointSet, roots: list[Root]) -> list[MergedOrigins]:
-        """Join a root with those that cite a source which its claimant published."""
-        voices: Mapping[str, list[str]] = defaultdict(list)
+        """Merge each root with those that cite a source which its claimant published.
+
+        This is no shared token: one root has the publisher as its claimant, the other cites the source.
+        """
+        roots_by_claimant: Mapping[str, list[str]] = defaultdict(list)
         for root in roots:
             for party in self._claimants(root):
-                voices[party].append(root.name)
+                roots_by_claimant[party].append(root.name)
         mergers = []
         for root in roots:
             for source in self._sources(root):
                 cited = self.graph.sources.get(source)
-                if ("publisher", source) in self.set_aside:
+                if cited is None or not cited.publisher or ("publisher", source) in self.set_aside:
                     continue
-                for voice in voices.get(cited.publisher, ()) if cited and cited.publisher else ():
-                    if union.join(root.name, voice):
-                        mergers.append(MergedOrigins((root.name, voice), "publisher", source))
+                for publishing in roots_by_claimant.get(cited.publisher, ()):
+                    if union.join(root.name, publishing):
+                        mergers.append(MergedOrigins((root.name, publishing), "publisher", source))
         return mergers
 
     def _claimants(self, root: Root) -> list[str]:
-        claimants = {
-            p for key in self._claims_of_root[root.name] for p in self.graph.claims[key].claimants
-        }
-        return sorted(claimants)
+        """Return the claimants of a root, of its inputs too."""
+        claims = self.graph.claims
+        return sorted(
+            {party for key in self._claims_of_root[root.name] for party in claims[key].claimants}
+        )
 
     def _sources(self, root: Root) -> list[str]:
-        sources = {
-            s for key in self._claims_of_root[root.name] for s in self.graph.claims[key].sources
-        }
-        return sorted(sources)
+        """Return the sources that a root cites, of its inputs too."""
+        claims = self.graph.claims
+        return sorted(
+            {source for key in self._claims_of_root[root.name] for source in claims[key].sources}
+        )
 
 
-_LACKS = ["own source", "grounds"]
+_LACKING = ["", "own source", "grounds"]
+"""What a root can lack, from nothing to most."""

@@ -1,4 +1,4 @@
-"""What a claimant did to their own claim: took it back, or renewed it."""
+"""Revisions: the claims that their claimants took back (retracted) or replaced (superseded)."""
 
 from __future__ import annotations
 
@@ -6,87 +6,96 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from claimledger.analysis.closure import label_reachable
 from claimledger.analysis.graph import Graph
 
 
 @dataclass(frozen=True)
 class Revisions:
-    """The claims taken back and the claims renewed, each with what made it so."""
+    """The retracted and the superseded claims, each with the reason."""
 
     retracted: Mapping[str, str]
-    """Retracted claims, with the link of a retraction that counts."""
+    """From each retracted claim to the link of a retraction that counts."""
 
     superseded: Mapping[str, str]
-    """Superseded claims, with the claim that stands in their place."""
+    """From each superseded claim to the claim that replaced it."""
 
     def counts(self, key: str) -> bool:
-        """Whether a claim counts as an attacker: neither retracted nor superseded."""
+        """Whether a claim is live: neither retracted nor superseded."""
         return key not in self.retracted and key not in self.superseded
 
 
 def revisions(graph: Graph) -> Revisions:
-    """Return what was retracted and superseded.
+    """Return which claims of a graph were retracted or superseded.
 
-    A retraction that is itself retracted does not count. A claim is superseded when somewhere along
-    the chain of updates after it one stands unretracted; so is a claim that repeats, when all that it
-    repeats are.
+    A retraction that was itself retracted does not count. A claim is superseded when a later claim in
+    its chain of updates is not retracted. A claim that repeats others is superseded when all of those
+    are: it passes on something that is no longer current.
     """
     retracted = _retracted(graph)
     superseded = _updated(graph, retracted)
-    waiting: dict[str, set[str]] = {}
+    # Pass supersession on along ``repeats``. Each claim waits for the targets that are not superseded
+    # yet, and follows when none is left, so every link is looked at once.
+    waiting_for: dict[str, set[str]] = {}
     for key in graph.claims:
         targets = {link.to for link in graph.from_("repeats", key)}
         if targets:
-            waiting[key] = targets - superseded.keys()
+            waiting_for[key] = targets - superseded.keys()
     queue = deque(superseded)
-    queue.extend(key for key, left in waiting.items() if not left and key not in superseded)
+    queue.extend(
+        key for key, targets in waiting_for.items() if not targets and key not in superseded
+    )
     while queue:
         key = queue.popleft()
         if key not in superseded:
             superseded[key] = graph.from_("repeats", key)[0].to
         for link in graph.to("repeats", key):
-            left = waiting[link.from_]
-            if key in left:
-                left.discard(key)
-            if not left and link.from_ not in superseded:
+            targets = waiting_for[link.from_]
+            targets.discard(key)
+            if not targets and link.from_ not in superseded:
                 queue.append(link.from_)
     return Revisions(retracted, superseded)
 
 
 def _retracted(graph: Graph) -> dict[str, str]:
-    """Settle retractions from the last ones back: what nobody takes back stands, and takes back."""
-    left = {
+    """Return the retracted claims, each with the link of a retraction that counts.
+
+    A retraction counts only if nothing retracts it in turn, so claims are settled in topological order:
+    first those that nothing retracts, then those whose retractions are all settled. One retraction that
+    counts settles its target at once. The ledger refuses rings of retractions; claims in one from a
+    foreign log are never settled and count as not retracted.
+    """
+    unsettled = {
         key: len(graph.to("retracts", key)) for key in graph.claims if graph.to("retracts", key)
     }
     retracted: dict[str, str] = {}
     settled: set[str] = set()
-    queue = deque(key for key in graph.claims if key not in left and graph.from_("retracts", key))
+    queue = deque(
+        key for key in graph.claims if key not in unsettled and graph.from_("retracts", key)
+    )
     while queue:
         key = queue.popleft()
         if key in settled:
             continue
         settled.add(key)
-        stands = key not in retracted
+        counts = key not in retracted
         for link in graph.from_("retracts", key):
             if link.to in settled:
                 continue
-            left[link.to] -= 1
-            if stands:
+            unsettled[link.to] -= 1
+            if counts:
                 retracted.setdefault(link.to, link.key)
-            if link.to in retracted or left[link.to] == 0:
+            if link.to in retracted or unsettled[link.to] == 0:
                 queue.append(link.to)
     return retracted
 
 
 def _updated(graph: Graph, retracted: Mapping[str, str]) -> dict[str, str]:
-    superseded: dict[str, str] = {}
-    for key in graph.claims:
-        if key in retracted or not graph.from_("updates", key):
-            continue
-        stack = [link.to for link in graph.from_("updates", key)]
-        while stack:
-            older = stack.pop()
-            if older not in superseded:
-                superseded[older] = key
-                stack.extend(link.to for link in graph.from_("updates", older))
-    return superseded
+    """Return the claims that some unretracted claim updates, directly or through other updates."""
+    updates = (
+        (link.to, key)
+        for key in graph.claims
+        if key not in retracted
+        for link in graph.from_("updates", key)
+    )
+    return label_reachable(updates, lambda key: (link.to for link in graph.from_("updates", key)))

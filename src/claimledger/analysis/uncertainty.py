@@ -1,7 +1,8 @@
-"""What would settle a range of origins: whose grounds to ask, which lineage to look up.
+"""Uncertainty: which open questions would narrow a range of origins, and by how much.
 
-Worth is counted against the best that could come out: by how many origins the lower bound would fall
-short if all else were settled and this were not.
+The worth of a question is measured against the best case: the number of origins by which the lower bound
+would fall short if every other question were settled and this one were not (section *What would settle a
+range* of ``docs/semantics.md``).
 """
 
 from __future__ import annotations
@@ -17,41 +18,46 @@ from claimledger.analysis.origins import MergedOrigins, OriginFinder, Origins, R
 
 @dataclass(frozen=True, slots=True)
 class OpenQuestion:
-    """One thing to look up: about which roots, and how many origins it could establish."""
+    """One thing to look up: the roots it is about, and how many origins the answer could establish."""
 
     what: Literal["grounds", "own source", "tie"]
     roots: tuple[str, ...]
-    """The roots it is about: one claim, or those that a tie makes one."""
+    """The root that lacks something, or the roots that a tie merges."""
 
     reason: str
-    """Of a tie: why they count as one."""
+    """For a tie, the reason for the merger."""
 
     shared: str
-    """Of a tie: what they share."""
+    """For a tie, what the roots share."""
 
     worth: int
 
 
 @dataclass(frozen=True, slots=True)
 class OriginRange:
-    """An assertion with its range of origins, by the claim in it that was known first."""
+    """An assertion with its range of origins."""
 
     head: str
+    """The live claim of the assertion that was known first."""
+
     claims: tuple[str, ...]
     origins: Origins
 
 
-def ranged(answers: Analysis, keys: Iterable[str]) -> list[OriginRange]:
-    """Return the assertions of some claims, the most uncertain first, then those of most origins."""
-    names = dict.fromkeys(answers.assertions.of[key] for key in keys)
-    known = answers.graph.known_by
+def origin_ranges(analysis: Analysis, keys: Iterable[str]) -> list[OriginRange]:
+    """Return the assertions of some claims with their ranges of origins, the widest ranges first.
+
+    Ranges of the same width are in descending order of their upper bound.
+    """
+    names = dict.fromkeys(analysis.assertions.of[key] for key in keys)
+    known_by = analysis.graph.known_by
     ranges = []
     for name in names:
-        members = answers.assertions.members[name]
-        standing = [key for key in members if answers.revisions.counts(key)]
-        if standing:
-            head = min(standing, key=lambda key: (known[key], key))
-            ranges.append(OriginRange(head, members, answers.origins(head)))
+        members = analysis.assertions.members[name]
+        live = [key for key in members if analysis.revisions.counts(key)]
+        if live:
+            head = min(live, key=lambda key: (known_by[key], key))
+            ranges.append(OriginRange(head, members, analysis.origins(head)))
     return sorted(
         ranges,
         key=lambda origin_range: (
@@ -66,13 +72,19 @@ def _width(origins: Origins) -> int:
     return origins.at_most - origins.at_least
 
 
-def settlings(answers: Analysis, heads: Iterable[str], most_roots: int = 200) -> list[OpenQuestion]:
-    """Return what would settle the origins of some assertions, the most rewarding first."""
+def open_questions(
+    analysis: Analysis, heads: Iterable[str], most_roots: int = 200
+) -> list[OpenQuestion]:
+    """Return the questions that would narrow the origins of some assertions, the most valuable first.
+
+    Assertions with more than ``most_roots`` roots are skipped: each root is a question, and valuing one
+    means counting the roots again, so the time grows with the square of their number.
+    """
     worth: dict[OpenQuestion, int] = defaultdict(int)
     for head in heads:
-        origins = answers.origins(head)
+        origins = analysis.origins(head)
         if _width(origins) and len(origins.roots) <= most_roots:
-            for question in _of_one(answers, origins):
+            for question in _questions(analysis, origins):
                 worth[replace(question, worth=0)] += question.worth
     questions = [replace(question, worth=total) for question, total in worth.items() if total]
     return sorted(
@@ -81,28 +93,37 @@ def settlings(answers: Analysis, heads: Iterable[str], most_roots: int = 200) ->
     )
 
 
-def _of_one(answers: Analysis, origins: Origins) -> Iterable[OpenQuestion]:
-    ties = [(merged.reason, merged.shared) for merged in origins.perhaps]
-    best = [replace(root, established=True) for root in origins.roots]
-    freest = answers.origin_finder(ties)
-    most = freest.counted(best).at_least
-    for place, root in enumerate(origins.roots):
+def _questions(analysis: Analysis, origins: Origins) -> Iterable[OpenQuestion]:
+    """Yield the questions about one assertion, each with its worth.
+
+    In the best case every root is established and every tie turns out to mean nothing. Valuing a
+    question from there rather than from today's bound gives credit to two questions that only
+    together establish an origin.
+    """
+    ties = [(merger.reason, merger.shared) for merger in origins.perhaps]
+    established = [replace(root, established=True) for root in origins.roots]
+    without_ties = analysis.origin_finder(ties)
+    best = without_ties.of_roots(established).at_least
+    for position, root in enumerate(origins.roots):
         if not root.established:
-            short = _short(most, freest, [*best[:place], root, *best[place + 1 :]])
+            all_but_this = [*established[:position], root, *established[position + 1 :]]
             what: Literal["grounds", "own source"] = (
                 "own source" if root.lacking == "own source" else "grounds"
             )
-            yield OpenQuestion(what, (root.name,), "", "", short)
+            worth = best - _at_least(without_ties, all_but_this)
+            yield OpenQuestion(what, (root.name,), "", "", worth)
     for merger in origins.perhaps:
-        others = answers.origin_finder(tie for tie in ties if tie != (merger.reason, merger.shared))
-        short = _short(most, others, best)
-        yield OpenQuestion("tie", merger.roots, merger.reason, merger.shared, short)
+        with_this_tie = analysis.origin_finder(
+            tie for tie in ties if tie != (merger.reason, merger.shared)
+        )
+        worth = best - _at_least(with_this_tie, established)
+        yield OpenQuestion("tie", merger.roots, merger.reason, merger.shared, worth)
 
 
-def _short(most: int, finder: OriginFinder, roots: list[Root]) -> int:
-    return most - finder.counted(roots).at_least
+def _at_least(finder: OriginFinder, roots: list[Root]) -> int:
+    return finder.of_roots(roots).at_least
 
 
-def without(answers: Analysis, key: str, merger: MergedOrigins) -> Origins:
-    """Return a claim's origins with one reason for merging set aside."""
-    return answers.origin_finder([(merger.reason, merger.shared)]).of(key)
+def origins_without(analysis: Analysis, key: str, merger: MergedOrigins) -> Origins:
+    """Return a claim's origins as they would be without one reason for merging."""
+    return analysis.origin_finder([(merger.reason, merger.shared)]).of(key)

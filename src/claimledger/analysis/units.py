@@ -1,7 +1,7 @@
-"""Units: what can be converted into what, exactly, and what is kept apart.
+"""Units: which numbers can be converted into each other, exactly.
 
-Counts, percentages, percentage points, rates and money are kinds of their own and never converted
-(money's currency and year are part of its unit). Physical quantities convert through pint.
+Counts, percentages, percentage points, rates and money are separate kinds and are never converted (the
+currency and year of money are part of its unit). Physical quantities are converted with pint.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Kind = Literal["count", "percent", "points", "rate", "money", "quantity"]
 _PERCENT = {"%", "percent", "per cent", "pct"}
 _POINTS = {"percentage points", "percentage point", "pp", "%-points"}
 _MONEY = re.compile(r"[A-Z]{3}(?: (?:1[0-9]|20)[0-9]{2})?|[€$£¥]|(?:US|CA|AU|NZ|HK)\$", re.ASCII)
-# pint evaluates what it parses: only plain names, small powers and one fraction may reach it.
-_PLAIN_UNIT = re.compile(r"[^\W\d_]{1,30}(?:\^?[23])?(?: ?/ ?[^\W\d_]{1,30}(?:\^?[23])?)?")
 
+# pint evaluates the text it parses, so only plain names, small powers and one fraction may reach it.
+_PLAIN_UNIT = re.compile(r"[^\W\d_]{1,30}(?:\^?[23])?(?: ?/ ?[^\W\d_]{1,30}(?:\^?[23])?)?")
 _POWER = re.compile(r"(?<=[^\W\d_])\^?([23])")
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """How numbers in one unit become numbers in another."""
+    """A linear conversion of numbers from one unit to another."""
 
     factor: Decimal
     offset: Decimal = Decimal(0)
@@ -50,10 +50,11 @@ class Conversion:
 
 
 SAME = Conversion(Decimal(1))
+"""The conversion that changes nothing."""
 
 
 def kind_of(unit: str | None) -> Kind:
-    """Return what kind of number a unit makes."""
+    """Return which kind of number a unit makes; without a unit it is a count."""
     if unit is None:
         return "count"
     plain = nfc(unit).strip()
@@ -70,31 +71,41 @@ def kind_of(unit: str | None) -> Kind:
 
 
 def conversion(from_: str | None, to: str | None) -> Conversion | None:
-    """Return how numbers in one unit become numbers in another; ``None`` where they cannot."""
+    """Return the conversion from one unit to another, or ``None`` where there is none.
+
+    >>> conversion("percent", "%")
+    Conversion(factor=Decimal('1'), offset=Decimal('0'))
+    >>> conversion("USD 2020", "USD 2021") is None
+    True
+    """
     if from_ == to:
         return SAME
-    kinds = kind_of(from_), kind_of(to)
-    if kinds[0] != kinds[1]:
+    from_kind, to_kind = kind_of(from_), kind_of(to)
+    if from_kind != to_kind:
         return None
-    if kinds[0] in ("percent", "points"):
-        return SAME
+    if from_kind in ("percent", "points"):
+        return SAME  # the same unit, spelled in another way
     if from_ is None or to is None or nfc(from_) == nfc(to):
         return SAME
-    return _physical(from_, to) if kinds[0] == "quantity" else None
+    return _physical(from_, to) if from_kind == "quantity" else None
 
 
 def additive(unit: str | None) -> bool:
-    """Whether a part's number can never exceed that of its whole: so for counts and amounts."""
+    """Whether numbers in a unit add up, so that a part can never exceed its whole.
+
+    Counts, money and physical quantities count as additive; percentages, points and rates do not.
+    """
     kind = kind_of(unit)
     if kind == "quantity":
-        dimension = _physical(str(unit), str(unit))
-        return dimension is None or not dimension.offset
+        to_itself = _physical(str(unit), str(unit))
+        return to_itself is None or not to_itself.offset
     return kind in ("count", "money")
 
 
 @lru_cache
 def _registry() -> UnitRegistry[Any]:
-    import pint  # costs more than the rest of a command; most figures have no unit
+    # Imported late: it costs more than the rest of a command, and most figures have no unit.
+    import pint
 
     # In binary fractions 5 miles would be 8.046720000000001 kilometres.
     return pint.UnitRegistry(non_int_type=Decimal, autoconvert_offset_to_baseunit=True)
@@ -102,6 +113,7 @@ def _registry() -> UnitRegistry[Any]:
 
 @lru_cache(maxsize=1024)
 def _physical(from_: str, to: str) -> Conversion | None:
+    """Return the conversion between two physical units, found by converting 0 and 100."""
     if not (_PLAIN_UNIT.fullmatch(from_) and _PLAIN_UNIT.fullmatch(to)):
         return None
     registry = _registry()
@@ -111,7 +123,7 @@ def _physical(from_: str, to: str) -> Conversion | None:
             return None
         zero = registry.Quantity(Decimal(0), left).to(right).magnitude
         hundred = registry.Quantity(Decimal(100), left).to(right).magnitude
-    except Exception:  # pint raises a dozen kinds, its parser more: none of them is a conversion
+    except Exception:  # pint and its parser raise a dozen types; none of them is a conversion
         return None
     rounded = Context(prec=20).create_decimal  # 1 degC gives 1.8000000000000000000000004 degF
     factor = rounded((Decimal(hundred) - Decimal(zero)) / 100)

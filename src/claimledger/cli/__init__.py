@@ -1,1 +1,1 @@
-"""The command line: words, options and tables. Every command is a thin face of a library call."""
+"""The command line: words, options and tables. Every command is a thin layer over a library call."""

@@ -27,7 +27,7 @@ kind_option = click.option("--kind", metavar="KIND", help="Which kind, where two
 
 
 def require_kind(kind: str) -> None:
-    """Raise :class:`UsageError` for a word that is no kind of record."""
+    """Raise :class:`UsageError` for a word that is not a kind of record."""
     from claimledger.records.check import nearest
     from claimledger.records.kinds import KINDS
 
@@ -161,7 +161,7 @@ def withdraw(
     kind: str | None,
     by: str | None,
 ) -> None:
-    """Withdraw a record that should not have been made. It stays in the log."""
+    """Withdraw a record that should not have been recorded. It stays in the log."""
     if replaced_by and cascade:
         raise UsageError("--replaced-by keeps what points to it, --cascade withdraws it: give one")
     with call.writing() as ledger:
@@ -182,7 +182,7 @@ _UNASKED = 10
 def _agree_to_cascade(call: CliContext, view: LedgerView, stored: StoredRecord) -> int:
     """Ask on a terminal whether all that points to a record is to be withdrawn with it; return how many go.
 
-    Raises :class:`RuleViolationError` where nobody can be asked and
+    Raises :class:`RuleViolationError` if nobody can be asked and
     more records would go than a slip should cost.
     """
     from claimledger.cli.what_if import WITHOUT

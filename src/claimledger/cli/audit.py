@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def audit(
     ctx: click.Context, what: str | None, figure: str | None, form: str | None, output: str | None
 ) -> None:
-    """Go back from a claim to whoever first said it, and show what was said against it."""
+    """Trace a claim back to whoever said it first, and show what was said against it."""
     from claimledger.present.audit import audit as build_audit
     from claimledger.render import writer
     from claimledger.render.diagrams.embed import audit_with_diagrams
@@ -84,7 +84,7 @@ _ENDINGS = {
 def _meant(
     call: CliContext, view: LedgerView, what: str | None, figure: str | None
 ) -> list[StoredRecord]:
-    """Return the claims that can be meant, the first of each assertion; where there is none, say so."""
+    """Return the claims that match, the first of each assertion; say so if there is none."""
     from claimledger.services.find_claim import candidates, figure_asked, with_value
 
     if what is not None:
@@ -144,7 +144,7 @@ def _firsts(view: LedgerView, records: list[StoredRecord]) -> list[StoredRecord]
 
 
 def _chosen(call: CliContext, options: list[StoredRecord]) -> StoredRecord | None:
-    """Let a person choose among several claims; return nothing where there are none, or nobody to ask."""
+    """Let a person choose among several claims; return nothing if there are none, or nobody to ask."""
     if not options:
         return None
     if call.json:

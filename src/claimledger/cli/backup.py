@@ -1,4 +1,4 @@
-"""``backup``, ``restore``, ``move``: a ledger's log somewhere else, unchanged; ``grant``: who may what."""
+"""``backup``, ``restore``, ``move``: copies of a ledger's log; ``grant``: roles in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("target", metavar="TO")
 @click.pass_obj
 def move(call: CliContext, source: str, target: str) -> None:
-    """Make a ledger at TO with the log of FROM: same entries, same root. FROM stays as it is.
+    """Create a ledger at TO with the log of FROM: same entries, same root. FROM does not change.
 
     Each is a file or postgresql://USER@HOST/DATABASE?schema=NAME.
     """
@@ -86,7 +86,9 @@ def backup(call: CliContext, path: str, since: str | None) -> None:
     if since is not None:
         amount += f", up to {head.size}"
     if not Path(path).is_file():  # a device or a pipe need not hold anything
-        echo(f"Wrote {amount}, to {path}, which is no file: nothing shows that it is kept there.")
+        echo(
+            f"Wrote {amount}, to {path}, which is not a file: nothing shows that it is kept there."
+        )
     else:
         echo(f"{path} holds {amount}, proved." if since is None else f"{path} holds {amount}.")
     echo(f"root {head.root.hex()}")
@@ -164,7 +166,7 @@ def restore(call: CliContext, files: tuple[str, ...]) -> None:
         call.done = True
     else:
         with _strands(parts):
-            pass  # a file that is no backup is reported before the ledger is opened
+            pass  # a file that is not a backup is reported before the ledger is opened
         if _is_missing(call.path):
             raise RuleViolationError(
                 f"{Path(call.path).absolute()} does not exist, and {files[0]} holds only entries, to add "
@@ -193,7 +195,7 @@ def restore(call: CliContext, files: tuple[str, ...]) -> None:
 def grant(call: CliContext, role: str | None, users: tuple[str, ...]) -> None:
     """Give users of a PostgreSQL server a ROLE: reader, recorder, editor, keeper, or none.
 
-    Without a role, tell who has which. A user has one role in a ledger, and writes under its own name.
+    Without ROLE, list current grants. A user has one role in a ledger, and writes under its own name.
     """
     if role is not None and not users:
         raise UsageError("grant ROLE to whom? name users of the server")

@@ -1,6 +1,6 @@
 """What every command shares: which ledger, which clocks, whose name, and how to answer.
 
-The shared options may stand before the command or behind it; those behind win.
+The shared options may come before the command or after it; those after it win.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ Options = TypeVar("Options", bound=Callable[..., Any])
 class UsageError(ClaimledgerError):
     """A command called in a way that cannot mean anything; ends with status 2."""
 
+    code = "usage"
 
-def SHARED() -> list[click.Parameter]:  # made anew for each command
+
+def SHARED() -> list[click.Parameter]:  # new ones for each command
     """Return the options that every command takes."""
     return [
         click.Option(
@@ -53,7 +55,7 @@ def SHARED() -> list[click.Parameter]:  # made anew for each command
 class Command(click.Command):
     """A command that takes the shared options too.
 
-    One without ``clocks`` works on the ledger as it is now: it refuses them, and its help leaves them out.
+    One without ``clocks`` works on the newest state: it refuses the clocks, and its help leaves them out.
     """
 
     def __init__(self, *args: Any, clocks: bool = True, **options: Any) -> None:
@@ -64,7 +66,7 @@ class Command(click.Command):
                 option.hidden = not clocks
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Hand the shared options to the call, then run."""
+        """Pass the shared options to the context, then run."""
         call = ctx.find_object(CliContext)
         assert call is not None
         names = ("ledger", "json", "as_of", "known_at")
@@ -80,10 +82,10 @@ class CliContext:
         self.as_of: str | None = None
         self.known_at: str | None = None
         self.clock_is_right = False
-        """Whether ``--clock-is-right`` was given: a write goes on by a clock that is in doubt."""
+        """Whether ``--clock-is-right`` was given: a write with a doubtful clock is allowed."""
 
         self.done = False
-        """Whether something was recorded, or a ledger or file made: it stays, whatever happens next."""
+        """Whether something was recorded, or a ledger or file created: it stays, whatever happens next."""
 
         self.status = 0
         """The exit status if the reader of the answer leaves now."""
@@ -136,7 +138,7 @@ class CliContext:
                 self.done |= ledger.written
 
     def require_now(self) -> None:
-        """Raise :class:`UsageError` where a clock was given to a command that writes."""
+        """Raise :class:`UsageError` if a clock was given to a command that writes."""
         if self.as_of or self.known_at:
             raise UsageError("--as-of and --known-at are for questions; a write is made now")
 
@@ -221,7 +223,7 @@ class FileName(click.ParamType):  # type: ignore[type-arg]
     name = "file"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
-        """Return the name; raise :class:`StoreError` where it is an address."""
+        """Return the name; raise :class:`StoreError` if it is an address."""
         from claimledger.ledger import file_of
 
         file_of(value)
@@ -229,7 +231,7 @@ class FileName(click.ParamType):  # type: ignore[type-arg]
 
 
 def form_of(output: str | None, endings: Mapping[str, str]) -> str:
-    """Return the format that the ending of a file's name stands for, or the first of ``endings``.
+    """Return the format that the extension of a file's name means, or the first of ``endings``.
 
     ``endings`` maps endings to formats. Raises :class:`UsageError` for the ending of another file type.
     """

@@ -1,4 +1,4 @@
-"""``party``, ``source``, ``subject``, ``term``: add, list and show the records that claims stand on."""
+"""``party``, ``source``, ``subject``, ``term``: add, list and show the records that claims refer to."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def graph(
     form: str | None,
     output: str | None,
 ) -> None:
-    """Draw claims and how they stand to each other: around KEY, about a subject, or all disputes.
+    """Draw claims and the links between them: around KEY, about a subject, or all disputes.
 
     Claims that only repeat another are drawn in it; past a hundred boxes each dispute is one.
     """
@@ -95,7 +95,7 @@ def _disputed(view: LedgerView) -> tuple[Analysis, list[str]]:
     keys: dict[str, None] = {}
     for dispute in disputes(answers):
         keys |= dict.fromkeys(
-            (*dispute.claims, *dispute.attackers, *dispute.beside, *dispute.reached)
+            (*dispute.claims, *dispute.attackers, *dispute.contested_allies, *dispute.reached)
         )
     return answers, list(keys)
 
@@ -139,12 +139,11 @@ def timeline(
 
 
 def _no_such(measure: str, known: tuple[str, ...]) -> NoReturn:
-    from claimledger.errors import ParseError
+    from claimledger.errors import NotFoundError
     from claimledger.records.check import nearest
 
     near = nearest(measure, known) or list(known[:8])
-    hint = f"; nearest: {', '.join(near)}" if near else ""
-    raise ParseError(f"no figure here counts {measure!r}{hint}")
+    raise NotFoundError("figure here", measure, near, known_by="measure")
 
 
 def _write(call: CliContext, data: bytes, output: str | None) -> None:
@@ -152,7 +151,7 @@ def _write(call: CliContext, data: bytes, output: str | None) -> None:
 
     if output in (None, "-"):
         if data[:4] == b"\x89PNG" and sys.stdout.isatty():
-            raise UsageError("a picture is no text: name a file with -o")
+            raise UsageError("a picture cannot be printed as text: name a file with -o")
         sys.stdout.buffer.write(data)
         return
     with writing_whole(str(output), call.path) as stream:

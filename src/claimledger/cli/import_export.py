@@ -40,7 +40,7 @@ def import_(
     reason: str | None,
     by: str | None,
 ) -> None:
-    """Take in case files, all or nothing. FILE is YAML, JSON or JSON Lines; - is standard input."""
+    """Import case files, all or nothing. FILE is YAML, JSON or JSON Lines; - is standard input."""
     from claimledger.importers.case_files import read_files
 
     if amend and not reason:
@@ -87,7 +87,7 @@ def _named(records: list[tuple[str, str]]) -> str:
 
 
 class _Files:
-    """Case files, read anew as often as they are gone through."""
+    """Case files, read again each time they are iterated over."""
 
     def __init__(self, paths: tuple[str, ...]) -> None:
         self._paths = paths
@@ -156,7 +156,7 @@ def _records(view: LedgerView) -> Iterator[Any]:
         return key in keys or view.resolve(kind, [key]).get(key) in keys
 
     def is_known(stored: StoredRecord) -> bool:
-        """Whether a record was known on the day that was asked for."""
+        """Whether a record was known by the view's day."""
         if graph is None:
             return True
         if stored.kind == "claim":

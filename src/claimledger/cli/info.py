@@ -1,4 +1,4 @@
-"""``schema`` and ``stats``: what a record may hold, and what the ledger holds."""
+"""``schema`` and ``stats``: what a record may contain, and what the ledger contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``link``, ``cite``, ``review``: how claims stand to each other, and where they were read."""
+"""``link``, ``cite``, ``review``: how claims relate to each other, and where they were read."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _citation(
 def link(
     call: CliContext, /, type: str, from_: str, to: str, by: str | None, **options: Any
 ) -> None:
-    """Say how the claim FROM stands to the claim TO (or, for undercuts, to a source).
+    """Record how the claim FROM relates to the claim TO (or, for undercuts, to a source).
 
     TYPE is contradicts, undercuts, answers, corroborates, supports, repeats, derives_from, updates or
     retracts.
@@ -136,7 +136,7 @@ def _odd(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
 @by_option
 @click.pass_obj
 def cite(call: CliContext, /, key: str, source: str, by: str | None, **options: Any) -> None:
-    """Add a citation to a claim: what was second-hand has now been read."""
+    """Add a citation to a claim: a source in which it has now been read."""
     from typing import get_args
 
     from claimledger.errors import RuleViolationError

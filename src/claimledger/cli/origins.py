@@ -56,7 +56,7 @@ def _tie(text: str) -> tuple[str, str]:
 
 def _of_claim(call: CliContext, key: str, ties: list[tuple[str, str]]) -> None:
     from claimledger.analysis.flags import flags
-    from claimledger.analysis.uncertainty import settlings, without
+    from claimledger.analysis.uncertainty import open_questions, origins_without
     from claimledger.present import phrases
     from claimledger.services.record_cache import RecordCache
     from claimledger.services.visibility import require_known
@@ -70,12 +70,12 @@ def _of_claim(call: CliContext, key: str, ties: list[tuple[str, str]]) -> None:
         origins = answers.origin_finder(ties).of(key)
         roots = [phrases.root(root, names) for root in origins.roots]
         mergers = [
-            (merged, phrases.merger(merged, names), without(answers, key, merged))
+            (merged, phrases.merger(merged, names), origins_without(answers, key, merged))
             for merged in (*origins.same, *origins.perhaps)
         ]
         flag_names = [str(flag) for flag in flags(answers, key)]
         members = answers.assertions.members[answers.assertions.of[key]]
-        settling = settlings(answers, [key])
+        settling = open_questions(answers, [key])
         questions = [phrases.settling(question, names) for question in settling]
     if call.json:
         answer(
@@ -129,7 +129,7 @@ def _check_ties(answers: Analysis, key: str, ties: list[tuple[str, str]]) -> Non
 
 
 def _of_subject(call: CliContext, subject: str, ties: list[tuple[str, str]]) -> None:
-    from claimledger.analysis.uncertainty import ranged, settlings
+    from claimledger.analysis.uncertainty import open_questions, origin_ranges
     from claimledger.present import phrases
     from claimledger.services.record_cache import RecordCache
 
@@ -137,9 +137,11 @@ def _of_subject(call: CliContext, subject: str, ties: list[tuple[str, str]]) -> 
         answers, keys = view.analysis_about(subject)
         names = RecordCache(view)
         finder = answers.origin_finder(ties)
-        ranges = ranged(answers, keys)
+        ranges = origin_ranges(answers, keys)
         origins_of = {assertion.head: finder.of(assertion.head) for assertion in ranges}
-        settling = settlings(answers, [assertion.head for assertion in ranges])[:_MOST_SETTLINGS]
+        settling = open_questions(answers, [assertion.head for assertion in ranges])[
+            :_MOST_SETTLINGS
+        ]
         names.learn("claim", [assertion.head for assertion in ranges])
         questions = [phrases.settling(question, names) for question in settling]
         rows = [

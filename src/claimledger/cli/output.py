@@ -49,7 +49,7 @@ def say_known(kind: str) -> None:
 
 
 def print_stderr(text: str, *, end: str = "\n") -> None:
-    """Say something beside the answer, on standard error; where that cannot be written, go on without."""
+    """Print a note on standard error; if that cannot be written, continue without it."""
     with suppress(OSError):
         click.echo(text + end, nl=False, err=True)
 
@@ -60,7 +60,7 @@ def answer(value: Any) -> None:
 
 
 def cut(text: str, columns: int) -> str:
-    """Return a text escaped and cut to so many columns."""
+    """Return a text escaped and cut to a number of columns."""
     shown = printable(text)
     if cells(shown) <= columns:
         return shown
@@ -74,7 +74,7 @@ def cut(text: str, columns: int) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, stretch: int) -> None:
-    """Print rows in columns; the column ``stretch`` takes what room is left and is cut to it."""
+    """Print rows in columns; the column ``stretch`` takes the remaining width and is cut to it."""
     printed = [[printable(cell) for cell in row] for row in rows]
     widths = [
         max([cells(heading), *(cells(row[place]) for row in printed)])
@@ -96,7 +96,7 @@ def count(number: int, singular: str, plural: str = "") -> str:
 
 
 def origins(at_least: int, at_most: int) -> str:
-    """Return a range of origins as it is printed: ``1..2``."""
+    """Return a range of origins in print: ``1..2``."""
     return f"{at_least}..{at_most}"
 
 
@@ -108,7 +108,7 @@ class Progress:
         self._shown = sys.stderr.isatty()
 
     def __call__(self, done: int, of: int) -> None:
-        """Show that so many are done."""
+        """Show how many are done."""
         if self._shown:
             end = "\n" if done >= of else ""
             print_stderr(f"\r{self._label}: {done:,} of {of:,}", end=end)

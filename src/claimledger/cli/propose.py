@@ -127,7 +127,7 @@ def _answer(
         return
     if not options["reason"]:
         raise UsageError(f"give a --reason: why these are {outcome}")
-    from claimledger.errors import ParseError
+    from claimledger.errors import NotFoundError
     from claimledger.records.check import nearest
     from claimledger.services.decide import decide
 
@@ -139,10 +139,8 @@ def _answer(
         for proposal_id in ids:
             if proposal_id not in proposals:
                 near = nearest(proposal_id, proposals)
-                hint = (
-                    f"; did you mean {near[0]}?" if near else "; `claimledger propose` lists them"
-                )
-                raise ParseError(f"no such question is open: {proposal_id}{hint}")
+                why = "" if near else "`claimledger propose` lists them"
+                raise NotFoundError("open proposal", proposal_id, near, known_by="id", why=why)
         links = ledger.transaction(
             lambda: {
                 proposal_id: decide(
@@ -187,7 +185,7 @@ class _StopAsking(Exception):
 
 
 def _asked_one(ledger: Ledger, proposal: Proposal, reason: str | None, who: str) -> bool:
-    """Ask one question at the prompt; return whether it was answered. Each answer is kept at once."""
+    """Ask one question at the prompt; return whether it was answered. Each answer is written at once."""
     from claimledger.errors import RuleViolationError
     from claimledger.services.decide import decide
     from claimledger.services.record_cache import RecordCache

@@ -99,7 +99,7 @@ def _by_options(call: CliContext, ledger: Ledger, options: dict[str, Any], who: 
 
 
 class _Dialogue:
-    """One run of questions. Every answer is kept in the draft as soon as it is given."""
+    """One run of questions. Every answer is stored in the draft as soon as it is given."""
 
     def __init__(self, call: CliContext, ledger: Ledger, who: str) -> None:
         from claimledger.importers.prompt import Draft, DraftFile, last_used
@@ -203,7 +203,7 @@ class _Dialogue:
         self._draft.fields[name] = [key] if name == "claimant" else key
 
     def _picked(self, kind: str, label: str, default: str, typed: str = "") -> str:
-        """Return the key of a record found by a few letters, or made on the spot.
+        """Return the key of a record found by a few letters, or created on the way.
 
         ``typed`` is what was typed already; asked again is only where that leads nowhere.
         """

@@ -77,7 +77,7 @@ def search(call: CliContext, words: tuple[str, ...], kinds: tuple[str, ...], mos
 
 
 def _say_marked(text: str, marks: tuple[tuple[int, int], ...]) -> None:
-    """Print a text with what matches in bold, or between asterisks where there is no colour."""
+    """Print a text with its matches in bold, or between asterisks if there is no colour."""
     opening, closing = ("\x02", "\x03") if coloured() else ("*", "*")
     shown, at = "", 0
     first = max(0, marks[0][0] - 60) if marks else 0

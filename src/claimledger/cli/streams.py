@@ -1,4 +1,4 @@
-"""Standard output: its failures are told apart, and whoever reads it slowly keeps nobody from writing."""
+"""Standard output: its failures are distinguished, and a slow reader does not block writers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AT_ONCE = 4096
 """Bytes that a pipe or a terminal takes without waiting when it says that it is ready (POSIX: PIPE_BUF)."""
 
 _IN_MEMORY = 1 << 20
-"""Bytes that are kept in memory; what is more goes to a temporary file."""
+"""Bytes that are buffered in memory; more goes to a temporary file."""
 
 
 class AnswerLostError(Exception):
@@ -30,7 +30,7 @@ class AnswerLostError(Exception):
 
 
 class StandardOutput(io.FileIO):
-    """The bytes of standard output. While it is held it keeps what its reader does not take at once."""
+    """The bytes of standard output. While held back, it buffers what its reader does not take at once."""
 
     def __init__(self) -> None:
         super().__init__(1, "w", closefd=False)
@@ -58,7 +58,7 @@ class StandardOutput(io.FileIO):
         self.is_held = True
 
     def release(self, *, discard: bool = False) -> None:
-        """Write what was kept, waiting for the reader, unless it is to be discarded."""
+        """Write what was buffered, waiting for the reader, unless it is to be discarded."""
         self.is_held = False
         while self._backlog and not discard:
             self._send_first()
@@ -66,9 +66,7 @@ class StandardOutput(io.FileIO):
 
     def _write(self, data: Buffer) -> int:
         try:
-            while (
-                count := super().write(data)
-            ) is None:  # somebody made it a stream that never waits
+            while (count := super().write(data)) is None:  # somebody made the stream non-blocking
                 select.select([], [self], [])
             return count
         except OSError as error:
@@ -82,7 +80,7 @@ class StandardOutput(io.FileIO):
     def _keep(self, data: memoryview) -> None:
         try:
             self._backlog.add(data)
-        except OSError:  # no room to keep it: then the reader is waited for after all
+        except OSError:  # no space for a buffer: then wait for the reader after all
             while self._backlog:
                 self._send_first()
             while data:
@@ -105,7 +103,7 @@ class _Backlog:
         return bool(self._memory) or self._dropped < self._end
 
     def add(self, data: memoryview) -> None:
-        """Keep some bytes; raise :class:`OSError`, and keep none of them, where there is no room."""
+        """Buffer some bytes; raise :class:`OSError`, and buffer none of them, if there is no space."""
         if self._dropped == self._end and len(self._memory) + len(data) <= _IN_MEMORY:
             self._memory += data
             return
@@ -120,14 +118,14 @@ class _Backlog:
         self._end = end
 
     def first(self, most: int) -> bytes:
-        """Return the first of the bytes, so many at most."""
+        """Return at most ``most`` of the first bytes."""
         if self._memory:
             return bytes(self._memory[:most])
         assert self._file is not None
         return os.pread(self._file.fileno(), min(most, self._end - self._dropped), self._dropped)
 
     def drop(self, count: int) -> None:
-        """Forget so many of the first bytes."""
+        """Drop the first ``count`` bytes."""
         if self._memory:
             del self._memory[:count]
             return

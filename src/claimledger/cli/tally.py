@@ -47,7 +47,7 @@ from claimledger.cli.output import answer, count, echo, say_known, table
 )
 @click.pass_obj
 def tally(call: CliContext, /, what: str, subject: str, divided: str, **options: Any) -> None:
-    """Count what the recorded claims about a subject hold, beside the totals others state."""
+    """Count what the claims about a subject contain, next to the totals that others state."""
     from claimledger.present.tally_view import beside
     from claimledger.records.formula import read_formula
     from claimledger.services.tally import tally as count_tally

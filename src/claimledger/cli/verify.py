@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     "--deep", is_flag=True, help="Of a damaged ledger: each entry alone, and what is lost."
 )
 @click.option("--at", "size", type=click.IntRange(min=0), metavar="SIZE",
-              help="A size that you kept: the log must go on from it.")  # fmt: skip
+              help="A size that you kept: the log must continue it.")  # fmt: skip
 @click.option("--root", metavar="HEX", help="The root that you kept with it.")
 @click.pass_context
 def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -> None:
     """Check every rule of the log, the tree, and every view. Status 1 if anything is wrong.
 
-    With --at and --root also that this is the log whose size and root you kept, or one that goes on from it.
+    With --at and --root also that this is the log whose size and root you kept, or one that continues it.
     """
     call = ctx.obj
     assert isinstance(call, CliContext)
@@ -67,7 +67,7 @@ _REPAIR = (
 
 
 def _refuse_clocks(call: CliContext, command: str) -> None:
-    """Refuse the clocks: the proof is of the whole log as it is."""
+    """Refuse the clocks: verification is of the whole log."""
     if call.as_of or call.known_at:
         raise UsageError(
             f"`{command}` reads the whole log as it is now; --as-of and --known-at are for questions. "
@@ -77,7 +77,7 @@ def _refuse_clocks(call: CliContext, command: str) -> None:
 
 
 def _kept(size: int | None, root: str | None) -> TreeHead | None:
-    """Return the size and root that somebody kept, from the options that tell them."""
+    """Return the size and root that somebody kept, from the options."""
     from claimledger.ledger import TreeHead
 
     if size is None and root is None:
@@ -210,7 +210,7 @@ _MOST_LOST = 20
 def salvage(call: CliContext, target: str, rest: str | None) -> None:
     """Save what can be saved of a damaged ledger into a new one at TO; say exactly what is lost.
 
-    The log up to the first loss, or the first entry that breaks a rule of the format, is kept as it is,
+    The log up to the first loss, or the first entry that breaks a rule of the format, is saved unchanged,
     with its root. Records that only later entries hold are written as JSON Lines, to be looked at and
     imported.
     """
@@ -241,7 +241,7 @@ def salvage(call: CliContext, target: str, rest: str | None) -> None:
 @click.command(cls=Command, clocks=False)
 @click.pass_obj
 def rebuild(call: CliContext) -> None:
-    """Make every table and the search index anew from the log. The log is not touched."""
+    """Rebuild every table and the search index from the log. The log is not touched."""
     with call.writing() as ledger:
         entries = ledger.rebuild(Progress("entries"))
     if call.json:

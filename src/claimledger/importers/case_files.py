@@ -31,7 +31,7 @@ LARGEST_FILE = 64 * 1024 * 1024
 """Bytes in a YAML or JSON file; beyond, JSON Lines has no bound."""
 
 LARGEST_LINE = 16 * 1024 * 1024
-"""Bytes in a line of JSON Lines: room for a statement of millions of characters."""
+"""Bytes in a line of JSON Lines: enough for a statement of millions of characters."""
 
 LARGEST_DEFAULTS = 20_000
 """Signs of JSON in ``defaults``: they count for every record of a file."""
@@ -64,7 +64,7 @@ def read_in_turn(paths: Iterable[str]) -> Iterator[Incoming]:
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """A file of JSON Lines, to be read line by line: opened when its turn comes, or a copy of a stream."""
+    """A file of JSON Lines, to be read line by line: opened when it is needed, or a copy of a stream."""
 
     name: str
     copied: BinaryIO | None = None
@@ -111,7 +111,7 @@ def _unreadable(path: str, error: InvalidInputError | OSError) -> InvalidRecord:
 
 @contextmanager
 def _copied(path: str) -> Iterator[BinaryIO]:
-    """Hold what standard input or a pipe holds, to its end, in a file without a name."""
+    """Copy standard input or a pipe, to its end, into a file without a name."""
     with TemporaryFile() as copy:
         with ExitStack() as opened:
             stream = sys.stdin.buffer if path == "-" else opened.enter_context(open(path, "rb"))
@@ -133,7 +133,7 @@ def _document(stream: BinaryIO, name: str, form: str) -> Iterator[Incoming]:
 
 
 def _form_of(stream: BinaryIO) -> str:
-    """Tell the form of unnamed input by its first line, and go back to its beginning."""
+    """Detect the form of unnamed input from its first line, and rewind it."""
     head = stream.readline(LARGEST_LINE + 1)
     stream.seek(0)
     start = head.lstrip()
@@ -223,7 +223,7 @@ def _record(
     if not isinstance(record, dict):
         right = "a record is an object with its `kind`"
         return InvalidRecord(
-            (Problem("is no record", value=shown(record), expected=right, file=name, line=line),)
+            (Problem("is not a record", value=shown(record), expected=right, file=name, line=line),)
         )
     fields = _with_defaults(record, defaults)
     try:
@@ -269,7 +269,7 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[Incoming]:
             if not isinstance(record, dict):
                 right = "a record is an object with its `kind`"
                 raise InvalidInputError(
-                    [Problem("is no record", value=shown(record), expected=right)]
+                    [Problem("is not a record", value=shown(record), expected=right)]
                 )
             record = _with_defaults(record, defaults) if defaults else record
             yield RecordInput.of(record_from(record), name, number)

@@ -13,13 +13,13 @@ from claimledger.errors import StoreError
 from claimledger.ledger import FORMAT, LARGEST_PAYLOAD, Entry, LogSegment, TreeHead, entry_of
 
 LARGEST_LINE = 6 * LARGEST_PAYLOAD + 1024 * 1024
-"""Bytes in a line: room for a payload each sign of which JSON writes as six."""
+"""Bytes in a line: enough for a payload of which JSON escapes each byte as six."""
 
 _FILE_OF_SQLITE = b"SQLite format 3\x00"
 
 
 def is_strand(path: str) -> bool:
-    """Whether a file holds entries, and not a whole ledger; raise :class:`StoreError` if it is not read."""
+    """Whether a file contains entries, not a whole ledger; raise :class:`StoreError` if it is unreadable."""
     if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
         raise StoreError(f"{path} is a device or a pipe; a backup is one file")
     try:
@@ -34,12 +34,12 @@ def is_strand(path: str) -> bool:
 
 @contextmanager
 def reading_strand(path: str) -> Iterator[LogSegment]:
-    """Open a file of entries; they are read one by one as they are asked for."""
+    """Open a file of entries; they are read one by one, on demand."""
     try:
         with Path(path).open("rb") as file:
             head = _object(file.readline(LARGEST_LINE + 1), f"{path}:1")
             if not isinstance(head, dict) or head.get("claimledger") != "entries":
-                raise StoreError(f"{path} is no backup of a ledger")
+                raise StoreError(f"{path} is not a backup of a ledger")
             _check_format(head.get("format"), path)
             yield LogSegment(path, _head(head, "begins", path), _head(head, "ends", path),
                          _entries(file, path))  # fmt: skip

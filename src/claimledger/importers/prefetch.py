@@ -35,7 +35,9 @@ _SET_PIPE_SIZE = 1031  # Linux's F_SETPIPE_SZ
 def worth_it(paths: Iterable[str]) -> bool:
     """Whether the files are large enough, and the machine has a second core to read them on."""
     if sys.platform != "linux" or (os.cpu_count() or 1) < 2 or not may_fork():
-        return False  # elsewhere a process is started anew, which takes as long as it saves
+        return (
+            False  # elsewhere a process is not forked, and starting one takes as long as it saves
+        )
     sizes = (Path(path).stat().st_size for path in paths if path != "-" and Path(path).is_file())
     return sum(sizes) >= _LARGE
 
@@ -46,7 +48,7 @@ def ahead(read: Reader, paths: list[str]) -> Iterator[Incoming]:
 
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    with suppress(OSError):  # room for what is read while the ledger writes a batch
+    with suppress(OSError):  # a larger buffer for what is read while the ledger writes a batch
         fcntl.fcntl(sender.fileno(), _SET_PIPE_SIZE, _PIPE)
     process = context.Process(target=_send, args=(read, paths, sender), daemon=True)
     process.start()

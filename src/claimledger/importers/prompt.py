@@ -2,7 +2,7 @@
 
 A :class:`Draft` is what has been answered so far. Each question proposes an answer where it can: the
 figures and dates in the statement, the parties, sources and subjects whose names begin as typed, those
-used last. The draft is kept beside the user's state after every answer, so that an interrupted
+used last. The draft is stored in the user's state folder after every answer, so that an interrupted
 dialogue can be taken up again; nothing reaches the ledger before the end.
 """
 
@@ -39,7 +39,7 @@ _DATES = re.compile(  # every part is bounded: a text of a million signs is gone
 
 @dataclass
 class Draft:
-    """A claim on its way: its fields as they would stand in a file, and records made on the spot."""
+    """An unfinished claim: its fields as they would be in a file, and records created on the way."""
 
     fields: dict[str, Any] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Draft:
 
 
 class DraftFile:
-    """Where the draft for one ledger is kept until its claim is written."""
+    """The file of the draft for one ledger, until its claim is written."""
 
     def __init__(self, ledger: str) -> None:
         state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
@@ -58,7 +58,7 @@ class DraftFile:
         self._path = Path(state) / "claimledger" / f"draft-{name}.json"
 
     def load(self) -> Draft | None:
-        """Return the kept draft, ``None`` where there is none that can be read."""
+        """Return the stored draft, or ``None`` if there is none that can be read."""
         try:
             saved = json.loads(self._path.read_text("utf-8"))
             return Draft(dict(saved["fields"]), list(saved["made"]))
@@ -71,7 +71,7 @@ class DraftFile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             beside = self._path.with_suffix(".new")
             beside.unlink(missing_ok=True)
-            # A draft holds what the ledger will: only its writer reads it.
+            # A draft contains what the ledger will: only its writer may read it.
             with open(
                 os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
             ) as file:
@@ -95,7 +95,7 @@ class ProposedFigure:
 
 
 def proposed_figures(statement: str) -> list[ProposedFigure]:
-    """Return the figures a statement holds: each number with the noun that follows it."""
+    """Return the figures in a statement: each number with the noun that follows it."""
     taken = [match.span() for match in _DATES.finditer(statement)]
     figures = []
     for value in find_values(statement):

@@ -1,4 +1,4 @@
-"""The ledger: an append-only log, the views projected from it, and one door to both.
+"""The ledger: an append-only log, and the views projected from it.
 
 The log is the ledger; tables and search index can be rebuilt from it. Everything outside this
 folder goes through :class:`~claimledger.ledger.ledger.Ledger`.

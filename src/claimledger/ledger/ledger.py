@@ -1,4 +1,4 @@
-"""The one door: everything outside ``ledger/`` goes through :class:`Ledger`, which only delegates."""
+"""An open ledger. Everything outside this folder writes through :class:`Ledger` and reads through a view."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Ledger(LedgerView):
     def create(
         cls, where: LedgerLocation, *, clock: Clock = now, salts: Salts = os.urandom
     ) -> Self:
-        """Make a new ledger; raise :class:`StoreError` where something is there already.
+        """Create a new ledger; raise :class:`StoreError` if something exists there already.
 
         ``where`` is a file's path, or ``postgresql://user@host/database?schema=name``.
         """
@@ -90,12 +90,12 @@ class Ledger(LedgerView):
         salts: Salts = os.urandom,
         clock_is_right: bool = False,
     ) -> Self:
-        """Open a ledger; raise :class:`StoreError` where the file is none that can be used so.
+        """Open a ledger; raise :class:`StoreError` if the file is not a ledger that can be used this way.
 
-        A write raises :class:`ClockError` where the clock is more than a day behind the last entry, or
-        more than ten years ahead of it; ``clock_is_right`` lets it go on.
+        A write raises :class:`ClockError` if the clock is more than a day behind the last entry, or more than
+        ten years ahead of it; ``clock_is_right`` allows the write nevertheless.
 
-        The views of one that an older version wrote are made anew: in the file where it is opened for
+        Views that an older version wrote are rebuilt: in the file if it is opened for
         writing, else in memory.
         """
         store = open_store(where, writable=writable)
@@ -128,7 +128,7 @@ class Ledger(LedgerView):
         self.close()
 
     def close(self) -> None:
-        """Let go of the ledger."""
+        """Close the ledger."""
         self._store.close()
 
     def import_records(
@@ -227,7 +227,7 @@ class Ledger(LedgerView):
         return self._store.retry(write)
 
     def redact(self, kind: str, key: str, *, by: str, reason: str) -> Change:
-        """Destroy the texts of a withdrawn record; return which of them stand elsewhere still.
+        """Destroy the texts of a withdrawn record; return which of them are still elsewhere in the ledger.
 
         It has two halves: the log and the views, in one transaction, and the bytes of the store's files.
         Where the second cannot be done (somebody reads, the disk is full), ``unscrubbed`` of what is
@@ -290,7 +290,7 @@ class Ledger(LedgerView):
         return self._store.grants()
 
     def rebuild(self, progress: Progress = unseen) -> int:
-        """Make every view anew from the log; return the number of entries."""
+        """Rebuild every view from the log; return the number of entries."""
         from claimledger.ledger.maintenance import rebuild as rebuilding
 
         with self._naming_unlawful_entries():
@@ -298,7 +298,7 @@ class Ledger(LedgerView):
 
     @contextmanager
     def _naming_unlawful_entries(self) -> Iterator[None]:
-        """Name the entry that is in the way where work on the whole log fails because of one."""
+        """Name the unlawful entry, if work on the whole log fails because of one."""
         try:
             yield
         except (OSError, WriteConflictError, RuleViolationError):
@@ -331,7 +331,7 @@ class Ledger(LedgerView):
         return self._store.commits > 0
 
     def check_clock(self) -> None:
-        """Raise :class:`ClockError` where a write would, before it is put together."""
+        """Raise :class:`ClockError` if a write would raise it, before the write is prepared."""
         if not self._clock_is_right:
             check_clock(self._clock(), time_travel.last_moment(self._store))
 
@@ -340,7 +340,7 @@ class Ledger(LedgerView):
     ) -> TreeHead:
         """Make a ledger elsewhere with the same log and root, taken ``further``; return how far it goes.
 
-        It is there whole at the end, or not at all. Raises :class:`StoreError` where something is there.
+        It exists as a whole at the end, or not at all. Raises :class:`StoreError` if something exists there.
         """
         from claimledger.ledger.maintenance import migrate
 
@@ -369,7 +369,7 @@ class Ledger(LedgerView):
         return segment_lines(self._store, since)
 
     def append_entries(self, strand: LogSegment) -> int:
-        """Append entries that another copy of this ledger holds; return how many were new.
+        """Append entries that another copy of this ledger has; return how many were new.
 
         Raises :class:`StoreError` for entries that are not lawful or not of this ledger; nothing is then
         written. What was redacted there is redacted here: where its texts could not be scrubbed from the
@@ -381,7 +381,7 @@ class Ledger(LedgerView):
 
 
 def _as_stored(text: str) -> list[bytes]:
-    """Return the ways a text can stand in a ledger's file."""
+    """Return the forms that a text can have in a ledger's file."""
     from claimledger.log.canonical_json import canonical
     from claimledger.text.fold import words_of
 

@@ -1,7 +1,7 @@
-"""A log replayed in order, each entry held to the rules of the format given the entries before it.
+"""Replays a log in order, checking each entry against the rules of the format and the entries before it.
 
-Whoever takes a log in from elsewhere (``restore``, ``salvage``) reads it through a :class:`LogReplay`.
-``verify`` holds the same rules on every core at once, and asks the views for what came before.
+``restore`` and ``salvage`` read a log from elsewhere through a :class:`LogReplay`. ``verify`` checks the same
+rules on every core at once, and reads what came before from the views.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ def first_unlawful(store: Store) -> tuple[int, InvalidEntryError] | None:
 
 
 class Before(Protocol):
-    """What a ledger holds that a replay goes on from."""
+    """What a ledger has already, from which a replay continues."""
 
     def state(self, kind: str, key: str) -> RecordState | None:
         """Return how far a record has come there, ``None`` where no entry of it can be read."""
 
     def record(self, number: int) -> Mapping[str, Any] | None:
-        """Return the record that an entry there holds, where it can be read."""
+        """Return the record that this entry recorded, if it can be read."""
 
 
 class LogReplay:
-    """Replays a log from its first entry, or from where a ledger that holds its beginning ends."""
+    """Replays a log from its first entry, or from the end of a ledger that has its beginning."""
 
     def __init__(self, moment: str = "", before: Before | None = None) -> None:
         self.moment = moment
@@ -67,12 +67,12 @@ class LogReplay:
         """By entry: the fields of a record that no amendment may change."""
 
         self.presumed: dict[tuple[str, str], int] = {}
-        """Records that cannot be read, and the entry that names each as one that stands."""
+        """Records that cannot be read, and the entry that names each as a live one."""
 
     def add(self, number: int, header: object, payload: object, salt: object) -> Payload | None:
         """Return what the next entry says, ``None`` where it is redacted.
 
-        Raises :class:`InvalidEntryError` where it breaks a rule; it then counts as not there.
+        Raises :class:`InvalidEntryError` if it breaks a rule; the entry then counts as missing.
         """
         head = check_header(header, self.moment)
         if payload is None and salt is None:
@@ -85,7 +85,7 @@ class LogReplay:
         return decoded
 
     def unexplained(self) -> Iterator[tuple[int, InvalidEntryError]]:
-        """Yield, at the end of a log, the entries that only what never came would have made lawful."""
+        """Yield, at the end of a log, the entries that would be lawful only with an entry that never came."""
         for number in sorted(self.emptied):
             what = "has no payload, and no redaction lists it"
             yield number, InvalidEntryError("emptied", what)

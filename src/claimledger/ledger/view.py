@@ -1,7 +1,7 @@
 """A ledger as it was at one moment of both clocks, and everything that can be read from it.
 
 ``known_at`` is the ledger's clock: only what had been recorded by that entry counts. ``as_of`` is the world's
-clock: only what had been asserted by that day counts. Both are bound once, when the view is made; nothing
+clock: only what had been asserted by that day counts. Both are bound once, when the view is taken; nothing
 that takes a view has to pass them on.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class LedgerView:
-    """What a ledger held at one entry, of it what the world knew by one day. It never writes.
+    """What a ledger contained at one entry, and of it what the world knew by one day. It never writes.
 
     A view keeps the records it has read: after a write, take a new one with :meth:`at`.
 
@@ -95,7 +95,8 @@ class LedgerView:
     def entry_at(self, when: str) -> int:
         """Return the last entry of a time: an entry number, a timestamp or a day in any words.
 
-        Raises :class:`ParseError` for what is none of these, and for an entry that does not exist.
+        Raises :class:`ParseError` for anything else, and :class:`NotFoundError` for an entry that does not
+        exist.
         """
         return time_travel.entry_at(self._store, when)
 
@@ -138,7 +139,7 @@ class LedgerView:
 
     @property
     def permissions(self) -> int:
-        """The permission bits that files made from this ledger may have at most."""
+        """The permission bits that files created from this ledger may have at most."""
         return self._store.rights
 
     # Records

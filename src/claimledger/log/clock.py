@@ -18,7 +18,7 @@ AHEAD = timedelta(days=3653)
 
 
 def check_clock(now: datetime, last: str) -> None:
-    """Raise :class:`ClockError` where a clock is far from the time of the last entry."""
+    """Raise :class:`ClockError` if a clock is far from the time of the last entry."""
     if not last:
         return
     then = datetime.fromisoformat(last)

@@ -77,7 +77,7 @@ class Payload(NamedTuple):
 
     @classmethod
     def decode(cls, text: bytes | str) -> Payload:
-        """Read a payload; raise :class:`StoreError` where it is not one."""
+        """Decode a payload; raise :class:`StoreError` if it is not one."""
         try:
             payload = cls.of(parse(text))
         except (ValueError, TypeError, AttributeError) as error:
@@ -114,13 +114,13 @@ class Entry:
 
 
 def digest_of(salt: bytes, payload: bytes) -> str:
-    """Return the digest a header holds of its payload."""
+    """Return the digest of its payload that a header contains."""
     return sha256(salt + payload).hexdigest()
 
 
 def header_of(recorded_at: str, digest: str) -> bytes:
     """Return a header's canonical JSON."""
-    # Written out because it is the innermost step of every write; a test holds it to canonical().
+    # Written out because it is the innermost step of every write; a test compares it with canonical().
     return f'{{"digest":"{digest}","format":{FORMAT},"recorded_at":"{recorded_at}"}}'.encode()
 
 

@@ -61,7 +61,7 @@ class Frontier:
 
     @property
     def root(self) -> bytes:
-        """The root of the tree as it stands."""
+        """The current root of the tree."""
         return _joined(self.peaks)
 
 

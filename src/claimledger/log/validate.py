@@ -56,6 +56,8 @@ RULES = {
 class InvalidEntryError(StoreError):
     """An entry breaks a rule of the log's format; says which rule, and in which column."""
 
+    code = "invalid-entry"
+
     def __init__(self, rule: str, message: str, column: str = "payload") -> None:
         assert rule in RULES
         self.rule = rule
@@ -65,7 +67,7 @@ class InvalidEntryError(StoreError):
 
 
 class Header(NamedTuple):
-    """What a header holds, beside the format."""
+    """The content of a header, without the format."""
 
     digest: str
     recorded_at: str
@@ -78,7 +80,7 @@ _MOMENT = re.compile(
 
 
 def check_header(header: object, before: str = "") -> Header:
-    """Return what a header's text holds; raise :class:`InvalidEntryError` where it is not one.
+    """Return the content of a header; raise :class:`InvalidEntryError` if it is not one.
 
     ``before`` is the time of the entry in front.
     """
@@ -93,7 +95,7 @@ def check_header(header: object, before: str = "") -> Header:
 
 
 def check_moment(text: str) -> None:
-    """Raise :class:`InvalidEntryError` where a text is not a time as the log writes it."""
+    """Raise :class:`InvalidEntryError` if a text is not a time as the log writes it."""
     try:
         if not _MOMENT.fullmatch(text):
             raise ValueError
@@ -122,7 +124,7 @@ def _header_fault(header: object) -> InvalidEntryError:
 
 
 def check_digest(salt: object, payload: str, digest: str) -> None:
-    """Raise :class:`InvalidEntryError` where salt and payload do not give the digest in the header."""
+    """Raise :class:`InvalidEntryError` if salt and payload do not give the digest in the header."""
     if not isinstance(salt, bytes) or len(salt) != SALT:
         raise InvalidEntryError("salt", f"does not have a salt of {SALT} bytes", "salt")
     # Bytes that are not UTF-8 reach this as lone surrogates, so that they can be named.
@@ -131,7 +133,7 @@ def check_digest(salt: object, payload: str, digest: str) -> None:
 
 
 def check_payload(number: int, text: object) -> Payload:
-    """Return what a payload's text says; raise :class:`InvalidEntryError` where it is not lawful."""
+    """Return the content of a payload; raise :class:`InvalidEntryError` if it is not lawful."""
     if not isinstance(text, str):
         raise InvalidEntryError("canonical", "is not text")
     members = _canonical_object(text)
@@ -301,7 +303,7 @@ class RecordState(NamedTuple):
 
     @property
     def stands(self) -> bool:
-        """Whether the record has a version that stands."""
+        """Whether the record has a live version."""
         return self.action in ("record", "amend")
 
 
@@ -315,9 +317,9 @@ def follow(
 ) -> RecordState:
     """Return how far a record has come with one entry more; raise where that may not follow.
 
-    ``state`` is what its entries so far came to, ``None`` before the first; ``emptied`` are the entries
-    without a payload that no redaction has listed yet; ``stands`` tells of a kind and key whether that
-    record stands at this entry.
+    ``state`` is the result of its entries so far, ``None`` before the first; ``emptied`` are the entries
+    without a payload that no redaction has listed yet; ``stands`` says of a kind and key whether that
+    record is live at this entry.
     """
     name = f"{payload.kind} {payload.key}"
     if payload.action == "record":

@@ -1,6 +1,6 @@
-"""The audit: where a figure came from, back to whoever first said it, and what was said against it.
+"""The audit: where a figure came from, back to the first voice, and what was said against it.
 
-:func:`audit` makes the value; ``formats/`` gives it a face. No part of it loads the whole ledger.
+:func:`audit` builds the value; ``render`` writes it. No part of it loads the whole ledger.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Audit:
     reviews: tuple[AuditItem, ...]
     weakest: Weakness | None
     pictures: tuple[str, ...] = ()
-    """Pictures for a page; no other face shows them."""
+    """Diagrams for a page; no other format shows them."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the audit as one object with stable names."""
@@ -130,7 +130,7 @@ _STRUCTURED = {*_LISTS, "way", "weakest", "pictures"}
 def audit(view: LedgerView, key: str) -> Audit:
     """Return the audit of a claim: where its figure came from, and what was said against it.
 
-    Raises :class:`ParseError` if the claim was not known yet by the view's ``as_of``.
+    Raises :class:`NotYetKnownError` if the claim was not known yet by the view's ``as_of``.
     """
     answers = view.analysis([key])
     require_known(answers, key)
@@ -322,7 +322,7 @@ class _Auditor:
                 continue
             pair = most_telling(self.comparing.of(key, claim, stored.key, record))
             if pair is not None:
-                why = f": {'; '.join(pair.rests)}" if pair.rests else ""
+                why = f": {'; '.join(pair.reasons)}" if pair.reasons else ""
                 how_compared = pair.relation + ("" if pair.relation == "different measure" else why)
                 candidates.append((order.index(pair.relation), stored.key, record, how_compared))
         seen = self._in_view(other_key for _, other_key, _, _ in candidates)

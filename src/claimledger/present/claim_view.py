@@ -1,4 +1,4 @@
-"""A claim as a page shows it: every field in words, where it was seen, how it stands."""
+"""A claim as a page shows it: every field in words, where it was seen, and its standing."""
 
 from __future__ import annotations
 

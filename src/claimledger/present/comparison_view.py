@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two figures, how they stand to each other, and the sentence that says so."""
+    """Two figures, their relation, and the sentence that states it."""
 
     one: str
     other: str
@@ -66,7 +66,7 @@ class FigureComparisons:
                 phrases.figure(pair.left),
                 phrases.figure(pair.right),
                 pair.relation,
-                pair.rests,
+                pair.reasons,
                 phrases.comparison(left, right, pair),
             )
             for pair in self.pairs(left, right, tolerance)

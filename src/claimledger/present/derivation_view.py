@@ -1,4 +1,4 @@
-"""What a claim computes: its derivations and tallies, done again and told in a line each."""
+"""The computed figures of a claim: its derivations and tallies, computed again, in a line each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from claimledger.analysis.analysis import Analysis
-from claimledger.analysis.derivations import derived, taken
+from claimledger.analysis.derivations import formula_inputs, recompute
 from claimledger.present import phrases
 from claimledger.records.claim import Claim
 from claimledger.services.tally import recounts
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DerivationView:
-    """A computed figure done again: told in a line, whether it holds, and whether it is a tally."""
+    """A figure computed again: a line about it, whether it holds, and whether it is a tally."""
 
     told: str
     holds: bool
@@ -29,7 +29,7 @@ def computed(view: LedgerView, answers: Analysis, key: str, claim: Claim) -> lis
     if not any(figure.formula for figure in claim.figures):
         return []
     claim = Claim.model_validate(next(view.resolve_json("claim", [claim.as_json()])))
-    records = view.get_all("claim", taken(claim))
+    records = view.get_all("claim", formula_inputs(claim))
     claims = {
         claim_key: h.record for claim_key, h in records.items() if isinstance(h.record, Claim)
     }
@@ -38,7 +38,7 @@ def computed(view: LedgerView, answers: Analysis, key: str, claim: Claim) -> lis
     }
     derivations = [
         DerivationView(phrases.derivation(derivation), derivation.sound, tally=False)
-        for derivation in derived(answers, key, {**in_view, key: claim})
+        for derivation in recompute(answers, key, {**in_view, key: claim})
     ]
     derivations += [
         DerivationView(phrases.recount(recount), not recount.stale, tally=True)

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from claimledger.analysis.acceptability import IN, OUT
-from claimledger.analysis.analysis import STANDINGS, Analysis
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.attacks import Attack
+from claimledger.analysis.standing import STANDINGS
 from claimledger.present import phrases
 from claimledger.services.record_cache import RecordCache
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
 
 MOST = 12
-"""Attacks, roots or needs told one by one; of more only how many."""
+"""Attacks, roots or needs that are listed one by one; of more, only the number is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class _Explainer:
 
     def _more(self, number: int, what: str, records: tuple[str, ...]) -> Iterator[Sentence]:
         if number > MOST:
-            yield Sentence(f"{number - MOST:,} more {what} are not told one by one.", records)
+            yield Sentence(f"{number - MOST:,} more {what} are not listed.", records)
 
     def _revised(self) -> Iterator[Sentence]:
         revised = self.answers.revisions

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Severity = Literal["grave", "notable", "minor"]
 
 MANY = 5
-"""Claims on one origin from which on it is told that it carries many."""
+"""From this number of claims on, an origin is reported as carrying many."""
 
 KINDS: dict[str, tuple[Severity, str]] = {
     "wrong clock": ("grave", "entries are dated ahead of this machine's clock"),
@@ -79,7 +79,7 @@ class LintFinding:
 
 
 def oddities(view: LedgerView, answers: Analysis, keys: Iterable[str]) -> list[LintFinding]:
-    """Return what is odd about some claims and what they stand on, the gravest first."""
+    """Return what is odd about some claims and what they depend on, the gravest first."""
     finder = _Finder(view, answers, list(keys))
     order = list(KINDS)
     return sorted(finder.all(), key=lambda finding: (order.index(finding.kind), finding.key))
@@ -165,7 +165,7 @@ class _Finder:
         }.get(kind, f"claimledger show {key}")
 
     def _of_records(self) -> Iterator[LintFinding]:
-        """Yield what only the whole record tells: formulas, tallies, quotes."""
+        """Yield what only the whole record shows: formulas, tallies, quotes."""
         for key, stored in self._claims.items():
             claim = stored.record
             assert isinstance(claim, Claim)
@@ -288,7 +288,7 @@ def _day(text: str) -> int:
 
 
 def _quote_elsewhere(claim: Claim) -> str:
-    """Return a quote that holds numbers, none of which the claim states; else nothing."""
+    """Return a quote with numbers, none of which the claim states; empty if there is none."""
     bounds = {bound for figure in claim.figures for bound in (figure.low, figure.high)} - {None}
     quotes = [citation.quote for citation in claim.citations if citation.quote]
     numbers = [(quote, list(find_values(quote))) for quote in quotes]

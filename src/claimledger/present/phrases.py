@@ -33,7 +33,7 @@ GROUNDS = {
 
 
 def when(claim: Claim, known_by: int) -> str:
-    """Return when a claim was made, or the day by which it was known."""
+    """Return when a claim was asserted, or the day by which it was known."""
     if claim.asserted:
         return str(claim.asserted)
     return f"by {day_text(known_by)}"
@@ -67,19 +67,19 @@ _STAND: dict[str, str] = {
 
 
 def comparison(left: str, right: str, pair: Comparison) -> str:
-    """Return how the figures of two claims stand to each other, as a sentence."""
+    """Return the relation of the figures of two claims, as a sentence."""
     stand = _STAND.get(pair.relation, f"cannot be compared: {pair.relation}")
     why = _because(pair)
     return f"{figure(pair.left)} [{left}] and {figure(pair.right)} [{right}] {stand}{why}"
 
 
 def compared(pair: Comparison) -> str:
-    """Return how two figures stand to each other in a word, and what it rests on."""
+    """Return the relation of two figures in a word, and what it rests on."""
     return pair.relation + _because(pair)
 
 
 def _because(pair: Comparison) -> str:
-    return f" ({'; '.join(pair.rests)})" if pair.rests else ""
+    return f" ({'; '.join(pair.reasons)})" if pair.reasons else ""
 
 
 def interval(interval: Interval) -> str:
@@ -108,8 +108,10 @@ def derivation(derivation: Derivation) -> str:
     """Return what a formula gives now, and whether that is still the figure."""
     stated = figure(derivation.figure)
     if derivation.result is None:
-        text = f"{stated}: {derivation.formula} cannot be computed: {'; '.join(derivation.wrong)}"
-    elif derivation.gives:
+        text = (
+            f"{stated}: {derivation.formula} cannot be computed: {'; '.join(derivation.problems)}"
+        )
+    elif derivation.reproduced:
         text = f"{stated}: {derivation.formula} gives {interval(derivation.result)}"
     else:
         text = (
@@ -145,11 +147,11 @@ ENDINGS = {
 
 def state(state: DisputeState) -> str:
     """Return what became of a dispute."""
-    if state.laid is None:
+    if state.disposition is None:
         return "open"
-    laid = state.laid
+    laid = state.disposition
     how = f"{ENDINGS[laid.record.ending]} on {laid.when[:10]} by {laid.by}: {laid.record.reason}"
-    if state.ending == "reopened":
+    if state.status == "reopened":
         more = f" and {len(state.new) - 5} more" if len(state.new) > 5 else ""
         return f"reopened by {', '.join(state.new[:5])}{more}; before, {how} [{laid.record.key}]"
     return f"{how} [{laid.record.key}]"
@@ -235,8 +237,16 @@ def attack(attack: Attack, answers: Analysis, names: RecordCache, of: str) -> st
 
 def basis(name: str) -> str:
     """Return what a link is based on."""
-    words = {"stated": "stated by a source", "judged": "in this ledger's reading"}
-    return words.get(name, "computed by a rule and accepted")
+    return BASES.get(name, "computed by a rule and accepted")
+
+
+BASES = {"stated": "stated by a source", "judged": "inferred by this ledger"}
+
+
+def bases(stated: int, judged: int) -> str:
+    """Return how many attacks a source states and how many this ledger infers, without zeros."""
+    counts = (("stated", stated), ("judged", judged))
+    return ", ".join(f"{number} {BASES[name]}" for name, number in counts if number)
 
 
 def origins(origins: Origins) -> str:

@@ -1,21 +1,22 @@
 """The contested-claims report: every claim under attack, with everything needed to check it.
 
-:func:`report` makes the value; ``formats/`` gives it a face. What a source states and what the recorder
-judged are told apart and counted apart. The same ledger gives the same report.
+:func:`report` builds the value; ``render`` writes it. What a source states and what the recorder
+judged are distinguished and counted separately. The same ledger gives the same report.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import STANDINGS, Analysis
+from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.controversies import controversies
 from claimledger.analysis.dispositions import DisputeState, states
 from claimledger.analysis.disputes import Dispute, attackers_origins, disputes
 from claimledger.analysis.flags import FLAGS
+from claimledger.analysis.standing import STANDINGS, Standing
 from claimledger.present import phrases
 from claimledger.present.claim_view import ClaimView, ClaimViews, Reply
 from claimledger.present.comparison_view import FigureComparisons
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AttackView:
-    """One attack as told: by which claim, how, on what grounds, stated or judged."""
+    """One attack: by which claim, of which type, on what grounds, stated or judged."""
 
     attacker: ClaimView
     at: str
@@ -44,14 +45,14 @@ class AttackView:
     part: str
     seen: tuple[str, ...]
     compared: str
-    """How the figures of the two stand to each other, where both hold one."""
+    """The relation of the two claims' figures, if both have one."""
 
     past: bool
 
 
 @dataclass(frozen=True, slots=True)
 class DisputeSection:
-    """One dispute as told."""
+    """One dispute."""
 
     key: str
     head: str
@@ -142,7 +143,7 @@ class Report:
     flags: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
     pictures: tuple[str, ...] = ()
-    """Pictures for a page; no other face shows them."""
+    """Diagrams for a page; no other format shows them."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as one object with stable names."""
@@ -152,25 +153,50 @@ class Report:
 
     @property
     def summary(self) -> list[str]:
-        """The report in a few sentences."""
+        """The report in a few sentences; cases that do not occur are left out."""
+        return [*self._summary_of_disputes(), *self._summary_of_others()]
+
+    def _summary_of_disputes(self) -> Iterator[str]:
         about = f" about {self.subject}" if self.subject else ""
-        contested = len(self.disputes)
         sources = len(self.criticised)
-        lines = [
-            f"Of {self.recorded:,} recorded claims{about}, {self.under_attack:,} are under attack, in "
-            f"{_number(contested, 'dispute')}; {_number(sources, 'source')} "
-            f"{'is' if sources == 1 else 'are'} criticised as such.",
-            f"Of the attacks, {self.stated:,} are stated by a source and {self.judged:,} are in "
-            "conflict, in this ledger's reading.",
-        ]
-        single = self.standings.get("single-origin", 0)
-        unclear = self.standings.get("origin-unclear", 0)
-        agreed = self.standings.get("corroborated", 0)
-        lines.append(
-            f"Of the others, {agreed:,} are corroborated by independent origins, {single:,} rest on "
-            f"one origin alone, and of {unclear:,} with several voices independence is not established."
+        if not self.under_attack and not sources:
+            yield f"None of {self.recorded:,} claims{about} is disputed."
+            return
+        are = "is" if self.under_attack == 1 else "are"
+        disputed = (
+            f"{self.under_attack:,} of {self.recorded:,} claims{about} {are} disputed, in "
+            f"{_number(len(self.disputes), 'dispute')}"
         )
-        return lines
+        if sources:
+            disputed += (
+                f"; {_number(sources, 'source')} {'is' if sources == 1 else 'are'} criticised"
+            )
+        yield disputed + "."
+        attacks = self.stated + self.judged
+        if not self.stated:
+            yield f"No source states these {_number(attacks, 'attack')}: this ledger infers all of them."
+        elif not self.judged:
+            yield f"Sources state all of these {_number(attacks, 'attack')}."
+        else:
+            yield (
+                f"Sources state {self.stated:,} of these {_number(attacks, 'attack')}; this ledger infers "
+                f"the other {self.judged:,}."
+            )
+
+    def _summary_of_others(self) -> Iterator[str]:
+        cases = (
+            ("corroborated", "are corroborated by independent origins"),
+            ("single-origin", "rest on a single origin"),
+            ("origin-unclear", "have several voices that may not be independent"),
+        )
+        parts = [
+            f"{number:,} {what}" for name, what in cases if (number := self.standings.get(name, 0))
+        ]
+        if parts:
+            *most, last = parts
+            yield (
+                "Of the other claims, " + (f"{', '.join(most)} and {last}" if most else last) + "."
+            )
 
 
 def _number(number: int, noun: str) -> str:
@@ -187,7 +213,7 @@ def report(
 ) -> Report:
     """Return the report on a whole ledger or on a subject with its narrower ones.
 
-    ``since`` is the entry after which corrections are told.
+    ``since`` is the entry after which corrections are listed.
     """
     alone = 0
     if subject is not None:
@@ -236,7 +262,7 @@ class _Reporter:
         links = {link.key: link.basis for dispute in all_disputes for link in dispute.links}
         head = self._view.head()
         calm = Counter(answers.standing(key) for key in scope if not answers.attacks.contested(key))
-        calm["single-origin"] += alone
+        calm[Standing.SINGLE_ORIGIN] += alone
         return Report(
             as_of=day_text(self._view.as_of) if self._view.as_of is not None else "",
             subject=self._names.subject(subject) if subject else "",
@@ -271,7 +297,8 @@ class _Reporter:
         past = (link.from_ for link in dispute.past)
         other_ends = (link.to for link in dispute.past if link.to_kind == "claim")
         return (
-            *dispute.claims, *dispute.attackers, *dispute.beside, *dispute.reached, *dispute.questioned,
+            *dispute.claims, *dispute.attackers, *dispute.contested_allies, *dispute.reached,
+            *dispute.questioned,
             *past, *other_ends,
         )  # fmt: skip
 
@@ -298,7 +325,7 @@ class _Reporter:
             url=(source.url or "") if source else "",
             since=day_text(dispute.since),
             last=day_text(dispute.last),
-            state=state.ending,
+            state=state.status,
             state_told=phrases.state(state),
             controversy=self._controversy.get(dispute.key, ""),
             claims=tuple(self._said(key) for key in dispute.claims),
@@ -307,7 +334,7 @@ class _Reporter:
             judged=dispute.judged,
             origins="" if dispute.source else phrases.origins(answers.origins(dispute.head)),
             attackers_origins=phrases.origins(attackers_origins(answers, dispute)),
-            beside=tuple(self._said(key) for key in dispute.beside),
+            beside=tuple(self._said(key) for key in dispute.contested_allies),
             reached=tuple(self._said(key) for key in dispute.reached),
             questioned=tuple(self._said(key) for key in dispute.questioned),
             replies=tuple(r for key in replied for r in self._claims.replies(key, "answers")),
@@ -316,7 +343,7 @@ class _Reporter:
 
     def _against(self, link: LinkEdge, dispute: Dispute, *, past: bool) -> AttackView:
         stored_link = self._names.link(link.key)
-        # A contradiction may have been recorded from either side; told is always who opposes.
+        # A contradiction may have been recorded from either side; the side that opposes is the attacker.
         attacker, at = link.from_, link.to
         if link.type == "contradicts" and attacker in dispute.claims and at not in dispute.claims:
             attacker, at = at, attacker

@@ -1,4 +1,4 @@
-"""A tally beside the totals that others state, and as a claim to be recorded."""
+"""A tally next to the totals that others state, and as a claim to be recorded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_INPUTS = 5000
 
 
 def beside(view: LedgerView, tally: Tally, measure: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the stated totals beside a tally: the claim, its figures, and how one compares."""
+    """Yield the stated totals to compare with a tally: the claim, its figures, and the relation."""
     vocabulary = view.vocabulary()
     own = as_claim(tally, measure)
     subjects = view.narrower_subjects(view.root_subject(tally.count.subject))

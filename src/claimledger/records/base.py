@@ -2,7 +2,7 @@
 
 Field types carry markers that say what a table, a schema or a check needs to know: a key type
 :class:`~claimledger.records.keys.RefersTo` to another kind, a ``Date`` is dated, a tuple of
-:class:`Part` has a table of its own. Nothing else spells a field again.
+:class:`Part` has its own table. Nothing else spells a field again.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Value(BaseModel):
 
 
 class Part(Value):
-    """A part of a record that has a table of its own: a figure of a claim, a citation."""
+    """A part of a record that has its own table: a figure of a claim, a citation."""
 
 
 class Record(Value):
@@ -109,7 +109,7 @@ def _one_or_more(value: object) -> object:
 
 
 OneOrMany = BeforeValidator(_one_or_more)
-"""Lets one value stand where a list is meant."""
+"""Accepts one value for a field that is a list."""
 
 
 _NAME_IN_MAP = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
@@ -149,7 +149,9 @@ def _language(text: str) -> str:
 
 def _address(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9+.-]*:[^\s\x00-\x1f\x7f]+", text, re.ASCII | re.IGNORECASE):
-        raise PydanticCustomError("url", "is no address; it reads like https://example.org/page")
+        raise PydanticCustomError(
+            "url", "is not a valid address; it reads like https://example.org/page"
+        )
     return text
 
 

@@ -1,6 +1,6 @@
 """Words that become EDTF: "October 2022", "circa 2016", "between April 2021 and July 2022".
 
-Single dates in words are read by python-dateutil, which takes what it is not told from a default.
+Single dates in words are read by python-dateutil, which fills missing parts from a default.
 Here it is asked twice, with two defaults that differ in every part: what differs in the answers was
 not in the text. A text without a four-digit year, or whose numbers can be read two ways, is refused.
 """

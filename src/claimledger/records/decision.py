@@ -22,7 +22,7 @@ class Decision(Record):
 
     rule: Annotated[Name, Field(description="the rule that asked")]
     outcome: Annotated[Outcome, Field(description="what was answered")]
-    # Plain keys and no references: a decision must not stand in the way of a withdrawal.
+    # Plain keys and no references: a decision must not prevent a withdrawal.
     about: Annotated[
         tuple[Name, ...],
         OneOrMany,

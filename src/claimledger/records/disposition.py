@@ -1,4 +1,4 @@
-"""Disposition: what became of a dispute, in the judgement of whoever keeps the ledger."""
+"""Disposition: how a dispute ended, in the judgement of those who keep the ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ending = Literal["resolved", "conceded", "definition", "period", "dormant"]
 
 
 class Disposition(Record):
-    """How a dispute was laid to rest. It says nothing of who was right; new activity reopens it."""
+    """How a dispute was closed. It does not say who was right; new activity reopens the dispute."""
 
     kind: ClassVar = "disposition"
     letter: ClassVar = "O"

@@ -27,7 +27,7 @@ _OF_ITS_OWN = {
     "of": "word",
     "formula": "formula",
 }
-"""Fields whose form no type tells: a function checks it."""
+"""Fields whose form no type describes: a function checks them."""
 
 
 def form_of(field: Field, model: type[Record | Part]) -> Form:

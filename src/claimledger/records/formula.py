@@ -37,7 +37,7 @@ _CALL = re.compile(r"\s*([a-z]+)\s*\(([^()]*)\)\s*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A figure that a formula takes: of which claim, and which measure where it holds several."""
+    """An input of a formula: a claim, and a measure if the claim has figures of several."""
 
     claim: str
     measure: str = ""
@@ -71,10 +71,10 @@ class Count:
 
 
 def read_formula(text: str) -> Formula | Count:
-    """Return what a formula says; raise :class:`ParseError` where it says nothing known."""
+    """Parse a formula; raise :class:`ParseError` if it is not one."""
     match = _CALL.fullmatch(text)
     if not match:
-        raise ParseError(f"is no formula; {RIGHT}")
+        raise ParseError(f"is not a valid formula; {RIGHT}")
     operation = match.group(1)
     operands = [part.strip() for part in match.group(2).split(",")]
     if operation == "count":

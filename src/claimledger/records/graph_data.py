@@ -86,7 +86,7 @@ class PartyNode:
 
 @dataclass(slots=True)
 class GraphData:
-    """A part of the ledger, keys resolved: what the dispute graph is made from."""
+    """A part of the ledger with keys resolved, from which the dispute graph is built."""
 
     claims: dict[str, ClaimNode] = field(default_factory=dict)
     links: list[LinkEdge] = field(default_factory=list)

@@ -32,13 +32,13 @@ def number_of(key: str, letter: str) -> int:
 
 
 def slug(text: str) -> str:
-    """Return a slug made from the text's ASCII letters and digits; empty where it has none."""
+    """Return a slug of the text's ASCII letters and digits; empty if it has none."""
     words = re.findall(r"[a-z0-9]+", text.lower())
     return "-".join(words)[:60].strip("-")
 
 
 def why_no_key(text: str) -> str:
-    """Return what is wrong with a text that is no key, and what would do."""
+    """Return what is wrong with a text that is not a valid key, and what would be right."""
     hint = f"; {slug(text)!r} would do" if slug(text) else ""
     return (
         f"is not a key: a-z, 0-9 and hyphens, at most {LONGEST} characters, or a kind's letter and a "
@@ -54,7 +54,7 @@ Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]
 
 @dataclass(frozen=True, slots=True)
 class RefersTo:
-    """Marks a field that holds the key of another record, and says of which kind."""
+    """Marks a field that contains the key of another record, and of which kind."""
 
     to: str
 

@@ -46,7 +46,7 @@ class Field:
     """A field of a record, as its declaration says."""
 
     name: str
-    """As it stands in files."""
+    """The field's name in files."""
 
     attribute: str
     required: bool
@@ -101,7 +101,7 @@ def _field(attribute: str, info: FieldInfo) -> Field:
 
 
 def _types(annotation: Any) -> Iterator[Any]:
-    """Yield an annotation and all it is made of, markers included."""
+    """Yield an annotation and all its parts, markers included."""
     yield annotation
     origin = get_origin(annotation)
     if origin is Literal:

@@ -1,4 +1,4 @@
-"""Link: how a claim stands to another claim, or to a source. Nine types in five families."""
+"""Link: how a claim relates to another claim, or to a source. Nine types in five families."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class Target:
             kind, key = next(iter(value.items()))
         if kind not in ("claim", "source") or not isinstance(key, str) or not is_key(key):
             raise PydanticCustomError(
-                "target", 'is no target; give a claim\'s key or {{"source": KEY}}'
+                "target", 'is not a valid target; give a claim\'s key or {{"source": KEY}}'
             )
         return cls(kind, key)
 
@@ -167,7 +167,7 @@ class Target:
 
 
 class Link(Record):
-    """How one claim stands to another claim, or to a source."""
+    """How one claim relates to another claim, or to a source."""
 
     kind: ClassVar = "link"
     letter: ClassVar = "L"

@@ -82,7 +82,7 @@ class Value:
 
 
 def read_value(text: str) -> Value:
-    """Read a whole text as one value; raise :class:`ParseError` where it is none."""
+    """Read a whole text as one value; raise :class:`ParseError` if it is not one."""
     stripped = text.strip()
     match = _PATTERN.fullmatch(stripped) if len(stripped) <= _LONGEST else None
     value = _value(match) if match else None
@@ -92,7 +92,7 @@ def read_value(text: str) -> Value:
 
 
 def find_values(text: str) -> Iterator[Value]:
-    """Yield the values that stand in a text, with their places, in order."""
+    """Yield the values in a text, with their positions, in order."""
     for match in _PATTERN.finditer(text):
         before, after = text[: match.start()][-1:], text[match.end() :][:1]
         if _in_a_word(before) or _in_a_word(after) or before in (".", "-"):
@@ -103,7 +103,7 @@ def find_values(text: str) -> Iterator[Value]:
 
 
 def _in_a_word(sign: str) -> bool:
-    """Whether a sign beside a number makes it part of a word; those of unspaced scripts do not."""
+    """Whether a sign next to a number makes it part of a word; signs of unspaced scripts do not."""
     return sign.isalnum() and ord(sign) < 0x2E80
 
 
@@ -138,7 +138,7 @@ def _value(match: re.Match[str]) -> Value | None:
 
 
 def _shared_scale(low: str, high: str) -> str:
-    """Give "1.2" in "1.2–1.5 billion" the scale that stands once, behind the second number."""
+    """Give "1.2" in "1.2–1.5 billion" the scale that is written once, after the second number."""
     scale = re.search(_SCALE + "$", high, re.IGNORECASE)
     bare = re.fullmatch(_DIGITS, low)
     return low + scale.group() if scale and bare else low

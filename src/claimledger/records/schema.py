@@ -8,7 +8,7 @@ from claimledger.records.kinds import KINDS
 
 
 def schema_of(kind: str) -> dict[str, Any]:
-    """Return the schema of a record of this kind as it stands in a file, with its ``kind``."""
+    """Return the JSON Schema of a record of this kind as it is in a file, with its ``kind``."""
     schema = KINDS[kind].model_json_schema(by_alias=True)
     figure = schema.get("$defs", {}).get("Figure")
     if figure:

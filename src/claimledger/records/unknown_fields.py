@@ -1,8 +1,8 @@
-"""What a newer program wrote and this one has no word for: kept as it is, passed on, never dropped.
+"""What a newer program wrote and this one does not know: stored unchanged, passed on, never dropped.
 
 A record's kind, a field of a record or of a part of one, and a field of a payload can be unknown. They stay
 in the log, which this program does not touch, go along when a record is amended, and go out with exports. An
-action that is unknown cannot be passed over, because it may change what stands: reading stops with a word.
+action that is unknown cannot be skipped, because it may change what is live: reading stops with an error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The faces of the report and the audit: one file a format, and one registry of them."""
+"""The formats of the report and the audit: one file per format, and one registry of them."""
 
 from __future__ import annotations
 

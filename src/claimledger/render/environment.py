@@ -1,4 +1,4 @@
-"""What every page is made with: autoescape on, each text of a record visible and in its own direction.
+"""The environment of every page: autoescape on, each text of a record visible and in its own direction.
 
 Beyond the escaping, control and direction characters are shown written out, and only http and https
 addresses become links.
@@ -14,12 +14,13 @@ from hashlib import sha256
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from claimledger.present import phrases
 from claimledger.text.unicode import visible
 
 
 @lru_cache
 def environment() -> Environment:
-    """Return what pages are made with: autoescape on, and texts of records through ``said``."""
+    """Return the template environment: autoescape on, and texts of records through ``said``."""
     environment = Environment(
         loader=PackageLoader("claimledger.render"),
         autoescape=True,
@@ -29,12 +30,12 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"said": _said, "address": _address, "number": _number}
-    environment.globals |= {"policy": _policy}
+    environment.globals |= {"policy": _policy, "basis": phrases.basis, "bases": phrases.bases}
     return environment
 
 
 def script(name: str) -> Markup:
-    """Return a script of ours, to be put into a page as it is."""
+    """Return one of our scripts, to be put into a page unchanged."""
     loader = environment().loader
     assert loader is not None
     text = loader.get_source(environment(), name)[0]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import STANDINGS
+from claimledger.analysis.standing import STANDINGS
 from claimledger.errors import InvalidInputError, ParseError, Problem
 from claimledger.records.check import nearest
 from claimledger.records.dates import Date, day_text
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is asked for; what is left out narrows nothing."""
+    """The criteria; an empty one narrows nothing."""
 
     claimant: str | None = None
     source: str | None = None
@@ -46,7 +46,7 @@ class ClaimRow:
 
 
 def select_claims(view: LedgerView, selection: Selection) -> list[ClaimRow]:
-    """Return the claims asked for, in the order in which they became known."""
+    """Return the claims that match, in the order in which they became known."""
     if selection.standing and selection.standing not in STANDINGS:
         near = nearest(selection.standing, STANDINGS)
         hint = f"; did you mean {near[0]}?" if near else ""

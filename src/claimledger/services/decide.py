@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def decide(
     ledger: Ledger, proposal: Proposal, outcome: Outcome, reason: str, *, by: str
 ) -> str | None:
-    """Write the answer to a proposal, whole or not at all; return the key of what was made, if any."""
+    """Record the answer to a proposal in one transaction; return the key of the new record, if any."""
     if outcome == "declined":
         ledger.record(_decision(proposal, outcome, reason), by=by)
         return None

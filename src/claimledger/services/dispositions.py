@@ -1,4 +1,4 @@
-"""The dispositions a ledger holds."""
+"""Finds the dispute that a key means, and reads the dispositions of a ledger."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from claimledger.analysis.dispositions import RecordedDisposition
 from claimledger.analysis.disputes import disputes
-from claimledger.errors import NotFoundError, ParseError
+from claimledger.errors import AmbiguousError, NotFoundError
 from claimledger.records.disposition import Disposition
 from claimledger.services.what_if import claims_affected
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def dispute_meant(view: LedgerView, key: str) -> str:
     """Return the key of the dispute that a link's, a claim's or a source's key means.
 
-    Raises :class:`ParseError` where it means none or several.
+    Raises :class:`NotFoundError` if it means none, :class:`AmbiguousError` if several.
     """
     records = view.with_key(key)
     if not records:
@@ -29,20 +29,20 @@ def dispute_meant(view: LedgerView, key: str) -> str:
     holding = named or [
         dispute.key
         for dispute in all_disputes
-        if any(link.key == key for link in dispute.every)
+        if any(link.key == key for link in dispute.all_links)
         or key == dispute.head
         or (not dispute.source and key in dispute.claims)
     ]
     holding = holding or [dispute.key for dispute in all_disputes if key in dispute.voices]
     if not holding:
-        raise ParseError(f"{key} is in no dispute; `claimledger disputes` lists them")
+        raise NotFoundError("dispute", key, why="`claimledger disputes` lists them all")
     if len(holding) > 1:
-        raise ParseError(f"{key} is in several disputes, name one: {', '.join(holding)}")
+        raise AmbiguousError(f"{key} is in several disputes; name one: {', '.join(holding)}")
     return holding[0]
 
 
 def dispositions(view: LedgerView) -> list[RecordedDisposition]:
-    """Return every disposition that stood then."""
+    """Return every live disposition."""
     return [
         RecordedDisposition(stored.record, stored.entry, stored.recorded_by, stored.recorded_at)
         for stored in view.records("disposition")

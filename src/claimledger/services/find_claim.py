@@ -50,7 +50,7 @@ def _speaks_of(record: object, words: str) -> bool:
 
 
 def figure_asked(text: str) -> Value:
-    """Read a figure as it was asked for; raise :class:`ParseError` where it is none."""
+    """Parse the figure of a query; raise :class:`ParseError` if it is not one."""
     try:
         return read_value(text)
     except ParseError as error:

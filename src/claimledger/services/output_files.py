@@ -29,16 +29,16 @@ WAIT_SECONDS = 60.0
 def writing_whole(
     path: str, *ledgers: str, rights: int | None = None, over_backup: bool = False
 ) -> Iterator[BinaryIO]:
-    """Write to a file beside the target, which takes its place only when all is written.
+    """Write to a file next to the target, which takes the target's place when all is written.
 
     A device or a named pipe is written into once all is there, and so is a stream that this program was
     given, such as ``/dev/stdout``: to replace the file behind it would lose what else goes there.
-    ``ledgers`` are the ledgers that it is made from; ``rights`` are permission bits that
-    the file may have at most. Raises :class:`RuleViolationError` where the target is one of them, a ledger or
-    another database, or what SQLite keeps beside one, or a backup of entries; with ``over_backup`` where it
+    ``ledgers`` are the ledgers that the output is made from; ``rights`` are permission bits that
+    the file may have at most. Raises :class:`RuleViolationError` if the target is one of them, a ledger or
+    another database, a file that SQLite keeps next to one, or a backup of entries; with ``over_backup`` if it
     is any file but that.
     """
-    target = Path(os.path.realpath(path))  # a link goes on pointing to what it points to
+    target = Path(os.path.realpath(path))  # a link keeps pointing to its target
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", path)
     refuse_to_replace(path, *ledgers, over_backup=over_backup)
@@ -49,7 +49,7 @@ def writing_whole(
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:200]}.", dir=target.parent)
     except OSError as error:
-        # Told is the file that was asked for, not the one beside it.
+        # Messages name the file that was requested, not the temporary one next to it.
         raise OSError(error.errno, error.strerror, path) from None
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -94,8 +94,8 @@ def refuse_to_replace(path: str, *ledgers: str, over_backup: bool = False) -> No
         is_other_file = target.is_file() and target.stat().st_size > 0 and not is_backup
         if over_backup and is_other_file and given_stream(path) is None:
             raise RuleViolationError(
-                f"{path} is no backup of a ledger's entries, and is not written over; name another file to "
-                "write"
+                f"{path} is not a backup of a ledger's entries, and is not overwritten; name another file "
+                "to write"
             )
 
 
@@ -108,9 +108,9 @@ def is_backup_of_entries(file: Path) -> bool:
 
 
 def given_stream(path: str) -> int | None:
-    """Return the number of the open stream that a path stands for, as ``/dev/stdout`` does.
+    """Return the number of the open stream that a path means, as ``/dev/stdout`` does.
 
-    Raises :class:`OSError` where this program was given no such stream: its own files have numbers too.
+    Raises :class:`OSError` if this program has no such open stream: its own files have numbers too.
     """
     for _ in range(_MOST_LINKS):
         match = _OWN_STREAM.fullmatch(os.path.normpath(path))
@@ -134,7 +134,7 @@ _MOST_LINKS = 40
 
 @contextmanager
 def _writing_into(path: str) -> Iterator[BinaryIO]:
-    """Write into what is no file: a device, an open stream, or a named pipe once somebody reads it."""
+    """Write into a target that is not a file: a device, an open stream, or a named pipe with a reader."""
     with tempfile.TemporaryFile(prefix="claimledger-") as buffer:
         yield buffer
         buffer.seek(0)
@@ -150,7 +150,7 @@ def _writing_into(path: str) -> Iterator[BinaryIO]:
 
 
 def _opened(path: str) -> int:
-    """Open what is no file for writing; for a pipe that nobody reads yet, wait a while and say so."""
+    """Open a target that is not a file; for a pipe without a reader, wait a while and say so."""
     if (stream := given_stream(path)) is not None:
         return os.dup(stream)
     if not stat.S_ISFIFO(Path(path).stat().st_mode):

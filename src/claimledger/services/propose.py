@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from claimledger.analysis.analysis import Analysis
-from claimledger.analysis.derivations import counted
-from claimledger.analysis.proposals.engine import ask
+from claimledger.analysis.derivations import tallied_figures
+from claimledger.analysis.proposals.engine import find_proposals
 from claimledger.analysis.proposals.rule import Proposal, RuleContext
 from claimledger.records.claim import Claim
 from claimledger.records.decision import Decision
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import LedgerView, StoredRecord
 
 NEAREST = 60
-"""How many claims of a subject, a claimant, a source are looked at beside a changed one: the newest."""
+"""How many claims of a subject, claimant or source are compared with a changed one: the newest."""
 
 MOST_LINKED = 2000
 """Claims linked with these, near and far, up to which all of them are looked at."""
@@ -34,7 +34,7 @@ def propose(
     """
     matter = whole(view) if since is None else changed(view, since)
     declined = _decided(view)
-    proposals = ask(matter, rule)
+    proposals = find_proposals(matter, rule)
     if view.as_of is not None:
         # A link that the world did not know yet is in the ledger all the same.
         proposals = [proposal for proposal in proposals if not _linked_since(view, proposal)]
@@ -75,7 +75,7 @@ def changed(view: LedgerView, since: int) -> RuleContext:
     own = view.get_all("claim", fresh)
     near = {key for stored in own.values() for key in _near(view, stored)}
     answers = view.analysis({*own, *near})
-    # What a changed claim is linked with matters too: an attacker stated anew, a tally's inputs.
+    # What a changed claim is linked with matters too: an updated attacker, a tally's inputs.
     linked = answers.graph.claims.keys() if len(answers.graph.claims) < MOST_LINKED else set()
     stored_claims = view.get_all("claim", {*own, *near, *linked})
     matter = _matter(view, answers, stored_claims.values())
@@ -154,7 +154,7 @@ def _parties(view: LedgerView) -> dict[str, Party]:
 def _stale(view: LedgerView, answers: Analysis, claims: Mapping[str, Claim]) -> dict[str, str]:
     stale: dict[str, str] = {}
     for key, claim in claims.items():
-        if any(counted(claim)):
+        if any(tallied_figures(claim)):
             own = answers
             if key not in answers.graph.claims:
                 own = view.analysis([key])

@@ -38,7 +38,7 @@ class RecordCache:
             self._held[kind, key] = records.get(key)
 
     def find(self, kind: str, key: str) -> StoredRecord | None:
-        """Return a record as held, ``None`` where it is gone."""
+        """Return a record, or ``None`` if it is gone."""
         self.learn(kind, [key])
         return self._held[kind, key]
 

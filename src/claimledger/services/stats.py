@@ -1,11 +1,12 @@
-"""Counts: what a ledger holds, by kind, standing, source, claimant and year."""
+"""Counts of a ledger by kind, standing, source, claimant and year."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from claimledger.analysis.analysis import STANDINGS, Analysis
+from claimledger.analysis.analysis import Analysis
+from claimledger.analysis.standing import STANDINGS
 from claimledger.records.dates import day_text
 from claimledger.services.record_cache import RecordCache
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from claimledger.analysis.analysis import Analysis
-from claimledger.analysis.derivations import counted
+from claimledger.analysis.derivations import tallied_figures
 from claimledger.errors import ParseError
 from claimledger.records.claim import Claim
 from claimledger.records.figure import Figure
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NONE = "(none)"
 
 BY = ("claimant", "source", "subject", "year")
-"""What a tally can be divided by, beside any ``scope.NAME``."""
+"""What a tally can be divided by, in addition to any ``scope.NAME``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Tally:
     """The claims it counted."""
 
     left_out: tuple[str, ...]
-    """Claims not counted because they were taken back or stated anew."""
+    """Claims not counted because they were retracted or superseded."""
 
     without: int
     """How many of the claims bear none of what is counted."""
@@ -121,7 +121,7 @@ def _within(view: LedgerView, count: Count, vocabulary: Vocabulary) -> list[Stor
     records = []
     for stored in view.claims_about(subjects, most=None):
         claim = stored.record
-        if not isinstance(claim, Claim) or any(counted(claim)):
+        if not isinstance(claim, Claim) or any(tallied_figures(claim)):
             continue
         if all(_limited(claim, name, text, vocabulary) for name, text in count.scope):
             records.append(stored)
@@ -168,7 +168,7 @@ def _groups(by: str, claim: Claim) -> Iterable[str]:
 def recounts(view: LedgerView, answers: Analysis, key: str, claim: Claim) -> Iterator[Recount]:  # fmt: skip
     """Yield each tally of a claim, counted again."""
     inputs = {link.to for link in answers.graph.from_("derives_from", key)}
-    for figure, count in counted(claim):
+    for figure, count in tallied_figures(claim):
         now = tally(view, count, "")
         claims = set(now.claims)
         yield Recount(

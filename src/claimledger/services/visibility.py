@@ -1,4 +1,4 @@
-"""Which links the world knew by a day, where the links are asked for one by one and not as a graph."""
+"""Whether claims and links were known by the view's day, without a graph of them all."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from claimledger.analysis.analysis import Analysis
-from claimledger.analysis.graph import entered
-from claimledger.errors import ParseError
+from claimledger.analysis.graph import is_link_known
+from claimledger.errors import NotYetKnownError
 
 if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
 
 
 def require_known(analysis: Analysis, *keys: str) -> None:
-    """Raise :class:`ParseError` if one of some claims was not known yet by the day of the analysis."""
+    """Raise :class:`NotYetKnownError` if one of these claims was not known yet by the day of the analysis."""
     for key in keys:
         if key not in analysis.graph.claims:
-            raise ParseError(f"the claim {key} was not known yet at that time")
+            raise NotYetKnownError(f"the claim {key} was not known yet at that time")
 
 
 def links_in_view(view: LedgerView, entries: Iterable[int]) -> set[int]:
@@ -26,7 +26,7 @@ def links_in_view(view: LedgerView, entries: Iterable[int]) -> set[int]:
     if view.as_of is None or not numbers:
         return numbers
     cut = view.links_only(sorted(numbers))
-    links = [link for link in cut.links if entered(cut, link, view.as_of)]
+    links = [link for link in cut.links if is_link_known(cut, link, view.as_of)]
     ends = {link.from_ for link in links}
     ends |= {link.to for link in links if link.to_kind == "claim"}
     seen = view.analysis(ends).graph.claims if ends else {}

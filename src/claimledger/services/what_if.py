@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from claimledger.analysis.diff import AnalysisDiff, difference, without
+from claimledger.analysis.diff import AnalysisDiff, difference, remove_records
 from claimledger.ledger import Ledger
 from claimledger.records.link import Link
 
@@ -72,7 +72,7 @@ def what_if(
     claims, links = (
         {key for kind, key in gone if kind == of_kind} for of_kind in ("claim", "link")
     )
-    remaining = without(after, claims, links)
+    remaining = remove_records(after, claims, links)
     return difference(view.analysis_of(before), view.analysis_of(remaining))
 
 

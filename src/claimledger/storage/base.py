@@ -1,4 +1,4 @@
-"""What a ledger asks of the place it is kept in. Nothing outside this folder knows which it is."""
+"""What a ledger needs of its storage. Nothing outside this package knows which database it is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Found = TypeVar("Found")
 LARGEST_VALUE = 16 * LARGEST_PAYLOAD
 """The most bytes a store reads as one value. A longer value is damage, and reading it could exhaust memory.
 
-The longest values that are written are a record's search words: compatibility decomposition turns a text into
+The longest values are a record's search words: compatibility decomposition turns a text into
 at most eleven times as many bytes (U+FDFA).
 """
 
@@ -47,18 +47,22 @@ class Preconditions(NamedTuple):
     """Keys that no record has ever had."""
 
     standing: Sequence[tuple[str, str]]
-    """Records that stand: kind and key."""
+    """Records that are live: kind and key."""
 
     question: Select[Any]
-    """Asks of keys which of them stand: kind and key."""
+    """Returns which of some keys are live: kind and key."""
 
 
 class WriteConflictError(StoreError):
-    """Other writers were in the way of a write; nothing of it was written, and it can be done again."""
+    """Other writers conflicted with a write; nothing of it was written, and it can be retried."""
+
+    code = "write-conflict"
 
 
 class UndecodableTextError(StoreError):
     """A text in the store is not UTF-8; :meth:`Store.decode_leniently` lets it be read all the same."""
+
+    code = "undecodable-text"
 
 
 class Store(ABC):
@@ -70,7 +74,7 @@ class Store(ABC):
     """What messages call it."""
 
     outdated = False
-    """Whether the views are those of an older program, and must be made anew before they are used."""
+    """Whether the views were written by an older program, and must be rebuilt before they are used."""
 
     commits = 0
     """How many writes were committed since it was opened."""
@@ -112,7 +116,7 @@ class Store(ABC):
     @property
     @abstractmethod
     def rights(self) -> int:
-        """The permission bits that files made of this ledger may have at most."""
+        """The permission bits that files created from this ledger may have at most."""
 
     @abstractmethod
     @contextmanager
@@ -124,7 +128,7 @@ class Store(ABC):
         """Accept times ahead of the store's own clock, if it has one."""
 
     def expect_log(self) -> None:  # noqa: B027
-        """Accept entries of a log made elsewhere, already checked, until the transaction ends."""
+        """Accept entries of a log created elsewhere, already checked, until the transaction ends."""
 
     @abstractmethod
     def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
@@ -146,7 +150,7 @@ class Store(ABC):
     def hint_queries(  # noqa: B027
         self, questions: Callable[[], Sequence[Question]], assumed: Preconditions | None
     ) -> None:
-        """Take a hint: what the next write will ask first, for a store to which each turn is far.
+        """Take a hint: what the next write will query first, for a store where each round trip is slow.
 
         With what it may assume, it asks nothing else, and all of its entries are new records.
         """
@@ -164,7 +168,7 @@ class Store(ABC):
 
     @abstractmethod
     def matching(self, phrases: Sequence[Sequence[str]], most: int) -> Iterator[int]:
-        """Yield the entries whose words hold every phrase, newest first, at most so many."""
+        """Yield the entries whose words contain every phrase, newest first, at most ``most``."""
 
     @abstractmethod
     def empty_views(self) -> None:
@@ -187,7 +191,7 @@ class Store(ABC):
 
     @abstractmethod
     def copy_to(self, path: Path, rights: int) -> bool:
-        """Copy everything, as it stands, into a new file with these rights; return whether it was done.
+        """Copy everything into a new file with these permissions; return whether the store could.
 
         A store that cannot without reading everything leaves it to who asks.
         """
@@ -218,7 +222,7 @@ class Store(ABC):
 
     @abstractmethod
     def find_residual_text(self, texts: Sequence[bytes]) -> list[bytes]:
-        """Return those of the texts that still stand anywhere in the store's files."""
+        """Return those of the texts that are still anywhere in the store's files."""
 
     @abstractmethod
     def rows_by_entry(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
@@ -230,11 +234,11 @@ class Store(ABC):
 
     @abstractmethod
     def search_damage(self) -> Iterator[tuple[str, str]]:
-        """Yield what differs between the full-text index and the words it is made from."""
+        """Yield the differences between the full-text index and the words it is built from."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
 
     def __enter__(self) -> Self:
         return self
@@ -264,7 +268,7 @@ class Store(ABC):
         """Yield a query's rows as the driver gives them, never all of them at once."""
 
     def value(self, query: Select[Any]) -> Any:
-        """Return the first column of a query's first row, ``None`` where there is none."""
+        """Return the first column of a query's first row, or ``None`` if there is no row."""
         rows = self.tuples(query)
         return rows[0][0] if rows else None
 

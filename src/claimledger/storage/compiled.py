@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import ARRAY, Dialect, Select, any_, bindparam, literal_column
 
 cached_query = lru_cache(maxsize=256)
-"""Marks what makes a query: made once for what it is given, most often the entry that counts."""
+"""Decorates a function that builds a query: built once for its arguments."""
 
 IN_LIST = "(:MANY:)"
 """Where, in a statement for SQLite, the values of a column go."""
@@ -32,7 +32,7 @@ class CompiledQuery(NamedTuple):
     """What is bound, where the dialect goes by order."""
 
     place: int | None
-    """Where the column that has some values stands in a row, if it does."""
+    """The position in a row of the column that is restricted, if it is selected."""
 
 
 def written(query: Select[Any], dialect: Dialect, column: Any = None) -> CompiledQuery:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def new_store(where: LedgerLocation) -> Store:
-    """Make a new, empty ledger; raise :class:`StoreError` where one is there."""
+    """Create a new, empty ledger; raise :class:`StoreError` if one exists there."""
     if is_database(where):
         return _postgresql().new(Address.of(str(where)))
     from claimledger.storage.sqlite.store import SqliteStore
@@ -26,7 +26,7 @@ def new_store(where: LedgerLocation) -> Store:
 def create_atomically(where: LedgerLocation, rights: int = 0o666) -> AbstractContextManager[Store]:
     """Make a ledger to be filled in one transaction: whole at the end, or not there at all.
 
-    ``rights`` are the permission bits that a file gets at most, beside what the user's umask takes away.
+    ``rights`` are the permission bits that a file gets at most, in addition to what the user's umask removes.
     """
     if is_database(where):
         return _postgresql().create_atomically(Address.of(str(where)))
@@ -36,7 +36,7 @@ def create_atomically(where: LedgerLocation, rights: int = 0o666) -> AbstractCon
 
 
 def open_store(where: LedgerLocation, *, writable: bool = False) -> Store:
-    """Open a ledger; raise :class:`StoreError` where there is none that can be used so."""
+    """Open a ledger; raise :class:`StoreError` if there is none that can be used this way."""
     if is_database(where):
         return _postgresql().open(Address.of(str(where)), writable=writable)
     from claimledger.storage.sqlite.store import SqliteStore

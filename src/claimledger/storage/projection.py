@@ -1,6 +1,6 @@
 """From an entry's record to the rows of the views: pure, and the same at writing and at rebuilding.
 
-For each kind a few small functions are made once from its declaration; a record's JSON form then
+For each kind a few small functions are built once from its declaration; a record's JSON form then
 becomes rows without looking at the declaration again.
 """
 
@@ -72,7 +72,7 @@ def search_words(kind: str, record: Json) -> str:
 
 
 def content_digest(kind: str, record: Json) -> bytes:
-    """Return what a record without a key of its own is known by: its other fields, in NFC."""
+    """Return what identifies a record without a key: its other fields, in NFC."""
     content = {name: value for name, value in record.items() if name != "key"}
     return sha256(f"{kind}\n{nfc(canonical(content).decode())}".encode()).digest()[:16]
 
@@ -85,7 +85,7 @@ def number_in(kind: str, key: str) -> int | None:
 
 
 ReferenceKey = tuple[str, str, str]
-"""A reference: the kind and key it points to, and the field it stands in."""
+"""A reference: the kind and key it refers to, and the field it is in."""
 
 Fill = Callable[[Any], tuple[Any, ...]]
 
@@ -109,7 +109,7 @@ def _shape(kind: str) -> _Shape:
 
 
 class _Cells:
-    """Makes the cells of a row, and finds what it points to, in one pass over what a record holds."""
+    """Builds the cells of a row, and finds its references, in one pass over the record."""
 
     def __init__(self, model: type[Record] | type[Part], prefix: str) -> None:
         self._places: dict[str, tuple[int, Fill | None, str | None, str]] = {}

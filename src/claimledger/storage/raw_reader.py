@@ -21,16 +21,16 @@ class RawReader(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let what is read be."""
+        """Close the store without changing it."""
 
     @property
     def rights(self) -> int:
-        """The permission bits that files made of it may have at most."""
+        """The permission bits that files created from it may have at most."""
         return 0o600
 
     @abstractmethod
     def size(self) -> int:
-        """Return the number of the last entry; raise :class:`StoreError` where nothing can be read."""
+        """Return the number of the last entry; raise :class:`StoreError` if nothing can be read."""
 
     def end_is_missing(self) -> str:
         """Return what shows that there was more at the end than can be counted; empty where nothing does."""

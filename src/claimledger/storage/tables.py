@@ -1,7 +1,7 @@
 """The tables of a ledger: the log, and the views derived from the records' own declarations.
 
 A record's field is spelled once, in :mod:`claimledger.records`; :func:`_mirror` turns each kind into a
-table, each part of a kind into a table of its own. Every row carries the entry it came with and, once
+table, each part of a kind into another table. Every row has the entry that created it and, once
 it has ended, the entry it ended with.
 """
 
@@ -19,7 +19,7 @@ from claimledger.records.kinds import KINDS, fields_of
 from claimledger.records.kinds import Field as RecordField
 
 LAYOUT = FORMAT * 100 + 4
-"""The log's format and the layout of these tables: views of an older one are made anew."""
+"""The log's format and the layout of these tables: views of an older one are rebuilt."""
 
 metadata = MetaData()
 
@@ -51,7 +51,7 @@ class LogEntry(Row, table=True):
 
 
 class History(Row, table=True):
-    """Every entry by its record: what it did, when, by whom, why, and how long it stood."""
+    """Every entry by its record: what it did, when, by whom, why, and how long it was live."""
 
     __tablename__ = "history"
     __table_args__ = (
@@ -101,7 +101,7 @@ class ReferenceRow(Row, table=True):
 
 
 class SearchWords(Row, table=True):
-    """The folded words of a record, as the full-text index holds them."""
+    """The folded words of a record, as in the full-text index."""
 
     __tablename__ = "search_words"
 
@@ -151,7 +151,7 @@ def _index(table: Table, field: RecordField) -> None:
         is_present = table.c[field.name].is_not(None)
         Index(f"{table.name}_{field.name}", *columns_, sqlite_where=is_present)
     elif field.name in _SPARSE:
-        # By entry, not by the text itself, which can be longer than an index holds.
+        # By entry, not by the text itself, which can be longer than an index entry may be.
         is_present = table.c[field.name].is_not(None)
         Index(f"{table.name}_{field.name}", table.c.entry, sqlite_where=is_present)
 

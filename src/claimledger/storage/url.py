@@ -1,4 +1,4 @@
-"""Where a ledger is kept: a file's path, or the address of a PostgreSQL database and a schema in it.
+"""Where a ledger is stored: a file's path, or the address of a PostgreSQL database and a schema in it.
 
 ``postgresql://user@host:port/database?schema=newsroom`` is a URL as libpq reads it (PostgreSQL manual,
 section 32.1.1.2) with one word more, ``schema``. A password in it reaches the server and nobody else: it
@@ -55,7 +55,7 @@ def is_database(where: LedgerLocation) -> bool:
 
 
 def file_of(where: LedgerLocation) -> Path:
-    """Return the path that a file has; raise :class:`StoreError` where it is an address."""
+    """Return the path of a file; raise :class:`StoreError` if the location is an address."""
     if is_database(where):
         raise StoreError(
             f"{shown(where)} is the address of a database; here a file's path is needed"
@@ -80,13 +80,13 @@ class Address:
     """The address of a ledger in a PostgreSQL database."""
 
     options: tuple[tuple[str, str], ...]
-    """What libpq is told, by its keywords."""
+    """The connection parameters for libpq, by keyword."""
 
     schema: str
 
     @classmethod
     def of(cls, text: str) -> Address:
-        """Read an address; raise :class:`StoreError` where it is none, without showing its password."""
+        """Parse an address; raise :class:`StoreError` if it is not one, without showing its password."""
         from psycopg import Error
         from psycopg.conninfo import conninfo_to_dict
 
@@ -101,9 +101,9 @@ class Address:
         try:
             plain = "&".join(part for part in parameters if not part.startswith("schema="))
             options = conninfo_to_dict(f"{base}?{plain}" if plain else base)
-        except (Error, ValueError):  # its message holds the whole address
+        except (Error, ValueError):  # its message contains the whole address
             raise unfit from None
-        # A password with a sign that ends it too early stands in what looks like a host, a port or a name.
+        # A password with a sign that ends it too early is in what looks like a host, a port or a name.
         authority, _, database = base.partition("://")[2].partition("/")
         port = str(options.get("port", ""))
         if authority.count("@") > 1 or re.search("[@/:]", database) or re.search("[^0-9,]", port):
@@ -113,7 +113,7 @@ class Address:
             raise unfit
         if not _SCHEMA.fullmatch(schema):
             raise StoreError(
-                f"{shown(text)}: {schema!r} is no schema's name here; use small letters, digits and "
+                f"{shown(text)}: {schema!r} is not a valid name of a schema; use small letters, digits and "
                 "underscores, at most 48, no digit first"
             )
         return cls(tuple((name, str(value)) for name, value in options.items()), schema)
@@ -150,7 +150,7 @@ def shown(where: LedgerLocation) -> str:
         return text
     if "//" not in text and "=" in text:
         return re.sub(r"[^\s;]+", _told, text)
-    # From the first colon to the last @, whatever stands between: a password that was not quoted too.
+    # From the first colon to the last @, whatever is between: a password that was not quoted too.
     start = r".*?//" if "//" in text else r"[^:]*:/?"
     text = re.sub(rf"^({start}[^:@]*):.*@", r"\1@", text, count=1, flags=re.DOTALL)
     base, question_mark, query = text.partition("?")
@@ -194,7 +194,7 @@ def _told(parameter: re.Match[str]) -> str:
 
 
 def without_passwords(message: str, addresses: Iterable[str]) -> str:
-    """Return a message in which no address that was given, nor a path made of one, shows a password."""
+    """Return a message in which no address, nor a path derived from one, shows a password."""
     for text in filter(_may_hold_password, addresses):
         message = _replaced(message, text, shown(text))
         for path in (Path(text), *Path(text).parents):

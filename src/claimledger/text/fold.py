@@ -2,7 +2,7 @@
 
 NFKD, marks off, case folded; letters and digits make words, each Han, Kana or Hangul sign is a word of
 its own; a word is cut at 64 characters. So ``hǎiwài`` and ``haiwai`` are one word, and 服务站 is found
-inside a run of signs as a phrase. The full-text index holds these words and adds nothing of its own.
+inside a run of signs as a phrase. The full-text index contains exactly these words.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _words_in_pieces(text: str) -> Iterator[str]:
         words = _WORD.findall(folded)
         begun = ""
         if words and folded.endswith(words[-1]) and not _ALONE.fullmatch(words[-1]):
-            begun = words.pop()[:LONGEST]  # it may go on in the next piece
+            begun = words.pop()[:LONGEST]  # it may continue in the next piece
         yield " ".join([word[:LONGEST] for word in words])
     yield begun
 
@@ -87,7 +87,7 @@ _WITHOUT_MARKS = _Marks()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A word in a text, with where it stands there."""
+    """A word of a text, with its position."""
 
     word: str
     start: int
@@ -117,6 +117,6 @@ def places_of(text: str) -> Iterator[Place]:
 
 @lru_cache(maxsize=4096)
 def _folded_sign(sign: str) -> tuple[str | None, bool]:
-    """Return what a sign adds to a word, if anything, and whether it makes words of its own."""
+    """Return what a sign adds to a word, if anything, and whether it forms a word by itself."""
     folded = "".join(_WORD.findall(_fold(sign)))
     return folded or None, bool(_ALONE.fullmatch(folded))

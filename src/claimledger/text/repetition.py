@@ -10,7 +10,7 @@ from typing import Any
 from claimledger.text.fold import words_of
 
 SHORTEST = 8
-"""Characters: shorter texts stand everywhere by chance, so finding them again shows nothing."""
+"""Characters: shorter texts occur everywhere by chance, so finding one again shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Passage:
         return max(self.words.split(), key=len, default="")
 
     def holds(self, sought: Passage) -> bool:
-        """Whether another passage stands in this one, as it is or word for word."""
+        """Whether this passage contains another, exactly or word for word."""
         if sought.text in self.text:
             return True
         return len(sought.words) >= SHORTEST + 2 and sought.words in self.words

@@ -1,4 +1,4 @@
-"""Links that time speaks against, and attacks whose claim was stated anew."""
+"""Rules about time: links that dates contradict, attacks by superseded claims, and stale tallies."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from collections.abc import Iterator
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 
 
-def find_turned(matter: RuleContext) -> Iterator[Proposal]:
-    """Ask about each claim that was surely asserted before what it repeats."""
-    graph = matter.answers.graph
+def find_reversed(context: RuleContext) -> Iterator[Proposal]:
+    """Propose to reverse each ``repeats`` link of a claim certainly asserted before what it repeats."""
+    graph = context.analysis.graph
     for link in graph.links:
-        if link.type != "repeats" or not _fresh(matter, link.from_, link.to):
+        if link.type != "repeats" or not context.concerns_change(link.from_, link.to):
             continue
-        if link.from_ not in matter.claims or link.to not in matter.claims:
+        if link.from_ not in context.claims or link.to not in context.claims:
             continue
-        late, early = graph.claims[link.to].asserted, graph.claims[link.from_].asserted
-        if late and early and early[1] is not None and late[0] is not None and early[1] < late[0]:
+        repeated, repeating = graph.claims[link.to].asserted, graph.claims[link.from_].asserted
+        if (
+            repeated
+            and repeating
+            and repeating[1] is not None
+            and repeated[0] is not None
+            and repeating[1] < repeated[0]
+        ):
             yield Proposal(
                 "turned-around",
                 "turn",
@@ -24,56 +30,60 @@ def find_turned(matter: RuleContext) -> Iterator[Proposal]:
                 link.to,
                 link.from_,
                 "repeats",
-                "Is it the other way round: does {one} pass on {other}?",
+                "Is the link the wrong way round: does {one} repeat {other}?",
                 (
                     f"{link.key} says the opposite, though {link.from_} "
-                    f"({matter.claims[link.from_].asserted}) was asserted before {link.to} "
-                    f"({matter.claims[link.to].asserted})",
+                    f"({context.claims[link.from_].asserted}) was asserted before {link.to} "
+                    f"({context.claims[link.to].asserted})",
                 ),
                 0.8,
-                matter.evidence_digest("turned-around", "claim", link.from_, link.to),
+                context.evidence_digest("turned-around", "claim", link.from_, link.to),
             )
 
 
-def find_renewed(matter: RuleContext) -> Iterator[Proposal]:
-    """Ask whether what stands in an attacker's place attacks what that attacked."""
-    answers = matter.answers
-    graph = answers.graph
-    for link in graph.links:
-        by = answers.revisions.superseded.get(link.from_)
-        if link.type not in ("contradicts", "undercuts") or by is None or link.to_kind != "claim":
+def find_attacks_to_renew(context: RuleContext) -> Iterator[Proposal]:
+    """Propose to link the successor of a superseded attacker to what the attacker attacked.
+
+    A superseded claim no longer attacks. Whether its successor does, only a person can say.
+    """
+    analysis = context.analysis
+    for link in analysis.graph.links:
+        successor = analysis.revisions.superseded.get(link.from_)
+        if (
+            link.type not in ("contradicts", "undercuts")
+            or successor is None
+            or link.to_kind != "claim"
+        ):
             continue
-        if link.from_ in answers.revisions.retracted or not answers.revisions.counts(by):
+        if link.from_ in analysis.revisions.retracted or not analysis.revisions.counts(successor):
             continue
-        if by not in matter.claims or link.to not in matter.claims or matter.linked(by, link.to):
+        if successor not in context.claims or link.to not in context.claims:
             continue
-        if not _fresh(matter, by, link.to):
+        if context.are_linked(successor, link.to):
             continue
-        relations = {pair.relation for pair in matter.compared(by, link.to)}
+        if not context.concerns_change(successor, link.to):
+            continue
+        relations = {pair.relation for pair in context.compare_figures(successor, link.to)}
         if relations & {"agrees", "near"}:
-            continue  # the newer statement gives the point up
+            continue  # the newer statement gives up the point of the attack
         yield Proposal(
             "attack-renewed",
             "link",
             "claim",
-            by,
+            successor,
             link.to,
             link.type,
-            f"Does {{one}} still stand against {{other}} ({link.type})?",
-            (f"{link.from_} did ({link.key}), and was stated anew as {by}",),
+            f"Does {{one}} still attack {{other}} ({link.type})?",
+            (f"{link.from_} did ({link.key}), and {successor} has superseded it",),
             0.7 if "conflicts" in relations else 0.5,
-            matter.evidence_digest("attack-renewed", "claim", by, link.to),
+            context.evidence_digest("attack-renewed", "claim", successor, link.to),
         )
 
 
-def _fresh(matter: RuleContext, *keys: str) -> bool:
-    return matter.fresh is None or not matter.fresh.isdisjoint(keys)
-
-
-def find_stale(matter: RuleContext) -> Iterator[Proposal]:
-    """Ask about each tally that no longer counts what it says."""
-    for key, reason in matter.stale.items():
-        if key in matter.claims:
+def find_stale_tallies(context: RuleContext) -> Iterator[Proposal]:
+    """Propose to amend each tally that no longer counts what it states."""
+    for key, reason in context.stale.items():
+        if key in context.claims:
             yield Proposal(
                 "stale-tally",
                 "amend",
@@ -81,15 +91,17 @@ def find_stale(matter: RuleContext) -> Iterator[Proposal]:
                 key,
                 key,
                 "",
-                "Is {one} to be counted anew?",
+                "Should {one} be counted again?",
                 (reason,),
                 0.9,
-                matter.evidence_digest(f"stale-tally {reason}", "claim", key),
+                context.evidence_digest(f"stale-tally {reason}", "claim", key),
             )
 
 
-TURNED = Rule("turned-around", "a claim dated before what it repeats", find=find_turned)
-RENEWED = Rule(
-    "attack-renewed", "an attack lost because its claim was stated anew", find=find_renewed
+REVERSED = Rule("turned-around", "a claim dated before what it repeats", find=find_reversed)
+ATTACK_RENEWED = Rule(
+    "attack-renewed", "an attack whose attacker was superseded", find=find_attacks_to_renew
 )
-STALE = Rule("stale-tally", "a tally that no longer counts what it says", find=find_stale)
+STALE_TALLY = Rule(
+    "stale-tally", "a tally that no longer counts what it states", find=find_stale_tallies
+)

@@ -1,4 +1,4 @@
-"""Parties and subjects that seem one."""
+"""Rules about parties and subjects that may have been recorded twice."""
 
 from __future__ import annotations
 
@@ -12,59 +12,63 @@ from claimledger.records.party import Party
 from claimledger.records.subject import Subject
 from claimledger.text.fold import words_of
 
+Entities = Mapping[str, Party] | Mapping[str, Subject]
+
 _NEAR = 93
-"""How alike (of 100) two long names are from which on a slip of the pen is likelier than two things."""
+"""How similar (of 100) two long names must be for a misspelling to be likelier than two names."""
 
 _LONG = 8
+"""The length from which names are compared for misspellings: short ones are similar by chance."""
+
+_MOST_IN_BLOCK = 200
+"""How many names of one block are compared, since all pairs of a block are."""
 
 
-def find_parties(matter: RuleContext) -> Iterator[Proposal]:
-    """Ask about parties with one name, one alias, one Wikidata item, or nearly one name."""
-    yield from _doubles(matter, "party", matter.parties)
+def find_parties(context: RuleContext) -> Iterator[Proposal]:
+    """Propose to merge parties that share a name, an alias or a Wikidata item, or have similar names."""
+    yield from _duplicates(context, "party", context.parties)
 
 
-def find_subjects(matter: RuleContext) -> Iterator[Proposal]:
-    """Ask about subjects with one label, one alias, one Wikidata item, or nearly one label."""
-    yield from _doubles(matter, "subject", matter.subjects)
+def find_subjects(context: RuleContext) -> Iterator[Proposal]:
+    """Propose to merge subjects that share a label, an alias or a Wikidata item, or have similar labels."""
+    yield from _duplicates(context, "subject", context.subjects)
 
 
-def _doubles(
-    matter: RuleContext, kind: str, records: Mapping[str, Party] | Mapping[str, Subject]
-) -> Iterator[Proposal]:
+def _duplicates(context: RuleContext, kind: str, records: Entities) -> Iterator[Proposal]:
     seen: set[frozenset[str]] = set()
-    for left, right, why, score in _pairs(records):
+    order = {key: position for position, key in enumerate(records)}
+    for left, right, reason, score in _similar_pairs(records):
         pair = frozenset((left, right))
         if (
             pair in seen
             or len(pair) < 2
-            or not _fresh(matter, pair)
-            or _nested(records, left, right)
+            or not _concerns_change(context, pair)
+            or _is_nested(records, left, right)
         ):
             continue
         seen.add(pair)
-        # The younger of the two goes: its references come to stand for the older.
-        order = list(records)
-        old, new = sorted((left, right), key=order.index)
+        # The newer record is withdrawn: references to it then lead to the older one.
+        older, newer = sorted((left, right), key=lambda key: order[key])
         yield Proposal(
             f"same-{kind}",
             "merge",
             kind,
-            new,
-            old,
+            newer,
+            older,
             "",
-            f"Are {{one}} and {{other}} one {kind}?",
-            (why,),
+            f"Are {{one}} and {{other}} the same {kind}?",
+            (reason,),
             score,
-            matter.evidence_digest(f"same-{kind}", kind, left, right),
+            context.evidence_digest(f"same-{kind}", kind, left, right),
         )
 
 
-def _fresh(matter: RuleContext, pair: frozenset[str]) -> bool:
-    return matter.fresh_others is None or not matter.fresh_others.isdisjoint(pair)
+def _concerns_change(context: RuleContext, pair: frozenset[str]) -> bool:
+    return context.changed_entities is None or not context.changed_entities.isdisjoint(pair)
 
 
-def _nested(records: Mapping[str, Party] | Mapping[str, Subject], left: str, right: str) -> bool:
-    """Whether one is part of the other: then they are two."""
+def _is_nested(records: Entities, left: str, right: str) -> bool:
+    """Whether one record is directly part of the other: then they are known to be two."""
     for low, high in ((left, right), (right, left)):
         record = records[low]
         if (record.part_of if isinstance(record, Party) else record.broader) == high:
@@ -72,53 +76,55 @@ def _nested(records: Mapping[str, Party] | Mapping[str, Subject], left: str, rig
     return False
 
 
-def _pairs(
-    records: Mapping[str, Party] | Mapping[str, Subject],
-) -> Iterator[tuple[str, str, str, float]]:
-    items: dict[str, list[str]] = defaultdict(list)
-    names: dict[str, list[str]] = defaultdict(list)
-    initials: dict[str, list[str]] = defaultdict(list)
+def _similar_pairs(records: Entities) -> Iterator[tuple[str, str, str, float]]:
+    """Yield pairs of keys that may mean the same, each with the reason and a score."""
+    by_item: dict[str, list[str]] = defaultdict(list)
+    by_name: dict[str, list[str]] = defaultdict(list)
+    by_initials: dict[str, list[str]] = defaultdict(list)
     for key, record in records.items():
         if record.wikidata:
-            items[record.wikidata].append(key)
-        own = record.name if isinstance(record, Party) else record.label
-        for name in dict.fromkeys((own, *record.aliases)):
+            by_item[record.wikidata].append(key)
+        main_name = record.name if isinstance(record, Party) else record.label
+        for name in dict.fromkeys((main_name, *record.aliases)):
             words = words_of(name)
             if words:
-                names[" ".join(words)].append(key)
+                by_name[" ".join(words)].append(key)
             if len(words) > 2:
-                initials["".join(word[0] for word in words)].append(key)
-    for item, keys in items.items():
-        yield from ((keys[0], key, f"both are {item}", 0.98) for key in keys[1:])
-    for name, keys in names.items():
+                by_initials["".join(word[0] for word in words)].append(key)
+    for item, keys in by_item.items():
+        yield from ((keys[0], key, f"both are Wikidata item {item}", 0.98) for key in keys[1:])
+    for name, keys in by_name.items():
         unique = list(dict.fromkeys(keys))
         yield from ((unique[0], key, f"both are called {name}", 0.9) for key in unique[1:])
-    for short, keys in initials.items():
-        for candidate in names.get(short, ()):
+    for initials, keys in by_initials.items():
+        for abbreviated in by_name.get(initials, ()):
             for key in keys:
-                yield key, candidate, f"{short} are the first letters of the other's name", 0.55
-    yield from _slips(names)
+                yield key, abbreviated, f"{initials} are the initials of the other's name", 0.55
+    yield from _misspellings(by_name)
 
 
-def _slips(names: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str, float]]:
-    """Yield names that differ by little, found among those that begin or end alike."""
+def _misspellings(by_name: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str, float]]:
+    """Yield pairs with similar names, searched among names with the same start or the same end.
+
+    A single misspelling leaves the first or the last four letters intact.
+    """
     blocks: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        if len(name) >= _LONG and not any(sign.isdigit() for sign in name):
+    for name in by_name:
+        if len(name) >= _LONG and not any(character.isdigit() for character in name):
             blocks["<" + name[:4]].append(name)
             blocks[">" + name[-4:]].append(name)
     for block in blocks.values():
-        for place, left in enumerate(block[:200]):
-            for right in block[place + 1 : 200]:
-                alike = fuzz.ratio(left, right)
-                if alike >= _NEAR:
+        for position, left in enumerate(block[:_MOST_IN_BLOCK]):
+            for right in block[position + 1 : _MOST_IN_BLOCK]:
+                similarity = fuzz.ratio(left, right)
+                if similarity >= _NEAR:
                     yield (
-                        names[left][0],
-                        names[right][0],
-                        f"{left} and {right} are alike by {alike:.0f} %",
-                        round(alike / 150, 2),
+                        by_name[left][0],
+                        by_name[right][0],
+                        f"{left} and {right} are {similarity:.0f} % alike",
+                        round(similarity / 150, 2),
                     )
 
 
-PARTY = Rule("same-party", "two parties that seem one", find=find_parties)
-SUBJECT = Rule("same-subject", "two subjects that seem one", find=find_subjects)
+PARTY = Rule("same-party", "two parties that may be the same", find=find_parties)
+SUBJECT = Rule("same-subject", "two subjects that may be the same", find=find_subjects)

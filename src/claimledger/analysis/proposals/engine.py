@@ -1,7 +1,8 @@
-"""Asking: which pairs the rules look at, and which questions come of it.
+"""Runs the rules: which pairs of claims they look at, and how their proposals are combined.
 
-Pairs are sought where something is shared (a measure, a claimant, a source, a number), never all with all.
-A question is about assertions: eleven papers with one figure are one question.
+Comparing all claims with all others would be quadratic, so only claims that share something (a measure,
+a claimant's source, a number, rare words) are paired. Proposals are about assertions: eleven papers with
+one figure are one question, not fifty-five.
 """
 
 from __future__ import annotations
@@ -26,161 +27,162 @@ from claimledger.records.vocabulary import MEASURE
 RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
-        chronology.TURNED,
-        near_copy.TWICE,
+        chronology.REVERSED,
+        near_copy.RECORDED_TWICE,
         near_copy.COPY,
         newer_figure.RULE,
         figures_agree.RULE,
         figures_conflict.CONFLICT,
         figures_conflict.PART,
-        chronology.RENEWED,
-        chronology.STALE,
+        chronology.ATTACK_RENEWED,
+        chronology.STALE_TALLY,
         duplicates.PARTY,
         duplicates.SUBJECT,
     )
 }
-"""The one list of rules; of two that judge one pair the earlier one is heard."""
+"""Every rule by name. Where two rules would judge one pair, the earlier one decides."""
 
 _WINDOW = 60
-"""How many claims of a block each is compared with: those nearest to it in time."""
-
-
-def ask(matter: RuleContext, only: str | None = None) -> list[Proposal]:
-    """Return the questions there are, the surest first; each assertion once."""
-    rules = [rule for name, rule in RULES.items() if only in (None, name)]
-    by_ends: dict[tuple[str, ...], Proposal] = {}
-    for rule in rules:
-        if rule.find is not None:
-            for proposal in rule.find(matter):
-                by_ends.setdefault(_ends(matter, proposal), proposal)
-    judging = [rule for rule in rules if rule.judge is not None]
-    for first, later in _pairs(matter) if judging else ():
-        if (question := _judged(matter, judging, first, later)) is not None:
-            _add(matter, by_ends, question)
-    return sorted(
-        _gathered(matter, by_ends.values()), key=lambda proposal: (-proposal.score, proposal.id)
-    )
-
+"""How many later claims of its block each claim is compared with. Blocks are in order of time, so these
+are the nearest, and a block costs time in proportion to its size instead of its square."""
 
 _SAYING_THE_SAME = ("figures-agree", "near-copy")
 _AT_ODDS = ("figures-conflict", "part-exceeds-whole")
 
 
-def _gathered(matter: RuleContext, proposals: Iterable[Proposal]) -> Iterator[Proposal]:
-    """Yield the questions with those about what would be one assertion made one.
+def find_proposals(context: RuleContext, only: str | None = None) -> list[Proposal]:
+    """Return the proposals, the surest first. ``only`` is the name of a rule to which they are limited."""
+    rules = [rule for name, rule in RULES.items() if only in (None, name)]
+    by_subject_matter: dict[tuple[str, ...], Proposal] = {}
+    for rule in rules:
+        if rule.find is not None:
+            for proposal in rule.find(context):
+                by_subject_matter.setdefault(_subject_matter(context, proposal), proposal)
+    judging = [rule for rule in rules if rule.judge is not None]
+    for first, later in _candidate_pairs(context) if judging else ():
+        if (judged := _judge(context, judging, first, later)) is not None:
+            _add(context, by_subject_matter, judged)
+    return sorted(
+        _combine(context, by_subject_matter.values()),
+        key=lambda proposal: (-proposal.score, proposal.id),
+    )
 
-    Eleven papers with one figure, none of them linked yet, are one question and not fifty-five; and one
-    who says otherwise contradicts them once.
+
+def _combine(context: RuleContext, proposals: Iterable[Proposal]) -> Iterator[Proposal]:
+    """Yield the proposals, with those that accepting others would make redundant merged.
+
+    Proposals to link claims as the same form a graph over the assertions. Its minimum spanning forest by
+    score (Kruskal's algorithm) is enough to join each group, so each tree becomes one proposal. Then all
+    proposals that would link the same two groups as conflicting become one as well.
     """
     remaining = list(proposals)
-    of = matter.answers.assertions.of
+    of = context.analysis.assertions.of
     same = [proposal for proposal in remaining if proposal.rule in _SAYING_THE_SAME]
-    odds = [proposal for proposal in remaining if proposal.rule in _AT_ODDS]
+    at_odds = [proposal for proposal in remaining if proposal.rule in _AT_ODDS]
     union = DisjointSet(
-        of[end] for proposal in (*same, *odds) for end in (proposal.one, proposal.other)
+        of[key] for proposal in (*same, *at_odds) for key in (proposal.one, proposal.other)
     )
     trees: dict[str, list[Proposal]] = defaultdict(list)
-    # The surest questions make the tree that joins them all; the others would say nothing more.
-    chosen = [
+    spanning = [
         proposal
         for proposal in sorted(same, key=lambda proposal: (-proposal.score, proposal.id))
         if union.join(of[proposal.one], of[proposal.other])
     ]
-    for proposal in chosen:
+    for proposal in spanning:
         trees[union.find(of[proposal.one])].append(proposal)
-    yield from (_one_question(tree) for tree in trees.values())
-    sides: dict[frozenset[str], list[Proposal]] = defaultdict(list)
-    for proposal in odds:
-        sides[frozenset(union.find(of[end]) for end in (proposal.one, proposal.other))].append(
-            proposal
-        )
-    for alike in sides.values():
-        best = min(alike, key=lambda proposal: (-proposal.score, proposal.id))
-        ends = {end for proposal in alike for end in (proposal.one, proposal.other, *proposal.also)}
-        yield replace(best, also=tuple(sorted(ends - {best.one, best.other})))
+    yield from (_merge_tree(tree) for tree in trees.values())
+    by_groups: dict[frozenset[str], list[Proposal]] = defaultdict(list)
+    for proposal in at_odds:
+        groups = frozenset(union.find(of[key]) for key in (proposal.one, proposal.other))
+        by_groups[groups].append(proposal)
+    for between in by_groups.values():
+        best = min(between, key=lambda proposal: (-proposal.score, proposal.id))
+        yield replace(best, also=_also(best, between))
     yield from (
         proposal for proposal in remaining if proposal.rule not in (*_SAYING_THE_SAME, *_AT_ODDS)
     )
 
 
-def _one_question(tree: list[Proposal]) -> Proposal:
+def _merge_tree(tree: list[Proposal]) -> Proposal:
+    """Return one proposal that makes all the links of a tree, whose surest proposal comes first."""
     best, *rest = tree
     if not rest:
         return best
-    ends = {end for proposal in tree for end in (proposal.one, proposal.other, *proposal.also)} - {
-        best.one,
-        best.other,
-    }
-    resting = sha256(" ".join(sorted(proposal.rests for proposal in tree)).encode()).hexdigest()[
-        :16
-    ]
+    also = _also(best, tree)
+    digests = " ".join(sorted(proposal.rests for proposal in tree))
     return replace(
         best,
-        asks=f"Do {{one}}, {{other}} and {len(ends):,} more say the same?",
-        also=tuple(sorted(ends)),
+        asks=f"Do {{one}}, {{other}} and {len(also):,} more say the same?",
+        also=also,
         more=tuple((proposal.one, proposal.type, proposal.other) for proposal in rest),
-        rests=resting,
+        rests=sha256(digests.encode()).hexdigest()[:16],
     )
 
 
-def _judged(matter: RuleContext, rules: Iterable[Rule], first: str, later: str) -> Proposal | None:
-    if matter.linked(first, later):
+def _also(best: Proposal, proposals: Iterable[Proposal]) -> tuple[str, ...]:
+    """Return the claims that some proposals are about and the best of them does not name."""
+    keys = {key for proposal in proposals for key in (proposal.one, proposal.other, *proposal.also)}
+    return tuple(sorted(keys - {best.one, best.other}))
+
+
+def _judge(context: RuleContext, rules: Iterable[Rule], first: str, later: str) -> Proposal | None:
+    """Return the proposal of the first rule that has one about a pair of claims not linked yet."""
+    if context.are_linked(first, later):
         return None
     for rule in rules:
         assert rule.judge is not None
-        if (proposal := rule.judge(matter, first, later)) is not None:
+        if (proposal := rule.judge(context, first, later)) is not None:
             return proposal
     return None
 
 
-def _add(matter: RuleContext, by_ends: dict[tuple[str, ...], Proposal], new: Proposal) -> None:
-    """Add a question; where one about these assertions is there, only its claims."""
-    ends = _ends(matter, new)
-    existing = by_ends.setdefault(ends, new)
+def _add(
+    context: RuleContext, by_subject_matter: dict[tuple[str, ...], Proposal], new: Proposal
+) -> None:
+    """Add a proposal, or merge its claims into the one there is about the same two assertions."""
+    subject_matter = _subject_matter(context, new)
+    existing = by_subject_matter.setdefault(subject_matter, new)
+    # A proposal that follows from the records themselves takes precedence over a judgement.
     if existing is new or RULES[existing.rule].find is not None:
-        return  # of two rules that ask about one pair, that which follows from the records is heard
-    best, rest = (new, existing) if new.score > existing.score else (existing, new)
-    more = {*best.also, *rest.also, rest.one, rest.other} - {best.one, best.other}
-    by_ends[ends] = replace(best, also=tuple(sorted(more)))
+        return
+    best = new if new.score > existing.score else existing
+    by_subject_matter[subject_matter] = replace(best, also=_also(best, (new, existing)))
 
 
-def _ends(matter: RuleContext, proposal: Proposal) -> tuple[str, ...]:
-    """Return what a question is about, so that it is asked once: of links, the two assertions."""
+def _subject_matter(context: RuleContext, proposal: Proposal) -> tuple[str, ...]:
+    """Return what a proposal is about, so that nothing is asked twice: for a link, the two assertions."""
     if proposal.makes == "link":
-        of = matter.answers.assertions.of
+        of = context.analysis.assertions.of
         return tuple(sorted((of[proposal.one], of[proposal.other])))
     return (proposal.makes, *proposal.about)
 
 
-def _pairs(matter: RuleContext) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of claims that share something, the one known first first, each once."""
+def _candidate_pairs(context: RuleContext) -> Iterator[tuple[str, str]]:
+    """Yield each pair of claims that share something once, the claim known earlier first."""
     blocks: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for key in matter.standing:
-        for block in _blocks(matter, key):
+    for key in context.live_claims:
+        for block in _blocks(context, key):
             blocks[block].append(key)
     seen: set[tuple[str, str]] = set()
     for keys in blocks.values():
-        for place, first in enumerate(keys):
-            for later in keys[place + 1 : place + 1 + _WINDOW]:
-                if (first, later) not in seen and _asked_of(matter, first, later):
+        for position, first in enumerate(keys):
+            for later in keys[position + 1 : position + 1 + _WINDOW]:
+                if (first, later) not in seen and context.concerns_change(first, later):
                     seen.add((first, later))
                     yield first, later
 
 
-def _asked_of(matter: RuleContext, *keys: str) -> bool:
-    return matter.fresh is None or not matter.fresh.isdisjoint(keys)
-
-
-def _blocks(matter: RuleContext, key: str) -> Iterator[tuple[str, ...]]:
-    claim = matter.claims[key]
+def _blocks(context: RuleContext, key: str) -> Iterator[tuple[str, ...]]:
+    """Yield the blocks of a claim: claims are paired only within a block (blocking, in record linkage)."""
+    claim = context.claims[key]
     for figure in claim.figures:
-        measure = matter.vocabulary.concept(MEASURE, figure.measure)
-        yield "measure", matter.root_subject(claim.subject), measure
+        measure = context.vocabulary.concept(MEASURE, figure.measure)
+        yield "measure", context.root_subject(claim.subject), measure
         if figure.low is not None:
             yield "number", measure, format(figure.low.normalize(), "f")
-    for source in matter.answers.graph.claims[key].sources:
+    for source in context.analysis.graph.claims[key].sources:
         yield "source", source
-    words = sorted(word for word in matter.words(key) if len(word) > 4)
+    words = {word for word in context.words(key) if len(word) > 4}
     if words:
-        # Near copies share their longest words.
-        yield "words", *sorted(sorted(set(words), key=lambda word: (-len(word), word))[:2])
+        # Near copies share their two longest words, which are seldom shared by chance.
+        yield "words", *sorted(sorted(words, key=lambda word: (-len(word), word))[:2])

@@ -1,4 +1,4 @@
-"""Figures that agree: two voices with one number for one thing."""
+"""The rule about two claimants that give the same figure for the same thing."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from claimledger.analysis.comparison import AT_ODDS, Comparison
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 from claimledger.records.figure import Figure
 
-_TELLING = 0.35
-"""Of the shorter statement's words, so many must be shared where the number alone says little."""
+_OVERLAP_FOR_DISTINCTIVE = 0.15
+_OVERLAP_FOR_COMMON = 0.35
+"""The share of words that must agree. A small round number agrees by chance, so more words must."""
 
 
-def judge(matter: RuleContext, first: str, later: str) -> Proposal | None:
-    """Ask whether two claims by different voices, with one figure for one thing, say the same."""
-    if matter.one_voice(first, later) or not matter.one_matter(first, later):
+def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
+    """Ask whether two claims of different claimants with one figure for one thing say the same."""
+    if context.share_claimant(first, later) or not context.share_subject(first, later):
         return None
-    pairs = matter.compared(first, later)
+    pairs = context.compare_figures(first, later)
     if any(pair.relation in AT_ODDS for pair in pairs):
         return None
     agreeing = [pair for pair in pairs if pair.relation in ("agrees", "near")]
     if not agreeing:
         return None
-    best = max(agreeing, key=_weight)
-    weight = _weight(best)
-    shared = matter.shared(first, later)
-    # A small round number is found everywhere; then the words must say that one thing is meant.
-    if shared < (_TELLING if weight < 0.5 else 0.15):
+    best = max(agreeing, key=_distinctiveness)
+    distinctiveness = _distinctiveness(best)
+    overlap = context.word_overlap(first, later)
+    if overlap < (_OVERLAP_FOR_COMMON if distinctiveness < 0.5 else _OVERLAP_FOR_DISTINCTIVE):
         return None
-    repeats = matter.draws_on(later, first)
-    asks = "Does {one} pass on {other}?" if repeats else "Do {one} and {other} say the same?"
-    score = min(1.0, 0.4 + 0.3 * weight + 0.3 * shared)
+    repeats = context.cites_claimant_of(later, first)
+    question = "Does {one} repeat {other}?" if repeats else "Do {one} and {other} say the same?"
+    score = min(1.0, 0.4 + 0.3 * distinctiveness + 0.3 * overlap)
     return Proposal(
         "figures-agree",
         "link",
@@ -38,30 +38,30 @@ def judge(matter: RuleContext, first: str, later: str) -> Proposal | None:
         later if repeats else first,
         first if repeats else later,
         "repeats" if repeats else "corroborates",
-        asks,
+        question,
         (
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}: "
             f"{best.relation}",
-            *best.rests,
-            f"{shared:.0%} of the words are shared",
-            *(("it cites what the other published",) if repeats else ()),
+            *best.reasons,
+            f"{overlap:.0%} of the words are shared",
+            *(("it cites what the other's claimant published",) if repeats else ()),
         ),
         round(score, 2),
-        matter.evidence_digest("figures-agree", "claim", first, later),
+        context.evidence_digest("figures-agree", "claim", first, later),
     )
 
 
-def _weight(pair: Comparison) -> float:
-    """Return how telling a number is: the more digits that are not fill, the less by chance."""
-    digits = min(_digits(pair.left), _digits(pair.right))
-    same = 1.0 if pair.relation == "agrees" else 0.7
-    return same * min(1.0, digits / 4)
+def _distinctiveness(pair: Comparison) -> float:
+    """Return from 0 to 1 how unlikely two figures agree by chance: the more significant digits, the less."""
+    digits = min(_significant_digits(pair.left), _significant_digits(pair.right))
+    certainty = 1.0 if pair.relation == "agrees" else 0.7
+    return certainty * min(1.0, digits / 4)
 
 
-def _digits(figure: Figure) -> int:
+def _significant_digits(figure: Figure) -> int:
     bound = figure.low if figure.low is not None else figure.high
     plain = format(bound if bound is not None else Decimal(0), "f").replace(".", "").lstrip("-0")
     return len(plain.rstrip("0"))
 
 
-RULE = Rule("figures-agree", "two voices with one figure for one thing", judge)
+RULE = Rule("figures-agree", "two claimants with one figure for the same thing", judge)

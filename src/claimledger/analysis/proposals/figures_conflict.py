@@ -1,4 +1,4 @@
-"""Figures that cannot both hold, and parts larger than their whole."""
+"""The rules about figures that cannot both hold, and about parts that are larger than their whole."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from claimledger.analysis.comparison import Comparison
 from claimledger.analysis.intervals import within
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 
-_ROUGH = Decimal("0.1")
-"""Apart by so little of the larger number, what is only about right is no conflict."""
+_ROUGHLY = Decimal("0.1")
+"""The share of the larger number within which a figure given as "about" does not conflict with another."""
 
-_SHARED = 0.3
-_UNDATED = 0.5
-"""Where neither says which time it speaks of, more of the words must be shared."""
+_OVERLAP_DATED = 0.3
+_OVERLAP_UNDATED = 0.5
+"""The share of words that must agree. Where no time is stated, more must: the times may differ."""
 
 
-def judge_conflict(matter: RuleContext, first: str, later: str) -> Proposal | None:
+def judge_conflict(context: RuleContext, first: str, later: str) -> Proposal | None:
     """Ask whether two claims about one thing at one time contradict each other."""
-    if matter.one_voice(first, later) or not matter.one_matter(first, later):
+    if context.share_claimant(first, later) or not context.share_subject(first, later):
         return None
-    pairs = matter.compared(first, later)
-    conflicts = [pair for pair in pairs if pair.relation == "conflicts" and not _roughly(pair)]
+    pairs = context.compare_figures(first, later)
+    conflicts = [
+        pair for pair in pairs if pair.relation == "conflicts" and not _agree_roughly(pair)
+    ]
     if not conflicts:
         return None
     best = conflicts[0]
-    shared = matter.shared(first, later)
-    dated = bool(matter.claims[first].about and matter.claims[later].about)
-    if shared < (_SHARED if dated else _UNDATED):
+    overlap = context.word_overlap(first, later)
+    dated = bool(context.claims[first].about and context.claims[later].about)
+    if overlap < (_OVERLAP_DATED if dated else _OVERLAP_UNDATED):
         return None
     return Proposal(
         "figures-conflict",
@@ -40,28 +42,30 @@ def judge_conflict(matter: RuleContext, first: str, later: str) -> Proposal | No
         (
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure} cannot "
             "both hold",
-            *best.rests,
-            f"{shared:.0%} of the words are shared",
-            "both say which time they speak of"
+            *best.reasons,
+            f"{overlap:.0%} of the words are shared",
+            "both say which time they are about"
             if dated
-            else "neither says which time it speaks of",
+            else "neither says which time it is about",
         ),
-        round(min(1.0, (0.55 if dated else 0.35) + 0.4 * shared), 2),
-        matter.evidence_digest("figures-conflict", "claim", first, later),
+        round(min(1.0, (0.55 if dated else 0.35) + 0.4 * overlap), 2),
+        context.evidence_digest("figures-conflict", "claim", first, later),
         best.left.measure if len(pairs) > 1 else "",
     )
 
 
-def judge_part(matter: RuleContext, first: str, later: str) -> Proposal | None:
+def judge_part(context: RuleContext, first: str, later: str) -> Proposal | None:
     """Ask about a part that is larger than what it is part of."""
-    if not matter.one_matter(first, later) or matter.shared(first, later) < _SHARED:
+    if not context.share_subject(first, later):
         return None
-    # What is not limited to a place may be meant of another place than the whole.
+    if context.word_overlap(first, later) < _OVERLAP_DATED:
+        return None
+    # A claim that names no place may be about another place, so that is not evidence of a whole.
     exceeding = [
         pair
-        for pair in matter.compared(first, later)
+        for pair in context.compare_figures(first, later)
         if pair.relation == "part exceeds whole"
-        and not any(rest.startswith("only one is limited to place") for rest in pair.rests)
+        and not any(reason.startswith("only one is limited to place") for reason in pair.reasons)
     ]
     if not exceeding:
         return None
@@ -76,20 +80,20 @@ def judge_part(matter: RuleContext, first: str, later: str) -> Proposal | None:
         "Do {one} and {other} contradict each other: the part is larger than the whole?",
         (
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}",
-            *best.rests,
+            *best.reasons,
         ),
         0.6,
-        matter.evidence_digest("part-exceeds-whole", "claim", first, later),
+        context.evidence_digest("part-exceeds-whole", "claim", first, later),
     )
 
 
-def _roughly(pair: Comparison) -> bool:
-    """Whether two figures, one of them rough, are so near that nobody would call them rivals."""
+def _agree_roughly(pair: Comparison) -> bool:
+    """Whether one of two figures is given as "about" and they are too close to be called rivals."""
     left, right = pair.left.low, pair.right.low
     if "about" not in (pair.left.qualifier, pair.right.qualifier) or left is None or right is None:
         return False
-    return pair.left.unit == pair.right.unit and within(left, right, _ROUGH)
+    return pair.left.unit == pair.right.unit and within(left, right, _ROUGHLY)
 
 
-CONFLICT = Rule("figures-conflict", "two voices whose figures cannot both hold", judge_conflict)
+CONFLICT = Rule("figures-conflict", "two claimants whose figures cannot both hold", judge_conflict)
 PART = Rule("part-exceeds-whole", "a part that is larger than its whole", judge_part)

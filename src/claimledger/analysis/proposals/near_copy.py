@@ -1,23 +1,24 @@
-"""Statements that are nearly another's words, and claims that seem recorded twice."""
+"""The rules about statements in nearly the same words, and about claims recorded twice."""
 
 from __future__ import annotations
 
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 
-_NEAR = 0.86
-"""How alike two statements are from which on one is nearly the other's words."""
+_NEAR_COPY = 0.86
+"""How similar two statements must be for one to be a copy of the other."""
 
-_TWICE = 0.8
+_RECORDED_TWICE = 0.8
+"""The same for two claims of one claimant in one source, which are likelier to be one."""
 
 
-def judge_copy(matter: RuleContext, first: str, later: str) -> Proposal | None:
-    """Ask whether a later claim passes on an earlier one, whose words it nearly has."""
-    if matter.one_voice(first, later):
+def judge_copy(context: RuleContext, first: str, later: str) -> Proposal | None:
+    """Ask whether a later claim repeats an earlier one, whose words it nearly has."""
+    if context.share_claimant(first, later):
         return None
-    alike = matter.alike(first, later)
-    if alike < _NEAR or _numbers(matter, first) != _numbers(matter, later):
+    similarity = context.similarity(first, later)
+    if similarity < _NEAR_COPY or _numbers(context, first) != _numbers(context, later):
         return None
-    if not _one_scope(matter, first, later):
+    if not _may_have_one_scope(context, first, later):
         return None
     return Proposal(
         "near-copy",
@@ -26,24 +27,26 @@ def judge_copy(matter: RuleContext, first: str, later: str) -> Proposal | None:
         later,
         first,
         "repeats",
-        "Does {one} pass on {other}?",
-        (f"the statements are alike by {alike:.0%}", "the other was known first"),
-        round(alike, 2),
-        matter.evidence_digest("near-copy", "claim", first, later),
+        "Does {one} repeat {other}?",
+        (f"the statements are {similarity:.0%} alike", "the other was known first"),
+        round(similarity, 2),
+        context.evidence_digest("near-copy", "claim", first, later),
     )
 
 
-def judge_twice(matter: RuleContext, first: str, later: str) -> Proposal | None:
-    """Ask whether one claim was recorded twice: one claimant, one source, nearly the same words."""
-    graph = matter.answers.graph.claims
-    left, right = graph[first], graph[later]
-    shared = sorted(set(left.sources) & set(right.sources))
-    if set(left.claimants) != set(right.claimants) or not shared or left.asserted != right.asserted:
+def judge_recorded_twice(context: RuleContext, first: str, later: str) -> Proposal | None:
+    """Ask whether one claim was recorded twice: the same claimants, date and source, similar words."""
+    nodes = context.analysis.graph.claims
+    left, right = nodes[first], nodes[later]
+    shared_sources = sorted(set(left.sources) & set(right.sources))
+    if set(left.claimants) != set(right.claimants) or left.asserted != right.asserted:
         return None
-    alike = matter.alike(first, later)
-    if alike < _TWICE or _numbers(matter, first) != _numbers(matter, later):
+    if not shared_sources:
         return None
-    if not _one_scope(matter, first, later) or _elsewhere(matter, first, later):
+    similarity = context.similarity(first, later)
+    if similarity < _RECORDED_TWICE or _numbers(context, first) != _numbers(context, later):
+        return None
+    if not _may_have_one_scope(context, first, later) or _read_elsewhere(context, first, later):
         return None
     return Proposal(
         "recorded-twice",
@@ -52,16 +55,19 @@ def judge_twice(matter: RuleContext, first: str, later: str) -> Proposal | None:
         later,
         first,
         "",
-        "Is {one} recorded twice, as {other} too?",
-        (f"one claimant, and one source: {', '.join(shared)}", f"alike by {alike:.0%}"),
-        round(alike, 2),
-        matter.evidence_digest("recorded-twice", "claim", first, later),
+        "Are {one} and {other} one claim, recorded twice?",
+        (
+            f"the same claimant and source ({', '.join(shared_sources)})",
+            f"the statements are {similarity:.0%} alike",
+        ),
+        round(similarity, 2),
+        context.evidence_digest("recorded-twice", "claim", first, later),
     )
 
 
-def _one_scope(matter: RuleContext, left: str, right: str) -> bool:
-    """Whether two claims are not limited to different things, nor speak of different times."""
-    left_claim, right_claim = matter.claims[left], matter.claims[right]
+def _may_have_one_scope(context: RuleContext, left: str, right: str) -> bool:
+    """Whether two claims have the same scope and do not state different times."""
+    left_claim, right_claim = context.claims[left], context.claims[right]
     if left_claim.scope != right_claim.scope:
         return False
     return not (
@@ -69,17 +75,22 @@ def _one_scope(matter: RuleContext, left: str, right: str) -> bool:
     )
 
 
-def _elsewhere(matter: RuleContext, left: str, right: str) -> bool:
-    """Whether two claims were read at different places: two rows of a table are two."""
-    places = [
-        {citation.locator for citation in matter.claims[key].citations} for key in (left, right)
-    ]
-    return places[0].isdisjoint(places[1])
+def _read_elsewhere(context: RuleContext, left: str, right: str) -> bool:
+    """Whether two claims were read at different places of a source: two rows of a table are two claims."""
+    left_locators, right_locators = (
+        {citation.locator for citation in context.claims[key].citations} for key in (left, right)
+    )
+    return left_locators.isdisjoint(right_locators)
 
 
-def _numbers(matter: RuleContext, key: str) -> list[str]:
-    return sorted(word for word in matter.words(key) if any(sign.isdigit() for sign in word))
+def _numbers(context: RuleContext, key: str) -> list[str]:
+    """Return the words of a statement that have digits: similar statements may differ in just these."""
+    return sorted(
+        word for word in context.words(key) if any(character.isdigit() for character in word)
+    )
 
 
-COPY = Rule("near-copy", "a statement that is nearly an older one's words", judge_copy)
-TWICE = Rule("recorded-twice", "two claims that cite one source for the same thing", judge_twice)
+COPY = Rule("near-copy", "a statement in nearly the words of an older one", judge_copy)
+RECORDED_TWICE = Rule(
+    "recorded-twice", "two claims that cite one source for the same thing", judge_recorded_twice
+)

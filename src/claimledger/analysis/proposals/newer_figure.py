@@ -1,4 +1,4 @@
-"""A newer figure of the same claimant: an update, not a rival."""
+"""The rule about a newer figure of the same claimant: it updates the older one and is no rival of it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from claimledger.analysis.comparison import Comparison
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 from claimledger.records.claim import Claim
 
-_SHARED = 0.4
+_OVERLAP = 0.4
+"""The share of words that the two statements must have in common."""
 
 
-def judge(matter: RuleContext, first: str, later: str) -> Proposal | None:
-    """Ask whether a later claim by the same claimant renews an earlier one."""
-    graph = matter.answers.graph.claims
-    if set(graph[first].claimants) != set(graph[later].claimants):
+def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
+    """Ask whether a later claim updates an earlier one by the same claimants."""
+    nodes = context.analysis.graph.claims
+    if set(nodes[first].claimants) != set(nodes[later].claimants):
         return None
-    old, new = matter.claims[first], matter.claims[later]
-    if not matter.one_matter(first, later) or not _surely_later(new, old):
+    old, new = context.claims[first], context.claims[later]
+    if not context.share_subject(first, later) or not _is_certainly_later(new, old):
         return None
-    telling = [pair for pair in matter.compared(first, later) if _renews(pair, old, new)]
-    shared = matter.shared(first, later)
-    if not telling or shared < _SHARED:
+    updated = [pair for pair in context.compare_figures(first, later) if _updates(pair, old, new)]
+    overlap = context.word_overlap(first, later)
+    if not updated or overlap < _OVERLAP:
         return None
-    best = telling[0]
+    best = updated[0]
     return Proposal(
         "newer-figure",
         "link",
@@ -29,46 +30,54 @@ def judge(matter: RuleContext, first: str, later: str) -> Proposal | None:
         later,
         first,
         "updates",
-        "Does {one} renew {other}?",
+        "Does {one} update {other}?",
         (
             f"{best.left.words} {best.left.measure}, then {best.right.words}, by the same claimant",
             f"asserted {old.asserted} and {new.asserted}" if old.asserted and new.asserted
-            else f"speaking of {old.about} and {new.about}",
-            f"{shared:.0%} of the words are shared",
+            else f"about {old.about} and {new.about}",
+            f"{overlap:.0%} of the words are shared",
         ),
-        round(min(1.0, 0.5 + 0.5 * shared), 2),
-        matter.evidence_digest("newer-figure", "claim", first, later),
+        round(min(1.0, 0.5 + 0.5 * overlap), 2),
+        context.evidence_digest("newer-figure", "claim", first, later),
     )  # fmt: skip
 
 
-def _surely_later(new: Claim, old: Claim) -> bool:
+def _is_certainly_later(new: Claim, old: Claim) -> bool:
+    """Whether one claim was asserted after another, or, if that is not certain, is about a later time.
+
+    Dates are ranges: only ranges that do not overlap have a certain order.
+    """
     for name in ("asserted", "about"):
-        left, right = getattr(old, name), getattr(new, name)
-        if left and right and left.latest is not None and right.earliest is not None:
-            if left.latest < right.earliest:
+        old_date, new_date = getattr(old, name), getattr(new, name)
+        if old_date and new_date and old_date.latest is not None and new_date.earliest is not None:
+            if old_date.latest < new_date.earliest:
                 return True
             if (
                 name == "asserted"
-                and right.latest is not None
-                and right.latest < (left.earliest or 0)
+                and new_date.latest is not None
+                and new_date.latest < (old_date.earliest or 0)
             ):
                 return False
     return False
 
 
-def _renews(pair: Comparison, old: Claim, new: Claim) -> bool:
+def _updates(pair: Comparison, old: Claim, new: Claim) -> bool:
+    """Whether the second figure of a pair is a newer state of the first."""
     if pair.relation in ("conflicts", "near", "compatible"):
         return True
     if pair.relation == "different vintage":
         return bool(old.about and new.about and old.about.edtf == new.about.edtf)
-    # A march on another day, or a month's arrests, is a figure of its own; only of a count at a moment, or
-    # of all so far, is the later one the same figure, newer.
+    # A march on another day, or another month's arrests, is a figure in its own right. Only a count at
+    # a moment, or a count of all so far, is the same figure at a later time.
     nature = pair.left.nature or pair.right.nature
-    lasting = nature in ("stock", "total")
-    return pair.relation == "different period" and lasting and _one_scope(pair, old, new)
+    return (
+        pair.relation == "different period"
+        and nature in ("stock", "total")
+        and _have_one_scope(pair, old, new)
+    )
 
 
-def _one_scope(pair: Comparison, old: Claim, new: Claim) -> bool:
+def _have_one_scope(pair: Comparison, old: Claim, new: Claim) -> bool:
     return old.scope_of(pair.left) == new.scope_of(pair.right)
 
 

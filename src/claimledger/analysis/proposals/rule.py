@@ -1,4 +1,4 @@
-"""What a proposal is, what a rule may look at, and the one list of rules."""
+"""Proposals, the rules that make them, and the context that rules work on."""
 
 from __future__ import annotations
 
@@ -19,199 +19,215 @@ from claimledger.records.vocabulary import Vocabulary
 from claimledger.text.fold import words_of
 
 ProposalAction = Literal["link", "merge", "amend", "turn"]
-"""What accepting does: record a link, merge two records, ask for an amendment, turn a link around."""
+"""What accepting a proposal does: record a link, merge two records, ask for an amendment, reverse a link."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A question a rule asks, with its evidence; a person accepts or declines it."""
+    """A question that a rule asks about two records, with its evidence.
+
+    The field names are those of the JSON that ``propose --json`` prints.
+    """
 
     rule: str
     makes: ProposalAction
     kind: str
-    """The kind of record asked about: claim, party or subject."""
+    """The kind of the records: claim, party or subject."""
 
     one: str
-    """Where the link would begin; of a merge the record that would go."""
+    """The record at which the link would start; of a merge, the record that would be withdrawn."""
 
     other: str
+    """The record at which the link would end; of a merge, the record that would remain."""
+
     type: str
-    """The link's type; empty where none would be made."""
+    """The type of the link; empty where none would be made."""
 
     asks: str
+    """The question, in which ``{one}`` and ``{other}`` stand for the records."""
+
     evidence: tuple[str, ...]
     score: float
-    """How sure the rule is, from 0 to 1. It says nothing of what is true."""
+    """How sure the rule is, from 0 to 1. It says nothing about what is true."""
 
     rests: str = ""
-    """A digest of what it rests on; when that changes a declined one is asked again."""
+    """A digest of the records it rests on. When it changes, a declined proposal is made again."""
 
     part: str = ""
-    """The measure the link would be about, where a claim holds several."""
+    """The measure the link would be about, where a claim has several."""
 
     also: tuple[str, ...] = ()
-    """More claims that say the same as one of the two, and are meant with them."""
+    """Further claims that say the same as one of the two, to which the answer applies too."""
 
     more: tuple[tuple[str, str, str], ...] = ()
     """Further links that accepting makes, so that all of these say the same: from, type, to."""
 
     @property
     def id(self) -> str:
-        """What people type: the rule and the two keys."""
+        """What people type to answer it: the rule and the two keys."""
         return f"{self.rule}:{self.one}:{self.other}"
 
     @property
     def about(self) -> tuple[str, str]:
-        """The two records, in order of key: either way round it is one question."""
+        """The two records, in order of key, so that the question is the same in both directions."""
         low, high = sorted((self.one, self.other))
         return f"{self.kind} {low}", f"{self.kind} {high}"
 
 
 MOST_COMPARED = 10_000
-"""Signs of a statement that are compared with another's: that takes a time that grows with both lengths."""
+"""The most characters of a statement that are compared: the time grows with the product of both lengths."""
 
 
 @dataclass(frozen=True)
 class RuleContext:
-    """What rules look at: some claims of a ledger with all that is known of them."""
+    """What rules look at: some claims of a ledger, the analysis of them, and the records around them."""
 
-    answers: Analysis
+    analysis: Analysis
     claims: Mapping[str, Claim]
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     subjects: Mapping[str, Subject] = field(default_factory=dict)
     parties: Mapping[str, Party] = field(default_factory=dict)
-    fresh: frozenset[str] | None = None
-    """The claims that are new or changed, one of which every question is about; ``None`` for all."""
+    changed_claims: frozenset[str] | None = None
+    """The new or amended claims, of which every proposal must be about at least one; ``None`` for all."""
 
-    fresh_others: frozenset[str] | None = None
-    """The parties and subjects that are new or changed; ``None`` for all."""
+    changed_entities: frozenset[str] | None = None
+    """The new or amended parties and subjects; ``None`` for all."""
 
     stale: Mapping[str, str] = field(default_factory=dict)
-    """Tallies that no longer count what they say, with what they would count now."""
+    """From each tally that no longer counts what it states to what it would count now."""
 
     @cached_property
-    def standing(self) -> list[str]:
-        """The claims neither retracted nor superseded, in the order they became known."""
-        known = self.answers.graph.known_by
-        keys = (key for key in self.claims if key in known and self.answers.revisions.counts(key))
-        return sorted(keys, key=lambda key: (known[key], key))
+    def live_claims(self) -> list[str]:
+        """The claims that are neither retracted nor superseded, in the order they became known."""
+        known_by = self.analysis.graph.known_by
+        keys = (
+            key for key in self.claims if key in known_by and self.analysis.revisions.counts(key)
+        )
+        return sorted(keys, key=lambda key: (known_by[key], key))
 
-    def known(self, key: str) -> int:
-        """Return the day by which a claim was known."""
-        return self.answers.graph.known_by[key]
+    def concerns_change(self, *keys: str) -> bool:
+        """Whether a proposal about some claims is wanted: one of them is new or amended."""
+        return self.changed_claims is None or not self.changed_claims.isdisjoint(keys)
 
-    def compared(self, left: str, right: str) -> list[Comparison]:
-        """Return every pair of figures that two claims hold, compared."""
+    def compare_figures(self, left: str, right: str) -> list[Comparison]:
+        """Return a comparison for every pair of figures of two claims."""
         return list(compare(self.claims[left], self.claims[right], vocabulary=self.vocabulary))
 
     @cached_property
-    def _words(self) -> dict[str, list[str]]:
+    def _words_cache(self) -> dict[str, list[str]]:
         return {}
 
     def words(self, key: str) -> list[str]:
-        """Return the folded words of a claim's statement, of a very long one those at its beginning."""
-        if key not in self._words:
-            self._words[key] = words_of(self.claims[key].statement[:MOST_COMPARED])
-        return self._words[key]
+        """Return the folded words of a claim's statement, or of the start of a very long one."""
+        if key not in self._words_cache:
+            self._words_cache[key] = words_of(self.claims[key].statement[:MOST_COMPARED])
+        return self._words_cache[key]
 
-    def alike(self, left: str, right: str) -> float:
-        """Return how alike two statements are, whatever the order of their words, from 0 to 1."""
+    def similarity(self, left: str, right: str) -> float:
+        """Return how similar two statements are, whatever the order of their words, from 0 to 1."""
         left_words, right_words = self.words(left), self.words(right)
         return float(fuzz.token_sort_ratio(" ".join(left_words), " ".join(right_words))) / 100
 
-    def shared(self, left: str, right: str) -> float:
-        """Return what share of the shorter statement's words that tell something the other has."""
-        left_words, right_words = (telling(self.words(key)) for key in (left, right))
+    def word_overlap(self, left: str, right: str) -> float:
+        """Return the share of the shorter statement's significant words that the other one has too."""
+        left_words, right_words = (significant_words(self.words(key)) for key in (left, right))
         shorter = min(len(left_words), len(right_words))
         return len(left_words & right_words) / shorter if shorter else 0.0
 
-    def one_matter(self, left: str, right: str) -> bool:
-        """Whether two claims are about one subject, or one's subject lies under the other's."""
+    def share_subject(self, left: str, right: str) -> bool:
+        """Whether two claims are about one subject, or one's subject is broader than the other's."""
         left_subject, right_subject = self.claims[left].subject, self.claims[right].subject
-        return left_subject in self._up(right_subject) or right_subject in self._up(left_subject)
+        return left_subject in self._subject_path(
+            right_subject
+        ) or right_subject in self._subject_path(left_subject)
 
     def root_subject(self, subject: str) -> str:
-        """Return the widest subject that a subject lies under."""
-        return self._up(subject)[-1]
+        """Return the broadest subject above a subject, or the subject itself."""
+        return self._subject_path(subject)[-1]
 
-    def _up(self, subject: str) -> list[str]:
-        above: list[str] = []
-        at: str | None = subject
-        while at is not None and at not in above:
-            above.append(at)
-            narrower = self.subjects.get(at)
-            at = narrower.broader if narrower else None
-        return above
+    def _subject_path(self, subject: str) -> list[str]:
+        """Return a subject and those above it, the broadest last."""
+        path: list[str] = []
+        current: str | None = subject
+        while current is not None and current not in path:
+            path.append(current)
+            record = self.subjects.get(current)
+            current = record.broader if record else None
+        return path
 
-    def one_voice(self, left: str, right: str) -> bool:
-        """Whether two claims share a claimant."""
-        graph = self.answers.graph.claims
-        return not set(graph[left].claimants).isdisjoint(graph[right].claimants)
+    def share_claimant(self, left: str, right: str) -> bool:
+        """Whether two claims have a claimant in common."""
+        nodes = self.analysis.graph.claims
+        return not set(nodes[left].claimants).isdisjoint(nodes[right].claimants)
 
-    def draws_on(self, left: str, right: str) -> bool:
-        """Whether a claim cites a source that speaks for who makes the other, and not for itself."""
-        graph = self.answers.graph
-        claim, first = graph.claims[left], graph.claims[right]
+    def cites_claimant_of(self, citing: str, cited: str) -> bool:
+        """Whether a claim cites a source that speaks for the claimant of another claim, not for its own."""
+        graph = self.analysis.graph
+        citing_claim, cited_claim = graph.claims[citing], graph.claims[cited]
         published = {
-            s for s in claim.sources if graph.sources.get(s) and graph.sources[s].publisher
+            source
+            for source in citing_claim.sources
+            if source in graph.sources and graph.sources[source].publisher
         }
         return any(
-            graph.speaks_for(source, first) and not graph.speaks_for(source, claim)
+            graph.speaks_for(source, cited_claim) and not graph.speaks_for(source, citing_claim)
             for source in published
         )
 
-    def linked(self, left: str, right: str) -> bool:
-        """Whether two claims say the same already, or any link joins their assertions."""
-        asserted = self.answers.assertions
-        left_assertion, right_assertion = asserted.of[left], asserted.of[right]
-        return (
-            left_assertion == right_assertion or (left_assertion, right_assertion) in self._joined
-        )
+    def are_linked(self, left: str, right: str) -> bool:
+        """Whether two claims are one assertion already, or any link joins their assertions."""
+        of = self.analysis.assertions.of
+        return of[left] == of[right] or (of[left], of[right]) in self._linked_assertions
 
     @cached_property
-    def _joined(self) -> set[tuple[str, str]]:
-        of = self.answers.assertions.of
-        ends = [
+    def _linked_assertions(self) -> set[tuple[str, str]]:
+        """The pairs of assertions that a link joins, in both orders."""
+        of = self.analysis.assertions.of
+        pairs = [
             (of[link.from_], of[link.to])
-            for link in self.answers.graph.links
+            for link in self.analysis.graph.links
             if link.to_kind == "claim" and link.to in of
         ]
-        return {*ends, *((to, from_) for from_, to in ends)}
+        return {*pairs, *((to, from_) for from_, to in pairs)}
 
     def evidence_digest(self, rule: str, kind: str, *keys: str) -> str:
-        """Return a digest of what a question about some records rests on."""
-        parts: Mapping[str, object] = {
+        """Return a digest of the records that a proposal rests on.
+
+        It is stored with a decision to decline, so its input must not change between releases.
+        """
+        records: Mapping[str, object] = {
             "claim": self.claims, "party": self.parties, "subject": self.subjects
         }[kind]  # fmt: skip
-        lines = [rule, *(f"{key} {parts[key]!r}" for key in sorted(keys))]
+        lines = [rule, *(f"{key} {records[key]!r}" for key in sorted(keys))]
         return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-_COMMON = frozenset(
+_STOP_WORDS = frozenset(
     "a an and are as at be been by for from had has have in into is it its of on or than that the their "
     "there these they this to was were which who will with de la le les der die das und von im".split()
 )
 
+_STEM_LENGTH = 5
+"""How many letters of a word are compared, so that "marched" and "marchers" count as one word."""
 
-_STEM = 5
 
-
-def telling(words: Iterable[str]) -> set[str]:
-    """Return the words of a statement that say something, cut short: marched and marchers are one."""
-    return {word[:_STEM] for word in words if word not in _COMMON}
+def significant_words(words: Iterable[str]) -> set[str]:
+    """Return the stems of some words, without words that every statement may have."""
+    return {word[:_STEM_LENGTH] for word in words if word not in _STOP_WORDS}
 
 
 Judge = Callable[[RuleContext, str, str], "Proposal | None"]
-"""Looks at two claims, the first known first, and asks or does not."""
+"""Looks at two claims, the one known earlier first, and returns a proposal about them or ``None``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: its name, what it asks in general, and how it finds what to ask."""
+    """A rule with its name and meaning. It has either ``judge`` or ``find``."""
 
     name: str
     meaning: str
     judge: Judge | None = None
-    """How it looks at a pair of claims; a rule that looks at other things finds them itself."""
+    """Judges one pair of claims. The engine chooses the pairs."""
 
     find: Callable[[RuleContext], Iterator[Proposal]] | None = None
+    """Finds proposals about anything other than pairs of claims."""

@@ -1,4 +1,4 @@
-"""Backups: a whole ledger in a file of its own at one moment, proved before it takes its name."""
+"""Backups: a whole ledger at one moment in a file, verified before the file gets its name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from claimledger.storage.sqlite.names import require_unambiguous_name
 
 
 def back_up(store: Store, path: Path, progress: Progress = unseen) -> TreeHead:
-    """Write a whole ledger to a file while others go on writing; return how far it goes.
+    """Write a whole ledger to a file while others keep writing; return its size and root.
 
     A backup that is there is brought up to date. The ledger itself, a ledger that somebody has open, one of
     another ledger, one that forked, or one that goes further is refused, and stays as it was.
@@ -31,7 +31,7 @@ def back_up(store: Store, path: Path, progress: Progress = unseen) -> TreeHead:
     named_path, path = (
         path,
         Path(os.path.realpath(path)),
-    )  # a link goes on pointing to what it points to
+    )  # a link keeps pointing to its target
     known = path.exists()
     rights = store.rights & rights_of(path) if known else store.rights
     beside = unfinished(path, "backup")
@@ -96,7 +96,7 @@ def _prove(copy: Store, progress: Progress, ledger: str, target: Path) -> TreeHe
 
 
 def _follows(store: Store, path: Path) -> None:
-    """See to it that a ledger goes on from a backup."""
+    """Require that a ledger continues a backup."""
     with open_store(path) as backup, backup.reading():
         part = parting(store, backup)
         if part is not None:

@@ -1,4 +1,4 @@
-"""Moving a ledger to another place: its log entry for entry, its views made anew there."""
+"""Copies a ledger to another place: the log entry by entry, the views rebuilt there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BATCH = 5000
 def move(source: Store, target: Store, progress: Progress = unseen) -> int:
     """Copy the log into an empty ledger, which gets the same root; return the number of entries.
 
-    Within one transaction of the target and one view of the source. Raises :class:`StoreError` where
+    Uses one transaction of the target and one read transaction of the source. Raises :class:`StoreError` if
     the copy does not give the root of the source.
     """
     with source.reading(), without_collecting():
@@ -27,7 +27,7 @@ def move(source: Store, target: Store, progress: Progress = unseen) -> int:
         frontier = merkle.Frontier()
         for first in range(1, count + 1, _BATCH):
             last = min(first + _BATCH - 1, count)
-            # The tree is grown anew, so that what is wrong in the stored one is not carried along.
+            # The tree is computed again, so that a fault in the stored one is not copied.
             rows = [
                 (*row[:-1], frontier.append(row[1].encode()))
                 for row in source.rows_by_entry(ENTRY, first, last)

@@ -1,4 +1,4 @@
-"""Making every view anew from the log, in one transaction. The log itself is not touched."""
+"""Rebuilds every view from the log, in one transaction. The log itself is not touched."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SAID = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(Non
 
 
 def rebuild(store: Store, progress: Progress = unseen) -> int:
-    """Make every view anew from the log, in one transaction; return the number of entries."""
+    """Rebuild every view from the log, in one transaction; return the number of entries."""
     with store.renewing():
         count = size(store)
         replay(store, 1, count, progress)

@@ -48,7 +48,7 @@ class SalvageReport:
     """The root of the tree over those."""
 
     rights: int = 0o600
-    """The permission bits that files made of it may have at most."""
+    """The permission bits that files created from it may have at most."""
 
     lost: list[LostEntry] = field(default_factory=list)
     rows: list[tuple[Any, ...]] = field(default_factory=list)
@@ -58,9 +58,9 @@ class SalvageReport:
     """What entries behind the first loss say, each authentic for itself."""
 
     def undone(self) -> list[Payload]:
-        """Return the withdrawals behind the first loss, of records that stand in what is whole.
+        """Return the withdrawals behind the first loss, of records that are live in the intact part.
 
-        They are not in what is saved, where such a record therefore stands again.
+        They are not in what is saved, so such a record is live there again.
         """
         standing: dict[tuple[str, str], bool] = {}
         for row in self.rows:
@@ -125,7 +125,7 @@ class _SalvageScan:
         self._frontier = merkle.Frontier()
 
     def missing(self, first: int, last: int) -> None:
-        """Take in that entries are not there, or cannot be read."""
+        """Note that entries are missing or cannot be read."""
         why = "missing, or cannot be read (rule `number`)"
         if last - first >= _MOST_APART:
             self._report.lost.append(LostEntry(first, last, f"are {why}", ""))
@@ -134,7 +134,7 @@ class _SalvageScan:
             self._lose(number, f"is {why}")
 
     def entry(self, number: int, row: tuple[Any, ...]) -> None:
-        """Take in what is read where an entry should be."""
+        """Take in a row that was read in place of an entry."""
         _, header, payload, salt, nodes = row
         leaf = merkle.leaf_hash(header.encode()) if isinstance(header, str) else b""
         if not isinstance(nodes, bytes) or nodes[: merkle.SIZE] != leaf:
@@ -163,7 +163,7 @@ class _SalvageScan:
             self._lose(number, str(error))
 
     def end(self) -> None:
-        """Give up what only a lost entry would have made lawful; say how far the log is whole."""
+        """Drop what only a lost entry would have made lawful, and note how far the log is intact."""
         report = self._report
         unexplained = dict(self._replay.unexplained())
         if unexplained:

@@ -16,7 +16,7 @@ from claimledger.storage.tables import HISTORY, WORDS
 from claimledger.text.fold import places_of, words_of
 
 _RANKED = 1000
-"""Matches that are ranked: the newest so many. Ranking more would not change what a person reads."""
+"""The newest matches, up to this number, are ranked. Ranking more would not change the first page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _score(words: str, phrases: Sequence[Sequence[str]]) -> float:
 
 
 _COMMON = 400
-"""Newest records that hold a word which are looked at; a word that more hold tells little."""
+"""The newest records with a word, up to this number, are compared; a more common word says little."""
 
 
 def similar_claims(snapshot: Snapshot, statement: str, most: int) -> list[str]:

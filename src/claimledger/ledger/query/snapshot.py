@@ -1,7 +1,7 @@
 """A ledger's contents as they were after one entry: the ledger's own clock, in one place.
 
-Each row of a view bears the entry that made it and, once it is superseded or withdrawn, the entry that
-ended it. A row is live at an entry if it was made by then and had not ended.
+Each row of a view has the entry that created it and, once it is superseded or withdrawn, the entry that
+ended it. A row is live at an entry if it was created by then and had not ended.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from claimledger.storage.tables import HISTORY
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a store held after entry ``known_at``; ``None`` means after the newest entry."""
+    """The contents of a store after entry ``known_at``; ``None`` means after the newest entry."""
 
     store: Store
     known_at: int | None = None
@@ -31,7 +31,7 @@ class Snapshot:
         return _live(query, table, self.known_at)
 
     def recorded(self, query: Select[Any]) -> Select[Any]:
-        """Return a query over ``HISTORY`` restricted to entries made by then, ended ones too."""
+        """Return a query over ``HISTORY`` restricted to entries up to this one, ended versions included."""
         return _recorded(query, self.known_at)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
-from claimledger.errors import ParseError, StoreError
+from claimledger.errors import NotFoundError, ParseError, StoreError
 from claimledger.log.entry import timestamp
 from claimledger.log.validate import InvalidEntryError, check_header
 from claimledger.records.dates import Date, day_text
@@ -38,14 +38,14 @@ def moment_at(store: Store, number: int) -> str:
 
 
 def last_moment(store: Store) -> str:
-    """Return the time of the last entry, nothing where there is none."""
+    """Return the time of the last entry; empty if there is none."""
     number = size(store)
     header = store.value(select(ENTRY.c.header).where(ENTRY.c.number == number))
     return moment_in(number, header) if number else ""
 
 
 def moment_in(number: int, header: object) -> str:
-    """Return the time in an entry's header; raise :class:`StoreError` where it is not lawful."""
+    """Return the time in an entry's header; raise :class:`StoreError` if it is not lawful."""
     try:
         return check_header(header).recorded_at
     except InvalidEntryError as error:
@@ -55,7 +55,7 @@ def moment_in(number: int, header: object) -> str:
 
 
 def dated_ahead(store: Store, since: str) -> DatedAhead | None:
-    """Return the entries dated later than a time, ``None`` where there is none."""
+    """Return the entries dated later than a time, or ``None``."""
     last = size(store)
     before = entry_at(store, since)
     return None if before == last else DatedAhead(before + 1, last, moment_at(store, before + 1))
@@ -64,13 +64,16 @@ def dated_ahead(store: Store, since: str) -> DatedAhead | None:
 def entry_at(store: Store, when: str) -> int:
     """Return the last entry of a time: an entry number, a timestamp, or a day in any words.
 
-    A day means its end. Raises :class:`ParseError` for what is none of them, and for an entry there is not.
+    A day means its end. Raises :class:`ParseError` for anything else, and :class:`NotFoundError` for an entry
+    that does not exist.
     """
     text = when.strip()
     if re.fullmatch(r"[0-9]{1,3}|[0-9]{5,15}|#[0-9]{1,15}", text):
         number, last = int(text.lstrip("#")), size(store)
         if number > last:
-            raise ParseError(f"there is no entry {number} yet; the ledger ends at entry {last}")
+            raise NotFoundError(
+                "entry", str(number), known_by="number", why=f"the ledger ends at entry {last}"
+            )
         return number
     moment = _moment(text)
     low, high = 0, size(store)

@@ -1,4 +1,4 @@
-"""What only the whole log tells: its order, the ends of versions, redactions, references."""
+"""Checks that need the whole log: its order, the ends of versions, redactions, references."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from claimledger.storage.tables import ENTRY, HISTORY, PENDING_SCRUB, REFERENCE,
 
 
 class GlobalChecks:
-    """Checks what only the whole log tells: order, ends of versions, redactions, references."""
+    """Checks that need the whole log: order, ends of versions, redactions, references."""
 
     def __init__(
         self, store: Store, learned: SegmentResult, count: int, views: Sequence[str]
@@ -56,7 +56,7 @@ class GlobalChecks:
             yield self._references
 
     def _rules_that_look_back(self) -> Iterator[Fault]:
-        """Check each entry against those before it, which history tells at once; else the log is replayed."""
+        """Check each entry against those before it: by history if it is sound, else by replaying the log."""
         if HISTORY.name in self._views and not any(
             fault.table == HISTORY.name for fault in (*self._learned.faults, *self._emptied_faults)
         ):
@@ -132,7 +132,7 @@ class GlobalChecks:
         return {(kind, key): entry for kind, key, entry in sorted(rows, key=lambda row: -row[2])}
 
     def _stands(self, entry: int, kind: str, key: str) -> bool:
-        """Whether a record stands at an entry, as far as what is not redacted tells."""
+        """Whether a record is live at an entry, as far as the entries that are not redacted show."""
         query = select(HISTORY.c.entry, HISTORY.c.action).where(
             HISTORY.c.kind == kind, HISTORY.c.key == key
         )

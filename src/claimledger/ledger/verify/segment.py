@@ -1,7 +1,7 @@
 """A stretch of the log: digests and tree recomputed, records projected, and the views compared.
 
 Stretches can be checked apart, and by several processes at once: the tree before a stretch is taken from
-what is stored, which is proved by whoever checks the stretch before.
+what is stored, and the check of the segment before verifies that.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from claimledger.storage.tables import ENTRY, HISTORY, REFERENCE, VIEWS
 
 BATCH = 5000
 MOST = 200
-"""Faults after which looking on tells nothing more."""
+"""Faults after which checking further would show nothing more."""
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class SegmentChecker:
         self._last = last
         self._moment = ""
         self._learned = SegmentResult()
-        # What was stored of the tree before this stretch is proved by whoever checks that.
+        # The stored tree before this segment is verified by the check of the previous segment.
         self._peaks = stored_peaks(store, first - 1)
 
     def check(self, progress: Progress) -> SegmentResult:
@@ -168,7 +168,7 @@ class SegmentChecker:
 
     @staticmethod
     def _fits(header: Header, payload: object, salt: object) -> bool:
-        """Whether a payload is the one that its header holds the digest of."""
+        """Whether a payload matches the digest in its header."""
         if not isinstance(payload, str):
             return False
         try:
@@ -197,7 +197,7 @@ class SegmentChecker:
             self._fault(
                 number, "header", "was changed: the tree was built over another one (rule `nodes`)"
             )
-        # Go on from what is stored, so that one fault is named once.
+        # Continue from what is stored, so that one fault is reported once.
         if isinstance(nodes, bytes) and len(nodes) == len(expected):
             self._peaks[-1] = nodes[-merkle.SIZE :]
 
@@ -254,7 +254,7 @@ class SegmentChecker:
 
 
 def stored_peaks(store: Store, size: int) -> list[bytes]:
-    """Return the tree's complete subtrees before an entry as they are stored, wrong ones made to fit.
+    """Return the tree's complete subtrees before an entry as stored, wrong ones cut or padded to size.
 
     What is not 32 bytes is named where its entry is checked; here it only must not stop the rest.
     """

@@ -44,7 +44,7 @@ def verify(
 ) -> VerificationResult:
     """Check a whole ledger; return what it found, at most some two hundred faults.
 
-    ``earlier`` is a size and root kept elsewhere, which the log must go on from. Whatever is wrong with
+    ``earlier`` is a size and root kept elsewhere, which the log must continue. Whatever is wrong with
     the store is a fault in what is returned; nothing is raised for it.
     """
     with without_collecting(), store.reading():
@@ -119,7 +119,7 @@ def _redactions(store: Store, learned: SegmentResult) -> tuple[Redaction, ...]:
 
 
 def _parted(store: Store, count: int, earlier: TreeHead) -> Iterator[Fault]:
-    """Yield a fault where the log is not one that goes on from a size and root kept elsewhere."""
+    """Yield a fault if the log does not continue a size and root kept elsewhere."""
     if earlier.size > count:
         what = f"the log ends at entry {count}, and the root that was kept is of {earlier.size} entries"
         yield Fault("entry", f"{what}: it was cut off, or this is an older copy")
@@ -131,7 +131,7 @@ def _parted(store: Store, count: int, earlier: TreeHead) -> Iterator[Fault]:
 
 
 def _extent(store: Store) -> tuple[int, list[Fault]]:
-    """Return how many entries there are from the first on without a gap, and what stands beyond."""
+    """Return how many entries there are without a gap from the first, and the faults beyond."""
     number = ENTRY.c.number
     ends: list[Any] = [func.min(number), func.max(number), func.count(number)]
     ((least, most, total),) = store.tuples(select(*ends))

@@ -102,7 +102,7 @@ def amend(
 
 
 def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], changed: set[str]) -> None:
-    """Raise :class:`InvalidInputError` where an amended record, or what rests on it, breaks a rule."""
+    """Raise :class:`InvalidInputError` if an amended record, or one that depends on it, breaks a rule."""
     place = f"{kind} {key}"
     pointed = {
         (to, target): [Problem("", field, record=place)]
@@ -132,7 +132,7 @@ def withdraw(
     cascade: bool = False,
     most: int | None = None,
 ) -> Change:
-    """Withdraw a record; refused while others point to it, unless they are told where to or go too."""
+    """Withdraw a record; refused while others refer to it, unless it is replaced or they go too."""
     stored = _live(store, kind, key)
     chain = [stored]
     if replaced_by is not None:

@@ -51,7 +51,7 @@ Ends = defaultdict[Table, list[tuple[Any, ...]]]
 _BATCH = 2000
 
 _ACTS = {"amend": "an amendment", "withdraw": "a withdrawal", "redact": "a redaction"}
-"""How a change is called that must not be made without saying why."""
+"""What messages call a change that needs a reason."""
 
 
 class Appender:
@@ -89,7 +89,7 @@ class Appender:
     def next_key(self, kind: str, letter: str) -> str:
         """Give out the next number of a kind; where the highest is in use, the lowest that is not.
 
-        Raises :class:`RuleViolationError` where every number of the kind is in use.
+        Raises :class:`RuleViolationError` if every number of the kind is used.
         """
         number = self._last_number(kind) + 1
         if number > HIGHEST_NUMBER:
@@ -153,14 +153,14 @@ class Appender:
         return number
 
     def flush(self) -> None:
-        """Hand everything added so far to the store."""
+        """Send everything added so far to the store."""
         insert_rows(self._store, self._rows, self._entries)
         self._entries.clear()
         self._store.close_versions(self._ends)
         self._ends.clear()
 
     def end(self, kind: str, entry: int, record: Json, by: int) -> None:
-        """Let a version end with an entry: its rows say so from then on."""
+        """End a version with an entry: its rows have ended from then on."""
         end_version(kind, entry, record, by, self._ends)
 
 

@@ -46,7 +46,7 @@ class EndedReference(NamedTuple):
 
 
 def blank_label(kind: str, fields: Mapping[str, Any]) -> Problem | None:
-    """Return what is wrong where the text that names a record holds only white space.
+    """Return what is wrong if the text that names a record is only white space.
 
     No rule of the log's format: an older log may hold such a text.
     """
@@ -337,7 +337,7 @@ def _revisions_beyond(store: Store, kind: str, new: list[tuple[str, str]]) -> di
 
 
 def _ring_among(edges: Mapping[str, set[str]], starts: Iterable[str]) -> list[str]:
-    """Return a ring reachable from the starts, closed, or nothing."""
+    """Return a cycle that can be reached from the starts, closed, or nothing."""
     done: set[str] = set()
     for start in sorted(starts):
         path: list[str] = []

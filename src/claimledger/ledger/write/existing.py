@@ -111,7 +111,7 @@ def with_keys_resolved(
 ) -> list[list[Fields]]:
     """Return, for each record with its kind and versions, the versions and the record, keys resolved.
 
-    An export names the record that replaced another; that alone is no difference. Returns an empty list
+    An export names the record that replaced another; that alone is not a difference. Returns an empty list
     where no record was ever replaced.
     """
     if not incoming or not any_replaced(store):

@@ -1,8 +1,8 @@
 """Taking records in: one at a prompt or a million from files, all or nothing.
 
-Records come one after another and may point forward. Each is compared with what the ledger has held
-under its key (or, without one, with the same content). What it holds, or has withdrawn, writes nothing.
-What differs from a live record is refused with the difference, unless amending was asked for; but an
+Records come one after another and may refer forward. Each is compared with what the ledger has had
+under its key (or, without a key, with the same content). What it has, or has withdrawn, writes nothing.
+A difference from a live record is refused, unless amending was requested; but an
 earlier version of a live record is only counted, since a file that is imported again is often older.
 """
 
@@ -55,7 +55,7 @@ class RecordInput(NamedTuple):
 
     @classmethod
     def of(cls, record: Record, file: str = "", line: int = 0) -> RecordInput:
-        """Return a record in the form in which it is taken in."""
+        """Return a record in the form in which it is imported."""
         fields = record.as_json()
         key = fields.pop("key", None)
         return cls(record.kind, key, fields, file, line)
@@ -63,7 +63,7 @@ class RecordInput(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InvalidRecord:
-    """Something that came in and is no record: its problems, and the key it would have had."""
+    """An input that is not a record: its problems, and the key it would have had."""
 
     problems: tuple[Problem, ...]
     kind: str = ""
@@ -72,20 +72,20 @@ class InvalidRecord:
 
 @dataclass(slots=True)
 class ImportResult:
-    """What taking records in came to."""
+    """What an import did."""
 
     written: list[tuple[str, str, int]] = field(default_factory=list)
     """Kind, key and entry of each record written, in order."""
 
     amended: int = 0
     unchanged: int = 0
-    """Records that the ledger holds just as they came in."""
+    """Records that the ledger has already, unchanged."""
 
     withdrawn: list[tuple[str, str]] = field(default_factory=list)
     """Kind and key of each record that was withdrawn, and is not recorded again."""
 
     older: list[tuple[str, str]] = field(default_factory=list)
-    """Kind and key of each record that the ledger holds in a newer version, and that was left out."""
+    """Kind and key of each record that was left out, because the ledger has a newer version."""
 
 
 class _RollbackError(Exception):
@@ -106,10 +106,10 @@ def import_records(
 
     ``appender_of`` makes an :class:`Appender` for the transaction. With ``check`` everything is done
     and undone again. A file that is read again leaves what was withdrawn withdrawn; ``by_hand`` that is a
-    problem, as who records one record means it to stand.
+    problem, because a person who records one record wants it to be live.
     """
     source = iter(incoming)
-    # What must be read as a whole is read for the first record: before anybody is kept waiting.
+    # What must be read as a whole is read for the first record: before the write lock is taken.
     first = list(islice(source, 1))
     if isinstance(incoming, Sequence) and len(incoming) <= _FORESEEN:
         inputs = [item for item in incoming if isinstance(item, RecordInput)]
@@ -133,7 +133,7 @@ def import_records(
 
 
 _FORESEEN = 50
-"""Records up to which a write is so small that the turns it takes cost more than what it asks."""
+"""Up to this many records a write is so small that round trips cost more than queries."""
 
 
 _ASSUMED = 20
@@ -163,7 +163,7 @@ def _assumed(inputs: list[RecordInput]) -> Preconditions | None:
             record.kind in constraints.NESTING and constraints.NESTING[record.kind] in record.fields
         )
         revises = record.kind == "link" and record.fields["type"] in constraints.REVISIONS
-        # A number is given out behind the last; a ring can run through any record.
+        # Numbers are assigned in order; a cycle can run through any record.
         if record.key is None or record.key[0].isupper() or nested or revises:
             return None
     pointed = {
@@ -174,7 +174,7 @@ def _assumed(inputs: list[RecordInput]) -> Preconditions | None:
 
 
 class _Ingest:
-    """One transaction of taking in."""
+    """One transaction of an import."""
 
     def __init__(
         self,
@@ -200,13 +200,13 @@ class _Ingest:
 
         self._revisions: list[Revision] = []
         self._resolved: dict[int, list[dict[str, Any]]] = {}
-        """Of a batch by the identity of what came in: versions that are held, and it, with keys resolved."""
+        """Of a batch, by the identity of the input: its stored versions and the input, with keys resolved."""
 
         self.problems: list[Problem] = []
         self.taken = ImportResult()
 
     def chunk(self, chunk: list[RecordInput | InvalidRecord]) -> None:
-        """Take in some records."""
+        """Import some records."""
         if len(self.problems) >= MOST_PROBLEMS:
             return
         inputs = [item for item in chunk if isinstance(item, RecordInput)]
@@ -218,7 +218,7 @@ class _Ingest:
         for item in inputs:
             if item.key is not None and item.key[0].isupper():
                 self._appender.taken(item.kind, number_in(item.kind, item.key) or 0)
-        # What came before may be asked for, so the store must know of it.
+        # What came before may be looked up, so the store must have it.
         self._appender.flush()
         versions, contents = self._existing(inputs)
         for item in inputs:
@@ -338,7 +338,7 @@ class _Ingest:
     def _known(
         self, record_input: RecordInput, record: dict[str, Any], versions: list[RecordVersion]
     ) -> None:
-        """A key the ledger holds or has held."""
+        """A key that the ledger has, or has had."""
         key = record_input.key or ""
         live = next((version for version in versions if version.live), None)
         if any(version.action in ("redact", "redacted") for version in versions):
@@ -448,7 +448,7 @@ class _Ingest:
         self._appender.flush()
 
     def _faults_beyond(self, merged: set[str]) -> Iterator[Problem]:
-        """Yield what is wrong with how the records taken in stand to each other and to those there."""
+        """Yield what is wrong with how the imported records relate to each other and to those stored."""
         if merged or self._nested or self._revisions or self._changed:
             self._appender.flush()
         yield from constraints.faults_of_merged_claims(self._store, merged)

@@ -30,7 +30,7 @@ from claimledger.storage.tables import ENTRY, HISTORY, PENDING_SCRUB
 
 @dataclass(frozen=True, slots=True)
 class LogSegment:
-    """Entries of a log between two stands, each with the place it was read from."""
+    """Entries of a log from one size to another, each with the place it was read from."""
 
     name: str
     begins: TreeHead
@@ -58,7 +58,9 @@ def entry_of(line: Any, place: str) -> Entry:
         encoded = None if payload is None else payload.encode()
         bare = None if salt is None else base64.b64decode(salt, validate=True)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
-        raise StoreError(f"{place}: is no entry of a log ({error}); nothing was written") from None
+        raise StoreError(
+            f"{place}: is not an entry of a log ({error}); nothing was written"
+        ) from None
     return Entry(number, header.encode(), encoded, bare, b"")
 
 
@@ -100,7 +102,7 @@ def append_entries(store: Store, strand: LogSegment) -> int:
 
 
 class _Replication:
-    """One strand on its way in: every entry is held to the rules of the format before it is written."""
+    """One segment on its way in: every entry is checked against the format before it is written."""
 
     def __init__(self, store: Store, strand: LogSegment, count: int) -> None:
         self._store = store
@@ -111,7 +113,7 @@ class _Replication:
         """Where an entry was read that a later one must still explain."""
 
         self._without_payload: dict[int, str] = {}
-        """Entries the ledger holds and the strand gives without a payload: where each was read."""
+        """Entries that the ledger has and the segment gives without a payload: where each was read."""
 
         self._pending: list[tuple[Any, ...]] = []
         self.last = strand.begins.size
@@ -125,7 +127,7 @@ class _Replication:
         return header
 
     def all(self) -> None:
-        """Take in what is new; what is there already must be the same."""
+        """Append what is new; entries that exist must be the same."""
         for place, entry in self._strand.entries:
             if entry.number != self.last + 1:
                 raise StoreError(
@@ -143,7 +145,7 @@ class _Replication:
         self._require_redacted()
 
     def _compare(self, place: str, entry: Entry) -> None:
-        """Refuse an entry that the ledger holds already where the two differ."""
+        """Refuse an entry that the ledger has already, if the two differ."""
         header = entry.header.decode()
         if self._header(entry.number) != header:
             raise StoreError(
@@ -215,7 +217,7 @@ class _Replication:
         return RecordState(tuple(entry for entry, _, _ in readable), action, replaced_by)
 
     def record(self, number: int) -> Mapping[str, Any] | None:
-        """Return the record of an entry that the ledger holds, where it can be read."""
+        """Return the record of an entry that the ledger has, if it can be read."""
         payload = self._store.value(select(ENTRY.c.payload).where(ENTRY.c.number == number))
         return None if payload is None else Payload.decode(payload).record
 

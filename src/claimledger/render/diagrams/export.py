@@ -74,7 +74,7 @@ FAMILIES = (
 
 
 def png(svg: str, zoom: float = 2.0) -> bytes:
-    """Return an SVG as PNG; raise :class:`ParseError` where the machine has no font to write with."""
+    """Return an SVG as PNG; raise :class:`MissingFontError` if the machine has no font."""
     import resvg_py
 
     return bytes(resvg_py.svg_to_bytes(svg_string=svg, zoom=zoom, sans_serif_family=_family()))
@@ -83,11 +83,11 @@ def png(svg: str, zoom: float = 2.0) -> bytes:
 def _family() -> str:
     """Return a font that this machine draws letters with.
 
-    Without one the letters would be left out, and nobody would be told.
+    Without one the letters would be left out silently.
     """
     import resvg_py
 
-    from claimledger.errors import ParseError
+    from claimledger.errors import MissingFontError
 
     probe = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">{}</svg>'
     letters = probe.format('<text y="15" font-family="sans-serif">claim</text>')
@@ -95,4 +95,4 @@ def _family() -> str:
     for family in FAMILIES:
         if bytes(resvg_py.svg_to_bytes(svg_string=letters, sans_serif_family=family)) != empty:
             return family
-    raise ParseError("this machine has no font to draw letters with; use --format svg")
+    raise MissingFontError("this machine has no font to draw letters with; use --format svg")

@@ -1,4 +1,4 @@
-"""Where the boxes of a graph stand: in layers, by fast-sugiyama; no two overlap."""
+"""The positions of a graph's boxes: in layers, by fast-sugiyama; no two overlap."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Layout:
 
 
 def place(scene: Diagram) -> Layout:
-    """Return where each box stands: each part in layers, the parts beside and under each other."""
+    """Return the position of each box: each part in layers, the parts next to and below each other."""
     parts = [*_parts(scene), *_alone(scene)]
     at: dict[str, tuple[float, float]] = {}
     left, top, tallest, root_subject = float(MARGIN), float(MARGIN), 0.0, 0.0
@@ -46,7 +46,7 @@ def _parts(scene: Diagram) -> list[dict[str, tuple[float, float]]]:
     """Return the linked parts, the largest first, each with its own corners from 0, 0."""
     number = {box.key: place for place, box in enumerate(scene.boxes)}
     keys = list(number)
-    # From the older to the newer, which stand under them.
+    # From the older to the newer, which are drawn below.
     ends = ((number[edge.from_], number[edge.to]) for edge in scene.lines if edge.from_ != edge.to)
     edges: list[tuple[int | str, int | str]] = sorted({(min(pair), max(pair)) for pair in ends})
     if not edges:
@@ -61,7 +61,7 @@ def _parts(scene: Diagram) -> list[dict[str, tuple[float, float]]]:
 
 
 def _rows(layers: list[list[tuple[float, str]]]) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Yield where the boxes of a part stand: a layer too wide for a page is broken into rows."""
+    """Yield the positions of a part's boxes: a layer too wide for a page is broken into rows."""
     least = min(x for layer in layers for x, _ in layer)
     room = max(1, WIDEST // ACROSS)
     top = 0.0

@@ -40,7 +40,7 @@ class Node:
     figures: str
     standing: str
     detail: str
-    """Why it stands so, for who asks."""
+    """Why it has its standing, for readers who want to know."""
 
     folded: tuple[str, ...] = ()
     """Claims that only repeat it, and are drawn in it."""
@@ -77,7 +77,7 @@ class Diagram:
 def scene(view: LedgerView, answers: Analysis, keys: Iterable[str], title: str) -> Diagram:
     """Return the scene of some claims and the links between them."""
     known = answers.graph.known_by
-    # In the order they became known: the same claims are the same picture wherever it stands.
+    # In the order they became known: the same claims give the same picture everywhere.
     claims = sorted({key for key in keys if key in known}, key=lambda key: (known[key], key))
     names = RecordCache(view)
     names.learn("claim", claims)
@@ -110,7 +110,14 @@ def scene(view: LedgerView, answers: Analysis, keys: Iterable[str], title: str) 
         if link.from_ in inside and (link.to_kind == "source" or link.to in inside)
     )
     lines += _through(answers, shown, sources)
-    note = f"Drawn in what they repeat: {len(folds):,} that only repeat." if folds else ""
+    note = ""
+    if folds:
+        which = (
+            "1 claim that only repeats"
+            if len(folds) == 1
+            else f"{len(folds):,} claims that only repeat"
+        )
+        note = f"{which} another {'is' if len(folds) == 1 else 'are'} not drawn separately."
     diagram = Diagram(title, tuple(boxes), lines, note)
     return diagram if len(boxes) <= MOST else _by_dispute(answers, names, diagram, claims)
 
@@ -120,7 +127,7 @@ def _reason(stored: StoredRecord | None) -> str:
 
 
 def around(answers: Analysis, key: str, depth: int) -> list[str]:
-    """Return the claims within so many links of one, nearest first."""
+    """Return the claims within a number of links of one, nearest first."""
     near: dict[str, set[str]] = defaultdict(set)
     for link in answers.graph.links:
         if link.to_kind == "claim":

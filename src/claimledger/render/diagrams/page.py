@@ -53,7 +53,7 @@ def timeline_page(value: Timeline) -> str:
 
 
 def picture(svg: str, words: str) -> Markup:
-    """Return a picture for a page that holds more than it: an image of its own, with all of it in words.
+    """Return a diagram for a page with other content: as an image, with all of it in words.
 
     As an image its styles and ids stay its own, and nothing of it can reach the page.
     """

@@ -1,4 +1,4 @@
-"""A graph as SVG: boxes, lines told apart by stroke and mark, a legend, and all of it in words."""
+"""A graph as SVG: boxes, lines distinguished by stroke and mark, a legend, and all of it in words."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _LEGEND = 86
 
 
 def graph_svg(scene: Diagram, *, prefix: str = "") -> str:
-    """Return the scene as one SVG document; ``prefix`` keeps ids apart where a page holds several."""
+    """Return the diagram as one SVG document; ``prefix`` keeps ids apart if a page has several."""
     return "\n".join(_parts(scene, place(scene), prefix)) + "\n"
 
 
 def safe(text: str) -> str:
-    """Return a text as it may stand in markup: escaped, hidden characters written out."""
+    """Return a text for markup: escaped, hidden characters written out."""
     return escape(visible(text))
 
 

@@ -1,4 +1,4 @@
-"""How wide a text runs, without a font at hand: never less than it is, so that no label leaves its box."""
+"""The width of a text without a font: never underestimated, so that no label leaves its box."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _sign(sign: str) -> float:
 
 
 def clipped(text: str, room: float, size: float = 12.0) -> str:
-    """Return a text cut to the room there is, with an ellipsis where it was cut."""
+    """Return a text cut to a width, with an ellipsis if it was cut."""
     shown = visible(text)
     if width(shown, size) <= room:
         return shown
@@ -42,7 +42,7 @@ def clipped(text: str, room: float, size: float = 12.0) -> str:
 
 
 def lines_of(text: str, room: float, most: int, size: float = 12.0) -> list[str]:
-    """Return a text in at most so many lines that fit the room, the last cut where more is left."""
+    """Return a text in at most ``most`` lines of a width, the last one cut if more is left."""
     shown = " ".join(visible(text).split(" "))
     lines: list[str] = []
     line = ""
@@ -59,7 +59,7 @@ def lines_of(text: str, room: float, most: int, size: float = 12.0) -> list[str]
 
 
 def _pieces(text: str) -> list[str]:
-    """Return words with the space behind them; signs of scripts without spaces stand alone."""
+    """Return words with the space after them; signs of scripts without spaces separately."""
     pieces: list[str] = [""]
     for sign in text:
         wide = unicodedata.east_asian_width(sign) in "WF"

@@ -20,7 +20,7 @@ from claimledger.storage.tables import LAYOUT
 from claimledger.storage.url import Address
 from claimledger.text.unicode import visible
 
-# What the driver says of a line that was cut while it spoke is told once, by us.
+# What the driver logs about a lost connection is reported once, by us.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 PROGRAM = "claimledger"
@@ -47,7 +47,7 @@ As pg_dump does. Row security that would leave rows out is then an error. Not ev
 
 
 def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
-    """Connect to a ledger's server. Names are the server's own first, whatever the schema holds."""
+    """Connect to a ledger's server. The server's own names come first, whatever the schema contains."""
     options: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": PROGRAM}
     options |= dict(address.options)
     with named(address):
@@ -59,7 +59,7 @@ def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
                 # Behind the lock each statement has to see what was committed while it was waited for.
                 "SET default_transaction_isolation = 'read committed'; "
                 f"SET default_transaction_read_only = {'off' if writable else 'on'}; "
-                # A plan that is kept from when a ledger was small has to serve when it is large.
+                # A plan cached while a ledger was small must also serve when it is large.
                 f"SET {CHECKED} = '{Checked.PAYLOADS}'; "
                 f"SET enable_seqscan = {'off' if writable else 'on'}; "
                 # What is acknowledged is on the disk, whatever the server's default is.
@@ -103,7 +103,7 @@ def make_room(driver: psycopg.Connection[Any], address: Address) -> None:
 
 
 def not_empty(address: Address, name: str) -> StoreError:
-    """Return the error of a schema that holds something, by its name, where a ledger is to be made."""
+    """Return the error for a schema that is not empty, by its name, when a ledger is to be created there."""
     return StoreError(
         f"{address} is not empty (it holds {shown(name)}); a new ledger needs a schema of its own: "
         "?schema=NAME at the end of the address"
@@ -111,7 +111,7 @@ def not_empty(address: Address, name: str) -> StoreError:
 
 
 def layout_of(driver: psycopg.Connection[Any], address: Address) -> int:
-    """Return a ledger's layout; raise :class:`StoreError` where there is none this program can use."""
+    """Return a ledger's layout; raise :class:`StoreError` if there is none this program can use."""
     try:
         row = driver.execute(f"SELECT program, layout FROM {address.place}.{HEAD}").fetchone()
     except (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidSchemaName):
@@ -129,7 +129,7 @@ def layout_of(driver: psycopg.Connection[Any], address: Address) -> int:
 
 @contextmanager
 def named(address: Address) -> Iterator[None]:
-    """Turn what the server reports into an error that says what happened and what was kept."""
+    """Turn what the server reports into an error that says what happened and what was written."""
     try:
         yield
     except psycopg.Error as error:

@@ -1,7 +1,7 @@
-"""Views that other users made of a ledger's tables, where there are too many to be dropped with the tables.
+"""Views that other users created on a ledger's tables, if there are too many to drop with the tables.
 
-The server drops what depends on a table along with it, and holds a lock on each until the transaction ends.
-It has room for some thousands of locks; anyone who may read a table may make any number of views of it.
+The server drops what depends on a table along with it, and locks each object until the transaction ends.
+It can lock some thousands of objects; anyone who may read a table may create any number of views on it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finding words in a PostgreSQL ledger: an index the server keeps itself, and the texts beside it."""
+"""Full-text search in PostgreSQL: an index the server maintains, and the texts stored next to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from claimledger.storage.postgresql.schema import FOUND
 def matching(phrases: Sequence[Sequence[str]], most: int) -> tuple[str, list[object]]:
     """Return what asks for the entries whose words hold every phrase, newest first, and what is bound.
 
-    The index finds the words; that they stand together is seen in the text itself, because a vector
+    The index finds the words; whether they are adjacent is checked in the text itself, because a vector
     knows no places past 16,383. The last word of a phrase may end in ``*``: then it is a prefix.
     """
     words = " & ".join(_lexeme(word) for phrase in phrases for word in phrase)

@@ -24,7 +24,7 @@ LOCK_TIMEOUT_SECONDS = 0.5
 """How long one attempt waits for its locks, all of them together."""
 
 CHANGE_SECONDS = 1.0
-"""How long a change may take in a statement: it waits for the locks of what depends on the tables."""
+"""How long a change may wait in one statement for the locks of what depends on the tables."""
 
 LOCK_DEADLINE_SECONDS = 30.0
 """How long attempts are repeated."""
@@ -38,7 +38,7 @@ def lock_deadline() -> float:
 
 
 def attempts_until(deadline: float) -> Iterator[None]:
-    """Yield once for each attempt that may be made, with a random pause before each but the first."""
+    """Yield once for each attempt, with a random pause before each but the first."""
     while True:
         yield
         time.sleep(LOCK_TIMEOUT_SECONDS * random.uniform(0.5, 1.5))
@@ -82,7 +82,7 @@ def _attempted(
     talk.execute("SAVEPOINT attempt" if nested else _BEGIN)
     try:
         ((usual,),) = talk.execute("SHOW lock_timeout").fetchall()
-        # The limit of a lock would hold for each table; that of a statement holds for all of them.
+        # A lock timeout would apply to each table; a statement timeout applies to all of them.
         talk.execute(f"SET LOCAL statement_timeout = {patience}")
         talk.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
         talk.execute(f"SET LOCAL lock_timeout = {patience}")
@@ -111,7 +111,7 @@ FROM unnest(pg_blocking_pids(%s)) AS b (pid)"""
 
 @contextmanager
 def _blocking_sessions(address: Address, pid: int) -> Iterator[set[str]]:
-    """Collect, in a connection of its own, the sessions that another one waits for meanwhile."""
+    """Collect, in a separate connection, the sessions that another one is waiting for."""
     sessions: set[str] = set()
     ended = threading.Event()
 

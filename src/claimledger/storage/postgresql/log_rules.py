@@ -1,6 +1,6 @@
-"""The rules of the log's format as a PostgreSQL server holds them, against whoever leaves the program out.
+"""The rules of the log's format, enforced by the server against writers that bypass the program.
 
-The same rules as :mod:`claimledger.log.validate`, by the same names; a test holds the two to one another.
+The same rules as :mod:`claimledger.log.validate`, with the same names; a test compares the two.
 The forms of records come from their declarations. An entry is refused with SQLSTATE 23514
 (``check_violation``), before anybody else can see it.
 """
@@ -42,7 +42,7 @@ _PATTERNS = {
     "sha256": "^[0-9a-f]{64}$",
     "media type": "^[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(;[^\n]*)?$",
 }
-"""Forms that a pattern tells. In PostgreSQL's patterns ``$`` is the end of the text and nothing else."""
+"""Forms that a pattern describes. In PostgreSQL's patterns ``$`` matches only the end of the text."""
 
 
 def _of_each(name: str) -> str:
@@ -382,4 +382,4 @@ CHECKS = {
     "payload_fault": Function("number bigint, payload text", "text", PAYLOAD_FAULT),
     "order_fault": Function("number bigint, payload text", "text", ORDER_FAULT),
 }
-"""The functions that tell whether an entry is lawful."""
+"""The functions that decide whether an entry is lawful."""

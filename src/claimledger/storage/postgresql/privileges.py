@@ -27,7 +27,7 @@ class Right(NamedTuple):
 
     @property
     def reads(self) -> bool:
-        """Whether it changes nothing: who may read is left to the server's administrators."""
+        """Whether it changes nothing: reading is left to the server's administrators."""
         return self.name in ("SELECT", "USAGE")
 
     def __str__(self) -> str:
@@ -39,10 +39,10 @@ CREATE = Right("", "", "CREATE")
 
 
 class Privilege(NamedTuple):
-    """A right that a role of the server holds."""
+    """A right that a role of the server has."""
 
     grantee: str | None
-    """``None`` stands for PUBLIC."""
+    """``None`` means PUBLIC."""
 
     right: Right
     grantable: bool
@@ -92,7 +92,7 @@ def rights_of(role: str) -> Iterator[Right]:
     if role == "keeper":  # who owns the tables
         yield CREATE
     if role in ("recorder", "editor"):
-        # PostgreSQL locks a row only for who may update a column of it; this column has a single value.
+        # PostgreSQL locks a row only for users who may update a column; this column has a single value.
         yield Right(HEAD, "held", "UPDATE")
         for table in (ENTRY, *VIEWS.values()):
             yield Right(table.name, "", "INSERT")
@@ -165,5 +165,5 @@ WHERE r.rolname = %s AND u.rolname = %s AND {_USABLE} ORDER BY 1"""
 
 
 def grantors_of(driver: psycopg.Connection[Any], name: str, user: str) -> list[str | None]:
-    """Return who made a user a direct member of a role of the server; ``None`` is a user who was dropped."""
+    """Return who made a user a direct member of a role of the server; ``None`` if that user was dropped."""
     return [grantor for (grantor,) in driver.execute(_GRANTORS, (name, user)).fetchall()]

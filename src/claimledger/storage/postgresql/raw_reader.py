@@ -1,4 +1,4 @@
-"""Reading the log of a server's ledger as it is, past what this program would refuse to work with."""
+"""Reads the log of a server's ledger row by row, past what this program would refuse to work with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may what in a PostgreSQL ledger: four roles, made when they are first given.
+"""Access to a PostgreSQL ledger: four roles, created when they are first granted.
 
 A role of the server belongs to one ledger; users of the server are made members of it. What each may is
 held by the server itself: a reader writes nothing, a recorder adds and changes nothing, an editor also ends
@@ -79,7 +79,7 @@ class Roles:
         Where that is ``keeper``, it becomes the owner of :meth:`tables_of_others`, which are locked already.
         """
         if role not in ROLES:
-            raise StoreError(f"{role!r} is no role; there are {', '.join(ROLES)}")
+            raise StoreError(f"{role!r} is not a role; there are {', '.join(ROLES)}")
         self._require_user(user)
         self._revoke_public_create()
         self._make(role)
@@ -91,7 +91,7 @@ class Roles:
     def revoke(self, user: str) -> None:
         """Revoke every role of a user, and every privilege granted to it directly.
 
-        Raises :class:`StoreError` where the server leaves one, because somebody else granted it.
+        Raises :class:`StoreError` if the server leaves one, because somebody else granted it.
         """
         self._require_user(user)
         roles = [role for role in ROLES if user in members_of(self._driver, self.name(role))]
@@ -171,7 +171,7 @@ class Roles:
         return [f"{quoted(self._schema)}.{quoted(table)}" for (table,) in rows]
 
     def _excess(self, privileges: Sequence[Privilege] | None = None) -> list[Privilege]:
-        """Return the privileges, besides reading, that are held beyond those of the ledger's roles.
+        """Return the privileges, besides reading, that go beyond those of the ledger's roles.
 
         Reading and the PostgreSQL default for the schema ``public`` are left to the server's administrators.
         """
@@ -248,7 +248,7 @@ class Roles:
         return f"{schema}.{quoted(table)}" if table else f"SCHEMA {schema}"
 
     def _revoke_role(self, role: str, user: str) -> None:
-        """End a user's membership of a role; raise :class:`StoreError` where it does not end."""
+        """End a user's membership of a role; raise :class:`StoreError` if it does not end."""
         name = self.name(role)
         for grantor in grantors_of(self._driver, name, user):
             granted_by = "" if grantor is None else f" GRANTED BY {quoted(grantor)}"
@@ -260,7 +260,7 @@ class Roles:
             )
 
     def _revoke_public_create(self) -> None:
-        """See to it that only keepers make objects beside the ledger's, which others' commands could meet."""
+        """Make sure that only keepers create objects in the schema, which others' commands could run into."""
         query = "SELECT has_schema_privilege('public', %s, 'CREATE')"
         if self._driver.execute(query, (self._schema,)).fetchone() != (True,):
             return
@@ -318,7 +318,7 @@ class Roles:
             self._run(f"ALTER ROUTINE {function} OWNER TO {quoted(name)}")
 
     def _require_schema(self, privilege: str, name: str) -> None:
-        """Raise :class:`StoreError` where a role has not got a privilege on the schema.
+        """Raise :class:`StoreError` if a role does not have a privilege on the schema.
 
         Only the schema's owner grants one; the server answers anybody else with a warning.
         """

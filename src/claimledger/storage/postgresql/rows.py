@@ -61,7 +61,7 @@ class PostgresRows(Store):
         yield from super().all_rows(table)
 
     def _require_readable(self, table: Table, query: str, *span: int) -> None:
-        """Raise :class:`StoreError` where a query finds an entry with a value too long to be read."""
+        """Raise :class:`StoreError` if a query finds an entry with a value too long to be read."""
         row = self.talk.execute(query, span).fetchone()
         if row is not None:
             raise StoreError(

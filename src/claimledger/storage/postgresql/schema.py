@@ -1,4 +1,4 @@
-"""What a ledger is made of in PostgreSQL: tables, search index, the triggers of its log, and who may what.
+"""The schema of a ledger in PostgreSQL: tables, search index, the triggers of its log, and access.
 
 Every text is compared sign by sign (collation ``C``), as in a file. The server samples nothing a person
 wrote for the planner's statistics, where a redaction would not find it.
@@ -30,7 +30,7 @@ HEAD = "head"
 
 FOUND = """(CASE WHEN octet_length(words) > 500000 THEN array_to_tsvector('{*}')
 ELSE array_to_tsvector(string_to_array(words, ' ')) END)"""
-"""What a record's words are found by. A vector holds a megabyte: what has more is always looked at."""
+"""The search vector of a record's words. A vector is limited to a megabyte; longer texts are scanned."""
 
 
 @compiles(REAL, "postgresql")
@@ -64,7 +64,7 @@ BEGIN
     END IF;
   END LOOP;
 END"""
-"""Locks the head and tells where the log ends, in one answer: what a writer must know first.
+"""Locks the head and returns where the log ends, in one answer: what a writer must know first.
 
 The commit does not wait for the disk, which is waited for behind it: see ``Talk.commit``.
 Each statement in it sees what others committed while the lock was waited for.
@@ -221,7 +221,7 @@ def guarding(schema: str) -> Iterator[str]:
             f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql "
             f"{_PINNED} AS $${placed(schema, body)}$$"
         )
-    # A database can be set up not to let everybody call what is new in it.
+    # A database can be configured not to let everybody call new functions.
     functions = ", ".join(f"{schema}.{name}" for name in (*CALLED, *CHECKS, *FUNCTIONS))
     yield f"GRANT EXECUTE ON FUNCTION {functions} TO PUBLIC"
     yield f"CREATE INDEX {KEYS} ON {schema}.entry ({OF_A_RECORD})"
@@ -270,7 +270,7 @@ _SAMPLED = {
     *("entry", "number", "position", "until"),
     *("kind", "key", "from", "to_key", "to_kind", "type", "field", "action", "replaced_by"),
 }
-"""Columns of which the planner may have statistics: none holds a person's own words."""
+"""Columns of which the planner may have statistics: none contains a person's own words."""
 
 
 def quoted(name: str) -> str:

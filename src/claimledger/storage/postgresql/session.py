@@ -1,4 +1,4 @@
-"""Talking with the server in as few turns as can be: what is recorded takes one or two.
+"""Sends statements to the server in as few round trips as possible: a write takes one or two.
 
 While a writer holds the lock of the head all others wait, and most of what they wait for is the way to the
 server and back. So what a write will have to ask is sent along with the lock, and what it inserts along with
@@ -30,13 +30,13 @@ _FEW = 200
 """Rows up to which single statements in one go are faster than the server's own way of copying."""
 
 _ITERATED = 2000
-"""Rows a cursor of the server's hands over at a time."""
+"""Rows that a server-side cursor returns at a time."""
 
 _ALONE = 0.003
-"""Seconds for the lock under which no other writer was in the way."""
+"""Seconds for the lock under which no other writer was waiting."""
 
 _FLUSHES = 170000
-"""The server's version from which a message to its log can be flushed by whoever writes it."""
+"""The server's version from which a writer can flush a message to its log."""
 
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -52,7 +52,7 @@ _MOMENT = list(HISTORY.columns).index(HISTORY.c.recorded_at)
 
 
 class Session:
-    """One connection, with what was put off until the next turn."""
+    """One connection, with the statements that wait for the next round trip."""
 
     def __init__(self, driver: psycopg.Connection[Any], dialect: Dialect) -> None:
         self.driver = driver
@@ -88,7 +88,7 @@ class Session:
     ) -> tuple[Any, ...]:
         """Begin a transaction and return the one row of ``last``; learn the answers to questions.
 
-        All of it is one turn, and each statement sees what was committed before it.
+        All of it is one round trip, and each statement sees what was committed before it.
         """
         self.forget()
         queries = [
@@ -153,7 +153,7 @@ class Session:
             yield from cursor.execute(compiled.text, compiled.bound)
 
     def insert(self, rows_of: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
-        """Insert rows: few with the next turn, many as the server takes them fastest."""
+        """Insert rows: few with the next round trip, many with COPY."""
         if not any(rows_of.values()):
             return
         self._known.clear()
@@ -169,7 +169,7 @@ class Session:
                     copy.write_row(row)
 
     def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
-        """Write into rows the entry they ended with: with the next turn, after what is inserted."""
+        """Write into rows the entry that ended them: with the next round trip, after the inserts."""
         if not ends:
             return
         self._known.clear()
@@ -251,7 +251,7 @@ class Session:
         """Have everything that was committed so far on the disk."""
         recovering = self.execute("SELECT pg_is_in_recovery()").fetchone()
         if recovering and recovering[0]:
-            return  # a standby holds what its primary flushed
+            return  # a standby has what its primary flushed
         if self.driver.info.server_version >= _FLUSHES:
             self.driver.execute("SELECT pg_logical_emit_message(false, 'claimledger', '', true)")
             return

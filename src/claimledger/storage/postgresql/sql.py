@@ -21,7 +21,7 @@ def columns_of(table: Table) -> str:
 
 @lru_cache(maxsize=500)
 def insertion(shape: tuple[tuple[Table, int], ...]) -> str:
-    """Return one statement that inserts so many rows into each of some tables."""
+    """Return one statement that inserts a number of rows into each of some tables."""
     parts = []
     number = 0
     for table, rows in shape:
@@ -33,7 +33,7 @@ def insertion(shape: tuple[tuple[Table, int], ...]) -> str:
 
 @lru_cache(maxsize=500)
 def sequencing(lengths: tuple[int, ...], shape: tuple[tuple[Table, int], ...]) -> str:
-    """Return one statement that sequences entries, and inserts so many rows of theirs into some tables."""
+    """Return one statement that sequences entries and inserts their rows into some tables."""
     parameters = ["$1::bigint", "$2::boolean", "$3::text"]
     number = len(parameters)
     for kind, length in zip(_LISTS, lengths, strict=True):
@@ -111,7 +111,7 @@ def _into(table: Table) -> str:
 
 
 def _values(table: Table, rows: int, number: int) -> str:
-    """Return the places of so many rows of a table, the first one behind ``number``."""
+    """Return the placeholders of a number of rows of a table, the first one after ``number``."""
     values = []
     for _ in range(rows):
         cells = []

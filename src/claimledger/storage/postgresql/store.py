@@ -83,14 +83,14 @@ class PostgresStore(PostgresRows):
         self.talk = Session(driver, self._engine.dialect)
 
     def _in_own_words(self, context: ExceptionContext) -> None:
-        """Let an error of a single statement be told like those of a transaction."""
+        """Report an error of a single statement as those of a transaction are reported."""
         if isinstance(context.original_exception, psycopg.Error):
             with named(self.address):
                 raise context.original_exception
 
     @classmethod
     def new(cls, address: Address) -> PostgresStore:
-        """Make a ledger in a schema that holds nothing yet."""
+        """Create a ledger in a schema that is empty."""
         store = cls(connect(address, writable=True), address, writable=True)
         try:
             store.create()
@@ -115,7 +115,7 @@ class PostgresStore(PostgresRows):
 
     @classmethod
     def open(cls, address: Address, *, writable: bool = False, snapshot: str = "") -> PostgresStore:
-        """Open a ledger; raise :class:`StoreError` where there is none that can be used so."""
+        """Open a ledger; raise :class:`StoreError` if there is none that can be used this way."""
         driver = connect(address, writable=writable)
         try:
             with named(address):
@@ -216,7 +216,7 @@ class PostgresStore(PostgresRows):
         return int(layout)
 
     def tail(self) -> Tail | None:
-        """Return where the log ends, as it was told with the lock."""
+        """Return where the log ends, as it was read with the lock."""
         if self._tail is None and self.talk.inside and self.writable:
             self._standing()
         return self._tail
@@ -258,7 +258,7 @@ class PostgresStore(PostgresRows):
             yield
             return
         with named(self.address):
-            # Tables made anew are empty to a snapshot from before. A rebuild locks the head first.
+            # Rebuilt tables look empty to an older snapshot. A rebuild locks the head first.
             self.talk.execute(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
                 f"LOCK TABLE {self.address.place}.{HEAD} IN ACCESS SHARE MODE"
@@ -275,7 +275,7 @@ class PostgresStore(PostgresRows):
         self.talk.execute("SELECT set_config(%s, 'on', false)", (CLOCK_IS_RIGHT,))
 
     def expect_log(self) -> None:
-        """Accept entries of a log made elsewhere, already checked, until the transaction ends."""
+        """Accept entries of a log created elsewhere, already checked, until the transaction ends."""
         self.talk.execute("SELECT set_config(%s, %s, true)", (CHECKED, str(Checked.LOG)))
 
     def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
@@ -309,7 +309,7 @@ class PostgresStore(PostgresRows):
             self.talk.flush_to_disk()
 
     def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
-        """Do nothing: the index is made of the words' table by the server itself."""
+        """Do nothing: the server builds the index from the words' table by itself."""
 
     def forget_words(self, rows: Sequence[tuple[int, str]]) -> None:
         """Do nothing: the words leave the index with their row, and its pages with :meth:`vacuum`."""
@@ -334,7 +334,7 @@ class PostgresStore(PostgresRows):
     def _writing_after(self, lock: Callable[[], None]) -> Iterator[None]:
         """Hold the write lock for one transaction, which ``lock`` begins: it locks tables before the head.
 
-        Whoever waits for a table while holding the head would keep every other writer waiting too.
+        A writer that waits for a table while holding the head would keep every other writer waiting too.
         """
         if self.talk.inside:
             lock()
@@ -386,26 +386,26 @@ class PostgresStore(PostgresRows):
         return [entry for (entry,) in self.tuples(_UNSCRUBBED)]
 
     def vacuum(self) -> None:
-        """Write the tables and their indexes anew, without what was deleted."""
+        """Rewrite the tables and their indexes, without what was deleted."""
         with named(self.address):
-            pending = self.unscrubbed()  # what is redacted from here on is for whoever did that
+            pending = self.unscrubbed()  # later redactions are scrubbed by their own writers
             scrub(self.talk, self.address)
             self.talk.execute(
                 f"DELETE FROM {PENDING_SCRUB.name} WHERE entry = ANY (%s)", (pending,)
             )
 
     def find_residual_text(self, texts: Sequence[bytes]) -> list[bytes]:
-        """Return those of the texts that still stand in the log or in the search words."""
+        """Return those of the texts that are still in the log or in the search words."""
         with named(self.address):
             return find_residual_text(self.talk, texts)
 
     @property
     def rights(self) -> int:
-        """Those of a file that only its owner reads: who may read the ledger is the server's to say."""
+        """Permission bits of a file that only its owner reads: the server decides who reads the ledger."""
         return 0o600
 
     def copy_to(self, path: Path, rights: int) -> bool:  # noqa: ARG002
-        """Say that a file has to be made from the log."""
+        """Return ``False``: a file has to be built from the log."""
         return False
 
     def reopening(self) -> Callable[[], Store] | None:
@@ -434,11 +434,11 @@ class PostgresStore(PostgresRows):
             yield "database", f"has {invalid[0]} pages whose checksum is wrong, as the server says"
 
     def search_damage(self) -> Iterator[tuple[str, str]]:
-        """Yield nothing: the index is the server's own, made of the words that are compared."""
+        """Yield nothing: the server builds the index from the words that are compared."""
         yield from ()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         # A line that was cut is closed too.
         with suppress(psycopg.Error, SQLAlchemyError, StoreError):
             self.connection.close()

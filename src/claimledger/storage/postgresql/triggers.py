@@ -1,6 +1,6 @@
-"""The triggers that keep a log append-only and lawful in PostgreSQL, whoever writes to it.
+"""The triggers that keep a log append-only and lawful in PostgreSQL, whatever program writes to it.
 
-Who has rights to write could else write rows that stand in the way of others' entries.
+A user with write privileges could otherwise write rows that block the entries of others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Trigger(NamedTuple):
 
 
 CHECKED = "claimledger.checked"
-"""The setting by which a program says what it has held entries to before it writes them: see ``Checked``."""
+"""The setting by which a program says what it has checked entries against: see ``Checked``."""
 
 
 CLOCK_IS_RIGHT = "claimledger.clock_is_right"
@@ -42,7 +42,7 @@ class Checked(StrEnum):
     """Each entry by itself."""
 
     LOG = "log"
-    """Entries of a log made elsewhere, which bear other names and times, and may be redacted."""
+    """Entries of a log created elsewhere, which have other names and times, and may be redacted."""
 
 
 OF_ORDER = ("begins-once", "replaces", "fixed", "replaced-by", "redacts-own")

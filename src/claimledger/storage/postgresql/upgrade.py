@@ -1,4 +1,4 @@
-"""Making a PostgreSQL ledger's tables anew: views from the log, pages without what was deleted."""
+"""Rewrites a PostgreSQL ledger's tables: views from the log, pages without what was deleted."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def renew(talk: Session, address: Address, locked: Callable[[], None] = lambda: 
         cascades[:] = _drop(talk, address, tables)
 
     try:
-        # A writer begins with the head: who waits for it there holds no other table.
+        # A writer begins with the head: a writer that waits there holds no other table.
         seconds = CHANGE_SECONDS + views / 100
         lock_exclusively(talk, address, [head, *tables], drop, seconds)
     except psycopg.errors.OutOfMemory:
@@ -110,7 +110,7 @@ def _drop(talk: Session, address: Address, tables: Sequence[str]) -> list[str]:
             names = ", ".join(function for (function,) in functions)
             talk.execute(f"DROP ROUTINE {names} CASCADE")  # also a procedure under such a name
         talk.execute(f"DROP INDEX IF EXISTS {address.place}.{KEYS}")
-    # What is locked by now is changed however long that takes: a column of a large log is written anew.
+    # What is locked by now is changed however long it takes: a column of a large log is rewritten.
     talk.execute("SET LOCAL statement_timeout = 0")
     for statement in chain.from_iterable(discarding(talk, address).values()):
         talk.execute(statement)
@@ -143,9 +143,9 @@ def _unscrubbed(talk: Session, address: Address) -> list[int]:
 
 
 def scrub(talk: Session, address: Address) -> None:
-    """Write the tables and their indexes anew. Not inside a transaction.
+    """Rewrite the tables and their indexes. Not inside a transaction.
 
-    Raises :class:`StoreError` where somebody reads, or may still read what was deleted.
+    Raises :class:`StoreError` if somebody is reading, or may still read what was deleted.
     """
     _discard_samples(talk, address)
     ((patience,),) = talk.execute("SHOW lock_timeout").fetchall()
@@ -188,7 +188,7 @@ def _discard_samples(talk: Session, address: Address) -> None:
 
 
 def _rewritten(talk: Session, name: str) -> bool:
-    """Write a table anew, unless somebody has it; return whether nothing of what was deleted is left.
+    """Rewrite a table, unless somebody uses it; return whether nothing of what was deleted is left.
 
     Others who want the table wait behind this, so it waits for a moment only. A reader who has it, and waits
     for another connection of its own that wants it too (as `verify` does), would else wait for this for ever.
@@ -208,7 +208,7 @@ def _rewritten(talk: Session, name: str) -> bool:
 
 
 def find_residual_text(talk: Session, texts: Sequence[bytes]) -> list[bytes]:
-    """Return those of the texts that still stand in the log or in the search words."""
+    """Return those of the texts that are still in the log or in the search words."""
     residual = []
     for text in texts:
         for table, column in ((ENTRY, "payload"), (WORDS, "words")):

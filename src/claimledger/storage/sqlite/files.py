@@ -1,4 +1,4 @@
-"""A ledger's file: what it is and whether it can be used, whose turn it is, and the name it gets."""
+"""A ledger's file: whether it can be used, the queue of its writers, and the name it gets."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def limit_values(driver: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether SQLite says that others are in the way."""
+    """Whether SQLite says that another connection has a lock."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -79,18 +79,18 @@ def touch(driver: sqlite3.Connection) -> None:
 
 
 def held(path: Path) -> StoreError:
-    """Return what who cannot read for others is told."""
+    """Return the error to raise if another process has the file locked for reading."""
     return StoreError(f"{path}: another program holds the ledger; nothing was read, try again")
 
 
 def layout_of(driver: sqlite3.Connection, path: Path) -> int:
-    """Return an open file's layout; raise :class:`StoreError` where it is none this program can use."""
+    """Return an open file's layout; raise :class:`StoreError` if it is not one this program can use."""
     try:
         (application,) = driver.execute("PRAGMA application_id").fetchone()
         (layout,) = driver.execute("PRAGMA user_version").fetchone()
         touch(driver)
     except UNREADABLE as error:
-        if meant(path) != path:  # it was only just made, beside what it is to be
+        if meant(path) != path:  # it was created just now, next to its final name
             raise StoreError(
                 f"{meant(path)}: reading or writing failed ({error}); nothing was written"
             ) from None
@@ -121,9 +121,9 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
 
 @contextmanager
 def in_turn(path: Path | None) -> Iterator[None]:
-    """Wait behind whoever wants to write already, so that nobody is passed over; at most a while.
+    """Wait behind the writers that came earlier, so that none is passed over; at most a while.
 
-    SQLite lets in whoever asks at the right moment: of eight writers the slowest got a quarter of the mean.
+    SQLite lets in whichever writer asks at the right moment: of eight, the slowest got a quarter of the mean.
     The queue is a lock on the folder (never on the file: to close a second handle of it would drop SQLite's
     own locks), held only until SQLite has let this one in. Where a file system has no such lock there is no
     queue, and none behind somebody who keeps it: SQLite's own lock says who may write.
@@ -145,7 +145,7 @@ def in_turn(path: Path | None) -> Iterator[None]:
 
 
 def _wait_for(folder: int, path: Path) -> None:
-    """Take the lock on a folder, for as long as its number is open; go on without it after a while."""
+    """Lock a folder, for as long as its descriptor is open; continue without the lock after a while."""
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -172,7 +172,7 @@ _UNFINISHED = re.compile(
 
 
 def unfinished(path: Path, end: str) -> Path:
-    """Return a hidden name beside a file, for what is not whole yet; nobody else has it.
+    """Return a hidden name next to a file, for what is not complete yet; no other process has it.
 
     What programs that were killed left under such names of the file is removed.
     """
@@ -201,13 +201,13 @@ def meant(path: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file and what SQLite keeps beside it."""
+    """Remove a file and the files that SQLite keeps next to it."""
     for end in ("", *BESIDE):
         Path(f"{path}{end}").unlink(missing_ok=True)
 
 
 def _see_at_rest(beside: Path) -> None:
-    """Refuse to give a name to a file of which a part still stands in a journal beside it.
+    """Refuse to give a name to a file of which a part is still in a journal next to it.
 
     SQLite closes a file without a word when the disk fails while it brings the two together.
     """
@@ -249,12 +249,12 @@ def _settle(folder: Path) -> None:
 
 
 def rights_of(path: Path) -> int:
-    """Return the permission bits of a file, with which what is made of it is read at most."""
+    """Return the permission bits of a file, which limit those of files created from it."""
     return stat.S_IMODE(path.stat().st_mode) & 0o666
 
 
 def holds(file: Path, text: bytes) -> bool:
-    """Whether some bytes stand anywhere in a file."""
+    """Whether some bytes are anywhere in a file."""
     if not file.exists():
         return False
     size, carried = 1 << 20, b""
@@ -268,7 +268,7 @@ def holds(file: Path, text: bytes) -> bool:
 
 @contextmanager
 def sqlite_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite reports into an error that says what happened and what was kept."""
+    """Turn what SQLite reports into an error that says what happened and what was written."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""Finding words in a ledger's file: a contentless FTS5 table, its words beside it (decision 4)."""
+"""Full-text search in a ledger's file: an external-content FTS5 table and its words (decision 4)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _phrase(words: Sequence[str]) -> str:
 
 
 def damage(driver: sqlite3.Connection, *, writable: bool) -> Iterator[tuple[str, str]]:
-    """Yield what differs between the index and the words it is made from.
+    """Yield the differences between the index and the words it is built from.
 
     FTS5 compares them itself, but only on a connection that may write: it is done on a copy of
     the pages in memory, so that reading never changes the file.
@@ -128,7 +128,7 @@ def _varints(data: bytes) -> Iterator[int]:
 
 
 def _not_found(driver: sqlite3.Connection) -> Iterator[tuple[str, str]]:
-    """Yield a word that the index holds and a search does not find: FTS5's own check reads past that way."""
+    """Yield a word that is in the index and that a search does not find: FTS5's own check misses this."""
     driver.execute("CREATE VIRTUAL TABLE temp.held_words USING fts5vocab (main, search, row)")
     try:
         lost = driver.execute(

@@ -1,4 +1,4 @@
-"""Which files are SQLite databases, and which names SQLite uses for the files it keeps beside one."""
+"""Which files are SQLite databases, and which names SQLite uses for the files next to one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OF_A_LEDGER = b"CREATE TRIGGER entry_is_only_redacted"
 
 _JOURNALS = ("-wal", "-journal")
 BESIDE = (*_JOURNALS, "-shm")
-"""Suffixes of the files that SQLite keeps beside a database."""
+"""Suffixes of the files that SQLite keeps next to a database."""
 
 
 def is_database(file: Path) -> bool:
@@ -42,7 +42,7 @@ def database_beside(file: Path) -> Path | None:
 
 
 def require_unambiguous_name(path: Path, display_path: Path) -> None:
-    """Raise :class:`StoreError` if SQLite would confuse a new database with files beside it.
+    """Raise :class:`StoreError` if SQLite would confuse a new database with files next to it.
 
     ``display_path`` is the name the user gave.
     """

@@ -19,7 +19,7 @@ _LEAST_BYTES = 100
 """Bytes that an entry takes at least: a header alone has more."""
 
 _MOST_TRIES = 100_000
-"""Numbers that are tried where nothing tells how many entries there are."""
+"""Numbers that are tried if nothing shows how many entries there are."""
 
 _ROWS = "SELECT number, header, payload, salt, nodes FROM entry WHERE number"
 
@@ -29,7 +29,7 @@ class SqliteRawReader(RawReader):
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise StoreError(f"{path} does not exist, or is no file")
+            raise StoreError(f"{path} does not exist, or is not a file")
         self._path = path
         self._driver = _leniently(connect(path, "ro"))
         if not self._ask("SELECT 1 FROM sqlite_master WHERE name = 'entry'"):
@@ -48,7 +48,7 @@ class SqliteRawReader(RawReader):
     def size(self) -> int:
         """Return the highest number anything in the file gives an entry; raise where nothing does.
 
-        A number for which a file of this size has no room is not one of its entries.
+        A number that is too large for a file of this size is not one of its entries.
         """
         room = self._path.stat().st_size // _LEAST_BYTES
         numbers = [
@@ -62,7 +62,7 @@ class SqliteRawReader(RawReader):
         ]
         if numbers:
             return max(numbers)
-        # The ends of both tables are lost: the highest entry of its own that is read tells.
+        # The ends of both tables are lost: use the highest entry that can be read.
         step = room // _MOST_TRIES + 1
         for number in range(room, 0, -step):
             if self._ask("SELECT number FROM entry WHERE number = ?", number):
@@ -143,8 +143,8 @@ def _leniently(driver: sqlite3.Connection) -> sqlite3.Connection:
 def _with_a_new_list_of_tables(path: Path) -> sqlite3.Connection:
     """Open a copy of a file in which the list of tables has the log alone, where every ledger has it.
 
-    The list begins on the first page and goes on, in a ledger that was scrubbed, at the end of the file: to
-    lose either would lose a log that is whole. The log is the first table made, and begins on page 2.
+    The list begins on the first page and continues, in a ledger that was scrubbed, at the end of the file: to
+    lose either would lose an intact log. The log is the first table created, and begins on page 2.
     """
     with path.open("rb") as file:
         head = file.read(100)
@@ -189,7 +189,7 @@ def _first_page(path: Path, size: int) -> bytes:
 
 _PAGE_SIZE, _CHANGES, _NUMBER_OF_PAGES = slice(16, 18), slice(24, 28), slice(28, 32)
 _APPLICATION, _CHANGES_WHEN_COUNTED = slice(68, 72), slice(92, 96)
-"""Where these stand in a file's first bytes (sqlite.org/fileformat2.html)."""
+"""Where these are in a file's first bytes (sqlite.org/fileformat2.html)."""
 
 _PAGE_SIZES = [1 << bits for bits in range(9, 16)]
 _USUAL_PAGE_SIZE = 4096

@@ -30,7 +30,7 @@ def to_read(path: Path) -> tuple[sqlite3.Connection, Path | None]:
 
     A file whose last writer was killed, or left while others were reading, has to be brought to rest
     before it can be read. Where this may write that happens in its place, as with every SQLite file; who
-    may only read brings a copy to rest, and sees what was complete when it was made.
+    may only read recovers a copy, and sees what was complete when it was copied.
     """
     _recover(path)
     for _ in range(_TRIES):
@@ -41,9 +41,9 @@ def to_read(path: Path) -> tuple[sqlite3.Connection, Path | None]:
         except UNREADABLE as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             left = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
-            # A file being made is not copied: where it cannot be read, its disk failed.
+            # A file being created is not copied: if it cannot be read, its disk failed.
             if not left or meant(path) != path or not os.access(path, os.R_OK):
-                return driver, path  # told by the one who asks what the file is
+                return driver, path  # the caller reports what the file is
         driver.close()
         if copy := _at_rest(path):
             return copy, None
@@ -102,7 +102,7 @@ def _recover(path: Path) -> None:
     """Undo a write that was cut off with a rollback journal, which a read-only connection cannot.
 
     It happens between two journals, while a writer opens or closes. Where the file or its folder may not
-    be written this fails, and the error is told by the one who then cannot read.
+    be written this fails, and the read that follows reports the error.
     """
     journal = Path(f"{path}-journal")
     with suppress(OSError, StoreError, sqlite3.Error):

@@ -1,4 +1,4 @@
-"""What a ledger's SQLite file is made of: its tables, its search index, the triggers of its log.
+"""The schema of a ledger's SQLite file: its tables, its search index, the triggers of its log.
 
 The triggers make the log append-only in the store itself: they refuse DELETE, any UPDATE but the
 emptying of a payload that the newest entry redacts, and any INSERT but that of the next number (without
@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from claimledger.storage.tables import ENTRY, PENDING_SCRUB, VIEWS
 
 APPLICATION_ID = 0x434C6467
-"""``CLdg`` in the file's header: tells a ledger from any other SQLite file."""
+"""``CLdg`` in the file's header: distinguishes a ledger from any other SQLite file."""
 
 _TRIGGERS = {
     "entry_is_next": """
@@ -75,6 +75,6 @@ def objects() -> Definitions:
 
 
 def definitions(driver: sqlite3.Connection) -> Definitions:
-    """Return what a file holds."""
+    """Return the objects of a file."""
     rows = driver.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
     return {(kind, name): (table, sql) for kind, name, table, sql in rows}

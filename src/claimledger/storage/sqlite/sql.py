@@ -28,11 +28,11 @@ def by_entry(table: Table) -> str:
     """Return the statement that asks for whole rows of a table, from one entry to another."""
     order = ", ".join(column.name for column in table.primary_key.columns)
     number = "number" if table is ENTRY else "entry"
-    # What a damaged file holds between two whole numbers belongs to the next one.
+    # A row that a damaged file has between two whole numbers belongs to the next one.
     where = f"WHERE {number} > ? - 1 AND {number} <= ? ORDER BY {order}"
     return f"SELECT * FROM {quoted(table.name)} {where}"
 
 
 def quoted(name: str) -> str:
-    """Return a name as a statement holds it."""
+    """Return a name quoted for a statement."""
     return '"' + name.replace('"', '""') + '"'

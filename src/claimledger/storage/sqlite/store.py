@@ -1,8 +1,8 @@
 """A ledger in one SQLite file.
 
-At rest the file has a rollback journal, so that a reader in a read-only folder needs nothing beside
-it. While a writer is open the journal is a write-ahead log, so that readers go on reading. Where a writer
-left that behind, who may only read reads a copy.
+While nobody writes, the file has a rollback journal, so that a reader in a read-only folder needs no file
+next to it. While a writer is open, the journal is a write-ahead log, so that readers continue. If a writer
+left that behind, read-only users read a recovered copy.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class SqliteStore(Store):
         """Where it lies; nothing where this is a copy to read."""
 
         self.meant = meant(path)
-        """The name it is told by: that which it is to have, while it is being made."""
+        """The name in messages: while the file is being created, the name that it will have."""
 
         self.name = str(self.meant)
 
@@ -83,7 +83,7 @@ class SqliteStore(Store):
         self.connection: Connection = self._engine.connect()
 
     def _in_own_words(self, context: ExceptionContext) -> None:
-        """Let an error of a single statement be told like those of a transaction."""
+        """Report an error of a single statement as those of a transaction are reported."""
         if isinstance(context.original_exception, sqlite3.Error):
             with sqlite_errors(self.meant):
                 raise context.original_exception
@@ -94,7 +94,7 @@ class SqliteStore(Store):
         _require_no_folder(path)
         require_unambiguous_name(path, meant(path))
         try:
-            # What SQLite keeps beside it has the rights of the file.
+            # The files that SQLite keeps next to it have the permissions of the file.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, rights))
         except FileExistsError:
             raise StoreError(f"{path} exists; a new ledger needs a new file") from None
@@ -133,7 +133,7 @@ class SqliteStore(Store):
 
     @classmethod
     def open(cls, path: Path, *, writable: bool = False) -> SqliteStore:
-        """Open a ledger; raise :class:`StoreError` where the file is none that can be used so."""
+        """Open a ledger; raise :class:`StoreError` if the file is not a ledger that can be used this way."""
         if not path.exists():
             raise StoreError(
                 f"{path.absolute()} does not exist. Is the ledger elsewhere? --ledger or CLAIMLEDGER_DB "
@@ -167,19 +167,21 @@ class SqliteStore(Store):
         self._let_readers_in()
 
     def _let_readers_in(self) -> bool:
-        """Take the journal with which readers go on while this writes; say whether that could be.
+        """Switch to the journal with which readers continue during a write; return whether that worked.
 
         It cannot while one is reading. With the other journal each would wait for the other: the end of a
-        write until all readers have left, and whoever comes to read until it has ended.
+        write until all readers have left, and new readers until it has ended.
         """
-        # SQLite's own way of waiting would hold the door shut for whoever comes to read meanwhile.
+        # SQLite's own way of waiting would keep new readers out meanwhile.
         (patience,) = self.driver.execute("PRAGMA busy_timeout").fetchone()
         self.driver.execute("PRAGMA busy_timeout = 0")
         try:
             # Where a file system has no such journal it stays the other one, without an error.
             self.driver.execute("PRAGMA journal_mode = WAL").fetchall()
         except sqlite3.OperationalError as error:
-            return not is_busy(error)  # whatever else is wrong the write itself meets, and tells
+            return not is_busy(
+                error
+            )  # anything else that is wrong fails the write itself, which reports it
         finally:
             self.driver.execute(f"PRAGMA busy_timeout = {patience}")
         return True
@@ -315,7 +317,7 @@ class SqliteStore(Store):
             yield from search.matching(self.driver, phrases, most)
 
     def empty_views(self) -> None:
-        """Remove every row of every view, and make the views anew as this program has them."""
+        """Remove every row of every view, and recreate the views as this program defines them."""
         shadow = re.compile(r"search_(data|idx|content|docsize|config)")
         unscrubbed = self.unscrubbed()
         objects = self.driver.execute("SELECT type, name FROM sqlite_master").fetchall()
@@ -342,7 +344,7 @@ class SqliteStore(Store):
     def vacuum(self) -> None:
         """Rewrite the file without its free pages, and empty the write-ahead log."""
         with sqlite_errors(self.meant):
-            pending = self.unscrubbed()  # what is redacted from here on is for whoever did that
+            pending = self.unscrubbed()  # later redactions are scrubbed by their own writers
             self.driver.execute("VACUUM")
             ((busy, *_),) = self.driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             if busy:
@@ -362,7 +364,7 @@ class SqliteStore(Store):
         return self.driver.in_transaction
 
     def find_residual_text(self, texts: Sequence[bytes]) -> list[bytes]:
-        """Return those of the texts that still stand anywhere in the ledger's files."""
+        """Return those of the texts that are still anywhere in the ledger's files."""
         if self.path is None:
             return []
         files = [self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-journal"))]
@@ -388,7 +390,7 @@ class SqliteStore(Store):
         return os.path.samefile(path, self.meant)
 
     def copy_to(self, path: Path, rights: int) -> bool:
-        """Copy everything, as it stands, into a new file with these rights."""
+        """Copy everything into a new file with these permissions."""
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, rights))
         copy = sqlite3.connect(path)
         try:
@@ -418,11 +420,11 @@ class SqliteStore(Store):
         yield from (("file", str(line)) for (line,) in lines if line != "ok")
 
     def search_damage(self) -> Iterator[tuple[str, str]]:
-        """Yield what differs between the full-text index and the words it is made from."""
+        """Yield the differences between the full-text index and the words it is built from."""
         return search.damage(self.driver, writable=self.writable)
 
     def close(self) -> None:
-        """Close the file; the last writer leaves it with no journal beside it, unless somebody reads."""
+        """Close the file; the last writer leaves it without a journal, unless somebody is reading."""
         self.connection.close()
         if self.writable and self.path is not None:
             with suppress(sqlite3.Error):
