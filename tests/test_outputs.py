@@ -334,7 +334,10 @@ def test_a_backup_of_entries_does_not_overwrite_another_file(
     empty.touch()
     words = ("--ledger", filled, "backup", "--since", "2")
     result = call(*words, notes)
-    assert (result.returncode, "is not a backup of a ledger's entries" in result.stderr) == (1, True)
+    assert (result.returncode, "is not a backup of a ledger's entries" in result.stderr) == (
+        1,
+        True,
+    )
     assert notes.read_text("utf-8") == "my notes\n"
     assert call(*words, empty).returncode == 0
     # The entries would mix with the messages of the command.

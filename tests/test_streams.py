@@ -123,9 +123,7 @@ def test_a_write_keeps_its_status_if_its_reader_leaves(shell: Shell, tmp_path: P
 
 
 @pytest.mark.parametrize("words", WRITES)
-def test_a_write_whose_output_fails_exits_with_3(
-    words: str, shell: Shell, tmp_path: Path
-) -> None:
+def test_a_write_whose_output_fails_exits_with_3(words: str, shell: Shell, tmp_path: Path) -> None:
     before = state_of(tmp_path)
     result = shell(f"claimledger {words} >/dev/full")
     assert result.returncode == OUTPUT_FAILED, result.stderr
