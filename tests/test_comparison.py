@@ -135,16 +135,16 @@ def test_a_revision_does_not_conflict_and_leaves_other_measures_alone() -> None:
 
 
 def test_a_comparison_names_the_term_and_the_conversion_it_rests_on() -> None:
-    def rests(left: str, right: str) -> tuple[str, ...]:
+    def reasons(left: str, right: str) -> tuple[str, ...]:
         (pair,) = compare(parse_claim(left), parse_claim(right), vocabulary=VOCABULARY)
         assert isinstance(pair, Comparison)
         return pair.reasons
 
-    assert rests("stations: 54", "Stationen: 54") == (
+    assert reasons("stations: 54", "Stationen: 54") == (
         "stations and Stationen mean the same by the term stations",
     )
-    assert rests("d: 8 | unit=km", "d: 5 | unit=mi")[0] == "5 mi is 8.04672 km"
-    assert "NLD is part of Europe by the term nld" in rests(
+    assert reasons("d: 8 | unit=km", "d: 5 | unit=mi")[0] == "5 mi is 8.04672 km"
+    assert "NLD is part of Europe by the term nld" in reasons(
         "stations: 60 | place=NLD", "stations: 54 | place=Europe"
     )
 

@@ -72,7 +72,7 @@ def test_a_claim_asserted_in_the_month_of_publication_has_no_finding(ledger: Led
 
 
 def test_every_kind_has_an_example() -> None:
-    # The example of a wrong clock is in test_clock.
+    # The example of a wrong clock is in test_wrong_clock.
     assert {*EXAMPLES, "wrong clock"} == set(KINDS)
 
 

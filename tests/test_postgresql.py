@@ -284,7 +284,7 @@ def test_a_schema_may_be_named_with_an_sql_keyword(path: LedgerLocation) -> None
         assert ledger.verify().faults == ()
 
 
-@ONLY_SERVERS  # test_faults covers foreign files
+@ONLY_SERVERS  # test_sqlite_faults covers foreign files
 def test_a_schema_that_is_not_a_ledger_is_refused_and_left_untouched(path: LedgerLocation) -> None:
     with pytest.raises(StoreError, match="holds no ledger"):
         Ledger.open(path)
@@ -319,7 +319,7 @@ def test_a_schema_that_is_not_a_ledger_is_refused_and_left_untouched(path: Ledge
         Ledger.open(path)
 
 
-@ONLY_SERVERS  # test_faults covers the layout of files
+@ONLY_SERVERS  # test_sqlite_faults covers the layout of files
 def test_a_newer_ledger_is_left_untouched_even_by_a_writer_that_has_it_open(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
@@ -334,7 +334,7 @@ def test_a_newer_ledger_is_left_untouched_even_by_a_writer_that_has_it_open(
         assert raw.rows("SELECT count(*) FROM entry") == [(4,)]
 
 
-@ONLY_SERVERS  # test_faults covers read-only files
+@ONLY_SERVERS  # test_sqlite_faults covers read-only files
 def test_a_ledger_opened_for_reading_refuses_writes(path: LedgerLocation, ledger: Ledger) -> None:
     record_all(ledger, case(["a: one"]))
     with Ledger.open(path) as reader, pytest.raises(StoreError, match="nothing was written"):

@@ -19,7 +19,7 @@ from claimledger.storage.postgresql import locks
 from claimledger.storage.postgresql.store import PostgresStore
 from claimledger.storage.tables import VIEWS
 
-pytestmark = ONLY_SERVERS  # test_held_up covers files
+pytestmark = ONLY_SERVERS  # test_waiting covers files
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 
 from builders import case, record_all
 from claimledger.ledger import Ledger, LedgerLocation
-from test_held_up import PROGRAM
+from test_waiting import PROGRAM
 
 LARGE_CASE = case(["a: one"], extra={"a": {"statement": "much " * 500_000}})
 """Larger than the buffer of a pipe and than the part of an output that is kept in memory."""

@@ -9,7 +9,7 @@ import pytest
 
 from builders import analysis_of, case, record_all, status_line
 from claimledger.cli.main import cli
-from claimledger.errors import ParseError
+from claimledger.errors import NotFoundError, ParseError
 from claimledger.ledger import Ledger
 from claimledger.present.audit import audit
 from claimledger.present.report import report
@@ -131,7 +131,6 @@ def test_a_point_in_the_ledger_is_an_entry_a_timestamp_or_a_day(path: Path) -> N
         with pytest.raises(ParseError, match="entry number"):
             ledger.entry_at("recently")
         for beyond in ("4", "99", "#1000"):
-            with pytest.raises(
-                ParseError, match=f"no entry {beyond.lstrip('#')} yet; .*at entry 3"
-            ):
+            number = beyond.lstrip("#")
+            with pytest.raises(NotFoundError, match=f"no entry with .* '{number}': .*at entry 3"):
                 ledger.entry_at(beyond)

@@ -12,7 +12,7 @@ from claimledger.analysis.dispositions import states
 from claimledger.analysis.disputes import Dispute, disputes
 from claimledger.analysis.graph import graph_of
 from claimledger.analysis.uncertainty import open_questions, origin_ranges
-from claimledger.errors import ClaimledgerError, ParseError
+from claimledger.errors import AmbiguousError, ClaimledgerError, NotFoundError
 from claimledger.ledger import Ledger
 from claimledger.present.explanation import explain
 from claimledger.records.graph_data import GraphData
@@ -90,9 +90,9 @@ def test_a_dispute_is_found_by_its_link_its_claim_or_its_source(ledger: Ledger) 
     assert dispute_meant(ledger, "l3") == "l1"
     assert dispute_meant(ledger, "a-page") == "l2"
     assert dispute_meant(ledger, "d") == "l1"
-    with pytest.raises(ParseError, match="several disputes"):
+    with pytest.raises(AmbiguousError, match="several disputes"):
         dispute_meant(ledger, "a")
-    with pytest.raises(ParseError, match="in no dispute"):
+    with pytest.raises(NotFoundError, match="no dispute with the key 'b-page'"):
         dispute_meant(ledger, "b-page")
     with pytest.raises(ClaimledgerError):
         dispute_meant(ledger, "ghost")
