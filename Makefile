@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 LEDGER := $(BIN)/claimledger
 CASE := fixtures/overseas-service-stations
 
+FAST := $(addprefix tests/test_, $(addsuffix .py, \
+  names records dates figures words tree micro_examples comparison derivations load_bearing proposals report library))
+
 # The tests start the program some hundred times: what Python compiled of it is kept, as where pip installs it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint bench soak fuzz known-faults fixtures clean
+.PHONY: demo check test lint bench soak fuzz known-faults fixtures clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.ready: pyproject.toml
@@ -28,6 +31,9 @@ demo: $(VENV)/.ready ## The main job on the worked case: the contested-claims re
 	$(LEDGER) disputes
 	$(LEDGER) audit "54 stations"
 	@echo; echo "The report is in demo-report.html; open it in a browser."
+
+check: lint ## For daily work, under a minute: lint, types, imports, and the fast tests on SQLite
+	$(BIN)/python -m pytest --quiet --numprocesses auto -k "not postgresql" $(FAST)
 
 test: lint ## The whole check: lint, types, import layers, tests
 	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=

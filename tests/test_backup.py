@@ -232,7 +232,7 @@ DAMAGE: dict[str, Callable[[list[dict[str, Any]]], object]] = {
     "is of format 2": lambda lines: lines[1].update(
         header=lines[1]["header"].replace('"format":1', '"format":2')
     ),
-    "is no backup": lambda lines: lines.pop(0),
+    "is not a backup": lambda lines: lines.pop(0),
     "where it ends": lambda lines: lines[0].pop("ends"),
 }
 

@@ -202,7 +202,7 @@ def test_every_problem_names_its_file_and_line(ledger: Ledger, tmp_path: Path) -
         (11, "colour", "unknown field"),
         (14, "citations.0.locatr", "did you mean locator?"),
         (15, "duplicate key", "bad.yaml:2"),
-        (16, "is no record", "just a text"),
+        (16, "is not a record", "just a text"),
         (17, "claimant", "no party with this key"),
         (17, "subject", "is a party, not a subject"),
     ]
@@ -222,7 +222,7 @@ def test_every_problem_names_its_file_and_line(ledger: Ledger, tmp_path: Path) -
         ("a.jsonl", b'{"kind": "party", "name": "caf\xe9"}\n', "is not UTF-8"),
         ("a.json", '[{"kind": "party", "na', "cut off in the middle"),
         ("a.jsonl", '{"kind": "party", "name": "A"}\n{"kind": "par', "a.jsonl:2: is cut off"),
-        ("a.yaml", "- {kind: party, name: [", "is no YAML"),
+        ("a.yaml", "- {kind: party, name: [", "is not valid YAML"),
         ("a.json", "[" * 100_000, "nested deeper than 40"),
         ("a.yaml", "[" * 100_000, "nested deeper than 40"),
         ("a.jsonl", '{"a":' * 100_000, "nested deeper than 40"),

@@ -101,9 +101,8 @@ def test_a_chain_of_a_hundred_thousand_claims_is_computed_in_linear_time() -> No
     parties = {f"p{n}": PartyNode(f"p{n}", frozenset(), None, None) for n in range(50)}
     impacts = ImpactIndex(Analysis(graph_of(GraphData(claims, links, sources, parties))))
     assert impacts.of("claim", "c000000").others == size - 1
-    assert (
-        impacts.of("claim", "c050000").others == 0
-    )  # the chain is one assertion, whose root remains
+    # The chain is one assertion, and its root remains.
+    assert impacts.of("claim", "c050000").others == 0
     assert impacts.of("source", "s").others == 0
     assert impacts.of("source", "s").own == size
     assert impacts.of("party", "p0").others == size - size // 50

@@ -1,4 +1,4 @@
-"""Many at once on one ledger: one order, no gap, no loss, nobody's write over another's; readers go on."""
+"""Concurrent writers and readers: entries get one order without gaps or losses, and readers are not blocked."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from claimledger.errors import ConflictError
 from claimledger.ledger import Ledger, LedgerLocation, RecordInput
 from claimledger.records.check import record_from
 
-EACH = 12
+RECORDS_PER_WRITER = 12
 
 
-def write(values: tuple[LedgerLocation, str]) -> list[tuple[str, int]]:
-    """Record one after another; return what was acknowledged: key and entry."""
+def write_with_keys(values: tuple[LedgerLocation, str]) -> list[tuple[str, int]]:
+    """Record parties one by one; return the key and the entry number of each."""
     where, name = values
     done = []
     with Ledger.open(where, writable=True) as ledger:
-        for number in range(EACH):
+        for number in range(RECORDS_PER_WRITER):
             record = {"kind": "party", "key": f"{name}-{number}", "name": name}
-            taken = ledger.import_records([RecordInput.of(record_from(record))], by=name)
-            done += [(key, entry) for _, key, entry in taken.written]
+            result = ledger.import_records([RecordInput.of(record_from(record))], by=name)
+            done += [(key, entry) for _, key, entry in result.written]
     return done
 
 
-def without_key(values: tuple[LedgerLocation, str]) -> list[tuple[str, int]]:
-    """Record what gets its key from the ledger."""
+def write_without_keys(values: tuple[LedgerLocation, str]) -> list[tuple[str, int]]:
+    """Record parties whose keys the ledger assigns; return the key and the entry number of each."""
     where, name = values
     with Ledger.open(where, writable=True) as ledger:
         done = []
-        for number in range(EACH):
+        for number in range(RECORDS_PER_WRITER):
             record = {"kind": "party", "name": f"{name} {number}"}
-            taken = ledger.import_records([RecordInput.of(record_from(record))], by=name)
-            done += [(key, entry) for _, key, entry in taken.written]
+            result = ledger.import_records([RecordInput.of(record_from(record))], by=name)
+            done += [(key, entry) for _, key, entry in result.written]
         return done
 
 
-def look(values: tuple[LedgerLocation, str]) -> list[tuple[int, bytes]]:
-    """Read one moment after another; what was there once stays as it was."""
+def read_repeatedly(values: tuple[LedgerLocation, str]) -> list[tuple[int, bytes]]:
+    """Read for 1.5 seconds; check that each snapshot is consistent and that earlier tree heads never change."""
     where, _ = values
     seen: list[tuple[int, bytes]] = []
     end = time.monotonic() + 1.5
@@ -63,17 +63,19 @@ def look(values: tuple[LedgerLocation, str]) -> list[tuple[int, bytes]]:
     return seen
 
 
-@pytest.mark.parametrize("work", [write, without_key])
-def test_one_order_without_gaps_and_nothing_lost(path: LedgerLocation, work: Any) -> None:
+@pytest.mark.parametrize("work", [write_with_keys, write_without_keys])
+def test_concurrent_writes_get_one_order_without_gaps_or_losses(
+    path: LedgerLocation, work: Any
+) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, [{"kind": "subject", "key": "t", "label": "T"}])
     with multiprocessing.get_context("spawn").Pool(5) as pool:
-        reading = pool.map_async(look, [(path, "reader")])
+        reader = pool.map_async(read_repeatedly, [(path, "reader")])
         done = pool.map(work, [(path, f"w{n}") for n in range(4)])
-        (seen,) = reading.get()
-    acknowledged = [part for rows in done for part in rows]
-    assert len(acknowledged) == 4 * EACH
-    assert sorted(entry for _, entry in acknowledged) == list(range(2, 4 * EACH + 2))
+        (seen,) = reader.get()
+    acknowledged = [row for rows in done for row in rows]
+    assert len(acknowledged) == 4 * RECORDS_PER_WRITER
+    assert sorted(entry for _, entry in acknowledged) == list(range(2, 4 * RECORDS_PER_WRITER + 2))
     assert [size for size, _ in seen] == sorted(size for size, _ in seen)
     with Ledger.open(path) as ledger:
         assert ledger.verify().faults == ()
@@ -85,17 +87,18 @@ def test_one_order_without_gaps_and_nothing_lost(path: LedgerLocation, work: Any
 
 
 @contextmanager
-def two(path: LedgerLocation) -> Iterator[tuple[Ledger, Ledger]]:
-    with Ledger.open(path, writable=True) as ledger, Ledger.open(path, writable=True) as second:
-        yield ledger, second
+def opened_twice(path: LedgerLocation) -> Iterator[tuple[Ledger, Ledger]]:
+    """Open a ledger twice, for writing."""
+    with Ledger.open(path, writable=True) as first, Ledger.open(path, writable=True) as second:
+        yield first, second
 
 
-def test_the_second_to_amend_is_told_and_shown_the_difference(
+def test_the_second_of_two_amendments_is_refused_with_the_difference(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     record_all(ledger, case(["a: one"]))
     ledger.close()
-    with two(path) as (first, second):
+    with opened_twice(path) as (first, second):
         seen = second.get("claim", "a").entry
         first.amend("claim", "a", {"note": "mine"}, by="One", reason="r", replaces=seen)
         with pytest.raises(ConflictError, match="by One") as raised:
@@ -104,7 +107,9 @@ def test_the_second_to_amend_is_told_and_shown_the_difference(
         assert second.get("claim", "a").record.note == "mine"  # type: ignore[attr-defined]
 
 
-def test_a_reader_does_not_wait_for_a_writer(path: LedgerLocation, ledger: Ledger) -> None:
+def test_a_reader_does_not_wait_for_an_open_transaction(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     record_all(ledger, case(["a: one"]))
     with Ledger.open(path) as reader, ledger._store.writing():
         record_all(ledger, case(["b: one"]))
@@ -112,23 +117,24 @@ def test_a_reader_does_not_wait_for_a_writer(path: LedgerLocation, ledger: Ledge
         with reader.reading():
             assert reader.keys("claim") == ["a"]
             assert reader.verify().clean
-        assert time.monotonic() - start < 10  # it would wait for the writer for ever
+        # A blocked reader would wait for the end of this very transaction.
+        assert time.monotonic() - start < 10
     with Ledger.open(path) as reader:
         assert reader.keys("claim") == ["a", "b"]
 
 
 @ONLY_FILES  # on a server readers and writers share no lock
-def test_a_reader_waits_for_no_writer_that_came_while_another_read(
+def test_a_writer_that_opened_during_a_read_does_not_block_later_readers(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    """The journal with which readers go on cannot be taken while one is inside: it is taken later."""
+    """SQLite cannot switch to its write-ahead log while a reader is active; the writer switches later."""
     record_all(ledger, case(["a: one"]))
     ledger.close()
     with Ledger.open(path) as reader, reader.reading():
         reader.keys("claim")
         writer = Ledger.open(path, writable=True)
     driver = writer._store.driver  # type: ignore[attr-defined]
-    driver.execute("PRAGMA cache_size = 10")  # what it writes goes to the disk before its end
+    driver.execute("PRAGMA cache_size = 10")  # changes spill to the disk before the commit
     with writer, writer._store.writing():
         records = [{"kind": "party", "key": f"p{n}", "name": "x" * 500} for n in range(500)]
         record_all(writer, records)
@@ -138,14 +144,15 @@ def test_a_reader_waits_for_no_writer_that_came_while_another_read(
         assert len(another.keys("party")) == 501
 
 
-def stay_reading(path: LedgerLocation, inside: Event, leave: Event) -> None:
+def hold_a_read(path: LedgerLocation, inside: Event, leave: Event) -> None:
+    """Read in one transaction until ``leave`` is set."""
     with Ledger.open(path) as ledger, ledger.reading():
         assert ledger.keys("claim") == ["a"]
         inside.set()
         leave.wait()
 
 
-def come_to_write(path: LedgerLocation, opened: Event, wrote: Event) -> None:
+def write_once(path: LedgerLocation, opened: Event, wrote: Event) -> None:
     with Ledger.open(path, writable=True) as ledger:
         opened.set()
         record_all(ledger, case(["b: two"]))
@@ -153,25 +160,25 @@ def come_to_write(path: LedgerLocation, opened: Event, wrote: Event) -> None:
 
 
 @ONLY_FILES  # on a server readers and writers share no lock
-def test_a_writer_that_waits_for_a_reader_keeps_no_other_out(
+def test_a_writer_that_waits_for_a_reader_does_not_block_new_readers(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     record_all(ledger, case(["a: one"]))
     ledger.close()
     processes = multiprocessing.get_context("spawn")
     inside, leave, opened, wrote = (processes.Event() for _ in range(4))
-    reader = processes.Process(target=stay_reading, args=(path, inside, leave))
-    writer = processes.Process(target=come_to_write, args=(path, opened, wrote))
+    reader = processes.Process(target=hold_a_read, args=(path, inside, leave))
+    writer = processes.Process(target=write_once, args=(path, opened, wrote))
     reader.start()
     inside.wait()
     writer.start()
-    visits = 0
+    reads = 0
     try:
-        while not opened.is_set() or visits < 100:
-            # A sixth of the patience that a ledger's own readers have.
+        while not opened.is_set() or reads < 100:
+            # A ledger waits six times as long as this before it gives up.
             with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as another:
                 assert another.execute("SELECT key FROM claim").fetchall() == [("a",)]
-            visits += opened.is_set()
+            reads += opened.is_set()
         assert not wrote.is_set()
     finally:
         leave.set()
@@ -180,11 +187,11 @@ def test_a_writer_that_waits_for_a_reader_keeps_no_other_out(
     assert wrote.is_set()
 
 
-@ONLY_SERVERS  # a file is no turn away
-def test_a_write_takes_few_turns_to_the_server(
+@ONLY_SERVERS  # a file needs no round trips
+def test_a_write_takes_few_round_trips_to_the_server(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a writer waits for an answer, all others wait for it."""
+    """All other writers wait during each round trip of a writer."""
     waits = 0
     wait = psycopg.Connection.wait
 
@@ -193,9 +200,9 @@ def test_a_write_takes_few_turns_to_the_server(
         waits += 1
         return wait(*values, **options)
 
-    def waited(work: Callable[[], object]) -> int:
+    def count_waits(write: Callable[[], object]) -> int:
         before = waits
-        work()
+        write()
         return waits - before
 
     def amending(count: int, note: str) -> Callable[[], object]:
@@ -208,39 +215,41 @@ def test_a_write_takes_few_turns_to_the_server(
     parties = [{"kind": "party", "key": f"p{n}", "name": "P"} for n in range(300)]
     record_all(ledger, parties)
     source = {"kind": "source", "title": "S", "publisher": "p0"}
-    took = [waited(lambda n=n: record_all(ledger, [{**source, "key": f"s{n}"}])) for n in range(4)]
-    assert took[2:] == [1, 1]  # whoever was alone before sends all of it at once
-    # What ends does not go row by row, but a table at a time.
-    assert waited(amending(300, "b")) < waited(amending(20, "a")) + 50
+    round_trips = [
+        count_waits(lambda n=n: record_all(ledger, [{**source, "key": f"s{n}"}])) for n in range(4)
+    ]
+    assert round_trips[2:] == [1, 1]  # without other writers, a write is sent in one batch
+    # Old versions are closed per table, not row by row: 280 more records cost fewer than 50 round trips.
+    assert count_waits(amending(300, "b")) < count_waits(amending(20, "a")) + 50
     assert ledger.verify().clean
 
 
 @ONLY_SERVERS  # what a file's lock does is SQLite's
-def test_a_transaction_the_server_refuses_for_others_is_begun_again(
+def test_a_transaction_that_fails_to_serialise_at_its_start_is_retried(
     path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that is serialisable throughout answers 40001 where others wait for the lock."""
+    """With ``default_transaction_isolation = serializable`` a server answers 40001 instead of waiting for a lock."""
     schema = str(path).rpartition("=")[2]
     with RawDatabase(path) as raw:
         raw.run(
-            "CREATE SEQUENCE asked",
-            "ALTER TABLE head RENAME TO held_head",
+            "CREATE SEQUENCE attempts",
+            "ALTER TABLE head RENAME TO real_head",
             "CREATE FUNCTION refused(boolean) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN "
-            f"IF nextval('{schema}.asked') < 4 THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF; "
+            f"IF nextval('{schema}.attempts') < 4 THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF; "
             "RETURN $1; END $$",
-            "CREATE VIEW head AS SELECT held, program, layout FROM held_head WHERE refused(held)",
+            "CREATE VIEW head AS SELECT held, program, layout FROM real_head WHERE refused(held)",
         )
     record_all(ledger, case(["a: one"]))
     assert ledger.keys("claim") == ["a"]
     with RawDatabase(path) as raw:
-        # Three refused, one taken, and once more by the trigger that has every writer wait for its turn.
-        assert raw.rows("SELECT last_value FROM asked") == [(5,)]
+        # Three refusals, one success, and one read by the trigger that makes writers wait for each other.
+        assert raw.rows("SELECT last_value FROM attempts") == [(5,)]
 
 
 @ONLY_SERVERS  # a file has one writer at a time
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("when", ["in the middle", "at the end"])
-def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
+def test_a_write_that_fails_to_serialise_is_retried(
     path: LedgerLocation,
     ledger: Ledger,
     when: str,
@@ -249,8 +258,8 @@ def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A trigger answers 40001 to the first three of each, as a server that is serialisable throughout can."""
-    # Who is not alone waits for the disk behind the commit, in the same turn.
+    """A trigger raises 40001 on the first three attempts of each write, as a serializable server may."""
+    # With other writers active, the commit and the wait for the disk share a round trip.
     monkeypatch.setattr("claimledger.storage.postgresql.session._ALONE", 60 if alone else 0)
     record_all(ledger, case(["a: one"]))
     kind, moment = ("", "BEFORE") if when == "in the middle" else ("CONSTRAINT", "AFTER")
@@ -267,9 +276,9 @@ def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
     files.write_text("".join(f"{json.dumps(record)}\n" for record in case(["c: three"])))
     with RawDatabase(path) as raw:
         raw.run(
-            "CREATE SEQUENCE asked",
+            "CREATE SEQUENCE attempts",
             "CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "IF nextval('asked') % 4 <> 0 THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF; "
+            "IF nextval('attempts') % 4 <> 0 THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF; "
             "RETURN NEW; END $$",
             f"CREATE {kind} TRIGGER refused {moment} INSERT ON history {deferred} FOR EACH ROW "
             "WHEN (NEW.kind = 'claim' AND NEW.action <> 'redacted') EXECUTE FUNCTION refused()",
@@ -277,8 +286,10 @@ def test_a_write_that_a_server_refuses_because_of_others_is_done_again(
     for write in writes:
         write()
     with RawDatabase(path) as raw:
-        raw.run("DROP TRIGGER refused ON history", "DROP FUNCTION refused", "DROP SEQUENCE asked")
-    actions = [event.action for event in ledger.history("b")]
+        raw.run(
+            "DROP TRIGGER refused ON history", "DROP FUNCTION refused", "DROP SEQUENCE attempts"
+        )
+    actions = [entry.action for entry in ledger.history("b")]
     assert actions == ["redacted", "redacted", "redacted", "redact"]
     assert ledger.keys("claim") == ["a", "c", "e"]
     assert ledger.verify().clean

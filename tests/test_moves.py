@@ -1,4 +1,4 @@
-"""What would move and what did: held to really doing it."""
+"""``what-if`` and ``changes`` report the same differences as a comparison of the analyses before and after."""
 
 from __future__ import annotations
 
@@ -32,17 +32,18 @@ TYPES = [
 
 @st.composite
 def cases(draw: st.DrawFn) -> Records:
+    """Draw the records of a small case."""
     keys = [f"c{n}" for n in range(draw(st.integers(2, 6)))]
-    who = st.sampled_from(["ann", "ben", "cat"])
+    claimant = st.sampled_from(["ann", "ben", "cat"])
     cited = st.sampled_from(["s0", "s1", "s2"])
     grounds = st.sampled_from(["", "obs"])
-    claims = [f"{key}: {draw(who)} {draw(grounds)} @{draw(cited)}" for key in keys]
+    claims = [f"{key}: {draw(claimant)} {draw(grounds)} @{draw(cited)}" for key in keys]
     links = []
     for _ in range(draw(st.integers(0, 8))):
         left, right = draw(st.permutations(keys))[:2]
         kind = draw(st.sampled_from(TYPES))
-        at = "@" + draw(cited) if kind == "undercuts" and draw(st.booleans()) else right
-        links.append(f"{left} {kind} {at}")
+        target = "@" + draw(cited) if kind == "undercuts" and draw(st.booleans()) else right
+        links.append(f"{left} {kind} {target}")
     used = {word[1:] for claim in claims for word in claim.split() if word.startswith("@")}
     links = [link for link in links if "@" not in link or link.split("@")[1] in used]
     parties = {"ann": {}, "ben": {"part_of": draw(st.sampled_from(["ann", "cat"]))}, "cat": {}}
@@ -53,14 +54,16 @@ def cases(draw: st.DrawFn) -> Records:
 @trials(60)
 @pytest.mark.usefixtures("store")
 @given(cases(), st.data())
-def test_without_a_record_is_as_if_it_had_been_withdrawn(
-    drawn: Records, data: st.DataObject
+def test_what_if_without_a_record_equals_withdrawing_it(
+    records: Records, data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, Ledger.create(new_location(folder)) as ledger:
-        record_all(ledger, drawn)
+        record_all(ledger, records)
         kinds = ("claim", "link", "source", "party")
-        some = [(record["kind"], record["key"]) for record in drawn if record["kind"] in kinds]
-        kind, key = data.draw(st.sampled_from(some))
+        removable = [
+            (record["kind"], record["key"]) for record in records if record["kind"] in kinds
+        ]
+        kind, key = data.draw(st.sampled_from(removable))
         before = analysis_of(ledger)
         expected = what_if(ledger, [(kind, key)], [])
         ledger.withdraw(kind, key, by="T", reason="r", cascade=True)
@@ -71,18 +74,18 @@ def test_without_a_record_is_as_if_it_had_been_withdrawn(
 @trials(60)
 @pytest.mark.usefixtures("store")
 @given(cases(), st.data())
-def test_with_a_file_is_as_if_it_had_been_imported_and_changes_tells_the_same(
-    drawn: Records, data: st.DataObject
+def test_what_if_with_a_file_equals_importing_it_and_changes_reports_the_same(
+    records: Records, data: st.DataObject
 ) -> None:
-    first = data.draw(st.integers(0, len(drawn)))
-    head, tail = drawn[:first], drawn[first:]
-    records = {(record["kind"], record["key"]) for record in head}
-    plain = [record for record in head if _fits(record, records)]
+    split = data.draw(st.integers(0, len(records)))
+    head, tail = records[:split], records[split:]
+    names = {(record["kind"], record["key"]) for record in head}
+    recorded = [record for record in head if _is_complete(record, names)]
     with tempfile.TemporaryDirectory() as folder, Ledger.create(new_location(folder)) as ledger:
-        record_all(ledger, plain)
+        record_all(ledger, recorded)
         since = ledger.head().size
         before = analysis_of(ledger)
-        rest = [record for record in [*head, *tail] if record not in plain]
+        rest = [record for record in [*head, *tail] if record not in recorded]
         incoming = [RecordInput.of(record_from(record)) for record in rest]
         expected = what_if(ledger, [], incoming)
         assert ledger.head().size == since
@@ -91,51 +94,51 @@ def test_with_a_file_is_as_if_it_had_been_imported_and_changes_tells_the_same(
         assert changes(ledger, since) == expected
 
 
-def _fits(record: dict[str, Any], records: set[tuple[str, str]]) -> bool:
-    """Whether all that a record points to stands among the first ones."""
-    expected = [("party", key) for key in record.get("claimant", ())]
-    expected += [("source", citation["source"]) for citation in record.get("citations", ())]
-    expected += [(k, record[f]) for f, k in (("subject", "subject"), ("publisher", "party"), ("part_of", "party"),
-                                        ("from", "claim")) if f in record]  # fmt: skip
+def _is_complete(record: dict[str, Any], names: set[tuple[str, str]]) -> bool:
+    """Return whether every record that a record refers to is among those named."""
+    references = [("party", key) for key in record.get("claimant", ())]
+    references += [("source", citation["source"]) for citation in record.get("citations", ())]
+    references += [(kind, record[field]) for field, kind in (("subject", "subject"), ("publisher", "party"), ("part_of", "party"),
+                                        ("from", "claim")) if field in record]  # fmt: skip
     if "to" in record:
-        expected.append(
+        references.append(
             ("claim", record["to"])
             if isinstance(record["to"], str)
             else next(iter(record["to"].items()))
         )
-    return all(target in records for target in expected)
+    return all(reference in names for reference in references)
 
 
-def test_what_moves_a_critic_of_a_source_moves_all_that_cite_it(ledger: Ledger) -> None:
-    """a ─contradicts─ critic ─undercuts→ s; only the critic is linked with the claim that goes."""
-    drawn = case(["a: one", "critic: two", "cites: three @s"],
+def test_a_change_of_a_critic_of_a_source_changes_every_claim_that_cites_it(ledger: Ledger) -> None:
+    """a ─contradicts─ critic ─undercuts→ s; only the critic is linked with the claim that is removed."""
+    records = case(["a: one", "critic: two", "cites: three @s"],
                  ["a contradicts critic", "critic undercuts @s"])  # fmt: skip
-    record_all(ledger, drawn)
+    record_all(ledger, records)
     since = ledger.head().size
     expected = what_if(ledger, [("claim", "a")], [])
-    assert [moved.key for moved in expected.claims] == ["a", "cites", "critic"]
+    assert [diff.key for diff in expected.claims] == ["a", "cites", "critic"]
     ledger.withdraw("claim", "a", by="T", reason="r", cascade=True)
     assert changes(ledger, since) == expected
 
 
-def test_nothing_is_written_and_nothing_moves_where_nothing_is_linked(path: Path) -> None:
+def test_what_if_writes_nothing_and_changes_only_linked_claims(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one", "b: two"]))
     before = sha256(stored_content(path)).hexdigest()
     with Ledger.open(path) as ledger:
-        diff = what_if(ledger, [("claim", "a")], [])
-        extra = [
+        removal = what_if(ledger, [("claim", "a")], [])
+        incoming = [
             RecordInput.of(record_from(record))
             for record in case(["c: three"], ["c contradicts a"])
         ]
-        more = what_if(ledger, [], extra)
-    assert [moved.key for moved in diff.claims] == ["a"]
-    assert {moved.key for moved in more.claims} == {"a", "c"}
-    assert more.disputes[0].how == "began"
+        addition = what_if(ledger, [], incoming)
+    assert [claim.key for claim in removal.claims] == ["a"]
+    assert {claim.key for claim in addition.claims} == {"a", "c"}
+    assert addition.disputes[0].how == "began"
     assert sha256(stored_content(path)).hexdigest() == before
 
 
-def test_a_term_that_splits_an_assertion_is_told_as_a_change(ledger: Ledger) -> None:
+def test_changes_since_a_term_that_splits_an_assertion_are_computed(ledger: Ledger) -> None:
     extra = {"a": {"figures": [{"measure": "stations", "value": "54"}]},
              "b": {"figures": [{"measure": "posts", "value": "60"}]}}  # fmt: skip
     record_all(ledger, case(["a: one", "b: two"], ["b repeats a"], extra=extra))
@@ -151,10 +154,12 @@ def test_a_term_that_splits_an_assertion_is_told_as_a_change(ledger: Ledger) -> 
 
 @pytest.mark.parametrize("words", [["what-if"], ["what-if", "--without", "ghost"], ["changes", "--since", "x"],
                                    ["what-if", "--without", "foo:a"]])  # fmt: skip
-def test_what_cannot_be_asked_is_told(call: Any, path: Path, words: list[str]) -> None:
+def test_invalid_arguments_are_refused_with_a_message(
+    call: Any, path: Path, words: list[str]
+) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
-    done = call(*words)
-    assert done.returncode in (1, 2)
-    assert done.stderr.startswith(("claimledger:", "Usage"))
-    assert "Traceback" not in done.stderr
+    result = call(*words)
+    assert result.returncode in (1, 2)
+    assert result.stderr.startswith(("claimledger:", "Usage"))
+    assert "Traceback" not in result.stderr

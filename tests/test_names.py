@@ -1,4 +1,4 @@
-"""Names say what they hold: no parameter or variable has a name that would fit anything."""
+"""No parameter or variable has a name that would fit any value, such as ``one`` or ``found``."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def test_no_parameter_or_variable_has_an_empty_name() -> None:
     empty, exceptions, total = [], set(), 0
     for folder in ("src", "tests", "bench", "fixtures"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            name_of_file = path.relative_to(ROOT).as_posix()
+            file = path.relative_to(ROOT).as_posix()
             for name, line in bindings(ast.parse(path.read_text("utf-8"))):
                 total += 1
                 if name.strip("_") not in EMPTY_NAMES:
                     continue
-                if (name_of_file, name) in EXCEPTIONS:
-                    exceptions.add((name_of_file, name))
+                if (file, name) in EXCEPTIONS:
+                    exceptions.add((file, name))
                 else:
-                    empty.append(f"{name_of_file}:{line}: {name}")
+                    empty.append(f"{file}:{line}: {name}")
     assert empty == []
     assert exceptions == set(EXCEPTIONS), "an exception that is no longer needed"
     assert total > 15_000

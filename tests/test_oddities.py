@@ -1,4 +1,4 @@
-"""Everything odd is found, with its severity and a command that would mend it."""
+"""``flags`` finds every kind of oddity once, with its severity and a command that repairs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from claimledger.present.lint import KINDS, LintFinding, oddities
 
 FIGURE = {"figures": [{"measure": "m", "value": "54"}]}
 
-ODD: dict[str, tuple[Records, str]] = {
+EXAMPLES: dict[str, tuple[Records, str]] = {
     "circular": (case(["a: one", "b: two"], ["a repeats b", "b repeats a"]), "a"),
     "anachronism": (
         case(["a: one", "b: two"], ["a repeats b"],
@@ -57,52 +57,56 @@ ODD: dict[str, tuple[Records, str]] = {
 }  # fmt: skip
 
 
-def odd(ledger: Ledger) -> list[LintFinding]:
-    answers = analysis_of(ledger)
-    return oddities(ledger, answers, answers.graph.claims)
+def findings_in(ledger: Ledger) -> list[LintFinding]:
+    """Return the findings about every claim of a ledger."""
+    analysis = analysis_of(ledger)
+    return oddities(ledger, analysis, analysis.graph.claims)
 
 
-def test_a_claim_of_the_month_of_publication_is_not_odd(ledger: Ledger) -> None:
+def test_a_claim_asserted_in_the_month_of_publication_has_no_finding(ledger: Ledger) -> None:
     sources = {"a-page": {"published": "2022-05"}}
     record_all(ledger, case(["a: one"], sources=sources, extra={"a": {"asserted": "2022-05-31"}}))
     assert {"said after publication", "published later"}.isdisjoint(
-        finding.kind for finding in odd(ledger)
+        finding.kind for finding in findings_in(ledger)
     )
 
 
-def test_every_kind_is_tried() -> None:
-    assert {*ODD, "wrong clock"} == set(KINDS)  # a clock is no record: see test_wrong_clock
+def test_every_kind_has_an_example() -> None:
+    # The example of a wrong clock is in test_wrong_clock.
+    assert {*EXAMPLES, "wrong clock"} == set(KINDS)
 
 
-@pytest.mark.parametrize("kind", list(ODD))
-def test_each_kind_of_oddity_is_found_once_and_mended(ledger: Ledger, kind: str) -> None:
-    drawn, key = ODD[kind]
-    record_all(ledger, drawn)
-    findings = [finding for finding in odd(ledger) if finding.kind == kind and finding.key == key]
+@pytest.mark.parametrize("kind", list(EXAMPLES))
+def test_each_kind_is_found_once_with_a_command_that_repairs_it(ledger: Ledger, kind: str) -> None:
+    records, key = EXAMPLES[kind]
+    record_all(ledger, records)
+    findings = [
+        finding for finding in findings_in(ledger) if finding.kind == kind and finding.key == key
+    ]
     assert len(findings) == 1
     assert findings[0].severity == KINDS[kind][0]
     assert findings[0].mend.split()[:1] == ["claimledger"]
     assert findings[0].mend.split()[1].rstrip(",") in COMMANDS
 
 
-def test_nothing_is_odd_about_a_claim_well_kept(ledger: Ledger) -> None:
-    drawn = case(["a: one obs"], sources={"a-page": {"publisher": "one", "published": "2022"}},
+def test_a_complete_record_has_no_findings(ledger: Ledger) -> None:
+    records = case(["a: one obs"], sources={"a-page": {"publisher": "one", "published": "2022"}},
                  extra={"a": {**FIGURE, "citations": [{"source": "a-page", "quote": "54 of them"}]}})  # fmt: skip
-    drawn.append({"kind": "capture", "key": "k", "source": "a-page", "sha256": "ab" * 32,
+    records.append({"kind": "capture", "key": "k", "source": "a-page", "sha256": "ab" * 32,
                   "captured_at": "2023", "media_type": "text/html", "path": "x"})  # fmt: skip
-    record_all(ledger, drawn)
-    assert odd(ledger) == []
+    record_all(ledger, records)
+    assert findings_in(ledger) == []
 
 
-def test_the_command_tells_the_gravest_first_and_how_many(call: Any, path: Path) -> None:
+def test_the_command_prints_the_gravest_first_and_counts_the_rest(call: Any, path: Path) -> None:
     with Ledger.create(path) as ledger:
-        for drawn, _ in (ODD["circular"], ODD["one name, two terms"]):
-            record_all(ledger, drawn)
-    answer = call("flags", "-n", "1").stdout
+        for records, _ in (EXAMPLES["circular"], EXAMPLES["one name, two terms"]):
+            record_all(ledger, records)
+    output = call("flags", "-n", "1").stdout
     assert (
-        answer.index("grave: circular, 1")
-        < answer.index("grave: one name")
-        < answer.index("minor: ")
+        output.index("grave: circular, 1")
+        < output.index("grave: one name")
+        < output.index("minor: ")
     )
-    assert "and 1 more: claimledger flags --kind" in answer
+    assert "and 1 more: claimledger flags --kind" in output
     assert "did you mean circular?" in call("flags", "--kind", "circlar").stderr

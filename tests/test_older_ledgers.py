@@ -1,4 +1,4 @@
-"""A ledger whose tables an older program wrote: read as it is, made anew by the first write."""
+"""A ledger with the tables of an older version: reads leave it unchanged, the first write rebuilds the tables."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from claimledger.storage.tables import LAYOUT
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return a file: no older layout was ever kept in a database."""
+    """Return the path of a file: no released version stored an older layout on a server."""
     return tmp_path / "ledger.db"
 
 
 @pytest.fixture
 def older(path: Path) -> Path:
-    """A ledger as it was before terms and formulas."""
+    """Return a ledger without the tables and columns for terms, decisions and formulas."""
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one obs", "b: two obs"], ["a corroborates b"]))
     raw = sqlite3.connect(path)
@@ -36,7 +36,7 @@ def older(path: Path) -> Path:
     return path
 
 
-def test_reading_answers_and_leaves_the_file_as_it_was(older: Path) -> None:
+def test_reading_an_older_ledger_works_and_does_not_change_the_file(older: Path) -> None:
     before = sha256(older.read_bytes()).hexdigest()
     with Ledger.open(older) as ledger:
         assert status_line(analysis_of(ledger), "a") == "corroborated 2..2 in"
@@ -45,7 +45,7 @@ def test_reading_answers_and_leaves_the_file_as_it_was(older: Path) -> None:
     assert [file.name for file in older.parent.iterdir()] == [older.name]
 
 
-def test_the_first_write_makes_the_tables_anew_and_keeps_the_log(older: Path) -> None:
+def test_the_first_write_rebuilds_the_tables_and_keeps_the_log(older: Path) -> None:
     with Ledger.open(older) as ledger:
         head = ledger.head()
     with Ledger.open(older, writable=True) as ledger:

@@ -1,4 +1,4 @@
-"""No output is written over a ledger, a backup or an input; devices and pipes are written into."""
+"""Output files: none overwrites a ledger, a backup or an input, and devices and pipes are written to directly."""
 
 from __future__ import annotations
 
@@ -31,23 +31,25 @@ WRITERS = {
     "timeline": ["timeline", "--subject", "topic", "-o"],
     "backup --since": ["backup", "--since", "2", ""],
 }
-"""Each command that writes a file, with the file's name behind it."""
+"""The commands that write a file; the name of the file follows as the last argument."""
 
 
-def words_for(what: str, target: Path | str) -> list[str]:
+def arguments(what: str, target: Path | str) -> list[str]:
+    """Return the arguments of a command that writes to a target."""
     return [*[word for word in WRITERS[what] if word], str(target)]
 
 
 @pytest.fixture
 def filled(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
+    """Return the location of a ledger with a dispute."""
     figures = {"a": {"figures": [{"measure": "stations", "value": "54"}], "asserted": "2022"}}
     record_all(ledger, case(["a: one obs", "b: two"], ["b contradicts a"], extra=figures))
     ledger.close()
     return path
 
 
-@ONLY_FILES  # where the ledger is kept makes no difference to it
-def test_a_backup_of_entries_is_written_over_only_by_one_that_holds_them(
+@ONLY_FILES  # the backend makes no difference here
+def test_a_backup_of_entries_is_overwritten_only_by_one_that_contains_them(
     filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     path = tmp_path / "entries.jsonl"
@@ -56,14 +58,14 @@ def test_a_backup_of_entries_is_written_over_only_by_one_that_holds_them(
     for what in WRITERS:
         if what == "backup --since":
             continue
-        done = call("--ledger", filled, *words_for(what, path))
-        assert (done.returncode, "is a backup of" in done.stderr) == (1, True), (what, done)
+        result = call("--ledger", filled, *arguments(what, path))
+        assert (result.returncode, "is a backup of" in result.stderr) == (1, True), (what, result)
     later = call("--ledger", filled, "backup", "--since", "3", path)
     assert (later.returncode, "would not hold them" in later.stderr) == (1, True), later
     with Ledger.create(tmp_path / "other.db") as unrelated:
         record_all(unrelated, case([f"z{number}: one" for number in range(9)]))
-    done = call("--ledger", tmp_path / "other.db", "backup", "--since", "1", path)
-    assert (done.returncode, "would not hold them" in done.stderr) == (1, True), done
+    result = call("--ledger", tmp_path / "other.db", "backup", "--since", "1", path)
+    assert (result.returncode, "would not hold them" in result.stderr) == (1, True), result
     assert path.read_bytes() == before
     with Ledger.open(filled, writable=True) as ledger:
         record_all(ledger, [{"kind": "party", "name": "New"}])
@@ -71,93 +73,95 @@ def test_a_backup_of_entries_is_written_over_only_by_one_that_holds_them(
     assert len(path.read_bytes()) > len(before)
 
 
-@ONLY_FILES  # a server is no file
-def test_a_ledger_with_a_damaged_beginning_is_not_written_over(
+@ONLY_FILES  # a ledger on a server is not a file
+def test_a_ledger_with_a_damaged_header_is_not_overwritten(
     filled: Path, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     damaged = tmp_path / "damaged.db"
     damaged.write_bytes(bytes(100) + filled.read_bytes()[100:])
     before = damaged.read_bytes()
     for what in WRITERS:
-        done = call("--ledger", filled, *words_for(what, damaged))
-        assert (done.returncode, damaged.read_bytes() == before) == (1, True), (what, done)
+        result = call("--ledger", filled, *arguments(what, damaged))
+        assert (result.returncode, damaged.read_bytes() == before) == (1, True), (what, result)
 
 
-@ONLY_FILES  # a server has no files beside it
-def test_no_file_is_removed_for_its_name(
+@ONLY_FILES  # a ledger on a server has no companion files
+def test_a_temporary_file_is_removed_only_if_its_process_has_ended(
     filled: Path, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
-    left = tmp_path / f".moved.{ended.pid}-0123abcd.arriving"
+    abandoned = tmp_path / f".moved.{ended.pid}-0123abcd.arriving"
     in_use = tmp_path / f".moved.{os.getpid()}-0123abcd.arriving"
-    theirs = [
+    unrelated = [
         tmp_path / name for name in (".moved.arriving", ".moved.backup", ".moved.old.arriving")
     ]
-    for file in (left, in_use, *theirs):
+    for file in (abandoned, in_use, *unrelated):
         shutil.copyfile(filled, file)
     assert call("move", filled, tmp_path / "moved").returncode == 0
     assert call("--ledger", filled, "backup", tmp_path / "moved").returncode == 0
-    assert not left.exists()  # of a program that was killed
-    for file in (in_use, *theirs):
+    assert not abandoned.exists()
+    for file in (in_use, *unrelated):
         assert file.read_bytes() == filled.read_bytes()
 
 
-@ONLY_FILES  # a server has no files beside it
+@ONLY_FILES  # a ledger on a server has no companion files
 @pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
-def test_no_output_takes_a_name_that_sqlite_would_read(
+def test_no_output_takes_the_name_of_a_companion_file_of_sqlite(
     end: str, filled: Path, call: Callable[..., Any]
 ) -> None:
-    beside = Path(f"{filled}{end}")
-    assert not beside.exists()
+    companion = Path(f"{filled}{end}")
+    assert not companion.exists()
     for what in WRITERS:
-        done = call("--ledger", filled, *words_for(what, beside))
-        assert done.returncode == 1, (what, done)
-        assert "is a ledger or another database" in done.stderr
-        assert not beside.exists()
+        result = call("--ledger", filled, *arguments(what, companion))
+        assert result.returncode == 1, (what, result)
+        assert "is a ledger or another database" in result.stderr
+        assert not companion.exists()
 
 
-LEDGERS = {
+CREATORS = {
     "init": lambda ledger, new: ("--ledger", new, "init"),
     "backup": lambda ledger, new: ("--ledger", ledger, "backup", new),
     "move": lambda ledger, new: ("move", ledger, new),
     "restore": lambda ledger, new: ("--ledger", new, "restore", ledger),
     "salvage": lambda ledger, new: ("--ledger", ledger, "salvage", new),
 }
-"""What makes a ledger in a new file."""
+"""The commands that create a ledger in a new file."""
 
 
-@ONLY_FILES  # a server has no files beside it
+@ONLY_FILES  # a ledger on a server has no companion files
 @pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
-@pytest.mark.parametrize("what", list(LEDGERS))
-def test_no_ledger_takes_a_name_that_sqlite_would_read(
+@pytest.mark.parametrize("what", list(CREATORS))
+def test_no_ledger_takes_the_name_of_a_companion_file_of_sqlite(
     what: str, end: str, filled: Path, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
-    beside = Path(f"{filled}{end}")
-    done = call(*LEDGERS[what](filled, beside))
-    assert (done.returncode, f"part of {filled.name}" in done.stderr) == (1, True), done
-    assert not beside.exists()
+    companion = Path(f"{filled}{end}")
+    result = call(*CREATORS[what](filled, companion))
+    assert (result.returncode, f"part of {filled.name}" in result.stderr) == (1, True), result
+    assert not companion.exists()
     assert call("--ledger", filled, "verify").returncode == 0
-    # Nor a name beside which lies what SQLite would read with it.
+    # Nor may a ledger take a name whose companion file exists: SQLite would read the two together.
     new = tmp_path / "new.db"
-    left = Path(f"{new}{end}")
-    left.write_bytes(b"somebody's")
-    done = call(*LEDGERS[what](filled, new))
-    if end == "-shm":  # which SQLite reads only beside the write-ahead log
-        assert done.returncode == 0, done
+    foreign = Path(f"{new}{end}")
+    foreign.write_bytes(b"somebody's")
+    result = call(*CREATORS[what](filled, new))
+    if end == "-shm":  # SQLite reads this file only together with the write-ahead log
+        assert result.returncode == 0, result
     else:
-        assert (done.returncode, f"beside it lies new.db{end}" in done.stderr) == (1, True), done
-        assert left.read_bytes() == b"somebody's"
+        assert (result.returncode, f"beside it lies new.db{end}" in result.stderr) == (1, True), (
+            result
+        )
+        assert foreign.read_bytes() == b"somebody's"
         assert not new.exists()
 
 
-@ONLY_FILES  # where the ledger is kept makes no difference to it
-def test_a_file_is_of_the_kind_that_its_name_says(
+@ONLY_FILES  # the backend makes no difference here
+def test_the_format_of_an_output_follows_the_ending_of_its_name(
     filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
-    begins = {"g.svg": b"<svg", "g.png": b"\x89PNG", "g.html": b"<!doctype html", "g.dot": b"digraph",
+    starts = {"g.svg": b"<svg", "g.png": b"\x89PNG", "g.html": b"<!doctype html", "g.dot": b"digraph",
               "g.graphml": b"<graphml", "g": b"<svg"}  # fmt: skip
-    for name, start in begins.items():
+    for name, start in starts.items():
         assert call("--ledger", filled, "graph", "-o", tmp_path / name).returncode == 0
         assert (tmp_path / name).read_bytes().lower().startswith(start.lower()), name
     words = {
@@ -167,30 +171,31 @@ def test_a_file_is_of_the_kind_that_its_name_says(
         "graph": ["graph"],
     }
     for what, command in words.items():
-        done = call("--ledger", filled, *command, "-o", tmp_path / "x.pdf")
-        assert (done.returncode, "end the name so, or say --format" in done.stderr) == (2, True), (
-            what
-        )
+        result = call("--ledger", filled, *command, "-o", tmp_path / "x.pdf")
+        assert (result.returncode, "end the name so, or say --format" in result.stderr) == (
+            2,
+            True,
+        ), what
         assert not (tmp_path / "x.pdf").exists()
-        done = call("--ledger", filled, *command, "--format", "html", "-o", tmp_path / "x.pdf")
-        assert done.returncode == 0, done.stderr
+        result = call("--ledger", filled, *command, "--format", "html", "-o", tmp_path / "x.pdf")
+        assert result.returncode == 0, result.stderr
         (tmp_path / "x.pdf").unlink()
 
 
 def targets(ledger: LedgerLocation, folder: Path) -> dict[str, Path]:
-    """Return files that must stay as they are, under all the names they can have."""
-    path, second_path = folder / "kept.db", folder / "other.db"
+    """Return the files that no output may overwrite, under every name that can reach them."""
+    backup, second_path = folder / "kept.db", folder / "other.db"
     with Ledger.open(ledger) as opened:
-        opened.backup(path)
-    with Ledger.create(second_path) as second:
-        record_all(second, case(["z: one"]))
-    paths = {"a backup": path, "another ledger": second_path}
+        opened.backup(backup)
+    with Ledger.create(second_path) as unrelated:
+        record_all(unrelated, case(["z: one"]))
+    paths = {"a backup": backup, "another ledger": second_path}
     if isinstance(ledger, Path):
         paths["the ledger"] = ledger
         for name in ("-wal", "-shm", "-journal"):
-            beside = Path(f"{second_path}{name}")
-            beside.write_bytes(b"")
-            paths[f"what lies beside it, {name}"] = beside
+            companion = Path(f"{second_path}{name}")
+            companion.write_bytes(b"")
+            paths[f"a companion file, {name}"] = companion
     foreign = folder / "foreign.db"
     driver = sqlite3.connect(foreign)
     driver.execute("CREATE TABLE t (x)")
@@ -207,72 +212,72 @@ def targets(ledger: LedgerLocation, folder: Path) -> dict[str, Path]:
     return paths
 
 
-@ONLY_FILES  # where the ledger is kept makes no difference to it
+@ONLY_FILES  # the backend makes no difference here
 @pytest.mark.parametrize("what", list(WRITERS))
-def test_no_output_replaces_a_ledger_by_any_name(
+def test_no_output_overwrites_a_ledger_under_any_of_its_names(
     what: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     for name, target in targets(filled, tmp_path).items():
         before = target.read_bytes()
-        done = call("--ledger", filled, *words_for(what, target))
-        assert done.returncode == 1, (name, done)
-        assert str(target) in done.stderr, name
-        assert "Traceback" not in done.stderr
+        result = call("--ledger", filled, *arguments(what, target))
+        assert result.returncode == 1, (name, result)
+        assert str(target) in result.stderr, name
+        assert "Traceback" not in result.stderr
         assert target.read_bytes() == before, name
     assert not list(tmp_path.glob(".*"))
 
 
-@ONLY_FILES  # where the ledger is kept makes no difference to it
+@ONLY_FILES  # the backend makes no difference here
 @pytest.mark.parametrize("what", list(WRITERS))
-def test_an_output_goes_through_a_link_and_keeps_it(
+def test_an_output_to_a_link_is_written_to_its_target(
     what: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     real, link = tmp_path / "real.out", tmp_path / "link.out"
     real.write_text("" if what == "backup --since" else "old")
     link.symlink_to(real)
-    done = call("--ledger", filled, *words_for(what, link))
-    assert done.returncode == 0, done.stderr
+    result = call("--ledger", filled, *arguments(what, link))
+    assert result.returncode == 0, result.stderr
     assert link.is_symlink()
     assert real.read_bytes() not in (b"", b"old")
 
 
-@ONLY_FILES  # as above
+@ONLY_FILES  # the backend makes no difference here
 @pytest.mark.parametrize("what", list(WRITERS))
-def test_devices_are_written_into(
+def test_an_output_to_a_device_is_written_to_it(
     what: str, filled: LedgerLocation, call: Callable[..., Any]
 ) -> None:
-    done = call("--ledger", filled, *words_for(what, "/dev/null"))
-    assert done.returncode == 0, done.stderr
+    result = call("--ledger", filled, *arguments(what, "/dev/null"))
+    assert result.returncode == 0, result.stderr
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
-    full = call("--ledger", filled, *words_for(what, "/dev/full"))
+    full = call("--ledger", filled, *arguments(what, "/dev/full"))
     assert full.returncode == 1
     assert "/dev/full: No space left on device" in full.stderr
     assert "Traceback" not in full.stderr
 
 
-@ONLY_FILES  # as above
+@ONLY_FILES  # the backend makes no difference here
 @pytest.mark.parametrize("what", [*WRITERS, "backup"])
-def test_a_named_pipe_is_written_into(
+def test_an_output_to_a_named_pipe_is_written_to_it(
     what: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    got: list[bytes] = []
-    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
     reader.start()
-    words = ["backup", str(pipe)] if what == "backup" else words_for(what, pipe)
-    done = call("--ledger", filled, *words)
+    words = ["backup", str(pipe)] if what == "backup" else arguments(what, pipe)
+    result = call("--ledger", filled, *words)
     reader.join(60)
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     assert stat.S_ISFIFO(pipe.stat().st_mode)
-    assert got[0]
+    assert received[0]
     if what == "backup":
-        (tmp_path / "got.db").write_bytes(got[0])
-        with Ledger.open(tmp_path / "got.db") as ledger:
+        (tmp_path / "received.db").write_bytes(received[0])
+        with Ledger.open(tmp_path / "received.db") as ledger:
             assert ledger.verify().clean
 
 
-def test_a_pipe_that_nobody_reads_is_given_up(
+def test_a_pipe_without_a_reader_is_an_error_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipe = tmp_path / "pipe"
@@ -286,8 +291,8 @@ def test_a_pipe_that_nobody_reads_is_given_up(
     assert "waiting for somebody to read" in capsys.readouterr().err
 
 
-@ONLY_FILES  # a server is no file
-def test_a_backup_onto_the_ledger_itself_is_refused_beside_a_writer(
+@ONLY_FILES  # a ledger on a server is not a file
+def test_a_backup_onto_the_ledger_itself_is_refused_while_another_process_writes(
     filled: Path, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     link = tmp_path / "link.db"
@@ -297,16 +302,16 @@ def test_a_backup_onto_the_ledger_itself_is_refused_beside_a_writer(
     with Ledger.open(filled, writable=True) as writer:
         for number, target in enumerate((filled, link, hard, filled.parent / "." / filled.name)):
             record_all(writer, [{"kind": "party", "key": f"p{number}", "name": "P"}])
-            done = call("--ledger", filled, "backup", target)
-            assert done.returncode == 1
-            assert "is the ledger itself" in done.stderr
+            result = call("--ledger", filled, "backup", target)
+            assert result.returncode == 1
+            assert "is the ledger itself" in result.stderr
         record_all(writer, [{"kind": "party", "key": "last", "name": "P"}])
     with Ledger.open(filled) as ledger:
         assert {"p0", "p1", "p2", "p3", "last"} <= set(ledger.keys("party"))
         assert ledger.verify().clean
 
 
-def test_a_backup_that_somebody_works_with_is_not_replaced(
+def test_a_backup_that_is_open_for_writing_is_not_replaced(
     filled: LedgerLocation, tmp_path: Path
 ) -> None:
     path = tmp_path / "kept.db"
@@ -321,151 +326,155 @@ def test_a_backup_that_somebody_works_with_is_not_replaced(
 
 
 @ONLY_FILES
-def test_a_backup_of_entries_is_not_written_over_another_file(
+def test_a_backup_of_entries_does_not_overwrite_another_file(
     filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     notes, empty = tmp_path / "notes.txt", tmp_path / "empty"
     notes.write_text("my notes\n", "utf-8")
     empty.touch()
     words = ("--ledger", filled, "backup", "--since", "2")
-    done = call(*words, notes)
-    assert (done.returncode, "is no backup of a ledger's entries" in done.stderr) == (1, True)
+    result = call(*words, notes)
+    assert (result.returncode, "is not a backup of a ledger's entries" in result.stderr) == (
+        1,
+        True,
+    )
     assert notes.read_text("utf-8") == "my notes\n"
     assert call(*words, empty).returncode == 0
-    # It would stand among what the command says.
+    # The entries would mix with the messages of the command.
     for stream in ("/dev/stdout", "/dev/stderr", "-"):
         assert call(*words, stream).returncode == 2
 
 
 @ONLY_FILES
 @pytest.mark.parametrize("name", ["-wal", "-journal", "-shm"])
-def test_a_name_that_is_only_an_ending_is_a_name(
+def test_a_name_that_consists_only_of_a_companion_ending_is_valid(
     name: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
-    done = call("--ledger", filled, "report", "--format", "json", "-o", f"./{name}")
-    assert (done.returncode, (tmp_path / name).exists()) == (0, True), done.stderr
+    result = call("--ledger", filled, "report", "--format", "json", "-o", f"./{name}")
+    assert (result.returncode, (tmp_path / name).exists()) == (0, True), result.stderr
     (tmp_path / name).unlink()
     created = call("--ledger", f"./{name}", "init")
     assert (created.returncode, created.stderr) == (0, "")
 
 
 @ONLY_FILES
-def test_the_ledger_is_named_as_what_is_not_written_over(
+def test_an_output_onto_the_ledger_itself_is_refused_with_the_reason(
     filled: LedgerLocation, call: Callable[..., Any]
 ) -> None:
     for what in WRITERS:
-        done = call("--ledger", filled, *words_for(what, filled))
-        assert (done.returncode, "is the ledger itself; name another file" in done.stderr) == (
+        result = call("--ledger", filled, *arguments(what, filled))
+        assert (result.returncode, "is the ledger itself; name another file" in result.stderr) == (
             1,
             True,
         ), what
 
 
 @ONLY_FILES
-def test_an_empty_file_is_told_as_one(
+def test_an_empty_file_is_reported_as_empty(
     filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     (tmp_path / "empty.db").touch()
     for words in (["--ledger", "empty.db", "list"], ["--ledger", filled, "backup", "empty.db"]):
-        done = call(*words)
-        assert (done.returncode, "is an empty file, not a ledger" in done.stderr) == (1, True), (
-            done.stderr
-        )
+        result = call(*words)
+        assert (result.returncode, "is an empty file, not a ledger" in result.stderr) == (
+            1,
+            True,
+        ), result.stderr
 
 
 @ONLY_FILES
-def test_entries_alone_ask_for_the_whole_backup_where_no_ledger_is(
+def test_restoring_entries_into_a_missing_ledger_names_the_full_backup_as_required(
     filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     assert call("--ledger", filled, "backup", "--since", "2", "hour.jsonl").returncode == 0
-    done = call("--ledger", "none.db", "restore", "hour.jsonl")
-    assert done.returncode == 1
-    assert "none.db does not exist, and hour.jsonl holds only entries" in done.stderr
-    assert "name a whole backup first" in done.stderr
+    result = call("--ledger", "none.db", "restore", "hour.jsonl")
+    assert result.returncode == 1
+    assert "none.db does not exist, and hour.jsonl holds only entries" in result.stderr
+    assert "name a whole backup first" in result.stderr
 
 
-def test_a_backup_into_a_device_is_not_told_as_kept(
+def test_a_backup_to_a_device_is_not_reported_as_a_stored_backup(
     filled: LedgerLocation, call: Callable[..., Any]
 ) -> None:
     for words in (["backup"], ["backup", "--since", "2"]):
-        done = call("--ledger", filled, *words, "/dev/null")
-        assert done.returncode == 0
-        assert "holds" not in done.stdout
-        assert "to /dev/null, which is no file" in " ".join(done.stdout.split())
+        result = call("--ledger", filled, *words, "/dev/null")
+        assert result.returncode == 0
+        assert "holds" not in result.stdout
+        assert "to /dev/null, which is no file" in " ".join(result.stdout.split())
 
 
-def test_salvage_does_not_write_the_rest_over_the_ledger(
+def test_salvage_does_not_overwrite_the_ledger_with_the_rest(
     filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     path = tmp_path / "kept.db"
     with Ledger.open(filled) as ledger:
         ledger.backup(path)
     before = path.read_bytes()
-    done = call("--ledger", path, "salvage", tmp_path / "new.db", "--rest", path)
-    assert done.returncode == 1
-    assert "is the ledger itself" in done.stderr
+    result = call("--ledger", path, "salvage", tmp_path / "new.db", "--rest", path)
+    assert result.returncode == 1
+    assert "is the ledger itself" in result.stderr
     assert path.read_bytes() == before
     assert not (tmp_path / "new.db").exists()
 
 
-def bits(file: Path) -> int:
+def permissions(file: Path) -> int:
     return stat.S_IMODE(file.stat().st_mode)
 
 
-@ONLY_FILES  # a server's ledger has no rights of a file: its copies are the owner's alone, below
-@pytest.mark.parametrize("rights", [0o600, 0o640])
-def test_what_is_made_of_a_ledger_has_its_rights_or_stricter(
-    filled: Path, tmp_path: Path, call: Callable[..., Any], rights: int
+@ONLY_FILES  # copies of a ledger on a server are private to their owner; see the next test
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_copies_of_a_file_have_its_permissions_or_stricter(
+    filled: Path, tmp_path: Path, call: Callable[..., Any], mode: int
 ) -> None:
-    filled.chmod(rights)
-    before = os.umask(0o022)
+    filled.chmod(mode)
+    umask = os.umask(0o022)
     try:
-        for again in range(2):  # also when it is written once more
+        for run in range(2):  # the second run overwrites the first copies
             for words in (["backup", "kept.db"], ["backup", "--since", "1", "new.jsonl"],
                           ["export", "--log", "-o", "log.jsonl"]):  # fmt: skip
                 assert call("--ledger", filled, *words).returncode == 0
-            if not again:
+            if run == 0:
                 assert call("move", filled, "moved.db").returncode == 0
-                torn = tmp_path / "torn.db"
-                shutil.copyfile(filled, torn)
-                torn.chmod(rights)
-                assert call("--ledger", torn, "salvage", "saved.db").returncode == 0
+                copy = tmp_path / "copy.db"
+                shutil.copyfile(filled, copy)
+                copy.chmod(mode)
+                assert call("--ledger", copy, "salvage", "saved.db").returncode == 0
                 assert call("--ledger", "back.db", "restore", "kept.db").returncode == 0
                 (tmp_path / "kept.db").chmod(0o600)
     finally:
-        os.umask(before)
-    assert bits(tmp_path / "kept.db") == 0o600
+        os.umask(umask)
+    assert permissions(tmp_path / "kept.db") == 0o600
     for name in ("new.jsonl", "log.jsonl", "moved.db", "saved.db", "back.db"):
-        assert bits(tmp_path / name) == rights, name
+        assert permissions(tmp_path / name) == mode, name
 
 
-def test_copies_of_a_server_s_ledger_are_their_owner_s_alone(
+def test_copies_of_a_ledger_on_a_server_are_private_to_their_owner(
     filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any], store: str
 ) -> None:
     if store == "postgresql":
-        before = os.umask(0o022)
+        umask = os.umask(0o022)
         try:
             assert call("--ledger", filled, "backup", "kept.db").returncode == 0
             assert call("move", filled, "moved.db").returncode == 0
             assert call("--ledger", filled, "export", "-o", "all.jsonl").returncode == 0
         finally:
-            os.umask(before)
+            os.umask(umask)
         for name in ("kept.db", "moved.db", "all.jsonl"):
-            assert bits(tmp_path / name) == 0o600
+            assert permissions(tmp_path / name) == 0o600
     else:
         path = new_location(tmp_path, "there.db")
         assert call("move", filled, path).returncode == 0
-        assert bits(Path(path)) == bits(Path(filled))
+        assert permissions(Path(path)) == permissions(Path(filled))
 
 
-def test_a_draft_is_its_writer_s_alone(tmp_path: Path) -> None:
+def test_a_draft_is_private_to_its_writer(tmp_path: Path) -> None:
     from claimledger.importers.prompt import Draft, DraftFile
 
-    before = os.umask(0o022)
+    umask = os.umask(0o022)
     try:
         for _ in range(2):
             assert DraftFile(str(tmp_path / "l.db")).save(Draft({"statement": "s"}))
     finally:
-        os.umask(before)
+        os.umask(umask)
     (draft,) = (Path(os.environ["XDG_STATE_HOME"]) / "claimledger").glob("draft-*.json")
-    assert bits(draft) == 0o600
+    assert permissions(draft) == 0o600

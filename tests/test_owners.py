@@ -1,4 +1,4 @@
-"""A ledger on a server whose owner is not a superuser: what the owner may and what is left to the server's own."""
+"""Ledgers on a server whose owner is not a superuser: which rights the owner can grant, revoke and repair."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, LedgerLocation
 
-pytestmark = ONLY_SERVERS  # a file has the rights of the file
+pytestmark = ONLY_SERVERS  # a file has only the permissions of the file system
 
 USERS = ("own", "una", "ulf", "uma")
 
@@ -27,14 +27,14 @@ def sql(statement: str, user: str = "postgres") -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def place(store: str) -> Iterator[LedgerLocation]:
-    """Return where a ledger can be made; drop it with every role of the server made for it."""
-    address = schema_url()
-    schema = address.rpartition("=")[2]
+def location(store: str) -> Iterator[LedgerLocation]:
+    """Yield the URL of a ledger that does not exist yet; drop the ledger and its roles afterwards."""
+    url = schema_url()
+    schema = url.rpartition("=")[2]
     for user in USERS:
         sql(f"CREATE ROLE {user} LOGIN")
     sql("ALTER ROLE own CREATEROLE")
-    yield address
+    yield url
     sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
     names = [
         name for (name,) in sql(f"SELECT rolname FROM pg_roles WHERE rolname LIKE '%.{schema}.%'")
@@ -46,26 +46,26 @@ def place(store: str) -> Iterator[LedgerLocation]:
 
 
 @pytest.fixture
-def as_user(place: LedgerLocation) -> Callable[[str], str]:
-    """Return a function that returns a user's own address of the ledger."""
-    return lambda user: str(place).replace("postgres:@", f"{user}@", 1)
+def as_user(location: LedgerLocation) -> Callable[[str], str]:
+    """Return a function from a user to the URL with which that user opens the ledger."""
+    return lambda user: str(location).replace("postgres:@", f"{user}@", 1)
 
 
 @pytest.fixture
-def owned(place: LedgerLocation, as_user: Callable[[str], str]) -> Iterator[Ledger]:
-    """Return a ledger that a user who is no superuser made in a schema of its own."""
-    sql(f"CREATE SCHEMA {str(place).rpartition('=')[2]} AUTHORIZATION own")
+def owned(location: LedgerLocation, as_user: Callable[[str], str]) -> Iterator[Ledger]:
+    """Yield a ledger that an ordinary user created in a schema of that user."""
+    sql(f"CREATE SCHEMA {str(location).rpartition('=')[2]} AUTHORIZATION own")
     with Ledger.create(as_user("own")) as ledger:
         record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]), by="own")
         yield ledger
 
 
 @pytest.mark.parametrize("self_grant", ["", "set, inherit"])
-def test_an_owner_who_is_no_superuser_gives_every_role(
-    self_grant: str, place: LedgerLocation, as_user: Callable[[str], str]
+def test_an_ordinary_owner_can_grant_every_role(
+    self_grant: str, location: LedgerLocation, as_user: Callable[[str], str]
 ) -> None:
     sql(f"ALTER ROLE own SET createrole_self_grant = '{self_grant}'")
-    sql(f"CREATE SCHEMA {str(place).rpartition('=')[2]} AUTHORIZATION own")
+    sql(f"CREATE SCHEMA {str(location).rpartition('=')[2]} AUTHORIZATION own")
     with Ledger.create(as_user("own")) as ledger:
         for role, user in (("recorder", "una"), ("editor", "ulf"), ("keeper", "uma")):
             ledger.grant(role, user)
@@ -80,21 +80,22 @@ def test_an_owner_who_is_no_superuser_gives_every_role(
         record_all(ledger, [{"kind": "party", "key": "after", "name": "after"}], by="una")
 
 
-def test_an_owner_who_is_no_superuser_rebuilds(owned: Ledger) -> None:
+def test_an_ordinary_owner_can_rebuild(owned: Ledger) -> None:
     owned.grant("reader", "una")
     owned.grant("recorder", "ulf")
     owned.rebuild()
     assert owned.verify().faults == ()
 
 
-def schema_of(place: LedgerLocation) -> str:
-    return str(place).rpartition("=")[2]
+def schema_of(location: LedgerLocation) -> str:
+    """Return the schema in the URL of a ledger."""
+    return str(location).rpartition("=")[2]
 
 
-def test_the_owner_s_right_to_make_tables_is_no_damage(
-    place: LedgerLocation, as_user: Callable[[str], str]
+def test_the_right_of_the_owner_to_create_tables_is_not_a_fault(
+    location: LedgerLocation, as_user: Callable[[str], str]
 ) -> None:
-    schema = schema_of(place)
+    schema = schema_of(location)
     sql(f"CREATE SCHEMA {schema}")
     sql(f"GRANT CREATE, USAGE ON SCHEMA {schema} TO own")
     with Ledger.create(as_user("own")) as ledger:
@@ -103,7 +104,7 @@ def test_the_owner_s_right_to_make_tables_is_no_damage(
             StoreError, match=r"only the owner of the schema.* TO \"own\" WITH GRANT"
         ):
             ledger.grant("reader", "una")
-        with Ledger.open(place, writable=True) as master:
+        with Ledger.open(location, writable=True) as master:
             master.rebuild()
             with pytest.raises(StoreError, match="own has no role"):
                 master.revoke("own")
@@ -115,10 +116,10 @@ def test_the_owner_s_right_to_make_tables_is_no_damage(
         assert ledger.verify().faults == ()
 
 
-def test_what_is_not_revoked_is_not_called_revoked(
-    owned: Ledger, place: LedgerLocation, as_user: Callable[[str], str]
+def test_a_right_that_another_user_granted_is_not_reported_as_revoked(
+    owned: Ledger, location: LedgerLocation, as_user: Callable[[str], str]
 ) -> None:
-    schema = schema_of(place)
+    schema = schema_of(location)
     owned.grant("reader", "una")
     owned.grant("reader", "ulf")
     sql(f"GRANT DELETE ON {schema}.claim TO una WITH GRANT OPTION", "own")
@@ -131,11 +132,11 @@ def test_what_is_not_revoked_is_not_called_revoked(
     assert owned.verify().faults == ()
 
 
-def test_rebuild_says_what_it_revoked_and_what_it_could_not(
-    place: LedgerLocation, as_user: Callable[[str], str], caplog: pytest.LogCaptureFixture
+def test_rebuild_reports_the_rights_it_revoked_and_those_it_could_not(
+    location: LedgerLocation, as_user: Callable[[str], str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    schema = schema_of(place)
-    with Ledger.create(place) as ledger:
+    schema = schema_of(location)
+    with Ledger.create(location) as ledger:
         ledger.grant("keeper", "uma")
     sql(f"GRANT CREATE ON SCHEMA {schema} TO ulf")
     sql(f"GRANT DELETE ON {schema}.claim TO ulf")
@@ -148,10 +149,10 @@ def test_rebuild_says_what_it_revoked_and_what_it_could_not(
         assert [fault.table for fault in keeper.verify().faults] == ["privileges on the schema"]
 
 
-def test_who_else_may_read_is_left_to_the_administrators(
-    owned: Ledger, place: LedgerLocation
+def test_rights_to_read_that_administrators_granted_are_not_faults(
+    owned: Ledger, location: LedgerLocation
 ) -> None:
-    schema = schema_of(place)
+    schema = schema_of(location)
     sql(f"GRANT SELECT ON {schema}.claim TO una WITH GRANT OPTION")
     sql(f"GRANT SELECT (key) ON {schema}.history TO ulf")
     assert owned.verify().faults == ()
@@ -162,7 +163,7 @@ def test_who_else_may_read_is_left_to_the_administrators(
     assert sql(f"SELECT {query}, {column}") == [(True, True)]
 
 
-OF_OTHERS = {
+CHANGES_BY_OTHERS = {
     "owner of history": "ALTER TABLE {schema}.history OWNER TO ulf",
     "owner of days(text)": "ALTER FUNCTION {schema}.days(text) OWNER TO ulf",
     "owner of the schema": "ALTER SCHEMA {schema} OWNER TO ulf",
@@ -172,39 +173,39 @@ OF_OTHERS = {
 }
 
 
-def test_who_else_could_change_a_ledger_is_named(
-    place: LedgerLocation, as_user: Callable[[str], str]
+def test_every_other_way_to_change_a_ledger_is_a_named_fault(
+    location: LedgerLocation, as_user: Callable[[str], str]
 ) -> None:
-    schema = schema_of(place)
-    with Ledger.create(place) as ledger:
+    schema = schema_of(location)
+    with Ledger.create(location) as ledger:
         ledger.grant("keeper", "uma")
-        for statement in OF_OTHERS.values():
+        for statement in CHANGES_BY_OTHERS.values():
             sql(statement.format(schema=schema))
-        expected = {name.format(schema=schema) for name in OF_OTHERS}
+        expected = {name.format(schema=schema) for name in CHANGES_BY_OTHERS}
         assert {fault.table for fault in ledger.verify().faults} == expected
         ledger.rebuild()
         assert {fault.table for fault in ledger.verify().faults} == {"owner of the schema"}
 
 
-def test_functions_can_be_called_whatever_a_database_gives_on_new_ones(
-    place: LedgerLocation,
+def test_functions_can_be_executed_whatever_the_default_privileges_are(
+    location: LedgerLocation,
 ) -> None:
     sql("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
     try:
-        with Ledger.create(place) as ledger:
+        with Ledger.create(location) as ledger:
             assert ledger.verify().faults == ()
     finally:
         sql("ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC")
 
 
-def test_members_are_listed_once_also_through_a_group(place: LedgerLocation) -> None:
+def test_members_of_a_role_through_a_group_are_listed_once(location: LedgerLocation) -> None:
     sql("ALTER ROLE own SET createrole_self_grant = 'set, inherit'")
-    sql(f"CREATE SCHEMA {schema_of(place)} AUTHORIZATION own")
+    sql(f"CREATE SCHEMA {schema_of(location)} AUTHORIZATION own")
     sql("CREATE ROLE team")
     try:
-        with Ledger.create(str(place).replace("postgres:@", "own@", 1)) as ledger:
+        with Ledger.create(str(location).replace("postgres:@", "own@", 1)) as ledger:
             ledger.grant("recorder", "una")
-            recorder = server_role(place, "recorder")
+            recorder = server_role(location, "recorder")
             sql(f'GRANT "{recorder}" TO una, team')
             sql("GRANT team TO ulf")
             assert ledger.grants()["recorder"] == ["own", "ulf", "una"]
@@ -212,7 +213,7 @@ def test_members_are_listed_once_also_through_a_group(place: LedgerLocation) -> 
                 StoreError, match="ulf still has the role recorder through another role"
             ):
                 ledger.revoke("ulf")
-        with Ledger.open(place, writable=True) as master:
+        with Ledger.open(location, writable=True) as master:
             master.revoke("una")
             assert master.grants()["recorder"] == ["own", "ulf"]
             with pytest.raises(StoreError, match="a role of this ledger itself"):
@@ -221,14 +222,14 @@ def test_members_are_listed_once_also_through_a_group(place: LedgerLocation) -> 
         sql("DROP ROLE team")
 
 
-def test_roles_named_after_a_former_database_keep_their_rights_until_they_are_replaced(
-    place: LedgerLocation, caplog: pytest.LogCaptureFixture
+def test_roles_named_after_a_renamed_database_keep_their_rights_until_replaced(
+    location: LedgerLocation, caplog: pytest.LogCaptureFixture
 ) -> None:
     sql("CREATE DATABASE former")
-    former = str(place).replace("/postgres?", "/former?")
-    renamed = str(place).replace("/postgres?", "/renamed?")
+    former = str(location).replace("/postgres?", "/former?")
+    renamed = str(location).replace("/postgres?", "/renamed?")
 
-    def records(key: str) -> None:
+    def record_party(key: str) -> None:
         with Ledger.open(renamed.replace("postgres:@", "una@", 1), writable=True) as recorder:
             record_all(recorder, [{"kind": "party", "key": key, "name": key}], by="una")
 
@@ -244,21 +245,21 @@ def test_roles_named_after_a_former_database_keep_their_rights_until_they_are_re
             assert any("claimledger grant recorder USER" in str(fault) for fault in faults)
             assert ledger.grants()["recorder"] == []
             assert f"role {names[0]} is this ledger's recorder" in caplog.text
-            records("one")
+            record_party("one")
             ledger.rebuild()
-            records("two")
+            record_party("two")
             ledger.grant("recorder", "una")
             ledger.grant("keeper", "uma")
             for name in names:
                 ledger.revoke(name)
             assert ledger.verify().faults == ()
             ledger.rebuild()
-            records("three")
+            record_party("three")
     finally:
         with RawDatabase(renamed) as raw:
-            raw.run(f"DROP SCHEMA {schema_of(place)} CASCADE")
+            raw.run(f"DROP SCHEMA {schema_of(location)} CASCADE")
             roles = raw.rows(
-                f"SELECT rolname FROM pg_roles WHERE rolname LIKE '%.{schema_of(place)}.%'"
+                f"SELECT rolname FROM pg_roles WHERE rolname LIKE '%.{schema_of(location)}.%'"
             )
             raw.run(*(f'DROP OWNED BY "{name}"' for (name,) in roles))
         sql("DROP DATABASE renamed")

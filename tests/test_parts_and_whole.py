@@ -1,4 +1,4 @@
-"""An answer from the part of the ledger cut out for a claim is the answer from the whole ledger."""
+"""The analysis of a claim's neighbourhood gives that claim the same status as the analysis of the whole ledger."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DATES = [None, "2020", "2021-06", "2022-12-31"]
 
 @st.composite
 def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """The records of a random small ledger, with merged parties, figures, dates and loops."""
+    """Draw the records of a small ledger with nested parties, figures, dates and loops."""
     records: list[dict[str, Any]] = [{"kind": "subject", "key": "t", "label": "T"}]
     for n in range(4):
         part_of = f"p{draw(st.integers(0, n - 1))}" if n and draw(st.booleans()) else None
@@ -53,7 +53,7 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
         }
         records.append(
             {"kind": "claim", "key": f"c{n}", "statement": f"C{n}", "claimant": f"p{draw(st.integers(0, 3))}",
-             "subject": "t", "citations": [{"source": f"s{c}"} for c in cited],
+             "subject": "t", "citations": [{"source": f"s{source}"} for source in cited],
              **{name: value for name, value in fields.items() if value}}
         )  # fmt: skip
     for n in range(draw(st.integers(0, 2 * size))):
@@ -68,22 +68,24 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 @trials(60)
 @given(ledgers(), st.sampled_from([None, 737_790, 738_000]))
-def test_part_and_whole_agree_at_every_clock(
+def test_neighbourhood_and_ledger_agree_at_every_time(
     records: list[dict[str, Any]], as_of: int | None
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, Ledger.create(new_location(folder)) as ledger:
         record_all(ledger, records)
         ledger.withdraw("party", "p3", by="T", reason="the same as p0", replaced_by="p0")
-        for known in (None, ledger.head().size // 2):
-            analysis = analysis_of(ledger, known, as_of)
+        for known_at in (None, ledger.head().size // 2):
+            analysis = analysis_of(ledger, known_at, as_of)
             for key in analysis.graph.claims:
-                part = Analysis(graph_of(ledger.at(known_at=known).neighbourhood([key]), as_of))
-                assert status_line(part, key) == status_line(analysis, key)
-                assert part.graph.known_by[key] == analysis.graph.known_by[key]
-                assert flags(part, key) == flags(analysis, key)
-            linked = Analysis(graph_of(ledger.at(known_at=known).linked_graph()))
-            of_any_day = analysis_of(ledger, known)
-            for key in of_any_day.graph.claims:
+                neighbourhood = Analysis(
+                    graph_of(ledger.at(known_at=known_at).neighbourhood([key]), as_of)
+                )
+                assert status_line(neighbourhood, key) == status_line(analysis, key)
+                assert neighbourhood.graph.known_by[key] == analysis.graph.known_by[key]
+                assert flags(neighbourhood, key) == flags(analysis, key)
+            linked = Analysis(graph_of(ledger.at(known_at=known_at).linked_graph()))
+            timeless = analysis_of(ledger, known_at)
+            for key in timeless.graph.claims:
                 in_linked = linked.as_json(key) if key in linked.graph.claims else ALONE
-                assert in_linked == of_any_day.as_json(key)
+                assert in_linked == timeless.as_json(key)
         assert ledger.verify().faults == ()

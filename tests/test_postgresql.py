@@ -1,10 +1,11 @@
-"""What only a server has: an address with a password in it, a schema that is taken, words in two indexes."""
+"""Behaviour specific to PostgreSQL: URLs with passwords, schemas, search, the tree on the server, and rebuilds."""
 
 from __future__ import annotations
 
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -52,16 +53,16 @@ QUOTED = "hunter2%3A%26%25%2Fx"
         (f"POSTGRES://ann:{QUOTED}@db/news", "postgresql://ann@db/news"),
     ],
 )  # fmt: skip
-def test_an_address_is_told_without_its_password(text: str, output: str) -> None:
+def test_a_url_is_displayed_without_its_password(text: str, expected: str) -> None:
     address = Address.of(text)
-    assert str(address) == output
+    assert str(address) == expected
     assert "hunter2" not in repr(address) + shown(text)
-    assert str(Address.of(output)) == output
+    assert str(Address.of(expected)) == expected
     if "hunter2" in text:
         assert dict(address.options)["password"] == SECRET
 
 
-def test_a_plus_sign_in_an_address_is_a_plus_sign() -> None:
+def test_a_plus_sign_in_a_url_stays_a_plus_sign() -> None:
     address = Address.of("postgresql://ann@db/news?password=a+b&schema=d%65sk&user=c%2Bd")
     assert dict(address.options) == {
         "user": "c+d",
@@ -73,12 +74,12 @@ def test_a_plus_sign_in_an_address_is_a_plus_sign() -> None:
 
 
 @pytest.mark.parametrize("text", ["postgresql://? \ud800", "postgresql://u@h/d?user=\udcff"])
-def test_an_address_that_is_no_unicode_is_refused(text: str) -> None:
+def test_a_url_with_a_surrogate_is_refused(text: str) -> None:
     with pytest.raises(StoreError, match="is not the address of a database"):
         Ledger.open(text)
 
 
-NOT_UNDERSTOOD = (
+UNSUPPORTED = (
     "host=db user=ann password=hunter2 dbname=news",
     "user=ann  password = 'hun\\'ter2 ter2' host=db",
     "HOST=db PASSWORD=hunter2",
@@ -93,7 +94,7 @@ NOT_UNDERSTOOD = (
     r"host=db password=a\ hunter2",
 )
 
-SLIPS = (
+MISTYPED = (
     "postgresql://db/news?pass%77ord=hunter2&schema=BAD!",
     "postgresql://db/news?password=a hunter2&schema=BAD!",
     "postgresql://db/news?password=a&hunter2",
@@ -119,12 +120,12 @@ SLIPS = (
     "jdbc:postgresql://db/news;password=hunter2",
     "mysql://db/news;password=hunter2",
 )
-"""Addresses with a slip in them; some read like the path of a file."""
+"""Mistyped URLs; some look like the path of a file."""
 
 
-@pytest.mark.parametrize("text", SLIPS)
+@pytest.mark.parametrize("text", MISTYPED)
 @pytest.mark.parametrize("more", [(), ("--json",)])
-def test_an_address_with_a_slip_shows_no_password(
+def test_no_message_about_a_mistyped_url_shows_a_password(
     text: str, more: tuple[str, ...], call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for words in (
@@ -134,25 +135,25 @@ def test_an_address_with_a_slip_shows_no_password(
         ["move", text, "x.db"],
         ["salvage", text],
     ):
-        done = call("--ledger", text, *words, *more, text="[]")
-        assert done.returncode == 1
-        assert "ter2" not in done.stderr + done.stdout, done.stderr
+        result = call("--ledger", text, *words, *more, text="[]")
+        assert result.returncode == 1
+        assert "ter2" not in result.stderr + result.stdout, result.stderr
     monkeypatch.setenv("CLAIMLEDGER_DB", text)
     assert "ter2" not in call("stats", *more).stderr
     assert "ter2" not in call("report", "-o", text, *more).stderr
 
 
-@pytest.mark.parametrize("text", NOT_UNDERSTOOD)
-def test_no_spelling_of_an_address_is_taken_for_a_file(
+@pytest.mark.parametrize("text", UNSUPPORTED)
+def test_no_unsupported_url_is_taken_for_a_file(
     text: str, call: Callable[..., Any], tmp_path: Path
 ) -> None:
     with pytest.raises(StoreError, match="is not an address that is understood") as raised:
         Ledger.open(text)
     assert "ter2" not in str(raised.value)
     for words in (["stats"], ["init"], ["move", text, "x.db"], ["salvage", text], ["import", "-"]):
-        done = call("--ledger", text, *words, text="[]")
-        assert done.returncode == 1
-        assert "ter2" not in done.stderr + done.stdout
+        result = call("--ledger", text, *words, text="[]")
+        assert result.returncode == 1
+        assert "ter2" not in result.stderr + result.stdout
     assert not [file for file in tmp_path.rglob("*") if "ter2" in str(file)]
 
 
@@ -161,7 +162,7 @@ def test_no_spelling_of_an_address_is_taken_for_a_file(
     [
         "postgresql://ann:hunter2@db/news",
         "postgresql+psycopg://ann:hun/ter2@db/x/y",
-        *NOT_UNDERSTOOD,
+        *UNSUPPORTED,
     ],
 )
 @pytest.mark.parametrize("more", [(), ("--json",)])
@@ -192,9 +193,9 @@ def test_no_message_about_a_file_shows_a_password(
         [text],
         ["salvage", text],
     ):
-        done = call("--ledger", str(path), *words, *more)
-        assert "Traceback" not in done.stderr
-        assert "ter2" not in done.stderr + done.stdout, (words, done.stderr)
+        result = call("--ledger", str(path), *words, *more)
+        assert "Traceback" not in result.stderr
+        assert "ter2" not in result.stderr + result.stdout, (words, result.stderr)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ def test_no_message_about_a_file_shows_a_password(
         f"postgresql://ann:{QUOTED}@db/news?password=hunter2&schema=NO",
     ],
 )
-def test_what_is_no_address_is_refused_without_showing_a_password(
+def test_an_invalid_url_is_refused_without_showing_a_password(
     text: str, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(StoreError) as raised:
@@ -221,53 +222,56 @@ def test_what_is_no_address_is_refused_without_showing_a_password(
     assert "ter2" not in str(raised.value)
     monkeypatch.setenv("CLAIMLEDGER_DB", text)
     for words in (["stats"], ["stats", "--json"], ["init"], ["record", "--statement", "x"]):
-        done = call(*words)
-        assert done.returncode != 0
-        assert "Traceback" not in done.stderr
-        assert "ter2" not in done.stderr + done.stdout
+        result = call(*words)
+        assert result.returncode != 0
+        assert "Traceback" not in result.stderr
+        assert "ter2" not in result.stderr + result.stdout
 
 
-def test_a_server_that_is_not_there_is_told(call: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_unreachable_server_is_reported_without_the_password(
+    call: Callable[..., Any], tmp_path: Path
+) -> None:
     address = "postgresql://ann:hunter2@127.0.0.1:1/news?sslpassword=hunter2"
-    done = call("--ledger", address, "stats", "--json")
-    assert done.returncode == 1
-    assert "cannot be reached" in done.stdout + done.stderr
-    assert "hunter2" not in done.stdout + done.stderr
-    left = [file for file in tmp_path.rglob("*") if "hunter2" in file.name]
-    assert not left
+    result = call("--ledger", address, "stats", "--json")
+    assert result.returncode == 1
+    assert "cannot be reached" in result.stdout + result.stderr
+    assert "hunter2" not in result.stdout + result.stderr
+    assert not [file for file in tmp_path.rglob("*") if "hunter2" in file.name]
 
 
-def test_without_the_driver_it_is_told_which_extra_brings_it(tmp_path: Path) -> None:
-    blocked = (
+def test_without_the_driver_the_message_names_the_extra_to_install(tmp_path: Path) -> None:
+    script = (
         "import sys; sys.modules['psycopg'] = None; from claimledger.cli.main import main; main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", blocked, "--ledger", "postgresql:///x", "stats"],
+    result = subprocess.run(
+        [sys.executable, "-c", script, "--ledger", "postgresql:///x", "stats"],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert "pip install 'claimledger[postgresql]'" in done.stderr
-    done = subprocess.run(
-        [sys.executable, "-c", blocked, "--ledger", "x.db", "init"],
+    assert result.returncode == 1
+    assert "pip install 'claimledger[postgresql]'" in result.stderr
+    result = subprocess.run(
+        [sys.executable, "-c", script, "--ledger", "x.db", "init"],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
-@ONLY_SERVERS  # a file is asked nothing that somebody else could stop
-def test_what_stops_a_question_is_told_for_what_it_is(path: LedgerLocation, ledger: Ledger) -> None:
+@ONLY_SERVERS  # nobody can interrupt a query to a file
+def test_an_interrupted_query_is_reported_with_its_cause(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     driver = ledger._store.driver  # type: ignore[attr-defined]
-    for query, output in {
+    for query, expected in {
         "SET statement_timeout = '10ms'; SELECT pg_sleep(9)": "was made to stop .canceling statement",
         "SELECT repeat('x', 2000000000)": "the server (has no room|failed)",
         "SELECT pg_terminate_backend(pg_backend_pid())": "cannot be reached or ended the connection",
     }.items():
-        with pytest.raises(StoreError, match=output), named(Address.of(str(path))):
+        with pytest.raises(StoreError, match=expected), named(Address.of(str(path))):
             driver.execute(query)
 
 
-@ONLY_SERVERS  # a file's name is the file system's
-def test_a_schema_may_be_named_by_a_word_of_sql(path: LedgerLocation) -> None:
+@ONLY_SERVERS  # a file has no schema
+def test_a_schema_may_be_named_with_an_sql_keyword(path: LedgerLocation) -> None:
     address = str(path).rpartition("=")[0] + "=order"
     Current.schemas.append('"order"')
     with Ledger.create(address) as ledger:
@@ -280,8 +284,8 @@ def test_a_schema_may_be_named_by_a_word_of_sql(path: LedgerLocation) -> None:
         assert ledger.verify().faults == ()
 
 
-@ONLY_SERVERS  # a file that is none of ours is tried in test_sqlite_faults
-def test_what_is_no_ledger_is_told_and_left_untouched(path: LedgerLocation) -> None:
+@ONLY_SERVERS  # test_sqlite_faults covers foreign files
+def test_a_schema_that_is_not_a_ledger_is_refused_and_left_untouched(path: LedgerLocation) -> None:
     with pytest.raises(StoreError, match="holds no ledger"):
         Ledger.open(path)
     schema = str(path).rpartition("=")[2]
@@ -315,8 +319,8 @@ def test_what_is_no_ledger_is_told_and_left_untouched(path: LedgerLocation) -> N
         Ledger.open(path)
 
 
-@ONLY_SERVERS  # a file's layout is tried in test_sqlite_faults
-def test_a_newer_ledger_is_left_untouched_also_by_who_has_it_open(
+@ONLY_SERVERS  # test_sqlite_faults covers the layout of files
+def test_a_newer_ledger_is_left_untouched_even_by_a_writer_that_has_it_open(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     record_all(ledger, case(["a: one"]))
@@ -330,69 +334,74 @@ def test_a_newer_ledger_is_left_untouched_also_by_who_has_it_open(
         assert raw.rows("SELECT count(*) FROM entry") == [(4,)]
 
 
-@ONLY_SERVERS  # a file that is read-only is tried in test_sqlite_faults
-def test_what_is_opened_for_reading_is_not_written(path: LedgerLocation, ledger: Ledger) -> None:
+@ONLY_SERVERS  # test_sqlite_faults covers read-only files
+def test_a_ledger_opened_for_reading_refuses_writes(path: LedgerLocation, ledger: Ledger) -> None:
     record_all(ledger, case(["a: one"]))
     with Ledger.open(path) as reader, pytest.raises(StoreError, match="nothing was written"):
         record_all(reader, case(["b: one"]))
 
 
-SIGNS = st.text(st.sampled_from("abcé 站海外-ß.İ١Ａ'\\&|:*<()!\u0301"), min_size=1, max_size=14)
+TEXTS = st.text(st.sampled_from("abcé 站海外-ß.İ١Ａ'\\&|:*<()!\u0301"), min_size=1, max_size=14)
 
 
 @settings(max_examples=20)
-@given(st.lists(SIGNS, min_size=1, max_size=12), st.lists(SIGNS, min_size=1, max_size=30))
-def test_both_stores_find_the_same(texts: list[str], queries: list[str]) -> None:
-    import tempfile
-
-    drawn = case([f"k{n}: one" for n in range(len(texts))],
+@given(st.lists(TEXTS, min_size=1, max_size=12), st.lists(TEXTS, min_size=1, max_size=30))
+def test_search_finds_the_same_in_both_backends(texts: list[str], queries: list[str]) -> None:
+    records = case([f"k{n}: one" for n in range(len(texts))],
                  extra={f"k{n}": {"statement": f"x{text}x"} for n, text in enumerate(texts)})  # fmt: skip
-    results = []
+    hits = []
     with tempfile.TemporaryDirectory() as folder:
         for store in STORES:
             Current.store = store
             with Ledger.create(new_location(folder)) as ledger:
-                record_all(ledger, drawn)
-                statements = [*queries, *(f'"{query}"' for query in queries), *texts]
-                results.append(
-                    [[(m.stored.key, m.marks) for m in ledger.search(q)] for q in statements]
+                record_all(ledger, records)
+                searches = [*queries, *(f'"{query}"' for query in queries), *texts]
+                hits.append(
+                    [
+                        [(hit.stored.key, hit.marks) for hit in ledger.search(query)]
+                        for query in searches
+                    ]
                 )
         Current.store = "file"
     drop_databases()
-    assert results[0] == results[1]
+    assert hits[0] == hits[1]
 
 
-@ONLY_SERVERS  # only a server's vector of words has an end
-def test_a_text_of_a_million_signs_is_found_by_any_of_its_words(ledger: Ledger) -> None:
+@ONLY_SERVERS  # only a tsvector is limited in size
+def test_a_text_of_a_million_characters_is_found_by_any_of_its_words(ledger: Ledger) -> None:
     words = [f"сло{n}во" for n in range(110_000)]
     record_all(ledger, case(["a: one"], extra={"a": {"statement": " ".join(words)}}))
-    for sought in (words[0], words[54_321], words[-1], f'"{words[70_000]} {words[70_001]}"'):
-        assert [match.stored.key for match in ledger.search(sought)] == ["a"]
+    for query in (words[0], words[54_321], words[-1], f'"{words[70_000]} {words[70_001]}"'):
+        assert [hit.stored.key for hit in ledger.search(query)] == ["a"]
     assert ledger.search(f'"{words[70_001]} {words[70_000]}"') == []
     assert ledger.search("слово") == []
 
 
-@ONLY_SERVERS  # what the server hashes is compared with what we do, in a file
-def test_the_server_hashes_as_we_do(path: LedgerLocation, tmp_path: Path) -> None:
-    """One writer adds batches of every size, a second one comes in between, and the clock goes backwards."""
-    drawn = random.Random(7)
+@ONLY_SERVERS  # the test itself compares the server with a file
+def test_the_server_computes_the_same_tree_as_the_program(
+    path: LedgerLocation, tmp_path: Path
+) -> None:
+    """Two writers add batches of different sizes alternately, and the clock goes backwards."""
+    rng = random.Random(7)
     sizes = [1, 2, 1, 3, 1, 1, 8, 5, 1, 13, 2, 1, 31, 19, 1]
     roots, times = [], []
-    for where in (path, tmp_path / "ours.db"):
-        drawn.seed(7)
-        moments = iter(datetime(2020, 1, 1, drawn.randrange(24), tzinfo=UTC) for _ in range(100))
+    for where in (path, tmp_path / "file.db"):
+        rng.seed(7)
+        moments = iter(datetime(2020, 1, 1, rng.randrange(24), tzinfo=UTC) for _ in range(100))
         salts = (n.to_bytes(16) for n in count())
-        mine: dict[str, Any] = {
-            "clock": lambda at=moments: next(at),
-            "salts": lambda _, s=salts: next(s),
+        options: dict[str, Any] = {
+            "clock": lambda moments=moments: next(moments),
+            "salts": lambda _, salts=salts: next(salts),
         }
         with (
-            Ledger.create(where, **mine) as ledger,
-            Ledger.open(where, writable=True, **mine) as second,
+            Ledger.create(where, **options) as ledger,
+            Ledger.open(where, writable=True, **options) as second,
         ):
             for batch, size in enumerate(sizes):
-                rows = [{"kind": "party", "key": f"p{batch}-{n}", "name": "P"} for n in range(size)]
-                record_all(second if batch % 3 == 2 else ledger, rows)
+                records = [
+                    {"kind": "party", "key": f"p{batch}-{n}", "name": "P"} for n in range(size)
+                ]
+                record_all(second if batch % 3 == 2 else ledger, records)
             roots.append(
                 [ledger.at(known_at=number).head().root for number in range(sum(sizes) + 1)]
             )
@@ -402,20 +411,22 @@ def test_the_server_hashes_as_we_do(path: LedgerLocation, tmp_path: Path) -> Non
     assert times[0] == times[1]
 
 
-@ONLY_SERVERS  # in a file nothing is assumed: who writes holds the lock
-def test_what_a_write_assumed_and_is_not_so_is_asked(path: LedgerLocation, ledger: Ledger) -> None:
+@ONLY_SERVERS  # a writer to a file has the lock and assumes nothing
+def test_a_write_whose_assumptions_fail_is_checked_again(
+    path: LedgerLocation, ledger: Ledger
+) -> None:
     record_all(ledger, case(["a: one", "b: two"]))
     with RawDatabase(path) as raw:
         before = raw.rows("SELECT count(*) FROM entry")
     new = {"kind": "claim", "key": "c", "statement": "c", "claimant": ["one"], "subject": "topic",
            "citations": [{"source": "a-page"}]}  # fmt: skip
-    for spoilt, output in (
+    for change, message in (
         ({"key": "a"}, "differs from the ledger"),
         ({"claimant": ["nobody"]}, "no party with this key"),
         ({"subject": "one"}, "is a party, not a subject"),
     ):
-        with pytest.raises(InvalidInputError, match=output):
-            record_all(ledger, [new | spoilt])
+        with pytest.raises(InvalidInputError, match=message):
+            record_all(ledger, [new | change])
     assert ledger.import_records([RecordInput.of(record_from(new))], by="T").written == [
         ("claim", "c", before[0][0] + 1)
     ]
@@ -427,26 +438,26 @@ def test_what_a_write_assumed_and_is_not_so_is_asked(path: LedgerLocation, ledge
     assert ledger.verify().clean
 
 
-@ONLY_SERVERS  # a file's writer sets what it needs for each transaction
-def test_what_is_acknowledged_waits_for_the_disk_whatever_the_default(
+@ONLY_SERVERS  # a writer to a file sets this for each transaction
+def test_commits_are_synchronous_whatever_the_default_of_the_database(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     with RawDatabase(path) as raw:
         raw.run("ALTER DATABASE postgres SET synchronous_commit = off")
     try:
         with Ledger.open(path, writable=True) as second:
-            answers = second._store.connection.exec_driver_sql("SHOW synchronous_commit")
-            assert answers.scalar() == "on"
+            setting = second._store.connection.exec_driver_sql("SHOW synchronous_commit")
+            assert setting.scalar() == "on"
     finally:
         with RawDatabase(path) as raw:
             raw.run("ALTER DATABASE postgres RESET synchronous_commit")
 
 
 @ONLY_SERVERS
-def test_a_rebuild_leaves_who_reads_meanwhile_the_whole_ledger(
+def test_a_rebuild_does_not_empty_the_ledger_for_an_active_reader(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    """Tables that are made anew are empty to whoever's transaction began before."""
+    """A table that is created again is empty in transactions that began before; the rebuild must wait for them."""
     record_all(ledger, case(["a: one", "b: two"], ["a contradicts b"]))
     claims = ledger.keys("claim")
 
@@ -456,10 +467,10 @@ def test_a_rebuild_leaves_who_reads_meanwhile_the_whole_ledger(
 
     rebuilding = threading.Thread(target=rebuild)
     with Ledger.open(path) as reader, reader.reading():
-        reader._store.tuples(select(literal(1)))  # what it sees is fixed from here on
+        reader._store.tuples(select(literal(1)))  # the first query fixes the snapshot
         rebuilding.start()
-        with RawDatabase(path) as watching:
-            while rebuilding.is_alive() and not watching.rows(
+        with RawDatabase(path) as observer:
+            while rebuilding.is_alive() and not observer.rows(
                 "SELECT 1 FROM pg_locks WHERE NOT granted"
             ):
                 rebuilding.join(0.01)

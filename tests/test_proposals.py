@@ -1,4 +1,4 @@
-"""Rules ask, people answer: what is asked, once for each assertion, and what an answer does."""
+"""Proposals: what each rule proposes, once per assertion, and what accepting or declining does."""
 
 from __future__ import annotations
 
@@ -20,27 +20,28 @@ from claimledger.services.propose import propose
 from test_commands import Terminal
 
 
-def said(value: str, **fields: Any) -> dict[str, Any]:
+def counted(value: str, **fields: Any) -> dict[str, Any]:
+    """Return fields of a claim that counts stations."""
     return {"statement": f"{value} stations stood open.",
             "figures": [{"measure": "stations", "value": value, "nature": "stock"}], **fields}  # fmt: skip
 
 
-ASKED: dict[str, tuple[Records, str]] = {
+EXAMPLES: dict[str, tuple[Records, str]] = {
     "figures-agree": (
         case(["a: one", "b: two"], extra={
             "a": {"statement": "Police run 54 posts abroad.", "figures": [{"measure": "posts", "value": "54"}]},
             "b": {"statement": "There are 54 police posts.", "figures": [{"measure": "posts", "value": "54"}]}}),
         "a corroborates b"),
     "figures-conflict": (
-        case(["a: one", "b: two"], extra={"a": said("54", about="2022"), "b": said("30", about="2022")}),
+        case(["a: one", "b: two"], extra={"a": counted("54", about="2022"), "b": counted("30", about="2022")}),
         "b contradicts a"),
     "part-exceeds-whole": (
-        case(["a: one", "b: two"], extra={"a": said("54", about="2022"),
-                                          "b": said("60", about="2022", scope={"operator": "Fuzhou"})}),
+        case(["a: one", "b: two"], extra={"a": counted("54", about="2022"),
+                                          "b": counted("60", about="2022", scope={"operator": "Fuzhou"})}),
         "b contradicts a"),
     "newer-figure": (
-        case(["a: one", "b: one"], extra={"a": said("54", about="2022", asserted="2022"),
-                                          "b": said("102", about="2023", asserted="2023")}),
+        case(["a: one", "b: one"], extra={"a": counted("54", about="2022", asserted="2022"),
+                                          "b": counted("102", about="2023", asserted="2023")}),
         "b updates a"),
     "near-copy": (
         case(["a: one", "b: two"], extra={"a": {"statement": "The stations were shut after a raid by the police."},
@@ -69,14 +70,14 @@ ASKED: dict[str, tuple[Records, str]] = {
 }  # fmt: skip
 
 
-def test_every_rule_is_tried() -> None:
-    assert set(ASKED) == set(RULES)
+def test_every_rule_has_an_example() -> None:
+    assert set(EXAMPLES) == set(RULES)
 
 
 @pytest.mark.parametrize("rule", list(RULES))
-def test_each_rule_asks_its_question_with_evidence_and_a_score(ledger: Ledger, rule: str) -> None:
-    drawn, expected = ASKED[rule]
-    record_all(ledger, drawn)
+def test_each_rule_proposes_with_evidence_a_score_and_a_question(ledger: Ledger, rule: str) -> None:
+    records, expected = EXAMPLES[rule]
+    record_all(ledger, records)
     (proposal,) = propose(ledger, rule=rule)
     assert f"{proposal.one} {proposal.type} {proposal.other}" == expected
     assert proposal.evidence
@@ -86,9 +87,9 @@ def test_each_rule_asks_its_question_with_evidence_and_a_score(ledger: Ledger, r
 
 
 @pytest.mark.parametrize("rule", [name for name in RULES if name != "stale-tally"])
-def test_what_changed_is_asked_about_as_the_whole_would_be(ledger: Ledger, rule: str) -> None:
-    drawn, _ = ASKED[rule]
-    record_all(ledger, drawn)
+def test_proposals_about_changed_records_equal_those_about_all(ledger: Ledger, rule: str) -> None:
+    records, _ = EXAMPLES[rule]
+    record_all(ledger, records)
     proposals = propose(ledger, rule=rule)
     assert propose(ledger, 0, rule=rule) == proposals
     before = ledger.head().size
@@ -99,10 +100,10 @@ def test_what_changed_is_asked_about_as_the_whole_would_be(ledger: Ledger, rule:
     assert propose(ledger, before, rule=rule) == []
 
 
-def test_an_accepted_one_is_a_computed_link_with_its_rule_and_is_not_asked_again(
+def test_accepting_a_proposal_records_a_computed_link_and_a_decision(
     ledger: Ledger,
 ) -> None:
-    record_all(ledger, ASKED["figures-conflict"][0])
+    record_all(ledger, EXAMPLES["figures-conflict"][0])
     (proposal,) = propose(ledger)
     key = decide(ledger, proposal, "accepted", "read both", by="T")
     link = ledger.get("link", str(key)).record
@@ -114,8 +115,8 @@ def test_an_accepted_one_is_a_computed_link_with_its_rule_and_is_not_asked_again
     assert propose(ledger) == []
 
 
-def test_a_declined_one_stays_away_until_what_it_rests_on_changes(ledger: Ledger) -> None:
-    record_all(ledger, ASKED["figures-conflict"][0])
+def test_a_declined_proposal_returns_only_when_its_claims_change(ledger: Ledger) -> None:
+    record_all(ledger, EXAMPLES["figures-conflict"][0])
     (proposal,) = propose(ledger)
     assert decide(ledger, proposal, "declined", "two kinds of station", by="T") is None
     assert propose(ledger) == []
@@ -126,8 +127,8 @@ def test_a_declined_one_stays_away_until_what_it_rests_on_changes(ledger: Ledger
     assert not analysis_of(ledger).attacks.contested("a")
 
 
-def test_declining_everything_leaves_nothing(ledger: Ledger) -> None:
-    record_all(ledger, ASKED["figures-conflict"][0])
+def test_after_declining_everything_nothing_is_proposed(ledger: Ledger) -> None:
+    record_all(ledger, EXAMPLES["figures-conflict"][0])
     record_all(ledger, [{"kind": "subject", "key": "again", "label": "The Topic"}])
     while proposals := propose(ledger):
         for proposal in proposals:
@@ -136,64 +137,67 @@ def test_declining_everything_leaves_nothing(ledger: Ledger) -> None:
     assert not list(ledger.records("link"))
 
 
-def test_eleven_papers_with_one_figure_are_one_question(ledger: Ledger) -> None:
-    """Ten papers repeat a report; a count apart says another number."""
+def test_a_conflict_with_a_repeated_report_is_proposed_once(ledger: Ledger) -> None:
+    """Ten papers repeat a report; another claim counts another number."""
     papers = [f"p{n}" for n in range(10)]
-    extra = {key: said("54", about="2022") for key in ("report", *papers)}
-    drawn = case(["report: agency", *(f"{p}: {p}-press" for p in papers), "other: rival"],
-                 [f"{p} repeats report" for p in papers],
-                 extra={**extra, "other": said("30", about="2022")})  # fmt: skip
-    record_all(ledger, drawn)
+    extra = {key: counted("54", about="2022") for key in ("report", *papers)}
+    records = case(["report: agency", *(f"{paper}: {paper}-press" for paper in papers), "other: rival"],
+                 [f"{paper} repeats report" for paper in papers],
+                 extra={**extra, "other": counted("30", about="2022")})  # fmt: skip
+    record_all(ledger, records)
     (proposal,) = propose(ledger)
     assert proposal.rule == "figures-conflict"
     assert {proposal.one, proposal.other, *proposal.also} == {"report", "other", *papers}
 
 
-def test_eleven_papers_that_nobody_linked_are_one_question_too(ledger: Ledger) -> None:
-    """Eleven papers with one figure, and one that says another number: two questions, not 66."""
+def test_unlinked_papers_with_one_figure_are_proposed_together(ledger: Ledger) -> None:
+    """Eleven papers have one figure and a twelfth claim another: two proposals, not 66."""
     papers = [f"p{n:02}" for n in range(11)]
-    extra = {key: said("5,432", about="2022") for key in papers} | {
-        "other": said("30", about="2022")
+    extra = {key: counted("5,432", about="2022") for key in papers} | {
+        "other": counted("30", about="2022")
     }
-    record_all(ledger, case([*(f"{p}: {p}-press" for p in papers), "other: rival"], extra=extra))
-    same, odd = sorted(propose(ledger), key=lambda proposal: proposal.type, reverse=True)
-    assert (same.type, odd.type) == ("repeats", "contradicts")  # they have the same words too
-    assert {same.one, same.other, *same.also} == set(papers)
-    assert {odd.one, odd.other, *odd.also} == {"other", *papers}
-    decide(ledger, same, "accepted", "one count", by="T")
-    answers = analysis_of(ledger)
-    assert len(answers.assertions.members[answers.assertions.of["p00"]]) == 11
+    record_all(
+        ledger,
+        case([*(f"{paper}: {paper}-press" for paper in papers), "other: rival"], extra=extra),
+    )
+    equal, different = sorted(propose(ledger), key=lambda proposal: proposal.type, reverse=True)
+    assert (equal.type, different.type) == ("repeats", "contradicts")  # the words are equal too
+    assert {equal.one, equal.other, *equal.also} == set(papers)
+    assert {different.one, different.other, *different.also} == {"other", *papers}
+    decide(ledger, equal, "accepted", "one count", by="T")
+    analysis = analysis_of(ledger)
+    assert len(analysis.assertions.members[analysis.assertions.of["p00"]]) == 11
     assert len(list(ledger.records("link"))) == 10
-    (left,) = propose(ledger)
-    assert left.type == "contradicts"
+    (remaining,) = propose(ledger)
+    assert remaining.type == "contradicts"
 
 
-def test_declining_them_all_at_once_leaves_none_of_the_pairs(ledger: Ledger) -> None:
+def test_declining_a_joint_proposal_declines_every_pair(ledger: Ledger) -> None:
     papers = [f"p{n}" for n in range(4)]
-    extra = {key: said("5,432", about="2022") for key in papers}
-    record_all(ledger, case([f"{p}: {p}-press" for p in papers], extra=extra))
+    extra = {key: counted("5,432", about="2022") for key in papers}
+    record_all(ledger, case([f"{paper}: {paper}-press" for paper in papers], extra=extra))
     (proposal,) = propose(ledger)
     decide(ledger, proposal, "declined", "by chance", by="T")
     assert propose(ledger) == []
-    record_all(ledger, case(["p9: late-press"], extra={"p9": said("5,432", about="2022")}))
+    record_all(ledger, case(["p9: late-press"], extra={"p9": counted("5,432", about="2022")}))
     assert len(propose(ledger)) == 1
 
 
-def test_a_link_the_world_did_not_know_yet_is_not_proposed(ledger: Ledger) -> None:
-    drawn = case(["a: one", "b: two"], extra={key: said("5,432", asserted="2020") for key in "ab"},
+def test_a_pair_that_was_linked_later_is_not_proposed_for_an_earlier_day(ledger: Ledger) -> None:
+    records = case(["a: one", "b: two"], extra={key: counted("5,432", asserted="2020") for key in "ab"},
                  sources={"late": {"published": "2022"}})  # fmt: skip
-    drawn.append({"kind": "link", "key": "l", "type": "corroborates", "from": "a", "to": "b",
+    records.append({"kind": "link", "key": "l", "type": "corroborates", "from": "a", "to": "b",
                   "basis": "stated", "citations": [{"source": "late"}]})  # fmt: skip
-    record_all(ledger, drawn)
+    record_all(ledger, records)
     assert propose(ledger.at(as_of="2021")) == []
 
 
-def test_two_rules_that_see_one_pair_ask_once(ledger: Ledger) -> None:
-    """The attacker was stated anew, and its new figure conflicts as well."""
+def test_a_pair_that_matches_two_rules_is_proposed_once(ledger: Ledger) -> None:
+    """The attacker was updated, and its new figure conflicts as well."""
     extra = {
-        "a": said("54", about="2022"),
-        "old": said("30", about="2022"),
-        "new": said("31", about="2022"),
+        "a": counted("54", about="2022"),
+        "old": counted("30", about="2022"),
+        "new": counted("31", about="2022"),
     }
     record_all(ledger, case(["a: one", "old: two", "new: two"],
                         ["old contradicts a", "new updates old"], extra=extra))  # fmt: skip
@@ -201,7 +205,7 @@ def test_two_rules_that_see_one_pair_ask_once(ledger: Ledger) -> None:
     assert (proposal.rule, proposal.one, proposal.other) == ("attack-renewed", "new", "a")
 
 
-def test_merging_makes_two_origins_one(ledger: Ledger) -> None:
+def test_accepting_a_merge_of_parties_makes_their_origins_one(ledger: Ledger) -> None:
     parties = {"rfa": {"name": "Radio Free Asia"}, "radio-free-asia": {"name": "Radio Free Asia"}}
     record_all(
         ledger,
@@ -215,8 +219,8 @@ def test_merging_makes_two_origins_one(ledger: Ledger) -> None:
     assert ledger.verify().clean
 
 
-def test_turning_a_link_around_withdraws_the_old_one(ledger: Ledger) -> None:
-    record_all(ledger, ASKED["turned-around"][0])
+def test_accepting_a_reversed_link_withdraws_the_old_link(ledger: Ledger) -> None:
+    record_all(ledger, EXAMPLES["turned-around"][0])
     (proposal,) = propose(ledger, rule="turned-around")
     decide(ledger, proposal, "accepted", "the dates say so", by="T")
     links = [
@@ -226,8 +230,8 @@ def test_turning_a_link_around_withdraws_the_old_one(ledger: Ledger) -> None:
     assert links == [("b", "a")]
 
 
-def test_a_refused_answer_writes_nothing(ledger: Ledger) -> None:
-    record_all(ledger, ASKED["stale-tally"][0])
+def test_a_decision_that_is_refused_writes_nothing(ledger: Ledger) -> None:
+    record_all(ledger, EXAMPLES["stale-tally"][0])
     (proposal,) = propose(ledger, rule="stale-tally")
     before = ledger.head()
     with pytest.raises(RuleViolationError, match="count anew"):
@@ -240,48 +244,46 @@ def test_a_refused_answer_writes_nothing(ledger: Ledger) -> None:
     assert ledger.head() == before
 
 
-def test_on_the_labelled_pairs_the_rules_are_as_precise_as_published() -> None:
-    """The figures of docs/proposals.md, which `make bench` prints; a change of a rule shows here."""
+def test_precision_and_recall_on_the_labelled_pairs_are_as_documented() -> None:
+    """``make bench`` prints the figures of docs/proposals.md; this test fails when a rule changes them."""
     page = (Path(__file__).parent.parent / "docs" / "proposals.md").read_text("utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        matter = build_context(Path(folder))
+        context = build_context(Path(folder))
     tuned, reported = halves()
     assert len(tuned.pairs) + len(reported.pairs) >= 200
-    for measured in measure(matter, reported):
+    for measured in measure(context, reported):
         precision = "–" if measured.precision is None else f"{measured.precision:.2f}"
         recall = "–" if measured.recall is None else f"{measured.recall:.2f}"
         assert f"| {measured.rule} | {measured.proposed} | {precision} | {recall} |" in page
 
 
-def test_the_commands_ask_and_answer(call: Any, path: Path) -> None:
+def test_the_commands_propose_accept_and_decline(call: Any, path: Path) -> None:
     with Ledger.create(path) as ledger:
-        record_all(ledger, ASKED["figures-conflict"][0])
-    answer = call("propose").stdout
-    assert "Do b and a contradict each other?" in answer
-    assert "id figures-conflict:b:a" in answer
+        record_all(ledger, EXAMPLES["figures-conflict"][0])
+    output = call("propose").stdout
+    assert "Do b and a contradict each other?" in output
+    assert "id figures-conflict:b:a" in output
     wrong = call("decline", "figures-conflict:b:x", "--reason", "r")
     assert wrong.returncode == 1
     assert "did you mean figures-conflict:b:a?" in wrong.stderr
-    assert call("accept", "figures-conflict:b:a").returncode == 2  # a reason is wanted
+    assert call("accept", "figures-conflict:b:a").returncode == 2  # a reason is required
     assert call("accept").returncode == 2  # not at a terminal
-    done = call("accept", "figures-conflict:b:a", "--reason", "read both")
-    assert "Accepted figures-conflict:b:a: link L1" in done.stdout
+    result = call("accept", "figures-conflict:b:a", "--reason", "read both")
+    assert "Accepted figures-conflict:b:a: link L1" in result.stdout
     assert call("propose").stdout == "0 questions.\n"
     assert "did you mean near-copy?" in call("propose", "--rule", "nearcopy").stderr
 
 
-def test_questions_are_answered_one_after_another_at_a_terminal(
-    path: LedgerLocation, tmp_path: Path
-) -> None:
+def test_a_terminal_asks_one_proposal_after_another(path: LedgerLocation, tmp_path: Path) -> None:
     with Ledger.create(path) as ledger:
-        record_all(ledger, ASKED["figures-conflict"][0])
+        record_all(ledger, EXAMPLES["figures-conflict"][0])
         record_all(ledger, [{"kind": "subject", "key": "again", "label": "The Topic"}])
         record_all(ledger, [{"kind": "subject", "key": "third", "label": "the TOPIC"}])
     screen = Terminal(tmp_path, "accept")
     screen.until("Question 1 of 3")
     screen.until("q quit")
     screen.type("x")
-    screen.until("q quit")  # what is none of these is asked again
+    screen.until("q quit")  # an unknown key repeats the prompt
     screen.type("d")
     screen.until("Why")
     screen.type("two topics")
@@ -302,7 +304,7 @@ def test_questions_are_answered_one_after_another_at_a_terminal(
         assert outcomes == ["declined", "accepted"]
 
 
-def test_stopping_keeps_what_was_answered(path: LedgerLocation, tmp_path: Path) -> None:
+def test_an_interrupt_keeps_the_decisions_made_so_far(path: LedgerLocation, tmp_path: Path) -> None:
     with Ledger.create(path) as ledger:
         for key in ("again", "third"):
             record_all(

@@ -1,4 +1,4 @@
-"""Records: what each kind takes, and what it refuses with which words."""
+"""Records: which fields and values each kind accepts, and the message for every one that it refuses."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ CLAIM: dict[str, Any] = {
 
 
 def problems(fields: dict[str, Any]) -> str:
-    with pytest.raises(InvalidInputError) as refused:
+    """Return the message with which a record is refused."""
+    with pytest.raises(InvalidInputError) as raised:
         record_from(fields)
-    return str(refused.value)
+    return str(raised.value)
 
 
-def test_one_key_may_stand_where_a_list_is_meant() -> None:
+def test_a_single_value_is_accepted_for_a_list() -> None:
     claim = record_from({**CLAIM, "citations": {"source": "page", "via": "article"}})
     assert claim.as_json()["claimant"] == ["rfa"]
     assert claim.as_json()["citations"] == [{"source": "page", "via": ["article"]}]
@@ -57,21 +58,21 @@ def test_one_key_may_stand_where_a_list_is_meant() -> None:
         ({"language": "Dutch!"}, "BCP 47"),
     ],
 )
-def test_what_is_wrong_is_named_with_what_would_be_right(change: dict[str, Any], hint: str) -> None:
+def test_a_message_names_the_problem_and_a_correction(change: dict[str, Any], hint: str) -> None:
     assert hint in problems({**CLAIM, **change})
 
 
-def test_every_problem_of_a_record_is_told() -> None:
+def test_a_message_names_every_problem_of_a_record() -> None:
     output = problems({**CLAIM, "asserted": "soon", "grounds": "hearsay", "colour": "red"})
     assert all(word in output for word in ("asserted", "grounds", "colour"))
 
 
 @pytest.mark.parametrize("name", ["a\u202eb", "a\nb", "a\x1bb", " a", "a\u2066b", "", "a\x85"])
-def test_names_refuse_what_can_make_one_look_like_another(name: str) -> None:
+def test_names_refuse_characters_that_make_two_names_look_alike(name: str) -> None:
     assert "name" in problems({"kind": "party", "name": name})
 
 
-def test_statements_keep_any_sign_and_show_it_written_out() -> None:
+def test_statements_keep_control_characters_and_display_them_escaped() -> None:
     statement = "left \u202eright\x1b[31m\nnew"
     claim = record_from({**CLAIM, "statement": statement})
     assert claim.as_json()["statement"] == statement
@@ -89,15 +90,15 @@ def test_texts_compare_in_nfc() -> None:
         ({"type": "contradicts", "from": "a", "to": {"source": "s"}}, "only undercuts may"),
         ({"type": "repeats", "from": "a", "to": "a"}, "with itself"),
         ({"type": "rebuts", "from": "a", "to": "b"}, "unknown word"),
-        ({"type": "repeats", "from": "a", "to": {"party": "b"}}, "is no target"),
+        ({"type": "repeats", "from": "a", "to": {"party": "b"}}, "is not a valid target"),
         ({"type": "repeats", "from": "a"}, "is missing"),
     ],
 )
-def test_links_that_cannot_be(link: dict[str, Any], hint: str) -> None:
+def test_an_impossible_link_is_refused(link: dict[str, Any], hint: str) -> None:
     assert hint in problems({"kind": "link", **link})
 
 
-def test_nine_link_types_in_five_families_each_with_its_standard() -> None:
+def test_every_link_type_has_a_family_and_a_standard_term() -> None:
     assert len(RELATIONS) == 9
     assert {relation.family for relation in RELATIONS.values()} == set(Family)
     assert all(relation.standards for relation in RELATIONS.values())
@@ -124,14 +125,16 @@ json_values = st.recursive(
     ),
     max_leaves=10,
 )
-names = st.sampled_from([f.name for kind in KINDS.values() for f in fields_of(kind)])
+names = st.sampled_from([field.name for kind in KINDS.values() for field in fields_of(kind)])
 
 
 @given(st.sampled_from(list(KINDS)), st.dictionaries(names, json_values, max_size=6))
-def test_any_object_is_a_record_or_told_why_not(kind: str, fields: dict[str, Any]) -> None:
+def test_any_object_is_a_valid_record_or_an_invalid_input(
+    kind: str, fields: dict[str, Any]
+) -> None:
     try:
         record = record_from({"kind": kind, **fields})
     except InvalidInputError:
-        return  # that it says why is held above; here, that nothing else is ever raised
-    again = record_from({"kind": kind, **record.as_json()})
-    assert again == record
+        return  # no other exception may be raised; the tests above check the messages
+    copy = record_from({"kind": kind, **record.as_json()})
+    assert copy == record

@@ -1,4 +1,4 @@
-"""Redaction: the text is gone from the file, and every proof of the rest stays."""
+"""Redaction removes a text from every byte of the store and leaves all proofs of the rest valid."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ WORDS = ["zebrafish", "quokka", "Quokka", "seventeen"]
 
 @pytest.fixture
 def redacted(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
-    drawn = case(
+    """Return the location of a ledger in which a claim was amended, withdrawn and redacted."""
+    records = case(
         ["a: one", "b: two"], extra={"a": {"statement": SECRET, "note": f"again {SECRET}"}}
     )
-    record_all(ledger, drawn)
-    for number in range(60):  # so that the index has segments, and pages are freed
+    record_all(ledger, records)
+    for number in range(60):  # enough for segments in the index and freed pages
         record_all(
-            ledger, [{**drawn[-1], "key": f"more-{number}", "statement": f"filler {number} " * 30}]
+            ledger,
+            [{**records[-1], "key": f"more-{number}", "statement": f"filler {number} " * 30}],
         )
     ledger.amend("claim", "a", {"note": f"still {SECRET}"}, by="T", reason="r")
     assert any(word.encode() in bytes_on_disk(path) for word in WORDS)
@@ -41,36 +43,40 @@ def redacted(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
     return path
 
 
-def test_no_byte_of_the_file_holds_the_text(redacted: LedgerLocation) -> None:
+def test_no_byte_of_the_store_contains_the_text(redacted: LedgerLocation) -> None:
     content = bytes_on_disk(redacted)
     assert not [word for word in WORDS if word.encode() in content]
 
 
-def test_nothing_is_left_beside_the_file(redacted: LedgerLocation, store: str) -> None:
+def test_no_companion_file_or_statistic_contains_the_text(
+    redacted: LedgerLocation, store: str
+) -> None:
     if store == "file":
         assert [file.name for file in Path(redacted).parent.glob("ledger.db*")] == ["ledger.db"]
-    else:  # the server's own log of writes is another matter: docs/scale.md
+    else:  # docs/scale.md covers the write-ahead log of the server
         assert not [word for word in WORDS if word.encode() in planner_statistics()]
 
 
-def test_verify_is_clean_and_the_rest_reads_on(redacted: LedgerLocation) -> None:
+def test_after_a_redaction_verify_is_clean_and_other_records_can_be_read(
+    redacted: LedgerLocation,
+) -> None:
     with Ledger.open(redacted) as ledger:
         assert ledger.verify().faults == ()
         assert [stored.key for stored in ledger.with_key("b")] == ["b"]
         assert not ledger.search("zebrafish")
         assert not ledger.at(known_at=10).with_key("a")
-        actions = [event.action for event in ledger.history("a")]
+        actions = [entry.action for entry in ledger.history("a")]
     assert actions == ["redacted", "redacted", "redacted", "redact"]
 
 
-def test_a_redacted_key_is_not_taken_again(redacted: LedgerLocation) -> None:
-    again = {"kind": "claim", "key": "a", "statement": "x", "claimant": "one", "subject": "topic",
+def test_a_redacted_key_cannot_be_used_again(redacted: LedgerLocation) -> None:
+    record = {"kind": "claim", "key": "a", "statement": "x", "claimant": "one", "subject": "topic",
              "citations": [{"source": "a-page"}]}  # fmt: skip
     with (
         Ledger.open(redacted, writable=True) as ledger,
         pytest.raises(InvalidInputError, match="was redacted"),
     ):
-        ledger.import_records([RecordInput.of(record_from(again))], by="T")
+        ledger.import_records([RecordInput.of(record_from(record))], by="T")
 
 
 def test_rebuilding_after_a_redaction_gives_the_same_views(redacted: LedgerLocation) -> None:
@@ -79,24 +85,24 @@ def test_rebuilding_after_a_redaction_gives_the_same_views(redacted: LedgerLocat
         assert ledger.verify().faults == ()
 
 
-def test_only_what_was_withdrawn_can_be_redacted(ledger: Ledger) -> None:
+def test_only_a_withdrawn_record_can_be_redacted(ledger: Ledger) -> None:
     record_all(ledger, case(["a: one"]))
     with pytest.raises(RuleViolationError, match="withdraw it first"):
         ledger.redact("claim", "a", by="T", reason="r")
 
 
 @pytest.mark.parametrize("length", [35, 4_000, 5_000, 50_000])
-def test_what_others_hold_too_is_told(length: int, ledger: Ledger) -> None:
-    """Also where the other's text lies on several pages of the file, or runs from one into the next."""
+def test_other_records_with_the_same_text_are_reported(length: int, ledger: Ledger) -> None:
+    """The lengths are chosen so that the text of the other records spans one, two and many pages of a file."""
     text = ("the very same words stand elsewhere " * length)[:length].strip()
-    others = {"b": f"{'before ' * 570}{text}", "c": f"They wrote: {text}"}
+    statements = {"b": f"{'before ' * 570}{text}", "c": f"They wrote: {text}"}
     record_all(
         ledger,
         case(
-            ["a: one", *(f"{key}: two" for key in others)],
+            ["a: one", *(f"{key}: two" for key in statements)],
             extra={
                 "a": {"statement": text},
-                **{key: {"statement": value} for key, value in others.items()},
+                **{key: {"statement": value} for key, value in statements.items()},
             },
         ),
     )
@@ -107,7 +113,7 @@ def test_what_others_hold_too_is_told(length: int, ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("name", ["030-1234567", "annamueller", "2022-10-12"])
-def test_a_text_that_reads_like_a_key_is_looked_for_too(name: str, ledger: Ledger) -> None:
+def test_a_text_that_looks_like_a_key_is_searched_for_too(name: str, ledger: Ledger) -> None:
     record_all(
         ledger,
         [{"kind": "party", "key": "mill", "name": name}, {"kind": "party", "name": f"by {name}"}],
@@ -119,11 +125,11 @@ def test_a_text_that_reads_like_a_key_is_looked_for_too(name: str, ledger: Ledge
     assert (change.elsewhere, change.holders) == ((name,), ((("party", "P1"),),))
 
 
-def test_nothing_of_a_long_text_is_left_in_the_store(ledger: Ledger, path: LedgerLocation) -> None:
-    chance = random.Random(7)  # a server keeps what repeats in fewer bytes
-    text = " ".join("".join(chance.choices(ascii_letters, k=12)) for _ in range(3_000))
+def test_no_piece_of_a_long_text_is_left_in_the_store(ledger: Ledger, path: LedgerLocation) -> None:
+    rng = random.Random(7)  # random text, because a server compresses repetitions
+    text = " ".join("".join(rng.choices(ascii_letters, k=12)) for _ in range(3_000))
     record_all(ledger, case(["a: one", "b: two"], extra={"a": {"statement": text}}))
-    pieces = [text[at : at + 500].encode() for at in range(0, len(text) - 500, 500)]
+    pieces = [text[start : start + 500].encode() for start in range(0, len(text) - 500, 500)]
     assert any(piece in bytes_on_disk(path) for piece in pieces)
     ledger.withdraw("claim", "a", by="T", reason="r")
     assert ledger.redact("claim", "a", by="T", reason="r").elsewhere == ()
@@ -131,7 +137,7 @@ def test_nothing_of_a_long_text_is_left_in_the_store(ledger: Ledger, path: Ledge
     assert [piece for piece in pieces if piece in content] == []
 
 
-def test_what_is_redacted_is_told_so_or_leads_to_what_replaced_it(
+def test_a_redacted_key_is_reported_as_such_or_leads_to_its_replacement(
     ledger: Ledger, path: LedgerLocation, call: Callable[..., Any]
 ) -> None:
     record_all(
@@ -143,11 +149,11 @@ def test_what_is_redacted_is_told_so_or_leads_to_what_replaced_it(
         ledger.redact("party", key, by="T", reason="r")
     ledger.close()
     assert "new" in call("--ledger", path, "show", "old").stdout
-    answer = call("--ledger", path, "show", "gone")
-    assert (answer.returncode, "party gone was redacted; " in answer.stderr) == (1, True)
+    result = call("--ledger", path, "show", "gone")
+    assert (result.returncode, "party gone was redacted; " in result.stderr) == (1, True)
 
 
-def test_the_reason_does_not_keep_what_is_destroyed(ledger: Ledger) -> None:
+def test_a_reason_that_repeats_the_destroyed_text_is_refused(ledger: Ledger) -> None:
     record_all(ledger, case(["a: one"], extra={"a": {"statement": "Zoe lives at 5 Hill Road"}}))
     ledger.withdraw("claim", "a", by="T", reason="asked for")
     before = ledger.head()
@@ -158,8 +164,10 @@ def test_the_reason_does_not_keep_what_is_destroyed(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("text", ["Jane Q. Private", "JANE Q PRIVATE", "jáne q: private’s"])
-def test_case_marks_and_punctuation_hide_nothing(text: str, ledger: Ledger) -> None:
-    """Neither in the reason nor in what other records hold, in a field that no search reads either."""
+def test_repetitions_are_found_despite_case_accents_and_punctuation(
+    text: str, ledger: Ledger
+) -> None:
+    """This applies to the reason and to other records, even in a field that is not searchable."""
     record_all(
         ledger,
         case(
@@ -177,13 +185,13 @@ def test_case_marks_and_punctuation_hide_nothing(text: str, ledger: Ledger) -> N
     assert (change.elsewhere, change.holders) == (("Jane Q. Private",), ((("claim", "b"),),))
 
 
-def test_a_reason_with_a_longer_word_repeats_nothing(ledger: Ledger) -> None:
+def test_a_reason_with_a_longer_word_is_not_a_repetition(ledger: Ledger) -> None:
     record_all(ledger, case(["a: one"], extra={"a": {"statement": "Jane Q. Private"}}))
     ledger.withdraw("claim", "a", by="T", reason="r")
     assert ledger.redact("claim", "a", by="T", reason="for jane q privateer").emptied
 
 
-def test_what_is_still_there_comes_with_the_next_step(
+def test_remaining_copies_are_printed_with_the_next_step(
     ledger: Ledger, path: LedgerLocation, call: Callable[..., Any]
 ) -> None:
     record_all(
@@ -191,12 +199,12 @@ def test_what_is_still_there_comes_with_the_next_step(
     )
     ledger.withdraw("claim", "a", by="T", reason="r")
     ledger.close()
-    answer = call("--ledger", path, "redact", "a", "--reason", "r").stdout
-    assert "still there, in claim b: 5 Hill Road" in answer
-    assert "withdraw and redact them" in " ".join(answer.split())
+    output = call("--ledger", path, "redact", "a", "--reason", "r").stdout
+    assert "still there, in claim b: 5 Hill Road" in output
+    assert "withdraw and redact them" in " ".join(output.split())
 
 
-def test_a_redacted_replacement_still_resolves(ledger: Ledger) -> None:
+def test_a_redacted_key_still_resolves_to_its_replacement(ledger: Ledger) -> None:
     record_all(ledger, case(["a: one obs", "b: two", "c: three"], ["c repeats a"]))
     ledger.withdraw("claim", "a", by="T", reason="double", replaced_by="b")
     ledger.redact("claim", "a", by="T", reason="r")

@@ -1,4 +1,4 @@
-"""A redaction has two halves, the log and the bytes: what keeps the second from being done is told and mended."""
+"""A redaction empties log entries and then scrubs the store: a scrub that cannot finish is reported and repeated."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ SECRET = "zebrafish at Quokka Lane"
 WORDS = (b"zebrafish", b"Quokka")
 
 
-def left_in(where: LedgerLocation) -> bool:
-    """Whether any of the secret is still in the bytes of a ledger."""
+def contains_secret(where: LedgerLocation) -> bool:
+    """Return whether any word of the secret is in the bytes of a store."""
     return any(word in bytes_on_disk(where) for word in WORDS)
 
 
-def withdrawn(ledger: Ledger, key: str = "a") -> None:
-    """Record a secret, and withdraw it."""
+def record_and_withdraw(ledger: Ledger, key: str = "a") -> None:
+    """Record a claim that contains the secret, and withdraw it."""
     record_all(ledger, case([f"{key}: one", "b: two"], extra={key: {"statement": SECRET}}))
     ledger.withdraw("claim", key, by="T", reason="asked for")
 
 
-def impatient(ledger: Ledger) -> None:
-    """Have a ledger wait a fifth of a second for others, and not a minute."""
+def shorten_lock_timeouts(ledger: Ledger) -> None:
+    """Make a ledger wait a fifth of a second for locks, instead of a minute."""
     driver: Any = ledger._store.driver  # type: ignore[attr-defined]
     if isinstance(ledger.enforced_author, str) or hasattr(driver, "info"):
         driver.execute("SET lock_timeout = 200")
@@ -51,68 +51,66 @@ def impatient(ledger: Ledger) -> None:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give its time back to what :func:`impatient` hurries."""
+def restore_lock_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo what :func:`shorten_lock_timeouts` changes."""
     monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", locks.LOCK_DEADLINE_SECONDS)
 
 
-def redacted(ledger: Ledger) -> tuple[bool, bool]:
-    """Return whether verify finds the log lawful, and whether it says that the bytes are gone."""
-    verdict = ledger.verify()
-    (redaction,) = verdict.redactions
-    return verdict.clean, redaction.scrubbed
+def clean_and_scrubbed(ledger: Ledger) -> tuple[bool, bool]:
+    """Return whether verify finds no fault, and whether it reports the only redaction as scrubbed."""
+    verification = ledger.verify()
+    (redaction,) = verification.redactions
+    return verification.clean, redaction.scrubbed
 
 
 @ONLY_SERVERS
-def test_a_transaction_that_read_nothing_keeps_the_bytes_too(
-    path: LedgerLocation, ledger: Ledger
-) -> None:
-    withdrawn(ledger)
+def test_an_idle_transaction_prevents_the_scrub(path: LedgerLocation, ledger: Ledger) -> None:
+    record_and_withdraw(ledger)
     with psycopg.connect(
         server().get_uri().replace("/postgres?", _database(path)), autocommit=True
     ) as idle:
         idle.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        idle.execute("SELECT 1")  # from here on it may ask for what is there now
-        impatient(ledger)
+        idle.execute("SELECT 1")  # the first query fixes the snapshot, which contains the secret
+        shorten_lock_timeouts(ledger)
         change = ledger.redact("claim", "a", by="T", reason="asked for")
         assert "may still see" in change.unscrubbed
-        assert redacted(ledger) == (True, False)
-        assert left_in(path)
+        assert clean_and_scrubbed(ledger) == (True, False)
+        assert contains_secret(path)
         idle.execute("COMMIT")
     assert ledger.scrub() == ""
-    assert redacted(ledger) == (True, True)
-    assert not left_in(path)
+    assert clean_and_scrubbed(ledger) == (True, True)
+    assert not contains_secret(path)
 
 
 def _database(path: LedgerLocation) -> str:
-    """Return the database's name in an address, with what stands around it."""
+    """Return the part of a URL that names the database, with its delimiters."""
     return f"/{str(path).split('?')[0].rpartition('/')[2]}?"
 
 
-def test_a_redaction_made_meanwhile_keeps_its_own_mark(
+def test_a_redaction_made_during_a_scrub_stays_unscrubbed(
     path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    withdrawn(ledger)
+    record_and_withdraw(ledger)
     ledger.withdraw("claim", "b", by="T", reason="r")
     store = type(ledger._store)
     unscrubbed, vacuum = store.unscrubbed, store.vacuum
     begun: list[Store] = []
 
-    def scrubbing(self: Store) -> None:
+    def vacuum_and_note(self: Store) -> None:
         begun.append(self)
         vacuum(self)
 
-    def seen(self: Store) -> list[int]:
-        results = unscrubbed(self)
+    def redact_meanwhile(self: Store) -> list[int]:
+        entries = unscrubbed(self)
         if begun == [ledger._store]:
-            begun.append(self)  # once
-            with Ledger.open(path, writable=True) as second, monkeypatch.context() as hurried:
-                hurried.setattr(Ledger, "scrub", lambda _: "later")
+            begun.append(self)  # only once
+            with Ledger.open(path, writable=True) as second, monkeypatch.context() as patched:
+                patched.setattr(Ledger, "scrub", lambda _: "later")
                 second.redact("claim", "b", by="T", reason="r")
-        return results
+        return entries
 
-    monkeypatch.setattr(store, "unscrubbed", seen)
-    monkeypatch.setattr(store, "vacuum", scrubbing)
+    monkeypatch.setattr(store, "unscrubbed", redact_meanwhile)
+    monkeypatch.setattr(store, "vacuum", vacuum_and_note)
     assert ledger.redact("claim", "a", by="T", reason="r").unscrubbed == ""
     monkeypatch.undo()
     assert [redaction.scrubbed for redaction in ledger.verify().redactions] == [True, False]
@@ -121,10 +119,10 @@ def test_a_redaction_made_meanwhile_keeps_its_own_mark(
 
 
 @ONLY_SERVERS
-def test_a_write_beside_the_scrub_does_not_hide_what_is_kept(
+def test_a_write_during_the_scrub_does_not_hide_that_it_failed(
     path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    withdrawn(ledger)
+    record_and_withdraw(ledger)
     execute = Session.execute
     names = (f"w{number}" for number in range(1000))
     with (
@@ -136,78 +134,78 @@ def test_a_write_beside_the_scrub_does_not_hide_what_is_kept(
         idle.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         idle.execute("SELECT 1")
 
-        def beside(talk: Session, statement: str, value: Any = ()) -> Any:
-            answer = execute(talk, statement, value)
-            if talk is not second._store.talk and statement.startswith("VACUUM"):  # type: ignore[attr-defined]
+        def write_during_vacuum(session: Session, statement: str, value: Any = ()) -> Any:
+            result = execute(session, statement, value)
+            if session is not second._store.talk and statement.startswith("VACUUM"):  # type: ignore[attr-defined]
                 record_all(second, [{"kind": "party", "key": next(names), "name": "New"}])
-            return answer
+            return result
 
-        monkeypatch.setattr(Session, "execute", beside)
-        impatient(ledger)
+        monkeypatch.setattr(Session, "execute", write_during_vacuum)
+        shorten_lock_timeouts(ledger)
         assert "may still see" in ledger.redact("claim", "a", by="T", reason="r").unscrubbed
-        assert redacted(ledger) == (True, False)
-        assert left_in(path)
+        assert clean_and_scrubbed(ledger) == (True, False)
+        assert contains_secret(path)
         assert next(names) != "w0"
 
 
-def test_a_reader_keeps_the_bytes_and_redacting_again_finishes_it(
+def test_a_reader_prevents_the_scrub_and_redacting_again_finishes_it(
     path: LedgerLocation, ledger: Ledger, call: Callable[..., Any]
 ) -> None:
-    withdrawn(ledger)
+    record_and_withdraw(ledger)
     with Ledger.open(path) as reader, reader.reading():
         assert len(list(reader.entries())) == ledger.head().size
-        impatient(ledger)
+        shorten_lock_timeouts(ledger)
         change = ledger.redact("claim", "a", by="T", reason="asked for")
         assert change.unscrubbed
-        assert change.elsewhere == ()  # its own texts are not another record's
-        assert redacted(ledger) == (True, False)
-        assert left_in(path)
+        assert change.elsewhere == ()  # the texts of the record itself do not count as copies
+        assert clean_and_scrubbed(ledger) == (True, False)
+        assert contains_secret(path)
     ledger.close()
-    answer = call("--ledger", path, "verify")
-    assert answer.returncode == 0
-    assert "redacted, not yet scrubbed: claim a" in answer.stdout
+    verified = call("--ledger", path, "verify")
+    assert verified.returncode == 0
+    assert "redacted, not yet scrubbed: claim a" in verified.stdout
     size = len(lines_of(Ledger.open(path)))
-    done = call("--ledger", path, "redact", "a", "--reason", "asked for")
-    assert done.returncode == 0, done.stderr
-    assert "redacted already, by entry" in done.stdout
-    assert "scrubbed now" in done.stdout
-    assert not left_in(path)
-    with Ledger.open(path) as again:
-        assert redacted(again) == (True, True)
-        assert again.head().size == size  # the log has it already
-    twice = call("--ledger", path, "redact", "a", "--reason", "asked for")
-    assert twice.returncode == 1
-    assert "is redacted already" in twice.stderr
+    result = call("--ledger", path, "redact", "a", "--reason", "asked for")
+    assert result.returncode == 0, result.stderr
+    assert "redacted already, by entry" in result.stdout
+    assert "scrubbed now" in result.stdout
+    assert not contains_secret(path)
+    with Ledger.open(path) as reopened:
+        assert clean_and_scrubbed(reopened) == (True, True)
+        assert reopened.head().size == size  # no entry was added
+    repeated = call("--ledger", path, "redact", "a", "--reason", "asked for")
+    assert repeated.returncode == 1
+    assert "is redacted already" in repeated.stderr
 
 
-def test_what_keeps_the_bytes_is_not_told_as_if_nothing_had_been_written(
+def test_a_failed_scrub_is_not_reported_as_if_nothing_had_been_written(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: Store) -> None:
         raise StoreError("x.db: the disk is full; nothing was written")
 
-    withdrawn(ledger)
+    record_and_withdraw(ledger)
     monkeypatch.setattr(type(ledger._store), "vacuum", full)
     change = ledger.redact("claim", "a", by="T", reason="r")
     assert change.unscrubbed == "x.db: the disk is full"
-    assert redacted(ledger) == (True, False)
+    assert clean_and_scrubbed(ledger) == (True, False)
 
 
-def test_the_command_ends_with_status_1_where_the_bytes_may_be_left(
+def test_the_command_exits_with_1_if_the_scrub_did_not_finish(
     path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    withdrawn(ledger)
+    record_and_withdraw(ledger)
     ledger.close()
     monkeypatch.setattr(Ledger, "scrub", lambda _: "another program is reading the ledger")
     words = ["--ledger", str(path), "redact", "a", "--reason", "r"]
-    done = CliRunner().invoke(cli, words, obj=CliContext())
-    assert done.exit_code == 1
-    assert "Redacted, not yet scrubbed: another program is reading the ledger." in done.output
-    assert "again finishes it" in done.output
-    assert "was searched" not in done.output
+    result = CliRunner().invoke(cli, words, obj=CliContext())
+    assert result.exit_code == 1
+    assert "Redacted, not yet scrubbed: another program is reading the ledger." in result.output
+    assert "again finishes it" in result.output
+    assert "was searched" not in result.output
 
 
-def _ended_in_the_middle(where: str, disk_full: bool) -> None:
+def _redact_without_scrub(where: str, disk_full: bool) -> None:
     with Ledger.open(where, writable=True) as ledger:
         store = ledger._store
 
@@ -222,88 +220,88 @@ def _ended_in_the_middle(where: str, disk_full: bool) -> None:
         os._exit(7 if change.unscrubbed else 0)
 
 
-def ended_in_the_middle(where: LedgerLocation, *, disk_full: bool = False) -> int | None:
-    """Redact in a process that is killed, or whose disk is full, between the halves; return its status."""
+def redact_without_scrub(where: LedgerLocation, *, disk_full: bool = False) -> int | None:
+    """Redact in a process that is killed, or finds the disk full, before the scrub; return its exit status."""
     process = get_context("forkserver").Process(
-        target=_ended_in_the_middle, args=(str(where), disk_full)
+        target=_redact_without_scrub, args=(str(where), disk_full)
     )
     process.start()
     process.join(120)
     return process.exitcode
 
 
-def test_a_kill_between_the_halves_leaves_a_redaction_to_be_finished(
+def test_a_redaction_killed_before_the_scrub_can_be_finished(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    withdrawn(ledger)
+    record_and_withdraw(ledger)
     ledger.close()
-    assert ended_in_the_middle(path) == -signal.SIGKILL
-    with Ledger.open(path, writable=True) as again:
-        assert redacted(again) == (True, False)
-        assert left_in(path)
-        assert not again.redact("claim", "a", by="T", reason="r").unscrubbed
-        assert redacted(again) == (True, True)
-    assert not left_in(path)
+    assert redact_without_scrub(path) == -signal.SIGKILL
+    with Ledger.open(path, writable=True) as reopened:
+        assert clean_and_scrubbed(reopened) == (True, False)
+        assert contains_secret(path)
+        assert not reopened.redact("claim", "a", by="T", reason="r").unscrubbed
+        assert clean_and_scrubbed(reopened) == (True, True)
+    assert not contains_secret(path)
 
 
-@ONLY_FILES  # a server's disk is not this process's
-@pytest.mark.skipif(not POSSIBLE, reason="system calls are made to fail with Linux's seccomp")
-def test_a_full_disk_is_told_and_finished_when_there_is_room(
+@ONLY_FILES  # this process does not write to the disk of a server
+@pytest.mark.skipif(not POSSIBLE, reason="making system calls fail needs seccomp (Linux)")
+def test_a_scrub_that_failed_on_a_full_disk_can_be_finished(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    withdrawn(ledger)
+    record_and_withdraw(ledger)
     ledger.close()
-    assert ended_in_the_middle(path, disk_full=True) == 7
-    with Ledger.open(path, writable=True) as again:
-        assert redacted(again) == (True, False)
-        assert not again.redact("claim", "a", by="T", reason="r").unscrubbed
-        assert redacted(again) == (True, True)
-    assert not left_in(path)
+    assert redact_without_scrub(path, disk_full=True) == 7
+    with Ledger.open(path, writable=True) as reopened:
+        assert clean_and_scrubbed(reopened) == (True, False)
+        assert not reopened.redact("claim", "a", by="T", reason="r").unscrubbed
+        assert clean_and_scrubbed(reopened) == (True, True)
+    assert not contains_secret(path)
 
 
-def test_a_redaction_that_is_received_is_scrubbed(
+def test_a_redaction_in_a_restored_segment_is_scrubbed(
     path: LedgerLocation, ledger: Ledger, tmp_path: Path
 ) -> None:
-    withdrawn(ledger)
+    record_and_withdraw(ledger)
     ledger.close()
-    with Ledger.open(path) as received:
-        size = received.head().size
+    with Ledger.open(path) as behind:
+        size = behind.head().size
         copy = tmp_path / "copy.db"
-        received.move(copy)
+        behind.move(copy)
     with Ledger.open(copy, writable=True) as ahead:
         ahead.redact("claim", "a", by="T", reason="r")
         lines = lines_of(ahead)
-    assert left_in(path)
+    assert contains_secret(path)
     append_segment(path, write_segment_file(lines, size, tmp_path / "new.jsonl"))
-    assert not left_in(path)
-    with Ledger.open(path) as received:
-        assert redacted(received) == (True, True)
+    assert not contains_secret(path)
+    with Ledger.open(path) as updated:
+        assert clean_and_scrubbed(updated) == (True, True)
 
 
-def test_a_backup_of_an_unfinished_redaction_holds_none_of_its_texts(
+def test_copies_of_an_unfinished_redaction_contain_none_of_its_texts(
     path: LedgerLocation, ledger: Ledger, tmp_path: Path
 ) -> None:
-    withdrawn(ledger)
+    record_and_withdraw(ledger)
     ledger.close()
-    assert ended_in_the_middle(path) == -signal.SIGKILL
-    with Ledger.open(path) as backup:
-        backup.backup(tmp_path / "kept.db")
-        backup.move(tmp_path / "moved.db")
+    assert redact_without_scrub(path) == -signal.SIGKILL
+    with Ledger.open(path) as unfinished:
+        unfinished.backup(tmp_path / "kept.db")
+        unfinished.move(tmp_path / "moved.db")
     for copy_path in (tmp_path / "kept.db", tmp_path / "moved.db"):
-        assert not left_in(copy_path)
+        assert not contains_secret(copy_path)
         with Ledger.open(copy_path) as copy:
-            assert redacted(copy) == (True, True)
+            assert clean_and_scrubbed(copy) == (True, True)
 
 
-def test_a_redaction_within_a_larger_write_is_scrubbed_when_that_ends(
+def test_a_redaction_inside_a_transaction_is_scrubbed_after_the_commit(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    withdrawn(ledger)
+    record_and_withdraw(ledger)
 
     def write() -> str:
         return ledger.redact("claim", "a", by="T", reason="r").unscrubbed
 
     assert "has not ended" in ledger.transaction(write)
-    assert redacted(ledger) == (True, True)
+    assert clean_and_scrubbed(ledger) == (True, True)
     ledger.close()
-    assert not left_in(path)
+    assert not contains_secret(path)

@@ -1,4 +1,4 @@
-"""What waits for a ledger's tables on a server keeps nobody else from them meanwhile."""
+"""Locks on a server: a command that waits for the tables of a ledger does not block other users meanwhile."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ from claimledger.storage.postgresql import locks
 from claimledger.storage.postgresql.store import PostgresStore
 from claimledger.storage.tables import VIEWS
 
-pytestmark = ONLY_SERVERS  # what waits for a file is in test_waiting
+pytestmark = ONLY_SERVERS  # test_waiting covers files
 
 
 @pytest.fixture
 def connected(
     path: LedgerLocation, ledger: Ledger
 ) -> Iterator[Callable[[], psycopg.Connection[Any]]]:
-    """Return a function that returns a new session of a user who may read, and make views in a schema of its own."""
+    """Yield a function that opens a session of a reader, who may also create views in a schema of that user."""
     record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
-    place, _, schema = str(path).rpartition("&schema=")
+    database, _, schema = str(path).rpartition("&schema=")
     sessions: list[psycopg.Connection[Any]] = []
 
     def session() -> psycopg.Connection[Any]:
-        opened = psycopg.connect(place.replace("postgres:@", "rita@", 1), autocommit=True)
-        sessions.append(opened)
-        opened.execute(f"SET search_path = rita, {schema}")  # type: ignore[arg-type]
-        return opened
+        connection = psycopg.connect(database.replace("postgres:@", "rita@", 1), autocommit=True)
+        sessions.append(connection)
+        connection.execute(f"SET search_path = rita, {schema}")  # type: ignore[arg-type]
+        return connection
 
-    with psycopg.connect(place, autocommit=True) as master:
+    with psycopg.connect(database, autocommit=True) as master:
         for user in ("rita", "kofi"):
             master.execute(f"CREATE ROLE {user} LOGIN")  # type: ignore[arg-type]
         master.execute("CREATE SCHEMA rita AUTHORIZATION rita")
         ledger.grant("reader", "rita")
         yield session
-        for opened in sessions:
-            opened.close()
+        for connection in sessions:
+            connection.close()
         ledger.close()
         master.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
-        created = master.execute(
+        roles = master.execute(
             "SELECT rolname FROM pg_roles WHERE rolname LIKE %s", (f"%.{schema}.%",)
         ).fetchall()
-        for name in ("rita", "kofi", *(name for (name,) in created)):
+        for name in ("rita", "kofi", *(name for (name,) in roles)):
             master.execute(f'DROP OWNED BY "{name}" CASCADE; DROP ROLE "{name}"')  # type: ignore[arg-type]
 
 
 def in_thread(
     path: LedgerLocation, work: Callable[[Ledger], object]
 ) -> tuple[threading.Thread, list[str]]:
-    """Begin work that has to fail in a thread; return it, and where its message will stand."""
+    """Start work that must fail in a thread; return the thread and the list that will contain the message."""
     messages: list[str] = []
 
     def run() -> None:
@@ -70,14 +70,14 @@ def in_thread(
     return thread, messages
 
 
-WAITING: dict[str, Callable[[Ledger], object]] = {
+WAITING_COMMANDS: dict[str, Callable[[Ledger], object]] = {
     "rebuild": lambda ledger: ledger.rebuild(),
     "grant": lambda ledger: ledger.grant("keeper", "kofi"),
 }
 
 
-@pytest.mark.parametrize("what", list(WAITING))
-def test_who_waits_for_a_reader_keeps_no_writer_waiting(
+@pytest.mark.parametrize("what", list(WAITING_COMMANDS))
+def test_a_command_that_waits_for_a_reader_does_not_block_writers(
     what: str,
     path: LedgerLocation,
     ledger: Ledger,
@@ -88,21 +88,21 @@ def test_who_waits_for_a_reader_keeps_no_writer_waiting(
     reader = connected()
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM history").fetchall()
-    waiting, messages = in_thread(path, WAITING[what])
-    written = []
+    waiting, messages = in_thread(path, WAITING_COMMANDS[what])
+    durations = []
     while waiting.is_alive():
         start = time.monotonic()
-        record_all(ledger, [{"kind": "party", "key": f"p-{len(written)}", "name": "P"}])
-        written.append(time.monotonic() - start)
-    assert len(written) > 10
-    assert max(written) < 3
+        record_all(ledger, [{"kind": "party", "key": f"p-{len(durations)}", "name": "P"}])
+        durations.append(time.monotonic() - start)
+    assert len(durations) > 10
+    assert max(durations) < 3
     assert f"{reader.info.backend_pid} of rita" in messages[0]
     reader.execute("COMMIT")
     ledger.rebuild()
     assert ledger.verify().faults == ()
 
 
-def test_only_a_session_that_is_waited_for_is_named(
+def test_the_message_names_only_the_blocking_session(
     path: LedgerLocation,
     ledger: Ledger,
     connected: Callable[[], psycopg.Connection[Any]],
@@ -118,13 +118,13 @@ def test_only_a_session_that_is_waited_for_is_named(
     assert re.findall(r"\d+ of \w+", str(raised.value)) == [f"{blocking.info.backend_pid} of rita"]
 
 
-def test_an_attempt_is_over_in_time_however_many_locks_it_takes(
+def test_the_time_limit_of_an_attempt_covers_all_its_locks(
     path: LedgerLocation,
     ledger: Ledger,
     connected: Callable[[], psycopg.Connection[Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each table becomes free just before the wait for that one table would end."""
+    """Each table becomes free just before a limit for that one table would expire."""
     monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", 0.0)
     tables = sorted(VIEWS)[:12]
     holders = [connected() for _ in tables]
@@ -132,11 +132,11 @@ def test_an_attempt_is_over_in_time_however_many_locks_it_takes(
         holder.execute("BEGIN")
         holder.execute(f"SELECT FROM {table}")  # type: ignore[arg-type]
     longest = [0.0]
-    done = threading.Event()
+    finished = threading.Event()
 
     def read() -> None:
         with RawDatabase(path) as raw:
-            while not done.is_set():
+            while not finished.is_set():
                 start = time.monotonic()
                 raw.rows(f"SELECT * FROM {tables[0]}")
                 longest[0] = max(longest[0], time.monotonic() - start)
@@ -155,15 +155,15 @@ def test_an_attempt_is_over_in_time_however_many_locks_it_takes(
         pass
     finally:
         threads[1].join()
-        done.set()
+        finished.set()
         threads[0].join()
-    # Waiting for each table in turn would have taken as long as all of them were held.
+    # With a limit for each table, readers would have waited for all the locks together.
     assert longest[0] < 0.42 * len(tables) * 0.7
     ledger.rebuild()
     assert ledger.verify().faults == ()
 
 
-def test_any_number_of_views_is_dropped_or_their_owner_is_named(
+def test_a_rebuild_drops_any_number_of_views_or_names_their_owner(
     path: LedgerLocation, ledger: Ledger, connected: Callable[[], psycopg.Connection[Any]]
 ) -> None:
     reader = connected()
@@ -171,8 +171,8 @@ def test_any_number_of_views_is_dropped_or_their_owner_is_named(
     for start in range(0, len(views), 1000):
         reader.execute("; ".join(views[start : start + 1000]))  # type: ignore[arg-type]
     ledger.grant("keeper", "kofi")
-    theirs = str(path).replace("postgres:@", "kofi@", 1)
-    with Ledger.open(theirs, writable=True) as keeper:
+    url = str(path).replace("postgres:@", "kofi@", 1)
+    with Ledger.open(url, writable=True) as keeper:
         with pytest.raises(StoreError, match=r"9000 views .* owners \(rita\) or a superuser"):
             keeper.rebuild()
         ledger.rebuild()
@@ -180,13 +180,13 @@ def test_any_number_of_views_is_dropped_or_their_owner_is_named(
         keeper.rebuild()
 
 
-def test_a_rebuild_in_the_middle_of_verify_is_no_damage(
+def test_a_rebuild_during_verify_is_not_a_fault(
     path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is verified is looked up in the catalogue once the rows' snapshot is taken."""
+    """``verify`` inspects the catalogue after it has taken the snapshot of the rows."""
     record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
     monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", 0.5)
-    look = PostgresStore.shape_damage
+    shape_damage = PostgresStore.shape_damage
     outcomes: list[str] = []
 
     def rebuild() -> None:
@@ -198,36 +198,36 @@ def test_a_rebuild_in_the_middle_of_verify_is_no_damage(
             else:
                 outcomes.append("")
 
-    def looking(store: PostgresStore) -> Iterator[tuple[str, str]]:
-        store.talk.execute("SELECT 1")  # takes the snapshot, and reads no table
+    def inspect_after_change(store: PostgresStore) -> Iterator[tuple[str, str]]:
+        store.talk.execute("SELECT 1")  # takes the snapshot without locking a table
         thread = threading.Thread(target=rebuild)
         thread.start()
         thread.join()
-        yield from look(store)
+        yield from shape_damage(store)
 
-    monkeypatch.setattr(PostgresStore, "shape_damage", looking)
+    monkeypatch.setattr(PostgresStore, "shape_damage", inspect_after_change)
     with Ledger.open(path) as reader:
         assert reader.verify().faults == ()
     assert "of postgres" in outcomes[0]
     ledger.rebuild()
 
 
-def test_an_object_that_is_dropped_while_verify_looks_is_named(
+def test_an_object_that_is_dropped_during_verify_is_a_fault(
     path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server knows no definition any more of what a snapshot still shows."""
-    look = PostgresStore.shape_damage
+    """The snapshot still shows the object, but the server no longer has its definition."""
+    shape_damage = PostgresStore.shape_damage
 
-    def looking(store: PostgresStore) -> Iterator[tuple[str, str]]:
+    def inspect_after_change(store: PostgresStore) -> Iterator[tuple[str, str]]:
         store.talk.execute("SELECT 1")
         with RawDatabase(path) as raw:
             raw.run("DROP TRIGGER entry_stays ON entry", "DROP FUNCTION days")
-        yield from look(store)
+        yield from shape_damage(store)
 
-    monkeypatch.setattr(PostgresStore, "shape_damage", looking)
+    monkeypatch.setattr(PostgresStore, "shape_damage", inspect_after_change)
     with Ledger.open(path) as reader:
-        named = {fault.table for fault in reader.verify().faults}
-    assert {"entry_stays", "days"} <= named
+        names = {fault.table for fault in reader.verify().faults}
+    assert {"entry_stays", "days"} <= names
     monkeypatch.undo()
     ledger.rebuild()
     assert ledger.verify().faults == ()

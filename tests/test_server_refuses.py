@@ -1,4 +1,4 @@
-"""From psql, under every role, the server refuses what the program would: one attack a rule, and at random."""
+"""The server refuses from psql, under every role, what the program refuses: each rule is attacked, and random payloads."""
 
 from __future__ import annotations
 
@@ -50,11 +50,18 @@ from forged import (
     write_segment_file,
 )
 from hypothesis_profile import TRIALS_FACTOR, seed_for
-from test_log_rules import EACH, fill, golden, names, party, spoil
+from test_log_rules import (
+    ALL_FORGERIES,
+    golden_log,
+    mutate,
+    names_rule,
+    party_payload,
+    record_every_action,
+)
 
 pytestmark = ONLY_SERVERS  # a file has no server to refuse anything
 
-OF_EVERY_KIND = [
+RECORDS_OF_EVERY_KIND = [
     {"kind": "term", "key": "stations", "of": "measure", "label": "stations", "broader": "posts"},
     {"kind": "term", "key": "posts", "of": "measure", "label": "posts"},
     {"kind": "capture", "key": "copy", "source": "a-page"},
@@ -71,23 +78,23 @@ OF_EVERY_KIND = [
     },
 ]  # fmt: skip
 
-Address = Callable[[str], str]
+UrlFor = Callable[[str], str]
 USERS = {"recorder": "rolf", "editor": "Mallory", "keeper": "kira"}
-"""Forged entries say that Mallory wrote them."""
+"""The user of each role; forged entries are signed by Mallory."""
 
 
-def fill_every_kind(ledger: Ledger) -> None:
-    """Put a row in every table."""
-    fill(ledger)
-    record_all(ledger, OF_EVERY_KIND)
+def record_every_kind(ledger: Ledger) -> None:
+    """Record entries of every kind, so that every table has a row."""
+    record_every_action(ledger)
+    record_all(ledger, RECORDS_OF_EVERY_KIND)
 
 
-EVERY_KIND = LedgerTemplate(fill_every_kind)
+EVERY_KIND = LedgerTemplate(record_every_kind)
 
 
 @contextmanager
-def with_roles(path: LedgerLocation) -> Iterator[Address]:
-    """Give each of the users a role in a ledger; yield a function that returns a user's address of it."""
+def with_roles(path: LedgerLocation) -> Iterator[UrlFor]:
+    """Grant each user a role in a ledger; yield a function from a user to that user's URL of the ledger."""
     with psycopg.connect(database_url(path), autocommit=True) as master:
         with Ledger.open(path, writable=True) as ledger:
             for role, user in USERS.items():
@@ -103,44 +110,45 @@ def with_roles(path: LedgerLocation) -> Iterator[Address]:
 
 @pytest.fixture
 def path(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> LedgerLocation:
-    """Return where a ledger lies; where users have roles in it, it has a row in each table."""
-    pattern = EVERY_KIND if "address" in request.fixturenames else EMPTY
-    return pattern.copy(tmp_path)
+    """Return the location of a ledger: an empty one, or one with every kind of record for tests with roles."""
+    template = EVERY_KIND if "url_for" in request.fixturenames else EMPTY
+    return template.copy(tmp_path)
 
 
 @pytest.fixture
 def ledger(path: LedgerLocation) -> Iterator[Ledger]:
-    with Ledger.open(path, writable=True) as opened:
-        yield opened
+    with Ledger.open(path, writable=True) as ledger:
+        yield ledger
 
 
 @pytest.fixture
-def address(path: LedgerLocation, ledger: Ledger) -> Iterator[Address]:
-    """Return a user's own address of the ledger, in which each has a role."""
-    with with_roles(path) as address:
-        yield address
+def url_for(path: LedgerLocation, ledger: Ledger) -> Iterator[UrlFor]:
+    """Yield a function from a user to that user's URL of the ledger."""
+    with with_roles(path) as url_for:
+        yield url_for
         ledger.close()
 
 
 @pytest.fixture(scope="module")
-def unharmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LedgerLocation, Address]]:
-    """Return one ledger for all that is refused: nothing of it stays, as is proved after all of it."""
+def shared_ledger(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[LedgerLocation, UrlFor]]:
+    """Yield one ledger for all refused attacks; afterwards check that none of them changed it."""
     Current.store = "postgresql"
     path = EVERY_KIND.copy(tmp_path_factory.mktemp("unharmed"))
-    Current.databases.remove(
-        str(path).partition("@/")[2].partition("?")[0]
-    )  # not dropped after each test
+    # The database must not be dropped after each test.
+    Current.databases.remove(str(path).partition("@/")[2].partition("?")[0])
     Current.store = "file"
     before = stored_content(path)
-    with with_roles(path) as address:
-        yield path, address
+    with with_roles(path) as url_for:
+        yield path, url_for
         assert stored_content(path) == before
         with Ledger.open(path) as ledger:
             assert ledger.verify().faults == ()
 
 
 def rows_of(log: list[Line], since: int) -> list[tuple[Any, ...]]:
-    """Return lines as rows of the log, with the hashes that they have."""
+    """Return the lines of a log after ``since`` as rows of its table, with their tree nodes."""
     frontier = Frontier()
     rows = []
     for line in log:
@@ -150,10 +158,10 @@ def rows_of(log: list[Line], since: int) -> list[tuple[Any, ...]]:
     return rows[since:]
 
 
-def as_psql(address: str, *statements: str, rows: list[tuple[Any, ...]] | None = None) -> str:
-    """Do something, or insert rows into the log, past the program; return what the server says to it."""
-    place, _, schema = address.rpartition("&schema=")
-    with psycopg.connect(place, autocommit=True) as raw:
+def run_in_psql(url: str, *statements: str, rows: list[tuple[Any, ...]] | None = None) -> str:
+    """Run statements and insert rows into the log without the program; return the error, or an empty text."""
+    database, _, schema = url.rpartition("&schema=")
+    with psycopg.connect(database, autocommit=True) as raw:
         raw.execute(f"SET search_path = {schema}")
         try:
             with raw.transaction(), raw.cursor() as cursor:
@@ -166,275 +174,284 @@ def as_psql(address: str, *statements: str, rows: list[tuple[Any, ...]] | None =
     return ""
 
 
-NO_JSON = "invalid input syntax for type json|unsupported Unicode escape|stack depth limit exceeded"
-OTHERWISE = {
+INVALID_JSON = (
+    "invalid input syntax for type json|unsupported Unicode escape|stack depth limit exceeded"
+)
+EARLIER_CHECKS = {
     "format": "rule `header`",
     "time": "rule `header`",
     "digest": "rule `header`",
-    "canonical": f"{NO_JSON}|rule `salt`",
+    "canonical": f"{INVALID_JSON}|rule `salt`",
     "redacts-own": "rule `salt`",
     "emptied": "rule `salt`",
 }
-"""What an entry that breaks a rule is refused for where the server looks at something else first."""
+"""By rule, the messages of checks that the server may apply before the check of that rule."""
 
-AS_EDITOR = {
+EDITOR_CHECKS = {
     "canonical": "nobody writes as another",
     "members": "nobody writes as another|may record and not redact",
     "redacts-own": "may record and not redact",
 }
-"""What it is refused for besides where it comes from who keeps nothing."""
+"""By rule, the messages of checks that apply only to users who are not keepers."""
 
 
 @pytest.mark.parametrize("user", ["Mallory", "kira"])
-@pytest.mark.parametrize(("rule", "forge"), EACH)
-def test_no_role_writes_an_unlawful_entry(
-    rule: str, forge: Forgery, user: str, store: str, unharmed: tuple[LedgerLocation, Address]
+@pytest.mark.parametrize(("rule", "forge"), ALL_FORGERIES)
+def test_no_role_can_write_an_invalid_entry(
+    rule: str, forge: Forgery, user: str, store: str, shared_ledger: tuple[LedgerLocation, UrlFor]
 ) -> None:
-    path, address = unharmed
+    path, url_for = shared_ledger
     with Ledger.open(path) as ledger:
         log = lines_of(ledger)
-    output = as_psql(address(user), rows=rows_of(forge(log), len(log)))
-    reasons = [OTHERWISE.get(rule, ""), AS_EDITOR.get(rule, "") if user == "Mallory" else ""]
+    output = run_in_psql(url_for(user), rows=rows_of(forge(log), len(log)))
+    reasons = [
+        EARLIER_CHECKS.get(rule, ""),
+        EDITOR_CHECKS.get(rule, "") if user == "Mallory" else "",
+    ]
     expected = "|".join([re.escape(f"(rule `{rule}`)"), *filter(None, reasons)])
     assert re.search(expected, output), output
     with Ledger.open(path) as ledger:
         assert lines_of(ledger) == log
 
 
-def works_on(address: Address) -> None:
-    """See that nobody is kept from work by what somebody did."""
-    with Ledger.open(address("kira"), writable=True) as keeper:
+def require_working_ledger(url_for: UrlFor) -> None:
+    """Check that a keeper can still rebuild and verify the ledger, and a recorder can still write to it."""
+    with Ledger.open(url_for("kira"), writable=True) as keeper:
         keeper.rebuild()
         assert keeper.verify().faults == ()
-    with Ledger.open(address("rolf"), writable=True) as recorder:
-        record_all(recorder, [{"kind": "party", "name": "Goes on"}], by="rolf")
+    with Ledger.open(url_for("rolf"), writable=True) as recorder:
+        record_all(recorder, [{"kind": "party", "name": "Next"}], by="rolf")
 
 
-def ahead(minutes: int) -> str:
-    """Return a time so far ahead of the server's clock, as a log writes it."""
+def minutes_ahead(minutes: int) -> str:
+    """Return a moment ahead of the server's clock, in the format of the log."""
     query = "SELECT to_char((now() + make_interval(mins => %s)) AT TIME ZONE 'UTC', %s)"
     with psycopg.connect(server().get_uri()) as raw:
         ((moment,),) = raw.execute(query, (minutes, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')).fetchall()
     return str(moment)
 
 
-def test_a_time_ahead_of_the_server_s_clock_is_refused(ledger: Ledger, address: Address) -> None:
+def test_an_entry_dated_ahead_of_the_server_clock_is_refused(
+    ledger: Ledger, url_for: UrlFor
+) -> None:
     log = lines_of(ledger)
     for minutes, refused in ((60, True), (2, False)):
-        line = forged_line(len(log) + 1, party(), moment=ahead(minutes))
-        output = as_psql(address("kira"), rows=rows_of([*log, line], len(log)))
+        line = forged_line(len(log) + 1, party_payload(), moment=minutes_ahead(minutes))
+        output = run_in_psql(url_for("kira"), rows=rows_of([*log, line], len(log)))
         assert bool(output) == refused, output
         assert ("ahead of this server's" in output) == refused
 
 
-def test_a_redaction_that_is_lawful_empties_at_once(ledger: Ledger, address: Address) -> None:
-    slip = [event.entry for event in ledger.history("slip")]
+def test_a_valid_redaction_empties_its_entries_at_once(ledger: Ledger, url_for: UrlFor) -> None:
+    slip = [change.entry for change in ledger.history("slip")]
     log = lines_of(ledger)
     payload = payload_members(
         "redact", "party", "slip", entries=slip, reason="r", replaced_by="body"
     )
     line = forged_line(len(log) + 1, payload)
-    assert "may record and not redact" in as_psql(
-        address("Mallory"), rows=rows_of([*log, line], len(log))
+    assert "may record and not redact" in run_in_psql(
+        url_for("Mallory"), rows=rows_of([*log, line], len(log))
     )
-    assert as_psql(address("kira"), rows=rows_of([*log, line], len(log))) == ""
+    assert run_in_psql(url_for("kira"), rows=rows_of([*log, line], len(log))) == ""
     assert [entry.payload for entry in ledger.entries() if entry.number in slip] == [None, None]
-    works_on(address)
+    require_working_ledger(url_for)
 
 
-STANDING_IN_THE_WAY = {
+OBSTRUCTIONS = {
     **{
-        f"rows of {name} for entries to come": f"INSERT INTO {name} SELECT * FROM (SELECT "
+        f"rows of {name} for future entries": f"INSERT INTO {name} SELECT * FROM (SELECT "
         f"(jsonb_populate_record(t, jsonb_build_object('entry', 9999))).* FROM {name} AS t LIMIT 1) AS r"
         for name in VIEWS
     },
-    "history of the next entry": "INSERT INTO history SELECT entry + 1, kind, key, action, until, recorded_at, "
+    "a row of history for the next entry": "INSERT INTO history SELECT entry + 1, kind, key, action, until, recorded_at, "
     "recorded_by, reason, replaced_by, number, content FROM history ORDER BY entry DESC LIMIT 1",
-    "a mark of a redaction": "INSERT INTO pending_scrub VALUES (1)",
-    "a table of its own": "CREATE TABLE history2 (x text)",
-    "a function of its own": "CREATE FUNCTION standing(x integer) RETURNS integer LANGUAGE sql AS 'SELECT 1'",
-    "an operator of its own": "CREATE OPERATOR = (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)",
-    "a temporary table in its place": "CREATE TEMPORARY TABLE entry (number bigint, header text, payload text, "
+    "a mark of an unscrubbed redaction": "INSERT INTO pending_scrub VALUES (1)",
+    "a new table": "CREATE TABLE history2 (x text)",
+    "a new function": "CREATE FUNCTION standing(x integer) RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    "a new operator": "CREATE OPERATOR = (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)",
+    "a temporary table with the same name": "CREATE TEMPORARY TABLE entry (number bigint, header text, payload text, "
     "salt bytea, nodes bytea)",
-    "settings of the ledger's": "ALTER DATABASE postgres SET search_path = pg_catalog",
-    "a claim that it takes in a log": "SET claimledger.checked = 'log'",
+    "a setting of the database": "ALTER DATABASE postgres SET search_path = pg_catalog",
+    "a setting that marks entries as checked": "SET claimledger.checked = 'log'",
 }
 
 
-HARMLESS = ["a temporary table in its place", "a claim that it takes in a log"]
-"""What is of the session that does it alone."""
+HARMLESS = ["a temporary table with the same name", "a setting that marks entries as checked"]
+"""The obstructions that affect only the session that creates them."""
 
 
 @pytest.mark.parametrize("user", ["rolf", "Mallory"])
-@pytest.mark.parametrize("what", list(STANDING_IN_THE_WAY))
-def test_nobody_stands_in_the_way_of_others(
-    what: str, user: str, ledger: Ledger, address: Address
+@pytest.mark.parametrize("what", list(OBSTRUCTIONS))
+def test_no_user_can_obstruct_the_writes_of_others(
+    what: str, user: str, ledger: Ledger, url_for: UrlFor
 ) -> None:
-    output = as_psql(address(user), STANDING_IN_THE_WAY[what])
+    output = run_in_psql(url_for(user), OBSTRUCTIONS[what])
     refused = "permission denied|must be owner|does not fit the log"
     assert (output == "") if what in HARMLESS else re.search(refused, output), output
     assert ledger.verify().faults == ()
-    with Ledger.open(address("rolf"), writable=True) as recorder:
-        record_all(recorder, [{"kind": "party", "name": "Goes on"}], by="rolf")
-    works_on(address)
+    with Ledger.open(url_for("rolf"), writable=True) as recorder:
+        record_all(recorder, [{"kind": "party", "name": "Next"}], by="rolf")
+    require_working_ledger(url_for)
 
 
-def test_an_entry_comes_with_its_row_of_history(ledger: Ledger, address: Address) -> None:
+def test_an_entry_without_its_row_of_history_is_refused(ledger: Ledger, url_for: UrlFor) -> None:
     log = lines_of(ledger)
     for user in ("rolf", "Mallory"):
-        # Without that row its number would be given out again, and nobody could write under it.
-        line = forged_line(len(log) + 1, {**party("P1"), "recorded_by": user})
-        output = as_psql(address(user), rows=rows_of([*log, line], len(log)))
+        # Without that row the program would use the key again, and every such write would fail.
+        line = forged_line(len(log) + 1, {**party_payload("P1"), "recorded_by": user})
+        output = run_in_psql(url_for(user), rows=rows_of([*log, line], len(log)))
         assert "its row of history does not come with it" in output
-    works_on(address)
+    require_working_ledger(url_for)
 
 
-def test_a_record_of_a_newer_version_comes_with_its_row_too(
-    ledger: Ledger, address: Address
+def test_an_entry_of_a_newer_version_with_its_row_of_history_is_accepted(
+    ledger: Ledger, url_for: UrlFor
 ) -> None:
     log = lines_of(ledger)
-    novel = payload_members("record", "novel", "N1", record={"title": "T"}) | {
+    unknown_kind = payload_members("record", "novel", "N1", record={"title": "T"}) | {
         "recorded_by": "rolf"
     }
-    line = forged_line(len(log) + 1, novel)
+    line = forged_line(len(log) + 1, unknown_kind)
     ((*row,),) = history_rows(line)
-    place, _, schema = address("rolf").rpartition("&schema=")
-    with psycopg.connect(place) as raw:
+    database, _, schema = url_for("rolf").rpartition("&schema=")
+    with psycopg.connect(database) as raw:
         raw.execute(f"SET search_path = {schema}")
-        signs = ", ".join("%s" for _ in row)
+        placeholders = ", ".join("%s" for _ in row)
         raw.execute(
             "INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", rows_of([*log, line], len(log))[0]
         )
-        raw.execute(f"INSERT INTO history VALUES ({signs})", row)  # type: ignore[arg-type]
+        raw.execute(f"INSERT INTO history VALUES ({placeholders})", row)  # type: ignore[arg-type]
     assert ledger.verify().faults == ()
-    works_on(address)
+    require_working_ledger(url_for)
 
 
-def held_up(address: str) -> bool:
-    """Wait until somebody waits for a lock of a ledger on a server; return whether that came."""
+def becomes_blocked(url: str) -> bool:
+    """Return whether a session on the server waits for a lock within four seconds."""
     query = "SELECT FROM pg_locks WHERE NOT granted"
-    with psycopg.connect(address.partition("&schema=")[0], autocommit=True) as watching:
+    with psycopg.connect(url.partition("&schema=")[0], autocommit=True) as observer:
         for _ in range(400):
-            if watching.execute(query).fetchone() is not None:
+            if observer.execute(query).fetchone() is not None:
                 return True
-            watching.execute("SELECT pg_sleep(0.01)")
+            observer.execute("SELECT pg_sleep(0.01)")
     return False
 
 
 @pytest.mark.parametrize("user", ["Mallory", "kira"])
-def test_who_writes_past_the_program_takes_no_number_from_others(
-    user: str, path: LedgerLocation, ledger: Ledger, address: Address
+def test_a_writer_waits_for_the_number_that_an_open_psql_transaction_uses(
+    user: str, path: LedgerLocation, ledger: Ledger, url_for: UrlFor
 ) -> None:
     log = lines_of(ledger)
-    line = forged_line(len(log) + 1, {**party(), "recorded_by": "rolf"})
+    line = forged_line(len(log) + 1, {**party_payload(), "recorded_by": "rolf"})
     ((*row,),) = history_rows(line)
-    place, _, schema = address("rolf").rpartition("&schema=")
-    signs = ", ".join("%s" for _ in row)
+    database, _, schema = url_for("rolf").rpartition("&schema=")
+    placeholders = ", ".join("%s" for _ in row)
     recorded: list[int] = []
 
     def work() -> None:
-        with Ledger.open(address(user), writable=True) as ledger:
-            record_all(ledger, [{"kind": "party", "name": "Goes on"}], by=user)
+        with Ledger.open(url_for(user), writable=True) as ledger:
+            record_all(ledger, [{"kind": "party", "name": "Next"}], by=user)
             recorded.append(ledger.head().size)
 
-    waiting = threading.Thread(target=work)
-    with psycopg.connect(place) as raw:
+    writer = threading.Thread(target=work)
+    with psycopg.connect(database) as raw:
         raw.execute(f"SET search_path = {schema}")
         rows = rows_of([*log, line], len(log))
         raw.execute("INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", rows[0])
-        waiting.start()
-        assert held_up(str(path))
-        raw.execute(f"INSERT INTO history VALUES ({signs})", row)  # type: ignore[arg-type]
-    waiting.join()
+        writer.start()
+        assert becomes_blocked(str(path))
+        raw.execute(f"INSERT INTO history VALUES ({placeholders})", row)  # type: ignore[arg-type]
+    writer.join()
     assert recorded == [len(log) + 2]
-    works_on(address)
+    require_working_ledger(url_for)
 
 
 @pytest.mark.parametrize("in_history", [False, True])
 @pytest.mark.parametrize("settings", ["checked = ''", "checked = 'payloads'"])
-def test_a_redaction_from_psql_is_finished_in_log_views_and_files(
-    settings: str, in_history: bool, ledger: Ledger, address: Address
+def test_a_redaction_from_psql_can_be_finished_by_the_program(
+    settings: str, in_history: bool, ledger: Ledger, url_for: UrlFor
 ) -> None:
-    """It empties the log, and leaves the texts in the views."""
-    slip = [event.entry for event in ledger.history("slip")]
+    """The redaction in psql empties the log but leaves the texts in the views."""
+    slip = [change.entry for change in ledger.history("slip")]
     log = lines_of(ledger)
     payload = payload_members(
         "redact", "party", "slip", entries=slip, reason="r", replaced_by="body"
     )
     line = forged_line(len(log) + 1, payload | {"recorded_by": "kira"})
     (row,) = rows_of([*log, line], len(log))
-    place, _, schema = address("kira").rpartition("&schema=")
-    with psycopg.connect(place) as raw:
+    database, _, schema = url_for("kira").rpartition("&schema=")
+    with psycopg.connect(database) as raw:
         for statement in (f"SET search_path = {schema}", f"SET claimledger.{settings}"):
             raw.execute(statement)  # type: ignore[arg-type]
         raw.execute("INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", row)
-        for records in history_rows(line) if in_history else []:
-            signs = ", ".join("%s" for _ in records)
-            raw.execute(f"INSERT INTO history VALUES ({signs})", records)  # type: ignore[arg-type]
+        for history_row in history_rows(line) if in_history else []:
+            placeholders = ", ".join("%s" for _ in history_row)
+            raw.execute(f"INSERT INTO history VALUES ({placeholders})", history_row)  # type: ignore[arg-type]
         raw.execute("UPDATE entry SET payload = NULL, salt = NULL WHERE number = ANY (%s)", (slip,))
-    with Ledger.open(address("kira"), writable=True) as keeper:
+    with Ledger.open(url_for("kira"), writable=True) as keeper:
         result = keeper.verify()
         assert [redaction.entry for redaction in result.redactions if not redaction.scrubbed] == [
             len(log) + 1
         ]
         assert [fault for fault in result.faults if "rule" in fault.what] == []
-        keeper.redact("party", "slip", by="kira", reason="again")
+        keeper.redact("party", "slip", by="kira", reason="finish")
         result = keeper.verify()
         assert result.faults == ()
         assert all(redaction.scrubbed for redaction in result.redactions)
-    with psycopg.connect(place) as raw:
+    with psycopg.connect(database) as raw:
         for table in ("party", "search_words"):
             query = f"SELECT 1 FROM {schema}.{table} WHERE entry = ANY (%s)"
             assert raw.execute(query, (slip,)).fetchall() == []  # type: ignore[arg-type]
 
 
-def test_a_digest_in_history_keeps_no_record_out(ledger: Ledger, address: Address) -> None:
-    """A recorder writes the digest of a record to come beside an entry of its own."""
-    coming = record_from({"kind": "party", "name": "Nobody has this yet"})
+def test_a_forged_digest_in_history_does_not_block_a_record(
+    ledger: Ledger, url_for: UrlFor
+) -> None:
+    """A recorder writes the digest of a future record into the row of history of another entry."""
+    record = record_from({"kind": "party", "name": "Not yet recorded"})
     log = lines_of(ledger)
-    line = forged_line(len(log) + 1, {**party("own"), "recorded_by": "rolf"})
+    line = forged_line(len(log) + 1, {**party_payload("own"), "recorded_by": "rolf"})
     ((*row,),) = history_rows(line)
-    row[list(HISTORY.columns.keys()).index("content")] = content_digest("party", coming.as_json())
-    database, _, schema = address("rolf").rpartition("&schema=")
-    signs = ", ".join("%s" for _ in row)
+    row[list(HISTORY.columns.keys()).index("content")] = content_digest("party", record.as_json())
+    database, _, schema = url_for("rolf").rpartition("&schema=")
+    placeholders = ", ".join("%s" for _ in row)
     with psycopg.connect(database) as raw:
         raw.execute(f"SET search_path = {schema}")  # type: ignore[arg-type]
         entry_row = rows_of([*log, line], len(log))[0]
         raw.execute("INSERT INTO entry VALUES (%s, %s, %s, %s, %s)", entry_row)
-        raw.execute(f"INSERT INTO history VALUES ({signs})", row)  # type: ignore[arg-type]
-    with Ledger.open(address("Mallory"), writable=True) as mallorys:
-        assert mallorys.record(coming, by="Mallory")
-        assert mallorys.record(coming, by="Mallory") == []
-    works_on(address)
+        raw.execute(f"INSERT INTO history VALUES ({placeholders})", row)  # type: ignore[arg-type]
+    with Ledger.open(url_for("Mallory"), writable=True) as editor:
+        assert editor.record(record, by="Mallory")
+        assert editor.record(record, by="Mallory") == []
+    require_working_ledger(url_for)
 
 
 @pytest.mark.parametrize("day", ["2099-02-31", "2099-13-01", "0000-01-01"])
-def test_a_day_that_does_not_exist_is_refused_from_who_says_that_a_clock_is_right(
-    day: str, ledger: Ledger, address: Address
+def test_an_impossible_date_is_refused_even_if_settings_disable_other_checks(
+    day: str, ledger: Ledger, url_for: UrlFor
 ) -> None:
     log = lines_of(ledger)
     line = forged_line(
-        len(log) + 1, {**party(), "recorded_by": "kira"}, moment=f"{day}T00:00:00.000000Z"
+        len(log) + 1, {**party_payload(), "recorded_by": "kira"}, moment=f"{day}T00:00:00.000000Z"
     )
-    for word in ("clock_is_right = 'on'", "checked = 'log'", "checked = 'payloads'"):
-        output = as_psql(
-            address("kira"), f"SET claimledger.{word}", rows=rows_of([*log, line], len(log))
+    for setting in ("clock_is_right = 'on'", "checked = 'log'", "checked = 'payloads'"):
+        output = run_in_psql(
+            url_for("kira"), f"SET claimledger.{setting}", rows=rows_of([*log, line], len(log))
         )
-        assert names("time", output), (word, output)
-    works_on(address)
+        assert names_rule("time", output), (setting, output)
+    require_working_ledger(url_for)
 
 
-TAMPERED = [
+TAMPERING = [
     "UPDATE history SET until = NULL WHERE key = 'slip' AND action = 'record'",
     "UPDATE party SET until = NULL WHERE key = 'slip'",
 ]
 
 
-def test_who_keeps_the_ledger_is_not_misled_by_views_that_an_editor_changed(
-    ledger: Ledger, address: Address
+def test_a_keeper_is_not_misled_by_views_that_an_editor_changed(
+    ledger: Ledger, url_for: UrlFor
 ) -> None:
-    assert as_psql(address("Mallory"), *TAMPERED) == ""
-    with Ledger.open(address("kira"), writable=True) as keeper:
+    assert run_in_psql(url_for("Mallory"), *TAMPERING) == ""
+    with Ledger.open(url_for("kira"), writable=True) as keeper:
         before = keeper.head()
         with pytest.raises(StoreError, match=r"`replaces`.*`rebuild` mends them"):
             keeper.amend("party", "slip", {"note": "n"}, by="kira", reason="r")
@@ -445,85 +462,85 @@ def test_who_keeps_the_ledger_is_not_misled_by_views_that_an_editor_changed(
         assert keeper.verify().faults == ()
 
 
-def test_a_log_that_is_received_goes_by_the_log_and_not_by_views(
-    path: LedgerLocation, ledger: Ledger, address: Address, tmp_path: Path
+def test_a_restored_segment_is_checked_against_the_log_and_not_the_views(
+    path: LedgerLocation, ledger: Ledger, url_for: UrlFor, tmp_path: Path
 ) -> None:
     log = lines_of(ledger)
-    replaced = last_entry_number(log, "record", "slip")
+    first_entry = last_entry_number(log, "record", "slip")
     forgery = payload_members(
-        "amend", "party", "slip", record={"name": "N"}, reason="r", replaces=replaced
+        "amend", "party", "slip", record={"name": "N"}, reason="r", replaces=first_entry
     )
     tamper(path, "DELETE FROM history WHERE key = 'slip' AND action = 'withdraw'")
-    strand = write_segment_file(
+    segment = write_segment_file(
         [*log, forged_line(len(log) + 1, forgery)], len(log), tmp_path / "new.jsonl"
     )
     with pytest.raises(StoreError, match=r"rule `replaces`"):
-        append_segment(address("kira"), strand)
+        append_segment(url_for("kira"), segment)
     assert ledger.head().size == len(log)
 
 
-def test_the_server_s_clock_binds_who_keeps_the_ledger_too_without_a_word(
-    ledger: Ledger, address: Address
+def test_a_keeper_too_must_confirm_a_clock_ahead_of_the_server(
+    ledger: Ledger, url_for: UrlFor
 ) -> None:
     def later() -> datetime:
         return now() + timedelta(days=400)
 
     before = ledger.head()
-    with Ledger.open(address("kira"), writable=True, clock=later) as keeper:
-        for key in ("new", None):  # what is assumed about a new key, and what is asked first
+    with Ledger.open(url_for("kira"), writable=True, clock=later) as keeper:
+        for key in ("new", None):  # with a given key, and with one that the ledger assigns
             with pytest.raises(StoreError, match=r"ahead of this server's.*--clock-is-right"):
                 record_all(keeper, [{"kind": "party", "key": key, "name": "New"}], by="kira")
     with (
-        Ledger.open(address("rolf"), writable=True, clock=later, clock_is_right=True) as recorder,
+        Ledger.open(url_for("rolf"), writable=True, clock=later, clock_is_right=True) as recorder,
         pytest.raises(StoreError, match="ahead of this server's"),
     ):
         record_all(recorder, [{"kind": "party", "name": "New"}], by="rolf")
     assert ledger.head() == before
-    with Ledger.open(address("kira"), writable=True, clock=later, clock_is_right=True) as keeper:
+    with Ledger.open(url_for("kira"), writable=True, clock=later, clock_is_right=True) as keeper:
         record_all(keeper, [{"kind": "party", "name": "New"}], by="kira")
         assert keeper.verify().faults == ()
 
 
-def test_only_who_keeps_the_ledger_takes_in_a_log_unchecked(
-    ledger: Ledger, address: Address
-) -> None:
+def test_only_a_keeper_can_mark_entries_as_checked(ledger: Ledger, url_for: UrlFor) -> None:
     log = lines_of(ledger)
     rows = rows_of(
         [*log, forged_line(len(log) + 1, payload_members("erase", "party", "body"))], len(log)
     )
-    for what in ("payloads", "log"):
-        output = as_psql(address("Mallory"), f"SET LOCAL claimledger.checked = '{what}'", rows=rows)
-        assert names("action", output)
+    for value in ("payloads", "log"):
+        output = run_in_psql(
+            url_for("Mallory"), f"SET LOCAL claimledger.checked = '{value}'", rows=rows
+        )
+        assert names_rule("action", output)
 
 
-def test_settings_of_ones_own_bend_no_rule(ledger: Ledger, address: Address) -> None:
+def test_settings_of_a_session_circumvent_no_rule(ledger: Ledger, url_for: UrlFor) -> None:
     log = lines_of(ledger)
     rows = rows_of(
         [*log, forged_line(len(log) + 1, payload_members("erase", "party", "body"))], len(log)
     )
-    bent = [
+    preparations = [
         "SET standard_conforming_strings = off",
         "SET transform_null_equals = on",
-        "SET search_path = pg_temp, " + str(address("Mallory")).rpartition("=")[2],
+        "SET search_path = pg_temp, " + str(url_for("Mallory")).rpartition("=")[2],
         "CREATE FUNCTION pg_temp.length(text) RETURNS integer LANGUAGE sql AS 'SELECT 1'",
-        "SELECT payload_fault(9, '{}')",  # what it is made of is kept from here on in this session
+        "SELECT payload_fault(9, '{}')",  # the session caches its plan from here on
     ]
-    assert names("action", as_psql(address("Mallory"), *bent, rows=rows))
+    assert names_rule("action", run_in_psql(url_for("Mallory"), *preparations, rows=rows))
 
 
-def test_the_largest_payload_is_read_and_a_larger_one_is_not(
+def test_the_largest_payload_is_accepted_and_a_larger_one_is_not(
     ledger: Ledger, path: LedgerLocation
 ) -> None:
-    place, _, schema = str(path).rpartition("&schema=")
+    database, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
-    short = canonical(
+    shortest = canonical(
         payload_members("record", "party", "big", record={"name": "Big", "note": ""})
     ).decode()
-    for more, rule in ((0, None), (1, "canonical")):
-        value = short.replace(
-            '"note":""', f'"note":"{"x" * (LARGEST_PAYLOAD - len(short) + more)}"'
+    for excess, rule in ((0, None), (1, "canonical")):
+        value = shortest.replace(
+            '"note":""', f'"note":"{"x" * (LARGEST_PAYLOAD - len(shortest) + excess)}"'
         )
-        with psycopg.connect(place, autocommit=True) as raw:
+        with psycopg.connect(database, autocommit=True) as raw:
             query = f"SELECT {schema}.payload_fault(1, %s)"
             assert raw.execute(query, (value,)).fetchone() == (rule,)
 
@@ -541,94 +558,103 @@ def test_the_largest_payload_is_read_and_a_larger_one_is_not(
         ("a", "a"),
     ],
 )
-def test_names_are_sorted_as_the_format_sorts_them(
+def test_the_server_sorts_member_names_as_the_format_requires(
     pair: tuple[str, str], ledger: Ledger, path: LedgerLocation
 ) -> None:
-    place, _, schema = str(path).rpartition("&schema=")
+    database, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
-    output = canonical(dict.fromkeys(pair, 1)).decode()
-    right = "{" + ",".join(reversed(output[1:-1].split(","))) + "}"
-    with psycopg.connect(place, autocommit=True) as raw:
+    sorted_text = canonical(dict.fromkeys(pair, 1)).decode()
+    reverse = "{" + ",".join(reversed(sorted_text[1:-1].split(","))) + "}"
+    with psycopg.connect(database, autocommit=True) as raw:
         query = f"SELECT {schema}.is_sorted(%s, 1), {schema}.is_sorted(%s, 1)"
-        assert raw.execute(query, (output, right)).fetchone() == (True, output == right)
+        assert raw.execute(query, (sorted_text, reverse)).fetchone() == (
+            True,
+            sorted_text == reverse,
+        )
 
 
-LAWFUL = {
-    "64 deep, with a text within": party(more=json.loads("[" * 62 + '"a"' + "]" * 62)),
-    "64 deep, with a number within": party(more=json.loads("[" * 62 + "1" + "]" * 62)),
-    "a kind of a newer version, called like a part": payload_members(
+VALID_PAYLOADS = {
+    "64 levels deep, with a text inside": party_payload(
+        more=json.loads("[" * 62 + '"a"' + "]" * 62)
+    ),
+    "64 levels deep, with a number inside": party_payload(
+        more=json.loads("[" * 62 + "1" + "]" * 62)
+    ),
+    "a kind of a newer version, named like a part": payload_members(
         "record", "figure", "F1", record={}
     ),
 }
 
 
-@pytest.mark.parametrize("what", list(LAWFUL))
-def test_what_is_lawful_is_taken(what: str, ledger: Ledger, path: LedgerLocation) -> None:
-    place, _, schema = str(path).rpartition("&schema=")
+@pytest.mark.parametrize("what", list(VALID_PAYLOADS))
+def test_an_unusual_valid_payload_is_accepted(
+    what: str, ledger: Ledger, path: LedgerLocation
+) -> None:
+    database, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
-    payload = canonical(LAWFUL[what]).decode()
+    payload = canonical(VALID_PAYLOADS[what]).decode()
     assert check_payload(1, payload)
-    with psycopg.connect(place, autocommit=True) as raw:
+    with psycopg.connect(database, autocommit=True) as raw:
         assert raw.execute(f"SELECT {schema}.payload_fault(1, %s)", (payload,)).fetchone() == (
             None,
         )
-        deeper = canonical({**LAWFUL[what], "more": json.loads("[" * 64 + "]" * 64)}).decode()
+        deeper = canonical(
+            {**VALID_PAYLOADS[what], "more": json.loads("[" * 64 + "]" * 64)}
+        ).decode()
         with pytest.raises(psycopg.errors.CheckViolation, match="nested"):
             raw.execute(f"SELECT {schema}.payload_fault(1, %s)", (deeper,))
 
 
-def respelt(text: str, chance: random.Random) -> str:
-    """Return a text that says nearly the same in other signs, or in signs that say nothing."""
-    place = chance.randrange(len(text))
-    match chance.randrange(5):
+def respell(text: str, rng: random.Random) -> str:
+    """Return a JSON text with a random change of its characters, which may leave its meaning the same."""
+    position = rng.randrange(len(text))
+    match rng.randrange(5):
         case 0:
-            return text[:place] + chance.choice(" \t\n\u00a0\ufeff") + text[place:]
+            return text[:position] + rng.choice(" \t\n\u00a0\ufeff") + text[position:]
         case 1:
-            return text[:place] + f"\\u{ord(text[place]):04x}" + text[place + 1 :]
+            return text[:position] + f"\\u{ord(text[position]):04x}" + text[position + 1 :]
         case 2:
-            return text[:place] + chance.choice(SIGNS) + text[place + 1 :]
+            return text[:position] + rng.choice(CHARACTERS) + text[position + 1 :]
         case 3:
-            return text[:place] + text[place + 1 :]
+            return text[:position] + text[position + 1 :]
         case _:
             pairs = re.findall(r'"[a-z_]+":"[^"]*"', text)
-            part, right = chance.choice(pairs), chance.choice(pairs)
-            return (
-                text.replace(part, right, 1) if chance.random() < 0.5 else text.replace(right, part)
-            )
+            left, right = rng.choice(pairs), rng.choice(pairs)
+            return text.replace(left, right, 1) if rng.random() < 0.5 else text.replace(right, left)
 
 
-SIGNS = '"\\{}[],:0123456789.eE+-tfn/\b\f\r\u007f\u2028\ud7ff\ue000\uffff\U00010000'
+CHARACTERS = '"\\{}[],:0123456789.eE+-tfn/\b\f\r\u007f\u2028\ud7ff\ue000\uffff\U00010000'
 
 
 @pytest.mark.at_random
 def test_server_and_program_agree_on_every_payload(path: LedgerLocation, ledger: Ledger) -> None:
-    log = [line for line in golden() if line["payload"] is not None]
-    chance = random.Random(seed_for("payloads"))
-    place, _, schema = str(path).rpartition("&schema=")
+    log = [line for line in golden_log() if line["payload"] is not None]
+    rng = random.Random(seed_for("payloads"))
+    database, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
     outcomes = set()
-    with psycopg.connect(place, autocommit=True) as raw:
-        for turn in range(2000 * TRIALS_FACTOR):
-            line = chance.choice(log)
+    with psycopg.connect(database, autocommit=True) as raw:
+        for trial in range(2000 * TRIALS_FACTOR):
+            line = rng.choice(log)
             text = line["payload"]
-            if turn % 4 == 0:
-                text = respelt(text, chance)
+            if trial % 4 == 0:
+                text = respell(text, rng)
             else:
-                payload = spoil(payload_of(line), chance)
+                payload = mutate(payload_of(line), rng)
                 try:
                     text = canonical(payload).decode()
                 except TypeError:
                     text = json.dumps(payload)
-            ours = theirs = ""
+            program_rule = server_rule = ""
             try:
                 check_payload(line["number"], text)
             except InvalidEntryError as error:
-                ours = error.rule
+                program_rule = error.rule
             try:
                 query = f"SELECT {schema}.payload_fault(%s, %s)"
-                theirs = raw.execute(query, (line["number"], text)).fetchone()[0] or ""  # type: ignore[index]
+                server_rule = raw.execute(query, (line["number"], text)).fetchone()[0] or ""  # type: ignore[index]
             except psycopg.Error:
-                theirs = "canonical"
-            assert bool(ours) == bool(theirs), (ours, theirs, text)
-            outcomes.add(ours)
+                server_rule = "canonical"
+            assert bool(program_rule) == bool(server_rule), (program_rule, server_rule, text)
+            outcomes.add(program_rule)
     assert len(outcomes) > 5

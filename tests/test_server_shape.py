@@ -1,4 +1,4 @@
-"""What somebody plants in a ledger's schema is named, and what a server's settings would change does not."""
+"""The schema on a server: foreign objects and changes are faults, and settings and statistics change nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from claimledger.storage.postgresql.connection import plain
 
 pytestmark = ONLY_SERVERS
 
-PLANTED = {
+CHANGES = {
     "seq": "CREATE SEQUENCE seq",
     "pair": "CREATE TYPE pair AS (a text, b text)",
     "mood": "CREATE TYPE mood AS ENUM ('sad')",
@@ -64,26 +64,26 @@ PLANTED = {
     "of_text": "CREATE INDEX of_text ON entry (md5(payload))",
     "one_text": "ALTER TABLE entry ADD CONSTRAINT one_text UNIQUE (header)",
 }
-"""By the name that has to be told, what was done."""
+"""Changes of the schema, by the name that the fault must have."""
 
-REMAINS = {"seq", "pair", "mood", "low", "===", "head", "seen", "kept", "C"}
-"""What `rebuild`, which makes anew what is ours, leaves where it is."""
+LEFT_BY_REBUILD = {"seq", "pair", "mood", "low", "===", "head", "seen", "kept", "C"}
+"""``rebuild`` creates the objects of the ledger again and leaves these as they are."""
 
 
-@pytest.mark.parametrize("name", list(PLANTED))
-def test_what_is_planted_in_the_schema_is_named(name: str, path: LedgerLocation) -> None:
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_every_change_of_the_schema_is_a_named_fault(name: str, path: LedgerLocation) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"], []))
         assert ledger.verify().clean
     with RawDatabase(path) as raw:
-        raw.run(*PLANTED[name].split("; "))
+        raw.run(*CHANGES[name].split("; "))
     with Ledger.open(path) as ledger:
         faults = ledger.verify().faults
     assert name in {fault.table for fault in faults}, faults
     with Ledger.open(path, writable=True) as ledger:
         ledger.rebuild()
-        left = {fault.table for fault in ledger.verify().faults}
-        assert (name in left) == (name in REMAINS), left
+        remaining = {fault.table for fault in ledger.verify().faults}
+        assert (name in remaining) == (name in LEFT_BY_REBUILD), remaining
 
 
 ROUTINES = [
@@ -93,7 +93,7 @@ ROUTINES = [
 
 
 @pytest.mark.parametrize("routine", ROUTINES)
-def test_what_is_called_like_a_function_and_is_none_goes_with_the_functions(
+def test_rebuild_drops_a_procedure_or_aggregate_named_like_a_function(
     routine: str, path: LedgerLocation, ledger: Ledger
 ) -> None:
     with RawDatabase(path) as raw:
@@ -103,24 +103,26 @@ def test_what_is_called_like_a_function_and_is_none_goes_with_the_functions(
     assert ledger.verify().faults == ()
 
 
-OURS = {"entry", "number", "position", "until"}
-OURS |= {"kind", "key", "from", "to_key", "to_kind", "type", "field", "action", "replaced_by"}
+SAMPLED_COLUMNS = frozenset(
+    "entry number position until kind key from to_key to_kind type field action replaced_by".split()
+)
+"""Columns that the server may sample, since they contain no text of a record."""
 
 
 def sampled(raw: RawDatabase, path: LedgerLocation) -> set[str]:
-    """Return what the server has sampled of a ledger, besides keys, kinds and its own numbers."""
+    """Return the columns and statistics that the server has sampled, except keys, kinds and numbers."""
     schema = str(path).rpartition("=")[2]
     columns = raw.rows(
         "SELECT tablename, attname FROM pg_stats "
         f"WHERE schemaname = '{schema}' AND tablename NOT IN ('head', 'entry_key')"
     )
     extended = raw.rows(f"SELECT statistics_name FROM pg_stats_ext WHERE schemaname = '{schema}'")
-    return {f"{table}.{name}" for table, name in columns if name not in OURS} | {
+    return {f"{table}.{name}" for table, name in columns if name not in SAMPLED_COLUMNS} | {
         name for (name,) in extended
     }
 
 
-SAMPLING = [
+STATISTICS_REQUESTS = [
     "ALTER TABLE entry ALTER COLUMN salt SET STATISTICS 1000",
     "ALTER TABLE entry ALTER COLUMN payload SET STATISTICS 1000",
     "ALTER TABLE claim ALTER COLUMN statement SET STATISTICS 1000",
@@ -132,7 +134,8 @@ SAMPLING = [
 ]
 
 
-def with_figures(ledger: Ledger) -> None:
+def record_figures(ledger: Ledger) -> None:
+    """Record enough claims and figures for the server to sample."""
     record_all(ledger, case([f"a{number}: one" for number in range(60)]))
     figures = [{"measure": "stations", "low": str(54 + number)} for number in range(60)]
     record_all(
@@ -146,23 +149,19 @@ def with_figures(ledger: Ledger) -> None:
     )  # fmt: skip
 
 
-def test_the_server_samples_nothing_of_what_was_written(
-    path: LedgerLocation, ledger: Ledger
-) -> None:
-    with_figures(ledger)
+def test_the_server_samples_no_text_of_a_record(path: LedgerLocation, ledger: Ledger) -> None:
+    record_figures(ledger)
     with RawDatabase(path) as raw:
         raw.run("ANALYZE")
         assert sampled(raw, path) == set()
-        raw.run(*SAMPLING, "ANALYZE")
-        assert len(sampled(raw, path)) >= len(SAMPLING) - 1
+        raw.run(*STATISTICS_REQUESTS, "ANALYZE")
+        assert len(sampled(raw, path)) >= len(STATISTICS_REQUESTS) - 1
 
 
-def test_what_was_sampled_before_is_gone_after_a_redaction(
-    path: LedgerLocation, ledger: Ledger
-) -> None:
-    with_figures(ledger)
+def test_a_redaction_discards_samples(path: LedgerLocation, ledger: Ledger) -> None:
+    record_figures(ledger)
     with RawDatabase(path) as raw:
-        raw.run(*SAMPLING, "ANALYZE")
+        raw.run(*STATISTICS_REQUESTS, "ANALYZE")
         ledger.withdraw("claim", "a1", by="Tester", reason="r", cascade=True)
         ledger.redact("claim", "a1", by="Tester", reason="r")
         assert sampled(raw, path) == set()
@@ -171,23 +170,25 @@ def test_what_was_sampled_before_is_gone_after_a_redaction(
     assert ledger.verify().faults == ()
 
 
-SLOW = [
+SLOW_INDEXES = [
     "CREATE FUNCTION public.wait() RETURNS event_trigger LANGUAGE plpgsql AS "
     "$$ BEGIN PERFORM pg_sleep(1.2); END $$",
     "CREATE EVENT TRIGGER slow ON ddl_command_end WHEN TAG IN ('CREATE INDEX', 'ALTER TABLE') "
     "EXECUTE FUNCTION public.wait()",
 ]
-"""Has the making of an index take as long as that of a large ledger's."""
+"""Statements that make the creation of an index as slow as in a large ledger."""
 
 
-def test_samples_are_discarded_however_long_that_takes(
-    path: LedgerLocation, ledger: Ledger
-) -> None:
+def test_samples_are_discarded_even_if_it_takes_long(path: LedgerLocation, ledger: Ledger) -> None:
     record_all(ledger, case(["a: one", "b: one"]))
     with RawDatabase(path) as raw:
-        raw.run("ALTER INDEX search ALTER COLUMN 1 SET STATISTICS 1000", *SAMPLING[:1], "ANALYZE")
+        raw.run(
+            "ALTER INDEX search ALTER COLUMN 1 SET STATISTICS 1000",
+            *STATISTICS_REQUESTS[:1],
+            "ANALYZE",
+        )
         assert sampled(raw, path)
-        raw.run(*SLOW)
+        raw.run(*SLOW_INDEXES)
         try:
             ledger.withdraw("claim", "a", by="Tester", reason="r")
             assert ledger.redact("claim", "a", by="Tester", reason="r").unscrubbed == ""
@@ -197,10 +198,8 @@ def test_samples_are_discarded_however_long_that_takes(
     assert ledger.verify().faults == ()
 
 
-def test_rebuild_takes_no_collation_that_is_planted_in_the_schema(
-    path: LedgerLocation, ledger: Ledger
-) -> None:
-    """Of two things with one name the server's own counts, wherever a statement names one."""
+def test_rebuild_uses_no_collation_of_the_schema(path: LedgerLocation, ledger: Ledger) -> None:
+    """Of two objects with one name, every statement uses the one in ``pg_catalog``."""
     record_all(ledger, case(["a: one"], []))
     collations = (
         "SELECT DISTINCT collnamespace::regnamespace::text FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid "
@@ -224,7 +223,7 @@ SHADOWS = {
 
 
 @pytest.mark.parametrize("name", list(SHADOWS))
-def test_what_is_called_like_the_server_s_own_is_never_called(
+def test_a_function_that_shadows_one_of_the_server_is_never_called(
     name: str, path: LedgerLocation, ledger: Ledger
 ) -> None:
     record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
@@ -236,50 +235,48 @@ def test_what_is_called_like_the_server_s_own_is_never_called(
         assert {fault.table for fault in opened.verify().faults} == {name}
 
 
-def test_a_view_of_the_log_does_not_keep_what_was_sampled(
+def test_samples_are_discarded_even_if_a_view_uses_the_log(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    with_figures(ledger)
+    record_figures(ledger)
     with RawDatabase(path) as raw:
         raw.run("CREATE SCHEMA aside", "CREATE VIEW aside.mine AS SELECT * FROM entry")
         ledger.withdraw("claim", "a1", by="Tester", reason="r", cascade=True)
-        for discards in (
+        for discard in (
             ledger.rebuild,
             lambda: ledger.redact("claim", "a1", by="Tester", reason="r"),
         ):
-            raw.run(*SAMPLING[:2], "ANALYZE entry")
+            raw.run(*STATISTICS_REQUESTS[:2], "ANALYZE entry")
             assert sampled(raw, path) == {"entry.salt", "entry.payload"}
-            discards()
+            discard()
             assert sampled(raw, path) == set()
         assert raw.rows("SELECT count(*) > 0 FROM aside.mine") == [(True,)]
         raw.run("DROP SCHEMA aside CASCADE")
 
 
-def test_what_was_sampled_of_the_log_is_forgotten_by_rebuild(
-    path: LedgerLocation, ledger: Ledger
-) -> None:
-    record_all(ledger, case([f"a{place}: one" for place in range(300)]))
+def test_rebuild_discards_samples_of_the_log(path: LedgerLocation, ledger: Ledger) -> None:
+    record_all(ledger, case([f"a{number}: one" for number in range(300)]))
     with RawDatabase(path) as raw:
         schema = str(path).rpartition("=")[2]
-        sampled = (
+        query = (
             f"SELECT attname FROM pg_stats WHERE schemaname = '{schema}' AND attname = 'payload'"
         )
         raw.run("ALTER TABLE entry ALTER COLUMN payload SET STATISTICS 100", "ANALYZE entry")
-        assert raw.rows(sampled) == [("payload",)]
+        assert raw.rows(query) == [("payload",)]
         ledger.rebuild()
         raw.run("ANALYZE entry")
-        assert raw.rows(sampled) == []
+        assert raw.rows(query) == []
 
 
 @pytest.fixture
 def reader(path: LedgerLocation, ledger: Ledger) -> Iterator[psycopg.Connection[Any]]:
-    """A user who may read, and make things in a schema of its own."""
+    """Yield a session of a reader, who may also create objects in a schema of that user."""
     record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
-    place, _, schema = str(path).rpartition("&schema=")
-    with psycopg.connect(place, autocommit=True) as master:
+    database, _, schema = str(path).rpartition("&schema=")
+    with psycopg.connect(database, autocommit=True) as master:
         master.execute("CREATE ROLE rita LOGIN; CREATE SCHEMA rita AUTHORIZATION rita")
         ledger.grant("reader", "rita")
-        with psycopg.connect(place.replace("postgres:@", "rita@", 1), autocommit=True) as raw:
+        with psycopg.connect(database.replace("postgres:@", "rita@", 1), autocommit=True) as raw:
             raw.execute(f"SET search_path = rita, {schema}")  # type: ignore[arg-type]
             yield raw
         ledger.close()
@@ -290,51 +287,51 @@ def reader(path: LedgerLocation, ledger: Ledger) -> Iterator[psycopg.Connection[
         master.execute(f'DROP ROLE "{server_role(path, "reader")}"')  # type: ignore[arg-type]
 
 
-MADE_BY_A_READER = {
+OBJECTS_OF_A_READER = {
     "a temporary view": "CREATE TEMPORARY VIEW mine AS SELECT * FROM history",
     "a view": "CREATE VIEW mine AS SELECT * FROM claim",
-    "a column of a row's type": "CREATE TABLE mine (held history)",
+    "a column with the type of a row": "CREATE TABLE mine (stored history)",
     "a use of a function": "CREATE VIEW mine AS SELECT days('2022')",
 }
 
 
-@pytest.mark.parametrize("what", list(MADE_BY_A_READER))
-def test_what_a_reader_makes_of_the_tables_does_not_stand_in_the_way_of_rebuild(
+@pytest.mark.parametrize("what", list(OBJECTS_OF_A_READER))
+def test_rebuild_drops_objects_of_a_reader_that_depend_on_the_tables(
     what: str,
     ledger: Ledger,
     reader: psycopg.Connection[Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    reader.execute(MADE_BY_A_READER[what])
+    reader.execute(OBJECTS_OF_A_READER[what])
     ledger.rebuild()
     assert ledger.verify().clean
     assert re.search(r"were dropped: .*\bmine\b", caplog.text)
-    reader.execute("SELECT * FROM history")  # it keeps its rights
+    reader.execute("SELECT * FROM history")  # the reader keeps the right to read
 
 
 HOSTILE = "\x1b[31mEVIL\x1b]0;t\x07\u202e"
 
 
-def test_no_name_that_a_reader_chose_reaches_a_terminal_as_it_is(
+def test_names_that_a_reader_chose_are_escaped_on_a_terminal(
     path: LedgerLocation, ledger: Ledger, reader: psycopg.Connection[Any], call: Callable[..., Any]
 ) -> None:
     views = [f'CREATE VIEW "{HOSTILE}{number}" AS SELECT * FROM history' for number in range(30)]
     reader.execute("; ".join(views))  # type: ignore[arg-type]
-    done = call("--ledger", str(path), "rebuild")
-    assert done.returncode == 0
-    assert "EVIL" in done.stderr
-    assert "\\x1b[31mEVIL\\x1b]0;t\\x07\\u202e" in done.stderr
-    assert not {"\x1b", "\x07", "\u202e"} & set(done.stderr)
-    assert "and 10 more" in done.stderr
+    result = call("--ledger", str(path), "rebuild")
+    assert result.returncode == 0
+    assert "EVIL" in result.stderr
+    assert "\\x1b[31mEVIL\\x1b]0;t\\x07\\u202e" in result.stderr
+    assert not {"\x1b", "\x07", "\u202e"} & set(result.stderr)
+    assert "and 10 more" in result.stderr
 
 
-def test_no_error_holds_a_name_of_the_server_s_as_it_is(path: LedgerLocation) -> None:
-    place = str(path) + "x"
+def test_errors_escape_names_from_the_server(path: LedgerLocation) -> None:
+    url = str(path) + "x"
     with psycopg.connect(database_url(path), autocommit=True) as master:
-        schema = place.rpartition("=")[2]
+        schema = url.rpartition("=")[2]
         master.execute(f'CREATE SCHEMA {schema}; CREATE TABLE {schema}."{HOSTILE}" (x text)')  # type: ignore[arg-type]
         with pytest.raises(StoreError, match="EVIL") as raised:
-            Ledger.create(place)
+            Ledger.create(url)
         master.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
     assert not {"\x1b", "\x07", "\u202e"} & set(str(raised.value))
     with psycopg.connect(database_url(path)) as failing:
@@ -343,7 +340,7 @@ def test_no_error_holds_a_name_of_the_server_s_as_it_is(path: LedgerLocation) ->
         assert "\\x1b[31mEVIL" in plain(error.value)
 
 
-def test_a_lock_on_what_a_reader_made_keeps_only_rebuild_waiting(
+def test_a_lock_on_a_view_of_a_reader_blocks_only_rebuild(
     path: LedgerLocation,
     ledger: Ledger,
     reader: psycopg.Connection[Any],
@@ -361,7 +358,7 @@ def test_a_lock_on_what_a_reader_made_keeps_only_rebuild_waiting(
     assert ledger.verify().clean
 
 
-def test_a_reader_who_stays_keeps_rebuild_waiting_and_no_other_reader(
+def test_an_open_read_blocks_rebuild_and_no_other_reader(
     path: LedgerLocation,
     ledger: Ledger,
     reader: psycopg.Connection[Any],
@@ -377,15 +374,15 @@ def test_a_reader_who_stays_keeps_rebuild_waiting_and_no_other_reader(
             keeper.rebuild()
         messages.append(str(raised.value))
 
-    waiting = threading.Thread(target=work)
-    waiting.start()
-    read = 0
-    with RawDatabase(path) as right:
-        right.run("SET lock_timeout = '2s'")
-        while waiting.is_alive():
-            read += len(right.rows("SELECT * FROM history LIMIT 1"))
-    waiting.join()
-    assert read > 1
+    rebuilding = threading.Thread(target=work)
+    rebuilding.start()
+    rows_read = 0
+    with RawDatabase(path) as second_reader:
+        second_reader.run("SET lock_timeout = '2s'")
+        while rebuilding.is_alive():
+            rows_read += len(second_reader.rows("SELECT * FROM history LIMIT 1"))
+    rebuilding.join()
+    assert rows_read > 1
     assert f"{reader.info.backend_pid} of rita" in messages[0]
     reader.execute("COMMIT")
     ledger.rebuild()
@@ -416,7 +413,7 @@ SETTINGS = {
 
 @pytest.fixture
 def unusual() -> Iterator[str]:
-    """A user with every setting other than the server's default."""
+    """Yield the name of a user whose settings all differ from the defaults of the server."""
     name = "unusual"
     with psycopg.connect(server().get_uri(), autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {name} LOGIN SUPERUSER")
@@ -427,7 +424,7 @@ def unusual() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP"])
-def test_a_database_that_cannot_hold_every_text_is_refused(encoding: str, store: str) -> None:
+def test_a_database_with_another_encoding_than_utf8_is_refused(encoding: str, store: str) -> None:
     assert store == "postgresql"
     name = f"other_{encoding.lower()}"
     with psycopg.connect(server().get_uri(), autocommit=True) as connection:
@@ -439,20 +436,20 @@ def test_a_database_that_cannot_hold_every_text_is_refused(encoding: str, store:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_a_users_settings_change_no_answer(path: LedgerLocation, unusual: str) -> None:
-    theirs = str(path).replace("postgres:@", f"{unusual}@", 1)
-    assert theirs != str(path)
-    with Ledger.create(theirs) as ledger:
+def test_settings_of_a_user_change_no_result(path: LedgerLocation, unusual: str) -> None:
+    url = str(path).replace("postgres:@", f"{unusual}@", 1)
+    assert url != str(path)
+    with Ledger.create(url) as ledger:
         record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
         ledger.withdraw("claim", "b", by="Ann", reason="a slip \\ of 'the' pen", cascade=True)
-        results = [str(event) for event in ledger.history("b")], ledger.keys("claim")
+        expected = [str(entry) for entry in ledger.history("b")], ledger.keys("claim")
         assert ledger.verify().clean
     with Ledger.open(path) as ledger:
-        assert ([str(event) for event in ledger.history("b")], ledger.keys("claim")) == results
+        assert ([str(entry) for entry in ledger.history("b")], ledger.keys("claim")) == expected
         assert ledger.verify().clean
 
 
-def test_a_role_is_given_only_where_nobody_else_can_plant_what_others_meet(
+def test_a_role_is_granted_only_if_others_cannot_create_objects_in_the_schema(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     schema = str(path).rpartition("=")[2]
@@ -471,10 +468,10 @@ def test_a_role_is_given_only_where_nobody_else_can_plant_what_others_meet(
             connection.execute(f"GRANT CREATE ON SCHEMA {schema} TO PUBLIC")
             connection.execute("ALTER ROLE wanda CREATEROLE")
         with (
-            Ledger.open(str(path).replace("postgres:@", "wanda@", 1), writable=True) as theirs,
+            Ledger.open(str(path).replace("postgres:@", "wanda@", 1), writable=True) as keeper,
             pytest.raises(StoreError, match=f'REVOKE CREATE ON SCHEMA "{schema}" FROM PUBLIC'),
         ):
-            theirs.grant("recorder", "kim")
+            keeper.grant("recorder", "kim")
     finally:
         ledger.close()
         with psycopg.connect(database_url(path), autocommit=True) as connection:

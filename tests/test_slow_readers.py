@@ -1,4 +1,4 @@
-"""Whoever takes an answer slowly, or thinks at a prompt, keeps nobody from writing; and gets the whole answer."""
+"""A slow reader of an output, or a user at a prompt, blocks no writer, and still receives the complete output."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from builders import case, record_all
 from claimledger.ledger import Ledger, LedgerLocation
 from test_waiting import PROGRAM
 
-MUCH = case(["a: one"], extra={"a": {"statement": "much " * 500_000}})
-"""More than a pipe takes before somebody reads it, and more than is kept in memory."""
+LARGE_CASE = case(["a: one"], extra={"a": {"statement": "much " * 500_000}})
+"""Larger than the buffer of a pipe and than the part of an output that is kept in memory."""
 
 
 @contextmanager
 def started(words: list[Any], **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the program; kill it at the end of the block."""
     with subprocess.Popen([PROGRAM, *map(str, words)], **streams) as process:
         try:
             yield process
@@ -32,84 +33,84 @@ def started(words: list[Any], **streams: Any) -> Iterator[subprocess.Popen[bytes
             process.kill()
 
 
-def wait_until_it_writes(process: subprocess.Popen[bytes]) -> None:
-    """Wait until a program has begun with its answer, and read the first sign of it."""
+def wait_for_output(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the first byte of output, and read it."""
     assert process.stdout is not None
     os.read(process.stdout.fileno(), 1)
 
 
-def changes(where: LedgerLocation) -> float:
-    """Return the seconds that a write and a rebuild take, which waits for all who read on a server too."""
-    begun = time.monotonic()
+def seconds_to_write_and_rebuild(where: LedgerLocation) -> float:
+    """Return how many seconds a write and a rebuild take; on a server, a rebuild waits for every reader."""
+    start = time.monotonic()
     with Ledger.open(where, writable=True) as ledger:
         record_all(ledger, [{"kind": "party", "name": "Quick"}])
         ledger.rebuild()
-    return time.monotonic() - begun
+    return time.monotonic() - start
 
 
-SOON = 15
-"""Seconds: a rebuild that waits for a lock gives up after 30, a write after 60."""
+SHORT = 15
+"""Seconds. A rebuild that waits for a lock gives up after 30 seconds, a write after 60."""
 
 
 @pytest.fixture
-def at_rest(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
-    """A ledger that nobody has open: a file has the journal then in which readers stop writers."""
-    record_all(ledger, MUCH)
+def closed_ledger(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
+    """Return a ledger that nobody has open. A file then has a rollback journal, with which readers block writers."""
+    record_all(ledger, LARGE_CASE)
     ledger.close()
     return path
 
 
-def test_an_answer_that_nobody_reads_on_keeps_no_writer_out(at_rest: LedgerLocation) -> None:
-    with started(["--ledger", at_rest, "export"], stdout=subprocess.PIPE) as reading:
-        wait_until_it_writes(reading)
-        assert changes(at_rest) < SOON
-        assert reading.poll() is None  # it has more to tell, and waits
-        assert reading.stdout is not None
-        rest = reading.stdout.read()
-        assert reading.wait(60) == 0
-    lines = [json.loads(line) for line in (b"{" + rest).splitlines()]
-    assert [part["key"] for part in lines if part["kind"] == "claim"] == ["a"]
+def test_an_unread_output_does_not_block_writers(closed_ledger: LedgerLocation) -> None:
+    with started(["--ledger", closed_ledger, "export"], stdout=subprocess.PIPE) as process:
+        wait_for_output(process)
+        assert seconds_to_write_and_rebuild(closed_ledger) < SHORT
+        assert process.poll() is None  # it waits with the rest of the output
+        assert process.stdout is not None
+        rest = process.stdout.read()
+        assert process.wait(60) == 0
+    records = [json.loads(line) for line in (b"{" + rest).splitlines()]
+    assert [record["key"] for record in records if record["kind"] == "claim"] == ["a"]
 
 
 @pytest.mark.parametrize("words", [("export", "-o"), ("backup", "--since", "1"), ("backup",)])
-def test_a_named_pipe_that_nobody_reads_on_keeps_no_writer_out(
-    words: tuple[str, ...], at_rest: LedgerLocation, tmp_path: Path
+def test_an_unread_named_pipe_does_not_block_writers(
+    words: tuple[str, ...], closed_ledger: LedgerLocation, tmp_path: Path
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with started(["--ledger", at_rest, *words, pipe]) as writing:
-        with pipe.open("rb") as read:
-            head = read.read(1)
-            assert changes(at_rest) < SOON
-            assert writing.poll() is None
-            assert len(head + read.read()) > 100_000
-        assert writing.wait(60) == 0
+    with started(["--ledger", closed_ledger, *words, pipe]) as process:
+        with pipe.open("rb") as stream:
+            head = stream.read(1)
+            assert seconds_to_write_and_rebuild(closed_ledger) < SHORT
+            assert process.poll() is None
+            assert len(head + stream.read()) > 100_000
+        assert process.wait(60) == 0
 
 
-def test_who_thinks_at_a_prompt_keeps_no_writer_out(path: LedgerLocation, ledger: Ledger) -> None:
+def test_a_waiting_prompt_does_not_block_writers(path: LedgerLocation, ledger: Ledger) -> None:
     figures = [{"measure": "boats", "value": 54}]
     record_all(ledger, case(["a: one", "b: two"], extra={"a": {"figures": figures}, "b": {
         "figures": [{"measure": "nets", "value": 54}]}}))  # fmt: skip
     ledger.close()
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     words = ["--ledger", path, "audit", "--figure", "54"]
-    with started(words, stdin=theirs, stdout=theirs, stderr=theirs) as asking:
-        os.close(theirs)
+    with started(words, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
         output = b""
         while b"Which" not in output:
-            output += os.read(ours, 1000)
-        assert changes(path) < SOON
-        os.write(ours, b"2\n")
-        with suppress(OSError):  # how a terminal ends on Linux
-            while more := os.read(ours, 1000):
+            output += os.read(controller, 1000)
+        assert seconds_to_write_and_rebuild(path) < SHORT
+        os.write(controller, b"2\n")
+        with suppress(OSError):  # Linux reports the end of a terminal as an error
+            while more := os.read(controller, 1000):
                 output += more
-        assert asking.wait(60) == 0
-    os.close(ours)
+        assert process.wait(60) == 0
+    os.close(controller)
     assert b"nets" in output
 
 
-def test_what_is_kept_for_a_slow_reader_comes_whole_and_in_order() -> None:
-    """Also what is too much for the memory, and what comes in between while some is read."""
+def test_buffered_output_arrives_complete_and_in_order() -> None:
+    """The output exceeds the buffer in memory, and grows while parts of it are read."""
     script = """
 import sys
 from claimledger.cli.streams import StandardOutput
@@ -131,45 +132,44 @@ output.release()
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        read = ""
-        for due in ("0", "200000", "400000", "all"):
-            assert process.stderr.readline().strip() == due  # it did not wait for a reader
-            read += os.read(process.stdout.fileno(), 30_000).decode()
+        received = ""
+        for progress in ("0", "200000", "400000", "all"):
+            assert process.stderr.readline().strip() == progress  # it does not wait for a reader
+            received += os.read(process.stdout.fileno(), 30_000).decode()
             process.stdin.write("\n")
             process.stdin.flush()
-        read += process.stdout.read()
+        received += process.stdout.read()
         assert process.wait(60) == 0
-    assert read.split() == [str(number) for number in range(500_000)]
+    assert received.split() == [str(number) for number in range(500_000)]
 
 
-def test_where_there_is_no_room_to_keep_it_the_reader_is_waited_for(
-    at_rest: LedgerLocation,
+def test_without_space_for_a_buffer_the_program_waits_for_the_reader(
+    closed_ledger: LedgerLocation,
 ) -> None:
-    """No byte is lost for it, and none comes twice."""
+    """No byte is lost or repeated."""
     expected = subprocess.run(
-        [PROGRAM, "--ledger", str(at_rest), "export"], capture_output=True, check=True
+        [PROGRAM, "--ledger", str(closed_ledger), "export"], capture_output=True, check=True
     )
-
-    limited = f"ulimit -f 64; exec {PROGRAM} --ledger '{at_rest}' export"
-    with subprocess.Popen(["sh", "-c", limited], stdout=subprocess.PIPE) as reading:
-        assert reading.stdout is not None
-        first = os.read(reading.stdout.fileno(), 10)
+    limited = f"ulimit -f 64; exec {PROGRAM} --ledger '{closed_ledger}' export"
+    with subprocess.Popen(["sh", "-c", limited], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        first = os.read(process.stdout.fileno(), 10)
         with pytest.raises(subprocess.TimeoutExpired):
-            reading.wait(1)
-        assert first + reading.stdout.read() == expected.stdout
-        assert reading.wait(60) == 0
+            process.wait(1)
+        assert first + process.stdout.read() == expected.stdout
+        assert process.wait(60) == 0
 
 
-def test_a_reader_that_goes_away_ends_the_answer(at_rest: LedgerLocation) -> None:
-    with started(["--ledger", at_rest, "export"], stdout=subprocess.PIPE) as reading:
-        wait_until_it_writes(reading)
-        assert reading.stdout is not None
-        reading.stdout.close()
-        assert reading.wait(60) == 0
+def test_a_reader_that_closes_the_pipe_ends_the_output(closed_ledger: LedgerLocation) -> None:
+    with started(["--ledger", closed_ledger, "export"], stdout=subprocess.PIPE) as process:
+        wait_for_output(process)
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
-def test_what_goes_to_an_open_stream_joins_what_is_there(
+def test_an_output_to_an_open_stream_is_appended_to_it(
     name: str, ledger: Ledger, path: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     record_all(ledger, case(["a: one"]))
@@ -192,37 +192,37 @@ def test_what_goes_to_an_open_stream_joins_what_is_there(
     assert piped.stdout.decode() == lines
 
 
-def test_no_file_of_the_program_s_own_is_taken_for_a_stream(
+def test_a_file_descriptor_of_the_program_itself_is_not_a_valid_output(
     ledger: Ledger, path: LedgerLocation, tmp_path: Path
 ) -> None:
     record_all(ledger, case(["a: one"]))
     before = ledger.head()
     for number in range(3, 12):
-        done = subprocess.run(
+        result = subprocess.run(
             [PROGRAM, "--ledger", str(path), "export", "-o", f"/dev/fd/{number}"],
             capture_output=True, text=True, cwd=tmp_path, check=False,
         )  # fmt: skip
-        assert done.returncode == 1
-        assert "Wrote" not in done.stderr
-    with (tmp_path / "given.jsonl").open("wb") as value:
+        assert result.returncode == 1
+        assert "Wrote" not in result.stderr
+    with (tmp_path / "inherited.jsonl").open("wb") as stream:
         subprocess.run(
-            [PROGRAM, "--ledger", str(path), "export", "-o", f"/dev/fd/{value.fileno()}"],
-            pass_fds=[value.fileno()], check=True,
+            [PROGRAM, "--ledger", str(path), "export", "-o", f"/dev/fd/{stream.fileno()}"],
+            pass_fds=[stream.fileno()], check=True,
         )  # fmt: skip
-    assert b'"key":"a"' in (tmp_path / "given.jsonl").read_bytes()
+    assert b'"key":"a"' in (tmp_path / "inherited.jsonl").read_bytes()
     assert ledger.verify().faults == ()
     assert ledger.head() == before
 
 
-def test_an_audit_of_nothing_has_its_own_status_also_when_nobody_reads(
+def test_an_audit_without_a_match_exits_with_1_even_if_nobody_reads_it(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     figures = [{"measure": "boats", "value": 54}]
     extra = {"a": {"figures": figures}, "b": {"figures": [{"measure": "nets", "value": 54}]}}
     record_all(ledger, case(["a: one", "b: two"], extra=extra))
-    for question, status in ((["--figure", "54"], 1), (["a"], 0)):
+    for arguments, status in ((["--figure", "54"], 1), (["a"], 0)):
         read, write = os.pipe()
         os.close(read)
-        with started(["--ledger", path, "audit", *question], stdout=write) as asking:
+        with started(["--ledger", path, "audit", *arguments], stdout=write) as process:
             os.close(write)
-            assert asking.wait(60) == status
+            assert process.wait(60) == status

@@ -1,4 +1,4 @@
-"""What reads a text takes a time that grows with its size, and no faster: three sizes, and their ratio."""
+"""Reading a text takes time linear in its size: three sizes are measured, and the ratio is limited."""
 
 from __future__ import annotations
 
@@ -29,19 +29,22 @@ from claimledger.text.unicode import nfc, visible
 from claimledger.text.width import wrapped
 
 SIZES = (10_000, 40_000, 160_000)
-"""Signs; each four times the one before."""
+"""Numbers of characters, each four times the one before."""
 
-MOST = 60.0
-"""How many times as long sixteen times the size may take: a square would take 256 times."""
+LARGEST_RATIO = 60.0
+"""The largest ratio of the times for the last and the first size, which is sixteen times smaller.
 
-FLOOR = 0.005
-"""Seconds: what takes less says more of the machine than of the work."""
+Quadratic work has a ratio of 256.
+"""
+
+SHORTEST_TIME = 0.005
+"""Seconds; a shorter time depends more on the machine than on the work."""
 
 TEXTS = {
-    "marks": "\u0301\u0323",
-    "a letter and its marks": "e\u0301",
+    "combining marks": "\u0301\u0323",
+    "a letter with a combining mark": "e\u0301",
     "months": "jan",
-    "months apart": "jan ",
+    "separate months": "jan ",
     "spaces": " ",
     "since": "since ",
     "between": "between 1 2022 ",
@@ -55,23 +58,23 @@ TEXTS = {
     "brackets": "[(",
     "quotes": '"\\',
     "stars": "*_",
-    "amps": "&lt;",
-    "folded": "\u0130",
-    "surroundings": "\u0930\u094d",
+    "entities": "&lt;",
+    "a letter whose folding is longer": "\u0130",
+    "conjuncts": "\u0930\u094d",
     "lines": "a\n",
     "controls": "\u202e",
 }
 
 
-def likeness(text: str) -> float:
-    """Return how alike a statement and its reverse are to the rules that propose links."""
+def similarity(text: str) -> float:
+    """Return the similarity that the rules of proposals see between a statement and its reverse."""
     statements = {"one": text, "other": text[::-1]}
     claims = {key: Claim.model_construct(statement=text) for key, text in statements.items()}
     return RuleContext(cast("Analysis", None), claims).similarity("one", "other")
 
 
 READERS: dict[str, Callable[[str], object]] = {
-    "likeness": likeness,
+    "similarity": similarity,
     "nfc": nfc,
     "visible": visible,
     "words": words_of,
@@ -93,21 +96,21 @@ READERS: dict[str, Callable[[str], object]] = {
     "a name": lambda text: record_from({"kind": "party", "name": text}),
     "markdown": markdown.safe,
     "csv": csv.safe,
-    "lines of a picture": lambda text: lines_of(text, 200, 3),
+    "lines of a diagram": lambda text: lines_of(text, 200, 3),
     "lines of a terminal": lambda text: list(wrapped(text, 80)),
 }
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return the shortest of some turns, in which whatever is refused is refused."""
+def shortest_time(work: Callable[[], object]) -> float:
+    """Return the shorter processor time of two runs; input that is refused counts as well."""
     best = 1e9
-    gc.disable()  # looking for rings among many values is not the work
+    gc.disable()  # the time of the garbage collector is not part of the work
     try:
         for _ in range(2):
-            begun = time.process_time()
+            start = time.process_time()
             with suppress(ClaimledgerError):
                 work()
-            best = min(best, time.process_time() - begun)
+            best = min(best, time.process_time() - start)
             if best > 1:
                 break
     finally:
@@ -115,21 +118,21 @@ def seconds(work: Callable[[], object]) -> float:
     return best
 
 
-def see_linear(work: Callable[[int], Callable[[], object]]) -> None:
-    """Raise where a piece of work of three sizes takes a time that grows faster than its size."""
-    took: list[float] = []
+def require_linear(work: Callable[[int], Callable[[], object]]) -> None:
+    """Raise an assertion error if the time of the work grows faster than its size."""
+    times: list[float] = []
     for size in SIZES:
-        took.append(seconds(work(size)))
-        # A busy machine makes a turn ten times as long now and then; a square makes every turn so.
+        times.append(shortest_time(work(size)))
+        # On a busy machine a single run can take ten times as long; quadratic work always does.
         for _ in range(5):
-            if took[-1] <= MOST * max(took[0], FLOOR):
+            if times[-1] <= LARGEST_RATIO * max(times[0], SHORTEST_TIME):
                 break
-            took[-1] = min(took[-1], seconds(work(size)))
-        assert took[-1] <= MOST * max(took[0], FLOOR), took
+            times[-1] = min(times[-1], shortest_time(work(size)))
+        assert times[-1] <= LARGEST_RATIO * max(times[0], SHORTEST_TIME), times
 
 
 @pytest.mark.parametrize("reader", list(READERS))
-def test_readers_of_text_are_linear(reader: str) -> None:
+def test_reading_a_text_is_linear(reader: str) -> None:
     for name, piece in TEXTS.items():
 
         def work(size: int, piece: str = piece) -> Callable[[], object]:
@@ -137,26 +140,27 @@ def test_readers_of_text_are_linear(reader: str) -> None:
             return lambda: READERS[reader](text)
 
         try:
-            see_linear(work)
+            require_linear(work)
         except AssertionError as error:
             raise AssertionError(f"{reader} of {name}: {error}") from None
 
 
-def names(number: int) -> Iterator[str]:
-    return (f'"n{place}": 1' for place in range(number))
+def members(count: int) -> Iterator[str]:
+    """Return the members of a JSON object, each with another name."""
+    return (f'"n{number}": 1' for number in range(count))
 
 
-TWICE = '"n1": 2'
+REPEATED_MEMBER = '"n1": 2'
 
 FILES: dict[str, Callable[[int], str]] = {
-    "json with a name twice at its end": lambda size: (
-        "[{" + ", ".join([*names(size // 12), TWICE]) + "}]"
+    "json with a name repeated at its end": lambda size: (
+        "[{" + ", ".join([*members(size // 12), REPEATED_MEMBER]) + "}]"
     ),
-    "json of many names": lambda size: "[{" + ", ".join(names(size // 12)) + "}]",
+    "json of many names": lambda size: "[{" + ", ".join(members(size // 12)) + "}]",
     "json of records": lambda size: json.dumps([{"kind": "party", "name": "x"}] * (size // 30)),
     "json of defaults": lambda size: json.dumps(
         {
-            "defaults": {"claim": {f"n{place}": 1 for place in range(size // 12)}},
+            "defaults": {"claim": {f"n{number}": 1 for number in range(size // 12)}},
             "records": [{"kind": "claim"}] * (size // 20),
         }
     ),
@@ -174,24 +178,28 @@ FILES: dict[str, Callable[[int], str]] = {
     "json nested": lambda size: "[" * size,
     "json unclosed": lambda size: '[{"kind": "' + "x" * size,
     "json of backslashes": lambda size: '["' + "\\" * size,
-    "jsonl with a name twice": lambda size: "{" + ", ".join([*names(size // 12), TWICE]) + "}\n",
+    "jsonl with a repeated name": lambda size: (
+        "{" + ", ".join([*members(size // 12), REPEATED_MEMBER]) + "}\n"
+    ),
     "yaml of records": lambda size: "- {kind: party, name: x}\n" * (size // 250),
-    "yaml with a name twice": lambda size: (
-        "- " + "\n  ".join(f"n{p}: 1" for p in [*range(size // 80), 1])
+    "yaml with a repeated name": lambda size: (
+        "- " + "\n  ".join(f"n{number}: 1" for number in [*range(size // 80), 1])
     ),
     "yaml nested": lambda size: "[" * (size // 10),
-    "yaml of anchors": lambda size: "".join(f"- &a{p} x\n- *a{p}\n" for p in range(size // 200)),
-    "yaml of marks": lambda size: "- {kind: party, name: e" + "\u0301" * size + "}\n",
+    "yaml of anchors": lambda size: "".join(
+        f"- &a{number} x\n- *a{number}\n" for number in range(size // 200)
+    ),
+    "yaml of combining marks": lambda size: "- {kind: party, name: e" + "\u0301" * size + "}\n",
 }
 
 
 @pytest.mark.parametrize("name", list(FILES))
-def test_readers_of_files_are_linear(name: str, tmp_path: Path) -> None:
-    form = name.split(maxsplit=1)[0]
+def test_reading_a_file_is_linear(name: str, tmp_path: Path) -> None:
+    ending = name.split(maxsplit=1)[0]
 
     def work(size: int) -> Callable[[], object]:
-        file = tmp_path / f"{size}.{form}"
+        file = tmp_path / f"{size}.{ending}"
         file.write_text(FILES[name](size), "utf-8")
         return lambda: list(read_in_turn([str(file)]))
 
-    see_linear(work)
+    require_linear(work)

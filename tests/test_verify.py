@@ -1,4 +1,4 @@
-"""``verify`` names any single change behind the ledger's back: entry, table, row, column."""
+"""``verify`` finds every change that bypasses the program, and names its entry, table, row and column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from claimledger.errors import ClaimledgerError
 from claimledger.ledger import Ledger, LedgerLocation, TreeHead
 from claimledger.storage.tables import ENTRY, VIEWS
 
-RICH: dict[str, dict[str, Any]] = {
+EVERY_FIELD: dict[str, dict[str, Any]] = {
     "a": {
         "asserted": {"edtf": "2022-10-12", "printed": "12/10/2012"}, "about": "2022", "note": "n",
         "scope": {"place": "NLD"}, "language": "nl",
@@ -26,8 +26,8 @@ RICH: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def fill(ledger: Ledger) -> None:
-    """Put a row in every table, amended, withdrawn, redacted and replaced."""
+def record_everything(ledger: Ledger) -> None:
+    """Record a row in every table and a value in every column; amend, withdraw, replace and redact."""
     parties = {
         "one": {
             "type": "person",
@@ -44,12 +44,12 @@ def fill(ledger: Ledger) -> None:
             "archive_url": "https://example.org/a", "identifiers": {"doi": "10.1"},
         }
     }  # fmt: skip
-    drawn = case(
+    records = case(
         ["a: one obs", "b: two", "c: three", "d: four"],
         ["a contradicts b", "b repeats c"],
-        parties=parties, sources=sources, extra=RICH,
+        parties=parties, sources=sources, extra=EVERY_FIELD,
     )  # fmt: skip
-    drawn += [
+    records += [
         {"kind": "capture", "key": "copy", "source": "b-page", "sha256": "ab" * 32, "captured_at": "2022",
          "media_type": "text/html", "path": "copies/1", "note": "n"},
         {"kind": "review", "key": "rev", "claim": "a", "reviewer": "two", "reviewed": "2023", "rating": "false",
@@ -68,19 +68,19 @@ def fill(ledger: Ledger) -> None:
          "evidence": "e", "link": "full", "reason": "r", "note": "n"},
         {"kind": "disposition", "key": "rest", "dispute": "full", "ending": "period", "reason": "r", "note": "n"},
     ]  # fmt: skip
-    record_all(ledger, drawn)
+    record_all(ledger, records)
     ledger.amend("claim", "b", {"note": "amended"}, by="T", reason="why")
     ledger.withdraw("claim", "d", by="T", reason="double", replaced_by="c")
     ledger.redact("claim", "d", by="T", reason="asked for")
     assert ledger.verify().clean
 
 
-FULL = LedgerTemplate(fill)
+FULL = LedgerTemplate(record_everything)
 
 
 @pytest.fixture
 def damaged(store: str, tmp_path: Path) -> LedgerLocation:
-    """Return a ledger of all there is, to be damaged."""
+    """Return a copy of a ledger with rows in every table, which a test may damage."""
     return FULL.copy(tmp_path)
 
 
@@ -89,17 +89,20 @@ COLUMNS = [(name, column.name) for name, table in TABLES.items() for column in t
 
 
 def faults(path: LedgerLocation) -> list[str]:
+    """Return the faults that verify reports, or the error with which it refuses the ledger."""
     try:
         with Ledger.open(path) as ledger:
-            verdict = ledger.verify()
+            verification = ledger.verify()
     except ClaimledgerError as error:
         return [str(error)]
-    assert verdict.clean == (not verdict.faults)
-    return [str(fault) for fault in verdict.faults]
+    assert verification.clean == (not verification.faults)
+    return [str(fault) for fault in verification.faults]
 
 
-@pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[f"{t}.{c}" for t, c in COLUMNS])
-def test_any_column_of_any_table_changed_is_named(
+@pytest.mark.parametrize(
+    ("table", "column"), COLUMNS, ids=[f"{table}.{column}" for table, column in COLUMNS]
+)
+def test_a_changed_value_in_any_column_is_named(
     damaged: LedgerLocation, table: str, column: str
 ) -> None:
     key = "number" if table == "entry" else "entry"
@@ -116,8 +119,8 @@ def test_any_column_of_any_table_changed_is_named(
         changed = raw.blob(value[::-1] + b"\0")
     else:
         changed = "'" + str(value).replace("'", "''") + "x'"
-    only = f" AND position = {value}" if column == "position" else ""
-    tamper(damaged, f'UPDATE {table} SET "{column}" = {changed} WHERE {key} = {entry}{only}')
+    at_position = f" AND position = {value}" if column == "position" else ""
+    tamper(damaged, f'UPDATE {table} SET "{column}" = {changed} WHERE {key} = {entry}{at_position}')
     messages = faults(damaged)
     assert messages
     assert any(table in fault or "is missing from the log" in fault for fault in messages), messages
@@ -158,7 +161,7 @@ def test_a_reordered_log_is_named(damaged: LedgerLocation) -> None:
     assert any("entry 2" in fault or "entry 3" in fault for fault in faults(damaged))
 
 
-@ONLY_FILES  # in SQLite's words; a server's are below
+@ONLY_FILES  # SQLite's syntax; the next test has PostgreSQL's
 @pytest.mark.parametrize(
     "sql",
     [
@@ -168,7 +171,7 @@ def test_a_reordered_log_is_named(damaged: LedgerLocation) -> None:
         "DROP INDEX history_key",
         "CREATE TABLE more (x TEXT)",
         "CREATE TRIGGER more AFTER INSERT ON claim BEGIN SELECT 1; END",
-        "CREATE TRIGGER claim AFTER INSERT ON claim BEGIN SELECT 1; END",  # named like a table of ours
+        "CREATE TRIGGER claim AFTER INSERT ON claim BEGIN SELECT 1; END",  # has the name of a table
         "CREATE TRIGGER history_key AFTER INSERT ON history BEGIN SELECT 1; END",
         "CREATE TRIGGER search AFTER INSERT ON search_words BEGIN SELECT 1; END",
         "CREATE TABLE entry_stays (x TEXT)",
@@ -183,13 +186,15 @@ def test_a_reordered_log_is_named(damaged: LedgerLocation) -> None:
         "PRAGMA user_version = 100",
     ],
 )
-def test_a_changed_table_index_or_trigger_is_named(damaged: LedgerLocation, sql: str) -> None:
+def test_a_changed_table_index_or_trigger_in_a_file_is_found(
+    damaged: LedgerLocation, sql: str
+) -> None:
     with RawDatabase(damaged) as raw:
         raw.run(sql)
     assert faults(damaged)
 
 
-@ONLY_SERVERS  # in PostgreSQL's words; a file's are above
+@ONLY_SERVERS  # PostgreSQL's syntax
 @pytest.mark.parametrize(
     "sql",
     [
@@ -213,7 +218,7 @@ def test_a_changed_table_index_or_trigger_is_named(damaged: LedgerLocation, sql:
         "UPDATE head SET layout = 100",
     ],
 )
-def test_a_changed_table_index_or_trigger_of_a_server_is_named(
+def test_a_changed_table_index_or_trigger_on_a_server_is_found(
     damaged: LedgerLocation, sql: str
 ) -> None:
     with RawDatabase(damaged) as raw:
@@ -221,18 +226,18 @@ def test_a_changed_table_index_or_trigger_of_a_server_is_named(
     assert faults(damaged)
 
 
-@ONLY_FILES  # a server's index is its own, made of words that are compared
+@ONLY_FILES  # on a server, verify compares the indexed words instead
 @pytest.mark.parametrize("table", ["search_data", "search_idx", "search_docsize", "search_config"])
-def test_a_changed_search_index_is_named(damaged: LedgerLocation, table: str) -> None:
+def test_a_changed_search_index_is_found(damaged: LedgerLocation, table: str) -> None:
     with RawDatabase(damaged) as raw:
-        last = raw.columns(table)[-1]
-        some = "" if table in ("search_idx", "search_config") else (
+        column = raw.columns(table)[-1]
+        condition = "" if table in ("search_idx", "search_config") else (
             f" WHERE rowid = (SELECT max(rowid) FROM {table})")  # fmt: skip
-        raw.run("PRAGMA writable_schema = ON", f"UPDATE {table} SET {last} = 17{some}")
+        raw.run("PRAGMA writable_schema = ON", f"UPDATE {table} SET {column} = 17{condition}")
     assert faults(damaged)
 
 
-@ONLY_FILES  # as above
+@ONLY_FILES  # only SQLite has these tables
 @pytest.mark.parametrize(
     "change",
     [
@@ -248,7 +253,9 @@ def test_a_changed_search_index_is_named(damaged: LedgerLocation, table: str) ->
         "UPDATE search_data SET block = x'00000000ffffffffffffffffffffffffff' WHERE id = 10",
     ],
 )
-def test_what_the_index_s_own_check_passes_over_is_named(damaged: Path, change: str) -> None:
+def test_damage_that_the_check_of_the_index_itself_misses_is_named(
+    damaged: Path, change: str
+) -> None:
     with Ledger.open(damaged, writable=True) as ledger:  # an index of several pages
         record_all(ledger, [{"kind": "party", "name": f"p{n} q{n} r{n} s{n}"} for n in range(400)])
         assert ledger.verify().faults == ()
@@ -257,7 +264,7 @@ def test_what_the_index_s_own_check_passes_over_is_named(damaged: Path, change: 
     assert any("search" in fault for fault in faults(damaged))
 
 
-def test_each_row_of_an_ended_version_is_held_to_the_log(damaged: LedgerLocation) -> None:
+def test_every_row_of_an_old_version_is_compared_with_the_log(damaged: LedgerLocation) -> None:
     with Ledger.open(damaged, writable=True) as ledger:
         record_all(ledger, case(["several: another @s1 @s2"]))
         ledger.amend("claim", "several", {"note": "n"}, by="T", reason="r")
@@ -269,8 +276,8 @@ def test_each_row_of_an_ended_version_is_held_to_the_log(damaged: LedgerLocation
     assert any("claim_citation" in fault and "until" in fault for fault in faults(damaged))
 
 
-@ONLY_FILES  # as above
-def test_a_posting_moved_in_the_search_index_is_named(damaged: LedgerLocation) -> None:
+@ONLY_FILES  # only SQLite has these tables
+def test_a_missing_posting_in_the_search_index_is_named(damaged: LedgerLocation) -> None:
     with RawDatabase(damaged) as raw:
         raw.run(
             "INSERT INTO search (search, rowid, words) "
@@ -279,14 +286,14 @@ def test_a_posting_moved_in_the_search_index_is_named(damaged: LedgerLocation) -
     assert any("search" in fault for fault in faults(damaged))
 
 
-def test_a_clean_ledger_says_what_was_redacted(damaged: LedgerLocation) -> None:
+def test_verify_lists_redactions(damaged: LedgerLocation) -> None:
     with Ledger.open(damaged) as ledger:
-        verdict = ledger.verify()
-    (redaction,) = verdict.redactions
+        verification = ledger.verify()
+    (redaction,) = verification.redactions
     assert (redaction.kind, redaction.key) == ("claim", "d")
 
 
-def test_rebuilding_mends_every_view(damaged: LedgerLocation) -> None:
+def test_rebuild_repairs_every_view(damaged: LedgerLocation) -> None:
     tamper(
         damaged, "UPDATE claim SET statement = 'forged'", "DELETE FROM history", "DELETE FROM reference",
         "UPDATE search_words SET words = 'none'", "DROP INDEX history_key", "CREATE TABLE more (x TEXT)",
@@ -299,7 +306,7 @@ def test_rebuilding_mends_every_view(damaged: LedgerLocation) -> None:
         assert ledger.head().root == root
 
 
-def test_verify_compares_the_log_with_a_size_and_root_that_were_kept(
+def test_verify_compares_the_log_with_an_earlier_size_and_root(
     path: LedgerLocation, ledger: Ledger, call: Callable[..., Any]
 ) -> None:
     record_all(ledger, case(["a: one", "b: two"]))
@@ -308,8 +315,8 @@ def test_verify_compares_the_log_with_a_size_and_root_that_were_kept(
     size, root = str(head.size), head.root.hex()
 
     def verify(size: str, root: str) -> tuple[int, str]:
-        done = call("verify", "--at", size, "--root", root)
-        return done.returncode, " ".join(done.stdout.split())
+        result = call("verify", "--at", size, "--root", root)
+        return result.returncode, " ".join(result.stdout.split())
 
     status, text = verify(size, root)
     assert (status, "goes on from the size and root that you kept" in text) == (0, True)
@@ -327,7 +334,7 @@ def test_verify_compares_the_log_with_a_size_and_root_that_were_kept(
         assert opened.verify(earlier=head).continues
 
 
-VIEWS_DAMAGED = {
+VIEW_DAMAGE = {
     "UPDATE source SET authors = '-1'": [
         "report",
         "audit a",
@@ -339,30 +346,33 @@ VIEWS_DAMAGED = {
     "UPDATE claim_figure SET low = 'x'": ["audit a", "compare a b", "show a"],
     "UPDATE claim SET claimant = '-1'": ["audit a", "flags", "show a"],
 }
-"""What somebody can do to the views, and commands that read them."""
+"""Statements that damage views, with commands that read them."""
 
 
-@pytest.mark.parametrize("damage", list(VIEWS_DAMAGED))
-def test_a_command_that_reads_damaged_views_ends_in_words(
+@pytest.mark.parametrize("damage", list(VIEW_DAMAGE))
+def test_a_command_that_fails_on_damaged_views_prints_a_message(
     damage: str, damaged: LedgerLocation, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLAIMLEDGER_TRACEBACK", "")
     tamper(damaged, damage)
     failed = 0
-    for words in VIEWS_DAMAGED[damage]:
-        done = call("--ledger", damaged, *words.split())
-        assert "Traceback" not in done.stderr, (words, done.stderr)
-        assert done.returncode in (0, 1)
-        failed += done.returncode
-        assert ("claimledger verify" in done.stderr) == (done.returncode == 1), (words, done.stderr)
+    for words in VIEW_DAMAGE[damage]:
+        result = call("--ledger", damaged, *words.split())
+        assert "Traceback" not in result.stderr, (words, result.stderr)
+        assert result.returncode in (0, 1)
+        failed += result.returncode
+        assert ("claimledger verify" in result.stderr) == (result.returncode == 1), (
+            words,
+            result.stderr,
+        )
     assert failed
 
 
 @pytest.mark.parametrize("share", [1, 5, 10_000])
-def test_several_processes_find_what_one_does(
+def test_several_processes_find_the_same_faults_as_one(
     damaged: LedgerLocation, monkeypatch: pytest.MonkeyPatch, share: int
 ) -> None:
-    """A small ledger is checked in one process, a large one in several: here the small one is."""
+    """A small ledger is normally checked in one process; here it is checked in several."""
     with RawDatabase(damaged) as raw:
         zero = raw.blob(b"\0")
     tamper(
@@ -372,65 +382,69 @@ def test_several_processes_find_what_one_does(
         "UPDATE link SET until = 7 WHERE entry = (SELECT max(entry) FROM link)",
         "UPDATE reference SET key = 'other' WHERE key = 'topic'",
     )
-    alone = sorted(faults(damaged))
+    expected = sorted(faults(damaged))
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     monkeypatch.setattr("claimledger.ledger.verify.verification._WORTH_SHARING", 1)
     monkeypatch.setattr("claimledger.ledger.verify.verification.may_fork", lambda: True)
     monkeypatch.setattr("claimledger.ledger.verify.verification._SHARE", share)
-    assert sorted(faults(damaged)) == alone
-    assert any("column salt" in fault for fault in alone)
+    assert sorted(faults(damaged)) == expected
+    assert any("column salt" in fault for fault in expected)
 
 
 @pytest.mark.parametrize("share", [1, 5, 10_000])
-def test_several_processes_find_a_clean_ledger_clean(
+def test_several_processes_find_no_fault_in_a_clean_ledger(
     damaged: LedgerLocation, monkeypatch: pytest.MonkeyPatch, share: int
 ) -> None:
     with Ledger.open(damaged) as ledger:
-        alone = ledger.verify()
+        expected = ledger.verify()
         monkeypatch.setattr("os.cpu_count", lambda: 3)
         monkeypatch.setattr("claimledger.ledger.verify.verification._WORTH_SHARING", 1)
         monkeypatch.setattr("claimledger.ledger.verify.verification.may_fork", lambda: True)
         monkeypatch.setattr("claimledger.ledger.verify.verification._SHARE", share)
-        assert ledger.verify() == alone
+        assert ledger.verify() == expected
 
 
-MISSHAPEN = {
+EXTRA_COLUMNS = {
     name: f"ALTER TABLE {name} ADD COLUMN planted TEXT" for name in (*VIEWS, "pending_scrub")
 }
 
 
-@pytest.mark.parametrize("name", list(MISSHAPEN))
-def test_a_table_of_another_shape_hides_nothing_else(name: str, damaged: LedgerLocation) -> None:
-    """The log, the root that was kept, and every table of the right shape are checked all the same."""
+@pytest.mark.parametrize("name", list(EXTRA_COLUMNS))
+def test_a_table_with_an_extra_column_hides_no_other_fault(
+    name: str, damaged: LedgerLocation
+) -> None:
+    """The log, the earlier root and all other tables are still checked."""
     with Ledger.open(damaged) as ledger:
         head = ledger.head()
         number = ledger.get("claim", "a").entry
-        moved = ledger.get("review", "rev").entry
-    tamper(damaged, MISSHAPEN[name], f"UPDATE review SET rating = 'true' WHERE entry = {moved}")
+        review = ledger.get("review", "rev").entry
+    tamper(
+        damaged, EXTRA_COLUMNS[name], f"UPDATE review SET rating = 'true' WHERE entry = {review}"
+    )
     with Ledger.open(damaged) as ledger:
-        verdict = ledger.verify(earlier=head)
-    assert verdict.size == head.size
-    assert verdict.root == head.root
-    assert verdict.continues
-    assert {fault.table for fault in verdict.faults} == {name, "review"}
+        verification = ledger.verify(earlier=head)
+    assert verification.size == head.size
+    assert verification.root == head.root
+    assert verification.continues
+    assert {fault.table for fault in verification.faults} == {name, "review"}
     tamper(
         damaged,
         f"UPDATE entry SET payload = replace(payload, 'a says so', 'forged') WHERE number = {number}",
     )
     with Ledger.open(damaged) as ledger:
-        verdict = ledger.verify(earlier=TreeHead(head.size, bytes(32)))
-    assert verdict.continues is False
-    assert (number, "payload") in {(fault.entry, fault.column) for fault in verdict.faults}
+        verification = ledger.verify(earlier=TreeHead(head.size, bytes(32)))
+    assert verification.continues is False
+    assert (number, "payload") in {(fault.entry, fault.column) for fault in verification.faults}
 
 
-def test_the_order_of_the_log_is_judged_by_the_log(damaged: LedgerLocation) -> None:
-    """A history that was changed makes no entry unlawful, and hides none that is."""
+def test_the_rules_of_the_log_are_checked_against_the_log_alone(damaged: LedgerLocation) -> None:
+    """A changed table ``history`` makes no valid entry invalid and hides no invalid entry."""
     with Ledger.open(damaged) as ledger:
         amended = ledger.get("claim", "b").entry
     tamper(damaged, "UPDATE history SET key = 'other' WHERE kind = 'claim' AND key = 'b'")
-    results = faults(damaged)
-    assert results
-    assert [fault for fault in results if "rule" in fault] == []
+    messages = faults(damaged)
+    assert messages
+    assert [fault for fault in messages if "rule" in fault] == []
     tamper(
         damaged,
         f"UPDATE entry SET payload = replace(payload, 'amend', 'record') WHERE number = {amended}",

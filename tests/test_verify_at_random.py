@@ -1,6 +1,6 @@
-"""Whatever is changed in a ledger, ``verify`` neither raises nor hangs, and never calls clean what is not.
+"""``verify`` of a randomly changed ledger neither raises nor hangs, and never reports a changed ledger as clean.
 
-In a process that may take two gigabytes and no more.
+It runs in a process that is limited to two gigabytes of memory.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ from test_verify import FULL, TABLES
 
 MEMORY = 2 * 1024**3
 SECONDS = 120
-"""Of the processor, for all trials of one process: a verify that hangs is ended by the system."""
+"""Processor time for all trials of one process; the system ends a process that hangs."""
 
 
-def in_a_process(work: Callable[..., None], *values: object) -> None:
-    """Do work in a process of its own, with two gigabytes; fail with what it says where it fails."""
+def run_in_limited_process(work: Callable[..., None], *values: object) -> None:
+    """Call a function in a new process with limited memory; fail with its traceback if it raises."""
     context = get_context("forkserver")
-    heard, connection = context.Pipe(duplex=False)
-    process = context.Process(target=_limited, args=(connection, work, values))
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_run_limited, args=(sender, work, values))
     process.start()
-    connection.close()
+    sender.close()
     try:
-        answer = heard.recv()
+        error = receiver.recv()
     except EOFError:
-        answer = "it said nothing"
+        error = "the process sent no result"
     process.join()
-    assert (answer, process.exitcode) == ("", 0)
+    assert (error, process.exitcode) == ("", 0)
 
 
-def _limited(line: Any, work: Callable[..., None], values: tuple[object, ...]) -> None:
+def _run_limited(sender: Any, work: Callable[..., None], values: tuple[object, ...]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS * TRIALS_FACTOR, SECONDS * TRIALS_FACTOR + 1))
     try:
         work(*values)
     except BaseException:
-        line.send(traceback.format_exc())
+        sender.send(traceback.format_exc())
     else:
-        line.send("")
+        sender.send("")
 
 
-def verdict_of(path: Path | str) -> bool:
-    """Return whether verify finds a ledger clean; what it refuses to open it does not."""
+def is_clean(path: Path | str) -> bool:
+    """Return whether verify reports a ledger as clean; a ledger that cannot be opened is not clean."""
     try:
         with Ledger.open(path) as ledger:
             return ledger.verify().clean
@@ -65,38 +65,38 @@ def verdict_of(path: Path | str) -> bool:
         return False
 
 
-def content(path: Path) -> list[object]:
-    """Return everything in a file that a query can reach."""
+def readable_content(path: Path) -> list[object]:
+    """Return all tables, values and settings of a file that queries can read."""
     with closing(sqlite3.connect(path)) as driver:
         driver.text_factory = bytes
-        results: list[object] = driver.execute(
+        rows: list[object] = driver.execute(
             "SELECT type, name, tbl_name, sql FROM sqlite_master"
         ).fetchall()
         for table in TABLES:
-            results.append(driver.execute(f"SELECT * FROM {table}").fetchall())
-        results.append(driver.execute("PRAGMA user_version").fetchall())
-        return results
+            rows.append(driver.execute(f"SELECT * FROM {table}").fetchall())
+        rows.append(driver.execute("PRAGMA user_version").fetchall())
+        return rows
 
 
-def flips(number: int, seed: str, complete: str, folder: str) -> None:
+def flip_bytes(number: int, seed: str, original_file: str, folder: str) -> None:
     """Change single bytes of a file, one at a time."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     path = Path(folder) / "flipped.db"
-    original = Path(complete).read_bytes()
-    expected = content(Path(complete))
-    used = [place for place, byte in enumerate(original) if byte]
-    seen = 0
+    original = Path(original_file).read_bytes()
+    expected = readable_content(Path(original_file))
+    positions = [position for position, byte in enumerate(original) if byte]
+    failed = 0
     for _ in range(number):
-        place = chance.choice(used)
-        changed = original[place] ^ (1 << chance.randrange(8))
-        path.write_bytes(original[:place] + bytes([changed]) + original[place + 1 :])
-        if verdict_of(path):  # where nothing is stored, nothing is changed
-            assert content(path) == expected, (
-                f"byte {place} of {seed} is {changed}, and it is called clean"
+        position = rng.choice(positions)
+        changed = original[position] ^ (1 << rng.randrange(8))
+        path.write_bytes(original[:position] + bytes([changed]) + original[position + 1 :])
+        if is_clean(path):  # the change may be in an unused part of the file
+            assert readable_content(path) == expected, (
+                f"byte {position} of {seed} is {changed}, and verify reports no fault"
             )
         else:
-            seen += 1
-    assert seen > number // 2
+            failed += 1
+    assert failed > number // 2
 
 
 VALUES = (
@@ -111,93 +111,100 @@ ONLY_IN_FILES = (
 )  # fmt: skip
 
 
-def mutations(chance: random.Random, number: int) -> Iterator[tuple[str, str]]:
+def random_changes(rng: random.Random, number: int) -> Iterator[tuple[str, str]]:
     """Yield a table and a statement that changes one value in it."""
-    places = [(table.name, column.name) for table in TABLES.values() for column in table.columns]
+    columns = [(table.name, column.name) for table in TABLES.values() for column in table.columns]
     for _ in range(number):
-        table, column = chance.choice(
-            places + [place for place in places if place[0] == "entry"] * 6
-        )
-        value = chance.choice(VALUES + ONLY_IN_FILES)
+        # Most changes are made to the log.
+        table, column = rng.choice(columns + [pair for pair in columns if pair[0] == "entry"] * 6)
+        value = rng.choice(VALUES + ONLY_IN_FILES)
         if "payload" in value or "header" in value:
-            table, column = "entry", chance.choice(("header", "payload", "salt", "nodes"))
+            table, column = "entry", rng.choice(("header", "payload", "salt", "nodes"))
         key = "number" if table == "entry" else "entry"
-        row = f"(SELECT {key} FROM {table} ORDER BY {key} LIMIT 1 OFFSET {chance.randrange(12)})"
+        row = f"(SELECT {key} FROM {table} ORDER BY {key} LIMIT 1 OFFSET {rng.randrange(12)})"
         yield table, f'UPDATE {table} SET "{column}" = {value} WHERE {key} = {row}'
 
 
-def changes(number: int, seed: str, complete: str, folder: str) -> None:
+def change_values(number: int, seed: str, original_file: str, folder: str) -> None:
     """Change single values of a file, one at a time."""
     path = Path(folder) / "changed.db"
-    expected = content(Path(complete))
-    seen = 0
-    for _, statement in mutations(random.Random(seed), number):
-        shutil.copyfile(complete, path)
+    expected = readable_content(Path(original_file))
+    failed = 0
+    for _, statement in random_changes(random.Random(seed), number):
+        shutil.copyfile(original_file, path)
         try:
             tamper(path, statement)
-        except sqlite3.Error:  # the table itself does not take it
+        except sqlite3.Error:  # the table itself refuses the value
             continue
-        if verdict_of(path):
-            assert content(path) == expected, f"{statement} of {seed}, and it is called clean"
+        if is_clean(path):
+            assert readable_content(path) == expected, (
+                f"{statement} of {seed}, and verify reports no fault"
+            )
         else:
-            seen += 1
-    assert seen > number // 3
+            failed += 1
+    assert failed > number // 3
 
 
-@ONLY_FILES  # a server keeps its own bytes
+@ONLY_FILES  # the files of a server are not the ledger's
 @pytest.mark.at_random
-def test_no_byte_that_is_changed_raises_or_is_called_clean(store: str, tmp_path: Path) -> None:
+def test_a_changed_byte_neither_raises_nor_passes(store: str, tmp_path: Path) -> None:
     assert store == "file"
-    in_a_process(
-        flips, 250 * TRIALS_FACTOR, seed_for("flips"), str(FULL.copy(tmp_path)), str(tmp_path)
+    run_in_limited_process(
+        flip_bytes, 250 * TRIALS_FACTOR, seed_for("flips"), str(FULL.copy(tmp_path)), str(tmp_path)
     )
 
 
-@ONLY_FILES  # what a server takes is below
+@ONLY_FILES  # a server is changed in a test below
 @pytest.mark.at_random
-def test_no_value_that_is_changed_raises_or_is_called_clean(store: str, tmp_path: Path) -> None:
+def test_a_changed_value_in_a_file_neither_raises_nor_passes(store: str, tmp_path: Path) -> None:
     assert store == "file"
-    in_a_process(
-        changes, 250 * TRIALS_FACTOR, seed_for("values"), str(FULL.copy(tmp_path)), str(tmp_path)
+    run_in_limited_process(
+        change_values,
+        250 * TRIALS_FACTOR,
+        seed_for("values"),
+        str(FULL.copy(tmp_path)),
+        str(tmp_path),
     )
 
 
-def naming(where: Path | str, table: str) -> None:
+def require_unreadable(where: Path | str, table: str) -> None:
+    """Check that verify names a table that it cannot read."""
     with Ledger.open(where) as ledger:
         faults = ledger.verify().faults
     assert any("cannot be read" in fault.what for fault in faults if fault.table == table), faults
 
 
-def test_a_value_that_has_no_room_in_memory_is_named(store: str, tmp_path: Path) -> None:
+def test_a_value_too_large_for_memory_is_named(store: str, tmp_path: Path) -> None:
     where = FULL.copy(tmp_path)
-    longest = "zeroblob(900000000)" if store == "file" else "repeat('x', 900000000)"
-    tamper(where, f"UPDATE history SET reason = {longest} WHERE entry = 1")
-    in_a_process(naming, where, "history")
+    large_value = "zeroblob(900000000)" if store == "file" else "repeat('x', 900000000)"
+    tamper(where, f"UPDATE history SET reason = {large_value} WHERE entry = 1")
+    run_in_limited_process(require_unreadable, where, "history")
 
 
-def surveying(where: Path | str) -> None:
+def require_one_lost_entry(where: Path | str) -> None:
+    """Check that a survey loses only entry 2."""
     report = survey(where)
-    assert [(lost.number, lost.last) for lost in report.lost if lost.number == 2] == [(2, 2)]
+    assert [(entry.number, entry.last) for entry in report.lost if entry.number == 2] == [(2, 2)]
     assert report.intact == 1
 
 
-LONG_BYTES = "decode(repeat('00', 450000000), 'hex')"
+LARGE_BYTES = "decode(repeat('00', 450000000), 'hex')"
 
 
-@ONLY_SERVERS  # a file's library reads no value that is too long
+@ONLY_SERVERS  # SQLite refuses to read such a value
 @pytest.mark.parametrize(
-    ("column", "value"), [("header", "repeat('x', 900000000)"), ("nodes", LONG_BYTES)]
+    ("column", "value"), [("header", "repeat('x', 900000000)"), ("nodes", LARGE_BYTES)]
 )
-def test_an_entry_that_has_no_room_in_memory_is_lost_and_no_other(
+def test_salvage_loses_only_the_entry_that_is_too_large_for_memory(
     column: str, value: str, store: str, tmp_path: Path
 ) -> None:
     where = FULL.copy(tmp_path)
     tamper(where, f"UPDATE entry SET {column} = {value} WHERE number = 2")
-    in_a_process(surveying, where)
+    run_in_limited_process(require_one_lost_entry, where)
 
 
-@ONLY_SERVERS  # in a file the table cannot be without its key
-def test_a_reference_that_has_no_room_in_memory_is_named(store: str, tmp_path: Path) -> None:
+@ONLY_SERVERS  # SQLite cannot drop a primary key
+def test_a_reference_too_large_for_memory_is_named(store: str, tmp_path: Path) -> None:
     where = FULL.copy(tmp_path)
     tamper(
         where,
@@ -205,40 +212,39 @@ def test_a_reference_that_has_no_room_in_memory_is_named(store: str, tmp_path: P
         "UPDATE reference SET field = repeat('x', 900000000) "
         "WHERE ctid = (SELECT ctid FROM reference LIMIT 1)",
     )
-    in_a_process(naming, where, "reference")
-    in_a_process(naming_key, where)
+    run_in_limited_process(require_unreadable, where, "reference")
+    run_in_limited_process(require_missing_key, where)
 
 
-def naming_key(where: Path | str) -> None:
+def require_missing_key(where: Path | str) -> None:
+    """Check that verify names the missing primary key."""
     with Ledger.open(where) as ledger:
         assert "reference_pkey" in {fault.table for fault in ledger.verify().faults}
 
 
-@ONLY_SERVERS  # values of a file are above
+@ONLY_SERVERS  # a file is changed in a test above
 @pytest.mark.at_random
-def test_no_value_that_is_changed_on_a_server_raises_or_is_called_clean(
-    store: str, tmp_path: Path
-) -> None:
+def test_a_changed_value_on_a_server_neither_raises_nor_passes(store: str, tmp_path: Path) -> None:
     assert store == "postgresql"
-    chance = random.Random(seed_for("server"))
+    rng = random.Random(seed_for("server"))
     where = FULL.copy(tmp_path)
     with RawDatabase(where) as raw:
         raw.run("SET session_replication_role = replica")
-        for table, statement in mutations(chance, 150 * TRIALS_FACTOR):
+        for table, statement in random_changes(rng, 150 * TRIALS_FACTOR):
             if any(value in statement for value in ONLY_IN_FILES) or "zeroblob" in statement:
                 continue
             before = raw.rows(f"SELECT t::text FROM {table} AS t ORDER BY 1")
-            raw.run(f"CREATE TABLE kept AS TABLE {table}")
+            raw.run(f"CREATE TABLE original AS TABLE {table}")
             try:
                 raw.run(statement)
-            except psycopg.Error:  # the table itself does not take it
-                raw.run("DROP TABLE kept")
+            except psycopg.Error:  # the table itself refuses the value
+                raw.run("DROP TABLE original")
                 continue
             changed = before != raw.rows(f"SELECT t::text FROM {table} AS t ORDER BY 1")
-            raw.run("ALTER TABLE kept SET SCHEMA public")
-            clean = verdict_of(where)
-            raw.run(f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM public.kept")
-            raw.run("DROP TABLE public.kept")
+            raw.run("ALTER TABLE original SET SCHEMA public")
+            clean = is_clean(where)
+            raw.run(f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM public.original")
+            raw.run("DROP TABLE public.original")
             assert clean == (not changed), statement
         raw.run("SET session_replication_role = origin")
-    assert verdict_of(where)
+    assert is_clean(where)

@@ -1,4 +1,4 @@
-"""`verify` of a ledger large enough to be shared among cores, while others write, withdraw and redact."""
+"""``verify`` of a ledger large enough for several processes, while others write, withdraw and redact."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from builders import record_all
 from claimledger.ledger import Ledger, LedgerLocation, may_fork
 from claimledger.ledger.verify.verification import _WORTH_SHARING
 
-TURNS = 4
-FORKED = get_context("fork")
+ROUNDS = 4
+FORK = get_context("fork")
 
 
 def write(path: LedgerLocation, ended: Event) -> None:
-    """Record and amend until it is over."""
+    """Record and amend until ``ended`` is set."""
     with Ledger.open(path, writable=True) as writer:
         for number in count():
             record_all(writer, [{"kind": "party", "key": f"new{number}", "name": "New"}])
@@ -30,7 +30,7 @@ def write(path: LedgerLocation, ended: Event) -> None:
 
 
 def redact(path: LedgerLocation, ended: Event) -> None:
-    """Withdraw and redact until it is over."""
+    """Withdraw and redact until ``ended`` is set."""
     with Ledger.open(path, writable=True) as writer:
         for number in count(10_000):
             writer.withdraw("party", f"p{number}", by="T", reason="r")
@@ -39,52 +39,53 @@ def redact(path: LedgerLocation, ended: Event) -> None:
                 return
 
 
-@pytest.mark.parametrize("others_are", ["processes", "threads"])
-def test_verify_gives_no_false_alarm_beside_writers_and_redactions(
-    others_are: str, path: LedgerLocation, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["processes", "threads"])
+def test_verify_reports_no_fault_while_others_write_and_redact(
+    kind: str, path: LedgerLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Ledger.create(path) as ledger:
-        count = range(_WORTH_SHARING + 500)
+        numbers = range(_WORTH_SHARING + 500)
         record_all(
-            ledger, [{"kind": "party", "key": f"p{place}", "name": f"P {place}"} for place in count]
+            ledger,
+            [{"kind": "party", "key": f"p{number}", "name": f"P {number}"} for number in numbers],
         )
-    ended = FORKED.Event()
+    ended = FORK.Event()
     start: Callable[..., Any] = threading.Thread
-    if others_are == "processes":
-        start = FORKED.Process
-        # Beside the test's own threads, none of which has a ledger open.
+    if kind == "processes":
+        start = FORK.Process
+        # The other threads of the test process have no ledger open, so forking is safe.
         monkeypatch.setattr("claimledger.ledger.verify.verification.may_fork", lambda: True)
-    others = [start(target=work, args=(path, ended), daemon=True) for work in (write, redact)]
-    for right in others:
-        right.start()
+    writers = [start(target=work, args=(path, ended), daemon=True) for work in (write, redact)]
+    for writer in writers:
+        writer.start()
     try:
         sizes: list[int] = []
-        while len(sizes) < TURNS or (len(set(sizes)) < TURNS and len(sizes) < 5 * TURNS):
+        while len(sizes) < ROUNDS or (len(set(sizes)) < ROUNDS and len(sizes) < 5 * ROUNDS):
             with Ledger.open(path) as reader:
-                verdict = reader.verify()
-            assert verdict.faults == ()
-            sizes.append(verdict.size)
+                verification = reader.verify()
+            assert verification.faults == ()
+            sizes.append(verification.size)
         assert sizes == sorted(sizes)
-        assert len(set(sizes)) > 1  # others did write meanwhile
+        assert len(set(sizes)) > 1  # the writers did write meanwhile
     finally:
         ended.set()
-        for right in others:
-            right.join(60)
-    assert not any(right.is_alive() for right in others)
-    assert all(getattr(right, "exitcode", 0) == 0 for right in others)
+        for writer in writers:
+            writer.join(60)
+    assert not any(writer.is_alive() for writer in writers)
+    assert all(getattr(writer, "exitcode", 0) == 0 for writer in writers)
     with Ledger.open(path, writable=True) as ledger:
         assert ledger.scrub() == ""
-        verdict = ledger.verify()
-    assert verdict.clean
-    assert len(verdict.redactions) > 0
+        verification = ledger.verify()
+    assert verification.clean
+    assert len(verification.redactions) > 0
 
 
-def test_a_process_with_other_threads_is_not_forked() -> None:
-    over = threading.Event()
-    thread = threading.Thread(target=over.wait, daemon=True)
+def test_a_process_with_other_threads_does_not_fork() -> None:
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait, daemon=True)
     thread.start()
     try:
         assert not may_fork()
     finally:
-        over.set()
+        ended.set()
         thread.join()

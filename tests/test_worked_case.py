@@ -1,4 +1,4 @@
-"""The worked case: ``ledger.db`` is what ``fixtures/`` say, and the fixtures are what the article says."""
+"""The worked case: ``ledger.db`` contains the records of ``fixtures/``, which cover the whole article."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ import build  # noqa: E402
 
 @pytest.fixture
 def worked() -> Ledger:
+    """Return the ledger of the worked case."""
     return Ledger.open(ROOT / "ledger.db")
 
 
@@ -40,6 +41,7 @@ def test_the_ledger_is_built_from_the_fixtures_record_for_record(
 
 
 def claims(worked: Ledger) -> dict[str, Claim]:
+    """Return the claims of a ledger by key."""
     return {
         stored.key: stored.record
         for stored in worked.records("claim")
@@ -47,7 +49,7 @@ def claims(worked: Ledger) -> dict[str, Claim]:
     }
 
 
-def test_all_references_and_rows_are_there(worked: Ledger) -> None:
+def test_every_reference_and_table_row_of_the_article_is_recorded(worked: Ledger) -> None:
     with worked:
         notes = [str(stored.record.note) for stored in worked.records("source")]
         for number in range(1, 39):
@@ -71,7 +73,7 @@ def test_all_references_and_rows_are_there(worked: Ledger) -> None:
         assert 70 <= len(prose) <= 100
 
 
-def test_nothing_read_through_the_article_claims_to_know_how(worked: Ledger) -> None:
+def test_claims_read_in_the_article_have_no_grounds(worked: Ledger) -> None:
     with worked:
         for key, claim in claims(worked).items():
             read = {citation.read for citation in claim.citations}
@@ -79,7 +81,7 @@ def test_nothing_read_through_the_article_claims_to_know_how(worked: Ledger) -> 
             assert (claim.grounds is None) or key == "article-69"
 
 
-def test_stated_links_say_where(worked: Ledger) -> None:
+def test_links_have_reasons_and_stated_links_have_citations(worked: Ledger) -> None:
     with worked:
         for stored in worked.records("link"):
             link = stored.record
@@ -100,6 +102,6 @@ def test_the_small_case_shows_every_type_of_link(tmp_path: Path) -> None:
         }
         assert types == set(RELATIONS)
         assert len(ledger.keys("claim")) < 20
-        standings = {str(record["standing"]) for record in
+        standings = {str(status["standing"]) for status in
                      (analysis_of(ledger).as_json(key) for key in ledger.keys("claim"))}  # fmt: skip
         assert standings >= {"retracted", "superseded", "contested", "single-origin"}

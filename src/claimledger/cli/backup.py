@@ -86,7 +86,9 @@ def backup(call: CliContext, path: str, since: str | None) -> None:
     if since is not None:
         amount += f", up to {head.size}"
     if not Path(path).is_file():  # a device or a pipe need not hold anything
-        echo(f"Wrote {amount}, to {path}, which is no file: nothing shows that it is kept there.")
+        echo(
+            f"Wrote {amount}, to {path}, which is not a file: nothing shows that it is kept there."
+        )
     else:
         echo(f"{path} holds {amount}, proved." if since is None else f"{path} holds {amount}.")
     echo(f"root {head.root.hex()}")

@@ -19,7 +19,7 @@ def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
         fraction = Decimal(number) / (100 if plain.endswith("%") else 1)
         if fraction < 1:
             return fraction
-    raise click.BadParameter(f"{value!r} is no share; write 2% or 0.02")
+    raise click.BadParameter(f"{value!r} is not a share; write 2% or 0.02")
 
 
 @click.command(cls=Command)

@@ -49,7 +49,7 @@ def disputes(call: CliContext, subject: str | None, only_open: bool) -> None:
         )
         return
     for section in (*sections, *criticised):
-        _say_dispute(section)
+        _print_dispute(section)
     for shared in value.controversies:
         echo(
             f"controversy {shared.key}: {count(len(shared.disputes), 'dispute')} that share claims"
@@ -62,11 +62,13 @@ def disputes(call: CliContext, subject: str | None, only_open: bool) -> None:
 _OPEN = ("open", "reopened")
 
 
-def _say_dispute(section: DisputeSection) -> None:
+def _print_dispute(section: DisputeSection) -> None:
+    from claimledger.present import phrases
+
     what = "source criticised: " if section.source else ""
     echo(f"{what}{section.title}  [{section.head}]", hang=2)
-    kinds = f"{section.stated} stated, {section.judged} judged"
-    since = f"{section.key}: since {section.since}, last move {section.last}; {kinds}"
+    kinds = phrases.bases(section.stated, section.judged)
+    since = f"{section.key}: since {section.since}, last activity {section.last}; {kinds}"
     if section.source:
         echo(f"{since}; contests {count(len(section.claims), 'claim')}", indent=2, hang=2)
     else:

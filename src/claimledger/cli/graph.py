@@ -151,7 +151,7 @@ def _write(call: CliContext, data: bytes, output: str | None) -> None:
 
     if output in (None, "-"):
         if data[:4] == b"\x89PNG" and sys.stdout.isatty():
-            raise UsageError("a picture is no text: name a file with -o")
+            raise UsageError("a picture cannot be printed as text: name a file with -o")
         sys.stdout.buffer.write(data)
         return
     with writing_whole(str(output), call.path) as stream:

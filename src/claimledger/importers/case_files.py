@@ -223,7 +223,7 @@ def _record(
     if not isinstance(record, dict):
         right = "a record is an object with its `kind`"
         return InvalidRecord(
-            (Problem("is no record", value=shown(record), expected=right, file=name, line=line),)
+            (Problem("is not a record", value=shown(record), expected=right, file=name, line=line),)
         )
     fields = _with_defaults(record, defaults)
     try:
@@ -269,7 +269,7 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[Incoming]:
             if not isinstance(record, dict):
                 right = "a record is an object with its `kind`"
                 raise InvalidInputError(
-                    [Problem("is no record", value=shown(record), expected=right)]
+                    [Problem("is not a record", value=shown(record), expected=right)]
                 )
             record = _with_defaults(record, defaults) if defaults else record
             yield RecordInput.of(record_from(record), name, number)

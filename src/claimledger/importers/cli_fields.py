@@ -79,7 +79,7 @@ def new_value(field: Field, typed: str) -> Any:
             return json.loads(text)
         except ValueError as error:
             raise InvalidInputError(
-                [Problem(f"is no JSON: {error}", field.name, shown(text))]
+                [Problem(f"is not valid JSON: {error}", field.name, shown(text))]
             ) from None
     if field.form == "texts":
         return [part.strip() for part in text.split(",")] if field.points_to else [text]

@@ -39,7 +39,7 @@ def reading_strand(path: str) -> Iterator[LogSegment]:
         with Path(path).open("rb") as file:
             head = _object(file.readline(LARGEST_LINE + 1), f"{path}:1")
             if not isinstance(head, dict) or head.get("claimledger") != "entries":
-                raise StoreError(f"{path} is no backup of a ledger")
+                raise StoreError(f"{path} is not a backup of a ledger")
             _check_format(head.get("format"), path)
             yield LogSegment(path, _head(head, "begins", path), _head(head, "ends", path),
                          _entries(file, path))  # fmt: skip

@@ -52,12 +52,14 @@ def parse_yaml(text: str, file: str) -> Parsed:
             builder.take(event)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or "is no YAML"
+        what = getattr(error, "problem", None) or "is not valid YAML"
         line = mark.line + 1 if mark else 0
         if "nesting" in what:  # libyaml looks ahead, and newer ones have a bound of their own
             what = f"is nested deeper than {DEEPEST} levels"
             raise InvalidInputError([Problem(what, file=file, line=line)]) from None
-        raise InvalidInputError([Problem(f"is no YAML: {what}", file=file, line=line)]) from None
+        raise InvalidInputError(
+            [Problem(f"is not valid YAML: {what}", file=file, line=line)]
+        ) from None
     except RecursionError:
         raise InvalidInputError([Problem("is nested too deeply", file=file)]) from None
     return builder.parsed
@@ -141,7 +143,7 @@ class _Builder:
         self._count(line)
         if self._expects_name():
             if not isinstance(value, str):
-                self._fail("has a name that is no text", line)
+                self._fail("has a name that is not text", line)
             if value in self._stack[-1][0]:
                 self._fail(f"gives {value!r} twice in one object", line)
             self._names[len(self._stack)] = value
@@ -180,7 +182,7 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Parsed:
         )
     except json.JSONDecodeError as error:
         ended = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-        what = "is cut off in the middle" if ended else "is no JSON"
+        what = "is cut off in the middle" if ended else "is not valid JSON"
         line = first_line + error.lineno - 1
         raise InvalidInputError([Problem(f"{what}: {error.msg}", file=file, line=line)]) from None
     except _Refused as error:
@@ -188,7 +190,7 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Parsed:
         raise InvalidInputError([Problem(str(error), file=file, line=line)]) from None
     except (RecursionError, ValueError):
         raise InvalidInputError(
-            [Problem("is no JSON this program reads", file=file, line=first_line)]
+            [Problem("is not JSON that this program can read", file=file, line=first_line)]
         ) from None
     return Parsed(value, _json_lines(text, first_line))
 

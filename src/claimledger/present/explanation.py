@@ -78,7 +78,7 @@ class _Explainer:
 
     def _more(self, number: int, what: str, records: tuple[str, ...]) -> Iterator[Sentence]:
         if number > MOST:
-            yield Sentence(f"{number - MOST:,} more {what} are not told one by one.", records)
+            yield Sentence(f"{number - MOST:,} more {what} are not listed.", records)
 
     def _revised(self) -> Iterator[Sentence]:
         revised = self.answers.revisions

@@ -237,8 +237,16 @@ def attack(attack: Attack, answers: Analysis, names: RecordCache, of: str) -> st
 
 def basis(name: str) -> str:
     """Return what a link is based on."""
-    words = {"stated": "stated by a source", "judged": "in this ledger's reading"}
-    return words.get(name, "computed by a rule and accepted")
+    return BASES.get(name, "computed by a rule and accepted")
+
+
+BASES = {"stated": "stated by a source", "judged": "inferred by this ledger"}
+
+
+def bases(stated: int, judged: int) -> str:
+    """Return how many attacks a source states and how many this ledger infers, without zeros."""
+    counts = (("stated", stated), ("judged", judged))
+    return ", ".join(f"{number} {BASES[name]}" for name, number in counts if number)
 
 
 def origins(origins: Origins) -> str:

@@ -7,7 +7,7 @@ judged are distinguished and counted separately. The same ledger gives the same 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -153,25 +153,50 @@ class Report:
 
     @property
     def summary(self) -> list[str]:
-        """The report in a few sentences."""
+        """The report in a few sentences; cases that do not occur are left out."""
+        return [*self._summary_of_disputes(), *self._summary_of_others()]
+
+    def _summary_of_disputes(self) -> Iterator[str]:
         about = f" about {self.subject}" if self.subject else ""
-        contested = len(self.disputes)
         sources = len(self.criticised)
-        lines = [
-            f"Of {self.recorded:,} recorded claims{about}, {self.under_attack:,} are under attack, in "
-            f"{_number(contested, 'dispute')}; {_number(sources, 'source')} "
-            f"{'is' if sources == 1 else 'are'} criticised as such.",
-            f"Of the attacks, {self.stated:,} are stated by a source and {self.judged:,} are in "
-            "conflict, in this ledger's reading.",
-        ]
-        single = self.standings.get("single-origin", 0)
-        unclear = self.standings.get("origin-unclear", 0)
-        agreed = self.standings.get("corroborated", 0)
-        lines.append(
-            f"Of the others, {agreed:,} are corroborated by independent origins, {single:,} rest on "
-            f"one origin alone, and of {unclear:,} with several voices independence is not established."
+        if not self.under_attack and not sources:
+            yield f"None of {self.recorded:,} claims{about} is disputed."
+            return
+        are = "is" if self.under_attack == 1 else "are"
+        disputed = (
+            f"{self.under_attack:,} of {self.recorded:,} claims{about} {are} disputed, in "
+            f"{_number(len(self.disputes), 'dispute')}"
         )
-        return lines
+        if sources:
+            disputed += (
+                f"; {_number(sources, 'source')} {'is' if sources == 1 else 'are'} criticised"
+            )
+        yield disputed + "."
+        attacks = self.stated + self.judged
+        if not self.stated:
+            yield f"No source states these {_number(attacks, 'attack')}: this ledger infers all of them."
+        elif not self.judged:
+            yield f"Sources state all of these {_number(attacks, 'attack')}."
+        else:
+            yield (
+                f"Sources state {self.stated:,} of these {_number(attacks, 'attack')}; this ledger infers "
+                f"the other {self.judged:,}."
+            )
+
+    def _summary_of_others(self) -> Iterator[str]:
+        cases = (
+            ("corroborated", "are corroborated by independent origins"),
+            ("single-origin", "rest on a single origin"),
+            ("origin-unclear", "have several voices that may not be independent"),
+        )
+        parts = [
+            f"{number:,} {what}" for name, what in cases if (number := self.standings.get(name, 0))
+        ]
+        if parts:
+            *most, last = parts
+            yield (
+                "Of the other claims, " + (f"{', '.join(most)} and {last}" if most else last) + "."
+            )
 
 
 def _number(number: int, noun: str) -> str:

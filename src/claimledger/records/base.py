@@ -149,7 +149,9 @@ def _language(text: str) -> str:
 
 def _address(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9+.-]*:[^\s\x00-\x1f\x7f]+", text, re.ASCII | re.IGNORECASE):
-        raise PydanticCustomError("url", "is no address; it reads like https://example.org/page")
+        raise PydanticCustomError(
+            "url", "is not a valid address; it reads like https://example.org/page"
+        )
     return text
 
 

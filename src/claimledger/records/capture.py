@@ -22,7 +22,9 @@ def _digest(text: str) -> str:
 
 def _media_type(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+(;.*)?", text, re.ASCII | re.IGNORECASE):
-        raise PydanticCustomError("media_type", "is no media type; it reads like application/pdf")
+        raise PydanticCustomError(
+            "media_type", "is not a valid media type; it reads like application/pdf"
+        )
     return text
 
 

@@ -72,7 +72,7 @@ class Date:
                 text, printed = value.get("edtf"), value.get("printed")
                 if isinstance(text, str) and isinstance(printed, str) and 0 < len(printed) < 200:
                     return cls.of(text, printed.replace("\x00", ""))
-            raise ParseError(f"is no date; {FORMS}, or an object of edtf and printed")
+            raise ParseError(f"is not a valid date; {FORMS}, or an object of edtf and printed")
         except ParseError as error:
             # The message may quote what was typed: it goes in as a value, never as a template.
             raise PydanticCustomError("date", "{reason}", {"reason": str(error)}) from None
@@ -107,7 +107,7 @@ def _bounds_of(text: str) -> tuple[str, Bound, Bound]:
     """Return the EDTF text and its bounds; words go through :mod:`date_words` first."""
     stripped = text.strip()
     if len(stripped) > _LONGEST:
-        raise ParseError(f"is no date ({len(stripped)} characters); {FORMS}")
+        raise ParseError(f"is not a valid date ({len(stripped)} characters); {FORMS}")
     earliest_latest = _edtf(stripped)
     if earliest_latest is None:
         from claimledger.records.date_words import edtf_of_words

@@ -29,7 +29,8 @@ def _exact(value: object) -> Decimal:
         raise PydanticCustomError("decimal", 'is a binary fraction; write it as text: "1.5"')
     if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         raise PydanticCustomError(
-            "decimal", 'is no decimal; write digits and a point ("54", "1.5"), or use `value`'
+            "decimal",
+            'is not a decimal number; write digits and a point ("54", "1.5"), or use `value`',
         )
     return Decimal(value)
 
@@ -91,7 +92,7 @@ class Figure(Part):
         if isinstance(written, int) and not isinstance(written, bool):
             written = str(written)
         if not isinstance(written, str):
-            raise PydanticCustomError("value", "has a `value` that is no text; write it in quotes")
+            raise PydanticCustomError("value", "has a `value` that is not text; write it in quotes")
         from claimledger.records.number_words import read_value  # its patterns cost a start
 
         try:

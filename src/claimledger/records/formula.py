@@ -74,7 +74,7 @@ def read_formula(text: str) -> Formula | Count:
     """Parse a formula; raise :class:`ParseError` if it is not one."""
     match = _CALL.fullmatch(text)
     if not match:
-        raise ParseError(f"is no formula; {RIGHT}")
+        raise ParseError(f"is not a valid formula; {RIGHT}")
     operation = match.group(1)
     operands = [part.strip() for part in match.group(2).split(",")]
     if operation == "count":

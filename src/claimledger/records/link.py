@@ -142,7 +142,7 @@ class Target:
             kind, key = next(iter(value.items()))
         if kind not in ("claim", "source") or not isinstance(key, str) or not is_key(key):
             raise PydanticCustomError(
-                "target", 'is no target; give a claim\'s key or {{"source": KEY}}'
+                "target", 'is not a valid target; give a claim\'s key or {{"source": KEY}}'
             )
         return cls(kind, key)
 

@@ -19,7 +19,8 @@ from claimledger.text.unicode import Name, Prose
 def _scheme(text: str) -> str:
     if not is_name_in_map(text):
         raise PydanticCustomError(
-            "scheme", 'is no scheme; it is "measure", or the name of a scope such as "place"'
+            "scheme",
+            'is not a valid scheme; it is "measure", or the name of a scope such as "place"',
         )
     return text
 

@@ -14,6 +14,7 @@ from hashlib import sha256
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from claimledger.present import phrases
 from claimledger.text.unicode import visible
 
 
@@ -29,7 +30,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"said": _said, "address": _address, "number": _number}
-    environment.globals |= {"policy": _policy}
+    environment.globals |= {"policy": _policy, "basis": phrases.basis, "bases": phrases.bases}
     return environment
 
 

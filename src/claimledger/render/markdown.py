@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from claimledger.present import phrases
 from claimledger.present.audit import Audit, AuditItem
 from claimledger.present.claim_view import ClaimView
 from claimledger.present.report import AttackView, DisputeSection, Report
@@ -63,12 +64,9 @@ def _section(section: DisputeSection) -> Iterator[str]:
     else:
         yield f"Behind it: {section.origins}. Against it: {section.attackers_origins}."
     yield ""
-    yield (
-        f"Since {section.since}; {section.stated} stated by a source, {section.judged} in conflict, in "
-        "this ledger's reading."
-    )
+    yield f"Since {section.since}; {phrases.bases(section.stated, section.judged)}."
     part = f" Part of the controversy `{section.controversy}`." if section.controversy else ""
-    yield f"Last move known by {section.last}; {safe(section.state_told)}.{part} `[{section.key}]`"
+    yield f"Last activity known by {section.last}; {safe(section.state_told)}.{part} `[{section.key}]`"
     yield ""
     for claim in section.claims:
         yield from _claim(claim)
@@ -115,11 +113,8 @@ def _claim(claim: ClaimView) -> Iterator[str]:
 
 
 def _against(attack: AttackView) -> Iterator[str]:
-    basis = {"stated": "stated by a source", "judged": "in this ledger's reading"}.get(
-        attack.basis, "computed"
-    )
     past = " (past)" if attack.past else ""
-    yield f"- {attack.type} `{attack.at}`{past}, {basis} `[{attack.link}]`"
+    yield f"- {attack.type} `{attack.at}`{past}, {phrases.basis(attack.basis)} `[{attack.link}]`"
     yield f"  - {_short([attack.attacker])[0]}"
     if attack.reason:
         yield f"  - reason: {safe(attack.reason)}"

@@ -94,8 +94,8 @@ def refuse_to_replace(path: str, *ledgers: str, over_backup: bool = False) -> No
         is_other_file = target.is_file() and target.stat().st_size > 0 and not is_backup
         if over_backup and is_other_file and given_stream(path) is None:
             raise RuleViolationError(
-                f"{path} is no backup of a ledger's entries, and is not written over; name another file to "
-                "write"
+                f"{path} is not a backup of a ledger's entries, and is not overwritten; name another file "
+                "to write"
             )
 
 

@@ -113,7 +113,7 @@ class Address:
             raise unfit
         if not _SCHEMA.fullmatch(schema):
             raise StoreError(
-                f"{shown(text)}: {schema!r} is no schema's name here; use small letters, digits and "
+                f"{shown(text)}: {schema!r} is not a valid name of a schema; use small letters, digits and "
                 "underscores, at most 48, no digit first"
             )
         return cls(tuple((name, str(value)) for name, value in options.items()), schema)

@@ -58,7 +58,9 @@ def entry_of(line: Any, place: str) -> Entry:
         encoded = None if payload is None else payload.encode()
         bare = None if salt is None else base64.b64decode(salt, validate=True)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
-        raise StoreError(f"{place}: is no entry of a log ({error}); nothing was written") from None
+        raise StoreError(
+            f"{place}: is not an entry of a log ({error}); nothing was written"
+        ) from None
     return Entry(number, header.encode(), encoded, bare, b"")
 
 

@@ -110,7 +110,14 @@ def scene(view: LedgerView, answers: Analysis, keys: Iterable[str], title: str) 
         if link.from_ in inside and (link.to_kind == "source" or link.to in inside)
     )
     lines += _through(answers, shown, sources)
-    note = f"Drawn in what they repeat: {len(folds):,} that only repeat." if folds else ""
+    note = ""
+    if folds:
+        which = (
+            "1 claim that only repeats"
+            if len(folds) == 1
+            else f"{len(folds):,} claims that only repeat"
+        )
+        note = f"{which} another {'is' if len(folds) == 1 else 'are'} not drawn separately."
     diagram = Diagram(title, tuple(boxes), lines, note)
     return diagram if len(boxes) <= MOST else _by_dispute(answers, names, diagram, claims)
 

@@ -79,7 +79,7 @@ class Roles:
         Where that is ``keeper``, it becomes the owner of :meth:`tables_of_others`, which are locked already.
         """
         if role not in ROLES:
-            raise StoreError(f"{role!r} is no role; there are {', '.join(ROLES)}")
+            raise StoreError(f"{role!r} is not a role; there are {', '.join(ROLES)}")
         self._require_user(user)
         self._revoke_public_create()
         self._make(role)

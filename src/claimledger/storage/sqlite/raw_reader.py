@@ -29,7 +29,7 @@ class SqliteRawReader(RawReader):
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise StoreError(f"{path} does not exist, or is no file")
+            raise StoreError(f"{path} does not exist, or is not a file")
         self._path = path
         self._driver = _leniently(connect(path, "ro"))
         if not self._ask("SELECT 1 FROM sqlite_master WHERE name = 'entry'"):
