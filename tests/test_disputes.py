@@ -20,8 +20,8 @@ from claimledger.services.dispositions import dispositions, dispute_meant
 from test_laws import cuts
 
 
-def link(key: str, left: str, kind: str, to: str) -> Records:
-    return [{"kind": "link", "key": key, "type": kind, "from": left, "to": to}]
+def link(key: str, from_: str, kind: str, to: str) -> Records:
+    return [{"kind": "link", "key": key, "type": kind, "from": from_, "to": to}]
 
 
 def disputes_by_key(ledger: Ledger) -> dict[str, Dispute]:
@@ -153,8 +153,13 @@ def test_a_merger_of_origins_is_worth_the_origins_it_merges(ledger: Ledger) -> N
     )
     record_all(ledger, records)
     analysis = analysis_of(ledger)
-    (first, *_) = open_questions(analysis, ["a"])
-    assert (first.what, first.reason, first.shared, first.worth) == ("tie", "source", "paper", 2)
+    (question, *_) = open_questions(analysis, ["a"])
+    assert (question.what, question.reason, question.shared, question.worth) == (
+        "tie",
+        "source",
+        "paper",
+        2,
+    )
     origins = analysis.origin_finder([("source", "paper")]).of("a")
     assert (origins.at_least, origins.at_most) == (4, 4)
 
@@ -189,10 +194,10 @@ def test_every_sentence_of_an_explanation_names_existing_records(
     ledger: Ledger, links: list[str], key: str, words: list[str]
 ) -> None:
     record_all(ledger, case(["a: one", "b: one", "c: two"], links))
-    value = explain(ledger, analysis_of(ledger), key)
-    text = " ".join(sentence.text for sentence in value.sentences)
+    explanation = explain(ledger, analysis_of(ledger), key)
+    text = " ".join(sentence.text for sentence in explanation.sentences)
     for word in words:
         assert word in text
-    for sentence in value.sentences:
+    for sentence in explanation.sentences:
         assert sentence.records
         assert all(ledger.with_key(record_key) for record_key in sentence.records), sentence
