@@ -40,7 +40,7 @@ QUOTED = "hunter2%3A%26%25%2Fx"
 
 
 @pytest.mark.parametrize(
-    ("text", "output"),
+    ("text", "expected"),
     [
         ("postgresql://ann@db.example/news", "postgresql://ann@db.example/news"),
         (f"postgresql://ann:{QUOTED}@db.example:5433/news?schema=desk",

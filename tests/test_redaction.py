@@ -34,7 +34,7 @@ def redacted(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
         )
     ledger.amend("claim", "a", {"note": f"still {SECRET}"}, by="T", reason="r")
     assert any(word.encode() in bytes_on_disk(path) for word in WORDS)
-    ledger.withdraw("claim", "a", by="T", reason="asked for")
+    ledger.withdraw("claim", "a", by="T", reason="requested")
     before = ledger.head()
     change = ledger.redact("claim", "a", by="T", reason="right to be forgotten")
     assert change.elsewhere == ()
@@ -155,7 +155,7 @@ def test_a_redacted_key_is_reported_as_such_or_leads_to_its_replacement(
 
 def test_a_reason_that_repeats_the_destroyed_text_is_refused(ledger: Ledger) -> None:
     record_all(ledger, case(["a: one"], extra={"a": {"statement": "Zoe lives at 5 Hill Road"}}))
-    ledger.withdraw("claim", "a", by="T", reason="asked for")
+    ledger.withdraw("claim", "a", by="T", reason="requested")
     before = ledger.head()
     with pytest.raises(RuleViolationError, match=r"repeats what is to be destroyed .'Zoe lives"):
         ledger.redact("claim", "a", by="T", reason='It said "Zoe lives at 5 Hill Road".')
