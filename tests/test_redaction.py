@@ -93,7 +93,7 @@ def test_only_a_withdrawn_record_can_be_redacted(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("length", [35, 4_000, 5_000, 50_000])
 def test_other_records_with_the_same_text_are_reported(length: int, ledger: Ledger) -> None:
-    """The lengths are chosen so that the text of the other records spans one, two and many pages of a file."""
+    """Copies are found even if they continue on the next page of the file or span several pages."""
     text = ("the very same words stand elsewhere " * length)[:length].strip()
     statements = {"b": f"{'before ' * 570}{text}", "c": f"They wrote: {text}"}
     record_all(

@@ -487,7 +487,10 @@ def test_a_keeper_too_must_confirm_a_clock_ahead_of_the_server(
 
     before = ledger.head()
     with Ledger.open(url_for("kira"), writable=True, clock=later) as keeper:
-        for key in ("new", None):  # with a given key, and with one that the ledger assigns
+        for key in (
+            "new",
+            None,
+        ):  # a given key is assumed to be new; otherwise the server is queried first
             with pytest.raises(StoreError, match=r"ahead of this server's.*--clock-is-right"):
                 record_all(keeper, [{"kind": "party", "key": key, "name": "New"}], by="kira")
     with (
