@@ -70,7 +70,7 @@ def test_a_closed_dispute_is_reopened_by_later_activity(ledger: Ledger) -> None:
     assert states(disputes(analysis), analysis.graph, dispositions(ledger))["l1"].new == ("l2",)
     close_dispute(ledger, "l1", "dormant")
     assert state(ledger, "l1") == "dormant"
-    ledger.amend("claim", "b", {"note": "read again"}, by="T", reason="r")
+    ledger.amend("claim", "b", {"note": "checked"}, by="T", reason="r")
     assert state(ledger, "l1") == "reopened"
 
 

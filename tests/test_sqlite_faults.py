@@ -300,7 +300,7 @@ def test_a_write_ahead_log_left_by_the_last_writer_is_read_by_a_read_only_user(
 ) -> None:
     """The last writer cannot delete the write-ahead log while another connection reads."""
     with Ledger.create(path) as ledger:
-        ledger.record(Party(key="kept", name="Kept"), by="T")
+        ledger.record(Party(key="committed", name="Committed"), by="T")
     writer = Ledger.open(path, writable=True)
     reader = Ledger.open(path)
     with reader.reading():
@@ -309,21 +309,21 @@ def test_a_write_ahead_log_left_by_the_last_writer_is_read_by_a_read_only_user(
         writer.close()
     reader.close()
     assert path.read_bytes()[18:20] == b"\x02\x02"  # the file is still in WAL mode
-    assert read_as_plain_user(path) == "2 clean kept new"
+    assert read_as_plain_user(path) == "2 clean committed new"
     Path(f"{path}-shm").unlink(missing_ok=True)
-    assert read_as_plain_user(path) == "2 clean kept new"
+    assert read_as_plain_user(path) == "2 clean committed new"
 
 
 def test_a_file_in_wal_mode_without_its_log_is_read_by_a_read_only_user(
     path: Path,
 ) -> None:
     with Ledger.create(path) as ledger:
-        ledger.record(Party(key="kept", name="Kept"), by="T")
+        ledger.record(Party(key="committed", name="Committed"), by="T")
     raw = sqlite3.connect(path)
     raw.execute("PRAGMA journal_mode = WAL")
     raw.close()
     assert [file.name for file in path.parent.glob("ledger.db*")] == ["ledger.db"]
-    assert read_as_plain_user(path) == "1 clean kept"
+    assert read_as_plain_user(path) == "1 clean committed"
 
 
 def test_a_read_only_user_does_not_see_an_unfinished_write(path: Path) -> None:
@@ -333,7 +333,7 @@ def test_a_read_only_user_does_not_see_an_unfinished_write(path: Path) -> None:
         parties = ledger.keys("party")
     kill_inside_a_write(path)
     output = read_as_plain_user(path)
-    assert output == f"{size + 1} clean {' '.join([*parties, 'kept'])}"
+    assert output == f"{size + 1} clean {' '.join([*parties, 'committed'])}"
     Path(f"{path}-shm").unlink()
     assert read_as_plain_user(path) == output
 
@@ -411,7 +411,7 @@ def kill_inside_a_write(path: Path) -> None:
         "import os, signal\nfrom claimledger.ledger import Ledger\n"
         "from claimledger.records.party import Party\n"
         f"ledger = Ledger.open({str(path)!r}, writable=True)\n"
-        "ledger.record(Party(key='kept', name='Kept'), by='T')\n"
+        "ledger.record(Party(key='committed', name='Committed'), by='T')\n"
         "with ledger._store.writing():\n"
         "    ledger.record(Party(key='lost', name='Lost'), by='T')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -421,14 +421,14 @@ def kill_inside_a_write(path: Path) -> None:
 
 
 def test_an_unfinished_write_is_rolled_back_by_the_next_reader(path: Path) -> None:
-    """A writer is killed inside its transaction: what was complete is kept, the rest uncompleted."""
+    """A killed writer leaves its completed transaction recorded and its unfinished one undone."""
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
         size = ledger.head().size
     kill_inside_a_write(path)
     with Ledger.open(path) as ledger:
         assert ledger.head().size == size + 1
-        assert [stored.key for stored in ledger.with_key("kept")] == ["kept"]
+        assert [stored.key for stored in ledger.with_key("committed")] == ["committed"]
         assert not ledger.with_key("lost")
         assert ledger.verify().faults == ()
 

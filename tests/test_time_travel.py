@@ -30,14 +30,14 @@ def test_known_by_is_the_earliest_sign_of_a_claim(ledger: Ledger) -> None:
     }
     extra = {"said": {"asserted": "2022-09"}}
     records = case(
-        ["said: a @dated", "printed: b @dated", "seen: c @read", "told: d @silent", "lone: e @silent"],
-        ["seen repeats told"], sources=sources, extra=extra,
+        ["said: a @dated", "printed: b @dated", "seen: c @read", "original: d @silent", "lone: e @silent"],
+        ["seen repeats original"], sources=sources, extra=extra,
     )  # fmt: skip
     record_all(ledger, records)
     known = {key: day_text(last) for key, last in analysis_of(ledger).graph.known_by.items()}
     today = datetime.now(UTC).date().isoformat()
     assert known == {
-        "said": "2022-09-30", "printed": "2022-10-31", "seen": "2022-10-29", "told": "2022-10-29",
+        "said": "2022-09-30", "printed": "2022-10-31", "seen": "2022-10-29", "original": "2022-10-29",
         "lone": today,
     }  # fmt: skip
 

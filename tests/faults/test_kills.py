@@ -99,7 +99,7 @@ def check_steps(work: str, ledger: Ledger, acknowledged: list[list[str]], folder
             assert backup.head().size >= int(size)
             assert backup.at(known_at=int(size)).head().root.hex() == root
     if work == "move to server":
-        targets = {words[0] for step, *words in acknowledged if step == "begun" and words}
+        targets = {words[0] for step, *words in acknowledged if step == "started" and words}
         for target in targets - {words[0] for step, *words in acknowledged if step == "moved"}:
             with suppress(StoreError), Ledger.open(target) as restored:
                 # The move was complete, but the process was killed before it could report it.

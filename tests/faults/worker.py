@@ -53,7 +53,7 @@ def import_file(location: str, tag: str, folder: str) -> None:
         "".join(f'{{"kind": "party", "key": "{tag}-{n}", "name": "N {n}"}}\n' for n in range(3000))
     )
     with Ledger.open(location, writable=True) as ledger:
-        report("begun")
+        report("started")
         ledger.import_records(read_files([str(case)]), by="T")
         report("all", tag, 3000)
 
@@ -61,7 +61,7 @@ def import_file(location: str, tag: str, folder: str) -> None:
 def rebuild(location: str, _tag: str, _folder: str) -> None:
     with Ledger.open(location, writable=True) as ledger:
         for _ in range(1000):
-            report("begun")
+            report("started")
             ledger.rebuild()
 
 
@@ -71,7 +71,7 @@ def redact(location: str, tag: str, _folder: str) -> None:
             key = f"{tag}-{number}"
             ledger.record(record_of("party", {"key": key, "name": f"secret {key}"}), by="T")
             ledger.withdraw("party", key, by="T", reason="r")
-            report("begun")
+            report("started")
             ledger.redact("party", key, by="T", reason="r")
             report("redacted", key)
 
@@ -79,7 +79,7 @@ def redact(location: str, tag: str, _folder: str) -> None:
 def backup(location: str, _tag: str, folder: str) -> None:
     with Ledger.open(location) as ledger:
         for _ in range(1000):
-            report("begun")
+            report("started")
             head = ledger.backup(Path(folder) / "kept.db")
             report("backup", head.size, head.root.hex())
 
@@ -88,7 +88,7 @@ def move(location: str, tag: str, folder: str) -> None:
     with Ledger.open(location) as ledger:
         for number in range(1000):
             path = Path(folder) / f"moved-{tag}-{number}.db"
-            report("begun")
+            report("started")
             ledger.move(path)
             report("moved", path)
 
@@ -98,7 +98,7 @@ def move_to_server(location: str, tag: str, folder: str) -> None:
     with Ledger.open(Path(folder) / "seed.db") as ledger:
         for number in range(1000):
             target = f"{location}_{tag}_{number}"
-            report("begun", target)
+            report("started", target)
             ledger.move(target)
             report("moved", target)
 

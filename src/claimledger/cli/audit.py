@@ -34,7 +34,6 @@ def audit(
     """Trace a claim back to whoever said it first, and show what was said against it."""
     from claimledger.present.audit import audit as build_audit
     from claimledger.render import writer
-    from claimledger.render.diagrams.embed import audit_with_diagrams
     from claimledger.services.output_files import writing_whole
 
     call = ctx.obj
@@ -48,6 +47,8 @@ def audit(
     def written(view: LedgerView, claim: StoredRecord) -> bytes:
         value = build_audit(view, claim.key)
         if form == "html":
+            from claimledger.render.diagrams.embed import audit_with_diagrams  # imports jinja2
+
             value = audit_with_diagrams(view, value)
         return writer("audit", form)(value).encode()
 

@@ -29,7 +29,6 @@ def report(
     """Export the contested-claims report. The same ledger gives the same bytes."""
     from claimledger.present.report import report as build_report
     from claimledger.render import writer
-    from claimledger.render.diagrams.embed import report_with_diagrams
     from claimledger.services.output_files import writing_whole
 
     form = form or ("json" if call.json else form_of(output, _ENDINGS))
@@ -41,6 +40,8 @@ def report(
             since_said=since or "",
         )
         if form == "html":
+            from claimledger.render.diagrams.embed import report_with_diagrams  # imports jinja2
+
             value = report_with_diagrams(view, value)
     text = writer("report", form)(value).encode()
     if output in (None, "-"):
