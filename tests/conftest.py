@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 
 
 ABOUT_STORES = (
-    "test_postgresql", "test_roles", "test_many_writers", "test_backup", "test_redaction", "test_sql", "test_server"
+    "test_postgresql", "test_roles", "test_concurrent_writes", "test_backup", "test_redaction", "test_sql", "test_server"
 )  # fmt: skip
 """Modules whose tests are traced for coverage on a server too."""
 

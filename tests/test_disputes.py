@@ -17,7 +17,7 @@ from claimledger.ledger import Ledger
 from claimledger.present.explanation import explain
 from claimledger.records.graph_data import GraphData
 from claimledger.services.dispositions import dispositions, dispute_meant
-from test_laws import cuts
+from test_analysis_laws import graphs
 
 
 def link(key: str, from_: str, kind: str, to: str) -> Records:
@@ -51,7 +51,7 @@ def test_the_key_of_a_dispute_is_its_oldest_link_and_stays_as_it_grows(ledger: L
     assert set(disputes_by_key(ledger)) == {"l1", "l3"}
 
 
-@given(cuts())
+@given(graphs())
 def test_every_dispute_has_a_unique_key_from_its_links(cut: GraphData) -> None:
     all_disputes = disputes(Analysis(graph_of(cut)))
     assert len({dispute.key for dispute in all_disputes}) == len(all_disputes)
@@ -164,7 +164,7 @@ def test_a_merger_of_origins_is_worth_the_origins_it_merges(ledger: Ledger) -> N
     assert (origins.at_least, origins.at_most) == (4, 4)
 
 
-@given(cuts())
+@given(graphs())
 def test_setting_a_reason_aside_never_lowers_a_range(cut: GraphData) -> None:
     analysis = Analysis(graph_of(cut))
     for key in cut.claims:

@@ -16,7 +16,7 @@ from claimledger.analysis.revisions import Revisions
 from claimledger.ledger import Ledger
 from claimledger.records.graph_data import ClaimNode, GraphData, LinkEdge, PartyNode, SourceNode
 from hypothesis_profile import trials
-from test_laws import cuts
+from test_analysis_laws import graphs
 
 
 def lose_every_origin(analysis: Analysis, fallen: set[str]) -> list[str]:
@@ -36,7 +36,7 @@ def lose_every_origin(analysis: Analysis, fallen: set[str]) -> list[str]:
 
 @pytest.mark.at_random
 @trials(300)
-@given(cuts())
+@given(graphs())
 def test_one_pass_finds_what_removing_each_record_finds(graph_data: GraphData) -> None:
     analysis = Analysis(graph_of(graph_data))
     impacts = ImpactIndex(analysis)

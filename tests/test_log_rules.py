@@ -439,7 +439,7 @@ def program_error(log: list[Line]) -> str:
 
 
 def golden_log() -> list[Line]:
-    """Return the log that the newest layout was first tested with."""
+    """Return the log of the golden ledger of the newest layout."""
     path = sorted((ROOT / "fixtures" / "golden").glob("layout-*.jsonl"))[-1]
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 

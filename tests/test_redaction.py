@@ -34,7 +34,7 @@ def redacted(path: LedgerLocation, ledger: Ledger) -> LedgerLocation:
         )
     ledger.amend("claim", "a", {"note": f"still {SECRET}"}, by="T", reason="r")
     assert any(word.encode() in bytes_on_disk(path) for word in WORDS)
-    ledger.withdraw("claim", "a", by="T", reason="asked for")
+    ledger.withdraw("claim", "a", by="T", reason="requested")
     before = ledger.head()
     change = ledger.redact("claim", "a", by="T", reason="right to be forgotten")
     assert change.elsewhere == ()
@@ -93,7 +93,7 @@ def test_only_a_withdrawn_record_can_be_redacted(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("length", [35, 4_000, 5_000, 50_000])
 def test_other_records_with_the_same_text_are_reported(length: int, ledger: Ledger) -> None:
-    """The lengths are chosen so that the text of the other records spans one, two and many pages of a file."""
+    """Copies are found even if they continue on the next page of the file or span several pages."""
     text = ("the very same words stand elsewhere " * length)[:length].strip()
     statements = {"b": f"{'before ' * 570}{text}", "c": f"They wrote: {text}"}
     record_all(
@@ -155,7 +155,7 @@ def test_a_redacted_key_is_reported_as_such_or_leads_to_its_replacement(
 
 def test_a_reason_that_repeats_the_destroyed_text_is_refused(ledger: Ledger) -> None:
     record_all(ledger, case(["a: one"], extra={"a": {"statement": "Zoe lives at 5 Hill Road"}}))
-    ledger.withdraw("claim", "a", by="T", reason="asked for")
+    ledger.withdraw("claim", "a", by="T", reason="requested")
     before = ledger.head()
     with pytest.raises(RuleViolationError, match=r"repeats what is to be destroyed .'Zoe lives"):
         ledger.redact("claim", "a", by="T", reason='It said "Zoe lives at 5 Hill Road".')

@@ -70,22 +70,22 @@ ALLOWED_ACTIONS = {"nobody_here": 0, "rita": 1, "ravi": 2, "edda": 5, "kofi": 8}
 @pytest.mark.parametrize("user", list(ALLOWED_ACTIONS))
 @ONLY_SERVERS
 def test_each_role_allows_its_actions_and_no_others(user: str, users: Callable[[str], str]) -> None:
-    for position, (what, do) in enumerate(ACTIONS.items()):
+    for position, (action, perform) in enumerate(ACTIONS.items()):
         allowed = position < ALLOWED_ACTIONS[user]
-        if what == "grants roles" and user == "kofi":
+        if action == "grants roles" and user == "kofi":
             continue  # a keeper also needs CREATEROLE on the server
         if allowed:
-            with Ledger.open(users(user), writable=what != "reads") as ledger:
-                do(ledger, user)
+            with Ledger.open(users(user), writable=action != "reads") as ledger:
+                perform(ledger, user)
             continue
         with Ledger.open(users("rita")) as ledger:
             before = ledger.head()
         refusal = r"permission denied|may record and not|must be owner"
         with (
             pytest.raises(StoreError, match=refusal),
-            Ledger.open(users(user), writable=what != "reads") as ledger,
+            Ledger.open(users(user), writable=action != "reads") as ledger,
         ):
-            do(ledger, user)
+            perform(ledger, user)
         with Ledger.open(users("rita")) as ledger:
             assert ledger.head() == before
 
@@ -128,8 +128,8 @@ ATTACKS = {
     "an empty entry": "INSERT INTO entry SELECT number + 1, header, NULL, NULL, nodes "
     "FROM entry ORDER BY number DESC LIMIT 1",
     **{
-        f"an entry with {what}": f"INSERT INTO entry SELECT number + 1, {header}, payload, salt, {nodes} FROM ({NEXT_ENTRY})"
-        for what, header, nodes in (
+        f"an entry with {part}": f"INSERT INTO entry SELECT number + 1, {header}, payload, salt, {nodes} FROM ({NEXT_ENTRY})"
+        for part, header, nodes in (
             ("a wrong digest", f"replace({HEADER}, digest, repeat('0', 64))", NODES),
             ("a time in the past", f"replace({HEADER}, '\"2', '\"1')", NODES),
             ("an invalid time", f"replace({HEADER}, 'Z\"', 'z\"')", NODES),
@@ -175,24 +175,24 @@ def test_the_valid_entry_behind_the_attacks_is_accepted(users: Callable[[str], s
         raw.rollback()
 
 
-@pytest.mark.parametrize("what", list(ATTACKS))
+@pytest.mark.parametrize("attack", list(ATTACKS))
 @pytest.mark.parametrize("user", ["ravi", "edda"])
 @ONLY_SERVERS
 def test_the_server_refuses_every_attack_that_bypasses_the_program(
-    user: str, what: str, users: Callable[[str], str]
+    user: str, attack: str, users: Callable[[str], str]
 ) -> None:
-    if user == "edda" and what in ("an entry that amends", "an entry that disposes"):
+    if user == "edda" and attack in ("an entry that amends", "an entry that disposes"):
         return  # an editor may do this
     address, _, schema = users(user).rpartition("&schema=")
     with psycopg.connect(address, autocommit=True) as raw:
         raw.execute(f"SET search_path = {schema}")
         try:
-            raw.execute(ATTACKS[what])
+            raw.execute(ATTACKS[attack])
         except psycopg.Error as error:
             message = str(error)
         else:
             message = ""
-    if what != "a grant to everybody":  # the server only warns, and grants nothing
+    if attack != "a grant to everybody":  # the server only warns, and grants nothing
         assert re.search(
             "permission denied|must be owner|nobody writes as another|may record and not|does not fit the log",
             message,
@@ -271,16 +271,16 @@ def test_privileges_beyond_the_roles_are_faults_that_rebuild_and_revoke_remove(
 @ONLY_SERVERS
 def test_default_privileges_on_new_tables_are_revoked(path: LedgerLocation) -> None:
     schema = str(path).rpartition("=")[2] + "b"
-    with psycopg.connect(server().get_uri(), autocommit=True) as master:
-        master.execute("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC")
+    with psycopg.connect(server().get_uri(), autocommit=True) as admin:
+        admin.execute("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC")
         try:
             with Ledger.create(f"{server().get_uri()}&schema={schema}") as ledger:
                 assert ledger.verify().faults == ()
                 ledger.rebuild()
                 assert ledger.verify().faults == ()
         finally:
-            master.execute("ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC")
-            master.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
+            admin.execute("ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC")
+            admin.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
 
 
 @ONLY_FILES
@@ -298,8 +298,8 @@ def rows_read(path: LedgerLocation, user: str, batches: int) -> int:
         f"WHERE relid = '{schema}.entry'::regclass"
     )
     running = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}'"
-    with psycopg.connect(database_url(path), autocommit=True) as master:
-        ((before,),) = master.execute(read).fetchall()
+    with psycopg.connect(database_url(path), autocommit=True) as admin:
+        ((before,),) = admin.execute(read).fetchall()
         with Ledger.open(url, writable=True) as recorder:
 
             def write() -> None:
@@ -309,9 +309,9 @@ def rows_read(path: LedgerLocation, user: str, batches: int) -> int:
 
             recorder.transaction(write)
         # The server publishes the statistics of a session when the session ends.
-        while master.execute(running).fetchone() != (0,):
+        while admin.execute(running).fetchone() != (0,):
             pass
-        ((after,),) = master.execute(read).fetchall()
+        ((after,),) = admin.execute(read).fetchall()
     return int(after) - int(before)
 
 
@@ -319,8 +319,8 @@ def rows_read(path: LedgerLocation, user: str, batches: int) -> int:
 def test_checking_the_entries_of_a_recorder_does_not_read_the_log_again(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    with psycopg.connect(database_url(path), autocommit=True) as master:
-        master.execute("CREATE ROLE rita LOGIN")
+    with psycopg.connect(database_url(path), autocommit=True) as admin:
+        admin.execute("CREATE ROLE rita LOGIN")
     try:
         ledger.grant("recorder", "rita")
         # The plan that the server makes for an empty log must stay fast as the log grows.
@@ -330,5 +330,5 @@ def test_checking_the_entries_of_a_recorder_does_not_read_the_log_again(
         assert entries < read < 20 * entries, (read, entries)
     finally:
         ledger.revoke("rita")
-        with psycopg.connect(database_url(path), autocommit=True) as master:
-            master.execute("DROP OWNED BY rita; DROP ROLE rita")
+        with psycopg.connect(database_url(path), autocommit=True) as admin:
+            admin.execute("DROP OWNED BY rita; DROP ROLE rita")

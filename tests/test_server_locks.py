@@ -37,21 +37,21 @@ def connected(
         connection.execute(f"SET search_path = rita, {schema}")  # type: ignore[arg-type]
         return connection
 
-    with psycopg.connect(database, autocommit=True) as master:
+    with psycopg.connect(database, autocommit=True) as admin:
         for user in ("rita", "kofi"):
-            master.execute(f"CREATE ROLE {user} LOGIN")  # type: ignore[arg-type]
-        master.execute("CREATE SCHEMA rita AUTHORIZATION rita")
+            admin.execute(f"CREATE ROLE {user} LOGIN")  # type: ignore[arg-type]
+        admin.execute("CREATE SCHEMA rita AUTHORIZATION rita")
         ledger.grant("reader", "rita")
         yield session
         for connection in sessions:
             connection.close()
         ledger.close()
-        master.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
-        roles = master.execute(
+        admin.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
+        roles = admin.execute(
             "SELECT rolname FROM pg_roles WHERE rolname LIKE %s", (f"%.{schema}.%",)
         ).fetchall()
         for name in ("rita", "kofi", *(name for (name,) in roles)):
-            master.execute(f'DROP OWNED BY "{name}" CASCADE; DROP ROLE "{name}"')  # type: ignore[arg-type]
+            admin.execute(f'DROP OWNED BY "{name}" CASCADE; DROP ROLE "{name}"')  # type: ignore[arg-type]
 
 
 def in_thread(
@@ -76,9 +76,9 @@ WAITING_COMMANDS: dict[str, Callable[[Ledger], object]] = {
 }
 
 
-@pytest.mark.parametrize("what", list(WAITING_COMMANDS))
+@pytest.mark.parametrize("command", list(WAITING_COMMANDS))
 def test_a_command_that_waits_for_a_reader_does_not_block_writers(
-    what: str,
+    command: str,
     path: LedgerLocation,
     ledger: Ledger,
     connected: Callable[[], psycopg.Connection[Any]],
@@ -88,7 +88,7 @@ def test_a_command_that_waits_for_a_reader_does_not_block_writers(
     reader = connected()
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM history").fetchall()
-    waiting, messages = in_thread(path, WAITING_COMMANDS[what])
+    waiting, messages = in_thread(path, WAITING_COMMANDS[command])
     durations = []
     while waiting.is_alive():
         start = time.monotonic()

@@ -71,7 +71,7 @@ def record_everything(ledger: Ledger) -> None:
     record_all(ledger, records)
     ledger.amend("claim", "b", {"note": "amended"}, by="T", reason="why")
     ledger.withdraw("claim", "d", by="T", reason="double", replaced_by="c")
-    ledger.redact("claim", "d", by="T", reason="asked for")
+    ledger.redact("claim", "d", by="T", reason="requested")
     assert ledger.verify().clean
 
 

@@ -95,17 +95,17 @@ EVERY_KIND = LedgerTemplate(record_every_kind)
 @contextmanager
 def with_roles(path: LedgerLocation) -> Iterator[UrlFor]:
     """Grant each user a role in a ledger; yield a function from a user to that user's URL of the ledger."""
-    with psycopg.connect(database_url(path), autocommit=True) as master:
+    with psycopg.connect(database_url(path), autocommit=True) as admin:
         with Ledger.open(path, writable=True) as ledger:
             for role, user in USERS.items():
-                if master.execute("SELECT to_regrole(%s)", (f'"{user}"',)).fetchone() == (None,):
-                    master.execute(f'CREATE ROLE "{user}" LOGIN')
+                if admin.execute("SELECT to_regrole(%s)", (f'"{user}"',)).fetchone() == (None,):
+                    admin.execute(f'CREATE ROLE "{user}" LOGIN')
                 ledger.grant(role, user)
         yield lambda user: str(path).replace("postgres:@", f"{user}@", 1)
-        master.execute(f"DROP SCHEMA {str(path).rpartition('=')[2]} CASCADE")  # type: ignore[arg-type]
+        admin.execute(f"DROP SCHEMA {str(path).rpartition('=')[2]} CASCADE")  # type: ignore[arg-type]
         for role in USERS:
             name = server_role(path, role)
-            master.execute(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"')  # type: ignore[arg-type]
+            admin.execute(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"')  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -281,13 +281,13 @@ HARMLESS = ["a temporary table with the same name", "a setting that marks entrie
 
 
 @pytest.mark.parametrize("user", ["rolf", "Mallory"])
-@pytest.mark.parametrize("what", list(OBSTRUCTIONS))
+@pytest.mark.parametrize("name", list(OBSTRUCTIONS))
 def test_no_user_can_obstruct_the_writes_of_others(
-    what: str, user: str, ledger: Ledger, url_for: UrlFor
+    name: str, user: str, ledger: Ledger, url_for: UrlFor
 ) -> None:
-    output = run_in_psql(url_for(user), OBSTRUCTIONS[what])
+    output = run_in_psql(url_for(user), OBSTRUCTIONS[name])
     refused = "permission denied|must be owner|does not fit the log"
-    assert (output == "") if what in HARMLESS else re.search(refused, output), output
+    assert (output == "") if name in HARMLESS else re.search(refused, output), output
     assert ledger.verify().faults == ()
     with Ledger.open(url_for("rolf"), writable=True) as recorder:
         record_all(recorder, [{"kind": "party", "name": "Next"}], by="rolf")
@@ -487,7 +487,10 @@ def test_a_keeper_too_must_confirm_a_clock_ahead_of_the_server(
 
     before = ledger.head()
     with Ledger.open(url_for("kira"), writable=True, clock=later) as keeper:
-        for key in ("new", None):  # with a given key, and with one that the ledger assigns
+        for key in (
+            "new",
+            None,
+        ):  # a given key is assumed to be new; otherwise the server is queried first
             with pytest.raises(StoreError, match=r"ahead of this server's.*--clock-is-right"):
                 record_all(keeper, [{"kind": "party", "key": key, "name": "New"}], by="kira")
     with (
@@ -586,20 +589,20 @@ VALID_PAYLOADS = {
 }
 
 
-@pytest.mark.parametrize("what", list(VALID_PAYLOADS))
+@pytest.mark.parametrize("name", list(VALID_PAYLOADS))
 def test_an_unusual_valid_payload_is_accepted(
-    what: str, ledger: Ledger, path: LedgerLocation
+    name: str, ledger: Ledger, path: LedgerLocation
 ) -> None:
     database, _, schema = str(path).rpartition("&schema=")
     assert ledger.head().size == 0
-    payload = canonical(VALID_PAYLOADS[what]).decode()
+    payload = canonical(VALID_PAYLOADS[name]).decode()
     assert check_payload(1, payload)
     with psycopg.connect(database, autocommit=True) as raw:
         assert raw.execute(f"SELECT {schema}.payload_fault(1, %s)", (payload,)).fetchone() == (
             None,
         )
         deeper = canonical(
-            {**VALID_PAYLOADS[what], "more": json.loads("[" * 64 + "]" * 64)}
+            {**VALID_PAYLOADS[name], "more": json.loads("[" * 64 + "]" * 64)}
         ).decode()
         with pytest.raises(psycopg.errors.CheckViolation, match="nested"):
             raw.execute(f"SELECT {schema}.payload_fault(1, %s)", (deeper,))

@@ -104,10 +104,10 @@ def test_the_right_of_the_owner_to_create_tables_is_not_a_fault(
             StoreError, match=r"only the owner of the schema.* TO \"own\" WITH GRANT"
         ):
             ledger.grant("reader", "una")
-        with Ledger.open(location, writable=True) as master:
-            master.rebuild()
+        with Ledger.open(location, writable=True) as admin:
+            admin.rebuild()
             with pytest.raises(StoreError, match="own has no role"):
-                master.revoke("own")
+                admin.revoke("own")
         ledger.rebuild()
         assert ledger.verify().faults == ()
         sql(f"GRANT CREATE, USAGE ON SCHEMA {schema} TO own WITH GRANT OPTION")
@@ -213,11 +213,11 @@ def test_members_of_a_role_through_a_group_are_listed_once(location: LedgerLocat
                 StoreError, match="ulf still has the role recorder through another role"
             ):
                 ledger.revoke("ulf")
-        with Ledger.open(location, writable=True) as master:
-            master.revoke("una")
-            assert master.grants()["recorder"] == ["own", "ulf"]
+        with Ledger.open(location, writable=True) as admin:
+            admin.revoke("una")
+            assert admin.grants()["recorder"] == ["own", "ulf"]
             with pytest.raises(StoreError, match="a role of this ledger itself"):
-                master.revoke(recorder)
+                admin.revoke(recorder)
     finally:
         sql("DROP ROLE team")
 

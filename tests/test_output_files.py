@@ -34,9 +34,9 @@ WRITERS = {
 """The commands that write a file; the name of the file follows as the last argument."""
 
 
-def arguments(what: str, target: Path | str) -> list[str]:
+def arguments(command: str, target: Path | str) -> list[str]:
     """Return the arguments of a command that writes to a target."""
-    return [*[word for word in WRITERS[what] if word], str(target)]
+    return [*[word for word in WRITERS[command] if word], str(target)]
 
 
 @pytest.fixture
@@ -55,11 +55,14 @@ def test_a_backup_of_entries_is_overwritten_only_by_one_that_contains_them(
     path = tmp_path / "entries.jsonl"
     assert call("--ledger", filled, "backup", "--since", "2", path).returncode == 0
     before = path.read_bytes()
-    for what in WRITERS:
-        if what == "backup --since":
+    for command in WRITERS:
+        if command == "backup --since":
             continue
-        result = call("--ledger", filled, *arguments(what, path))
-        assert (result.returncode, "is a backup of" in result.stderr) == (1, True), (what, result)
+        result = call("--ledger", filled, *arguments(command, path))
+        assert (result.returncode, "is a backup of" in result.stderr) == (1, True), (
+            command,
+            result,
+        )
     later = call("--ledger", filled, "backup", "--since", "3", path)
     assert (later.returncode, "would not hold them" in later.stderr) == (1, True), later
     with Ledger.create(tmp_path / "other.db") as unrelated:
@@ -80,9 +83,9 @@ def test_a_ledger_with_a_damaged_header_is_not_overwritten(
     damaged = tmp_path / "damaged.db"
     damaged.write_bytes(bytes(100) + filled.read_bytes()[100:])
     before = damaged.read_bytes()
-    for what in WRITERS:
-        result = call("--ledger", filled, *arguments(what, damaged))
-        assert (result.returncode, damaged.read_bytes() == before) == (1, True), (what, result)
+    for command in WRITERS:
+        result = call("--ledger", filled, *arguments(command, damaged))
+        assert (result.returncode, damaged.read_bytes() == before) == (1, True), (command, result)
 
 
 @ONLY_FILES  # a ledger on a server has no companion files
@@ -112,9 +115,9 @@ def test_no_output_takes_the_name_of_a_companion_file_of_sqlite(
 ) -> None:
     companion = Path(f"{filled}{end}")
     assert not companion.exists()
-    for what in WRITERS:
-        result = call("--ledger", filled, *arguments(what, companion))
-        assert result.returncode == 1, (what, result)
+    for command in WRITERS:
+        result = call("--ledger", filled, *arguments(command, companion))
+        assert result.returncode == 1, (command, result)
         assert "is a ledger or another database" in result.stderr
         assert not companion.exists()
 
@@ -131,12 +134,12 @@ CREATORS = {
 
 @ONLY_FILES  # a ledger on a server has no companion files
 @pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
-@pytest.mark.parametrize("what", list(CREATORS))
+@pytest.mark.parametrize("command", list(CREATORS))
 def test_no_ledger_takes_the_name_of_a_companion_file_of_sqlite(
-    what: str, end: str, filled: Path, tmp_path: Path, call: Callable[..., Any]
+    command: str, end: str, filled: Path, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     companion = Path(f"{filled}{end}")
-    result = call(*CREATORS[what](filled, companion))
+    result = call(*CREATORS[command](filled, companion))
     assert (result.returncode, f"part of {filled.name}" in result.stderr) == (1, True), result
     assert not companion.exists()
     assert call("--ledger", filled, "verify").returncode == 0
@@ -144,7 +147,7 @@ def test_no_ledger_takes_the_name_of_a_companion_file_of_sqlite(
     new = tmp_path / "new.db"
     foreign = Path(f"{new}{end}")
     foreign.write_bytes(b"somebody's")
-    result = call(*CREATORS[what](filled, new))
+    result = call(*CREATORS[command](filled, new))
     if end == "-shm":  # SQLite reads this file only together with the write-ahead log
         assert result.returncode == 0, result
     else:
@@ -170,14 +173,16 @@ def test_the_format_of_an_output_follows_the_ending_of_its_name(
         "timeline": ["timeline"],
         "graph": ["graph"],
     }
-    for what, command in words.items():
-        result = call("--ledger", filled, *command, "-o", tmp_path / "x.pdf")
+    for name, arguments_of_command in words.items():
+        result = call("--ledger", filled, *arguments_of_command, "-o", tmp_path / "x.pdf")
         assert (result.returncode, "end the name so, or say --format" in result.stderr) == (
             2,
             True,
-        ), what
+        ), name
         assert not (tmp_path / "x.pdf").exists()
-        result = call("--ledger", filled, *command, "--format", "html", "-o", tmp_path / "x.pdf")
+        result = call(
+            "--ledger", filled, *arguments_of_command, "--format", "html", "-o", tmp_path / "x.pdf"
+        )
         assert result.returncode == 0, result.stderr
         (tmp_path / "x.pdf").unlink()
 
@@ -213,13 +218,13 @@ def targets(ledger: LedgerLocation, folder: Path) -> dict[str, Path]:
 
 
 @ONLY_FILES  # the backend makes no difference here
-@pytest.mark.parametrize("what", list(WRITERS))
+@pytest.mark.parametrize("command", list(WRITERS))
 def test_no_output_overwrites_a_ledger_under_any_of_its_names(
-    what: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
+    command: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     for name, target in targets(filled, tmp_path).items():
         before = target.read_bytes()
-        result = call("--ledger", filled, *arguments(what, target))
+        result = call("--ledger", filled, *arguments(command, target))
         assert result.returncode == 1, (name, result)
         assert str(target) in result.stderr, name
         assert "Traceback" not in result.stderr
@@ -228,50 +233,50 @@ def test_no_output_overwrites_a_ledger_under_any_of_its_names(
 
 
 @ONLY_FILES  # the backend makes no difference here
-@pytest.mark.parametrize("what", list(WRITERS))
+@pytest.mark.parametrize("command", list(WRITERS))
 def test_an_output_to_a_link_is_written_to_its_target(
-    what: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
+    command: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     real, link = tmp_path / "real.out", tmp_path / "link.out"
-    real.write_text("" if what == "backup --since" else "old")
+    real.write_text("" if command == "backup --since" else "old")
     link.symlink_to(real)
-    result = call("--ledger", filled, *arguments(what, link))
+    result = call("--ledger", filled, *arguments(command, link))
     assert result.returncode == 0, result.stderr
     assert link.is_symlink()
     assert real.read_bytes() not in (b"", b"old")
 
 
 @ONLY_FILES  # the backend makes no difference here
-@pytest.mark.parametrize("what", list(WRITERS))
+@pytest.mark.parametrize("command", list(WRITERS))
 def test_an_output_to_a_device_is_written_to_it(
-    what: str, filled: LedgerLocation, call: Callable[..., Any]
+    command: str, filled: LedgerLocation, call: Callable[..., Any]
 ) -> None:
-    result = call("--ledger", filled, *arguments(what, "/dev/null"))
+    result = call("--ledger", filled, *arguments(command, "/dev/null"))
     assert result.returncode == 0, result.stderr
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
-    full = call("--ledger", filled, *arguments(what, "/dev/full"))
+    full = call("--ledger", filled, *arguments(command, "/dev/full"))
     assert full.returncode == 1
     assert "/dev/full: No space left on device" in full.stderr
     assert "Traceback" not in full.stderr
 
 
 @ONLY_FILES  # the backend makes no difference here
-@pytest.mark.parametrize("what", [*WRITERS, "backup"])
+@pytest.mark.parametrize("command", [*WRITERS, "backup"])
 def test_an_output_to_a_named_pipe_is_written_to_it(
-    what: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
+    command: str, filled: LedgerLocation, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     received: list[bytes] = []
     reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
     reader.start()
-    words = ["backup", str(pipe)] if what == "backup" else arguments(what, pipe)
+    words = ["backup", str(pipe)] if command == "backup" else arguments(command, pipe)
     result = call("--ledger", filled, *words)
     reader.join(60)
     assert result.returncode == 0, result.stderr
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert received[0]
-    if what == "backup":
+    if command == "backup":
         (tmp_path / "received.db").write_bytes(received[0])
         with Ledger.open(tmp_path / "received.db") as ledger:
             assert ledger.verify().clean
@@ -361,12 +366,12 @@ def test_a_name_that_consists_only_of_a_companion_ending_is_valid(
 def test_an_output_onto_the_ledger_itself_is_refused_with_the_reason(
     filled: LedgerLocation, call: Callable[..., Any]
 ) -> None:
-    for what in WRITERS:
-        result = call("--ledger", filled, *arguments(what, filled))
+    for command in WRITERS:
+        result = call("--ledger", filled, *arguments(command, filled))
         assert (result.returncode, "is the ledger itself; name another file" in result.stderr) == (
             1,
             True,
-        ), what
+        ), command
 
 
 @ONLY_FILES

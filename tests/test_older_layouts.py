@@ -15,7 +15,7 @@ from claimledger.storage.tables import LAYOUT
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the path of a file: no released version stored an older layout on a server."""
+    """Return the path of a file: no version ever stored an older layout on a server."""
     return tmp_path / "ledger.db"
 
 

@@ -273,18 +273,16 @@ def reader(path: LedgerLocation, ledger: Ledger) -> Iterator[psycopg.Connection[
     """Yield a session of a reader, who may also create objects in a schema of that user."""
     record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
     database, _, schema = str(path).rpartition("&schema=")
-    with psycopg.connect(database, autocommit=True) as master:
-        master.execute("CREATE ROLE rita LOGIN; CREATE SCHEMA rita AUTHORIZATION rita")
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute("CREATE ROLE rita LOGIN; CREATE SCHEMA rita AUTHORIZATION rita")
         ledger.grant("reader", "rita")
         with psycopg.connect(database.replace("postgres:@", "rita@", 1), autocommit=True) as raw:
             raw.execute(f"SET search_path = rita, {schema}")  # type: ignore[arg-type]
             yield raw
         ledger.close()
-        master.execute(
-            f"DROP SCHEMA rita CASCADE; DROP OWNED BY rita; DROP SCHEMA {schema} CASCADE"
-        )  # type: ignore[arg-type]
-        master.execute("DROP ROLE rita")
-        master.execute(f'DROP ROLE "{server_role(path, "reader")}"')  # type: ignore[arg-type]
+        admin.execute(f"DROP SCHEMA rita CASCADE; DROP OWNED BY rita; DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
+        admin.execute("DROP ROLE rita")
+        admin.execute(f'DROP ROLE "{server_role(path, "reader")}"')  # type: ignore[arg-type]
 
 
 OBJECTS_OF_A_READER = {
@@ -295,14 +293,14 @@ OBJECTS_OF_A_READER = {
 }
 
 
-@pytest.mark.parametrize("what", list(OBJECTS_OF_A_READER))
+@pytest.mark.parametrize("kind", list(OBJECTS_OF_A_READER))
 def test_rebuild_drops_objects_of_a_reader_that_depend_on_the_tables(
-    what: str,
+    kind: str,
     ledger: Ledger,
     reader: psycopg.Connection[Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    reader.execute(OBJECTS_OF_A_READER[what])
+    reader.execute(OBJECTS_OF_A_READER[kind])
     ledger.rebuild()
     assert ledger.verify().clean
     assert re.search(r"were dropped: .*\bmine\b", caplog.text)
@@ -327,12 +325,12 @@ def test_names_that_a_reader_chose_are_escaped_on_a_terminal(
 
 def test_errors_escape_names_from_the_server(path: LedgerLocation) -> None:
     url = str(path) + "x"
-    with psycopg.connect(database_url(path), autocommit=True) as master:
+    with psycopg.connect(database_url(path), autocommit=True) as admin:
         schema = url.rpartition("=")[2]
-        master.execute(f'CREATE SCHEMA {schema}; CREATE TABLE {schema}."{HOSTILE}" (x text)')  # type: ignore[arg-type]
+        admin.execute(f'CREATE SCHEMA {schema}; CREATE TABLE {schema}."{HOSTILE}" (x text)')  # type: ignore[arg-type]
         with pytest.raises(StoreError, match="EVIL") as raised:
             Ledger.create(url)
-        master.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
+        admin.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
     assert not {"\x1b", "\x07", "\u202e"} & set(str(raised.value))
     with psycopg.connect(database_url(path)) as failing:
         with pytest.raises(psycopg.Error) as error:

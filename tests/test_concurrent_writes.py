@@ -228,7 +228,7 @@ def test_a_write_takes_few_round_trips_to_the_server(
 def test_a_transaction_that_fails_to_serialise_at_its_start_is_retried(
     path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With ``default_transaction_isolation = serializable`` a server answers 40001 instead of waiting for a lock."""
+    """A view over ``head`` raises 40001 like a server on which transactions are serializable by default."""
     schema = str(path).rpartition("=")[2]
     with RawDatabase(path) as raw:
         raw.run(
@@ -259,7 +259,7 @@ def test_a_write_that_fails_to_serialise_is_retried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A trigger raises 40001 on the first three attempts of each write, as a serializable server may."""
-    # With other writers active, the commit and the wait for the disk share a round trip.
+    # A writer that others wait for commits first and waits for the disk afterwards, in the same round trip.
     monkeypatch.setattr("claimledger.storage.postgresql.session._ALONE", 60 if alone else 0)
     record_all(ledger, case(["a: one"]))
     kind, moment = ("", "BEFORE") if when == "in the middle" else ("CONSTRAINT", "AFTER")

@@ -19,7 +19,7 @@ GROUNDS = [None, "observed", "unstated"]
 
 
 @st.composite
-def cuts(draw: st.DrawFn, types: list[str] = TYPES, max_claims: int = 8) -> GraphData:
+def graphs(draw: st.DrawFn, types: list[str] = TYPES, max_claims: int = 8) -> GraphData:
     """Draw a small graph of claims, links, sources and parties."""
     size = draw(st.integers(1, max_claims))
     keys = [f"c{n}" for n in range(size)]
@@ -76,14 +76,14 @@ def with_claim(graph_data: GraphData, *links: tuple[str, str, str]) -> GraphData
     )
 
 
-@given(cuts())
+@given(graphs())
 def test_an_unrelated_claim_changes_nothing(graph_data: GraphData) -> None:
     before, after = statuses(graph_data), statuses(with_claim(graph_data))
     del after["zz"]
     assert before == after
 
 
-@given(cuts())
+@given(graphs())
 def test_an_unattacked_claim_is_in(graph_data: GraphData) -> None:
     analysis = Analysis(graph_of(graph_data))
     for key in graph_data.claims:
@@ -91,7 +91,7 @@ def test_an_unattacked_claim_is_in(graph_data: GraphData) -> None:
             assert analysis.acceptability[key] == "in"
 
 
-@given(cuts(["contradicts", "undercuts"]))
+@given(graphs(["contradicts", "undercuts"]))
 def test_without_provenance_acceptability_is_the_grounded_labelling_of_dung(
     graph_data: GraphData,
 ) -> None:
@@ -116,7 +116,7 @@ def test_without_provenance_acceptability_is_the_grounded_labelling_of_dung(
     assert Analysis(graph_of(graph_data)).acceptability == label
 
 
-@given(cuts(), st.data())
+@given(graphs(), st.data())
 def test_a_repeating_claim_changes_no_status_of_the_rest(
     graph_data: GraphData, data: st.DataObject
 ) -> None:
@@ -129,14 +129,14 @@ def test_a_repeating_claim_changes_no_status_of_the_rest(
         assert before == after
 
 
-@given(cuts())
+@given(graphs())
 def test_at_least_is_never_above_at_most(graph_data: GraphData) -> None:
     for status in statuses(graph_data).values():
         assert 0 <= status["at_least"] <= status["at_most"]
         assert (status["at_least"] == 0) == (status["at_most"] == 0)
 
 
-@given(cuts(), st.randoms(use_true_random=False))
+@given(graphs(), st.randoms(use_true_random=False))
 def test_the_order_of_import_changes_nothing(graph_data: GraphData, random: Any) -> None:
     before = statuses(graph_data)
     claims, links = list(graph_data.claims.items()), list(graph_data.links)
@@ -147,7 +147,7 @@ def test_the_order_of_import_changes_nothing(graph_data: GraphData, random: Any)
     )
 
 
-@given(cuts())
+@given(graphs())
 def test_members_of_an_assertion_share_their_origins(graph_data: GraphData) -> None:
     analysis = Analysis(graph_of(graph_data))
     live = [key for key in graph_data.claims if key not in analysis.revisions.retracted

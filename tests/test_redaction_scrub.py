@@ -37,7 +37,7 @@ def contains_secret(where: LedgerLocation) -> bool:
 def record_and_withdraw(ledger: Ledger, key: str = "a") -> None:
     """Record a claim that contains the secret, and withdraw it."""
     record_all(ledger, case([f"{key}: one", "b: two"], extra={key: {"statement": SECRET}}))
-    ledger.withdraw("claim", key, by="T", reason="asked for")
+    ledger.withdraw("claim", key, by="T", reason="requested")
 
 
 def shorten_lock_timeouts(ledger: Ledger) -> None:
@@ -72,7 +72,7 @@ def test_an_idle_transaction_prevents_the_scrub(path: LedgerLocation, ledger: Le
         idle.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         idle.execute("SELECT 1")  # the first query fixes the snapshot, which contains the secret
         shorten_lock_timeouts(ledger)
-        change = ledger.redact("claim", "a", by="T", reason="asked for")
+        change = ledger.redact("claim", "a", by="T", reason="requested")
         assert "may still see" in change.unscrubbed
         assert clean_and_scrubbed(ledger) == (True, False)
         assert contains_secret(path)
@@ -155,7 +155,7 @@ def test_a_reader_prevents_the_scrub_and_redacting_again_finishes_it(
     with Ledger.open(path) as reader, reader.reading():
         assert len(list(reader.entries())) == ledger.head().size
         shorten_lock_timeouts(ledger)
-        change = ledger.redact("claim", "a", by="T", reason="asked for")
+        change = ledger.redact("claim", "a", by="T", reason="requested")
         assert change.unscrubbed
         assert change.elsewhere == ()  # the texts of the record itself do not count as copies
         assert clean_and_scrubbed(ledger) == (True, False)
@@ -165,7 +165,7 @@ def test_a_reader_prevents_the_scrub_and_redacting_again_finishes_it(
     assert verified.returncode == 0
     assert "redacted, not yet scrubbed: claim a" in verified.stdout
     size = len(lines_of(Ledger.open(path)))
-    result = call("--ledger", path, "redact", "a", "--reason", "asked for")
+    result = call("--ledger", path, "redact", "a", "--reason", "requested")
     assert result.returncode == 0, result.stderr
     assert "redacted already, by entry" in result.stdout
     assert "scrubbed now" in result.stdout
@@ -173,7 +173,7 @@ def test_a_reader_prevents_the_scrub_and_redacting_again_finishes_it(
     with Ledger.open(path) as reopened:
         assert clean_and_scrubbed(reopened) == (True, True)
         assert reopened.head().size == size  # no entry was added
-    repeated = call("--ledger", path, "redact", "a", "--reason", "asked for")
+    repeated = call("--ledger", path, "redact", "a", "--reason", "requested")
     assert repeated.returncode == 1
     assert "is redacted already" in repeated.stderr
 
