@@ -16,7 +16,7 @@ from claimledger.errors import AmbiguousError, ClaimledgerError, NotFoundError
 from claimledger.ledger import Ledger
 from claimledger.present.explanation import explain
 from claimledger.records.graph_data import GraphData
-from claimledger.services.dispositions import dispositions, dispute_meant
+from claimledger.services.dispositions import dispositions, find_dispute
 from test_analysis_laws import graphs
 
 
@@ -86,16 +86,16 @@ def test_a_dispute_is_found_by_its_link_its_claim_or_its_source(ledger: Ledger) 
     records = case(["a: one", "b: two", "c: three", "d: four"],
                  ["b contradicts a", "c undercuts @a-page", "d contradicts b"])  # fmt: skip
     record_all(ledger, records)
-    assert dispute_meant(ledger, "l1") == "l1"
-    assert dispute_meant(ledger, "l3") == "l1"
-    assert dispute_meant(ledger, "a-page") == "l2"
-    assert dispute_meant(ledger, "d") == "l1"
+    assert find_dispute(ledger, "l1") == "l1"
+    assert find_dispute(ledger, "l3") == "l1"
+    assert find_dispute(ledger, "a-page") == "l2"
+    assert find_dispute(ledger, "d") == "l1"
     with pytest.raises(AmbiguousError, match="several disputes"):
-        dispute_meant(ledger, "a")
+        find_dispute(ledger, "a")
     with pytest.raises(NotFoundError, match="no dispute with the key 'b-page'"):
-        dispute_meant(ledger, "b-page")
+        find_dispute(ledger, "b-page")
     with pytest.raises(ClaimledgerError):
-        dispute_meant(ledger, "ghost")
+        find_dispute(ledger, "ghost")
 
 
 def test_a_disposition_of_an_unknown_link_is_refused(ledger: Ledger) -> None:
