@@ -265,7 +265,7 @@ def test_the_commands_propose_accept_and_decline(call: Any, path: Path) -> None:
     assert "id figures-conflict:b:a" in output
     wrong = call("decline", "figures-conflict:b:x", "--reason", "r")
     assert wrong.returncode == 1
-    assert "did you mean figures-conflict:b:a?" in wrong.stderr
+    assert "nearest: figures-conflict:b:a" in wrong.stderr
     assert call("accept", "figures-conflict:b:a").returncode == 2  # a reason is required
     assert call("accept").returncode == 2  # not at a terminal
     result = call("accept", "figures-conflict:b:a", "--reason", "read both")

@@ -212,7 +212,7 @@ def _redact_without_scrub(where: str, disk_full: bool) -> None:
         def scrub() -> None:
             if not disk_full:
                 os.kill(os.getpid(), signal.SIGKILL)
-            fail("no room")
+            fail("disk full")
             type(store).vacuum(store)
 
         store.vacuum = scrub  # type: ignore[method-assign]
