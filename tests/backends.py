@@ -44,14 +44,14 @@ class Current:
     databases: list[str] = []
 
 
-def ensure_running(started: Any) -> Any:
+def ensure_running(pg_server: Any) -> Any:
     """Start a server unless it runs; try several times, for ``pgserver`` waits only ten seconds for a start."""
     for _ in range(5):
         with suppress(subprocess.SubprocessError):
-            started.ensure_postgres_running()
-            return started
-    started.ensure_postgres_running()
-    return started
+            pg_server.ensure_postgres_running()
+            return pg_server
+    pg_server.ensure_postgres_running()
+    return pg_server
 
 
 def start_server_in(folder: Path) -> Any:
@@ -62,11 +62,11 @@ def start_server_in(folder: Path) -> Any:
 
         folder.chmod(0o755)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        started = pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)
-        started.ensure_pgdata_inited()
-        ensure_running(started)
-        started.start()  # it runs already: this registers the process that stops it
-    return started
+        pg_server = pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)
+        pg_server.ensure_pgdata_inited()
+        ensure_running(pg_server)
+        pg_server.start()  # it runs already: this registers the process that stops it
+    return pg_server
 
 
 def _in_memory() -> str | None:
@@ -80,7 +80,7 @@ def _in_memory() -> str | None:
 @cache
 def server(**settings: str) -> Any:
     """Start the PostgreSQL server of this process, with ``settings``; it stops when the process ends."""
-    started = start_server_in(Path(tempfile.mkdtemp(prefix="cl-pg-", dir=_in_memory())))
+    pg_server = start_server_in(Path(tempfile.mkdtemp(prefix="cl-pg-", dir=_in_memory())))
     # Syncing is slow, and matters only after a power cut: tests of crashes start a server that syncs.
     all_settings = {
         "fsync": "off",
@@ -88,11 +88,11 @@ def server(**settings: str) -> Any:
         "synchronous_commit": "on",
         **settings,
     }
-    with psycopg.connect(started.get_uri(), autocommit=True) as connection:
+    with psycopg.connect(pg_server.get_uri(), autocommit=True) as connection:
         for name, value in all_settings.items():
             connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
         connection.execute("SELECT pg_reload_conf()")
-    return started
+    return pg_server
 
 
 def schema_url() -> str:

@@ -65,7 +65,7 @@ REFUSED = (sqlite3.IntegrityError, psycopg.errors.RaiseException, psycopg.errors
 def require_refusal(path: LedgerLocation, ledger: Ledger, statement: str) -> None:
     """Run a statement on the tables; require that the store refuses it and nothing has changed."""
     record_all(ledger, case(["a: one", "b: two"]))
-    before = list(ledger.entries())
+    entries = list(ledger.entries())
     ledger.close()
     with RawDatabase(path) as raw, pytest.raises(REFUSED) as raised:
         raw.run(statement.format(zero=raw.blob(b"\0")))
@@ -76,7 +76,7 @@ def require_refusal(path: LedgerLocation, ledger: Ledger, statement: str) -> Non
         or "null" in str(raised.value)
     )
     with Ledger.open(path) as reopened:
-        assert list(reopened.entries()) == before
+        assert list(reopened.entries()) == entries
         assert reopened.verify().clean
 
 

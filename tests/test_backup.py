@@ -223,7 +223,7 @@ DAMAGE: dict[str, Callable[[list[dict[str, Any]]], object]] = {
     "by a newer claimledger .log format 99": lambda lines: lines[0].update(format=99),
     "`format` is None": lambda lines: lines[0].pop("format"),
     "`format` is True": lambda lines: lines[0].update(format=True),
-    "no entry of a log": lambda lines: lines[1].pop("salt"),
+    "is not an entry of a log": lambda lines: lines[1].pop("salt"),
     "does not give the digest": lambda lines: lines[1].update(payload=lines[2]["payload"]),
     "does not have a header of format 1": lambda lines: lines[1].update(header="{}"),
     "goes back in time": lambda lines: lines[2].update(

@@ -16,7 +16,7 @@ import pytest
 import resvg_py
 
 from builders import analysis_of, case, record_all
-from claimledger.errors import ParseError
+from claimledger.errors import MissingFontError
 from claimledger.ledger import Ledger
 from claimledger.render.diagrams import export
 from claimledger.render.diagrams.layout import HEIGHT, WIDEST, WIDTH, place
@@ -194,7 +194,7 @@ def test_without_a_font_a_png_is_refused_with_the_reason(
 ) -> None:
     without = partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
     monkeypatch.setattr(resvg_py, "svg_to_bytes", without)
-    with pytest.raises(ParseError, match="no font"):
+    with pytest.raises(MissingFontError, match="no font"):
         export.png(graph_svg(diagram_of(crowded)))
 
 

@@ -16,12 +16,12 @@ from claimledger.errors import AmbiguousError, ClaimledgerError, NotFoundError
 from claimledger.ledger import Ledger
 from claimledger.present.explanation import explain
 from claimledger.records.graph_data import GraphData
-from claimledger.services.dispositions import dispositions, dispute_meant
+from claimledger.services.dispositions import dispositions, find_dispute
 from test_analysis_laws import graphs
 
 
-def link(key: str, left: str, kind: str, to: str) -> Records:
-    return [{"kind": "link", "key": key, "type": kind, "from": left, "to": to}]
+def link(key: str, from_: str, kind: str, to: str) -> Records:
+    return [{"kind": "link", "key": key, "type": kind, "from": from_, "to": to}]
 
 
 def disputes_by_key(ledger: Ledger) -> dict[str, Dispute]:
@@ -86,16 +86,16 @@ def test_a_dispute_is_found_by_its_link_its_claim_or_its_source(ledger: Ledger) 
     records = case(["a: one", "b: two", "c: three", "d: four"],
                  ["b contradicts a", "c undercuts @a-page", "d contradicts b"])  # fmt: skip
     record_all(ledger, records)
-    assert dispute_meant(ledger, "l1") == "l1"
-    assert dispute_meant(ledger, "l3") == "l1"
-    assert dispute_meant(ledger, "a-page") == "l2"
-    assert dispute_meant(ledger, "d") == "l1"
+    assert find_dispute(ledger, "l1") == "l1"
+    assert find_dispute(ledger, "l3") == "l1"
+    assert find_dispute(ledger, "a-page") == "l2"
+    assert find_dispute(ledger, "d") == "l1"
     with pytest.raises(AmbiguousError, match="several disputes"):
-        dispute_meant(ledger, "a")
+        find_dispute(ledger, "a")
     with pytest.raises(NotFoundError, match="no dispute with the key 'b-page'"):
-        dispute_meant(ledger, "b-page")
+        find_dispute(ledger, "b-page")
     with pytest.raises(ClaimledgerError):
-        dispute_meant(ledger, "ghost")
+        find_dispute(ledger, "ghost")
 
 
 def test_a_disposition_of_an_unknown_link_is_refused(ledger: Ledger) -> None:
@@ -153,8 +153,13 @@ def test_a_merger_of_origins_is_worth_the_origins_it_merges(ledger: Ledger) -> N
     )
     record_all(ledger, records)
     analysis = analysis_of(ledger)
-    (first, *_) = open_questions(analysis, ["a"])
-    assert (first.what, first.reason, first.shared, first.worth) == ("tie", "source", "paper", 2)
+    (question, *_) = open_questions(analysis, ["a"])
+    assert (question.what, question.reason, question.shared, question.worth) == (
+        "tie",
+        "source",
+        "paper",
+        2,
+    )
     origins = analysis.origin_finder([("source", "paper")]).of("a")
     assert (origins.at_least, origins.at_most) == (4, 4)
 
@@ -189,10 +194,10 @@ def test_every_sentence_of_an_explanation_names_existing_records(
     ledger: Ledger, links: list[str], key: str, words: list[str]
 ) -> None:
     record_all(ledger, case(["a: one", "b: one", "c: two"], links))
-    value = explain(ledger, analysis_of(ledger), key)
-    text = " ".join(sentence.text for sentence in value.sentences)
+    explanation = explain(ledger, analysis_of(ledger), key)
+    text = " ".join(sentence.text for sentence in explanation.sentences)
     for word in words:
         assert word in text
-    for sentence in value.sentences:
+    for sentence in explanation.sentences:
         assert sentence.records
         assert all(ledger.with_key(record_key) for record_key in sentence.records), sentence

@@ -67,14 +67,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # On a file only: other tests check that both stores give the same bytes.
 
 
-@pytest.mark.parametrize("words", COMMANDS)
-def test_no_text_controls_the_terminal(hostile: Path, call: Call, words: str) -> None:
-    for number in SAMPLE if "{}" in words else [0]:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_text_controls_the_terminal(hostile: Path, call: Call, command: str) -> None:
+    for number in SAMPLE if "{}" in command else [0]:
         for options in ([], ["--json"]):
-            answer = call("--ledger", hostile, *words.format(number).split(), *options)
-            assert answer.returncode == (1 if words == "compare" else 0), answer.stderr
+            answer = call("--ledger", hostile, *command.format(number).split(), *options)
+            assert answer.returncode == (1 if command == "compare" else 0), answer.stderr
             for text in (answer.stdout, answer.stderr):
-                assert not CONTROLS.search(text), (words, number, options)
+                assert not CONTROLS.search(text), (command, number, options)
             assert options == [] or json.loads(answer.stdout)
 
 

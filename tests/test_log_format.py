@@ -157,7 +157,7 @@ def append_newer_entries(
 ) -> None:
     """Append payloads of a newer program to a ledger, as a log segment from its backup."""
     log = log_of(ledger)
-    size, begins = len(log), ledger.head()
+    size, old_head = len(log), ledger.head()
     frontier = Frontier()
     for line in log:
         frontier.append(line["header"].encode())
@@ -170,7 +170,7 @@ def append_newer_entries(
         rows.append({"number": number, "header": header.decode(), "payload": text.decode(),
                      "salt": "AAAAAAAAAAAAAAAAAAAAAA=="})  # fmt: skip
     first_line = {"claimledger": "entries", "format": 1,
-            "begins": {"size": begins.size, "root": begins.root.hex()},
+            "begins": {"size": old_head.size, "root": old_head.root.hex()},
             "ends": {"size": size + len(rows), "root": frontier.root.hex()}}  # fmt: skip
     file = folder / "newer.jsonl"
     file.write_text(lines([first_line, *rows]))

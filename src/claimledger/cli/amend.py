@@ -50,7 +50,7 @@ def only(view: LedgerView, key: str, kind: str | None) -> StoredRecord:
         raise UsageError(f"{key} is the key of several records: say --kind {kinds}")
     if records:
         return records[0]
-    events = view.history(key)
+    events = view.at().history(key)  # also what came after the view
     for event in events:
         if event.replaced_by:
             return view.get(event.kind, key)
@@ -294,7 +294,7 @@ def history(call: CliContext, key: str, kind: str | None) -> None:
     with call.reading() as view:
         events = view.history(key, kind)
         if not events:
-            if later := view.history(key, kind):
+            if later := view.at().history(key, kind):
                 why = f"it came with entry {later[0].entry}, after entry {view.known_at}"
                 raise NotFoundError(kind or "record", key, why=why)
             raise NotFoundError("record", key, view.near_keys(key))

@@ -112,7 +112,7 @@ def _require_no_other_key(view: LedgerView, what: str) -> None:
     """
     kinds = ("party", "source", "subject", "link")
     is_known = any(stored.kind in kinds for stored in view.with_key(what))
-    if is_known or view.history(what, "claim"):
+    if is_known or view.at().history(what, "claim"):
         view.get("claim", what)
 
 

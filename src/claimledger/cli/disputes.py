@@ -106,11 +106,11 @@ def close(call: CliContext, key: str, ending: str, reason: str, by: str | None) 
     KEY is the dispute's key (a link), or a claim or source that only one dispute is about.
     """
     from claimledger.records.check import record_of
-    from claimledger.services.dispositions import dispute_meant
+    from claimledger.services.dispositions import find_dispute
 
     with call.writing() as ledger:
         who = recorder(by, ledger)
-        dispute = dispute_meant(ledger, key)
+        dispute = find_dispute(ledger, key)
         fields = {"dispute": dispute, "ending": ending, "reason": reason}
         keys = ledger.record(record_of("disposition", fields), by=who)
     if call.json:

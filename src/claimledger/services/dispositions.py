@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
 
 
-def dispute_meant(view: LedgerView, key: str) -> str:
+def find_dispute(view: LedgerView, key: str) -> str:
     """Return the key of the dispute that a link's, a claim's or a source's key means.
 
     Raises :class:`NotFoundError` if it means none, :class:`AmbiguousError` if several.
