@@ -405,7 +405,7 @@ def test_a_backup_to_a_device_is_not_reported_as_a_stored_backup(
         result = call("--ledger", filled, *words, "/dev/null")
         assert result.returncode == 0
         assert "holds" not in result.stdout
-        assert "to /dev/null, which is no file" in " ".join(result.stdout.split())
+        assert "to /dev/null, which is not a file" in " ".join(result.stdout.split())
 
 
 def test_salvage_does_not_overwrite_the_ledger_with_the_rest(
