@@ -42,7 +42,7 @@ def test_a_pipe_is_refused_as_a_ledger_or_a_backup(
 ) -> None:
     completed = call(*(word.format(pipe) for word in words))
     assert completed.returncode == 1
-    assert "is a device or a pipe" in completed.stderr or "is no file" in completed.stderr
+    assert "is a device or a pipe" in completed.stderr or "is not a file" in completed.stderr
 
 
 def test_an_import_from_a_slow_pipe_does_not_block_other_writers(
