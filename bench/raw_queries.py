@@ -65,7 +65,7 @@ class QueryRecorder:
             Ledger.open(self._address) as ledger,
             ledger.reading(),
         ):
-            _recorded.clear()  # opening the ledger is no part of the work
+            _recorded.clear()  # opening the ledger is not part of the work
             work(ledger)
             return list(_recorded)
 

@@ -71,7 +71,7 @@ def write_with_sql(address: str, name: str, until: float) -> int:
         rows_by_table: Any = defaultdict(list)
         rows_by_table[HISTORY.name].append(history_row(number, payload, moment))
         project(number, "claim", key, record, rows_by_table)
-        nodes = b"0" * 32  # not a real tree: hashing it is no part of this baseline
+        nodes = b"0" * 32  # not a real tree: hashing it is not part of this baseline
         entry = (number, header.decode(), encoded.decode(), salt, nodes)
         connection.execute(inserts[ENTRY.name], entry)
         for table_name, rows in rows_by_table.items():

@@ -16,7 +16,7 @@ from claimledger.analysis.revisions import Revisions, revisions
 from claimledger.analysis.standing import Standing
 
 ALONE: dict[str, str | int] = {
-    "standing": Standing.SINGLE_ORIGIN, "at_least": 1, "at_most": 1, "acceptability": "in"
+    "standing": Standing.SINGLE_ORIGIN.value, "at_least": 1, "at_most": 1, "acceptability": "in"
 }  # fmt: skip
 """What :meth:`Analysis.as_json` returns for a claim with no link and no criticised source.
 
@@ -100,7 +100,7 @@ class Analysis:
         """Return a claim's standing, its range of origins and its acceptability."""
         origins = self.origins(key)
         return {
-            "standing": str(self.standing(key)),
+            "standing": self.standing(key).value,
             "at_least": origins.at_least,
             "at_most": origins.at_most,
             "acceptability": self.acceptability[key],

@@ -191,9 +191,9 @@ def _earliest_of_repeaters(
 ) -> dict[str, Day]:
     """Return for each claim the earliest day of its own and of the claims that repeat it.
 
-    Whoever repeats a claim knew it, so a day passes on along ``repeats``. Starting from the earliest day,
-    the first day to reach a claim is its minimum: the same idea as Dijkstra's algorithm, with no
-    priority queue because passing a day on does not change it.
+    Repeating a claim takes knowing it, so each day applies to what is repeated as well. Starting from the
+    earliest day, the first day to reach a claim is its minimum. This is the idea of Dijkstra's algorithm,
+    without a priority queue because a day stays the same along a link.
     """
     earliest_first = sorted(days, key=lambda claim: (days[claim], claim))
     return label_reachable(

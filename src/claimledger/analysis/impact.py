@@ -287,7 +287,7 @@ class _DominatorTree:
 
 
 _UNROOTED = _Node(None, frozenset(), -1)
-"""Stands for the node of a claim from which no path leads to a live root."""
+"""Represents the node of a claim from which no path leads to a live root."""
 
 
 def _lowest_common_ancestor(left: _Node, right: _Node) -> _Node:

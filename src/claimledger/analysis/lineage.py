@@ -1,4 +1,4 @@
-"""Lineage: the path from a claim back to whoever first said it, with its weakest step."""
+"""Lineage: the path from a claim back to its first voice, with its weakest step."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ class OriginFinder:
     def _merge_publishers(self, union: DisjointSet, roots: list[Root]) -> list[MergedOrigins]:
         """Merge each root with those that cite a source which its claimant published.
 
-        This is no shared token: one root has the publisher as its claimant, the other cites the source.
+        This cannot be a shared token: one root has the publisher as its claimant, the other cites the source.
         """
         roots_by_claimant: Mapping[str, list[str]] = defaultdict(list)
         for root in roots:

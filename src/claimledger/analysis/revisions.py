@@ -30,7 +30,7 @@ def revisions(graph: Graph) -> Revisions:
 
     A retraction that was itself retracted does not count. A claim is superseded when a later claim in
     its chain of updates is not retracted. A claim that repeats others is superseded when all of those
-    are: it passes on something that is no longer current.
+    are: what it repeats is no longer current.
     """
     retracted = _retracted(graph)
     superseded = _updated(graph, retracted)

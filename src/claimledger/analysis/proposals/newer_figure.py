@@ -1,4 +1,4 @@
-"""The rule about a newer figure of the same claimant: it updates the older one and is no rival of it."""
+"""The rule about a newer figure of the same claimant, which updates the older one and is not a conflict."""
 
 from __future__ import annotations
 
