@@ -301,7 +301,7 @@ def test_a_redaction_inside_a_transaction_is_scrubbed_after_the_commit(
     def write() -> str:
         return ledger.redact("claim", "a", by="T", reason="r").unscrubbed
 
-    assert "has not ended" in ledger.transaction(write)
+    assert "not finished" in ledger.transaction(write)
     assert clean_and_scrubbed(ledger) == (True, True)
     ledger.close()
     assert not contains_secret(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from claimledger.errors import StoreError
 from claimledger.ledger.maintenance import migrate
-from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query.time_travel import size
 from claimledger.ledger.tree_head import TreeHead
 from claimledger.ledger.verify.verification import verify
@@ -18,7 +18,7 @@ from claimledger.storage.sqlite.files import remove, replace, rights_of, take_na
 from claimledger.storage.sqlite.names import require_unambiguous_name
 
 
-def back_up(store: Store, path: Path, progress: Progress = unseen) -> TreeHead:
+def back_up(store: Store, path: Path, progress: Progress = no_progress) -> TreeHead:
     """Write a whole ledger to a file while others keep writing; return its size and root.
 
     A backup that is there is brought up to date. The ledger itself, a ledger that somebody has open, one of

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from claimledger.errors import StoreError
-from claimledger.ledger.gc_pause import without_collecting
+from claimledger.ledger.gc_pause import paused_gc
 from claimledger.ledger.maintenance import rebuild
-from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query.time_travel import size
 from claimledger.ledger.write.appender import stored_hashes
 from claimledger.log import merkle
@@ -15,13 +15,13 @@ from claimledger.storage.tables import ENTRY
 _BATCH = 5000
 
 
-def move(source: Store, target: Store, progress: Progress = unseen) -> int:
+def move(source: Store, target: Store, progress: Progress = no_progress) -> int:
     """Copy the log into an empty ledger, which gets the same root; return the number of entries.
 
     Uses one transaction of the target and one read transaction of the source. Raises :class:`StoreError` if
     the copy does not give the root of the source.
     """
-    with source.reading(), without_collecting():
+    with source.reading(), paused_gc():
         target.expect_log()
         count = size(source)
         frontier = merkle.Frontier()

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query.time_travel import size
 from claimledger.ledger.write.appender import (
     Ends,
@@ -27,7 +27,7 @@ _BATCH = 5000
 _SAID = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
 
 
-def rebuild(store: Store, progress: Progress = unseen) -> int:
+def rebuild(store: Store, progress: Progress = no_progress) -> int:
     """Rebuild every view from the log, in one transaction; return the number of entries."""
     with store.renewing():
         count = size(store)
@@ -35,7 +35,7 @@ def rebuild(store: Store, progress: Progress = unseen) -> int:
     return count
 
 
-def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> None:
+def replay(store: Store, first: int, last: int, progress: Progress = no_progress) -> None:
     """Add to the views what some entries say, which they do not hold yet. Within a transaction."""
     ended: dict[int, int] = {}  # by which entry, by what it replaced
     for start in range(first, last + 1, _BATCH):

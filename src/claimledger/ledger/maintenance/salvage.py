@@ -15,7 +15,7 @@ from typing import Any
 from claimledger.errors import StoreError
 from claimledger.ledger.log_replay import LogReplay
 from claimledger.ledger.maintenance import rebuild
-from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.progress import Progress, no_progress
 from claimledger.log import merkle
 from claimledger.log.entry import Payload
 from claimledger.log.validate import InvalidEntryError, check_digest, check_header, check_payload
@@ -86,7 +86,7 @@ class SalvageReport:
                 yield {"kind": kind, "key": key, **record}
 
 
-def survey(where: LedgerLocation, progress: Progress = unseen) -> SalvageReport:
+def survey(where: LedgerLocation, progress: Progress = no_progress) -> SalvageReport:
     """Read a damaged ledger's log entry by entry, and prove each; raise where nothing can be read."""
     report = SalvageReport()
     with damaged_store(where) as damaged:
@@ -189,7 +189,7 @@ class _SalvageScan:
 
 
 def salvage(
-    damaged: LedgerLocation, where: LedgerLocation, progress: Progress = unseen
+    damaged: LedgerLocation, where: LedgerLocation, progress: Progress = no_progress
 ) -> SalvageReport:
     """Make a ledger of what of a damaged one is whole; return what was found, lost and left over.
 

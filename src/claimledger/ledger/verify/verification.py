@@ -19,8 +19,8 @@ from sqlalchemy import func, select
 
 from claimledger.errors import StoreError
 from claimledger.ledger.forking import may_fork
-from claimledger.ledger.gc_pause import without_collecting
-from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.gc_pause import paused_gc
+from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.tree_head import TreeHead
 from claimledger.ledger.verify.faults import Fault
 from claimledger.ledger.verify.global_checks import (
@@ -40,14 +40,14 @@ Found = TypeVar("Found")
 
 
 def verify(
-    store: Store, progress: Progress = unseen, earlier: TreeHead | None = None
+    store: Store, progress: Progress = no_progress, earlier: TreeHead | None = None
 ) -> VerificationResult:
     """Check a whole ledger; return what it found, at most some two hundred faults.
 
     ``earlier`` is a size and root kept elsewhere, which the log must continue. Whatever is wrong with
     the store is a fault in what is returned; nothing is raised for it.
     """
-    with without_collecting(), store.reading():
+    with paused_gc(), store.reading():
         try:
             return _verify(store, progress, earlier, share=True)
         except UndecodableTextError:
@@ -211,7 +211,7 @@ def _search(store: Store, views: Sequence[str]) -> list[Fault]:
 
 
 def _stretch(store: Store, first: int, last: int, views: Sequence[str]) -> SegmentResult:
-    return SegmentChecker(store, first, last, views).check(unseen)
+    return SegmentChecker(store, first, last, views).check(no_progress)
 
 
 def _elsewhere(
@@ -224,7 +224,7 @@ def _elsewhere(
     """
     store = opened()
     try:
-        with store.reading(), without_collecting():
+        with store.reading(), paused_gc():
             redacted = select(ENTRY.c.number).where(
                 ENTRY.c.number > count, ENTRY.c.payload.startswith(_REDACTION, autoescape=True)
             )

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from claimledger.errors import InvalidInputError, Problem
-from claimledger.ledger.gc_pause import without_collecting
+from claimledger.ledger.gc_pause import paused_gc
 from claimledger.ledger.record_diff import difference, equal
 from claimledger.ledger.write import constraints
 from claimledger.ledger.write.appender import Appender
@@ -116,7 +116,7 @@ def import_records(
         plain = not amend and len(inputs) == len(incoming) <= _ASSUMED
         store.hint_queries(partial(_questions, inputs), _assumed(inputs) if plain else None)
     try:
-        with without_collecting(), store.writing():
+        with paused_gc(), store.writing():
             taking = _Ingest(store, appender_of(), amend=amend, reason=reason, by_hand=by_hand)
             while chunk := first + list(islice(source, _CHUNK - len(first))):
                 first = []
@@ -217,7 +217,7 @@ class _Ingest:
                     self._new.setdefault((item.kind, item.key), (0, "", 0))
         for item in inputs:
             if item.key is not None and item.key[0].isupper():
-                self._appender.taken(item.kind, number_in(item.kind, item.key) or 0)
+                self._appender.reserve_number(item.kind, number_in(item.kind, item.key) or 0)
         # What came before may be looked up, so the store must have it.
         self._appender.flush()
         versions, contents = self._existing(inputs)
