@@ -175,7 +175,7 @@ def test_a_reader_prevents_the_scrub_and_redacting_again_finishes_it(
         assert reopened.head().size == size  # no entry was added
     repeated = call("--ledger", path, "redact", "a", "--reason", "requested")
     assert repeated.returncode == 1
-    assert "is redacted already" in repeated.stderr
+    assert "was already redacted" in repeated.stderr
 
 
 def test_a_failed_scrub_is_not_reported_as_if_nothing_had_been_written(
