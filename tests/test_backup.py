@@ -80,7 +80,7 @@ def test_a_move_that_fails_leaves_nothing(
         raw.tamper(
             f"UPDATE entry SET nodes = {raw.blob(bytes(64))} WHERE number = (SELECT max(number) FROM entry)"
         )
-    with pytest.raises(StoreError, match="does not give the root"):
+    with pytest.raises(StoreError, match="does not have the root"):
         filled.move(target)
     with pytest.raises(StoreError, match=r"does not exist|holds no ledger"):
         Ledger.open(target)
