@@ -175,7 +175,7 @@ def test_new_entries_bring_a_copy_up_to_date(
     assert append_segment(copies[0], one_entry) == 1
     assert append_segment(copies[0], all_entries) == ledger.head().size - size - 1
     assert append_segment(copies[1], all_entries) == ledger.head().size - size
-    with pytest.raises(StoreError, match="what comes between first"):
+    with pytest.raises(StoreError, match="restore the entries between them first"):
         append_segment(copies[2], later_entries)
     assert (
         append_segment(copies[2], one_entry) + append_segment(copies[2], later_entries)
