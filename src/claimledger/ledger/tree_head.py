@@ -14,8 +14,8 @@ from claimledger.storage.base import Store
 class TreeHead:
     """The number of entries in a log, and the root of the Merkle tree over them.
 
-    Two copies with equal tree heads have the same entries. To prove that a log was not rewritten, store its
-    tree head elsewhere and pass it to :meth:`LedgerView.verify` later.
+    Two copies with equal tree heads have the same log, whatever was redacted in either. To detect later that
+    a log was rewritten, store its tree head elsewhere and pass it to :meth:`LedgerView.verify`.
     """
 
     size: int

@@ -1,4 +1,4 @@
-"""Backups: a consistent copy of a whole ledger in one file.
+"""Backs up a whole ledger, in a consistent state, to one file.
 
 The copy is written under a temporary name, verified, and only then renamed, so that a failed backup never
 replaces a good one.
@@ -33,10 +33,8 @@ def back_up(store: Store, path: Path, progress: Progress = no_progress) -> TreeH
         raise StoreError(f"{path} is a folder; a backup is one file")
     if path.exists() and not path.is_file():
         raise StoreError(f"{path} is a device or a pipe; a backup is one file")
-    named_path, path = (
-        path,
-        Path(os.path.realpath(path)),
-    )  # Replace the target of a symbolic link, not the link.
+    # Replace the target of a symbolic link, not the link itself.
+    named_path, path = path, Path(os.path.realpath(path))
     exists = path.exists()
     rights = store.rights & rights_of(path) if exists else store.rights
     temporary_path = unfinished(path, "backup")

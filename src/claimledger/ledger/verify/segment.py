@@ -34,7 +34,7 @@ from claimledger.storage.tables import ENTRY, HISTORY, REFERENCE, VIEWS
 
 BATCH = 5000
 MOST = 200
-"""The number of faults after which checking stops, because more would not tell the reader more."""
+"""The number of faults after which checking stops: nobody reads a longer list."""
 
 
 @dataclass(slots=True)

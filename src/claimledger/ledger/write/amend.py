@@ -126,7 +126,7 @@ def _check_amended(
     ]
     if blank := constraints.blank_label(kind, new):
         problems.append(blank.at(record=record_name))
-    # Other fields cannot break a rule that spans records, so those rules are not checked again.
+    # No other field can break one of the rules between records.
     if not problems and constraints.RULE_FIELDS.get(kind) in changed:
         problems += constraints.faults_of_changes(store, {kind: [key]})
     if problems:

@@ -137,7 +137,7 @@ def import_records(
         pass
     result = ingest.result
     if store.shift:
-        # A concurrent writer committed first, and the store moved these entries behind its own.
+        # Other writers committed first, so the server gave these entries higher numbers.
         result.written = [(kind, key, entry + store.shift) for kind, key, entry in result.written]
     return result
 
