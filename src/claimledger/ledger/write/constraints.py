@@ -303,15 +303,15 @@ def _claims_of(store: Store, parties: Iterable[str]) -> set[str]:
     while pending:
         seen |= pending
         by_party = records.references_to(Snapshot(store), "party", pending)
-        found = [reference for references in by_party.values() for reference in references]
+        references = [reference for group in by_party.values() for reference in group]
         claims |= {
             reference.key
-            for reference in found
+            for reference in references
             if (reference.kind, reference.field) == ("claim", "claimant")
         }
         pending = {
             reference.key
-            for reference in found
+            for reference in references
             if (reference.kind, reference.field) == ("party", "part_of")
         } - seen
     return claims
