@@ -41,13 +41,13 @@ CONTENTS = select(
 
 @dataclass(slots=True)
 class RecordVersion:
-    """One entry of a record: the version that it recorded, or that it withdrew or redacted the record."""
+    """An entry of a record: it recorded or amended the record, withdrew it, or was redacted."""
 
     entry: int
     action: str
     live: bool
     record: Fields | None
-    """``None`` for a withdrawal and for a version that was redacted."""
+    """The fields that the entry recorded; ``None`` if it is a withdrawal or was redacted."""
 
 
 class SameContent(NamedTuple):

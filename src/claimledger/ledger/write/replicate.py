@@ -145,7 +145,10 @@ class _Replication:
         return header
 
     def run(self) -> None:
-        """Compare the entries that the ledger has, and insert the others; raise :class:`StoreError`."""
+        """Compare the entries that the ledger has, and insert the others.
+
+        Raises :class:`StoreError` at the first entry that differs or is invalid.
+        """
         for place, entry in self._segment.entries:
             if entry.number != self.last + 1:
                 raise StoreError(
