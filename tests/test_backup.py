@@ -80,7 +80,7 @@ def test_a_move_that_fails_leaves_nothing(
         raw.tamper(
             f"UPDATE entry SET nodes = {raw.blob(bytes(64))} WHERE number = (SELECT max(number) FROM entry)"
         )
-    with pytest.raises(StoreError, match="does not give the root"):
+    with pytest.raises(StoreError, match="does not have the root"):
         filled.move(target)
     with pytest.raises(StoreError, match=r"does not exist|holds no ledger"):
         Ledger.open(target)
@@ -110,17 +110,17 @@ def test_a_backup_of_another_ledger_or_a_fork_is_refused_with_the_entry(
     with Ledger.open(fork, writable=True) as forked:
         for _ in range(3):
             add_party(forked, f"y{forked.head().size}")
-        with pytest.raises(StoreError, match=rf"part at entry {filled.head().size - 4};"):
+        with pytest.raises(StoreError, match=rf"differ from entry {filled.head().size - 4} on;"):
             filled.backup(fork)
         forked.backup(path)
-        with pytest.raises(StoreError, match="part at entry"):
+        with pytest.raises(StoreError, match="differ from entry"):
             filled.backup(path)
     before = fork.read_bytes()
-    with pytest.raises(StoreError, match="part at entry"):
+    with pytest.raises(StoreError, match="differ from entry"):
         filled.backup(fork)
     with Ledger.create(tmp_path / "other.db") as ledger:
         add_party(ledger, "z")
-    with pytest.raises(StoreError, match="part at entry 1;"):
+    with pytest.raises(StoreError, match="differ from entry 1 on;"):
         filled.backup(tmp_path / "other.db")
     (tmp_path / "text.db").write_text("no ledger at all")
     with pytest.raises(StoreError, match="is not a ledger"):
@@ -136,7 +136,7 @@ def test_a_backup_newer_than_the_ledger_is_not_overwritten(
     filled.backup(backup_path)
     with Ledger.open(backup_path, writable=True) as newer:
         add_party(newer, "x")
-    with pytest.raises(StoreError, match="the newer of the two"):
+    with pytest.raises(StoreError, match="the backup is newer"):
         filled.backup(backup_path)
 
 
@@ -175,7 +175,7 @@ def test_new_entries_bring_a_copy_up_to_date(
     assert append_segment(copies[0], one_entry) == 1
     assert append_segment(copies[0], all_entries) == ledger.head().size - size - 1
     assert append_segment(copies[1], all_entries) == ledger.head().size - size
-    with pytest.raises(StoreError, match="what comes between first"):
+    with pytest.raises(StoreError, match="restore the entries between them first"):
         append_segment(copies[2], later_entries)
     assert (
         append_segment(copies[2], one_entry) + append_segment(copies[2], later_entries)
@@ -201,15 +201,15 @@ def test_entries_of_another_ledger_or_a_fork_are_refused(
     add_party(filled, "x")
     add_party(filled, "y")
     file = write_segment_file(filled, size, tmp_path / "file.jsonl")
-    with pytest.raises(StoreError, match=r"ends at \d+: take what comes between"):
+    with pytest.raises(StoreError, match=r"ends at entry \d+: restore the entries between"):
         append_segment(unrelated, file)
     later_entries = write_segment_file(filled, 5, tmp_path / "late.jsonl")
-    with pytest.raises(StoreError, match=r"up to entry 5, .* different roots"):
+    with pytest.raises(StoreError, match=r"after entry 5, .* the roots differ"):
         append_segment(unrelated, later_entries)
     with Ledger.open(copy, writable=True) as ledger:
         add_party(ledger, "z")
         before = ledger.head()
-    with pytest.raises(StoreError, match=f"part at entry {size + 1}: one of them forked"):
+    with pytest.raises(StoreError, match=f"differ from entry {size + 1} on: one of them is a fork"):
         append_segment(copy, file)
     with Ledger.open(copy) as ledger:
         assert ledger.head() == before
@@ -217,13 +217,13 @@ def test_entries_of_another_ledger_or_a_fork_are_refused(
 
 DAMAGE: dict[str, Callable[[list[dict[str, Any]]], object]] = {
     "is entry": lambda lines: lines.pop(1),
-    "is not whole: it ends with": lambda lines: lines.pop(),
+    "is truncated: it ends with": lambda lines: lines.pop(),
     "do not give the root": lambda lines: lines[0]["ends"].update(root="00" * 32),
     "lists it": lambda lines: lines[2].update(payload=None, salt=None),
     "by a newer claimledger .log format 99": lambda lines: lines[0].update(format=99),
     "`format` is None": lambda lines: lines[0].pop("format"),
     "`format` is True": lambda lines: lines[0].update(format=True),
-    "is not an entry of a log": lambda lines: lines[1].pop("salt"),
+    "is not a log entry": lambda lines: lines[1].pop("salt"),
     "does not give the digest": lambda lines: lines[1].update(payload=lines[2]["payload"]),
     "does not have a header of format 1": lambda lines: lines[1].update(header="{}"),
     "goes back in time": lambda lines: lines[2].update(
@@ -256,7 +256,7 @@ def test_damaged_entries_are_refused_with_file_and_line(
         assert ledger.head().size == size
         assert ledger.verify().clean
     # If the ledger has these entries already, a changed header looks like a fork.
-    message_or_fork = rf"damaged\.jsonl.*({message}|part at entry)"
+    message_or_fork = rf"damaged\.jsonl.*({message}|differ from entry)"
     with pytest.raises(StoreError, match=message_or_fork):
         append_segment(path, str(file))
 

@@ -124,7 +124,7 @@ def test_recording_an_older_version_by_hand_is_refused(ledger: Ledger) -> None:
     ledger.record(party, by="T")
     ledger.amend("party", "mill", {"note": "n"}, by="T", reason="r")
     with pytest.raises(
-        InvalidInputError, match=r"party mill: the key is taken by .Mill.; choose another"
+        InvalidInputError, match=r"party mill: the key is in use: .Mill. has it; choose another"
     ):
         ledger.record(party, by="T")
 

@@ -186,7 +186,7 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (["link", "repeats", "a", "zz"], 1, "no claim with this key"),
         (["list", "--standing", "fine"], 1, "unknown standing"),
         (["schema", "clam"], 2, "did you mean claim?"),
-        (["withdraw", "a", "--reason", "r"], 1, "is pointed to by"),
+        (["withdraw", "a", "--reason", "r"], 1, "is referred to by"),
         (["amend", "a", "--set", "nonsense", "--reason", "r"], 2, "is not FIELD=VALUE"),
         (
             ["report", "-o", "no/such/folder/x.html"],
@@ -248,7 +248,7 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (
             ["source", "add", "Another", "--key", "a-page"],
             1,
-            'the key is taken by "a-page"; choose another',
+            'the key is in use: "a-page" has it; choose another',
         ),
         (
             ["source", "add", "X", "--published", "31 February 2024"],

@@ -119,7 +119,7 @@ def test_a_text_that_looks_like_a_key_is_searched_for_too(name: str, ledger: Led
         [{"kind": "party", "key": "mill", "name": name}, {"kind": "party", "name": f"by {name}"}],
     )
     ledger.withdraw("party", "mill", by="T", reason="r")
-    with pytest.raises(RuleViolationError, match="repeats what is to be destroyed"):
+    with pytest.raises(RuleViolationError, match="repeats a text that is to be destroyed"):
         ledger.redact("party", "mill", by="T", reason=f"{name} asked for it")
     change = ledger.redact("party", "mill", by="T", reason="r")
     assert (change.elsewhere, change.holders) == ((name,), ((("party", "P1"),),))
@@ -157,7 +157,9 @@ def test_a_reason_that_repeats_the_destroyed_text_is_refused(ledger: Ledger) -> 
     record_all(ledger, case(["a: one"], extra={"a": {"statement": "Zoe lives at 5 Hill Road"}}))
     ledger.withdraw("claim", "a", by="T", reason="requested")
     before = ledger.head()
-    with pytest.raises(RuleViolationError, match=r"repeats what is to be destroyed .'Zoe lives"):
+    with pytest.raises(
+        RuleViolationError, match=r"repeats a text that is to be destroyed .'Zoe lives"
+    ):
         ledger.redact("claim", "a", by="T", reason='It said "Zoe lives at 5 Hill Road".')
     assert ledger.head() == before
     assert ledger.redact("claim", "a", by="T", reason="their right").elsewhere == ()
@@ -179,7 +181,7 @@ def test_repetitions_are_found_despite_case_accents_and_punctuation(
         ),
     )
     ledger.withdraw("claim", "a", by="T", reason="r")
-    with pytest.raises(RuleViolationError, match="repeats what is to be destroyed"):
+    with pytest.raises(RuleViolationError, match="repeats a text that is to be destroyed"):
         ledger.redact("claim", "a", by="T", reason=f"so asked ({text})")
     change = ledger.redact("claim", "a", by="T", reason="her right")
     assert (change.elsewhere, change.holders) == (("Jane Q. Private",), ((("claim", "b"),),))

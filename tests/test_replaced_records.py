@@ -67,18 +67,18 @@ REFUSED: dict[str, tuple[Records, list[Write], Write, str]] = {
         amending(nested("party", "c<a")), "part of itself"),
     "a-ring-of-updates-by-a-replacement": (
         OWN, [replacing("claim", "b", "c")],
-        replacing("claim", "d", "a"), "a ring of `updates`"),
+        replacing("claim", "d", "a"), "the `updates` links would form a cycle"),
     "a-ring-of-updates-by-a-link-through-a-replaced-claim": (
         OWN, [replacing("claim", "b", "c")],
         amending([{"kind": "link", "key": "l9", "type": "updates", "from": "d", "to": "a"}]),
-        "a ring of `updates`"),
+        "the `updates` links would form a cycle"),
     "a-link-whose-ends-become-the-same": (
         case(["a: one", "b: two", "c: three"], ["a repeats b"]), [replacing("claim", "a", "c")],
-        replacing("claim", "b", "c"), "link the claim c with itself; withdraw the link"),
+        replacing("claim", "b", "c"), "link the claim c to itself; withdraw the link"),
     "a-link-between-a-claim-and-its-replacement": (
         case(["a: one", "b: two"]), [replacing("claim", "a", "b")],
         amending([{"kind": "link", "key": "l9", "type": "repeats", "from": "a", "to": "b"}]),
-        "link the claim b with itself"),
+        "link the claim b to itself"),
     "an-update-by-a-stranger-after-a-claim-is-replaced": (
         REVISED, [], replacing("claim", "old", "other"), "paper cannot update what rival said"),
     "an-update-by-a-stranger-after-a-party-is-replaced": (

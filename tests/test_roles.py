@@ -96,7 +96,7 @@ def test_every_user_writes_under_their_own_name(
 ) -> None:
     with Ledger.open(users("ravi"), writable=True) as ledger:
         assert ledger.enforced_author == "ravi"
-        with pytest.raises(RuleViolationError, match="under no other name"):
+        with pytest.raises(RuleViolationError, match="can record only as"):
             record_all(ledger, new("x"), by="edda")
     result = call("--ledger", users("ravi"), "party", "add", "X", "--key", "x")
     assert "as ravi." in result.stdout, result.stderr

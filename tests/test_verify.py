@@ -384,9 +384,9 @@ def test_several_processes_find_the_same_faults_as_one(
     )
     expected = sorted(faults(damaged))
     monkeypatch.setattr("os.cpu_count", lambda: 3)
-    monkeypatch.setattr("claimledger.ledger.verify.verification._WORTH_SHARING", 1)
+    monkeypatch.setattr("claimledger.ledger.verify.verification._LEAST_SHARED_ENTRIES", 1)
     monkeypatch.setattr("claimledger.ledger.verify.verification.may_fork", lambda: True)
-    monkeypatch.setattr("claimledger.ledger.verify.verification._SHARE", share)
+    monkeypatch.setattr("claimledger.ledger.verify.verification._SEGMENT_ENTRIES", share)
     assert sorted(faults(damaged)) == expected
     assert any("column salt" in fault for fault in expected)
 
@@ -398,9 +398,9 @@ def test_several_processes_find_no_fault_in_a_clean_ledger(
     with Ledger.open(damaged) as ledger:
         expected = ledger.verify()
         monkeypatch.setattr("os.cpu_count", lambda: 3)
-        monkeypatch.setattr("claimledger.ledger.verify.verification._WORTH_SHARING", 1)
+        monkeypatch.setattr("claimledger.ledger.verify.verification._LEAST_SHARED_ENTRIES", 1)
         monkeypatch.setattr("claimledger.ledger.verify.verification.may_fork", lambda: True)
-        monkeypatch.setattr("claimledger.ledger.verify.verification._SHARE", share)
+        monkeypatch.setattr("claimledger.ledger.verify.verification._SEGMENT_ENTRIES", share)
         assert ledger.verify() == expected
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from builders import record_all
 from claimledger.ledger import Ledger, LedgerLocation, may_fork
-from claimledger.ledger.verify.verification import _WORTH_SHARING
+from claimledger.ledger.verify.verification import _LEAST_SHARED_ENTRIES
 
 ROUNDS = 4
 FORK = get_context("fork")
@@ -44,7 +44,7 @@ def test_verify_reports_no_fault_while_others_write_and_redact(
     kind: str, path: LedgerLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Ledger.create(path) as ledger:
-        numbers = range(_WORTH_SHARING + 500)
+        numbers = range(_LEAST_SHARED_ENTRIES + 500)
         record_all(
             ledger,
             [{"kind": "party", "key": f"p{number}", "name": f"P {number}"} for number in numbers],

@@ -1,7 +1,8 @@
 """The ledger: an append-only log, and the views projected from it.
 
-The log is the ledger; tables and search index can be rebuilt from it. Everything outside this
-folder goes through :class:`~claimledger.ledger.ledger.Ledger`.
+The log is authoritative: the tables and the search index can be rebuilt from it. Code outside this package
+writes through :class:`~claimledger.ledger.ledger.Ledger` and reads through
+:class:`~claimledger.ledger.view.LedgerView`.
 """
 
 from claimledger.ledger.forking import may_fork

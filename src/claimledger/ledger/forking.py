@@ -1,4 +1,4 @@
-"""Whether this process may be forked to share work among cores."""
+"""Whether this process can be forked, to spread work over several cores."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import threading
 
 
 def may_fork() -> bool:
-    """Return whether the system forks processes, and this one runs no other thread.
+    """Return whether the system supports ``fork`` and this process runs a single thread.
 
-    A forked process has the other threads' locks and open files, and no thread that would release them.
+    A forked child inherits the locks of all threads but only the forking thread itself, so a lock that
+    another thread holds is never released there.
     """
     return hasattr(os, "fork") and threading.active_count() == 1

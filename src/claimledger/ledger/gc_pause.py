@@ -1,4 +1,4 @@
-"""Python's cycle collector, stopped while millions of plain values pass through."""
+"""A pause of Python's cyclic garbage collector during bulk work."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_collecting() -> Iterator[None]:
-    """Stop the cycle collector, which finds nothing here and takes a third of the time."""
-    collecting = gc.isenabled()
+def paused_gc() -> Iterator[None]:
+    """Disable the cyclic garbage collector within a block.
+
+    Bulk work creates millions of tuples and dicts that form no cycles. The collector finds nothing to free
+    among them, and takes a third of the time.
+    """
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if collecting:
+        if was_enabled:
             gc.enable()

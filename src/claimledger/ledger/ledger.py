@@ -1,4 +1,9 @@
-"""An open ledger. Everything outside this folder writes through :class:`Ledger` and reads through a view."""
+"""The open ledger, and the only way into it for the rest of the program.
+
+Code outside this package writes through :class:`Ledger` and reads through a
+:class:`~claimledger.ledger.view.LedgerView`; it never sees a store or a table. ``docs/log-format.md``
+describes the log that is written.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +18,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from claimledger.errors import RuleViolationError, StoreError
-from claimledger.ledger.log_replay import first_unlawful
-from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.log_replay import first_invalid_entry
+from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query import time_travel
 from claimledger.ledger.query.history import holders_of
 from claimledger.ledger.tree_head import TreeHead
@@ -44,17 +49,21 @@ _RENAMED_METHODS = {
     "widest": "root_subject",
     "writes_as": "enforced_author",
 }
-"""Methods of before 0.1, each with the name that replaces it; they go with the release after 0.1."""
+"""Deprecated method names and their replacements. The release after 0.1 removes the old names."""
 
 
 class Ledger(LedgerView):
-    """An open ledger: the view of its newest state, and everything that writes.
+    """An open ledger: a view of its newest state, with the methods that write.
 
-    Open one for reading or for writing, use it as a context manager, and close it. Reading never
-    changes the file. Every write is one transaction: whole or absent, log and views together.
+    Every write is one transaction over the log and the views: it takes effect completely or not at all.
+    Reading never changes the file.
+
+    >>> with Ledger.open("ledger.db", writable=True) as ledger:  # doctest: +SKIP
+    ...     ledger.record(Party(key="pbs", name="PBS"), by="Ana")
+    ['pbs']
     """
 
-    _keeps_what_it_read = False  # what was read may be superseded by the next write
+    _keeps_what_it_read = False  # The next write can replace a cached record.
 
     def __init__(
         self,
@@ -74,9 +83,10 @@ class Ledger(LedgerView):
     def create(
         cls, where: LedgerLocation, *, clock: Clock = now, salts: Salts = os.urandom
     ) -> Self:
-        """Create a new ledger; raise :class:`StoreError` if something exists there already.
+        """Create a ledger and return it, open for writing.
 
-        ``where`` is a file's path, or ``postgresql://user@host/database?schema=name``.
+        ``where`` is the path of a file, or ``postgresql://user@host/database?schema=name``. Raises
+        :class:`StoreError` if something already exists there.
         """
         return cls(new_store(where), clock=clock, salts=salts)
 
@@ -90,13 +100,12 @@ class Ledger(LedgerView):
         salts: Salts = os.urandom,
         clock_is_right: bool = False,
     ) -> Self:
-        """Open a ledger; raise :class:`StoreError` if the file is not a ledger that can be used this way.
+        """Open an existing ledger, by default for reading only.
 
         A write raises :class:`ClockError` if the clock is more than a day behind the last entry, or more than
-        ten years ahead of it; ``clock_is_right`` allows the write nevertheless.
-
-        Views that an older version wrote are rebuilt: in the file if it is opened for
-        writing, else in memory.
+        ten years ahead of it; ``clock_is_right`` allows the write. Views that an older version of the program
+        wrote are rebuilt: in the file if it is opened for writing, else in memory. Raises
+        :class:`StoreError` if there is no ledger at ``where``, or it cannot be opened in this mode.
         """
         store = open_store(where, writable=writable)
         ledger = cls(store, clock=clock, salts=salts, clock_is_right=clock_is_right)
@@ -107,7 +116,7 @@ class Ledger(LedgerView):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """Return the method that replaces a deprecated one, with a warning."""
+            """Return the method that replaces a deprecated one, and warn the caller."""
             if name not in _RENAMED_METHODS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             replacement = _RENAMED_METHODS[name]
@@ -128,7 +137,7 @@ class Ledger(LedgerView):
         self.close()
 
     def close(self) -> None:
-        """Close the ledger."""
+        """Close the ledger and release its file or connection."""
         self._store.close()
 
     def import_records(
@@ -140,40 +149,50 @@ class Ledger(LedgerView):
         reason: str | None = None,
         check: bool = False,
     ) -> ImportResult:
-        """Take records in, all or nothing; raise :class:`InvalidInputError` with every problem found."""
+        """Import records in one transaction; return what was written and what was skipped.
 
-        return self._take(incoming, by, amend=amend, reason=reason, check=check)
+        A record that differs from the live one under its key is a problem, unless ``amend`` is set: then it
+        becomes an amendment, for ``reason``. With ``check`` the import is rolled back at the end. Raises
+        :class:`InvalidInputError` with every problem found; nothing is then written.
+        """
 
-    def _take(
+        return self._import(incoming, by, amend=amend, reason=reason, check=check)
+
+    def _import(
         self, incoming: Iterable[RecordInput | InvalidRecord], by: str, **options: Any
     ) -> ImportResult:
         def write() -> ImportResult:
             return import_records(self._store, incoming, partial(self._appender, by), **options)
 
-        # What can be gone through only once cannot be written again.
+        # An iterator is used up by the first attempt, so that attempt cannot be repeated.
         return write() if isinstance(incoming, Iterator) else self._store.retry(write)
 
     def transaction(self, write: Callable[[], Found]) -> Found:
-        """Do several writes as one: all of them are written, or none.
+        """Run ``write`` in one transaction and return its result: all its writes take effect, or none.
 
-        ``write`` is called again where a server refuses it because of other writers.
+        ``write`` is called again if the server aborts the transaction because of concurrent writers, so it
+        must have no effect outside the ledger.
+
+        >>> ledger.transaction(lambda: [ledger.record(r, by="Ana") for r in records])  # doctest: +SKIP
         """
 
-        def whole() -> Found:
+        def write_in_transaction() -> Found:
             with self._store.writing():
                 return write()
 
-        done = self._store.retry(whole)
+        result = self._store.retry(write_in_transaction)
         self.scrub()
-        return done
+        return result
 
     def record(self, *records: Record, by: str) -> list[str]:
-        """Record values; return the keys of those that were written.
+        """Record some records; return the keys of those written, in order.
 
-        Raises :class:`InvalidInputError` with every problem, one of which is a key that was withdrawn.
+        A record without a key gets the next number of its kind; a record that the ledger already has is
+        skipped. Raises :class:`InvalidInputError` with every problem, such as a key that is in use or was
+        withdrawn; nothing is then written.
         """
-        taken = self._take([RecordInput.of(record) for record in records], by, by_hand=True)
-        return [key for _, key, _ in taken.written]
+        result = self._import([RecordInput.of(record) for record in records], by, by_hand=True)
+        return [key for _, key, _ in result.written]
 
     def amend(
         self,
@@ -185,7 +204,15 @@ class Ledger(LedgerView):
         reason: str,
         replaces: int | None = None,
     ) -> Change:
-        """Write a new version of a record; ``None`` empties a field."""
+        """Write a new version of a record; return the change with its difference.
+
+        ``changes`` has the new value of each field; ``None`` empties a field. ``replaces`` is the entry that
+        the caller last read: :class:`ConflictError` is raised if the record has been amended since. Raises
+        :class:`NotFoundError`, :class:`RuleViolationError` or :class:`InvalidInputError` if the amendment is
+        not allowed.
+
+        >>> ledger.amend("claim", "a", {"note": None}, by="Ana", reason="typo")  # doctest: +SKIP
+        """
 
         def write() -> Change:
             with self._store.writing():
@@ -205,9 +232,12 @@ class Ledger(LedgerView):
         cascade: bool = False,
         most: int | None = None,
     ) -> Change:
-        """Withdraw a record; refused while others point to it without a way out.
+        """Withdraw a record; return the change, with the records that were withdrawn along with it.
 
-        ``most`` is the number of records that may go in all: where more point to it by now, it is refused.
+        If other records refer to it, name the record that replaces it (``replaced_by``), or withdraw all
+        its dependents too (``cascade``). ``most`` limits how many records a cascade may withdraw in all, the
+        record itself included. Raises :class:`RuleViolationError` if neither is given, or the limit is
+        exceeded.
         """
 
         def write() -> Change:
@@ -227,11 +257,12 @@ class Ledger(LedgerView):
         return self._store.retry(write)
 
     def redact(self, kind: str, key: str, *, by: str, reason: str) -> Change:
-        """Destroy the texts of a withdrawn record; return which of them are still elsewhere in the ledger.
+        """Destroy the texts of a withdrawn record; return which of them other records still contain.
 
-        It has two halves: the log and the views, in one transaction, and the bytes of the store's files.
-        Where the second cannot be done (somebody reads, the disk is full), ``unscrubbed`` of what is
-        returned says why, and redacting again finishes it.
+        One transaction removes them from the log and the views; a second step scrubs the bytes from the
+        store's files. If the second step fails (another process is reading, or the disk is full),
+        ``unscrubbed`` of the result says why, and redacting the record again finishes it. Raises
+        :class:`RuleViolationError` if the record is live, or ``reason`` repeats a text to be destroyed.
         """
 
         def write() -> Change:
@@ -241,25 +272,34 @@ class Ledger(LedgerView):
         change = self._store.retry(write)
         unscrubbed = self.scrub()
         if unscrubbed:
-            # What still lies in the files may be the redacted record's own.
+            # A text still found in the files may belong to the redacted record itself.
             return replace(change, elsewhere=(), unscrubbed=unscrubbed)
-        sought = {text: _as_stored(text) for text in change.elsewhere}
+        forms_by_text = {text: _stored_forms(text) for text in change.elsewhere}
         residual = set(
-            self._store.find_residual_text([form for forms in sought.values() for form in forms])
+            self._store.find_residual_text(
+                [form for forms in forms_by_text.values() for form in forms]
+            )
         )
-        holders = holders_of(self._store, sought)
-        left = [
-            text for text, forms in sought.items() if holders[text] or residual.intersection(forms)
+        holders = holders_of(self._store, forms_by_text)
+        remaining = [
+            text
+            for text, forms in forms_by_text.items()
+            if holders[text] or residual.intersection(forms)
         ]
-        return replace(change, elsewhere=tuple(left), holders=tuple(holders[text] for text in left))
+        return replace(
+            change,
+            elsewhere=tuple(remaining),
+            holders=tuple(holders[text] for text in remaining),
+        )
 
     def scrub(self) -> str:
-        """Do the second half of redactions that are in the log: leave nothing of their texts in the files.
+        """Remove the texts of redacted records from the store's files, if any may be left there.
 
-        Returns why that could not be done, nothing where it is done. Within a transaction it is put off.
+        Returns the reason if that could not be done, else an empty string. Within a transaction nothing is
+        scrubbed: :meth:`transaction` does it at the end.
         """
         if self._store.in_transaction:
-            return "the write that it belongs to has not ended"
+            return "the transaction that redacts them is not finished"
         try:
             if self._store.unscrubbed():
                 if not amend.is_redacted_in_views(
@@ -268,58 +308,65 @@ class Ledger(LedgerView):
                     self.rebuild()
                 self._store.vacuum()
         except StoreError as error:
-            # Of the scrub that is so; the redaction itself was written before.
+            # Nothing was written by the scrub, but the redaction itself is in the log.
             return str(error).replace("; nothing was written", "")
         return ""
 
     @property
     def enforced_author(self) -> str | None:
-        """The one name this ledger can be written under, where its server decides that."""
+        """The only name that may record, if the ledger's server enforces one; else ``None``."""
         return self._store.enforced_author
 
     def grant(self, role: str, user: str) -> None:
-        """Give a user of the server a role: reader, recorder, editor or keeper."""
+        """Grant a server user a role: ``reader``, ``recorder``, ``editor`` or ``keeper``.
+
+        Raises :class:`StoreError` if the ledger is a file.
+        """
         self._store.grant(role, user)
 
     def revoke(self, user: str) -> None:
-        """Take every role from a user of the server."""
+        """Revoke every role of a server user. Raises :class:`StoreError` if the ledger is a file."""
         self._store.revoke(user)
 
     def grants(self) -> dict[str, list[str]]:
-        """Return the users of each role, by role."""
+        """Return the server users that have each role, by role."""
         return self._store.grants()
 
-    def rebuild(self, progress: Progress = unseen) -> int:
-        """Rebuild every view from the log; return the number of entries."""
+    def rebuild(self, progress: Progress = no_progress) -> int:
+        """Rebuild every view from the log; return the number of entries.
+
+        Raises :class:`StoreError` naming the first entry that breaks a rule of the log's format, if one does.
+        """
         from claimledger.ledger.maintenance import rebuild as rebuilding
 
-        with self._naming_unlawful_entries():
+        with self._naming_invalid_entry():
             return rebuilding.rebuild(self._store, progress)
 
     @contextmanager
-    def _naming_unlawful_entries(self) -> Iterator[None]:
-        """Name the unlawful entry, if work on the whole log fails because of one."""
+    def _naming_invalid_entry(self) -> Iterator[None]:
+        """If work on the whole log fails because of an invalid entry, raise an error that names the entry."""
         try:
             yield
         except (OSError, WriteConflictError, RuleViolationError):
             raise
-        except Exception:  # whatever an unlawful entry does to code that trusts the log
+        except Exception:
+            # Rebuilding trusts the log, so an invalid entry can make it fail with any exception.
             with self._store.reading():
-                unlawful = first_unlawful(self._store)
-            if unlawful is None:
+                invalid = first_invalid_entry(self._store)
+            if invalid is None:
                 raise
-            number, error = unlawful
+            number, error = invalid
             raise StoreError(
-                f"entry {number} {error}; nothing was written. `claimledger salvage` makes a ledger without "
-                "such entries, and says what it left out"
+                f"entry {number} {error}; nothing was written. `claimledger salvage` writes a new ledger "
+                "without such entries, and lists what it left out"
             ) from None
 
     def _appender(self, by: str) -> Appender:
         if not by.strip():
-            raise StoreError("a write needs a name: who records it")
+            raise StoreError("a write needs the name of the person who records it")
         if (user := self.enforced_author) is not None and by != user:
             raise RuleViolationError(
-                f"this server's user {user} writes under no other name, and not as {by}"
+                f"{user} is logged in to this server, and can record only as {user}, not as {by}"
             )
         return Appender(
             self._store, by, self._clock, self._salts, clock_is_right=self._clock_is_right
@@ -327,61 +374,69 @@ class Ledger(LedgerView):
 
     @property
     def written(self) -> bool:
-        """Whether anything was written since the ledger was opened."""
+        """Whether anything was written since this ledger was opened."""
         return self._store.commits > 0
 
     def check_clock(self) -> None:
-        """Raise :class:`ClockError` if a write would raise it, before the write is prepared."""
+        """Raise :class:`ClockError` if a write would raise it: call it before asking a person for input."""
         if not self._clock_is_right:
             check_clock(self._clock(), time_travel.last_moment(self._store))
 
     def move(
-        self, where: LedgerLocation, progress: Progress = unseen, further: Iterable[LogSegment] = ()
+        self,
+        where: LedgerLocation,
+        progress: Progress = no_progress,
+        further: Iterable[LogSegment] = (),
     ) -> TreeHead:
-        """Make a ledger elsewhere with the same log and root, taken ``further``; return how far it goes.
+        """Copy the ledger to another place, with the same log and root; return the copy's tree head.
 
-        It exists as a whole at the end, or not at all. Raises :class:`StoreError` if something exists there.
+        ``further`` are log segments that continue this ledger; they are appended to the copy. The copy is
+        created atomically. Raises :class:`StoreError` if something already exists at ``where``.
         """
         from claimledger.ledger.maintenance import migrate
 
         with (
-            self._naming_unlawful_entries(),
+            self._naming_invalid_entry(),
             create_atomically(where, self._store.rights) as target,
         ):
             migrate.move(self._store, target, progress)
-            for strand in further:
-                append_entries(target, strand)
+            for segment in further:
+                append_entries(target, segment)
             return TreeHead.of(target)
 
-    def backup(self, path: str | Path, progress: Progress = unseen) -> TreeHead:
-        """Write the whole ledger to a file, while others write; return how far it goes.
+    def backup(self, path: str | Path, progress: Progress = no_progress) -> TreeHead:
+        """Write the whole ledger to a file, without blocking writers; return its tree head.
 
-        The file is proved before it takes its name. A backup of this ledger that is there is brought up
-        to date; raises :class:`StoreError` for one of another ledger, with the entry where they part.
+        The copy is verified before it is renamed to ``path``. An older backup of this ledger at ``path`` is
+        replaced. Raises :class:`StoreError` if the ledger is damaged, or if ``path`` is a different ledger, a
+        fork (the error names the first entry that differs) or a newer backup.
         """
         from claimledger.ledger.maintenance import backup
 
-        with self._naming_unlawful_entries():
+        with self._naming_invalid_entry():
             return backup.back_up(self._store, Path(path), progress)
 
     def entries_since(self, since: int) -> Iterator[dict[str, Any]]:
-        """Yield the entries after one, as lines that :meth:`append_entries` of a copy takes."""
+        """Yield a header and the entries after ``since``, as the JSON objects of a log segment.
+
+        A copy of the ledger that ends at ``since`` can append them, see :meth:`append_entries`.
+        """
         return segment_lines(self._store, since)
 
-    def append_entries(self, strand: LogSegment) -> int:
-        """Append entries that another copy of this ledger has; return how many were new.
+    def append_entries(self, segment: LogSegment) -> int:
+        """Append the entries of another copy of this ledger; return the number of new ones.
 
-        Raises :class:`StoreError` for entries that are not lawful or not of this ledger; nothing is then
-        written. What was redacted there is redacted here: where its texts could not be scrubbed from the
-        files, :meth:`verify` says so and :meth:`scrub` does it again.
+        A redaction in the segment is carried out here too. If its texts cannot be scrubbed from the files,
+        :meth:`verify` reports that, and :meth:`scrub` tries again. Raises :class:`StoreError` if an entry is
+        invalid or the segment does not continue this ledger; nothing is then written.
         """
-        new = append_entries(self._store, strand)
+        new = append_entries(self._store, segment)
         self.scrub()
         return new
 
 
-def _as_stored(text: str) -> list[bytes]:
-    """Return the forms that a text can have in a ledger's file."""
+def _stored_forms(text: str) -> list[bytes]:
+    """Return the byte sequences that a text can have in a ledger's file: plain, in JSON, and as words."""
     from claimledger.log.canonical_json import canonical
     from claimledger.text.fold import words_of
 

@@ -1,7 +1,8 @@
-"""Replays a log in order, checking each entry against the rules of the format and the entries before it.
+"""Replays a log in order, and checks each entry against the format and the entries before it.
 
-``restore`` and ``salvage`` read a log from elsewhere through a :class:`LogReplay`. ``verify`` checks the same
-rules on every core at once, and reads what came before from the views.
+The rules are those of ``docs/log-format.md``, implemented in :mod:`claimledger.log.validate`. ``restore`` and
+``salvage`` read a log from elsewhere through a :class:`LogReplay`. ``verify`` checks the same rules on all
+cores at once, and takes the state before each entry from the views.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from claimledger.storage.base import Store
 from claimledger.storage.tables import ENTRY
 
 
-def first_unlawful(store: Store) -> tuple[int, InvalidEntryError] | None:
-    """Return the first entry of a ledger that breaks a rule, and how; ``None`` where none does."""
+def first_invalid_entry(store: Store) -> tuple[int, InvalidEntryError] | None:
+    """Return the number of the first entry that breaks a rule, with the error; ``None`` if none does."""
     replay = LogReplay()
     rows = store.stream(select(ENTRY).order_by(ENTRY.c.number))
-    for place, (number, header, payload, salt, _) in enumerate(rows, 1):
-        if number != place:
-            return number, InvalidEntryError("number", f"stands where {place} is due")
+    for expected, (number, header, payload, salt, _) in enumerate(rows, 1):
+        if number != expected:
+            return number, InvalidEntryError("number", f"is in the place of entry {expected}")
         try:
             replay.add(number, header, payload, salt)
         except InvalidEntryError as error:
@@ -40,39 +41,47 @@ def first_unlawful(store: Store) -> tuple[int, InvalidEntryError] | None:
     return next(replay.unexplained(), None)
 
 
-class Before(Protocol):
-    """What a ledger has already, from which a replay continues."""
+class PriorState(Protocol):
+    """The state of a ledger from which a replay continues."""
 
     def state(self, kind: str, key: str) -> RecordState | None:
-        """Return how far a record has come there, ``None`` where no entry of it can be read."""
+        """Return the state of a record there; ``None`` if no entry of it can be read."""
 
     def record(self, number: int) -> Mapping[str, Any] | None:
-        """Return the record that this entry recorded, if it can be read."""
+        """Return the record that this entry recorded; ``None`` if it cannot be read."""
 
 
 class LogReplay:
-    """Replays a log from its first entry, or from the end of a ledger that has its beginning."""
+    """Replays a log from its first entry, or continues from a ledger that has the beginning of the log.
 
-    def __init__(self, moment: str = "", before: Before | None = None) -> None:
+    ``moment`` is the time of the last entry before the replay; ``before`` is the ledger's state then.
+
+    A redacted entry has no payload, so the entries of a record can be unreadable until the redaction that
+    lists them arrives. Two checks are therefore postponed to :meth:`unexplained`: that each entry without a
+    payload is listed by a redaction, and that a replacement whose entries cannot be read was live.
+    """
+
+    def __init__(self, moment: str = "", before: PriorState | None = None) -> None:
         self.moment = moment
         """The time of the last entry."""
 
         self._before = before
 
         self.emptied: set[int] = set()
-        """Entries without a payload that no redaction has listed yet."""
+        """Entries without a payload that no redaction has listed so far."""
 
         self._states: dict[tuple[str, str], RecordState | None] = {}
         self._fixed: dict[int, Mapping[str, Any]] = {}
-        """By entry: the fields of a record that no amendment may change."""
+        """By entry: the fields of a record that an amendment must not change."""
 
         self.presumed: dict[tuple[str, str], int] = {}
-        """Records that cannot be read, and the entry that names each as a live one."""
+        """Unreadable records, each with the entry that names it as a live record."""
 
     def add(self, number: int, header: object, payload: object, salt: object) -> Payload | None:
-        """Return what the next entry says, ``None`` where it is redacted.
+        """Check the next entry and return its payload; ``None`` if the entry is redacted.
 
-        Raises :class:`InvalidEntryError` if it breaks a rule; the entry then counts as missing.
+        Raises :class:`InvalidEntryError` if the entry breaks a rule; the replay then goes on as if it were
+        missing.
         """
         head = check_header(header, self.moment)
         if payload is None and salt is None:
@@ -85,18 +94,18 @@ class LogReplay:
         return decoded
 
     def unexplained(self) -> Iterator[tuple[int, InvalidEntryError]]:
-        """Yield, at the end of a log, the entries that would be lawful only with an entry that never came."""
+        """Yield, at the end of the log, each entry that only a missing later entry would have made valid."""
         for number in sorted(self.emptied):
-            what = "has no payload, and no redaction lists it"
-            yield number, InvalidEntryError("emptied", what)
+            message = "has no payload, and no redaction lists it"
+            yield number, InvalidEntryError("emptied", message)
         for (kind, key), number in self.presumed.items():
             state = self.state(kind, key)
             if state is None or state.action != "redact":
-                what = f"names {kind} {key} as a replacement, which does not stand"
-                yield number, InvalidEntryError("replaced-by", what)
+                message = f"names {kind} {key} as a replacement, which is not a live record"
+                yield number, InvalidEntryError("replaced-by", message)
 
     def state(self, kind: str, key: str) -> RecordState | None:
-        """Return how far a record has come, ``None`` where no entry of it can be read."""
+        """Return the current state of a record; ``None`` if no entry of it can be read."""
         if (kind, key) not in self._states:
             self._states[kind, key] = self._before.state(kind, key) if self._before else None
         return self._states[kind, key]
@@ -111,7 +120,7 @@ class LogReplay:
     def _follow(self, number: int, payload: Payload) -> None:
         state = follow(
             self.state(payload.kind, payload.key), number, payload,
-            emptied=self.emptied, stands=lambda kind, key: self._stands(kind, key, number),
+            emptied=self.emptied, stands=lambda kind, key: self._is_live(kind, key, number),
         )  # fmt: skip
         if payload.record is not None and payload.kind in KINDS and KINDS[payload.kind].fixed:
             if payload.action == "amend" and payload.replaces is not None:
@@ -126,10 +135,11 @@ class LogReplay:
     def _record(self, number: int) -> Mapping[str, Any] | None:
         return self._before.record(number) if self._before else None
 
-    def _stands(self, kind: str, key: str, number: int) -> bool:
+    def _is_live(self, kind: str, key: str, number: int) -> bool:
+        """Whether entry ``number`` may name a record as a replacement."""
         state = self.state(kind, key)
         if state is None and self.emptied:
-            # Its own entries may be among those that came without a payload.
+            # The record's own entries may be redacted. `unexplained` reports the entry if they are not.
             self.presumed[kind, key] = number
             return True
         return state is not None and state.stands

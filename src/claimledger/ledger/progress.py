@@ -1,12 +1,12 @@
-"""How long operations report their progress."""
+"""The callback through which long operations report their progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int], None]
-"""Called with how many are done, of how many."""
+"""Called with the number of entries done and the number in all."""
 
 
-def unseen(_done: int, _of: int) -> None:
-    """Show nobody how far long work has come."""
+def no_progress(_done: int, _total: int) -> None:
+    """Ignore the progress: the default of operations that nobody watches."""

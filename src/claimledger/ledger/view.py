@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from claimledger.errors import ParseError
-from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query import history, key_resolution, records, search, subgraph, time_travel
 from claimledger.ledger.query.history import HistoryEntry
 from claimledger.ledger.query.records import Reference, StoredRecord
@@ -114,7 +114,7 @@ class LedgerView:
         return time_travel.dated_ahead(self._store, earliest_in_doubt(self._clock()))
 
     def verify(
-        self, progress: Progress = unseen, earlier: TreeHead | None = None
+        self, progress: Progress = no_progress, earlier: TreeHead | None = None
     ) -> VerificationResult:
         """Check every rule of the log, the tree and every view; return the faults and the root.
 

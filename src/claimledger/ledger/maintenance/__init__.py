@@ -1,1 +1,1 @@
-"""A whole ledger as one thing: backup, restore, migration, salvage, and rebuilding its views."""
+"""Operations on a whole ledger: backup, migration, salvage, and rebuilding the views."""

@@ -1,11 +1,14 @@
-"""Copies a ledger to another place: the log entry by entry, the views rebuilt there."""
+"""Copies a ledger to another store, for example from a file to a server.
+
+The log is copied entry by entry. The views are rebuilt from it, because their layout depends on the store.
+"""
 
 from __future__ import annotations
 
 from claimledger.errors import StoreError
-from claimledger.ledger.gc_pause import without_collecting
+from claimledger.ledger.gc_pause import paused_gc
 from claimledger.ledger.maintenance import rebuild
-from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query.time_travel import size
 from claimledger.ledger.write.appender import stored_hashes
 from claimledger.log import merkle
@@ -15,19 +18,19 @@ from claimledger.storage.tables import ENTRY
 _BATCH = 5000
 
 
-def move(source: Store, target: Store, progress: Progress = unseen) -> int:
-    """Copy the log into an empty ledger, which gets the same root; return the number of entries.
+def move(source: Store, target: Store, progress: Progress = no_progress) -> int:
+    """Copy the log into an empty ledger and build its views; return the number of entries.
 
-    Uses one transaction of the target and one read transaction of the source. Raises :class:`StoreError` if
-    the copy does not give the root of the source.
+    Reads in one transaction of ``source`` and writes in one of ``target``. Raises :class:`StoreError` if the
+    copy does not have the root of the source.
     """
-    with source.reading(), without_collecting():
+    with source.reading(), paused_gc():
         target.expect_log()
         count = size(source)
         frontier = merkle.Frontier()
         for first in range(1, count + 1, _BATCH):
             last = min(first + _BATCH - 1, count)
-            # The tree is computed again, so that a fault in the stored one is not copied.
+            # The tree is recomputed, so that a damaged hash is not copied.
             rows = [
                 (*row[:-1], frontier.append(row[1].encode()))
                 for row in source.rows_by_entry(ENTRY, first, last)
@@ -37,5 +40,8 @@ def move(source: Store, target: Store, progress: Progress = unseen) -> int:
         rebuild.rebuild(target, lambda done, of: progress(of + done, 2 * of))
         ours, theirs = (merkle.root(count, stored_hashes(store)) for store in (source, target))
         if ours != theirs or size(target) != count:
-            raise StoreError("what was copied does not give the root of the ledger it comes from")
+            raise StoreError(
+                "the copy does not have the root of the ledger it was copied from; it was not saved. "
+                "`claimledger verify` shows whether the ledger is damaged"
+            )
     return count

@@ -1,4 +1,4 @@
-"""Rebuilds every view from the log, in one transaction. The log itself is not touched."""
+"""Rebuilds the views from the log. The log itself is only read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query.time_travel import size
 from claimledger.ledger.write.appender import (
     Ends,
@@ -24,10 +24,10 @@ from claimledger.storage.tables import ENTRY
 
 _BATCH = 5000
 
-_SAID = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
+_PAYLOADS = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
 
 
-def rebuild(store: Store, progress: Progress = unseen) -> int:
+def rebuild(store: Store, progress: Progress = no_progress) -> int:
     """Rebuild every view from the log, in one transaction; return the number of entries."""
     with store.renewing():
         count = size(store)
@@ -35,9 +35,12 @@ def rebuild(store: Store, progress: Progress = unseen) -> int:
     return count
 
 
-def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> None:
-    """Add to the views what some entries say, which they do not hold yet. Within a transaction."""
-    ended: dict[int, int] = {}  # by which entry, by what it replaced
+def replay(store: Store, first: int, last: int, progress: Progress = no_progress) -> None:
+    """Add to the views the rows of the entries from ``first`` to ``last``, which must not be in them yet.
+
+    Runs inside the caller's transaction. Versions are closed at the end, once all their rows are stored.
+    """
+    ended: dict[int, int] = {}  # By entry: the entry that replaced or withdrew its version.
     for start in range(first, last + 1, _BATCH):
         end = min(start + _BATCH - 1, last)
         rows: Rows = defaultdict(list)
@@ -51,14 +54,14 @@ def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> 
             if decoded.replaces is not None:
                 ended[decoded.replaces] = number
             if decoded.action == "redact":
-                rows["history"] += _blank_rows(store, decoded)
+                rows["history"] += _redacted_rows(store, decoded)
         insert_rows(store, rows)
         progress(end, last)
     numbers = list(ended)
     for start in range(0, len(numbers), _BATCH):
         ends: Ends = defaultdict(list)
         for entry, payload in store.select_in(
-            _SAID, ENTRY.c.number, numbers[start : start + _BATCH]
+            _PAYLOADS, ENTRY.c.number, numbers[start : start + _BATCH]
         ):
             old = Payload.decode(payload)
             if old.record is not None:
@@ -67,7 +70,8 @@ def replay(store: Store, first: int, last: int, progress: Progress = unseen) -> 
         store.close_versions(ends)
 
 
-def _blank_rows(store: Store, payload: Payload) -> list[tuple[Any, ...]]:
+def _redacted_rows(store: Store, payload: Payload) -> list[tuple[Any, ...]]:
+    """Return the history rows of the entries that a redaction emptied."""
     query = select(ENTRY.c.number, ENTRY.c.header)
     headers = dict(store.select_in(query, ENTRY.c.number, payload.entries))
     return [

@@ -1,9 +1,9 @@
-"""Saving what can be saved of a damaged ledger, and saying exactly what was lost.
+"""Recovers what is intact of a damaged ledger, and reports exactly what was lost.
 
-The log up to the first entry that cannot be proved, or that breaks a rule of the format, is kept as it
-is: same numbers, same tree. What stands behind it cannot keep its place, because the tree goes over what is
-lost; entries there that give the digest in their own header are authentic each for itself, and their records
-are handed out to be imported.
+The entries before the first one that is damaged or breaks a rule of ``docs/log-format.md`` are copied with
+their numbers and their tree. Later entries cannot keep their numbers, because the tree covers the lost
+entry too. Those that match the digest in their own header are still authentic, and their records are
+returned so that they can be imported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from claimledger.errors import StoreError
 from claimledger.ledger.log_replay import LogReplay
 from claimledger.ledger.maintenance import rebuild
-from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.progress import Progress, no_progress
 from claimledger.log import merkle
 from claimledger.log.entry import Payload
 from claimledger.log.validate import InvalidEntryError, check_digest, check_header, check_payload
@@ -26,55 +26,62 @@ from claimledger.storage.url import LedgerLocation, shown
 
 @dataclass(frozen=True, slots=True)
 class LostEntry:
-    """An entry that cannot be proved, or many in a row: why, and what the views still say of it."""
+    """An entry that cannot be verified, or a range of them."""
 
     number: int
+    """The entry, or the first of the range."""
+
     last: int
-    """The last of them; the same number for one entry."""
+    """The last entry of the range; equal to ``number`` for a single entry."""
 
     why: str
+    """What is wrong, as a phrase that continues "entry 12"."""
+
     about: str
+    """What the views still say about the entry; empty if they say nothing."""
 
 
 @dataclass(slots=True)
 class SalvageReport:
-    """What of a damaged log can be read."""
+    """What can be recovered from a damaged ledger, and what was lost."""
 
     size: int = 0
+    """The number of entries that the log should have."""
+
     intact: int = 0
-    """Entries from the first on that are proved, without a gap."""
+    """The number of entries before the first lost one; all of them are verified."""
 
     root: str = ""
-    """The root of the tree over those."""
+    """The Merkle root over the intact entries, in hexadecimal."""
 
     rights: int = 0o600
-    """The permission bits that files created from it may have at most."""
+    """The permission bits that files created from this ledger may have at most."""
 
     lost: list[LostEntry] = field(default_factory=list)
     rows: list[tuple[Any, ...]] = field(default_factory=list)
-    """The rows of the log that are whole, as a new one takes them."""
+    """The rows of the intact entries, ready to be inserted into a new log."""
 
     behind: list[Payload] = field(default_factory=list)
-    """What entries behind the first loss say, each authentic for itself."""
+    """The payloads of the authentic entries after the first lost one."""
 
     def undone(self) -> list[Payload]:
-        """Return the withdrawals behind the first loss, of records that are live in the intact part.
+        """Return the withdrawals after the first lost entry whose records are live in the intact part.
 
-        They are not in what is saved, so such a record is live there again.
+        The new ledger does not contain these withdrawals, so the records are live in it again.
         """
-        standing: dict[tuple[str, str], bool] = {}
+        is_live: dict[tuple[str, str], bool] = {}
         for row in self.rows:
             if row[2] is not None:
                 payload = Payload.decode(row[2])
-                standing[payload.kind, payload.key] = payload.action in ("record", "amend")
+                is_live[payload.kind, payload.key] = payload.action in ("record", "amend")
         return [
             payload
             for payload in self.behind
-            if payload.action == "withdraw" and standing.get((payload.kind, payload.key))
+            if payload.action == "withdraw" and is_live.get((payload.kind, payload.key))
         ]
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Yield the last version of each record that only entries behind the first loss hold."""
+        """Yield the last version of each record found after the first lost entry, ready for import."""
         last: dict[tuple[str, str], dict[str, Any] | None] = {}
         for payload in self.behind:
             last.pop((payload.kind, payload.key), None)
@@ -86,37 +93,43 @@ class SalvageReport:
                 yield {"kind": kind, "key": key, **record}
 
 
-def survey(where: LedgerLocation, progress: Progress = unseen) -> SalvageReport:
-    """Read a damaged ledger's log entry by entry, and prove each; raise where nothing can be read."""
+def survey(where: LedgerLocation, progress: Progress = no_progress) -> SalvageReport:
+    """Read a damaged ledger entry by entry, verify each entry, and return what can be recovered.
+
+    Nothing is written. Raises :class:`StoreError` if the ledger cannot be read at all.
+    """
     report = SalvageReport()
     with damaged_store(where) as damaged:
         report.size = damaged.size()
         report.rights = damaged.rights
-        surveying = _SalvageScan(report, damaged.about)
+        scan = _SalvageScan(report, damaged.about)
         for first, last, row in damaged.entries(report.size):
             if row is None:
-                surveying.missing(first, last)
+                scan.add_missing(first, last)
             else:
-                surveying.entry(first, row)
+                scan.add_row(first, row)
             progress(last, report.size)
         for number, header, payload, salt, _ in damaged.beyond(report.size):
-            why = f"stands where no entry can be: the log ends at {report.size} (rule `number`)"
+            why = f"is beyond the end of the log, which has {report.size} entries (rule `number`)"
             report.lost.append(LostEntry(number, number, why, damaged.about(number)))
-            surveying.behind(number, header, payload, salt)
-        surveying.end()
-        if how := damaged.end_is_missing():
+            scan.add_behind(number, header, payload, salt)
+        scan.finish()
+        if reason := damaged.end_is_missing():
             after = report.size + 1
-            why = f"and any after it may have been there: {how}"
+            why = f"and later entries may have existed: {reason}"
             report.lost.append(LostEntry(after, after, why, ""))
     return report
 
 
-_MOST_APART = 1000
-"""Entries missing in a row up to which each is looked up in what the views still say."""
+_LONGEST_LISTED_RANGE = 1000
+"""Up to this many consecutive missing entries are listed one by one, with what the views say about each."""
 
 
 class _SalvageScan:
-    """Sorts the entries of a damaged log into those that are proved, those that are not, and the rest."""
+    """Sorts the entries of a damaged log into intact, lost, and authentic but after the first lost one.
+
+    ``about`` returns what the views still say about an entry.
+    """
 
     def __init__(self, report: SalvageReport, about: Callable[[int], str]) -> None:
         self._report = report
@@ -124,33 +137,33 @@ class _SalvageScan:
         self._replay = LogReplay()
         self._frontier = merkle.Frontier()
 
-    def missing(self, first: int, last: int) -> None:
-        """Note that entries are missing or cannot be read."""
-        why = "missing, or cannot be read (rule `number`)"
-        if last - first >= _MOST_APART:
-            self._report.lost.append(LostEntry(first, last, f"are {why}", ""))
+    def add_missing(self, first: int, last: int) -> None:
+        """Add a range of entries that are missing or cannot be read."""
+        if last - first >= _LONGEST_LISTED_RANGE:
+            why = "are missing or cannot be read (rule `number`)"
+            self._report.lost.append(LostEntry(first, last, why, ""))
             return
         for number in range(first, last + 1):
-            self._lose(number, f"is {why}")
+            self._add_lost(number, "is missing or cannot be read (rule `number`)")
 
-    def entry(self, number: int, row: tuple[Any, ...]) -> None:
-        """Take in a row that was read in place of an entry."""
+    def add_row(self, number: int, row: tuple[Any, ...]) -> None:
+        """Verify the row that was read for an entry, and add it where it belongs."""
         _, header, payload, salt, nodes = row
         leaf = merkle.leaf_hash(header.encode()) if isinstance(header, str) else b""
         if not isinstance(nodes, bytes) or nodes[: merkle.SIZE] != leaf:
-            self._lose(number, "has a header that the tree was not built over (rule `nodes`)")
+            self._add_lost(number, "has a header that the tree was not built over (rule `nodes`)")
         elif self._report.lost:
-            self.behind(number, header, payload, salt)
+            self.add_behind(number, header, payload, salt)
         else:
             try:
                 self._replay.add(number, header, payload, salt)
             except InvalidEntryError as error:
-                self._lose(number, str(error))
+                self._add_lost(number, str(error))
             else:
                 self._report.rows.append((*row[:4], self._frontier.append(header.encode())))
 
-    def behind(self, number: int, header: object, payload: object, salt: object) -> None:
-        """Keep what an entry behind the first loss says, where it proves by itself."""
+    def add_behind(self, number: int, header: object, payload: object, salt: object) -> None:
+        """Add an entry after the first lost one: its payload if it matches its header, else as lost."""
         if payload is None and salt is None:
             return
         try:
@@ -160,10 +173,10 @@ class _SalvageScan:
             check_digest(salt, payload, head.digest)
             self._report.behind.append(check_payload(number, payload))
         except InvalidEntryError as error:
-            self._lose(number, str(error))
+            self._add_lost(number, str(error))
 
-    def end(self) -> None:
-        """Drop what only a lost entry would have made lawful, and note how far the log is intact."""
+    def finish(self) -> None:
+        """Cut the intact part before the first entry that only a lost one would have made valid."""
         report = self._report
         unexplained = dict(self._replay.unexplained())
         if unexplained:
@@ -184,22 +197,25 @@ class _SalvageScan:
         report.lost.sort(key=lambda lost: lost.number)
         report.intact, report.root = len(report.rows), self._frontier.root.hex()
 
-    def _lose(self, number: int, why: str) -> None:
+    def _add_lost(self, number: int, why: str) -> None:
         self._report.lost.append(LostEntry(number, number, why, self._about(number)))
 
 
 def salvage(
-    damaged: LedgerLocation, where: LedgerLocation, progress: Progress = unseen
+    damaged: LedgerLocation, where: LedgerLocation, progress: Progress = no_progress
 ) -> SalvageReport:
-    """Make a ledger of what of a damaged one is whole; return what was found, lost and left over.
+    """Create a new ledger from the intact entries of a damaged one; return the report.
 
-    Where the first entry is lost it is empty, and all that is left is left over. Raises :class:`StoreError`
-    where nothing is.
+    The report has the records after the first lost entry, which the new ledger does not contain. If the
+    first entry is lost, the new ledger is empty. Raises :class:`StoreError` if nothing can be recovered, or
+    something already exists at ``where``.
     """
     report = survey(damaged, progress)
     if not report.intact and not any(report.records()):
         first = f"entry 1 {report.lost[0].why}" if report.lost else "it has no entries"
-        raise StoreError(f"{shown(damaged)}: nothing can be saved: {first}; nothing was written")
+        raise StoreError(
+            f"{shown(damaged)}: nothing can be recovered: {first}; nothing was written"
+        )
     with create_atomically(where, report.rights) as target:
         target.insert(ENTRY, report.rows)
         rebuild.rebuild(target)

@@ -1,1 +1,1 @@
-"""Verifying a ledger: faults, segments of the log, and the checks that need the whole log."""
+"""Verifying a ledger: the checks of a segment of the log, and those that need the whole log."""

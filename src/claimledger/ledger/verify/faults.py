@@ -1,4 +1,4 @@
-"""Faults: what is not as the log has it, and the comparison of rows that finds them."""
+"""Faults, and the comparison that finds them: the rows of a view against those that the log projects to."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from claimledger.storage.tables import WORDS
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is not as the log has it: the table, the row, the column, and what is wrong."""
+    """One difference between a ledger and what its log and format require: where it is, and what is wrong."""
 
     table: str
     what: str
+    """What is wrong, as a phrase that continues the place: "is missing"."""
+
     entry: int | None = None
     row: str = ""
+    """The primary key of the row, its parts separated by spaces."""
+
     column: str = ""
 
     def __str__(self) -> str:
@@ -32,15 +36,18 @@ class Fault:
         return f"{', '.join(place)}: {self.what}"
 
 
-def compared(
+def row_differences(
     table: Table, expected: list[tuple[Any, ...]], actual: list[tuple[Any, ...]]
 ) -> Iterator[Fault]:
-    """Yield where a table's rows differ from those the log gives, but for ``until``."""
+    """Yield a fault for each row or value of a table that differs from what the log projects to.
+
+    The column ``until`` is left out: it depends on later entries, see :class:`GlobalChecks`.
+    """
     if expected == actual:
         return
     if table is not WORDS:
-        until = _until(table)
-        expected, actual = _but(until, expected), _but(until, actual)
+        until = _until_position(table)
+        expected, actual = _without_column(until, expected), _without_column(until, actual)
     if expected == actual:
         return
     width = len(table.primary_key.columns)
@@ -53,7 +60,7 @@ def compared(
         if row is None:
             yield row_fault(table, key, "", "is missing")
         elif log_row is None:
-            yield row_fault(table, key, "", "is in the table and not in the log")
+            yield row_fault(table, key, "", "is in the table but not in the log")
         else:
             for name, actual_value, expected_value in zip(names, row, log_row, strict=True):
                 if actual_value != expected_value or type(actual_value) is not type(expected_value):
@@ -61,26 +68,29 @@ def compared(
                         table,
                         key,
                         name,
-                        f"holds {_shortened(actual_value)}, the log says {_shortened(expected_value)}",
+                        f"is {_shortened(actual_value)}, but the log has {_shortened(expected_value)}",
                     )
 
 
 def _shortened(value: object) -> str:
-    """Return the first characters of a value's representation."""
-    # Cut before repr: the representation of a damaged value may not fit into memory.
+    """Return the beginning of a value's ``repr``."""
+    # Cut before calling `repr`: that of a large damaged value may not fit into memory.
     return repr(value[:80] if isinstance(value, str | bytes) else value)[:80]
 
 
-def _until(table: Table) -> int:
+def _until_position(table: Table) -> int:
     return [column.name for column in table.columns].index("until")
 
 
-def _but(place: int, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return [row[:place] + row[place + 1 :] for row in rows]
+def _without_column(position: int, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [row[:position] + row[position + 1 :] for row in rows]
 
 
 def row_fault(table: Table, row: tuple[Any, ...], column: str, what: str) -> Fault:
-    """Return a fault of one row: named by its key, with its entry."""
+    """Return a fault of one row or, if ``column`` is not empty, of one value in it.
+
+    ``row`` may be cut short, as long as it has the columns of the primary key.
+    """
     names = [column.name for column in table.columns]
     entry = row[names.index("entry")] if names.index("entry") < len(row) else None
     keys = [row[names.index(key.name)] for key in table.primary_key.columns]

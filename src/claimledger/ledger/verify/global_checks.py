@@ -1,4 +1,8 @@
-"""Checks that need the whole log: its order, the ends of versions, redactions, references."""
+"""The checks that need the whole log: order of changes, ends of versions, redactions and references.
+
+They run after all segments were checked, and start from the combined :class:`SegmentResult`. The rules are
+those of ``docs/log-format.md``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from sqlalchemy import Table, func, select
 
 from claimledger.errors import StoreError
 from claimledger.ledger.log_replay import LogReplay
-from claimledger.ledger.verify.faults import Fault, compared, row_fault
+from claimledger.ledger.verify.faults import Fault, row_differences, row_fault
 from claimledger.ledger.verify.segment import BATCH, SegmentResult
 from claimledger.ledger.write.appender import redacted_row
 from claimledger.log.entry import Payload
@@ -30,43 +34,50 @@ from claimledger.storage.tables import ENTRY, HISTORY, PENDING_SCRUB, REFERENCE,
 
 
 class GlobalChecks:
-    """Checks that need the whole log: order, ends of versions, redactions, references."""
+    """Checks the first ``count`` entries as a whole, and these ``views``.
+
+    ``result`` is the combined result of checking all segments.
+    """
 
     def __init__(
-        self, store: Store, learned: SegmentResult, count: int, views: Sequence[str]
+        self, store: Store, result: SegmentResult, count: int, views: Sequence[str]
     ) -> None:
         self._store = store
-        self._learned = learned
+        self._result = result
         self._count = count
         self._views = views
         self._ended = {
             payload.replaces: entry
-            for entry, payload in learned.changes.items()
+            for entry, payload in result.changes.items()
             if payload.replaces is not None
         }
+        """By entry: the entry that replaced or withdrew its version."""
 
     def checks(self) -> Iterator[Callable[[], Iterator[Fault]]]:
-        """Yield the checks, each of which yields what is wrong."""
-        yield self._rules_that_look_back
+        """Yield the checks. Each is a function that yields the faults it finds."""
+        yield self._check_succession
         yield lambda: iter(self._emptied_faults)
         for name in self._views:
             if name != WORDS.name:
-                yield partial(self._ends, VIEWS[name])
+                yield partial(self._check_ends, VIEWS[name])
         if REFERENCE.name in self._views:
-            yield self._references
+            yield self._check_references
 
-    def _rules_that_look_back(self) -> Iterator[Fault]:
-        """Check each entry against those before it: by history if it is sound, else by replaying the log."""
+    def _check_succession(self) -> Iterator[Fault]:
+        """Check each entry against those before it."""
+        # Looking up what came before in history is much faster than replaying the log, but only a history
+        # without faults can be relied on.
         if HISTORY.name in self._views and not any(
-            fault.table == HISTORY.name for fault in (*self._learned.faults, *self._emptied_faults)
+            fault.table == HISTORY.name for fault in (*self._result.faults, *self._emptied_faults)
         ):
-            yield from self._order()
-            yield from self._fixed()
+            yield from self._check_order()
+            yield from self._check_fixed_fields()
         else:
-            yield from self._replayed()
+            yield from self._check_by_replay()
 
-    def _replayed(self) -> Iterator[Fault]:
-        named = {fault.entry for fault in self._learned.faults if fault.table == ENTRY.name}
+    def _check_by_replay(self) -> Iterator[Fault]:
+        """Check the order of the log and the fixed fields by replaying the whole log."""
+        reported = {fault.entry for fault in self._result.faults if fault.table == ENTRY.name}
         replay = LogReplay()
         for number, header, payload, salt, _ in self._store.stream(
             select(ENTRY).order_by(ENTRY.c.number)
@@ -76,17 +87,16 @@ class GlobalChecks:
             try:
                 replay.add(number, header, payload, salt)
             except InvalidEntryError as error:
-                if number not in named:
+                if number not in reported:
                     yield Fault(ENTRY.name, str(error), number, str(number), error.column)
         for number, unexplained in replay.unexplained():
-            if (
-                unexplained.rule != "emptied"
-            ):  # these are found below, and named with what redacts them
+            # `_check_emptied` reports entries without a payload.
+            if unexplained.rule != "emptied":
                 what = str(unexplained)
                 yield Fault(ENTRY.name, what, number, str(number), unexplained.column)
 
-    def _order(self) -> Iterator[Fault]:
-        """Check that no record is begun twice, and that each change follows what was before it."""
+    def _check_order(self) -> Iterator[Fault]:
+        """Check that no key is recorded twice, and that each change follows the version it replaces."""
         twice = (
             select(HISTORY.c.kind, HISTORY.c.key, func.max(HISTORY.c.entry).label("entry"))
             .where(HISTORY.c.action == "record")
@@ -97,18 +107,19 @@ class GlobalChecks:
             what = f"records {row.kind} {row.key} a second time (rule `begins-once`)"
             yield Fault("entry", what, row.entry, row=str(row.entry), column="payload")
         changed: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for entry, payload in sorted(self._learned.changes.items()):
+        for entry, payload in sorted(self._result.changes.items()):
             changed[payload.kind, payload.key].append(entry)
-        began = self._began({key for _, key in changed})
+        began = self._first_entries({key for _, key in changed})
         for (kind, key), entries in changed.items():
-            yield from self._order_of(kind, key, began.get((kind, key)), entries)
+            yield from self._check_order_of(kind, key, began.get((kind, key)), entries)
 
-    def _order_of(
+    def _check_order_of(
         self, kind: str, key: str, began: int | None, changes: Sequence[int]
     ) -> Iterator[Fault]:
+        """Check the changes of one record, which entry ``began`` recorded; yield its first fault only."""
         state = None if began is None else RecordState((began,), "record")
         for change in changes:
-            entry, payload = change, self._learned.changes[change]
+            entry, payload = change, self._result.changes[change]
             try:
                 if began is not None and entry < began:
                     if payload.action == "redact":
@@ -119,35 +130,35 @@ class GlobalChecks:
                     raise InvalidEntryError("replaces", what)
                 state = follow(
                     state, entry, payload,
-                    emptied=self._learned.moments, stands=partial(self._stands, entry),
+                    emptied=self._result.moments, stands=partial(self._is_live, entry),
                 )  # fmt: skip
             except InvalidEntryError as error:
                 yield Fault("entry", str(error), entry, row=str(entry), column=error.column)
                 return
 
-    def _began(self, keys: Iterable[str]) -> dict[tuple[str, str], int]:
-        """Return the entry that each record of some keys begins with, where it can be read."""
+    def _first_entries(self, keys: Iterable[str]) -> dict[tuple[str, str], int]:
+        """Return the first entry of each record with one of these keys, unless it was redacted."""
         query = select(HISTORY.c.kind, HISTORY.c.key, HISTORY.c.entry)
         rows = self._store.select_in(query.where(HISTORY.c.action == "record"), HISTORY.c.key, keys)
         return {(kind, key): entry for kind, key, entry in sorted(rows, key=lambda row: -row[2])}
 
-    def _stands(self, entry: int, kind: str, key: str) -> bool:
-        """Whether a record is live at an entry, as far as the entries that are not redacted show."""
+    def _is_live(self, entry: int, kind: str, key: str) -> bool:
+        """Whether a record was live before an entry, as far as its unredacted entries show."""
         query = select(HISTORY.c.entry, HISTORY.c.action).where(
             HISTORY.c.kind == kind, HISTORY.c.key == key
         )
         rows = self._store.tuples(query)
         if any(action == "redact" for _, action in rows):
-            # What its other entries said cannot be seen any more.
+            # Its other entries cannot be read any more, so it counts as live until the redaction.
             return all(number > entry for number, action in rows if action == "redact")
         before = [action for number, action in rows if number < entry]
         return "record" in before and "withdraw" not in before
 
-    def _fixed(self) -> Iterator[Fault]:
-        """Check that amendments leave the fixed fields of their kinds as they were."""
+    def _check_fixed_fields(self) -> Iterator[Fault]:
+        """Check that no amendment changes a field that its kind does not allow to be amended."""
         amended = {
             entry: payload.replaces or 0
-            for entry, payload in self._learned.changes.items()
+            for entry, payload in self._result.changes.items()
             if payload.action == "amend" and payload.kind in KINDS and KINDS[payload.kind].fixed
         }
         query = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
@@ -163,52 +174,54 @@ class GlobalChecks:
             except InvalidEntryError as error:
                 yield Fault("entry", str(error), entry, row=str(entry), column=error.column)
 
-    def _ends(self, table: Table) -> Iterator[Fault]:
+    def _check_ends(self, table: Table) -> Iterator[Fault]:
+        """Check the column ``until`` of a view: the entry that ended the version, if one did."""
         ended = self._ended
         place = list(table.columns).index(table.c.entry)
         for row in self._store.rows(select(table).where(table.c.until.is_not(None))):
             if ended.get(row[place]) != row.until:
-                what = f"holds {row.until}, the log says {ended.get(row[place])}"
+                what = f"is {row.until}, but the log has {ended.get(row[place], 'none')}"
                 yield row_fault(table, tuple(row), "until", what)
-        # Each row of an entry, as one entry can have several in a table.
+        # An entry can have several rows in a table, each of which must be closed.
         for row in self._store.select_in(
             select(table).where(table.c.until.is_(None), *_not_redacted(table)),
             table.c.entry,
             list(ended),
         ):
-            what = f"is empty, the log says {ended[row[place]]}"
+            what = f"is empty, but the log has {ended[row[place]]}"
             yield row_fault(table, tuple(row), "until", what)
 
     @cached_property
     def _emptied_faults(self) -> list[Fault]:
-        return list(self._emptied())
+        return list(self._check_emptied())
 
-    def _emptied(self) -> Iterator[Fault]:
-        """Check that each emptied entry is listed by one redaction, and compare its row of history."""
+    def _check_emptied(self) -> Iterator[Fault]:
+        """Check that exactly one redaction lists each emptied entry, and compare its row of history."""
         redactions: dict[int, Payload] = {}
-        for entry, payload in self._learned.changes.items():
+        for entry, payload in self._result.changes.items():
             for number in payload.entries:
                 if number in redactions:
-                    what = (
-                        f"lists entry {number}, which another redaction lists (rule `redacts-own`)"
-                    )
+                    what = f"lists entry {number}, as another redaction does (rule `redacts-own`)"
                     yield Fault("entry", what, entry, str(entry), "payload")
                 redactions[number] = payload
-                if number not in self._learned.moments:
-                    what = f"was redacted by entry {entry} and still reads (rule `emptied`)"
+                if number not in self._result.moments:
+                    what = f"was redacted by entry {entry} but is still readable (rule `emptied`)"
                     yield Fault("entry", what, number, str(number), "payload")
-        for number, moment in self._learned.moments.items():
+        for number, moment in self._result.moments.items():
             if number not in redactions:
-                what = "is empty and no entry redacts it (rule `emptied`)"
+                what = "is empty, but no entry redacts it (rule `emptied`)"
                 yield Fault("entry", what, number, str(number), "payload")
                 continue
             if HISTORY.name not in self._views:
                 continue
             actual = self._store.rows_by_entry(HISTORY, number, number)
-            yield from compared(HISTORY, [redacted_row(number, redactions[number], moment)], actual)
+            yield from row_differences(
+                HISTORY, [redacted_row(number, redactions[number], moment)], actual
+            )
 
-    def _references(self) -> Iterator[Fault]:
-        if self._learned.references_in_table == (self._learned.sum, self._learned.references):
+    def _check_references(self) -> Iterator[Fault]:
+        """Compare the table of references with the log, row by row only if the sums differ."""
+        if self._result.references_in_table == (self._result.sum, self._result.references):
             return
         try:
             actual = [row[:4] for row in self._store.all_rows(REFERENCE)]
@@ -221,21 +234,23 @@ class GlobalChecks:
         for first in range(1, self._count + 1, BATCH):
             rows: Rows = defaultdict(list)
             for row in self._store.rows_by_entry(ENTRY, first, first + BATCH - 1):
-                with suppress(InvalidEntryError):  # named where the entry was checked
+                with suppress(InvalidEntryError):  # The check of its segment reported it.
                     payload = check_payload(row[0], row[2])
                     if payload.record is not None:
                         project(row[0], payload.kind, payload.key, payload.record, rows)
             expected.update(row[:4] for row in rows["reference"])
         for extra in sorted(set(actual) - expected, key=repr)[:10]:
-            yield row_fault(REFERENCE, (*extra, None), "key", "is in the table and not in the log")
-        for lost in sorted(expected - set(actual), key=repr)[:10]:
-            yield row_fault(REFERENCE, (*lost, None), "key", "is in the log and not in the table")
+            yield row_fault(REFERENCE, (*extra, None), "key", "is in the table but not in the log")
+        for missing in sorted(expected - set(actual), key=repr)[:10]:
+            yield row_fault(
+                REFERENCE, (*missing, None), "key", "is in the log but not in the table"
+            )
 
 
 def references(store: Store, count: int) -> tuple[int, int]:
-    """Return a sum over the references of a ledger's first entries, and their number.
+    """Return the sum of the hashes of the references of the first ``count`` entries, and their number.
 
-    The number is -1 where they cannot be read, which :class:`GlobalChecks` then names.
+    The number is -1 if they cannot be read; :class:`GlobalChecks` then reads them again and reports that.
     """
     entry = list(REFERENCE.columns).index(REFERENCE.c.entry)
     try:
@@ -255,18 +270,18 @@ def _not_redacted(table: Table) -> list[Any]:
     return [HISTORY.c.action != "redacted"] if table is HISTORY else []
 
 
-def outside(store: Store, count: int, views: Sequence[str]) -> Iterator[Fault]:
-    """Yield rows of views that belong to entries the log does not have."""
+def rows_beyond_log(store: Store, count: int, views: Sequence[str]) -> Iterator[Fault]:
+    """Yield a fault for each row of a view that belongs to an entry which the log does not have."""
     for table in map(VIEWS.__getitem__, views):
         beyond = (table.c.entry > count) | (table.c.entry < 1)
         for row in store.rows(select(table).where(beyond).limit(20)):
             yield row_fault(table, tuple(row), "entry", f"is beyond the log, which ends at {count}")
 
 
-def planted_scrubs(store: Store, learned: SegmentResult) -> Iterator[Fault]:
-    """Yield rows that say of an entry that its texts must be scrubbed, and it is not a redaction."""
+def unfounded_scrubs(store: Store, result: SegmentResult) -> Iterator[Fault]:
+    """Yield a fault for each row that schedules a scrub for an entry which is not a redaction."""
     for entry in store.unscrubbed():
-        payload = learned.changes.get(entry)
+        payload = result.changes.get(entry)
         if payload is None or payload.action != "redact":
-            what = "is in the table, and the entry is not a redaction"
+            what = "is in the table, but the entry is not a redaction"
             yield Fault(PENDING_SCRUB.name, what, entry, row=str(entry), column="entry")

@@ -1,4 +1,4 @@
-"""What verifying a ledger says in the end."""
+"""The result of verifying a ledger."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What was redacted: the record's key and the entries that were emptied."""
+    """A redaction in the log: the record, the entry that redacts it, and the entries that were emptied."""
 
     kind: str
     key: str
     entry: int
     emptied: tuple[int, ...]
     scrubbed: bool = True
-    """Whether its texts are gone from the store's files, and not only from the log."""
+    """Whether its texts were removed from the store's files too, and not only from the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationResult:
-    """What verifying found."""
+    """The size and root of the log that was verified, and everything that is wrong with the ledger."""
 
     size: int
+    """The number of entries without a gap from the first."""
+
     root: bytes
+    """The Merkle root over those entries, recomputed."""
+
     faults: tuple[Fault, ...]
     redactions: tuple[Redaction, ...]
     continues: bool | None = None
-    """Whether the log was seen to continue the earlier one whose size and root were given, if they were."""
+    """Whether the log continues the earlier tree head that was given; ``None`` if none was."""
 
     @property
     def clean(self) -> bool:

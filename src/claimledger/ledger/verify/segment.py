@@ -1,7 +1,8 @@
-"""A stretch of the log: digests and tree recomputed, records projected, and the views compared.
+"""Verifies one segment of the log: recomputes digests and tree, projects the records, compares the views.
 
-Stretches can be checked apart, and by several processes at once: the tree before a stretch is taken from
-what is stored, and the check of the segment before verifies that.
+Segments are independent, so that several processes can check them at the same time. The check of a segment
+takes the Merkle tree (RFC 9162) before it from the stored hashes, which the check of the previous segment
+verifies.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy import Table, select
 
 from claimledger.errors import StoreError
 from claimledger.ledger.progress import Progress
-from claimledger.ledger.verify.faults import Fault, compared
+from claimledger.ledger.verify.faults import Fault, row_differences
 from claimledger.ledger.write.appender import history_row, stored_hashes
 from claimledger.log import merkle
 from claimledger.log.entry import SALT, Payload
@@ -33,38 +34,38 @@ from claimledger.storage.tables import ENTRY, HISTORY, REFERENCE, VIEWS
 
 BATCH = 5000
 MOST = 200
-"""Faults after which checking further would show nothing more."""
+"""The number of faults after which checking stops: nobody reads a longer list."""
 
 
 @dataclass(slots=True)
 class SegmentResult:
-    """What a pass over a stretch of the log learns."""
+    """The faults of a segment, and what the global checks need to know about it."""
 
     faults: list[Fault] = field(default_factory=list)
     changes: dict[int, Payload] = field(default_factory=dict)
-    """By entry: what an amendment, a withdrawal or a redaction says, without its record."""
+    """By entry: the payload of an amendment, a withdrawal or a redaction, without its record."""
 
     moments: dict[int, str] = field(default_factory=dict)
-    """For emptied entries: their time, which only the header still has."""
+    """By redacted entry: its time, which is only in its header."""
 
     references: int = 0
-    """How many references there should be."""
+    """The number of references that the log projects to."""
 
     sum: int = 0
-    """A sum over the references that does not depend on their order."""
+    """The sum of the hashes of those references, which does not depend on their order."""
 
     references_in_table: tuple[int, int] = (0, 0)
-    """The sum and the number of the references there are."""
+    """The same sum, and the number, of the references in the table."""
 
     peaks: list[bytes] = field(default_factory=list)
-    """The frontier of the tree behind the last entry."""
+    """The hashes of the complete subtrees after the last entry of the segment."""
 
     moments_span: tuple[str, str] = ("", "")
-    """The first and the last time in the stretch."""
+    """The first and the last time in the segment."""
 
 
 class SegmentChecker:
-    """Reads a stretch of the log in order: recomputes digests and tree, projects, and compares."""
+    """Checks the entries from ``first`` to ``last`` in order, and the rows of these ``views``."""
 
     def __init__(self, store: Store, first: int, last: int, views: Sequence[str]) -> None:
         self._store = store
@@ -72,13 +73,12 @@ class SegmentChecker:
         self._first = first
         self._last = last
         self._moment = ""
-        self._learned = SegmentResult()
-        # The stored tree before this segment is verified by the check of the previous segment.
+        self._result = SegmentResult()
         self._peaks = stored_peaks(store, first - 1)
 
     def check(self, progress: Progress) -> SegmentResult:
-        """Check the stretch and return what was learned."""
-        learned = self._learned
+        """Check the segment and return the result; stop early after :data:`MOST` faults."""
+        result = self._result
         for first in range(self._first, self._last + 1, BATCH):
             last = min(first + BATCH - 1, self._last)
             rows: Rows = defaultdict(list)
@@ -86,26 +86,27 @@ class SegmentChecker:
             for number in range(first, last + 1):
                 if number in entries:
                     self._entry(entries[number], rows)
-                else:  # it is there and cannot be read, which is named by now
-                    self._grow(number, bytes(merkle.SIZE))
+                else:
+                    # The entry exists but cannot be read, which `_rows` has reported.
+                    self._extend_tree(number, bytes(merkle.SIZE))
             for name, table in self._views.items():
                 if table is REFERENCE:
                     continue
                 actual = self._rows(table, first, last)
-                if table is HISTORY and learned.moments:
-                    actual = [row for row in actual if row[0] not in learned.moments]
-                learned.faults += compared(table, rows[name], actual)
-            learned.references += len(rows["reference"])
-            learned.sum += sum([hash(row[:4]) for row in rows["reference"]])
+                if table is HISTORY and result.moments:
+                    actual = [row for row in actual if row[0] not in result.moments]
+                result.faults += row_differences(table, rows[name], actual)
+            result.references += len(rows["reference"])
+            result.sum += sum([hash(row[:4]) for row in rows["reference"]])
             progress(last, self._last)
-            if len(learned.faults) > MOST:
+            if len(result.faults) > MOST:
                 break
-        learned.peaks = self._peaks
-        learned.moments_span = (learned.moments_span[0], self._moment)
-        return learned
+        result.peaks = self._peaks
+        result.moments_span = (result.moments_span[0], self._moment)
+        return result
 
     def _rows(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
-        """Return a table's rows by entry; where they cannot be read at once, each that can be alone."""
+        """Return the rows of a range of entries; if that fails, read them one by one and report the rest."""
         try:
             return self._store.rows_by_entry(table, first, last)
         except UndecodableTextError:
@@ -117,58 +118,62 @@ class SegmentChecker:
             try:
                 readable += self._store.rows_by_entry(table, number, number)
             except StoreError as error:
-                self._learned.faults.append(
+                self._result.faults.append(
                     Fault(table.name, f"cannot be read: {error}", number, row=str(number))
                 )
-                if len(self._learned.faults) > MOST:
+                if len(self._result.faults) > MOST:
                     break
         return readable
 
     def _entry(self, row: tuple[Any, ...], rows: Rows) -> None:
-        """Check an entry and add to ``rows`` what it projects to."""
+        """Check one entry, and add the rows that it projects to to ``rows``."""
         number, header, payload, salt, nodes = row
-        read = self._header(number, header)
+        parsed_header = self._check_header(number, header)
+        moment = parsed_header.recorded_at
         if number == self._first:
-            self._learned.moments_span = (read.recorded_at, "")
-        fits = self._fits(read, payload, salt)
-        self._tree(number, header, nodes, speaks=fits or payload is None, moment=read.recorded_at)
+            self._result.moments_span = (moment, "")
+        matches = self._matches_digest(parsed_header, payload, salt)
+        self._check_nodes(
+            number, header, nodes, consistent=matches or payload is None, moment=moment
+        )
         if payload is None or salt is None:
-            self._learned.moments[number] = read.recorded_at
+            self._result.moments[number] = moment
             if payload is not None or salt is not None:
                 column, rule = ("salt", "salt") if salt is None else ("payload", "canonical")
                 self._fault(number, column, f"is missing (rule `{rule}`)")
             return
-        decoded = self._payload(number, payload)
-        if not fits and read.digest:
-            self._blame(number, read, decoded, salt)
+        decoded = self._decode_payload(number, payload)
+        if not matches and parsed_header.digest:
+            self._report_changed_part(number, parsed_header, decoded, salt)
         if decoded is None:
             return
-        rows["history"].append(history_row(number, decoded, read.recorded_at))
+        rows["history"].append(history_row(number, decoded, moment))
         if decoded.record is not None:
             try:
                 project(number, decoded.kind, decoded.key, decoded.record, rows)
             except MemoryError:
-                raise  # which says nothing of the entry
+                raise  # The entry may be valid; there is just not enough memory for it.
             except Exception as error:
                 self._fault(number, "payload", f"does not describe a {decoded.kind}: {error!r}")
         if decoded.action != "record":
-            self._learned.changes[number] = decoded._replace(record=None)
+            self._result.changes[number] = decoded._replace(record=None)
 
-    def _header(self, number: int, header: object) -> Header:
+    def _check_header(self, number: int, header: object) -> Header:
+        """Return the parsed header, an empty one if it is invalid."""
         try:
-            read = check_header(header)
+            parsed = check_header(header)
         except InvalidEntryError as error:
             self._fault(number, "header", str(error))
             return Header("", "")
-        if read.recorded_at < self._moment:
-            what = f"goes back in time, to {read.recorded_at} from {self._moment} (rule `time`)"
-            self._fault(number, "header", what)
-        self._moment = max(self._moment, read.recorded_at)
-        return read
+        if parsed.recorded_at < self._moment:
+            message = f"is dated {parsed.recorded_at}, before the entry preceding it (rule `time`)"
+            self._fault(number, "header", message)
+        self._moment = max(self._moment, parsed.recorded_at)
+        return parsed
 
     @staticmethod
-    def _fits(header: Header, payload: object, salt: object) -> bool:
-        """Whether a payload matches the digest in its header."""
+    def _matches_digest(header: Header, payload: object, salt: object) -> bool:
+        """Whether payload and salt give the digest in the header."""
         if not isinstance(payload, str):
             return False
         try:
@@ -177,32 +182,37 @@ class SegmentChecker:
             return False
         return True
 
-    def _tree(
-        self, number: int, header: object, nodes: object, *, speaks: bool, moment: str
+    def _check_nodes(
+        self, number: int, header: object, nodes: object, *, consistent: bool, moment: str
     ) -> None:
-        """Check what an entry stores of the tree. ``speaks``: its payload does not contradict its header."""
+        """Check the hashes that an entry stores, and report which of header and hashes was changed.
+
+        ``consistent``: the payload does not contradict the header. ``moment``: the time in the header.
+        """
         leaf = str(header).encode(errors="surrogateescape")
-        expected = self._grow(number, sha256(b"\x00" + leaf).digest())
+        expected = self._extend_tree(number, sha256(b"\x00" + leaf).digest())
         if expected == nodes:
             return
-        # The leaf was changed, or what is stored of the tree. A leaf that still fits its payload, and
-        # whose time is the one in history, speaks for the leaf.
+        # Either the header was changed, or the hashes over it. A header that still matches its payload, and
+        # whose time is that in history, is taken to be the original one.
         if isinstance(nodes, bytes) and nodes[: merkle.SIZE] == expected[: merkle.SIZE]:
             self._fault(
                 number, "nodes", "does not follow from the entries before it (rule `nodes`)"
             )
-        elif speaks and self._moment_in_history(number) == moment:
+        elif consistent and self._moment_in_history(number) == moment:
             self._fault(number, "nodes", "is not the hash of its header (rule `nodes`)")
         else:
             self._fault(
                 number, "header", "was changed: the tree was built over another one (rule `nodes`)"
             )
-        # Continue from what is stored, so that one fault is reported once.
+        # Continue with the stored hash, so that the following entries do not report the same fault again.
         if isinstance(nodes, bytes) and len(nodes) == len(expected):
             self._peaks[-1] = nodes[-merkle.SIZE :]
 
-    def _grow(self, number: int, node: bytes) -> bytes:
-        """Add a leaf's hash to the tree; return the hashes of the subtrees it completes, joined."""
+    def _extend_tree(self, number: int, node: bytes) -> bytes:
+        """Add the hash of a leaf to the tree; return the joined hashes of the subtrees that it completes."""
+        # The peaks correspond to the 1 bits of the number of leaves. Adding a leaf carries over the trailing
+        # 1 bits: each of these subtrees merges with its new right sibling.
         completed = node
         left = number - 1
         while left & 1:
@@ -219,24 +229,28 @@ class SegmentChecker:
         moment: str | None = self._store.value(query)
         return moment
 
-    def _payload(self, number: int, payload: object) -> Payload | None:
+    def _decode_payload(self, number: int, payload: object) -> Payload | None:
         try:
             return check_payload(number, payload)
         except InvalidEntryError as error:
             self._fault(number, "payload", str(error))
             return None
 
-    def _blame(self, number: int, header: Header, payload: Payload | None, salt: object) -> None:
-        """Name what of an entry was changed, where payload and salt do not give the digest."""
+    def _report_changed_part(
+        self, number: int, header: Header, payload: Payload | None, salt: object
+    ) -> None:
+        """Report payload or salt as changed, if together they do not give the digest."""
+        # The views tell which: if they still agree with the payload, the salt must have been changed.
         if not isinstance(salt, bytes) or len(salt) != SALT:
             self._fault(number, "salt", f"does not have {SALT} bytes (rule `salt`)")
             return
-        as_it_was = payload is not None and self._agrees_with_views(number, header, payload)
-        column = "salt" if as_it_was else "payload"
-        what = "was changed: it does not give the digest in the header (rule `digest`)"
-        self._fault(number, column, what)
+        unchanged = payload is not None and self._agrees_with_views(number, header, payload)
+        column = "salt" if unchanged else "payload"
+        message = "was changed: it does not give the digest in the header (rule `digest`)"
+        self._fault(number, column, message)
 
     def _agrees_with_views(self, number: int, header: Header, payload: Payload) -> bool:
+        """Whether the views contain the rows that a payload projects to."""
         rows: Rows = defaultdict(list)
         rows["history"].append(history_row(number, payload, header.recorded_at))
         if payload.record is not None:
@@ -246,17 +260,20 @@ class SegmentChecker:
             fault
             for name, expected in rows.items()
             if name in self._views
-            for fault in compared(VIEWS[name], expected, self._rows(VIEWS[name], number, number))
+            for fault in row_differences(
+                VIEWS[name], expected, self._rows(VIEWS[name], number, number)
+            )
         )
 
     def _fault(self, number: int, column: str, what: str) -> None:
-        self._learned.faults.append(Fault("entry", what, number, row=str(number), column=column))
+        self._result.faults.append(Fault("entry", what, number, row=str(number), column=column))
 
 
 def stored_peaks(store: Store, size: int) -> list[bytes]:
-    """Return the tree's complete subtrees before an entry as stored, wrong ones cut or padded to size.
+    """Return the stored hashes of the complete subtrees over the first ``size`` entries.
 
-    What is not 32 bytes is named where its entry is checked; here it only must not stop the rest.
+    A stored hash that is not 32 bytes long is replaced by zeros, so that the check can go on. The check of
+    its own entry reports it.
     """
     lookup = stored_hashes(store)
     peaks = []

@@ -1,8 +1,8 @@
-"""Proving a ledger: every digest and the tree recomputed, the log replayed, every view compared.
+"""Verifies a whole ledger: recomputes digests and Merkle tree, replays the log, compares every view.
 
-One pass over the log in stretches, shared among the cores there are. What a replay can only know later
-(which entry ended a version, what a redaction destroyed) is collected on the way and compared at the
-end.
+The log is read once, in segments that the available cores share. Facts that depend on later entries (which
+entry ended a version, which entries a redaction emptied) are collected on the way, and checked at the end.
+The rules are those of ``docs/log-format.md``.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from sqlalchemy import func, select
 
 from claimledger.errors import StoreError
 from claimledger.ledger.forking import may_fork
-from claimledger.ledger.gc_pause import without_collecting
-from claimledger.ledger.progress import Progress, unseen
+from claimledger.ledger.gc_pause import paused_gc
+from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.tree_head import TreeHead
 from claimledger.ledger.verify.faults import Fault
 from claimledger.ledger.verify.global_checks import (
     GlobalChecks,
-    outside,
-    planted_scrubs,
     references,
+    rows_beyond_log,
+    unfounded_scrubs,
 )
 from claimledger.ledger.verify.result import Redaction, VerificationResult
 from claimledger.ledger.verify.segment import MOST, SegmentChecker, SegmentResult
@@ -36,21 +36,22 @@ from claimledger.log import merkle
 from claimledger.storage.base import Store, UndecodableTextError
 from claimledger.storage.tables import ENTRY, PENDING_SCRUB, REFERENCE, VIEWS, WORDS
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 def verify(
-    store: Store, progress: Progress = unseen, earlier: TreeHead | None = None
+    store: Store, progress: Progress = no_progress, earlier: TreeHead | None = None
 ) -> VerificationResult:
-    """Check a whole ledger; return what it found, at most some two hundred faults.
+    """Verify a whole ledger; return the faults (at most :data:`MOST`), the root, and the redactions.
 
-    ``earlier`` is a size and root kept elsewhere, which the log must continue. Whatever is wrong with
-    the store is a fault in what is returned; nothing is raised for it.
+    ``earlier`` is a tree head that was stored elsewhere, which the log must continue. A damaged store raises
+    no error: the damage is among the faults.
     """
-    with without_collecting(), store.reading():
+    with paused_gc(), store.reading():
         try:
             return _verify(store, progress, earlier, share=True)
         except UndecodableTextError:
+            # Start again in this process alone, because lenient decoding applies to this connection only.
             store.decode_leniently()
             return _verify(store, progress, earlier, share=False)
 
@@ -58,8 +59,8 @@ def verify(
 def _verify(
     store: Store, progress: Progress, earlier: TreeHead | None, *, share: bool
 ) -> VerificationResult:
-    faults = _guarded("file", lambda: (Fault(name, what) for name, what in store.shape_damage()))
-    # A table that is missing or of another shape cannot be compared row by row; all others can.
+    faults = _run_check("file", lambda: (Fault(name, what) for name, what in store.shape_damage()))
+    # A table that is missing or has other columns cannot be compared row by row; the others can.
     misshapen = {fault.table for fault in faults}
     if ENTRY.name in misshapen:
         return VerificationResult(
@@ -67,33 +68,33 @@ def _verify(
         )
     views = [name for name in VIEWS if name not in misshapen]
     count = 0
-    learned = SegmentResult()
+    result = SegmentResult()
     try:
-        count, gaps = _extent(store)
+        count, gaps = _contiguous_entries(store)
         faults += gaps
-        learned = _pass(store, count, views, progress, share=share)
+        result = _check_segments(store, count, views, progress, share=share)
     except UndecodableTextError:
         raise
     except StoreError as error:
         faults.append(Fault("file", f"cannot be read: {error}"))
-    faults += learned.faults
+    faults += result.faults
     if len(faults) <= MOST:
-        for check in GlobalChecks(store, learned, count, views).checks():
-            faults += _guarded("file", check)
-        faults += _guarded("file", partial(outside, store, count, views))
+        for check in GlobalChecks(store, result, count, views).checks():
+            faults += _run_check("file", check)
+        faults += _run_check("file", partial(rows_beyond_log, store, count, views))
         if PENDING_SCRUB.name not in misshapen:
-            faults += _guarded("file", partial(planted_scrubs, store, learned))
-    parted = []
+            faults += _run_check("file", partial(unfounded_scrubs, store, result))
+    discontinuity = []
     if earlier is not None:
-        parted = _guarded("entry", partial(_parted, store, count, earlier))
-    root = merkle.Frontier(count, learned.peaks).root
-    faults = [*faults[: MOST - len(parted)], *parted]
-    continues = None if earlier is None else not parted
-    return VerificationResult(count, root, tuple(faults), _redactions(store, learned), continues)
+        discontinuity = _run_check("entry", partial(_check_continuity, store, count, earlier))
+    root = merkle.Frontier(count, result.peaks).root
+    faults = [*faults[: MOST - len(discontinuity)], *discontinuity]
+    continues = None if earlier is None else not discontinuity
+    return VerificationResult(count, root, tuple(faults), _redactions(store, result), continues)
 
 
-def _guarded(table: str, check: Callable[[], Iterable[Fault]]) -> list[Fault]:
-    """Return what a check finds; where the store stops it, that is what it found."""
+def _run_check(table: str, check: Callable[[], Iterable[Fault]]) -> list[Fault]:
+    """Return the faults that a check yields; if it fails, with a fault of ``table`` that says why."""
     faults: list[Fault] = []
     try:
         faults.extend(islice(check(), MOST))
@@ -106,32 +107,38 @@ def _guarded(table: str, check: Callable[[], Iterable[Fault]]) -> list[Fault]:
     return faults
 
 
-def _redactions(store: Store, learned: SegmentResult) -> tuple[Redaction, ...]:
+def _redactions(store: Store, result: SegmentResult) -> tuple[Redaction, ...]:
     try:
         unscrubbed = set(store.unscrubbed())
     except StoreError:
         unscrubbed = set()
     return tuple(
         Redaction(payload.kind, payload.key, entry, payload.entries, entry not in unscrubbed)
-        for entry, payload in learned.changes.items()
+        for entry, payload in result.changes.items()
         if payload.action == "redact"
     )
 
 
-def _parted(store: Store, count: int, earlier: TreeHead) -> Iterator[Fault]:
-    """Yield a fault if the log does not continue a size and root kept elsewhere."""
+def _check_continuity(store: Store, count: int, earlier: TreeHead) -> Iterator[Fault]:
+    """Yield a fault if the log does not continue an earlier tree head."""
     if earlier.size > count:
-        what = f"the log ends at entry {count}, and the root that was kept is of {earlier.size} entries"
-        yield Fault("entry", f"{what}: it was cut off, or this is an older copy")
+        message = (
+            f"the log ends at entry {count}, but the root to check against is of {earlier.size} entries: "
+            "the log was truncated, or this is an older copy"
+        )
+        yield Fault("entry", message)
         return
     root = merkle.root(earlier.size, stored_hashes(store))
     if root != earlier.root:
-        what = f"the first {earlier.size} entries give the root {root.hex()}, not the one that was kept"
-        yield Fault("entry", f"{what}: this is another log, or it was rewritten")
+        message = (
+            f"the first {earlier.size} entries give the root {root.hex()}, not the one to check against: "
+            "this is another log, or it was rewritten"
+        )
+        yield Fault("entry", message)
 
 
-def _extent(store: Store) -> tuple[int, list[Fault]]:
-    """Return how many entries there are without a gap from the first, and the faults beyond."""
+def _contiguous_entries(store: Store) -> tuple[int, list[Fault]]:
+    """Return the number of entries before the first gap, and a fault for each of the first ones after it."""
     number = ENTRY.c.number
     ends: list[Any] = [func.min(number), func.max(number), func.count(number)]
     ((least, most, total),) = store.tuples(select(*ends))
@@ -142,89 +149,97 @@ def _extent(store: Store) -> tuple[int, list[Fault]]:
     for (number,) in store.stream(select(ENTRY.c.number).order_by(ENTRY.c.number)):
         if number == count + 1:
             count = number
-        elif len(faults) < _MOST_BEYOND:
-            what = f"stands behind entry {count}, where {count + 1} is due (rule `number`)"
-            faults.append(Fault("entry", what, number, row=str(number), column="number"))
+        elif len(faults) < _MOST_AFTER_GAP:
+            message = f"comes after entry {count}, in the place of {count + 1} (rule `number`)"
+            faults.append(Fault("entry", message, number, row=str(number), column="number"))
         else:
             break
-    missing = f"is missing from the log: {total - count} that stand behind it cannot be proved"
+    missing = f"is missing from the log: {total - count} entries after it cannot be verified"
     return count, [Fault("entry", missing, count + 1, str(count + 1), "number"), *faults]
 
 
-_MOST_BEYOND = 20
+_MOST_AFTER_GAP = 20
 
 
-def _pass(
+def _check_segments(
     store: Store, count: int, views: Sequence[str], progress: Progress, *, share: bool
 ) -> SegmentResult:
-    """Read the whole log and compare what it says with these views; on every core there is."""
+    """Check all entries and compare these views with them; if ``share``, on all cores."""
     cores = min(os.cpu_count() or 1, _MOST_CORES)
-    sharing = share and count >= _WORTH_SHARING and cores > 1
-    opened = store.reopening() if sharing else None
-    if opened is None or not may_fork():
-        learned = SegmentChecker(store, 1, count, views).check(progress)
-        learned.references_in_table = (
-            references(store, count) if REFERENCE.name in views else (0, 0)
-        )
-        learned.faults += [*_pages(store), *_search(store, views)]
-        return learned
+    sharing = share and count >= _LEAST_SHARED_ENTRIES and cores > 1
+    reopen = store.reopening() if sharing else None
+    if reopen is None or not may_fork():
+        result = SegmentChecker(store, 1, count, views).check(progress)
+        result.references_in_table = references(store, count) if REFERENCE.name in views else (0, 0)
+        result.faults += [*_file_damage(store), *_search_damage(store, views)]
+        return result
     with ProcessPoolExecutor(cores, multiprocessing.get_context("fork")) as pool:
 
-        def shared(work: Callable[[Store], Found]) -> Callable[[], Found]:
-            """Have work done elsewhere; where the ledger there is not the one here, do it here."""
-            future = pool.submit(_elsewhere, opened, count, work)
-            return lambda: work(store) if (done := future.result()) is None else done
+        def submit(work: Callable[[Store], Result]) -> Callable[[], Result]:
+            """Start work in another process; return a function that waits for its result."""
+            future = pool.submit(_run_in_worker, reopen, count, work)
+            # A worker that sees another state of the ledger returns None: do its work in this process.
+            return lambda: work(store) if (outcome := future.result()) is None else outcome
 
-        # What cannot be divided goes first, so that no core is left alone with it at the end.
-        undivided = [shared(_pages), shared(partial(_search, views=views))]
-        checking_references = (
-            shared(partial(references, count=count)) if REFERENCE.name in views else None
+        # Start the work that cannot be divided first, so that the other cores do not wait for it at the end.
+        undivided = [submit(_file_damage), submit(partial(_search_damage, views=views))]
+        table_references = (
+            submit(partial(references, count=count)) if REFERENCE.name in views else None
         )
-        stretches = [
-            shared(partial(_stretch, first=first, last=min(first + _SHARE - 1, count), views=views))
-            for first in range(1, count + 1, _SHARE)
+        segments = [
+            submit(
+                partial(
+                    _check_segment,
+                    first=first,
+                    last=min(first + _SEGMENT_ENTRIES - 1, count),
+                    views=views,
+                )
+            )
+            for first in range(1, count + 1, _SEGMENT_ENTRIES)
         ]
-        learned = SegmentResult()
-        for place, stretch in enumerate(stretches):
-            _join(learned, stretch(), place * _SHARE + 1)
-            progress(min((place + 1) * _SHARE, count), count)
-        if checking_references is not None:
-            learned.references_in_table = checking_references()
+        result = SegmentResult()
+        for place, segment in enumerate(segments):
+            _join(result, segment(), place * _SEGMENT_ENTRIES + 1)
+            progress(min((place + 1) * _SEGMENT_ENTRIES, count), count)
+        if table_references is not None:
+            result.references_in_table = table_references()
         for faults in undivided:
-            learned.faults += faults()
-        return learned
+            result.faults += faults()
+        return result
 
 
-_WORTH_SHARING = 20_000
-_SHARE = 10_000
+_LEAST_SHARED_ENTRIES = 20_000
+"""The number of entries from which starting worker processes pays off."""
+
+_SEGMENT_ENTRIES = 10_000
 _MOST_CORES = 16
 
 
-def _pages(store: Store) -> list[Fault]:
+def _file_damage(store: Store) -> list[Fault]:
     return [Fault(name, what) for name, what in store.damage()]
 
 
-def _search(store: Store, views: Sequence[str]) -> list[Fault]:
+def _search_damage(store: Store, views: Sequence[str]) -> list[Fault]:
     if WORDS.name not in views:
         return []
     return [Fault(name, what) for name, what in store.search_damage()]
 
 
-def _stretch(store: Store, first: int, last: int, views: Sequence[str]) -> SegmentResult:
-    return SegmentChecker(store, first, last, views).check(unseen)
+def _check_segment(store: Store, first: int, last: int, views: Sequence[str]) -> SegmentResult:
+    return SegmentChecker(store, first, last, views).check(no_progress)
 
 
-def _elsewhere(
-    opened: Callable[[], Store], count: int, work: Callable[[Store], Found]
-) -> Found | None:
-    """Do a share of the work in another process, on a ledger opened there.
+def _run_in_worker(
+    reopen: Callable[[], Store], count: int, work: Callable[[Store], Result]
+) -> Result | None:
+    """Run ``work`` in a worker process, on the ledger opened there; ``None`` if it must be done elsewhere.
 
-    A file is opened there as it is by then. What was added meanwhile is not looked at; where something was
-    redacted meanwhile, rows are gone that are still there for who asks: then ``None`` is returned.
+    A file is opened in the state that it has by then. Entries added in the meantime are ignored. A redaction
+    in the meantime has deleted rows that the caller's transaction still sees: then the result is ``None``.
     """
-    store = opened()
+    store = reopen()
     try:
-        with store.reading(), without_collecting():
+        with store.reading(), paused_gc():
             redacted = select(ENTRY.c.number).where(
                 ENTRY.c.number > count, ENTRY.c.payload.startswith(_REDACTION, autoescape=True)
             )
@@ -234,14 +249,14 @@ def _elsewhere(
 
 
 _REDACTION = '{"action":"redact"'
-"""How the canonical JSON of a redaction begins."""
+"""The beginning of the canonical JSON (RFC 8785) of a redaction."""
 
 
 def _join(total: SegmentResult, part: SegmentResult, first: int) -> None:
-    """Add what the next stretch, which begins at entry ``first``, learned."""
+    """Add the result of the next segment, which begins at entry ``first``, to that of the ones before."""
     if total.moments_span[1] > part.moments_span[0]:
-        what = f"goes back in time, to {part.moments_span[0]} from {total.moments_span[1]}"
-        total.faults.append(Fault("entry", what, first, str(first), "header"))
+        message = f"is dated {part.moments_span[0]}, before the entry preceding it (rule `time`)"
+        total.faults.append(Fault("entry", message, first, str(first), "header"))
     total.faults += part.faults
     total.changes |= part.changes
     total.moments |= part.moments

@@ -1,1 +1,1 @@
-"""Writing to a ledger: each write is one transaction over the log and its views."""
+"""Writing to a ledger. Each write is one transaction over the log and its views."""

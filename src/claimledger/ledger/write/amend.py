@@ -1,4 +1,9 @@
-"""Changing what is recorded, in the open: amend, withdraw, redact. The log keeps what was before."""
+"""The three changes to a recorded record: amend, withdraw and redact.
+
+Each change is an entry of its own in the log (``docs/log-format.md``) with an author and a reason. Amending
+and withdrawing leave the earlier entries readable; redacting destroys their payloads. All functions run
+inside the caller's transaction.
+"""
 
 from __future__ import annotations
 
@@ -32,29 +37,31 @@ from claimledger.text.repetition import SHORTEST, Passage, texts_in
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An amendment, a withdrawal or a redaction that was written."""
+    """An amendment, a withdrawal or a redaction that was written: ``entry`` is its number in the log."""
 
     kind: str
     key: str
     entry: int
     difference: tuple[tuple[str, Any, Any], ...] = ()
+    """The amended fields, each with its old and new value."""
+
     also: tuple[tuple[str, str], ...] = ()
-    """Records withdrawn along with it."""
+    """Kind and key of each record that was withdrawn along with this one."""
 
     emptied: tuple[int, ...] = ()
-    """Entries whose payloads a redaction destroyed."""
+    """The entries whose payloads a redaction destroyed."""
 
     elsewhere: tuple[str, ...] = ()
-    """Texts of a redacted record that other entries hold too."""
+    """The texts of a redacted record that other entries contain too."""
 
     holders: tuple[tuple[tuple[str, str], ...], ...] = ()
-    """For each of these texts the first records that hold it, by kind and key."""
+    """For each text in ``elsewhere``, kind and key of the first records that contain it."""
 
     taken_up: bool = False
-    """Whether the redaction was in the log already, and only its second half was still to be done."""
+    """Whether the redaction was already in the log, and only its texts remained to be scrubbed."""
 
     unscrubbed: str = ""
-    """Why the texts of a redaction, gone from the log, may still lie in the store's files."""
+    """Why the store's files may still contain the redacted texts; empty if they do not."""
 
 
 def amend(
@@ -66,18 +73,20 @@ def amend(
     reason: str,
     replaces: int | None = None,
 ) -> Change:
-    """Write a new version of a record; ``None`` empties a field. Inside the caller's transaction.
+    """Write a new version of a record; return the change with its difference.
 
-    ``replaces`` is the entry the caller saw: if another came since, :class:`ConflictError` shows the
-    difference. Raises :class:`RuleViolationError` for a change that changes nothing or may not be.
+    ``changes`` has the new value of each field; ``None`` empties a field. ``replaces`` is the entry that the
+    caller last read. Raises :class:`ConflictError`, with the difference, if the record was amended after
+    that; :class:`RuleViolationError` if nothing would change or a field cannot be amended; and
+    :class:`InvalidInputError` if the new version, or a record that depends on it, breaks a rule.
     """
-    stored = _live(store, kind, key)
+    stored = _require_live(store, kind, key)
     old = _fields(stored)
     if replaces is not None and replaces != stored.entry:
-        seen = records.at_entries(store, [replaces]).get(replaces)
+        last_read = records.at_entries(store, [replaces]).get(replaces)
         raise ConflictError(
-            f"{kind} {key} was amended meanwhile, by {stored.recorded_by} with entry {stored.entry}",
-            tuple(difference(_fields(seen) if seen else {}, old)),
+            f"{kind} {key} was amended in the meantime, by {stored.recorded_by} with entry {stored.entry}",
+            tuple(difference(_fields(last_read) if last_read else {}, old)),
         )
     fields = {**stored.record.as_json(), **changes}
     new_record = record_of(kind, {"key": key, **{n: v for n, v in fields.items() if v is not None}})
@@ -86,36 +95,39 @@ def amend(
     new |= {name: value for name, value in stored.more.items() if name not in changes}
     changed = tuple(difference(old, new))
     if not changed:
-        raise RuleViolationError(f"{kind} {key} already reads so; nothing was written")
+        raise RuleViolationError(f"{kind} {key} already has these values; nothing was written")
     for name, before, after in changed:
         if name in KINDS[kind].fixed:
             raise RuleViolationError(
-                f"a {kind}'s {name} cannot be amended ({before!r} to {after!r}): withdraw {key} and "
-                "record another"
+                f"`{name}` of a {kind} cannot be amended ({before!r} to {after!r}): withdraw {key} and "
+                f"record a new {kind}"
             )
     payload = Payload(kind, key, "amend", appender.by, new, reason, stored.entry)
     entry = appender.append(payload)
     appender.end(kind, stored.entry, {"key": key, **old}, entry)
     appender.flush()
-    _check(store, kind, key, new, {name for name, _, _ in changed})
+    _check_amended(store, kind, key, new, {name for name, _, _ in changed})
     return Change(kind, key, entry, changed)
 
 
-def _check(store: Store, kind: str, key: str, new: Mapping[str, Any], changed: set[str]) -> None:
+def _check_amended(
+    store: Store, kind: str, key: str, new: Mapping[str, Any], changed: set[str]
+) -> None:
     """Raise :class:`InvalidInputError` if an amended record, or one that depends on it, breaks a rule."""
-    place = f"{kind} {key}"
-    pointed = {
-        (to, target): [Problem("", field, record=place)]
+    record_name = f"{kind} {key}"
+    references = {
+        (to, target): [Problem("", field, record=record_name)]
         for to, target, field in pointers(kind, new)
     }
     problems = [
         *constraints.missing_references(
-            store, constraints.ended_references(store, pointed), pointed
+            store, constraints.ended_references(store, references), references
         )
     ]
     if blank := constraints.blank_label(kind, new):
-        problems.append(blank.at(record=place))
-    if not problems and constraints.RESTED_ON.get(kind) in changed:
+        problems.append(blank.at(record=record_name))
+    # No other field can break one of the rules between records.
+    if not problems and constraints.RULE_FIELDS.get(kind) in changed:
         problems += constraints.faults_of_changes(store, {kind: [key]})
     if problems:
         raise InvalidInputError(problems)
@@ -132,21 +144,26 @@ def withdraw(
     cascade: bool = False,
     most: int | None = None,
 ) -> Change:
-    """Withdraw a record; refused while others refer to it, unless it is replaced or they go too."""
-    stored = _live(store, kind, key)
+    """Withdraw a record; return the change, with the records that were withdrawn along with it.
+
+    If other records refer to it, ``replaced_by`` names the record that their references resolve to from then
+    on, or ``cascade`` withdraws them too: at most ``most`` records in all. Raises
+    :class:`RuleViolationError` if the record is referred to and neither is given, or if ``most`` is exceeded.
+    """
+    stored = _require_live(store, kind, key)
     chain = [stored]
     if replaced_by is not None:
         _check_replacement(store, kind, key, replaced_by)
     elif cascade:
-        chain = _all_that_point(store, stored)
+        chain = _with_dependents(store, stored)
         if most is not None and len(chain) > most:
             raise RuleViolationError(
-                f"{len(chain)} records would go by now, and not {most}: others were recorded meanwhile. "
-                "Look again; nothing was written"
+                f"{len(chain)} records would now be withdrawn, not {most}: others were recorded in the "
+                "meantime. Review them and withdraw again; nothing was written"
             )
     else:
-        _see_unpointed(store, kind, key)
-    ended = [_end(appender, record, reason, replaced_by) for record in chain]
+        _require_no_references(store, kind, key)
+    ended = [_withdraw_one(appender, record, reason, replaced_by) for record in chain]
     appender.flush()
     if replaced_by is not None:
         problems = list(constraints.faults_of_changes(store, {kind: [replaced_by]}))
@@ -156,36 +173,38 @@ def withdraw(
     return Change(kind, key, ended[-1].entry, also=also)
 
 
-def _see_unpointed(store: Store, kind: str, key: str) -> None:
-    """Refuse to end a record that others point to."""
+def _require_no_references(store: Store, kind: str, key: str) -> None:
+    """Raise :class:`RuleViolationError` if other records refer to this one."""
     references = records.references_to(Snapshot(store), kind, [key]).get(key, [])
     unique = {
         (reference.kind, reference.key): reference
         for reference in references
         if (reference.kind, reference.key) != (kind, key)
     }
-    if pointing := list(unique.values()):
-        named = ", ".join(
-            f"{reference.kind} {reference.key} ({reference.field})" for reference in pointing[:10]
+    if referrers := list(unique.values()):
+        names = ", ".join(
+            f"{reference.kind} {reference.key} ({reference.field})" for reference in referrers[:10]
         )
-        more = f" and {len(pointing) - 10} more" if len(pointing) > 10 else ""
+        more = f" and {len(referrers) - 10} more" if len(referrers) > 10 else ""
         raise RuleViolationError(
-            f"{kind} {key} is pointed to by {named}{more}; withdraw it with --replaced-by another "
-            f"{kind}, or with --cascade together with all that points to it"
+            f"{kind} {key} is referred to by {names}{more}; name the {kind} that replaces it with "
+            "--replaced-by, or withdraw all records that depend on it with --cascade"
         )
 
 
 def _check_replacement(store: Store, kind: str, key: str, replaced_by: str) -> None:
     if replaced_by == key:
         raise RuleViolationError(f"{kind} {key} cannot be replaced by itself")
-    _live(store, kind, replaced_by)
+    _require_live(store, kind, replaced_by)
 
 
-def _all_that_point(store: Store, stored: StoredRecord) -> list[StoredRecord]:
-    """Return a record and all that points to it, near and far, those that point first."""
+def _with_dependents(store: Store, stored: StoredRecord) -> list[StoredRecord]:
+    """Return a record and all its dependents, direct and indirect; dependents come first."""
     order: list[StoredRecord] = []
     seen = {(stored.kind, stored.key)}
     level = [stored]
+    # Breadth first, one query a level. Later levels are put in front, so that a record is withdrawn only
+    # after the records that refer to it.
     while level:
         order = [*level, *order]
         entries: list[int] = []
@@ -200,7 +219,9 @@ def _all_that_point(store: Store, stored: StoredRecord) -> list[StoredRecord]:
     return order
 
 
-def _end(appender: Appender, stored: StoredRecord, reason: str, replaced_by: str | None) -> Change:
+def _withdraw_one(
+    appender: Appender, stored: StoredRecord, reason: str, replaced_by: str | None
+) -> Change:
     payload = Payload(
         stored.kind,
         stored.key,
@@ -216,10 +237,12 @@ def _end(appender: Appender, stored: StoredRecord, reason: str, replaced_by: str
 
 
 def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -> Change:
-    """Destroy the payloads of all entries of a withdrawn record; its key and numbers stay.
+    """Destroy the payloads of all entries of a withdrawn record; its key and the entry numbers remain.
 
-    Where a redaction is in the log already and its texts may still lie in the store's files, nothing is
-    written and that redaction is returned, for its second half to be done again.
+    If the record was redacted before, but its texts may still be in the store's files, nothing is written:
+    the earlier redaction is returned, so that the caller scrubs the files again. Raises
+    :class:`RuleViolationError` if the record is live or already redacted, or if ``reason`` repeats one of
+    the texts; :class:`NotFoundError` if there is no such record.
     """
     for entry, unfinished in unscrubbed_redactions(store):
         if (unfinished.kind, unfinished.key) == (kind, key):
@@ -229,24 +252,25 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     if not rows:
         raise NotFoundError(kind, key, records.near_keys(Snapshot(store), key, kind))
     if rows[-1].action == "redact":
-        raise RuleViolationError(f"{kind} {key} is redacted already, by entry {rows[-1].entry}")
+        raise RuleViolationError(f"{kind} {key} was already redacted, by entry {rows[-1].entry}")
     if rows[-1].action != "withdraw":
-        raise RuleViolationError(f"{kind} {key} stands; withdraw it first, then redact it")
+        raise RuleViolationError(f"{kind} {key} is live; withdraw it first, then redact it")
     numbers = [row.entry for row in rows]
     appender.flush()
     payloads = dict(
         store.select_in(select(ENTRY.c.number, ENTRY.c.payload), ENTRY.c.number, numbers)
     )
     payloads_before = [Payload.decode(payloads[number]) for number in numbers]
-    why = Passage(reason)
+    # The reason is stored in the log in plain text, so it must not contain what is to be destroyed.
+    reason_passage = Passage(reason)
     destroyed = [
         text for payload in payloads_before for text in _texts(payload._replace(reason=None))
     ]
-    repeated = [text for text in destroyed if why.holds(Passage(text))]
+    repeated = [text for text in destroyed if reason_passage.holds(Passage(text))]
     if repeated:
         raise RuleViolationError(
-            f"the reason repeats what is to be destroyed ({repeated[0][:60]!r}), and would keep it in the "
-            "log; give one without it. Nothing was written"
+            f"the reason repeats a text that is to be destroyed ({repeated[0][:60]!r}), and the log would "
+            "retain it; give a reason that does not quote the record. Nothing was written"
         )
     payload = Payload(
         kind,
@@ -262,18 +286,19 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     for number, payload_before in zip(numbers, payloads_before, strict=True):
         if payload_before.record is not None:
             remove_version(store, kind, number, {"key": key, **payload_before.record})
+    # Remembered in the same transaction, so that scrubbing the files is resumed after a crash.
     store.insert(PENDING_SCRUB, [(entry,)])
     emptied = ENTRY.c.number.in_(numbers)
     store.connection.execute(update(ENTRY).where(emptied).values(payload=None, salt=None))
     store.connection.execute(HISTORY.delete().where(HISTORY.c.entry.in_(numbers)))
-    blanks = [redacted_row(row.entry, payload, row.recorded_at) for row in rows]
-    store.insert(HISTORY, blanks)
-    sought = sorted({text for payload in payloads_before for text in _texts(payload)})
-    return Change(kind, key, entry, emptied=tuple(numbers), elsewhere=tuple(sought))
+    store.insert(HISTORY, [redacted_row(row.entry, payload, row.recorded_at) for row in rows])
+    # The caller narrows these down to the texts that other records contain.
+    texts = sorted({text for payload in payloads_before for text in _texts(payload)})
+    return Change(kind, key, entry, emptied=tuple(numbers), elsewhere=tuple(texts))
 
 
 def unscrubbed_redactions(store: Store) -> list[tuple[int, Payload]]:
-    """Return the redactions in the log, by entry, whose texts may still lie in the store's files."""
+    """Return entry and payload of each redaction whose texts may still be in the store's files."""
     query = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
     rows = store.select_in(query, ENTRY.c.number, store.unscrubbed())
     decoded = [(number, Payload.decode(payload)) for number, payload in sorted(rows)]
@@ -281,9 +306,9 @@ def unscrubbed_redactions(store: Store) -> list[tuple[int, Payload]]:
 
 
 def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]) -> bool:
-    """Whether the views hold nothing of what was redacted, and the redactions.
+    """Whether the views list these redactions, and contain nothing of the entries that they emptied.
 
-    Who redacts from psql changes the log, and not the views.
+    A redaction written with plain SQL changes the log only, and leaves the views out of date.
     """
     pending = list(redactions)
     numbers = [number for _, payload in pending for number in payload.entries]
@@ -302,28 +327,29 @@ def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]
 
 
 def _texts(payload: Payload) -> Iterator[str]:
-    """Yield what a person wrote in an entry, where it is long enough to be looked for."""
+    """Yield the texts that a person wrote in an entry, except those too short to be searched for."""
     model = KINDS.get(payload.kind)
     record = payload.record or {}
-    written = texts_in(record) if model is None else _written(fields_of(model), record)
+    written = texts_in(record) if model is None else _free_texts(fields_of(model), record)
     for text in (*written, *texts_in(payload.reason)):
         if len(text) >= SHORTEST:
             yield text
 
 
-def _written(fields: Iterable[Field], record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the texts of a record or a part of one, without keys and words from a closed list."""
+def _free_texts(fields: Iterable[Field], record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts of a record or a part of it, except keys and values of closed vocabularies."""
     declared = {field.name: field for field in fields}
     for name, value in record.items():
         field = declared.get(name)
         if field is not None and field.part is not None:
             for part in value:
-                yield from _written(fields_of(field.part), part)
+                yield from _free_texts(fields_of(field.part), part)
         elif field is None or not (field.points_to or field.choices or name in ("to", "formula")):
             yield from texts_in(value)
 
 
-def _live(store: Store, kind: str, key: str) -> StoredRecord:
+def _require_live(store: Store, kind: str, key: str) -> StoredRecord:
+    """Return a live record; raise :class:`NotFoundError`, or :class:`RuleViolationError` if withdrawn."""
     stored = records.records_by_key(Snapshot(store), kind, [key]).get(key)
     if stored is None:
         ended = select(HISTORY.c.entry).where(
@@ -334,13 +360,14 @@ def _live(store: Store, kind: str, key: str) -> StoredRecord:
         rows = store.rows(ended)
         if rows:
             raise RuleViolationError(
-                f"{kind} {key} was withdrawn with entry {min(r.entry for r in rows)}"
+                f"{kind} {key} was withdrawn by entry {min(row.entry for row in rows)}"
             )
         raise NotFoundError(kind, key, records.near_keys(Snapshot(store), key, kind))
     return stored
 
 
 def _fields(stored: StoredRecord) -> dict[str, Any]:
-    written = stored.record.as_json()
-    written.pop("key", None)
-    return {**written, **stored.more}
+    """Return the fields of a record without its key, with those that only a newer program knows."""
+    fields = stored.record.as_json()
+    fields.pop("key", None)
+    return {**fields, **stored.more}

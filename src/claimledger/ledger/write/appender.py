@@ -1,7 +1,7 @@
-"""Appending: the only place that adds entries to the log and rows to the views.
+"""Appends entries to the log and their rows to the views: the only code that does.
 
-Entries are numbered, hashed into the tree and projected as they come, and go to the store in batches;
-all of it happens inside the caller's transaction.
+Each entry is numbered, added to the Merkle tree (RFC 9162) and projected into rows; the store receives
+them in batches. All of it happens inside the caller's transaction.
 """
 
 from __future__ import annotations
@@ -46,16 +46,20 @@ Clock = Callable[[], datetime]
 Salts = Callable[[int], bytes]
 
 Ends = defaultdict[Table, list[tuple[Any, ...]]]
-"""Rows that ended, by table."""
+"""By table, the parameters that close its rows; see :func:`end_version`."""
 
 _BATCH = 2000
 
-_ACTS = {"amend": "an amendment", "withdraw": "a withdrawal", "redact": "a redaction"}
-"""What messages call a change that needs a reason."""
+_CHANGE_NOUNS = {"amend": "an amendment", "withdraw": "a withdrawal", "redact": "a redaction"}
+"""How messages name the changes that need a reason."""
 
 
 class Appender:
-    """Adds entries within one transaction. ``flush`` before anything reads what was added."""
+    """Appends entries within one transaction. Call :meth:`flush` before reading what was added.
+
+    ``by`` is recorded as the author of each entry. ``clock`` and ``salts`` are replaced in tests. Raises
+    :class:`ClockError` if the clock cannot be right, unless ``clock_is_right`` says that it is.
+    """
 
     def __init__(
         self,
@@ -66,7 +70,7 @@ class Appender:
         *,
         clock_is_right: bool = False,
     ) -> None:
-        _see("who records", by)
+        _require_storable("the name of the person who records", by)
         self._store = store
         self._salts = salts
         self.by = by
@@ -84,12 +88,13 @@ class Appender:
         self._numbers: dict[str, int] = {}
         self._free: dict[str, int] = defaultdict(int)
         self.pointed: set[ReferenceKey] = set()
-        """What the record appended last points to."""
+        """The references of the record that was appended last."""
 
     def next_key(self, kind: str, letter: str) -> str:
-        """Give out the next number of a kind; where the highest is in use, the lowest that is not.
+        """Return a new numbered key: the number after the kind's highest, such as ``C12``.
 
-        Raises :class:`RuleViolationError` if every number of the kind is used.
+        Once the highest number that is allowed is in use, the lowest unused one is returned. Raises
+        :class:`RuleViolationError` if every number of the kind is in use.
         """
         number = self._last_number(kind) + 1
         if number > HIGHEST_NUMBER:
@@ -99,6 +104,8 @@ class Appender:
         return f"{letter}{number}"
 
     def _lowest_free(self, kind: str) -> int:
+        # The lowest unused number follows the first number in use whose successor is not in use, unless
+        # number 1 itself is unused. The search starts at the last number returned, as numbers are not freed.
         self.flush()
         after = HISTORY.alias()
         in_use = (HISTORY.c.kind == kind, HISTORY.c.number >= self._free[kind])
@@ -108,7 +115,7 @@ class Appender:
         number: int = (self._store.value(last) or 0) + 1 if self._store.value(first) else 1
         if number > HIGHEST_NUMBER:
             raise RuleViolationError(
-                f"every number of a {kind} is in use; give it a key of your own"
+                f"every number of a {kind} is in use; choose a key for the new one yourself"
             )
         self._free[kind] = number
         return number
@@ -121,24 +128,27 @@ class Appender:
             self._numbers[kind] = self._store.value(query) or 0
         return self._numbers[kind]
 
-    def taken(self, kind: str, number: int) -> None:
-        """Note that a number of a kind is in use, so that it is not given out."""
+    def reserve_number(self, kind: str, number: int) -> None:
+        """Mark a number of a kind as in use, so that :meth:`next_key` does not return it."""
         self._numbers[kind] = max(self._last_number(kind), number)
 
     def append(self, payload: Payload, record: bytes | None = None) -> int:
-        """Add one entry and its rows; return its number.
+        """Append one entry and its rows; return the entry's number.
 
-        ``record`` is the canonical JSON of the payload's record, where the caller has it already.
+        ``record`` is the canonical JSON of the payload's record, if the caller has it already. Raises
+        :class:`RuleViolationError` if a change has no reason, or the payload is too large.
         """
         if payload.reason is not None:
-            _see("the reason", payload.reason)
+            _require_storable("the reason", payload.reason)
         if payload.action != "record" and not (payload.reason or "").strip():
-            raise RuleViolationError(f"{_ACTS[payload.action]} needs a reason; nothing was written")
+            raise RuleViolationError(
+                f"{_CHANGE_NOUNS[payload.action]} needs a reason; nothing was written"
+            )
         written = payload.encode(record)
         if len(written) > LARGEST_PAYLOAD:
             raise RuleViolationError(
-                f"{payload.kind} {payload.key} takes {len(written):,} bytes, and a record at most "
-                f"{LARGEST_PAYLOAD:,}; nothing was written"
+                f"{payload.kind} {payload.key} is too large: {len(written):,} bytes, and a record has at "
+                f"most {LARGEST_PAYLOAD:,}; nothing was written"
             )
         salt = self._salts(SALT)
         header = header_of(self.recorded_at, digest_of(salt, written))
@@ -153,25 +163,26 @@ class Appender:
         return number
 
     def flush(self) -> None:
-        """Send everything added so far to the store."""
+        """Send all entries and rows added so far to the store."""
         insert_rows(self._store, self._rows, self._entries)
         self._entries.clear()
         self._store.close_versions(self._ends)
         self._ends.clear()
 
     def end(self, kind: str, entry: int, record: Json, by: int) -> None:
-        """End a version with an entry: its rows have ended from then on."""
+        """Close the version of a record that ``entry`` recorded; ``by`` is the entry that replaces it."""
         end_version(kind, entry, record, by, self._ends)
 
 
-def _see(what: str, text: str) -> None:
-    """Refuse a text that no record's pattern has seen, where it could not be stored."""
-    if wrong := not_unicode(text):
-        raise RuleViolationError(f"{what} {wrong}; nothing was written")
+def _require_storable(label: str, text: str) -> None:
+    """Raise :class:`RuleViolationError` if a text outside a record is not valid Unicode."""
+    # Texts in a record were checked against the pattern of their field.
+    if fault := not_unicode(text):
+        raise RuleViolationError(f"{label} {fault}; nothing was written")
 
 
 def insert_rows(store: Store, rows: Rows, entries: Sequence[tuple[Any, ...]] = ()) -> None:
-    """Insert entries and projected rows, index their words, and empty ``rows``."""
+    """Insert entries and projected rows, index the words of the rows, and clear ``rows``."""
     log_first = {ENTRY: entries} if entries else {}
     store.insert_all(log_first | {VIEWS[name]: table_rows for name, table_rows in rows.items()})
     if rows.get("search_words"):
@@ -180,7 +191,7 @@ def insert_rows(store: Store, rows: Rows, entries: Sequence[tuple[Any, ...]] = (
 
 
 def end_version(kind: str, entry: int, record: Json, by: int, ends: Ends) -> None:
-    """Note for the rows of a version the entry it ended with; see :meth:`Store.end`."""
+    """Add to ``ends`` the rows of a version that entry ``by`` ended; see :meth:`Store.close_versions`."""
     for table in (HISTORY, *_mirrors(kind)):
         ends[table].append((by, entry))
     for to, key, field in pointers(kind, record):
@@ -188,7 +199,7 @@ def end_version(kind: str, entry: int, record: Json, by: int, ends: Ends) -> Non
 
 
 def remove_version(store: Store, kind: str, entry: int, record: Json) -> None:
-    """Take a version's rows out of every view but history."""
+    """Delete the rows of a version from every view except the history."""
     words = store.rows(select(WORDS.c.entry, WORDS.c.words).where(WORDS.c.entry == entry))
     store.forget_words([(row.entry, row.words) for row in words])
     for table in (*_mirrors(kind), WORDS):
@@ -200,14 +211,14 @@ def remove_version(store: Store, kind: str, entry: int, record: Json) -> None:
 
 
 def _mirrors(kind: str) -> list[Table]:
-    """Return the tables that records of a kind are in; none for a kind this program does not know."""
+    """Return the tables that contain records of a kind; none if this program does not know the kind."""
     if kind not in KINDS:
         return []
     return [MIRRORS[kind], *(MIRRORS[name] for name in part_tables(kind).values())]
 
 
 def history_row(number: int, payload: Payload, recorded_at: str) -> tuple[Any, ...]:
-    """Return the row of history that an entry with a payload makes."""
+    """Return the history row of an entry that has a payload."""
     numbered = number_in(payload.kind, payload.key)
     content = None
     if numbered is not None and payload.record is not None:
@@ -218,16 +229,20 @@ def history_row(number: int, payload: Payload, recorded_at: str) -> tuple[Any, .
 
 
 def redacted_row(number: int, payload: Payload, recorded_at: str) -> tuple[Any, ...]:
-    """Return the row of history of an entry whose payload a redaction (``payload``) destroyed."""
+    """Return the history row of an entry that was redacted; ``payload`` is that of the redaction."""
     numbered = number_in(payload.kind, payload.key)
-    # The last of them is the withdrawal: what references resolve to must outlive it.
+    # The last redacted entry is the withdrawal. References to the record must still resolve to the
+    # replacement that it named.
     replaced_by = payload.replaced_by if number == payload.entries[-1] else None
     what = (number, payload.kind, payload.key, "redacted")
     return (*what, None, recorded_at, None, None, replaced_by, numbered, None)
 
 
 def stored_hashes(store: Store) -> merkle.Lookup:
-    """Return a look-up of the hashes of complete subtrees, from the entries that complete them."""
+    """Return a function that looks up the stored hash of a complete subtree by its level and index.
+
+    Each entry stores the hashes of the subtrees that it completes, so the tree needs no table.
+    """
     query = select(ENTRY.c.nodes).where(ENTRY.c.number == bindparam("number"))
 
     def lookup(level: int, index: int) -> bytes:

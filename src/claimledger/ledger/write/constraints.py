@@ -1,8 +1,8 @@
-"""What a write is refused for, beyond the form of the record itself.
+"""The rules of a write that span several records; the form of each record is checked elsewhere.
 
-References must stand; parties and subjects nest without rings; only the claimant, or a party above or
-below it, takes back or renews a claim; revisions make no ring. Every rule yields problems, so that a
-file's faults are all told at once.
+A reference must lead to a live record. Parties, subjects and terms nest without cycles. Only the claimant,
+or a party above or below it, can update or retract a claim, and revisions form no cycle. Each rule yields
+problems instead of raising an error, so that an import reports everything that is wrong with a file at once.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from claimledger.storage.base import Store
 from claimledger.storage.tables import HISTORY, MIRRORS
 
 Target = tuple[str, str]
-"""A record that is pointed to: kind and key."""
+"""Kind and key of a record that another refers to."""
 
+# Public because an import sends this query ahead, see `Store.hint_queries`.
 LIVE = select(HISTORY.c.kind, HISTORY.c.key).where(
     HISTORY.c.until.is_(None), HISTORY.c.action.in_(("record", "amend"))
 )
 
-_OTHERS = select(HISTORY.c.kind, HISTORY.c.action, HISTORY.c.until)
+_STATES = select(HISTORY.c.kind, HISTORY.c.action, HISTORY.c.until)
 
+# By kind, the field that names the parent.
 NESTING = {"party": "part_of", "subject": "broader", "term": "broader"}
 REVISIONS = ("updates", "retracts")
-RESTED_ON = {"claim": "claimant", **NESTING}
-"""By kind the field whose change can break a rule, in the record itself or in records that refer to it."""
+RULE_FIELDS = {"claim": "claimant", **NESTING}
+"""By kind, the field whose change can break a rule for the record itself or for records that refer to it."""
 
 
 class EndedReference(NamedTuple):
@@ -46,18 +48,18 @@ class EndedReference(NamedTuple):
 
 
 def blank_label(kind: str, fields: Mapping[str, Any]) -> Problem | None:
-    """Return what is wrong if the text that names a record is only white space.
+    """Return a problem if the text that names a record contains only white space, else ``None``.
 
-    No rule of the log's format: an older log may hold such a text.
+    This is not a rule of the log format, because older logs can contain such a text.
     """
     label = KINDS[kind].label_field
     if isinstance(text := fields.get(label), str) and not text.strip():
-        return Problem("is blank", label, expected="say what is meant")
+        return Problem("is blank", label, expected="enter a text that names the record")
     return None
 
 
 def ended_references(store: Store, targets: Iterable[Target]) -> list[EndedReference]:
-    """Return the references, out of those given, that no current record has the key of."""
+    """Return those of the targets that are not live records, each with the key that replaced it, if any."""
     targets = dict.fromkeys(targets)
     live = set(store.select_in(LIVE, HISTORY.c.key, dict.fromkeys(key for _, key in targets)))
     by_kind: dict[str, list[str]] = defaultdict(list)
@@ -75,23 +77,23 @@ def missing_references(
     store: Store,
     references: Iterable[EndedReference],
     places: Mapping[Target, list[Problem]],
-    coming: Container[Target] = (),
+    incoming: Container[Target] = (),
 ) -> Iterator[Problem]:
-    """Yield a problem for each place of a reference to a record that was not replaced.
+    """Yield a problem for each place that refers to a record which is neither live nor replaced.
 
-    ``places`` has, by kind and key, the problem of each place with its message still empty; ``coming`` are
+    ``places`` has, by target, a problem without a message for each place that refers to it. ``incoming`` are
     the records that are about to be written.
     """
     for kind, key, replaced_by in references:
         if replaced_by is None:
-            problem = _missing(store, kind, key, coming)
+            problem = _missing(store, kind, key, incoming)
             for place in places[kind, key]:
-                named = replace(problem, field=place.field)
-                yield named.at(file=place.file, line=place.line, record=place.record)
+                with_field = replace(problem, field=place.field)
+                yield with_field.at(file=place.file, line=place.line, record=place.record)
 
 
 def replacing_claims(references: Iterable[EndedReference]) -> set[str]:
-    """Return the keys of the claims that replaced the target of a reference."""
+    """Return the keys of the claims to which references to replaced claims now resolve."""
     return {
         reference.replaced_by
         for reference in references
@@ -100,23 +102,27 @@ def replacing_claims(references: Iterable[EndedReference]) -> set[str]:
 
 
 def faults_of_merged_claims(store: Store, keys: Iterable[str]) -> Iterator[Problem]:
-    """Yield a problem for each link whose two ends resolve to the same one of these claims."""
+    """Yield a problem for each link that has the same claim, one of these, at both ends.
+
+    That happens when the claim at one end is replaced by the claim at the other end.
+    """
     for key, referrers in records.references_to(Snapshot(store), "claim", keys).items():
         links = [referrer for referrer in referrers if referrer.kind == "link"]
         sources = {link.key for link in links if link.field == "from"}
         targets = {link.key for link in links if link.field == "to"}
         for link in sorted(sources & targets):
             yield Problem(
-                f"would link the claim {key} with itself",
+                f"would link the claim {key} to itself",
                 record=f"link {link}",
                 expected="withdraw the link first, or leave it out",
             )
 
 
-def _missing(store: Store, kind: str, key: str, coming: Container[Target]) -> Problem:
-    rows = store.select_in(_OTHERS, HISTORY.c.key, [key])
+def _missing(store: Store, kind: str, key: str, incoming: Container[Target]) -> Problem:
+    """Return the problem of a reference whose target is not a live record of this kind."""
+    rows = store.select_in(_STATES, HISTORY.c.key, [key])
     actual = next(
-        (other_kind for other_kind in KINDS if (other_kind, key) in coming), None
+        (other_kind for other_kind in KINDS if (other_kind, key) in incoming), None
     ) or next(
         (
             row_kind
@@ -126,9 +132,9 @@ def _missing(store: Store, kind: str, key: str, coming: Container[Target]) -> Pr
         None,
     )
     if any(row_kind == kind for row_kind, *_ in rows):
-        message, expected = f"the {kind} {key} was withdrawn", "point to a record that stands"
+        message, expected = f"the {kind} {key} was withdrawn", f"refer to a {kind} that is live"
     elif actual is not None:
-        message, expected = f"is a {actual}, not a {kind}", f"give a {kind}'s key"
+        message, expected = f"is a {actual}, not a {kind}", f"give the key of a {kind}"
     else:
         near = records.near_keys(Snapshot(store), key, kind)
         message = f"no {kind} with this key"
@@ -138,45 +144,53 @@ def _missing(store: Store, kind: str, key: str, coming: Container[Target]) -> Pr
 
 
 class Revision(NamedTuple):
-    """A link by which a claim renews or takes back another."""
+    """A link by which one claim updates or retracts another."""
 
     type: str
     from_: str
     to: str
 
 
-def rings_of_nesting(store: Store, nested: Mapping[str, Collection[str]]) -> Iterator[Problem]:
-    """Yield a problem for each of these records, given by kind and key, that is stored as part of itself."""
+def nesting_cycles(store: Store, nested: Mapping[str, Collection[str]]) -> Iterator[Problem]:
+    """Yield a problem for each of these records that is its own ancestor. ``nested`` has the keys by kind.
+
+    The records must be in the store already.
+    """
     for kind, keys in nested.items():
         parents = _parents(store, kind, keys)
         for start in keys:
-            ring = _ring_through(start, parents)
-            if ring:
+            cycle = _cycle_through(start, parents)
+            if cycle:
                 yield Problem(
-                    "would be part of itself: " + " → ".join(ring),
+                    "would be part of itself: " + " → ".join(cycle),
                     field=NESTING[kind],
                     record=f"{kind} {start}",
-                    expected="leave one of these out",
+                    expected=f"remove one `{NESTING[kind]}` of this cycle",
                 )
 
 
 def _parents(store: Store, kind: str, keys: Iterable[str]) -> dict[str, str | None]:
-    """Return the parent of each record and its ancestors; a replaced key has its replacement as parent."""
+    """Return the parent of these records and of all their ancestors, one query for each level.
+
+    A replaced key has its replacement as its parent.
+    """
     table = MIRRORS[kind]
     query = select(table.c.key, table.c[NESTING[kind]]).where(table.c.until.is_(None))
     parents: dict[str, str | None] = {}
-    ask = set(keys)
-    while ask:
-        step: dict[str, str | None] = dict(store.select_in(query, table.c.key, sorted(ask)))
-        withdrawn = ask - step.keys()
+    pending = set(keys)
+    while pending:
+        level: dict[str, str | None] = dict(store.select_in(query, table.c.key, sorted(pending)))
+        withdrawn = pending - level.keys()
         if withdrawn:
-            step |= records.replacements(Snapshot(store), kind, withdrawn)
-        parents |= step
-        ask = {parent for parent in step.values() if parent and parent not in parents}
+            level |= records.replacements(Snapshot(store), kind, withdrawn)
+        parents |= level
+        pending = {parent for parent in level.values() if parent and parent not in parents}
     return parents
 
 
-def _ring_through(start: str, parents: Mapping[str, str | None]) -> list[str]:
+def _cycle_through(start: str, parents: Mapping[str, str | None]) -> list[str]:
+    """Return the cycle of ancestors that leads from a key back to itself, or an empty list."""
+    # The length is limited because the ancestors can run into a cycle that does not contain `start`.
     path, at = [start], parents.get(start)
     while at is not None and at != start and len(path) <= len(parents):
         path.append(at)
@@ -185,23 +199,26 @@ def _ring_through(start: str, parents: Mapping[str, str | None]) -> list[str]:
 
 
 def faults_of_revisions(store: Store, revisions: Iterable[Revision]) -> Iterator[Problem]:
-    """Yield a problem for each revision by a stranger, and for each ring of revisions."""
+    """Yield a problem for each revision by an unrelated claimant, and for each cycle of revisions.
+
+    The revisions must be in the store already.
+    """
     revisions = list(revisions)
     if not revisions:
         return
     names = _resolved(store, "claim", {key for link in revisions for key in (link.from_, link.to)})
-    yield from _strangers(store, revisions, names)
+    yield from _unrelated_claimants(store, revisions, names)
     for kind in REVISIONS:
         ends = [(names[link.from_], names[link.to]) for link in revisions if link.type == kind]
-        # A link of a claim with itself is reported by `faults_of_merged_claims`.
+        # `faults_of_merged_claims` reports a link from a claim to itself.
         new = [(newer, older) for newer, older in ends if newer != older]
-        edges = _revisions_beyond(store, kind, new)
-        ring = _ring_among(edges, {older for _, older in new})
-        if ring:
+        edges = _reachable_revisions(store, kind, new)
+        cycle = _find_cycle(edges, {older for _, older in new})
+        if cycle:
             yield Problem(
-                f"a ring of `{kind}` would close: " + " → ".join(ring),
-                record=f"link {kind} {ring[0]} {ring[1]}",
-                expected=f"each claim {kind} an older one: withdraw the link that points forward",
+                f"the `{kind}` links would form a cycle: " + " → ".join(cycle),
+                record=f"link {kind} {cycle[0]} {cycle[1]}",
+                expected=f"a claim {kind} an older one: remove the link from the older claim",
             )
 
 
@@ -211,7 +228,13 @@ def _resolved(store: Store, kind: str, keys: Iterable[str]) -> dict[str, str]:
     return unchanged | records.replacements(Snapshot(store), kind, unchanged)
 
 
-def _strangers(store: Store, links: list[Revision], names: Mapping[str, str]) -> Iterator[Problem]:
+def _unrelated_claimants(
+    store: Store, links: list[Revision], names: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Yield a problem for each revision whose claimants neither are nor contain the claimants revised.
+
+    ``names`` has the key to which each claim of the links resolves.
+    """
     claims = {
         key: stored.record
         for key, stored in records.records_by_key(
@@ -228,23 +251,23 @@ def _strangers(store: Store, links: list[Revision], names: Mapping[str, str]) ->
         new = claimants.get(names[link.from_], set())
         old = claimants.get(names[link.to], set())
         related = any(
-            input_ == old_claimant or input_ in above[old_claimant] or old_claimant in above[input_]
-            for input_ in new
-            for old_claimant in old
+            reviser == original or reviser in above[original] or original in above[reviser]
+            for reviser in new
+            for original in old
         )
         if new and old and not related:
-            right = "contradicts" if link.type == "retracts" else "contradicts` or `answers"
+            suitable = "`contradicts`" if link.type == "retracts" else "`contradicts` or `answers`"
             yield Problem(
                 f"{', '.join(sorted(new))} cannot {link.type.rstrip('s')} what "
                 f"{', '.join(sorted(old))} said; only the claimant, or a party above or below it, can",
                 field="type",
                 record=f"link {link.type} {link.from_} {link.to}",
-                expected=f"between rivals the link is `{right}`",
+                expected=f"between different claimants, use {suitable}",
             )
 
 
 def parties_above(store: Store, keys: Iterable[str]) -> dict[str, set[str]]:
-    """Return for each party the parties it is part of, near and far."""
+    """Return for each party all parties that it is part of, directly or indirectly."""
     children = set(keys)
     parents = _parents(store, "party", children)
     above: dict[str, set[str]] = {}
@@ -261,45 +284,45 @@ def parties_above(store: Store, keys: Iterable[str]) -> dict[str, set[str]]:
 def faults_of_changes(store: Store, changed: Mapping[str, Collection[str]]) -> Iterator[Problem]:
     """Yield a problem for each rule that changed records, or the records that refer to them, now break.
 
-    ``changed`` has keys by kind: of claims with new claimants, of records with a new parent, and of records
-    that replaced another. The changes must be in the store.
+    ``changed`` has, by kind, the keys of claims with new claimants, of records with a new parent, and of
+    records that replaced another. The changes must be in the store already.
     """
-    yield from rings_of_nesting(
+    yield from nesting_cycles(
         store, {kind: keys for kind, keys in changed.items() if kind in NESTING}
     )
     claims = set(changed.get("claim", ()))
     yield from faults_of_merged_claims(store, claims)
-    claims |= _said_by(store, changed.get("party", ()))
-    yield from faults_of_revisions(store, _revisions_at(store, claims))
+    claims |= _claims_of(store, changed.get("party", ()))
+    yield from faults_of_revisions(store, _revisions_of(store, claims))
 
 
-def _said_by(store: Store, parties: Iterable[str]) -> set[str]:
-    """Return the claims of parties and of all that are part of them."""
+def _claims_of(store: Store, parties: Iterable[str]) -> set[str]:
+    """Return the keys of the claims of these parties and of all parties within them."""
     claims: set[str] = set()
-    ask, seen = set(parties), set[str]()
-    while ask:
-        seen |= ask
-        pointing = records.references_to(Snapshot(store), "party", ask)
-        near = [reference for references in pointing.values() for reference in references]
+    pending, seen = set(parties), set[str]()
+    while pending:
+        seen |= pending
+        by_party = records.references_to(Snapshot(store), "party", pending)
+        references = [reference for group in by_party.values() for reference in group]
         claims |= {
             reference.key
-            for reference in near
+            for reference in references
             if (reference.kind, reference.field) == ("claim", "claimant")
         }
-        ask = {
+        pending = {
             reference.key
-            for reference in near
+            for reference in references
             if (reference.kind, reference.field) == ("party", "part_of")
         } - seen
     return claims
 
 
-def _revisions_at(store: Store, claims: Iterable[str]) -> list[Revision]:
-    """Return the revisions that begin or end at these claims."""
-    pointing = records.references_to(Snapshot(store), "claim", claims)
+def _revisions_of(store: Store, claims: Iterable[str]) -> list[Revision]:
+    """Return the revisions that have one of these claims at either end."""
+    by_claim = records.references_to(Snapshot(store), "claim", claims)
     entries = {
         reference.entry
-        for references in pointing.values()
+        for references in by_claim.values()
         for reference in references
         if reference.kind == "link"
     }
@@ -309,8 +332,13 @@ def _revisions_at(store: Store, claims: Iterable[str]) -> list[Revision]:
     return [Revision(*row) for _, *row in store.select_in(query, table.c.entry, sorted(entries))]
 
 
-def _revisions_beyond(store: Store, kind: str, new: list[tuple[str, str]]) -> dict[str, set[str]]:
-    """Return the revisions of a kind that can be reached from the new ones, newer to older."""
+def _reachable_revisions(
+    store: Store, kind: str, new: list[tuple[str, str]]
+) -> dict[str, set[str]]:
+    """Return the graph of revisions of a kind that can be reached from the new ones, newer to older claims.
+
+    Only this part of the ledger is loaded, because a new cycle contains at least one new link.
+    """
     table = MIRRORS["link"]
     query = select(table.c.entry, table.c.to_key).where(
         table.c.until.is_(None), table.c.type == kind
@@ -318,26 +346,29 @@ def _revisions_beyond(store: Store, kind: str, new: list[tuple[str, str]]) -> di
     edges: dict[str, set[str]] = defaultdict(set)
     for newer, older in new:
         edges[newer].add(older)
-    ask = {older for _, older in new}
+    pending = {older for _, older in new}
     seen: set[str] = set()
-    while ask:
-        seen |= ask
+    while pending:
+        seen |= pending
         newer_of = {
             reference.entry: newer
-            for newer, pointing in records.references_to(Snapshot(store), "claim", ask).items()
-            for reference in pointing
+            for newer, references in records.references_to(
+                Snapshot(store), "claim", pending
+            ).items()
+            for reference in references
             if (reference.kind, reference.field) == ("link", "from")
         }
         links = store.select_in(query, table.c.entry, list(newer_of))
         names = _resolved(store, "claim", {older for _, older in links})
         for entry, older in links:
             edges[newer_of[entry]].add(names[older])
-        ask = set(names.values()) - seen
+        pending = set(names.values()) - seen
     return edges
 
 
-def _ring_among(edges: Mapping[str, set[str]], starts: Iterable[str]) -> list[str]:
-    """Return a cycle that can be reached from the starts, closed, or nothing."""
+def _find_cycle(edges: Mapping[str, set[str]], starts: Iterable[str]) -> list[str]:
+    """Return a reachable cycle, closed with its first key; an empty list if there is none."""
+    # A depth-first search with its own stack: chains of revisions can exceed Python's recursion limit.
     done: set[str] = set()
     for start in sorted(starts):
         path: list[str] = []

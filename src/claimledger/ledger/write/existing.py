@@ -1,4 +1,8 @@
-"""What the ledger has of incoming records: versions under their keys, and records with the same content."""
+"""Looks up what the ledger already has of incoming records.
+
+A record with a key is looked up by its key, and compared with every version under it. A record without a
+key is looked up by the digest of its content.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from claimledger.storage.projection import content_digest
 from claimledger.storage.tables import ENTRY, HISTORY
 
 Fields = dict[str, Any]
-"""A record in its JSON form, without its kind and key."""
+"""A record in its JSON form, without kind and key."""
 
 VERSIONS = select(
     HISTORY.c.entry,
@@ -37,17 +41,20 @@ CONTENTS = select(
 
 @dataclass(slots=True)
 class RecordVersion:
-    """A version of a record, current or not."""
+    """An entry of a record: it recorded or amended the record, withdrew it, or was redacted."""
 
     entry: int
     action: str
     live: bool
     record: Fields | None
-    """``None`` for a withdrawal and for a version that was redacted."""
+    """The fields that the entry recorded; ``None`` if it is a withdrawal or was redacted."""
 
 
 class SameContent(NamedTuple):
-    """The record whose content, now or in an earlier version, is that of a record without a key."""
+    """A stored record that has, or had in an earlier version, the content of an incoming one without a key.
+
+    ``is_current``: its newest version has that content. ``is_live``: it was not withdrawn.
+    """
 
     kind: str
     key: str
@@ -66,9 +73,10 @@ def versions_of(store: Store, keys: Iterable[str]) -> dict[tuple[str, str], list
     return versions
 
 
-def namesakes_of(store: Store, contents: Iterable[bytes]) -> dict[bytes, SameContent]:
-    """Return the record that has, or first had, each of these contents, by the content's digest."""
-    # A digest that somebody wrote into history would otherwise keep a record out for ever.
+def find_by_content(store: Store, contents: Iterable[bytes]) -> dict[bytes, SameContent]:
+    """Return, by content digest, the record that has or had this content; live records are preferred."""
+    # History is a view, which can be damaged or forged. The log is checked, as a wrong digest in history
+    # would otherwise prevent a record from ever being imported.
     rows = [
         (content, kind, key, until)
         for content, kind, key, until, payload in store.select_in(
@@ -85,19 +93,19 @@ def namesakes_of(store: Store, contents: Iterable[bytes]) -> dict[bytes, SameCon
         for kind, keys in ended.items()
         for key in records_by_key(Snapshot(store), kind, keys)
     }
-    namesakes: dict[bytes, SameContent] = {}
-    # Current versions first, then earlier ones of live records, then what was withdrawn.
+    same: dict[bytes, SameContent] = {}
+    # Current versions first, then earlier versions of live records, then withdrawn records.
     for content, kind, key, until in sorted(
         rows, key=lambda row: (row[3] is not None, (row[1], row[2]) not in live)
     ):
         is_current = until is None
         is_live = is_current or (kind, key) in live
-        namesakes.setdefault(content, SameContent(kind, key, is_current, is_live))
-    return namesakes
+        same.setdefault(content, SameContent(kind, key, is_current, is_live))
+    return same
 
 
 def _has_content(payload: str | None, kind: str, key: str, content: bytes) -> bool:
-    """Whether an entry is of this record and has this content, as history says."""
+    """Whether the payload of an entry is of this record and has this content."""
     stored = Payload.decode(payload) if payload else None
     return (
         stored is not None
@@ -109,10 +117,12 @@ def _has_content(payload: str | None, kind: str, key: str, content: bytes) -> bo
 def with_keys_resolved(
     store: Store, incoming: Sequence[tuple[str, Fields, Sequence[RecordVersion]]]
 ) -> list[list[Fields]]:
-    """Return, for each record with its kind and versions, the versions and the record, keys resolved.
+    """Resolve replaced keys in incoming records and their stored versions, so that they can be compared.
 
-    An export names the record that replaced another; that alone is not a difference. Returns an empty list
-    where no record was ever replaced.
+    An export names the record that replaced another, where the ledger's own entry names the replaced one;
+    that is not a difference. ``incoming`` has the kind, fields and stored versions of each record. Returns
+    for each a list of the resolved versions followed by the resolved record, or an empty list if no record
+    of the ledger was ever replaced.
     """
     if not incoming or not any_replaced(store):
         return []
@@ -133,10 +143,10 @@ def with_keys_resolved(
     return forms
 
 
-def with_keys_kept(
+def with_live_keys(
     live: Fields, resolved_live: Fields, new: Fields, resolved_new: Fields
 ) -> Fields:
-    """Return a record with the keys that its live version names, where a field differs in nothing else."""
+    """Return ``new`` with the values of ``live`` in each field that differs only by a replaced key."""
     same = {
         name: live[name]
         for name in new.keys() & live.keys()

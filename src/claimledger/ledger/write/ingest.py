@@ -1,9 +1,12 @@
-"""Taking records in: one at a prompt or a million from files, all or nothing.
+"""Imports records, one from a prompt or a million from files, in one transaction.
 
-Records come one after another and may refer forward. Each is compared with what the ledger has had
-under its key (or, without a key, with the same content). What it has, or has withdrawn, writes nothing.
-A difference from a live record is refused, unless amending was requested; but an
-earlier version of a live record is only counted, since a file that is imported again is often older.
+Records arrive in any order and may refer to later ones. Each is compared with every version that the ledger
+has under its key, or with the records of the same content if it has no key:
+
+- if the ledger has it already, or has withdrawn it, nothing is written;
+- if it is an earlier version of a live record it is only counted, because a file that is imported again is
+  often older than the ledger;
+- if it differs from the live record that is a problem, unless the caller wants to amend.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from claimledger.errors import InvalidInputError, Problem
-from claimledger.ledger.gc_pause import without_collecting
+from claimledger.ledger.gc_pause import paused_gc
 from claimledger.ledger.record_diff import difference, equal
 from claimledger.ledger.write import constraints
 from claimledger.ledger.write.appender import Appender
@@ -26,10 +29,10 @@ from claimledger.ledger.write.existing import (
     VERSIONS,
     RecordVersion,
     SameContent,
-    namesakes_of,
+    find_by_content,
     versions_of,
-    with_keys_kept,
     with_keys_resolved,
+    with_live_keys,
 )
 from claimledger.log.canonical_json import canonical
 from claimledger.log.entry import Payload
@@ -41,11 +44,13 @@ from claimledger.storage.projection import ReferenceKey, content_digest, number_
 from claimledger.storage.tables import HISTORY
 
 MOST_PROBLEMS = 100
+"""Problems after which an import stops checking."""
+
 _CHUNK = 1000
 
 
 class RecordInput(NamedTuple):
-    """A checked record as it came in: its plain fields, without ``kind`` and ``key``, and its place."""
+    """A valid record to import: its JSON fields without ``kind`` and ``key``, and where it was read."""
 
     kind: str
     key: str | None
@@ -55,7 +60,7 @@ class RecordInput(NamedTuple):
 
     @classmethod
     def of(cls, record: Record, file: str = "", line: int = 0) -> RecordInput:
-        """Return a record in the form in which it is imported."""
+        """Return the input for a record, read from this place if one is given."""
         fields = record.as_json()
         key = fields.pop("key", None)
         return cls(record.kind, key, fields, file, line)
@@ -63,7 +68,7 @@ class RecordInput(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InvalidRecord:
-    """An input that is not a record: its problems, and the key it would have had."""
+    """An input that is not a valid record: its problems, and its kind and key if they are known."""
 
     problems: tuple[Problem, ...]
     kind: str = ""
@@ -72,24 +77,26 @@ class InvalidRecord:
 
 @dataclass(slots=True)
 class ImportResult:
-    """What an import did."""
+    """What an import wrote, and what it skipped."""
 
     written: list[tuple[str, str, int]] = field(default_factory=list)
     """Kind, key and entry of each record written, in order."""
 
     amended: int = 0
+    """The number of records written that amended a live record."""
+
     unchanged: int = 0
-    """Records that the ledger has already, unchanged."""
+    """The number of records that the ledger already had."""
 
     withdrawn: list[tuple[str, str]] = field(default_factory=list)
-    """Kind and key of each record that was withdrawn, and is not recorded again."""
+    """Kind and key of each record skipped because it was withdrawn."""
 
     older: list[tuple[str, str]] = field(default_factory=list)
-    """Kind and key of each record that was left out, because the ledger has a newer version."""
+    """Kind and key of each record skipped because the ledger has a newer version."""
 
 
 class _RollbackError(Exception):
-    """Leaves a transaction that was only a check."""
+    """Rolls back the transaction of an import that is only a check."""
 
 
 def import_records(
@@ -102,46 +109,49 @@ def import_records(
     check: bool = False,
     by_hand: bool = False,
 ) -> ImportResult:
-    """Take records in within one transaction; raise :class:`InvalidInputError` with all problems found.
+    """Import records in one transaction; return what was written and what was skipped.
 
-    ``appender_of`` makes an :class:`Appender` for the transaction. With ``check`` everything is done
-    and undone again. A file that is read again leaves what was withdrawn withdrawn; ``by_hand`` that is a
-    problem, because a person who records one record wants it to be live.
+    ``appender_of`` creates the :class:`Appender` once the transaction has begun. ``check`` rolls the
+    transaction back at the end. ``by_hand``: a person enters these records and expects them to be live, so
+    a key that was withdrawn is a problem; importing a file again skips it. Raises
+    :class:`InvalidInputError` with all problems found; nothing is then written.
     """
     source = iter(incoming)
-    # What must be read as a whole is read for the first record: before the write lock is taken.
+    # Some readers read all their input before they yield the first record. Let them do that before the
+    # write lock is taken.
     first = list(islice(source, 1))
-    if isinstance(incoming, Sequence) and len(incoming) <= _FORESEEN:
+    if isinstance(incoming, Sequence) and len(incoming) <= _HINTED_RECORDS:
         inputs = [item for item in incoming if isinstance(item, RecordInput)]
-        plain = not amend and len(inputs) == len(incoming) <= _ASSUMED
-        store.hint_queries(partial(_questions, inputs), _assumed(inputs) if plain else None)
+        plain = not amend and len(inputs) == len(incoming) <= _BLIND_WRITE_RECORDS
+        store.hint_queries(partial(_query_hints, inputs), _preconditions(inputs) if plain else None)
     try:
-        with without_collecting(), store.writing():
-            taking = _Ingest(store, appender_of(), amend=amend, reason=reason, by_hand=by_hand)
+        with paused_gc(), store.writing():
+            ingest = _Ingest(store, appender_of(), amend=amend, reason=reason, by_hand=by_hand)
             while chunk := first + list(islice(source, _CHUNK - len(first))):
                 first = []
-                taking.chunk(chunk)
-            taking.finish()
+                ingest.add_chunk(chunk)
+            ingest.finish()
             if check:
                 raise _RollbackError
     except _RollbackError:
         pass
-    taken = taking.taken
+    result = ingest.result
     if store.shift:
-        taken.written = [(kind, key, entry + store.shift) for kind, key, entry in taken.written]
-    return taken
+        # Other writers committed first, so the server gave these entries higher numbers.
+        result.written = [(kind, key, entry + store.shift) for kind, key, entry in result.written]
+    return result
 
 
-_FORESEEN = 50
-"""Up to this many records a write is so small that round trips cost more than queries."""
+_HINTED_RECORDS = 50
+"""Up to this many records, the queries of an import are sent in one round trip, before it needs them."""
 
 
-_ASSUMED = 20
-"""Records up to which a write is so small that it is sent whole, before the store was asked anything."""
+_BLIND_WRITE_RECORDS = 20
+"""Up to this many records, an import is sent in one round trip, with preconditions that the server checks."""
 
 
-def _questions(inputs: list[RecordInput]) -> list[tuple[Any, Any, list[Any]]]:
-    """Return what taking these in will ask: the versions there are, and what is pointed to."""
+def _query_hints(inputs: list[RecordInput]) -> list[tuple[Any, Any, list[Any]]]:
+    """Return the queries that importing these records will need: existing versions, and reference targets."""
     keys = dict.fromkeys(record.key for record in inputs if record.key)
     contents = {
         content_digest(record.kind, record.fields) for record in inputs if record.key is None
@@ -155,22 +165,25 @@ def _questions(inputs: list[RecordInput]) -> list[tuple[Any, Any, list[Any]]]:
     return [hint for hint in hints if hint[2]]
 
 
-def _assumed(inputs: list[RecordInput]) -> Preconditions | None:
-    """Return what new records take for granted, where that is all they depend on."""
-    coming = {(record.kind, record.key) for record in inputs}
+def _preconditions(inputs: list[RecordInput]) -> Preconditions | None:
+    """Return the conditions under which new records can be written unseen; ``None`` if they depend on more.
+
+    The conditions: their keys are unused, and the records that they refer to are live.
+    """
+    incoming = {(record.kind, record.key) for record in inputs}
     for record in inputs:
         nested = (
             record.kind in constraints.NESTING and constraints.NESTING[record.kind] in record.fields
         )
         revises = record.kind == "link" and record.fields["type"] in constraints.REVISIONS
-        # Numbers are assigned in order; a cycle can run through any record.
+        # A numbered key depends on the highest number in use, and a cycle can pass through any record.
         if record.key is None or record.key[0].isupper() or nested or revises:
             return None
     pointed = {
         (to, key) for record in inputs for to, key, _ in pointers(record.kind, record.fields)
     }
     unused = [record.key for record in inputs if record.key]
-    return Preconditions(unused, sorted(pointed - coming), constraints.LIVE)
+    return Preconditions(unused, sorted(pointed - incoming), constraints.LIVE)
 
 
 class _Ingest:
@@ -192,21 +205,29 @@ class _Ingest:
         self._by_hand = by_hand
         self._was_empty = appender.number == 0
         self._new: dict[tuple[str, str], tuple[int, str, int]] = {}
+        """By kind and key of each record so far: hash of its content (0 if invalid), file and line."""
+
         self._contents: set[bytes] = set()
-        self._wanted: dict[tuple[str, str], list[Problem]] = {}
+        """Content digests of the records of this import that came without a key."""
+
+        self._unresolved: dict[tuple[str, str], list[Problem]] = {}
+        """By reference target: the places that refer to it, checked in :meth:`finish`."""
+
         self._nested: dict[str, list[str]] = defaultdict(list)
+        """By kind: the keys of the records written that have a parent."""
+
         self._changed: dict[str, dict[str, None]] = defaultdict(dict)
-        """By kind the keys of amended records on which it rests whether others keep the rules."""
+        """By kind: the keys of amended records that may make other records break a rule."""
 
         self._revisions: list[Revision] = []
         self._resolved: dict[int, list[dict[str, Any]]] = {}
-        """Of a batch, by the identity of the input: its stored versions and the input, with keys resolved."""
+        """For the current chunk, by ``id`` of the input: its stored versions and itself, keys resolved."""
 
         self.problems: list[Problem] = []
-        self.taken = ImportResult()
+        self.result = ImportResult()
 
-    def chunk(self, chunk: list[RecordInput | InvalidRecord]) -> None:
-        """Import some records."""
+    def add_chunk(self, chunk: list[RecordInput | InvalidRecord]) -> None:
+        """Import some records; rules that need the whole import are checked in :meth:`finish`."""
         if len(self.problems) >= MOST_PROBLEMS:
             return
         inputs = [item for item in chunk if isinstance(item, RecordInput)]
@@ -217,17 +238,17 @@ class _Ingest:
                     self._new.setdefault((item.kind, item.key), (0, "", 0))
         for item in inputs:
             if item.key is not None and item.key[0].isupper():
-                self._appender.taken(item.kind, number_in(item.kind, item.key) or 0)
-        # What came before may be looked up, so the store must have it.
+                self._appender.reserve_number(item.kind, number_in(item.kind, item.key) or 0)
+        # The queries below must see the records of earlier chunks.
         self._appender.flush()
-        versions, contents = self._existing(inputs)
+        versions, contents = self._load_existing(inputs)
         for item in inputs:
-            self._one(item, item.fields, versions, contents)
+            self._add(item, item.fields, versions, contents)
 
-    def _existing(
+    def _load_existing(
         self, inputs: list[RecordInput]
     ) -> tuple[dict[tuple[str, str], list[RecordVersion]], dict[bytes, SameContent]]:
-        """Return the versions under the incoming keys, and the records with the contents of keyless ones."""
+        """Return the stored versions by incoming key, and stored records by content of keyless inputs."""
         if self._was_empty:
             return {}, {}
         versions = versions_of(self._store, [record.key for record in inputs if record.key])
@@ -243,9 +264,9 @@ class _Ingest:
         contents = {
             content_digest(record.kind, record.fields) for record in inputs if record.key is None
         }
-        return versions, namesakes_of(self._store, contents)
+        return versions, find_by_content(self._store, contents)
 
-    def _one(
+    def _add(
         self,
         record_input: RecordInput,
         record: dict[str, Any],
@@ -256,19 +277,19 @@ class _Ingest:
         if key is None:
             content = content_digest(kind, record)
             if content in self._contents:
-                self.taken.unchanged += 1
+                self.result.unchanged += 1
                 return
-            if namesake := contents.get(content):
-                # It names no record, so that it amends none.
-                self._count(namesake.kind, namesake.key, namesake.is_current, namesake.is_live)
+            if same := contents.get(content):
+                # Without a key it cannot amend a record, so it is only counted.
+                self._count_skipped(same.kind, same.key, same.is_current, same.is_live)
                 return
             self._contents.add(content)
             key = self._appender.next_key(kind, KINDS[kind].letter)
         elif (kind, key) in self._new:
-            self._again(record_input, record, key)
+            self._add_repeated(record_input, record, key)
             return
         elif versions := existing.get((kind, key)):
-            self._known(record_input, record, versions)
+            self._add_known(record_input, record, versions)
             return
         self._write(record_input, key, record, None)
 
@@ -277,11 +298,12 @@ class _Ingest:
     ) -> None:
         kind = record_input.kind
         if problem := constraints.blank_label(kind, record):
-            self._problem(record_input, key, problem.message, problem.expected, problem.field)
-        written = canonical(record)
-        self._new[kind, key] = (hash(written), record_input.file, record_input.line)
+            self._add_problem(record_input, key, problem.message, problem.expected, problem.field)
+        canonical_record = canonical(record)
+        self._new[kind, key] = (hash(canonical_record), record_input.file, record_input.line)
         if self.problems:
-            self._note(record_input, key, pointers(kind, record))
+            # The import will be refused. Go on only to find the other problems.
+            self._defer_checks(record_input, key, pointers(kind, record))
             return
         payload = Payload(
             kind,
@@ -292,17 +314,19 @@ class _Ingest:
             self._reason,
             replaces,
         )
-        entry = self._appender.append(payload, written)
-        self._note(record_input, key, self._appender.pointed)
-        self.taken.written.append((kind, key, entry))
+        entry = self._appender.append(payload, canonical_record)
+        self._defer_checks(record_input, key, self._appender.pointed)
+        self.result.written.append((kind, key, entry))
 
-    def _note(self, record_input: RecordInput, key: str, pointed: set[ReferenceKey]) -> None:
-        """Remember what can only be checked when everything has come in."""
+    def _defer_checks(
+        self, record_input: RecordInput, key: str, references: set[ReferenceKey]
+    ) -> None:
+        """Note the references, nesting and revisions of a record, which :meth:`finish` checks."""
         kind = record_input.kind
-        for to, target, field_name in pointed:
+        for to, target, field_name in references:
             if (to, target) in self._new:
                 continue
-            places = self._wanted.setdefault((to, target), [])
+            places = self._unresolved.setdefault((to, target), [])
             if len(places) < MOST_PROBLEMS:
                 record = f"{kind} {key}"
                 places.append(
@@ -315,110 +339,113 @@ class _Ingest:
                     )
                 )
         if kind in constraints.NESTING:
-            if any(field_name == constraints.NESTING[kind] for _, _, field_name in pointed):
+            if any(field_name == constraints.NESTING[kind] for _, _, field_name in references):
                 self._nested[kind].append(key)
         elif kind == "link" and record_input.fields["type"] in constraints.REVISIONS:
             fields = record_input.fields
             self._revisions.append(Revision(fields["type"], fields["from"], fields["to"]))
 
-    def _again(self, record_input: RecordInput, record: dict[str, Any], key: str) -> None:
-        """A key that came before in this very import."""
+    def _add_repeated(self, record_input: RecordInput, record: dict[str, Any], key: str) -> None:
+        """Handle a record whose key an earlier record of the same import has."""
         content, file, line = self._new[record_input.kind, key]
         if not content or content == hash(canonical(record)):
-            self.taken.unchanged += 1
+            self.result.unchanged += 1
             return
-        before = f"{file}:{line}" if file else "earlier"
-        self._problem(
-            record_input,
-            key,
-            f"duplicate key: another {record_input.kind} at {before} has it",
-            "give each its own key",
-        )
+        if file:
+            message = f"duplicate key: another {record_input.kind} at {file}:{line} has it"
+        else:
+            message = f"duplicate key: an earlier {record_input.kind} has it"
+        self._add_problem(record_input, key, message, "give each its own key")
 
-    def _known(
+    def _add_known(
         self, record_input: RecordInput, record: dict[str, Any], versions: list[RecordVersion]
     ) -> None:
-        """A key that the ledger has, or has had."""
+        """Handle a record whose key the ledger has, live or withdrawn: skip it, amend, or add a problem."""
         key = record_input.key or ""
         live = next((version for version in versions if version.live), None)
         if any(version.action in ("redact", "redacted") for version in versions):
-            self._problem(record_input, key, "was redacted and is not taken again", "leave it out")
+            self._add_problem(
+                record_input, key, "was redacted and cannot be imported again", "leave it out"
+            )
             return
         known = any(equal(version.record, record) for version in versions)
         current = live is not None and equal(live.record, record)
-        if not known and (forms := self._resolved.get(id(record_input))):
-            *before, after = forms
-            known = any(equal(version, after) for version in before)
+        if not known and (resolved := self._resolved.get(id(record_input))):
+            # The records may differ only in that one names the replacement of a record, not the record.
+            *resolved_versions, resolved_record = resolved
+            known = any(equal(version, resolved_record) for version in resolved_versions)
             if live is not None and live.record is not None:
-                record = with_keys_kept(live.record, before[versions.index(live)], record, after)
+                resolved_live = resolved_versions[versions.index(live)]
+                record = with_live_keys(live.record, resolved_live, record, resolved_record)
                 current = equal(live.record, record)
-        old = known and not self._by_hand and not (self._amend and live is not None)
-        if current or old:
-            self._count(record_input.kind, key, current, live is not None)
+        is_older = known and not self._by_hand and not (self._amend and live is not None)
+        if current or is_older:
+            self._count_skipped(record_input.kind, key, current, live is not None)
             return
         if live is None:
-            self._problem(
+            self._add_problem(
                 record_input,
                 key,
-                "was withdrawn; its key is not used again",
-                "record it with a new key",
+                "was withdrawn, and its key cannot be used again",
+                "record it under a new key",
             )
             return
         if self._amend:
-            self._amendment(record_input, key, record, live)
+            self._amend_live(record_input, key, record, live)
             return
         if self._by_hand:
             label = (live.record or {}).get(KINDS[record_input.kind].label_field)
-            self._problem(
+            self._add_problem(
                 record_input,
                 key,
-                f"the key is taken by {shown(label)}",
+                f"the key is in use: {shown(label)} has it",
                 f"choose another, or correct that record: `claimledger amend {key} --set FIELD=VALUE`",
             )
             return
         for name, old, new in difference(live.record or {}, record):
-            self._problem(
+            self._add_problem(
                 record_input,
                 key,
                 f"differs from the ledger: {name} is {_shown(old)} there",
-                "import with --amend --reason, if the new one is right",
+                "if the new value is right, import with --amend and --reason",
                 name,
                 _shown(new),
             )
 
-    def _count(self, kind: str, key: str, is_current: bool, is_live: bool) -> None:
-        """Count a record that is not written, by what the ledger has of it."""
+    def _count_skipped(self, kind: str, key: str, is_current: bool, is_live: bool) -> None:
+        """Count a record that is not written, by the state of the record that the ledger has."""
         if is_current:
-            self.taken.unchanged += 1
+            self.result.unchanged += 1
         elif is_live:
-            self.taken.older.append((kind, key))
+            self.result.older.append((kind, key))
         else:
-            self.taken.withdrawn.append((kind, key))
+            self.result.withdrawn.append((kind, key))
 
-    def _amendment(
+    def _amend_live(
         self, record_input: RecordInput, key: str, record: dict[str, Any], live: RecordVersion
     ) -> None:
+        """Write an incoming record as an amendment of the live one, or add a problem."""
         for name in KINDS[record_input.kind].fixed:
             if (live.record or {}).get(name) != record.get(name):
-                self._problem(
+                self._add_problem(
                     record_input,
                     key,
                     f"`{name}` cannot be amended",
-                    "withdraw it and record another",
+                    f"withdraw the {record_input.kind} and record a new one",
                     name,
                 )
                 return
         self._write(record_input, key, record, live.entry)
-        rested_on = constraints.RESTED_ON.get(record_input.kind, "")
-        if (live.record or {}).get(rested_on) != record.get(rested_on):
+        rule_field = constraints.RULE_FIELDS.get(record_input.kind, "")
+        if (live.record or {}).get(rule_field) != record.get(rule_field):
             self._changed[record_input.kind][key] = None
         if not self.problems:
-            entry = self.taken.written[-1][2]
+            entry = self.result.written[-1][2]
             stored = {"key": key, **(live.record or {})}
             self._appender.end(record_input.kind, live.entry, stored, entry)
-            self.taken.amended += 1
+            self.result.amended += 1
 
-    def _problem(
+    def _add_problem(
         self,
         record_input: RecordInput,
         key: str,
@@ -433,22 +460,31 @@ class _Ingest:
         )
 
     def finish(self) -> None:
-        """Check what needed everything to be there; raise :class:`InvalidInputError` if anything is wrong."""
-        missing = {what: places for what, places in self._wanted.items() if what not in self._new}
+        """Check the rules that need the whole import; raise :class:`InvalidInputError` if one is broken.
+
+        The error lists at most ``MOST_PROBLEMS`` problems, in the order of the files.
+        """
+        missing = {
+            target: places for target, places in self._unresolved.items() if target not in self._new
+        }
         ended_references = constraints.ended_references(self._store, missing)
         self.problems.extend(
             constraints.missing_references(self._store, ended_references, missing, self._new)
         )
         if not self.problems:
             self.problems.extend(
-                self._faults_beyond(constraints.replacing_claims(ended_references))
+                self._check_relations(constraints.replacing_claims(ended_references))
             )
         if self.problems:
-            raise InvalidInputError(list(_in_order(self.problems)))
+            raise InvalidInputError(list(_sorted_problems(self.problems)))
         self._appender.flush()
 
-    def _faults_beyond(self, merged: set[str]) -> Iterator[Problem]:
-        """Yield what is wrong with how the imported records relate to each other and to those stored."""
+    def _check_relations(self, merged: set[str]) -> Iterator[Problem]:
+        """Yield the problems of the imported records with each other and with stored records.
+
+        ``merged`` are the claims to which references to replaced claims resolve.
+        """
+        # The checks read the imported records from the store.
         if merged or self._nested or self._revisions or self._changed:
             self._appender.flush()
         yield from constraints.faults_of_merged_claims(self._store, merged)
@@ -456,7 +492,7 @@ class _Ingest:
             kind: [key for key in keys if key not in self._changed[kind]]
             for kind, keys in self._nested.items()
         }
-        yield from constraints.rings_of_nesting(self._store, nested)
+        yield from constraints.nesting_cycles(self._store, nested)
         yield from constraints.faults_of_revisions(self._store, self._revisions)
         yield from constraints.faults_of_changes(self._store, self._changed)
 
@@ -465,8 +501,8 @@ def _shown(value: Any) -> str:
     return "empty" if value is None else shown(value)
 
 
-def _in_order(problems: list[Problem]) -> Iterator[Problem]:
-    shown_ones = sorted(problems[:MOST_PROBLEMS], key=lambda problem: (problem.file, problem.line))
-    yield from shown_ones
+def _sorted_problems(problems: list[Problem]) -> Iterator[Problem]:
+    """Yield the first problems by file and line, then the number of the others."""
+    yield from sorted(problems[:MOST_PROBLEMS], key=lambda problem: (problem.file, problem.line))
     if len(problems) > MOST_PROBLEMS:
         yield Problem(f"and {len(problems) - MOST_PROBLEMS} more problems")

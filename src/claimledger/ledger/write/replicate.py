@@ -1,8 +1,8 @@
-"""Entries that come from another copy of the same ledger: checked as ``verify`` would, then appended.
+"""Appends entries from another copy of the same ledger, after checking them as ``verify`` would.
 
-They come as ``export --log`` writes them, one object a line. Nothing in them is taken on trust: numbers
-follow each other, every entry keeps the rules of the format (see :mod:`claimledger.log.validate`), and
-the root at the end is the one that was promised.
+Entries arrive in the format of ``export --log``, one JSON object a line (``docs/log-format.md``). Nothing in
+them is trusted: the numbers must be consecutive, each entry must satisfy the rules of
+:mod:`claimledger.log.validate`, and the Merkle root at the end must be the one that the segment declares.
 """
 
 from __future__ import annotations
@@ -30,16 +30,23 @@ from claimledger.storage.tables import ENTRY, HISTORY, PENDING_SCRUB
 
 @dataclass(frozen=True, slots=True)
 class LogSegment:
-    """Entries of a log from one size to another, each with the place it was read from."""
+    """The entries of a log between two tree heads, as read from a file."""
 
     name: str
+    """The file, for error messages."""
+
     begins: TreeHead
+    """The tree head before the first entry: that of the ledger that the segment continues."""
+
     ends: TreeHead
+    """The tree head after the last entry."""
+
     entries: Iterable[tuple[str, Entry]]
+    """The entries in order, each with the place it was read from."""
 
 
 def line_of(entry: Entry) -> dict[str, Any]:
-    """Return an entry as ``export --log`` writes it."""
+    """Return an entry as the JSON object that ``export --log`` writes; :func:`entry_of` reads it back."""
     return {
         "number": entry.number,
         "header": entry.header.decode(),
@@ -49,75 +56,86 @@ def line_of(entry: Entry) -> dict[str, Any]:
 
 
 def entry_of(line: Any, place: str) -> Entry:
-    """Read an entry as ``export --log`` writes it; raise :class:`StoreError` naming the place."""
+    """Parse an entry in the format of ``export --log``.
+
+    Raises :class:`StoreError`, naming the ``place`` it was read from, if ``line`` is not such an entry.
+    """
     try:
         number, header = line["number"], line["header"]
         payload, salt = line["payload"], line["salt"]
         if type(number) is not int or not isinstance(header, str):
-            raise ValueError("a number and the text of a header belong to an entry")
+            raise ValueError("`number` must be an integer and `header` a text")
         encoded = None if payload is None else payload.encode()
-        bare = None if salt is None else base64.b64decode(salt, validate=True)
+        raw_salt = None if salt is None else base64.b64decode(salt, validate=True)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
-        raise StoreError(
-            f"{place}: is not an entry of a log ({error}); nothing was written"
-        ) from None
-    return Entry(number, header.encode(), encoded, bare, b"")
+        raise StoreError(f"{place}: is not a log entry ({error}); nothing was written") from None
+    return Entry(number, header.encode(), encoded, raw_salt, b"")
 
 
-def append_entries(store: Store, strand: LogSegment) -> int:
-    """Append the entries of a strand that the ledger does not hold yet; return how many those are.
+def append_entries(store: Store, segment: LogSegment) -> int:
+    """Append the entries of a segment that the ledger does not have yet; return their number.
 
-    Raises :class:`StoreError` with the entry where the two part, where the strand is not of this ledger.
+    The segment may overlap the ledger: entries that the ledger already has are compared. Raises
+    :class:`StoreError` if the segment belongs to another ledger or a fork of this one, leaves a gap, is
+    truncated, or contains an invalid entry; nothing is then written.
     """
     with store.writing():
         count = size(store)
-        if strand.begins.size > count:
+        if segment.begins.size > count:
             raise StoreError(
-                f"{strand.name} goes on from entry {strand.begins.size}, and the ledger ends at "
-                f"{count}: take what comes between first"
+                f"{segment.name} begins after entry {segment.begins.size}, but the ledger ends at entry "
+                f"{count}: restore the entries between them first; nothing was written"
             )
-        if TreeHead.of(store, strand.begins.size) != strand.begins:
+        if TreeHead.of(store, segment.begins.size) != segment.begins:
             raise StoreError(
-                f"{strand.name} is of another ledger, or of one that forked: up to entry "
-                f"{strand.begins.size}, where it begins, the two have different roots"
+                f"{segment.name} belongs to another ledger, or to a fork of this one: after entry "
+                f"{segment.begins.size}, where it begins, the roots differ; nothing was written"
             )
         store.expect_log()
-        receiving = _Replication(store, strand, count)
-        receiving.all()
-        if receiving.last != strand.ends.size:
+        replication = _Replication(store, segment, count)
+        replication.run()
+        if replication.last != segment.ends.size:
             raise StoreError(
-                f"{strand.name} is not whole: it ends with entry {receiving.last}, and its first line "
-                f"says that it goes to {strand.ends.size}; nothing was written"
+                f"{segment.name} is truncated: it ends with entry {replication.last}, but its first line "
+                f"declares entries up to {segment.ends.size}; nothing was written"
             )
-        if TreeHead.of(store, strand.ends.size) != strand.ends:
+        if TreeHead.of(store, segment.ends.size) != segment.ends:
             raise StoreError(
-                f"{strand.name} was altered: its entries do not give the root in its first line; nothing "
+                f"{segment.name} was altered: its entries do not give the root in its first line; nothing "
                 "was written"
             )
-        if receiving.redactions:
+        if replication.redactions:
+            # A redaction also removes rows of earlier entries, so replaying the new ones is not enough.
             rebuild.rebuild(store)
         else:
-            rebuild.replay(store, count + 1, receiving.last)
-        return max(receiving.last - count, 0)
+            rebuild.replay(store, count + 1, replication.last)
+        return max(replication.last - count, 0)
 
 
 class _Replication:
-    """One segment on its way in: every entry is checked against the format before it is written."""
+    """Checks the entries of one segment and inserts the new ones. It is the replay's prior state, too.
 
-    def __init__(self, store: Store, strand: LogSegment, count: int) -> None:
+    ``count`` is the number of entries in the ledger.
+    """
+
+    def __init__(self, store: Store, segment: LogSegment, count: int) -> None:
         self._store = store
-        self._strand = strand
+        self._segment = segment
         self._count = count
         self._frontier = merkle.Frontier.read(count, stored_hashes(store))
         self._places: dict[int, str] = {}
-        """Where an entry was read that a later one must still explain."""
+        """By entry that only a later entry can make valid: the place where it was read."""
 
         self._without_payload: dict[int, str] = {}
-        """Entries that the ledger has and the segment gives without a payload: where each was read."""
+        """By entry that the ledger has too, but the segment without a payload: the place it was read."""
 
         self._pending: list[tuple[Any, ...]] = []
-        self.last = strand.begins.size
+        self.last = segment.begins.size
+        """The last entry read so far."""
+
         self.redactions: list[int] = []
+        """The new entries that are redactions."""
+
         last = self._header(count) if count else None
         self._replay = LogReplay(moment_in(count, last) if last else "", self)
 
@@ -126,13 +144,16 @@ class _Replication:
         header: str | None = self._store.value(query)
         return header
 
-    def all(self) -> None:
-        """Append what is new; entries that exist must be the same."""
-        for place, entry in self._strand.entries:
+    def run(self) -> None:
+        """Compare the entries that the ledger has, and insert the others.
+
+        Raises :class:`StoreError` at the first entry that differs or is invalid.
+        """
+        for place, entry in self._segment.entries:
             if entry.number != self.last + 1:
                 raise StoreError(
-                    f"{place}: is entry {entry.number} where {self.last + 1} is due (rule `number`); "
-                    "nothing was written"
+                    f"{place}: is entry {entry.number}, but entry {self.last + 1} must come next (rule "
+                    "`number`); nothing was written"
                 )
             self.last = entry.number
             if entry.number <= self._count:
@@ -141,16 +162,16 @@ class _Replication:
                 self._add(place, entry)
         self._flush()
         for number, error in self._replay.unexplained():
-            raise _unlawful(self._places.get(number, self._strand.name), number, error)
+            raise _invalid_entry(self._places.get(number, self._segment.name), number, error)
         self._require_redacted()
 
     def _compare(self, place: str, entry: Entry) -> None:
-        """Refuse an entry that the ledger has already, if the two differ."""
+        """Require that an entry equals the one that the ledger has with this number."""
         header = entry.header.decode()
         if self._header(entry.number) != header:
             raise StoreError(
-                f"{self._strand.name} and the ledger part at entry {entry.number}: one of them forked; "
-                "nothing was written"
+                f"{self._segment.name} and the ledger differ from entry {entry.number} on: one of them is a "
+                "fork; nothing was written"
             )
         if entry.payload is None and entry.salt is None:
             self._without_payload[entry.number] = place
@@ -159,35 +180,37 @@ class _Replication:
             digest = check_header(header).digest
             check_digest(entry.salt, (entry.payload or b"").decode(), digest)
         except InvalidEntryError as error:
-            raise _unlawful(place, entry.number, error) from None
+            raise _invalid_entry(place, entry.number, error) from None
 
     def _require_redacted(self) -> None:
-        """Refuse a strand that lacks a payload which no redaction took away.
+        """Require that the ledger, too, has no payload for the entries that have none in the segment.
 
-        The other way round is lawful: the ledger may have redacted an entry since the strand was written.
+        The reverse is valid: the ledger may have redacted an entry after the segment was written.
         """
         unredacted = select(ENTRY.c.number).where(ENTRY.c.payload.is_not(None))
         for (number,) in self._store.select_in(
             unredacted, ENTRY.c.number, list(self._without_payload)
         ):
             error = InvalidEntryError("emptied", "has no payload, and no redaction lists it")
-            raise _unlawful(self._without_payload[number], number, error)
+            raise _invalid_entry(self._without_payload[number], number, error)
 
     def _add(self, place: str, entry: Entry) -> None:
+        """Check a new entry and queue it for insertion; carry out a redaction at once."""
         number, header = entry.number, entry.header.decode()
         text = None if entry.payload is None else entry.payload.decode()
-        waiting = len(self._replay.presumed)
+        presumed_before = len(self._replay.presumed)
         try:
             payload = self._replay.add(number, header, text, entry.salt)
         except InvalidEntryError as error:
-            raise _unlawful(place, number, error) from None
-        if payload is None or len(self._replay.presumed) > waiting:
+            raise _invalid_entry(place, number, error) from None
+        if payload is None or len(self._replay.presumed) > presumed_before:
             self._places[number] = place
         self._pending.append(
             (number, header, text, entry.salt, self._frontier.append(entry.header))
         )
         if payload is not None and payload.action == "redact":
-            # The store empties an entry only while the redaction that lists it is the newest.
+            # The triggers of the store allow an entry to be emptied only while the newest entry is the
+            # redaction that lists it.
             self._flush()
             self.redactions.append(number)
             self._store.insert(PENDING_SCRUB, [(number,)])
@@ -204,7 +227,7 @@ class _Replication:
         self._pending.clear()
 
     def state(self, kind: str, key: str) -> RecordState | None:
-        """Return how far a record had come in the ledger."""
+        """Return the state of a record in the ledger before the segment."""
         if not self._count:
             return None
         query = select(HISTORY.c.entry, HISTORY.c.action, HISTORY.c.replaced_by)
@@ -217,20 +240,23 @@ class _Replication:
         return RecordState(tuple(entry for entry, _, _ in readable), action, replaced_by)
 
     def record(self, number: int) -> Mapping[str, Any] | None:
-        """Return the record of an entry that the ledger has, if it can be read."""
+        """Return the record that an entry of the ledger recorded; ``None`` if it was redacted."""
         payload = self._store.value(select(ENTRY.c.payload).where(ENTRY.c.number == number))
         return None if payload is None else Payload.decode(payload).record
 
 
-def _unlawful(place: str, number: int, error: InvalidEntryError) -> StoreError:
+def _invalid_entry(place: str, number: int, error: InvalidEntryError) -> StoreError:
     return StoreError(f"{place}: entry {number} {error}; nothing was written")
 
 
 _BATCH = 1000
 
 
-def parting(left: Store, right: Store) -> int | None:
-    """Return the first entry in which two logs differ, ``None`` where one begins with the other."""
+def first_difference(left: Store, right: Store) -> int | None:
+    """Return the first entry in which two logs differ; ``None`` if one is a prefix of the other.
+
+    A binary search: the roots over the first n entries are equal exactly if those entries are.
+    """
     low, high = 0, min(size(left), size(right))
     ours, theirs = stored_hashes(left), stored_hashes(right)
     if merkle.root(high, ours) == merkle.root(high, theirs):
@@ -243,7 +269,7 @@ def parting(left: Store, right: Store) -> int | None:
 
 
 def segment_lines(store: Store, since: int) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a strand: where it begins and ends, then its entries."""
+    """Yield the JSON objects of a log segment: first its two tree heads, then the entries after ``since``."""
     ends = TreeHead.of(store)
     begins = TreeHead.of(store, since)
     yield {
