@@ -186,7 +186,7 @@ def add_rows(rows: Rows, entry: int, kind: str, key: str, record: dict[str, Any]
 
 
 LOG = "SELECT number, header, payload, salt FROM entry ORDER BY number"
-LINKS = "SELECT \"from\", to_key, type FROM link WHERE until IS NULL AND to_kind = 'claim'"
+LINKS = "SELECT \"from\", to_key, type FROM link WHERE ended_by IS NULL AND to_kind = 'claim'"
 
 
 def stream_rows(db: Connection, query: str) -> Iterator[Any]:

@@ -111,7 +111,7 @@ def test_a_reader_does_not_wait_for_an_open_transaction(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     record_all(ledger, case(["a: one"]))
-    with Ledger.open(path) as reader, ledger._store.writing():
+    with Ledger.open(path) as reader, ledger._store.transaction():
         record_all(ledger, case(["b: one"]))
         start = time.monotonic()
         with reader.reading():
@@ -135,7 +135,7 @@ def test_a_writer_that_opened_during_a_read_does_not_block_later_readers(
         writer = Ledger.open(path, writable=True)
     driver = writer._store.driver  # type: ignore[attr-defined]
     driver.execute("PRAGMA cache_size = 10")  # changes spill to the disk before the commit
-    with writer, writer._store.writing():
+    with writer, writer._store.transaction():
         records = [{"kind": "party", "key": f"p{n}", "name": "x" * 500} for n in range(500)]
         record_all(writer, records)
         with Ledger.open(path) as another, another.reading():

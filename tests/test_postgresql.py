@@ -260,7 +260,7 @@ def test_without_the_driver_the_message_names_the_extra_to_install(tmp_path: Pat
 def test_an_interrupted_query_is_reported_with_its_cause(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    driver = ledger._store.driver  # type: ignore[attr-defined]
+    driver = ledger._store.session.driver  # type: ignore[attr-defined]
     for query, expected in {
         "SET statement_timeout = '10ms'; SELECT pg_sleep(9)": "was made to stop .canceling statement",
         "SELECT repeat('x', 2000000000)": "the server (has no room|failed)",
@@ -378,7 +378,7 @@ def test_a_text_of_a_million_characters_is_found_by_any_of_its_words(ledger: Led
 
 
 @ONLY_SERVERS  # the test itself compares the server with a file
-def test_the_server_computes_the_same_tree_as_the_program(
+def test_writers_that_take_turns_build_the_same_tree_as_in_a_file(
     path: LedgerLocation, tmp_path: Path
 ) -> None:
     """Two writers add batches of different sizes alternately, and the clock goes backwards."""
@@ -411,8 +411,8 @@ def test_the_server_computes_the_same_tree_as_the_program(
     assert times[0] == times[1]
 
 
-@ONLY_SERVERS  # a writer to a file has the lock and assumes nothing
-def test_a_write_whose_assumptions_fail_is_checked_again(
+@ONLY_SERVERS  # the state of a connection must not outlive a refused write
+def test_a_write_after_refused_ones_sees_what_others_wrote_meanwhile(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     record_all(ledger, case(["a: one", "b: two"]))
@@ -446,8 +446,8 @@ def test_commits_are_synchronous_whatever_the_default_of_the_database(
         raw.run("ALTER DATABASE postgres SET synchronous_commit = off")
     try:
         with Ledger.open(path, writable=True) as second:
-            setting = second._store.connection.exec_driver_sql("SHOW synchronous_commit")
-            assert setting.scalar() == "on"
+            setting = second._store.session.execute("SHOW synchronous_commit")  # type: ignore[attr-defined]
+            assert setting.fetchone() == ("on",)
     finally:
         with RawDatabase(path) as raw:
             raw.run("ALTER DATABASE postgres RESET synchronous_commit")

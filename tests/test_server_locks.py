@@ -199,7 +199,7 @@ def test_a_rebuild_during_verify_is_not_a_fault(
                 outcomes.append("")
 
     def inspect_after_change(store: PostgresStore) -> Iterator[tuple[str, str]]:
-        store.talk.execute("SELECT 1")  # takes the snapshot without locking a table
+        store.session.execute("SELECT 1")  # takes the snapshot without locking a table
         thread = threading.Thread(target=rebuild)
         thread.start()
         thread.join()
@@ -219,7 +219,7 @@ def test_an_object_that_is_dropped_during_verify_is_a_fault(
     shape_damage = PostgresStore.shape_damage
 
     def inspect_after_change(store: PostgresStore) -> Iterator[tuple[str, str]]:
-        store.talk.execute("SELECT 1")
+        store.session.execute("SELECT 1")
         with RawDatabase(path) as raw:
             raw.run("DROP TRIGGER entry_stays ON entry", "DROP FUNCTION days")
         yield from shape_damage(store)

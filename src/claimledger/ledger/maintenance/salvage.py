@@ -217,6 +217,6 @@ def salvage(
             f"{shown(damaged)}: nothing can be recovered: {first}; nothing was written"
         )
     with create_atomically(where, report.rights) as target:
-        target.insert(ENTRY, report.rows)
+        target.insert({ENTRY: report.rows})
         rebuild.rebuild(target)
     return report

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import errors as pg
 
 from claimledger.errors import StoreError
-from claimledger.storage.base import Found, WriteConflictError
+from claimledger.storage.base import Result, WriteConflictError
 from claimledger.storage.postgresql.schema import HEAD
 from claimledger.storage.postgresql.triggers import CHECKED, OF_ORDER, Checked
 from claimledger.storage.tables import LAYOUT
@@ -213,7 +213,7 @@ def listed(texts: Sequence[str]) -> str:
     return f"{names}; and {more} more" if more > 0 else names
 
 
-def until_done(work: Callable[[], Found]) -> Found:
+def until_done(work: Callable[[], Result]) -> Result:
     """Repeat ``work`` while other writers conflict; raise :class:`WriteConflictError` after a minute."""
     end = time.monotonic() + WAIT_SECONDS
     while True:

@@ -96,8 +96,8 @@ def rights_of(role: str) -> Iterator[Right]:
         yield Right(HEAD, "held", "UPDATE")
         for table in (ENTRY, *VIEWS.values()):
             yield Right(table.name, "", "INSERT")
-            if role == "editor" and "until" in table.columns:
-                yield Right(table.name, "until", "UPDATE")
+            if role == "editor" and "ended_by" in table.columns:
+                yield Right(table.name, "ended_by", "UPDATE")
 
 
 def owner_of(driver: psycopg.Connection[Any], schema: str) -> str:

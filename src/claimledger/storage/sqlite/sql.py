@@ -20,7 +20,7 @@ def insertion(table: Table) -> str:
 def ending(table: Table) -> str:
     """Return the statement that writes into rows the entry they ended with."""
     where = " AND ".join(f"{quoted(column.name)} = ?" for column in version_of(table))
-    return f"UPDATE {quoted(table.name)} SET until = ? WHERE {where}"
+    return f"UPDATE {quoted(table.name)} SET ended_by = ? WHERE {where}"
 
 
 @lru_cache

@@ -9,46 +9,44 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, create_engine, event, select
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Delete, Select, Table, Update
+from sqlalchemy.dialects.sqlite import dialect
 
 from claimledger.errors import StoreError
+from claimledger.storage.access import FileAccess
 from claimledger.storage.base import Store
-from claimledger.storage.compiled import IN_LIST, written
-from claimledger.storage.sqlite import fulltext as search
-from claimledger.storage.sqlite import schema_check as shape
+from claimledger.storage.compiled import IN_LIST, compile_statement
 from claimledger.storage.sqlite.files import (
     connect,
-    holds,
     in_turn,
     is_busy,
     layout_of,
     meant,
     remove,
-    rights_of,
     sqlite_errors,
     take_name,
     unfinished,
 )
+from claimledger.storage.sqlite.fulltext import SqliteFullText
+from claimledger.storage.sqlite.maintenance import SqliteMaintenance
 from claimledger.storage.sqlite.names import require_unambiguous_name
 from claimledger.storage.sqlite.recovery import in_memory, to_read
 from claimledger.storage.sqlite.schema import APPLICATION_ID, definitions, objects, schema
-from claimledger.storage.sqlite.sql import by_entry, ending, insertion, quoted
-from claimledger.storage.tables import ENTRY, LAYOUT, PENDING_SCRUB, WORDS
+from claimledger.storage.sqlite.sql import by_entry, ending, insertion
+from claimledger.storage.tables import LAYOUT
 
+_DIALECT = dialect()
 _WAIT_SECONDS = 60.0
 _BATCH = 512
-_GENTLE = (0.0001, 0.0003)  # seconds: SQLite's own waiting grows and starves writers
+_RETRY_SECONDS = (0.0001, 0.0003)
+"""Between two attempts to lock the file. SQLite's own pauses grow, and would starve a writer."""
 
 
 def _require_no_folder(path: Path) -> None:
@@ -72,21 +70,9 @@ class SqliteStore(Store):
         self.name = str(self.meant)
 
         self.writable = writable
-        self._engine = create_engine(
-            "sqlite://",
-            creator=lambda: driver,
-            poolclass=StaticPool,
-            isolation_level="AUTOCOMMIT",
-            _initialize=False,  # the driver is known; asking it again costs a start
-        )
-        event.listen(self._engine, "handle_error", self._in_own_words)
-        self.connection: Connection = self._engine.connect()
-
-    def _in_own_words(self, context: ExceptionContext) -> None:
-        """Report an error of a single statement as those of a transaction are reported."""
-        if isinstance(context.original_exception, sqlite3.Error):
-            with sqlite_errors(self.meant):
-                raise context.original_exception
+        self.fulltext = SqliteFullText(driver, self.meant, writable=writable)
+        self.maintenance = SqliteMaintenance(self)
+        self.access = FileAccess()
 
     @classmethod
     def new(cls, path: Path, rights: int = 0o666) -> SqliteStore:
@@ -121,10 +107,10 @@ class SqliteStore(Store):
         beside = unfinished(path, "arriving")
         store = cls.new(beside, rights)
         try:
-            with store.writing():
+            with store.transaction():
                 yield store
-            if store.unscrubbed():
-                store.vacuum()
+            if store.maintenance.unscrubbed():
+                store.maintenance.vacuum()
             store.close()
             take_name(beside, path)
         finally:
@@ -186,16 +172,21 @@ class SqliteStore(Store):
             self.driver.execute(f"PRAGMA busy_timeout = {patience}")
         return True
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self.driver.in_transaction
+
     def create(self) -> None:
-        """Make the tables of an empty ledger, in one transaction."""
-        with self.writing():
+        """Create the tables of an empty ledger, in one transaction."""
+        with self.transaction():
             for statement in schema():
                 self.driver.execute(statement)
             self.driver.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self.driver.execute(f"PRAGMA user_version = {LAYOUT}")
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """Hold the write lock for one transaction."""
         if self.driver.in_transaction:
             yield
@@ -222,7 +213,7 @@ class SqliteStore(Store):
                 except sqlite3.OperationalError as error:
                     if not is_busy(error) or time.monotonic() > end:
                         raise
-                time.sleep(random.uniform(*_GENTLE))
+                time.sleep(random.uniform(*_RETRY_SECONDS))
 
     def _commit(self) -> None:
         end = time.monotonic() + _WAIT_SECONDS
@@ -242,7 +233,7 @@ class SqliteStore(Store):
                 # With a rollback journal a reader inside delays the commit; it stays whole meanwhile.
                 if not is_busy(error) or time.monotonic() > end:
                     raise
-                time.sleep(random.uniform(*_GENTLE))
+                time.sleep(random.uniform(*_RETRY_SECONDS))
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -258,30 +249,37 @@ class SqliteStore(Store):
                 if self.driver.in_transaction:
                     self.driver.execute("COMMIT")
 
-    def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows in the order of the table's columns."""
-        if rows:
-            self.driver.executemany(insertion(table), rows)
+    def insert(self, rows_of: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+        """Insert rows into tables, each in the order of its table's columns."""
+        for table, rows in rows_of.items():
+            if rows:
+                self.driver.executemany(insertion(table), rows)
 
     def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
-        """Write into rows of some tables the entry they ended with."""
+        """Write into rows the entry they ended with."""
         for table, rows in ends.items():
             self.driver.executemany(ending(table), rows)
 
+    def change(self, statement: Update | Delete) -> None:
+        """Update or delete a few rows."""
+        compiled = compile_statement(statement, _DIALECT)
+        with sqlite_errors(self.meant):
+            self.driver.execute(compiled.text, compiled.by_position)
+
     def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return a query's rows as the driver gives them."""
-        compiled = written(query, self._engine.dialect)
+        compiled = compile_statement(query, _DIALECT)
         with sqlite_errors(self.meant):
-            return self.driver.execute(compiled.text, compiled.in_order).fetchall()
+            return self.driver.execute(compiled.text, compiled.by_position).fetchall()
 
     def select_in(
         self, query: Select[Any], column: Any, values: Iterable[Any]
     ) -> list[tuple[Any, ...]]:
         """Return the rows for which a column is one of the values, as the driver gives them."""
         keys = list(values)
-        compiled = written(query, self._engine.dialect, column)
+        compiled = compile_statement(query, _DIALECT, column)
         before, after = compiled.text.split(IN_LIST)
-        bound = compiled.in_order
+        bound = compiled.by_position
         place = before.count("?")
         rows: list[tuple[Any, ...]] = []
         with sqlite_errors(self.meant):
@@ -297,135 +295,19 @@ class SqliteStore(Store):
 
     def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
         """Yield a query's rows as the driver gives them."""
-        compiled = written(query, self._engine.dialect)
+        compiled = compile_statement(query, _DIALECT)
         with sqlite_errors(self.meant):
             # Not `yield from`: it would close the cursor of a ledger that was closed before.
-            for row in self.driver.execute(compiled.text, compiled.in_order):  # noqa: UP028
+            for row in self.driver.execute(compiled.text, compiled.by_position):  # noqa: UP028
                 yield row
-
-    def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
-        """Add records' words to the full-text index."""
-        search.index(self.driver, rows)
-
-    def forget_words(self, rows: Sequence[tuple[int, str]]) -> None:
-        """Take words out of the index, so that no trace is left."""
-        search.forget(self.driver, rows)
-
-    def matching(self, phrases: Sequence[Sequence[str]], most: int) -> Iterator[int]:
-        """Yield the entries whose words hold every phrase, newest first; a last ``*`` is a prefix."""
-        with sqlite_errors(self.meant):
-            yield from search.matching(self.driver, phrases, most)
-
-    def empty_views(self) -> None:
-        """Remove every row of every view, and recreate the views as this program defines them."""
-        shadow = re.compile(r"search_(data|idx|content|docsize|config)")
-        unscrubbed = self.unscrubbed()
-        objects = self.driver.execute("SELECT type, name FROM sqlite_master").fetchall()
-        for kind, name in sorted(objects, key=lambda row: row[1] != "search"):
-            if kind == "table" and name != "entry" and not shadow.fullmatch(name):
-                self.driver.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
-            elif kind in ("trigger", "view"):
-                self.driver.execute(f"DROP {kind} IF EXISTS {quoted(name)}")
-        for statement in schema():
-            if not statement.startswith("CREATE TABLE entry "):
-                self.driver.execute(statement)
-        self.insert(PENDING_SCRUB, [(entry,) for entry in unscrubbed])
-        self.driver.execute(f"PRAGMA user_version = {LAYOUT}")
-        self.outdated = False
-
-    def unscrubbed(self) -> list[int]:
-        """Return the redactions whose texts may still lie in the file or in its journal."""
-        with sqlite_errors(self.meant):
-            if ("table", PENDING_SCRUB.name) not in definitions(self.driver):
-                return []  # an older layout
-            rows = self.driver.execute(f"SELECT entry FROM {PENDING_SCRUB.name} ORDER BY entry")
-            return [entry for (entry,) in rows]
-
-    def vacuum(self) -> None:
-        """Rewrite the file without its free pages, and empty the write-ahead log."""
-        with sqlite_errors(self.meant):
-            pending = self.unscrubbed()  # later redactions are scrubbed by their own writers
-            self.driver.execute("VACUUM")
-            ((busy, *_),) = self.driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            if busy:
-                raise StoreError(f"{self.meant}: another program is reading the ledger")
-            self.driver.executemany(
-                f"DELETE FROM {PENDING_SCRUB.name} WHERE entry = ?", [(entry,) for entry in pending]
-            )
-
-    @property
-    def rights(self) -> int:
-        """The permission bits of its own file."""
-        return rights_of(self.meant)
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction is open."""
-        return self.driver.in_transaction
-
-    def find_residual_text(self, texts: Sequence[bytes]) -> list[bytes]:
-        """Return those of the texts that are still anywhere in the ledger's files."""
-        if self.path is None:
-            return []
-        files = [self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-journal"))]
-        unseen = {text.decode() for text in texts if not any(holds(file, text) for file in files)}
-        # SQLite spreads a long value over pages that need not follow each other: only it sees the whole.
-        for column in (ENTRY.c.payload, WORDS.c.words):
-            for (value,) in self.stream(select(column).where(column.is_not(None))):
-                if isinstance(value, str):  # else somebody changed it
-                    unseen -= {text for text in unseen if text in value}
-        return [text for text in texts if text.decode() not in unseen]
 
     def rows_by_entry(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
         with sqlite_errors(self.meant):
             return self.driver.execute(by_entry(table), (first, last)).fetchall()
 
-    def decode_leniently(self) -> None:
-        """Read bytes that are not UTF-8 as lone surrogates from now on."""
-        self.driver.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
-
-    def is_in(self, path: Path) -> bool:
-        """Whether a file is the one that the ledger lies in, by whatever name."""
-        return os.path.samefile(path, self.meant)
-
-    def copy_to(self, path: Path, rights: int) -> bool:
-        """Copy everything into a new file with these permissions."""
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, rights))
-        copy = sqlite3.connect(path)
-        try:
-            self.driver.backup(copy)
-        except sqlite3.OperationalError as error:
-            if (error.sqlite_errorcode & 0xFF) not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-                raise
-            with sqlite_errors(meant(path)):  # it is the copy's disk that failed
-                raise
-        finally:
-            copy.close()
-        return True
-
-    def reopening(self) -> Callable[[], Store] | None:
-        """Return what opens this file again for reading; nothing for a copy."""
-        return None if self.path is None else partial(SqliteStore.open, self.path)
-
-    def shape_damage(self) -> Iterator[tuple[str, str]]:
-        """Yield the tables, indexes and triggers that are not as this program makes them."""
-        with sqlite_errors(self.meant):
-            yield from shape.damage(self.driver)
-
-    def damage(self) -> Iterator[tuple[str, str]]:
-        """Yield what SQLite's own check of pages and indexes finds."""
-        with sqlite_errors(self.meant):
-            lines = self.driver.execute("PRAGMA integrity_check(20)").fetchall()
-        yield from (("file", str(line)) for (line,) in lines if line != "ok")
-
-    def search_damage(self) -> Iterator[tuple[str, str]]:
-        """Yield the differences between the full-text index and the words it is built from."""
-        return search.damage(self.driver, writable=self.writable)
-
     def close(self) -> None:
         """Close the file; the last writer leaves it without a journal, unless somebody is reading."""
-        self.connection.close()
         if self.writable and self.path is not None:
             with suppress(sqlite3.Error):
                 if self.driver.in_transaction:
