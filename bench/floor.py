@@ -21,7 +21,7 @@ import networkx as nx
 import orjson
 import psycopg
 
-from claimledger.storage.postgresql.schema import HEAD, making
+from claimledger.storage.postgresql.schema import HEAD, creation_statements
 from claimledger.storage.sqlite.schema import schema
 from claimledger.storage.tables import LAYOUT
 
@@ -124,7 +124,7 @@ def copy_to_postgresql(source: Path, uri: str, name: str) -> None:
     """Write a ledger in a server's schema from JSON Lines, with ``COPY``."""
     with psycopg.connect(uri) as db:
         db.execute(f"CREATE SCHEMA {name}")
-        for statement in making(name):
+        for statement in creation_statements(name):
             db.execute(statement)
         db.execute(f"SET search_path = {name}")
         db.execute(f"INSERT INTO {HEAD} VALUES (true, 'claimledger', {LAYOUT})")

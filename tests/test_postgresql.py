@@ -32,7 +32,7 @@ from builders import case, record_all
 from claimledger.errors import InvalidInputError, StoreError
 from claimledger.ledger import Ledger, LedgerLocation, RecordInput, shown
 from claimledger.records.check import record_from
-from claimledger.storage.postgresql.connection import named
+from claimledger.storage.postgresql.connection import server_errors
 from claimledger.storage.url import Address
 
 SECRET = "hunter2:&%/x"
@@ -266,7 +266,7 @@ def test_an_interrupted_query_is_reported_with_its_cause(
         "SELECT repeat('x', 2000000000)": "the server (has no room|failed)",
         "SELECT pg_terminate_backend(pg_backend_pid())": "cannot be reached or ended the connection",
     }.items():
-        with pytest.raises(StoreError, match=expected), named(Address.of(str(path))):
+        with pytest.raises(StoreError, match=expected), server_errors(Address.of(str(path))):
             driver.execute(query)
 
 

@@ -351,9 +351,9 @@ def test_a_file_that_changes_while_it_is_copied_is_copied_again(
         record_all(ledger, case(["a: one"]))
     kill_inside_a_write(path)
     Path(f"{path}-shm").unlink()
-    file_state, copies = recovery._standing, itertools.count(-writes)
+    file_state, copies = recovery._file_states, itertools.count(-writes)
     monkeypatch.setattr(
-        recovery, "_standing", lambda path: {**file_state(path), "changed": min(0, next(copies))}
+        recovery, "_file_states", lambda path: {**file_state(path), "changed": min(0, next(copies))}
     )
     monkeypatch.setattr(
         "shutil.copyfile",

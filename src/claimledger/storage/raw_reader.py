@@ -45,5 +45,5 @@ class RawReader(ABC):
         """Yield rows of the log that no number from 1 up to a count belongs to."""
 
     @abstractmethod
-    def about(self, number: int) -> str:
+    def subject_of(self, number: int) -> str:
         """Return what the views still say an entry was about; empty where they do not."""

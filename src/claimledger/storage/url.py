@@ -37,7 +37,7 @@ _CREDENTIALS = re.compile(
 )
 """What looks like an address with a password, although it is none of ours and none that is misspelled."""
 
-_TOLD = {
+_VISIBLE = {
     "application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "schema", "service",
     "sslmode", "target_session_attrs", "user",
 }  # fmt: skip
@@ -149,12 +149,12 @@ def shown(where: LedgerLocation) -> str:
     if not isinstance(where, str) or not _may_hold_password(text):
         return text
     if "//" not in text and "=" in text:
-        return re.sub(r"[^\s;]+", _told, text)
+        return re.sub(r"[^\s;]+", _visible_parts, text)
     # From the first colon to the last @, whatever is between: a password that was not quoted too.
     start = r".*?//" if "//" in text else r"[^:]*:/?"
     text = re.sub(rf"^({start}[^:@]*):.*@", r"\1@", text, count=1, flags=re.DOTALL)
     base, question_mark, query = text.partition("?")
-    return _told_base(base) + question_mark + re.sub("[^&]+", _told, query)
+    return _visible_base(base) + question_mark + re.sub("[^&]+", _visible_parts, query)
 
 
 _BASE = re.compile(
@@ -167,7 +167,7 @@ _PLAIN_PARTS = {
 }  # fmt: skip
 
 
-def _told_base(base: str) -> str:
+def _visible_base(base: str) -> str:
     """Return an address up to its parameters, each part of it that is not plain left out."""
     match = _BASE.fullmatch(base)
     if match is None:
@@ -183,13 +183,13 @@ def _told_base(base: str) -> str:
     return f"{match['scheme']}{user}{masked['host']}{port}{database}"
 
 
-def _told(parameter: re.Match[str]) -> str:
+def _visible_parts(parameter: re.Match[str]) -> str:
     """Return a word of an address and its value; of one that may be secret, or none, only a sign of it."""
     name, separator, value = parameter.group().partition("=")
     if not separator:
         return "…"
     word = unquote(name).strip().lower()
-    plain = word in _TOLD and _PLAIN.fullmatch(unquote(value))
+    plain = word in _VISIBLE and _PLAIN.fullmatch(unquote(value))
     return f"{name}={value}" if plain else f"{name if word.isidentifier() else ''}=…"
 
 

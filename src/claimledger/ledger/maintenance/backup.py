@@ -18,7 +18,7 @@ from claimledger.ledger.verify.verification import verify
 from claimledger.ledger.write.replicate import first_difference
 from claimledger.storage.base import Store
 from claimledger.storage.open import create_atomically, open_store
-from claimledger.storage.sqlite.files import remove, replace, rights_of, take_name, unfinished
+from claimledger.storage.sqlite.files import hidden_path_for, remove, rename_new, replace, rights_of
 from claimledger.storage.sqlite.names import require_unambiguous_name
 
 
@@ -37,7 +37,7 @@ def back_up(store: Store, path: Path, progress: Progress = no_progress) -> TreeH
     named_path, path = path, Path(os.path.realpath(path))
     exists = path.exists()
     rights = store.maintenance.rights & rights_of(path) if exists else store.maintenance.rights
-    temporary_path = unfinished(path, "backup")
+    temporary_path = hidden_path_for(path, "backup")
     try:
         with store.reading():
             if exists:
@@ -57,7 +57,7 @@ def back_up(store: Store, path: Path, progress: Progress = no_progress) -> TreeH
             _require_unused(path, named_path)
             replace(temporary_path, path)
         else:
-            take_name(temporary_path, path)
+            rename_new(temporary_path, path)
         return head
     except OSError as error:
         raise StoreError(

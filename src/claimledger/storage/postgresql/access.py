@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from claimledger.storage.postgresql.connection import named
+from claimledger.storage.postgresql.connection import server_errors
 from claimledger.storage.postgresql.locks import lock_exclusively
 from claimledger.storage.postgresql.roles import Roles
 from claimledger.storage.postgresql.triggers import CHECKED, CLOCK_IS_RIGHT, Checked
@@ -25,7 +25,7 @@ class PostgresAccess:
     def enforced_author(self) -> str | None:
         """The name of the server's user; ``None`` for the owner, who may write under any name."""
         query = "SELECT session_user, pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class"
-        with named(self._store.address):
+        with server_errors(self._store.address):
             row = self._session.execute(f"{query} WHERE oid = 'entry'::regclass").fetchone()
         return None if row is None or row[1] else str(row[0])
 

@@ -27,8 +27,8 @@ PROGRAM = "claimledger"
 WAIT_SECONDS = 60.0
 _CONNECT_SECONDS = 10
 _LONGEST_SHOWN = 500  # characters
-_MOST_LISTED = 20
-_GENTLE = (0.001, 0.02)  # seconds
+_LIST_LIMIT = 20
+_RETRY_SECONDS = (0.001, 0.02)  # seconds
 
 _SETTINGS = {
     "statement_timeout": "0",
@@ -50,7 +50,7 @@ def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
     """Connect to a ledger's server. The server's own names come first, whatever the schema contains."""
     options: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "application_name": PROGRAM}
     options |= dict(address.options)
-    with named(address):
+    with server_errors(address):
         driver = psycopg.connect(autocommit=True, **options)
         try:
             driver.execute(
@@ -77,7 +77,7 @@ def connect(address: Address, *, writable: bool) -> psycopg.Connection[Any]:
         return driver
 
 
-def make_room(driver: psycopg.Connection[Any], address: Address) -> None:
+def require_empty_schema(driver: psycopg.Connection[Any], address: Address) -> None:
     """See to it that there is a schema, and nothing in it, in a database that can hold any text."""
     ((encoding,),) = driver.execute("SHOW server_encoding").fetchall()
     if encoding != "UTF8":
@@ -128,17 +128,17 @@ def layout_of(driver: psycopg.Connection[Any], address: Address) -> int:
 
 
 @contextmanager
-def named(address: Address) -> Iterator[None]:
+def server_errors(address: Address) -> Iterator[None]:
     """Turn what the server reports into an error that says what happened and what was written."""
     try:
         yield
     except psycopg.Error as error:
-        raise _in_words(address, error) from None
+        raise _translated(address, error) from None
     except MemoryError:
         raise StoreError(f"{address}: there is not enough memory for what is in it") from None
 
 
-def _in_words(address: Address, error: psycopg.Error) -> StoreError:
+def _translated(address: Address, error: psycopg.Error) -> StoreError:
     message = plain(error)
     if isinstance(error, pg.SerializationFailure | pg.DeadlockDetected):
         return WriteConflictError(
@@ -208,12 +208,12 @@ def shown(text: str) -> str:
 
 def listed(texts: Sequence[str]) -> str:
     """Return texts of the server's as a list in a message: the first of them, and how many more there are."""
-    more = len(texts) - _MOST_LISTED
-    names = "; ".join(shown(text) for text in texts[:_MOST_LISTED])
+    more = len(texts) - _LIST_LIMIT
+    names = "; ".join(shown(text) for text in texts[:_LIST_LIMIT])
     return f"{names}; and {more} more" if more > 0 else names
 
 
-def until_done(work: Callable[[], Result]) -> Result:
+def retry_conflicts(work: Callable[[], Result]) -> Result:
     """Repeat ``work`` while other writers conflict; raise :class:`WriteConflictError` after a minute."""
     end = time.monotonic() + WAIT_SECONDS
     while True:
@@ -222,4 +222,4 @@ def until_done(work: Callable[[], Result]) -> Result:
         except WriteConflictError:
             if time.monotonic() > end:
                 raise
-            time.sleep(random.uniform(*_GENTLE))
+            time.sleep(random.uniform(*_RETRY_SECONDS))

@@ -20,7 +20,7 @@ from claimledger.storage.url import Address
 
 logger = logging.getLogger("claimledger")
 
-_MANY = 500
+_BATCH = 500
 """Views from which they are dropped before the tables; and how many in one transaction."""
 
 _VIEWS = """
@@ -50,7 +50,7 @@ def drop_many_views(session: Session, address: Address) -> int:
     Returns how many there are.
     """
     views = _views(session, address)
-    if len(views) < _MANY:
+    if len(views) < _BATCH:
         return len(views)
     ours = [
         (kind, f"{quoted(schema)}.{quoted(name)}") for kind, schema, name, _, may in views if may
@@ -58,8 +58,8 @@ def drop_many_views(session: Session, address: Address) -> int:
     for kind, group in groupby(ours, key=lambda view: view[0]):
         names = [name for _, name in group]
         sort = "MATERIALIZED VIEW" if kind == "m" else "VIEW"
-        for start in range(0, len(names), _MANY):
-            batch = names[start : start + _MANY]
+        for start in range(0, len(names), _BATCH):
+            batch = names[start : start + _BATCH]
             try:
                 session.execute(f"DROP {sort} IF EXISTS {', '.join(batch)} CASCADE")
             except psycopg.errors.LockNotAvailable:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from claimledger.storage.postgresql.connection import named
-from claimledger.storage.postgresql.schema import FOUND
+from claimledger.storage.postgresql.connection import server_errors
+from claimledger.storage.postgresql.schema import SEARCH_VECTOR
 from claimledger.storage.postgresql.session import Session
 from claimledger.storage.url import Address
 
@@ -30,14 +30,14 @@ class PostgresFullText:
         stores no positions beyond 16,383.
         """
         words = " & ".join(_lexeme(word) for phrase in phrases for word in phrase)
-        query = f"SELECT entry FROM search_words WHERE {FOUND} @@ %s::tsquery"
+        query = f"SELECT entry FROM search_words WHERE {SEARCH_VECTOR} @@ %s::tsquery"
         values: list[object] = [f"({words}) | '*'"]
         for phrase in phrases:
             end = "" if phrase[-1].endswith("*") else " "
             query += " AND position(%s in ' ' || words || ' ') > 0"
             values.append(f" {' '.join(phrase).rstrip('*')}{end}")
         query += " ORDER BY entry DESC LIMIT %s"
-        with named(self._address):
+        with server_errors(self._address):
             rows = self._session.execute(query, [*values, limit]).fetchall()
         for (entry,) in rows:
             yield entry

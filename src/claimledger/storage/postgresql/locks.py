@@ -61,10 +61,10 @@ def lock_exclusively(
     which names the sessions that the last attempt waited for.
     """
     for _ in attempts_until(lock_deadline()):
-        if _attempted(session, tables, change, seconds):
+        if _try_lock(session, tables, change, seconds):
             return
     with _blocking_sessions(address, session.driver.info.backend_pid) as sessions:
-        if _attempted(session, tables, change, seconds):
+        if _try_lock(session, tables, change, seconds):
             return
     raise StoreError(
         f"{address}: other sessions keep the ledger's tables locked "
@@ -73,7 +73,7 @@ def lock_exclusively(
     )
 
 
-def _attempted(
+def _try_lock(
     session: Session, tables: Sequence[str], change: Callable[[], None], seconds: float
 ) -> bool:
     """Lock and change tables; return whether that was done before the time of one attempt was over."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from claimledger.storage.postgresql.connection import layout_of, named, shown
+from claimledger.storage.postgresql.connection import layout_of, server_errors, shown
 from claimledger.storage.postgresql.roles import Roles
 from claimledger.storage.postgresql.schema import HEAD
 from claimledger.storage.postgresql.schema_check import shape_damage
@@ -67,12 +67,12 @@ class PostgresMaintenance:
         """
         if self._store.writable and self._session.in_transaction:
             return  # the commit of its own write waits for the disk
-        with named(self._address):
+        with server_errors(self._address):
             self._session.flush_to_disk()
 
     def vacuum(self) -> None:
         """Rewrite the tables and their indexes, without what was deleted."""
-        with named(self._address):
+        with server_errors(self._address):
             pending = self.unscrubbed()  # later redactions are scrubbed by their own writers
             scrub(self._session, self._address)
             self._session.execute(
@@ -85,7 +85,7 @@ class PostgresMaintenance:
 
     def find_residual_text(self, texts: Sequence[bytes]) -> list[bytes]:
         """Return those of the texts that are still in the log or in the search words."""
-        with named(self._address):
+        with server_errors(self._address):
             return find_residual_text(self._session, texts)
 
     def decode_leniently(self) -> None:

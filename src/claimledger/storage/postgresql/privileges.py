@@ -9,7 +9,7 @@ import psycopg
 
 from claimledger.storage.postgresql.connection import shown
 from claimledger.storage.postgresql.log_rules import CHECKS
-from claimledger.storage.postgresql.schema import CALLED, HEAD, tables_made
+from claimledger.storage.postgresql.schema import CALLED, HEAD, all_tables
 from claimledger.storage.postgresql.triggers import FUNCTIONS
 from claimledger.storage.tables import ENTRY, VIEWS
 
@@ -129,7 +129,7 @@ def foreign_owners(driver: psycopg.Connection[Any], schema: str) -> Iterator[tup
     names = {
         "schema": schema,
         "owner": owner_of(driver, schema),
-        "tables": [HEAD, *(table.name for table in tables_made())],
+        "tables": [HEAD, *(table.name for table in all_tables())],
         "functions": [*FUNCTIONS, *CALLED, *CHECKS],
     }
     yield from driver.execute(_OWNED, names).fetchall()

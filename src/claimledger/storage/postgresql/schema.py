@@ -27,7 +27,7 @@ TYPES: dict[type, str] = {
 HEAD = "head"
 """The table of one row that says what this is, and that a writer locks."""
 
-FOUND = """(CASE WHEN octet_length(words) > 500000 THEN array_to_tsvector('{*}')
+SEARCH_VECTOR = """(CASE WHEN octet_length(words) > 500000 THEN array_to_tsvector('{*}')
 ELSE array_to_tsvector(string_to_array(words, ' ')) END)"""
 """The search vector of a record's words. A vector is limited to a megabyte; longer texts are scanned."""
 
@@ -82,7 +82,7 @@ SEARCH = "search"
 """The full-text index, of the words of every record."""
 
 
-def placed(schema: str, body: str) -> str:
+def in_schema(schema: str, body: str) -> str:
     """Return what a function does, in a schema."""
     return body.replace("{schema}", schema)
 
@@ -104,37 +104,37 @@ def _condition(index: Index) -> str:
     return "" if where is None else f"({str(where).rpartition('.')[2]})"
 
 
-def tables_made() -> tuple[Table, ...]:
+def all_tables() -> tuple[Table, ...]:
     """Return the tables that records and log are in, in order."""
     return (ENTRY, *VIEWS.values(), PENDING_SCRUB)
 
 
 @lru_cache
-def making(schema: str) -> tuple[str, ...]:
+def creation_statements(schema: str) -> tuple[str, ...]:
     """The statements that make a ledger in an empty schema, in order."""
     return (
         f"CREATE TABLE {schema}.{HEAD} (held boolean PRIMARY KEY CHECK (held), "
         "program text NOT NULL, layout bigint NOT NULL)",
         *_table(schema, ENTRY),
-        *guarding(schema),
-        *viewing(schema),
+        *guard_statements(schema),
+        *view_statements(schema),
     )
 
 
 @lru_cache
-def viewing(schema: str) -> tuple[str, ...]:
+def view_statements(schema: str) -> tuple[str, ...]:
     """The statements that make the views and their indexes, in order."""
     statements = [
         line for table in (*VIEWS.values(), PENDING_SCRUB) for line in _table(schema, table)
     ]
     statements += [line for name in VIEWS for line in _triggers(schema, name)]
-    return (*statements, *searching(schema))
+    return (*statements, *search_index_statements(schema))
 
 
-def searching(schema: str) -> tuple[str, str]:
+def search_index_statements(schema: str) -> tuple[str, str]:
     """Return the statements that create the search index; the server samples none of its words."""
     return (
-        f"CREATE INDEX {SEARCH} ON {schema}.search_words USING gin ({FOUND})",
+        f"CREATE INDEX {SEARCH} ON {schema}.search_words USING gin ({SEARCH_VECTOR})",
         f"ALTER INDEX {schema}.{SEARCH} ALTER COLUMN 1 SET STATISTICS 0",
     )
 
@@ -143,21 +143,21 @@ _PINNED = "SET search_path = pg_catalog, pg_temp SET standard_conforming_strings
 """What a session's settings cannot change: how a function reads its names and texts."""
 
 
-def guarding(schema: str) -> Iterator[str]:
+def guard_statements(schema: str) -> Iterator[str]:
     """Yield the statements that make the log append-only, and what writers call."""
     for name, (parameters, body) in CALLED.items():
         yield (
-            f"CREATE FUNCTION {schema}.{name}({parameters}) LANGUAGE plpgsql AS $${placed(schema, body)}$$"
+            f"CREATE FUNCTION {schema}.{name}({parameters}) LANGUAGE plpgsql AS $${in_schema(schema, body)}$$"
         )
     for name, (parameters, returns, body) in CHECKS.items():
         yield (
             f"CREATE FUNCTION {schema}.{name}({parameters}) RETURNS {returns} LANGUAGE plpgsql "
-            f"{_PINNED} AS $${placed(schema, body)}$$"
+            f"{_PINNED} AS $${in_schema(schema, body)}$$"
         )
     for name, body in FUNCTIONS.items():
         yield (
             f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql "
-            f"{_PINNED} AS $${placed(schema, body)}$$"
+            f"{_PINNED} AS $${in_schema(schema, body)}$$"
         )
     # A database can be configured not to let everybody call new functions.
     functions = ", ".join(f"{schema}.{name}" for name in (*CALLED, *CHECKS, *FUNCTIONS))
@@ -171,7 +171,7 @@ def _triggers(schema: str, table: str) -> Iterator[str]:
         if trigger.table == table:
             yield (
                 f"CREATE {trigger.sort} {name} {trigger.when} ON {schema}.{quoted(table)} "
-                f"{placed(schema, trigger.how)} "
+                f"{in_schema(schema, trigger.how)} "
                 f"EXECUTE FUNCTION {schema}.{trigger.function}()"
             )
 

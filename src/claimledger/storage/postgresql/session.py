@@ -14,7 +14,7 @@ from sqlalchemy import Delete, Select, Table, Update
 from sqlalchemy.dialects.postgresql.psycopg import dialect
 
 from claimledger.storage.compiled import compile_statement
-from claimledger.storage.postgresql.sql import copying, ending, insertion
+from claimledger.storage.postgresql.sql import closing_statement, copy_statement, insert_statement
 
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
 
@@ -85,7 +85,7 @@ class Session:
         count = sum(map(len, rows_of.values()))
         if count > _FEW:
             for table, rows in rows_of.items():
-                with self.driver.cursor() as cursor, cursor.copy(copying(table)) as copy:
+                with self.driver.cursor() as cursor, cursor.copy(copy_statement(table)) as copy:
                     for row in rows:
                         copy.write_row(row)
         elif count:
@@ -94,14 +94,14 @@ class Session:
             # psycopg does not cache how it parsed a statement with more than fifty placeholders of its own,
             # and parsing it takes longer than the insert. A raw cursor takes the server's placeholders.
             with RawCursor(self.driver) as cursor:
-                cursor.execute(insertion(shape), cells, prepare=count < 20)
+                cursor.execute(insert_statement(shape), cells, prepare=count < 20)
 
     def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows the entry they ended with: one statement a table."""
         for table, rows in ends.items():
             columns = list(map(list, zip(*rows, strict=True)))
             with RawCursor(self.driver) as cursor:
-                cursor.execute(ending(table), columns, prepare=True)
+                cursor.execute(closing_statement(table), columns, prepare=True)
 
     def commit(self) -> None:
         """Commit, which releases the locks, and then wait until the transaction is on the disk.

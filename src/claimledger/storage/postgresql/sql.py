@@ -17,7 +17,7 @@ def columns_of(table: Table) -> str:
 
 
 @lru_cache(maxsize=500)
-def insertion(shape: tuple[tuple[Table, int], ...]) -> str:
+def insert_statement(shape: tuple[tuple[Table, int], ...]) -> str:
     """Return one statement that inserts a number of rows into each of some tables."""
     parts = []
     number = 0
@@ -29,7 +29,7 @@ def insertion(shape: tuple[tuple[Table, int], ...]) -> str:
 
 
 @lru_cache
-def ending(table: Table) -> str:
+def closing_statement(table: Table) -> str:
     """Return the statement that writes into rows the entry they ended with; takes a list a column."""
     columns = version_of(table)
     types = ["bigint", *(type_of(column) for column in columns)]
@@ -45,13 +45,13 @@ def ending(table: Table) -> str:
 
 
 @lru_cache
-def copying(table: Table) -> str:
+def copy_statement(table: Table) -> str:
     """Return the statement that takes rows of a table as the server takes them fastest."""
     return f"COPY {_into(table)} FROM STDIN"
 
 
 @lru_cache
-def by_entry(table: Table) -> str:
+def entry_range_query(table: Table) -> str:
     """Return the statement that asks for whole rows of a table, from one entry to another."""
     order = ", ".join(quoted(column.name) for column in table.primary_key.columns)
     number = "number" if table is ENTRY else "entry"

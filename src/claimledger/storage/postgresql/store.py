@@ -22,19 +22,19 @@ from claimledger.storage.postgresql.connection import (
     PROGRAM,
     connect,
     layout_of,
-    make_room,
-    named,
     not_empty,
     plain,
-    until_done,
+    require_empty_schema,
+    retry_conflicts,
+    server_errors,
 )
 from claimledger.storage.postgresql.fulltext import PostgresFullText
 from claimledger.storage.postgresql.maintenance import PostgresMaintenance
 from claimledger.storage.postgresql.roles import Roles
-from claimledger.storage.postgresql.schema import HEAD, making
+from claimledger.storage.postgresql.schema import HEAD, creation_statements
 from claimledger.storage.postgresql.schema_check import shape_damage
 from claimledger.storage.postgresql.session import Session
-from claimledger.storage.postgresql.sql import by_entry, oversized_entry, oversized_row
+from claimledger.storage.postgresql.sql import entry_range_query, oversized_entry, oversized_row
 from claimledger.storage.tables import ENTRY, LAYOUT
 from claimledger.storage.url import Address
 
@@ -93,7 +93,7 @@ class PostgresStore(Store):
         """Open a ledger; raise :class:`StoreError` if there is none that can be used this way."""
         driver = connect(address, writable=writable)
         try:
-            with named(address):
+            with server_errors(address):
                 layout = layout_of(driver, address)
             store = cls(driver, address, writable=writable, snapshot=snapshot)
             store.outdated = layout < LAYOUT
@@ -109,9 +109,9 @@ class PostgresStore(Store):
 
     def _create(self) -> None:
         """Create the tables of an empty ledger; inside a transaction."""
-        make_room(self.session.driver, self.address)
+        require_empty_schema(self.session.driver, self.address)
         try:
-            self.session.execute(";\n".join(making(self.address.place)))
+            self.session.execute(";\n".join(creation_statements(self.address.place)))
         except (errors.DuplicateFunction, errors.DuplicateTable, errors.DuplicateObject) as error:
             raise not_empty(self.address, plain(error)) from None
         for name, _ in shape_damage(self.session.driver, self.address.schema):
@@ -133,7 +133,7 @@ class PostgresStore(Store):
             yield
             return
         self._require_writable()
-        until_done(self._begin)
+        retry_conflicts(self._begin)
         with self._committing():
             yield
         self.commits += 1
@@ -156,7 +156,7 @@ class PostgresStore(Store):
 
     def retry(self, write: Callable[[], Result]) -> Result:
         """Call ``write`` again while the server refuses it because of others, for up to a minute."""
-        return write() if self.in_transaction else until_done(write)
+        return write() if self.in_transaction else retry_conflicts(write)
 
     def tail(self) -> LogTail:
         """Return where the log ends, as it was read with the lock."""
@@ -185,7 +185,7 @@ class PostgresStore(Store):
 
     def _begin(self) -> None:
         """Begin and wait for the lock; from then on the transaction sees what others committed meanwhile."""
-        with named(self.address):
+        with server_errors(self.address):
             try:
                 self.session.execute(_BEGIN)
                 self._require_layout(self._lock_log())
@@ -205,7 +205,7 @@ class PostgresStore(Store):
     @contextmanager
     def _committing(self, begin: str = "") -> Iterator[None]:
         """Commit at the end, or roll back after any error; ``begin`` is run first, if it is given."""
-        with named(self.address):
+        with server_errors(self.address):
             try:
                 if begin:
                     self.session.execute(begin)
@@ -235,7 +235,7 @@ class PostgresStore(Store):
         if self.in_transaction:
             yield
             return
-        with named(self.address):
+        with server_errors(self.address):
             # Rebuilt tables look empty to an older snapshot. A rebuild locks the head first.
             self.session.execute(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
@@ -254,45 +254,45 @@ class PostgresStore(Store):
         """Insert rows into tables, each in the order of its table's columns."""
         if rows_of.get(ENTRY):
             self._tail = None
-        with named(self.address):
+        with server_errors(self.address):
             self.session.insert(rows_of)
 
     def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows the entry they ended with."""
-        with named(self.address):
+        with server_errors(self.address):
             self.session.close_versions(ends)
 
     def change(self, statement: Update | Delete) -> None:
         """Update or delete a few rows."""
-        with named(self.address):
+        with server_errors(self.address):
             self.session.change(statement)
 
     def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return a query's rows as the driver gives them."""
-        with named(self.address):
+        with server_errors(self.address):
             return self.session.rows(query)
 
     def select_in(
         self, query: Select[Any], column: Any, values: Iterable[Any]
     ) -> list[tuple[Any, ...]]:
         """Return the rows in which a column is one of the values, as the driver gives them."""
-        with named(self.address):
+        with server_errors(self.address):
             return self.session.rows_in(query, column, values)
 
     def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
         """Yield a query's rows as the driver gives them, never all of them at once."""
-        with named(self.address), self.reading():
+        with server_errors(self.address), self.reading():
             yield from self.session.stream(query)
 
     def rows_by_entry(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
-        with named(self.address), self.session.driver.cursor(binary=True) as cursor:
+        with server_errors(self.address), self.session.driver.cursor(binary=True) as cursor:
             self._require_readable(table, oversized_entry(table), first, last)
-            return cursor.execute(by_entry(table), (first, last)).fetchall()
+            return cursor.execute(entry_range_query(table), (first, last)).fetchall()
 
     def all_rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
         """Yield whole rows of a table in any order, as the driver gives them."""
-        with named(self.address):
+        with server_errors(self.address):
             self._require_readable(table, oversized_row(table))
         yield from super().all_rows(table)
 

@@ -30,13 +30,13 @@ from claimledger.storage.postgresql.schema import (
     HEAD,
     KEYS,
     RETIRED,
-    guarding,
+    all_tables,
+    guard_statements,
     quoted,
-    tables_made,
-    viewing,
+    view_statements,
 )
 from claimledger.storage.postgresql.session import Session
-from claimledger.storage.postgresql.statistics import discarding
+from claimledger.storage.postgresql.statistics import discard_statements
 from claimledger.storage.postgresql.triggers import FUNCTIONS
 from claimledger.storage.tables import ENTRY, LAYOUT, PENDING_SCRUB, WORDS
 from claimledger.storage.url import Address
@@ -81,7 +81,7 @@ def renew(session: Session, address: Address, locked: Callable[[], None] = lambd
             address,
             listed(cascades),
         )
-    session.execute(";\n".join((*guarding(schema), *viewing(schema))))
+    session.execute(";\n".join((*guard_statements(schema), *view_statements(schema))))
     for entry in unscrubbed:
         session.execute(f"INSERT INTO {schema}.{PENDING_SCRUB.name} VALUES (%s)", (entry,))
     session.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
@@ -113,7 +113,7 @@ def _drop(session: Session, address: Address, tables: Sequence[str]) -> list[str
         session.execute(f"DROP INDEX IF EXISTS {address.place}.{KEYS}")
     # What is locked by now is changed however long it takes: a column of a large log is rewritten.
     session.execute("SET LOCAL statement_timeout = 0")
-    for statement in chain.from_iterable(discarding(session, address).values()):
+    for statement in chain.from_iterable(discard_statements(session, address).values()):
         session.execute(statement)
     cascades = [line for message, detail in notices for line in (detail or message).splitlines()]
     return [line for line in cascades if line]
@@ -153,9 +153,9 @@ def scrub(session: Session, address: Address) -> None:
     session.execute(f"SET lock_timeout = {int(LOCK_TIMEOUT_SECONDS * 1000)}")
     deadline = lock_deadline()
     try:
-        for table in tables_made():
+        for table in all_tables():
             name = f"{address.place}.{quoted(table.name)}"
-            if not any(_rewritten(session, name) for _ in attempts_until(deadline)):
+            if not any(_rewrite(session, name) for _ in attempts_until(deadline)):
                 raise StoreError(
                     f"{address}: another session reads the ledger, or may still see what was deleted"
                 )
@@ -167,7 +167,7 @@ def scrub(session: Session, address: Address) -> None:
 
 def _discard_samples(session: Session, address: Address) -> None:
     """Discard what the server sampled of the tables while something had it sample them."""
-    statements = discarding(session, address)
+    statements = discard_statements(session, address)
     if not statements:
         return
     tables = [f"{address.place}.{quoted(table)}" for table in statements]
@@ -188,7 +188,7 @@ def _discard_samples(session: Session, address: Address) -> None:
         ) from None
 
 
-def _rewritten(session: Session, name: str) -> bool:
+def _rewrite(session: Session, name: str) -> bool:
     """Rewrite a table, unless somebody uses it; return whether nothing of what was deleted is left.
 
     Others who want the table wait behind this, so it waits for a moment only. A reader who has it, and waits

@@ -35,7 +35,7 @@ logger = logging.getLogger("claimledger")
 QUEUE_SECONDS = 10.0
 """How long a write waits behind others before it asks SQLite itself."""
 
-MENDING = (
+RECOVERY_HINT = (
     "Open it once where it may be written (`claimledger stats` in a writable folder): what was complete is "
     "kept, the rest undone"
 )
@@ -73,12 +73,12 @@ def is_busy(error: Exception) -> bool:
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def touch(driver: sqlite3.Connection) -> None:
+def open_database(driver: sqlite3.Connection) -> None:
     """Have SQLite open the file, which it puts off until something is asked."""
     driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
 
 
-def held(path: Path) -> StoreError:
+def read_locked_error(path: Path) -> StoreError:
     """Return the error to raise if another process has the file locked for reading."""
     return StoreError(f"{path}: another program holds the ledger; nothing was read, try again")
 
@@ -88,19 +88,19 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
     try:
         (application,) = driver.execute("PRAGMA application_id").fetchone()
         (layout,) = driver.execute("PRAGMA user_version").fetchone()
-        touch(driver)
+        open_database(driver)
     except UNREADABLE as error:
-        if meant(path) != path:  # it was created just now, next to its final name
+        if display_path(path) != path:  # it was created just now, next to its final name
             raise StoreError(
-                f"{meant(path)}: reading or writing failed ({error}); nothing was written"
+                f"{display_path(path)}: reading or writing failed ({error}); nothing was written"
             ) from None
         if is_busy(error):
-            raise held(path) from None
+            raise read_locked_error(path) from None
         leftover = [end for end in ("-journal", "-wal") if Path(f"{path}{end}").exists()]
         if leftover and not isinstance(error, sqlite3.NotSupportedError):
             raise StoreError(
                 f"{path} cannot be read: beside it lies {path.name}{leftover[0]}, left by a write "
-                f"that was cut off ({error}). {MENDING}"
+                f"that was cut off ({error}). {RECOVERY_HINT}"
             ) from None
         if "not a database" in str(error):
             raise StoreError(f"{path} is not a ledger (no SQLite file)") from None
@@ -120,7 +120,7 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
 
 
 @contextmanager
-def in_turn(path: Path | None) -> Iterator[None]:
+def writer_queue(path: Path | None) -> Iterator[None]:
     """Wait behind the writers that came earlier, so that none is passed over; at most a while.
 
     SQLite lets in whichever writer asks at the right moment: of eight, the slowest got a quarter of the mean.
@@ -165,26 +165,26 @@ def _take_lock(folder: int) -> None:
         fcntl.flock(folder, fcntl.LOCK_EX)
 
 
-_UNFINISHED = re.compile(
+_TEMPORARY_NAME = re.compile(
     r"\.(?P<name>.+)\.(?P<process>[1-9][0-9]*)-[0-9a-f]{8}\.(?:arriving|backup)"
 )
 """The hidden names of files that get their own when they are whole."""
 
 
-def unfinished(path: Path, end: str) -> Path:
+def hidden_path_for(path: Path, end: str) -> Path:
     """Return a hidden name next to a file, for what is not complete yet; no other process has it.
 
     What programs that were killed left under such names of the file is removed.
     """
     if fcntl is not None:  # elsewhere to ask whether a process runs would end it
         for left in path.parent.glob(f".{escape(path.name)}.*.{end}"):
-            match = _UNFINISHED.fullmatch(left.name)
-            if match and match["name"] == path.name and not _runs(int(match["process"])):
+            match = _TEMPORARY_NAME.fullmatch(left.name)
+            if match and match["name"] == path.name and not _is_running(int(match["process"])):
                 remove(left)
     return path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.{end}")
 
 
-def _runs(process: int) -> bool:
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -194,10 +194,10 @@ def _runs(process: int) -> bool:
     return True
 
 
-def meant(path: Path) -> Path:
+def display_path(path: Path) -> Path:
     """Return the name that a person knows a file by."""
-    match = _UNFINISHED.fullmatch(path.name)
-    return meant(path.with_name(match["name"])) if match else path
+    match = _TEMPORARY_NAME.fullmatch(path.name)
+    return display_path(path.with_name(match["name"])) if match else path
 
 
 def remove(path: Path) -> None:
@@ -206,7 +206,7 @@ def remove(path: Path) -> None:
         Path(f"{path}{end}").unlink(missing_ok=True)
 
 
-def _see_at_rest(beside: Path) -> None:
+def _require_no_journal(beside: Path) -> None:
     """Refuse to give a name to a file of which a part is still in a journal next to it.
 
     SQLite closes a file without a word when the disk fails while it brings the two together.
@@ -217,9 +217,9 @@ def _see_at_rest(beside: Path) -> None:
             raise StoreError(f"{beside.parent}: the disk failed; nothing was written")
 
 
-def take_name(beside: Path, path: Path) -> None:
+def rename_new(beside: Path, path: Path) -> None:
     """Give a finished file its name, which nothing may have meanwhile, and keep it on the disk."""
-    _see_at_rest(beside)
+    _require_no_journal(beside)
     try:
         os.link(beside, path)
     except FileExistsError:
@@ -228,17 +228,17 @@ def take_name(beside: Path, path: Path) -> None:
         if path.exists():
             raise StoreError(f"{path} exists by now; nothing was written over") from None
         beside.rename(path)
-    _settle(path.parent)
+    _sync_folder(path.parent)
 
 
 def replace(beside: Path, path: Path) -> None:
     """Put a finished file in the place of another, which is there whole until then."""
-    _see_at_rest(beside)
+    _require_no_journal(beside)
     beside.replace(path)
-    _settle(path.parent)
+    _sync_folder(path.parent)
 
 
-def _settle(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Have the disk keep what a folder's files are called."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

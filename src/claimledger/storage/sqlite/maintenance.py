@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from claimledger.errors import StoreError
 from claimledger.storage.sqlite import schema_check
-from claimledger.storage.sqlite.files import holds, meant, rights_of, sqlite_errors
+from claimledger.storage.sqlite.files import display_path, holds, rights_of, sqlite_errors
 from claimledger.storage.sqlite.schema import definitions, schema
 from claimledger.storage.sqlite.sql import quoted
 from claimledger.storage.tables import ENTRY, LAYOUT, PENDING_SCRUB, WORDS
@@ -38,11 +38,11 @@ class SqliteMaintenance:
     @property
     def rights(self) -> int:
         """The permission bits of the ledger's file."""
-        return rights_of(self._store.meant)
+        return rights_of(self._store.display_path)
 
     def is_in(self, path: Path) -> bool:
         """Return whether a file is the one that contains the ledger, by whatever name."""
-        return os.path.samefile(path, self._store.meant)
+        return os.path.samefile(path, self._store.display_path)
 
     def copy_to(self, path: Path, rights: int) -> bool:
         """Copy everything into a new file with these permissions."""
@@ -53,7 +53,7 @@ class SqliteMaintenance:
         except sqlite3.OperationalError as error:
             if (error.sqlite_errorcode & 0xFF) not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
                 raise
-            with sqlite_errors(meant(path)):  # the disk of the copy failed
+            with sqlite_errors(display_path(path)):  # the disk of the copy failed
                 raise
         finally:
             copy.close()
@@ -92,19 +92,21 @@ class SqliteMaintenance:
 
     def vacuum(self) -> None:
         """Rewrite the file without its free pages, and empty the write-ahead log."""
-        with sqlite_errors(self._store.meant):
+        with sqlite_errors(self._store.display_path):
             pending = self.unscrubbed()  # later redactions are scrubbed by their own writers
             self._driver.execute("VACUUM")
             ((busy, *_),) = self._driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             if busy:
-                raise StoreError(f"{self._store.meant}: another program is reading the ledger")
+                raise StoreError(
+                    f"{self._store.display_path}: another program is reading the ledger"
+                )
             self._driver.executemany(
                 f"DELETE FROM {PENDING_SCRUB.name} WHERE entry = ?", [(entry,) for entry in pending]
             )
 
     def unscrubbed(self) -> list[int]:
         """Return the redactions whose texts may still be in the file or in its journal."""
-        with sqlite_errors(self._store.meant):
+        with sqlite_errors(self._store.display_path):
             if ("table", PENDING_SCRUB.name) not in definitions(self._driver):
                 return []  # an older layout
             rows = self._driver.execute(f"SELECT entry FROM {PENDING_SCRUB.name} ORDER BY entry")
@@ -130,11 +132,11 @@ class SqliteMaintenance:
 
     def shape_damage(self) -> Iterator[tuple[str, str]]:
         """Yield the tables, indexes and triggers that differ from what this program creates."""
-        with sqlite_errors(self._store.meant):
+        with sqlite_errors(self._store.display_path):
             yield from schema_check.damage(self._driver)
 
     def damage(self) -> Iterator[tuple[str, str]]:
         """Yield what SQLite's own check of pages and indexes finds."""
-        with sqlite_errors(self._store.meant):
+        with sqlite_errors(self._store.display_path):
             lines = self._driver.execute("PRAGMA integrity_check(20)").fetchall()
         yield from (("file", str(line)) for (line,) in lines if line != "ok")

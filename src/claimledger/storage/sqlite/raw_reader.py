@@ -11,7 +11,7 @@ from typing import Any
 
 from claimledger.errors import StoreError
 from claimledger.storage.raw_reader import RawReader, ReadEntry
-from claimledger.storage.sqlite.files import connect, rights_of, touch
+from claimledger.storage.sqlite.files import connect, open_database, rights_of
 from claimledger.storage.sqlite.schema import APPLICATION_ID, schema
 
 _BATCH = 200
@@ -32,7 +32,7 @@ class SqliteRawReader(RawReader):
             raise StoreError(f"{path} does not exist, or is not a file")
         self._path = path
         self._driver = _leniently(connect(path, "ro"))
-        if not self._ask("SELECT 1 FROM sqlite_master WHERE name = 'entry'"):
+        if not self._query("SELECT 1 FROM sqlite_master WHERE name = 'entry'"):
             self._driver.close()
             self._driver = _leniently(_with_a_new_list_of_tables(path))
 
@@ -58,20 +58,20 @@ class SqliteRawReader(RawReader):
                 "SELECT number FROM entry WHERE number <= ? ORDER BY number DESC LIMIT 1",
                 "SELECT max(entry) FROM history WHERE entry <= ?",
             )
-            if (rows := self._ask(query, room)) and isinstance(rows[0][0], int)
+            if (rows := self._query(query, room)) and isinstance(rows[0][0], int)
         ]
         if numbers:
             return max(numbers)
         # The ends of both tables are lost: use the highest entry that can be read.
         step = room // _MOST_TRIES + 1
         for number in range(room, 0, -step):
-            if self._ask("SELECT number FROM entry WHERE number = ?", number):
+            if self._query("SELECT number FROM entry WHERE number = ?", number):
                 return max(self._numbers(number, number + step))
         raise _without_log(self._path)
 
     def _numbers(self, first: int, last: int) -> Iterator[int]:
         for number in range(first, last):
-            if self._ask("SELECT number FROM entry WHERE number = ?", number):
+            if self._query("SELECT number FROM entry WHERE number = ?", number):
                 yield number
 
     def end_is_missing(self) -> str:
@@ -96,10 +96,10 @@ class SqliteRawReader(RawReader):
         number = 1
         while number <= count:
             last = min(number + _BATCH - 1, count)
-            rows = self._ask(f"{_ROWS} BETWEEN ? AND ? ORDER BY number", number, last)
+            rows = self._query(f"{_ROWS} BETWEEN ? AND ? ORDER BY number", number, last)
             if rows is None:
                 for entry_number in range(number, last + 1):
-                    alone = self._ask(f"{_ROWS} = ?", entry_number)
+                    alone = self._query(f"{_ROWS} = ?", entry_number)
                     yield entry_number, entry_number, alone[0] if alone else None
                 number = last + 1
                 continue
@@ -109,7 +109,7 @@ class SqliteRawReader(RawReader):
                 yield row[0], row[0], row
                 number = row[0] + 1
             if number <= last:
-                following = self._ask("SELECT min(number) FROM entry WHERE number > ?", last)
+                following = self._query("SELECT min(number) FROM entry WHERE number > ?", last)
                 # Where even that cannot be read, the next stretch is tried entry by entry.
                 until = min(following[0][0] or count + 1, count + 1) if following else last + 1
                 yield number, until - 1, None
@@ -117,15 +117,15 @@ class SqliteRawReader(RawReader):
 
     def beyond(self, count: int) -> Iterator[tuple[Any, ...]]:
         """Yield rows of the log that no number from 1 up to a count belongs to."""
-        yield from self._ask(f"{_ROWS} < 1") or ()
-        yield from self._ask(f"{_ROWS} > ? ORDER BY number", count) or ()
+        yield from self._query(f"{_ROWS} < 1") or ()
+        yield from self._query(f"{_ROWS} > ? ORDER BY number", count) or ()
 
-    def about(self, number: int) -> str:
+    def subject_of(self, number: int) -> str:
         """Return what the views still say an entry was about; empty where they do not."""
-        rows = self._ask("SELECT action, kind, key FROM history WHERE entry = ?", number)
+        rows = self._query("SELECT action, kind, key FROM history WHERE entry = ?", number)
         return " ".join(map(str, rows[0])) if rows else ""
 
-    def _ask(self, query: str, *values: int) -> list[tuple[Any, ...]] | None:
+    def _query(self, query: str, *values: int) -> list[tuple[Any, ...]] | None:
         try:
             return self._driver.execute(query, values).fetchall()
         except (sqlite3.Error, UnicodeError, MemoryError):
@@ -164,7 +164,7 @@ def _with_a_new_list_of_tables(path: Path) -> sqlite3.Connection:
                 file.write(first)
             # A file that is open outlives its name.
             driver = connect(copy, "ro")
-            touch(driver)
+            open_database(driver)
             return driver
     except OSError as error:
         raise StoreError(f"{path} cannot be copied to be read: {error.strerror}") from None

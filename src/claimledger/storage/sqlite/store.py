@@ -25,21 +25,21 @@ from claimledger.storage.base import Store
 from claimledger.storage.compiled import IN_LIST, compile_statement
 from claimledger.storage.sqlite.files import (
     connect,
-    in_turn,
+    display_path,
+    hidden_path_for,
     is_busy,
     layout_of,
-    meant,
     remove,
+    rename_new,
     sqlite_errors,
-    take_name,
-    unfinished,
+    writer_queue,
 )
 from claimledger.storage.sqlite.fulltext import SqliteFullText
 from claimledger.storage.sqlite.maintenance import SqliteMaintenance
 from claimledger.storage.sqlite.names import require_unambiguous_name
-from claimledger.storage.sqlite.recovery import in_memory, to_read
+from claimledger.storage.sqlite.recovery import copy_to_memory, open_for_reading
 from claimledger.storage.sqlite.schema import APPLICATION_ID, definitions, objects, schema
-from claimledger.storage.sqlite.sql import by_entry, ending, insertion
+from claimledger.storage.sqlite.sql import closing_statement, entry_range_query, insert_statement
 from claimledger.storage.tables import LAYOUT
 
 _DIALECT = dialect()
@@ -64,13 +64,13 @@ class SqliteStore(Store):
         self.path = None if copied else path
         """Where it lies; nothing where this is a copy to read."""
 
-        self.meant = meant(path)
+        self.display_path = display_path(path)
         """The name in messages: while the file is being created, the name that it will have."""
 
-        self.name = str(self.meant)
+        self.name = str(self.display_path)
 
         self.writable = writable
-        self.fulltext = SqliteFullText(driver, self.meant, writable=writable)
+        self.fulltext = SqliteFullText(driver, self.display_path, writable=writable)
         self.maintenance = SqliteMaintenance(self)
         self.access = FileAccess()
 
@@ -78,14 +78,14 @@ class SqliteStore(Store):
     def new(cls, path: Path, rights: int = 0o666) -> SqliteStore:
         """Make a new file, which must not exist; it is a ledger once its transaction ends."""
         _require_no_folder(path)
-        require_unambiguous_name(path, meant(path))
+        require_unambiguous_name(path, display_path(path))
         try:
             # The files that SQLite keeps next to it have the permissions of the file.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, rights))
         except FileExistsError:
             raise StoreError(f"{path} exists; a new ledger needs a new file") from None
         except OSError as error:
-            raise StoreError(f"{meant(path)} cannot be made: {error.strerror}") from None
+            raise StoreError(f"{display_path(path)} cannot be made: {error.strerror}") from None
         store = cls(connect(path, "rw"), path, writable=True)
         try:
             store._prepare_writing()
@@ -103,8 +103,8 @@ class SqliteStore(Store):
         _require_no_folder(path)
         if path.exists():
             raise StoreError(f"{path} exists; a new ledger needs a new file")
-        require_unambiguous_name(path, meant(path))
-        beside = unfinished(path, "arriving")
+        require_unambiguous_name(path, display_path(path))
+        beside = hidden_path_for(path, "arriving")
         store = cls.new(beside, rights)
         try:
             with store.transaction():
@@ -112,7 +112,7 @@ class SqliteStore(Store):
             if store.maintenance.unscrubbed():
                 store.maintenance.vacuum()
             store.close()
-            take_name(beside, path)
+            rename_new(beside, path)
         finally:
             store.close()
             remove(beside)
@@ -128,14 +128,14 @@ class SqliteStore(Store):
         if not path.is_file() and not path.is_dir():
             raise StoreError(f"{path} is a device or a pipe; a ledger is one file")
         _require_no_folder(path)
-        driver, readable = (connect(path, "rw"), path) if writable else to_read(path)
+        driver, readable = (connect(path, "rw"), path) if writable else open_for_reading(path)
         try:
-            with sqlite_errors(meant(path)):
+            with sqlite_errors(display_path(path)):
                 # A lower number over the tables of today is a fault, which `verify` names.
                 outdated = layout_of(driver, path) < LAYOUT and definitions(driver) != objects()
                 if outdated and not writable:
                     # Reading never changes a file: its views are recreated in a copy.
-                    driver, readable = in_memory(driver), None
+                    driver, readable = copy_to_memory(driver), None
                 store = cls(driver, path, writable=writable, copied=readable is None)
                 store.outdated = outdated
                 if writable:
@@ -150,9 +150,9 @@ class SqliteStore(Store):
         run("PRAGMA secure_delete = ON")
         run("PRAGMA synchronous = FULL")
         run("PRAGMA cache_size = -65536")
-        self._let_readers_in()
+        self._use_write_ahead_log()
 
-    def _let_readers_in(self) -> bool:
+    def _use_write_ahead_log(self) -> bool:
         """Switch to the journal with which readers continue during a write; return whether that worked.
 
         It cannot while one is reading. With the other journal each would wait for the other: the end of a
@@ -191,7 +191,7 @@ class SqliteStore(Store):
         if self.driver.in_transaction:
             yield
             return
-        with sqlite_errors(self.meant):
+        with sqlite_errors(self.display_path):
             self._begin()
             try:
                 yield
@@ -204,10 +204,10 @@ class SqliteStore(Store):
 
     def _begin(self) -> None:
         end = time.monotonic() + _WAIT_SECONDS
-        with in_turn(self.path):
+        with writer_queue(self.path):
             while True:
                 try:
-                    if self._let_readers_in() or time.monotonic() > end:
+                    if self._use_write_ahead_log() or time.monotonic() > end:
                         self.driver.execute("BEGIN IMMEDIATE")
                         return
                 except sqlite3.OperationalError as error:
@@ -223,7 +223,7 @@ class SqliteStore(Store):
                 return
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:
-                    if self.meant != self.path:
+                    if self.display_path != self.path:
                         raise  # what has no name yet is thrown away
                     raise StoreError(
                         f"{self.path}: the disk failed at the end of a write ({error}); it is whole in the "
@@ -241,7 +241,7 @@ class SqliteStore(Store):
         if self.driver.in_transaction:
             yield
             return
-        with sqlite_errors(self.meant):
+        with sqlite_errors(self.display_path):
             self.driver.execute("BEGIN")
             try:
                 yield
@@ -253,23 +253,23 @@ class SqliteStore(Store):
         """Insert rows into tables, each in the order of its table's columns."""
         for table, rows in rows_of.items():
             if rows:
-                self.driver.executemany(insertion(table), rows)
+                self.driver.executemany(insert_statement(table), rows)
 
     def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
         """Write into rows the entry they ended with."""
         for table, rows in ends.items():
-            self.driver.executemany(ending(table), rows)
+            self.driver.executemany(closing_statement(table), rows)
 
     def change(self, statement: Update | Delete) -> None:
         """Update or delete a few rows."""
         compiled = compile_statement(statement, _DIALECT)
-        with sqlite_errors(self.meant):
+        with sqlite_errors(self.display_path):
             self.driver.execute(compiled.text, compiled.by_position)
 
     def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return a query's rows as the driver gives them."""
         compiled = compile_statement(query, _DIALECT)
-        with sqlite_errors(self.meant):
+        with sqlite_errors(self.display_path):
             return self.driver.execute(compiled.text, compiled.by_position).fetchall()
 
     def select_in(
@@ -282,7 +282,7 @@ class SqliteStore(Store):
         bound = compiled.by_position
         place = before.count("?")
         rows: list[tuple[Any, ...]] = []
-        with sqlite_errors(self.meant):
+        with sqlite_errors(self.display_path):
             for start in range(0, len(keys), _BATCH):
                 batch = keys[start : start + _BATCH]
                 # A few lengths only, so that the driver knows the statement already.
@@ -296,15 +296,15 @@ class SqliteStore(Store):
     def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
         """Yield a query's rows as the driver gives them."""
         compiled = compile_statement(query, _DIALECT)
-        with sqlite_errors(self.meant):
+        with sqlite_errors(self.display_path):
             # Not `yield from`: it would close the cursor of a ledger that was closed before.
             for row in self.driver.execute(compiled.text, compiled.by_position):  # noqa: UP028
                 yield row
 
     def rows_by_entry(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
         """Return whole rows of a table by entry, both ends included."""
-        with sqlite_errors(self.meant):
-            return self.driver.execute(by_entry(table), (first, last)).fetchall()
+        with sqlite_errors(self.display_path):
+            return self.driver.execute(entry_range_query(table), (first, last)).fetchall()
 
     def close(self) -> None:
         """Close the file; the last writer leaves it without a journal, unless somebody is reading."""
