@@ -373,7 +373,7 @@ def test_a_read_only_user_without_space_for_a_copy_gets_a_clear_error(
     Path(f"{path}-shm").unlink()
     monkeypatch.setattr("tempfile.tempdir", str(path.parent / "nowhere"))
     output = read_as_plain_user(path)
-    assert output.startswith(f"StoreError: {path} cannot be read as it lies"), output
+    assert output.startswith(f"StoreError: {path} cannot be read in place"), output
     assert "No such file or directory. Open it once where it may be written" in output
 
 

@@ -206,7 +206,7 @@ def test_a_server_with_a_full_disk_writes_nothing_and_says_so() -> None:
         with Ledger.create(location) as ledger:
             record_all(ledger, case(["a: one"]))
             before = ledger.head()
-            with pytest.raises(StoreError, match=r"(no room|failed).*nothing was written"):
+            with pytest.raises(StoreError, match=r"(no space|failed).*nothing was written"):
                 ledger.record(
                     *(
                         record_of(

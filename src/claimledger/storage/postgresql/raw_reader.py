@@ -1,4 +1,4 @@
-"""Reads the log of a server's ledger row by row, past what this program would refuse to work with."""
+"""Reads the log of a ledger on a server row by row, past values that the program would refuse to read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from claimledger.storage.url import Address
 
 _BATCH = 1000
 _ROWS = f"SELECT number, header, payload, salt, nodes FROM entry WHERE NOT {oversized(ENTRY)} AND number"
-"""What can be read of the log: a value that is longer than any that is written could exhaust memory."""
+"""A value longer than any that the program writes is not read: it could exhaust memory."""
 
 
 class PostgresRawReader(RawReader):
@@ -52,11 +52,11 @@ class PostgresRawReader(RawReader):
             yield number, count, None
 
     def beyond(self, count: int) -> Iterator[tuple[Any, ...]]:
-        """Yield rows of the log that no number from 1 up to a count belongs to."""
+        """Yield the rows of the log whose number is not from 1 to ``count``."""
         yield from self._rows("NOT BETWEEN 1 AND %s", count)
 
     def subject_of(self, number: int) -> str:
-        """Return what the views still say an entry was about; empty where they do not."""
+        """Return action, kind and key of an entry, as the views still have them; empty if they do not."""
         readable = f"NOT {oversized(HISTORY)}"
         query = f"SELECT action, kind, key FROM history WHERE entry = %s AND {readable}"
         with server_errors(self._address):

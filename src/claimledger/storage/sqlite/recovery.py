@@ -1,4 +1,4 @@
-"""Reading a file that is not at rest, or has old views: in its place where that may be, else in a copy."""
+"""Opening a file for reading whose last write was interrupted or whose views are old: in place, or a copy."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from claimledger.storage.sqlite.files import (
 from claimledger.storage.sqlite.schema import APPLICATION_ID
 
 _ATTEMPTS = 20
-"""How often a file is looked at again because somebody wrote to it while it was copied."""
+"""How often copying is attempted again because somebody wrote to the file meanwhile."""
 
 
 def open_for_reading(path: Path) -> tuple[sqlite3.Connection, Path | None]:
-    """Open a file for reading; return where what was opened lies, nothing where that is a copy.
+    """Open a file for reading; return the connection and its path, or ``None`` instead of the path of a copy.
 
-    A file whose last writer was killed, or left while others were reading, has to be brought to rest
-    before it can be read. Where this may write that happens in its place, as with every SQLite file; who
-    may only read recovers a copy, and sees what was complete when it was copied.
+    If the last writer was killed, or finished while others were reading, the file has a hot journal and
+    must be recovered before it can be read. A user who may write recovers it in place, as SQLite does with
+    every file. A read-only user reads a recovered copy, with everything that was complete when it was
+    copied.
     """
     _recover(path)
     for _ in range(_ATTEMPTS):
@@ -51,10 +52,11 @@ def open_for_reading(path: Path) -> tuple[sqlite3.Connection, Path | None]:
 
 
 def _recovered_copy(path: Path) -> sqlite3.Connection | None:
-    """Return a copy of a file with what its journal holds; nothing where somebody wrote meanwhile.
+    """Return a copy of a file with its journal applied; ``None`` if somebody wrote to the file meanwhile.
 
-    Raises :class:`StoreError` where there is no room for a copy. To close what was copied lets go of the
-    locks that SQLite has on it in this process; where it had any, the file was read as it lies.
+    Raises :class:`StoreError` if there is no space for a copy. Copying closes a second handle of the file,
+    which drops any lock that SQLite has on it in this process. There is none here: a file with a lock could
+    be read in place.
     """
     before = _file_states(path)
     try:
@@ -63,13 +65,13 @@ def _recovered_copy(path: Path) -> sqlite3.Connection | None:
             for end in before:
                 with suppress(FileNotFoundError):  # a writer came and took its journal away
                     shutil.copyfile(f"{path}{end}", f"{copy}{end}")
-            # A file that is open outlives its name: who is killed from here on leaves nothing behind.
+            # An open file outlives its name, so a process that is killed from here on leaves nothing behind.
             return _open_recovered(copy) if _file_states(path) == before else None
     except (OSError, *UNREADABLE) as error:
         what = error.strerror if isinstance(error, OSError) else error
         raise StoreError(
-            f"{path} cannot be read as it lies: its last writer was cut off, or left while others were "
-            f"reading; nor can a copy (TMPDIR says where): {what}. {RECOVERY_HINT}"
+            f"{path} cannot be read in place, because its last writer was interrupted, or finished while "
+            f"others were reading; and it cannot be copied (to TMPDIR): {what}. {RECOVERY_HINT}"
         ) from None
 
 
@@ -89,7 +91,7 @@ def _open_recovered(copy: Path) -> sqlite3.Connection:
 
 
 def _file_states(path: Path) -> dict[str, tuple[int, int, int]]:
-    """Return what changes of a file and its journals with every write."""
+    """Return, for a file and its journals, what changes with every write."""
     seen = {}
     for end in ("", "-wal", "-journal"):
         with suppress(FileNotFoundError):
@@ -99,10 +101,10 @@ def _file_states(path: Path) -> dict[str, tuple[int, int, int]]:
 
 
 def _recover(path: Path) -> None:
-    """Undo a write that was cut off with a rollback journal, which a read-only connection cannot.
+    """Undo an interrupted write that has a rollback journal, which a read-only connection cannot do.
 
-    It happens between two journals, while a writer opens or closes. Where the file or its folder may not
-    be written this fails, and the read that follows reports the error.
+    That happens while a writer switches journals, as it opens or closes the file. If this user may not write
+    to the file or its folder, this fails, and the following read reports the error.
     """
     journal = Path(f"{path}-journal")
     with suppress(OSError, StoreError, sqlite3.Error):

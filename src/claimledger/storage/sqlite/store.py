@@ -62,7 +62,7 @@ class SqliteStore(Store):
     ) -> None:
         self.driver = driver
         self.path = None if copied else path
-        """Where it lies; nothing where this is a copy to read."""
+        """The path of the file; ``None`` if this is a copy in memory."""
 
         self.display_path = display_path(path)
         """The name in messages: while the file is being created, the name that it will have."""
@@ -76,7 +76,7 @@ class SqliteStore(Store):
 
     @classmethod
     def new(cls, path: Path, rights: int = 0o666) -> SqliteStore:
-        """Make a new file, which must not exist; it is a ledger once its transaction ends."""
+        """Create a ledger in a new file; raise :class:`StoreError` if the file exists."""
         _require_no_folder(path)
         require_unambiguous_name(path, display_path(path))
         try:
@@ -85,7 +85,7 @@ class SqliteStore(Store):
         except FileExistsError:
             raise StoreError(f"{path} exists; a new ledger needs a new file") from None
         except OSError as error:
-            raise StoreError(f"{display_path(path)} cannot be made: {error.strerror}") from None
+            raise StoreError(f"{display_path(path)} cannot be created: {error.strerror}") from None
         store = cls(connect(path, "rw"), path, writable=True)
         try:
             store._prepare_writing()
@@ -99,7 +99,7 @@ class SqliteStore(Store):
     @classmethod
     @contextmanager
     def create_atomically(cls, path: Path, rights: int = 0o666) -> Iterator[SqliteStore]:
-        """Make a ledger to be filled, which has its name only when it is whole."""
+        """Create a ledger to be filled, which gets its name only when it is complete."""
         _require_no_folder(path)
         if path.exists():
             raise StoreError(f"{path} exists; a new ledger needs a new file")
@@ -123,7 +123,7 @@ class SqliteStore(Store):
         if not path.exists():
             raise StoreError(
                 f"{path.absolute()} does not exist. Is the ledger elsewhere? --ledger or CLAIMLEDGER_DB "
-                "names it; `claimledger init` makes a new one"
+                "names it; `claimledger init` creates a new one"
             )
         if not path.is_file() and not path.is_dir():
             raise StoreError(f"{path} is a device or a pipe; a ledger is one file")
@@ -224,7 +224,7 @@ class SqliteStore(Store):
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:
                     if self.display_path != self.path:
-                        raise  # what has no name yet is thrown away
+                        raise  # an incomplete file is discarded
                     raise StoreError(
                         f"{self.path}: the disk failed at the end of a write ({error}); it is whole in the "
                         "ledger or absent: look with `claimledger stats`. Importing it again writes nothing "
