@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from claimledger.analysis.graph import Graph
 from claimledger.records.graph_data import ClaimNode, LinkEdge
+from claimledger.records.link import LinkType
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,20 @@ def assertions(graph: Graph) -> Assertions:
     """Return which claims of a graph say the same."""
     union = DisjointSet(graph.claims)
     contradicting = {
-        frozenset((link.from_, link.to)) for link in graph.links if link.type == "contradicts"
+        frozenset((link.from_, link.to))
+        for link in graph.links
+        if link.type == LinkType.CONTRADICTS
     }
     at_odds: list[LinkEdge] = []
     for link in graph.links:
-        if link.type in ("corroborates", "repeats"):
+        if link.type in (LinkType.CORROBORATES, LinkType.REPEATS):
             if frozenset((link.from_, link.to)) in contradicting:
                 at_odds.append(link)
-            elif link.type == "corroborates":
+            elif link.type == LinkType.CORROBORATES:
                 union.join(link.from_, link.to)
     repeaters_of_several: dict[str, list[LinkEdge]] = {}
     for key in graph.claims:
-        links = graph.from_("repeats", key)
+        links = graph.from_(LinkType.REPEATS, key)
         targets = {link.to for link in links}
         joining = [link for link in links if _says_the_same(graph, link, contradicting)]
         if len(targets) == 1:

@@ -17,6 +17,7 @@ from claimledger.analysis.dependencies import Dependencies, Dependency
 from claimledger.analysis.graph import Graph
 from claimledger.analysis.revisions import Revisions
 from claimledger.records.graph_data import LinkEdge
+from claimledger.records.link import LinkType
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def _contradictions_by_assertion(graph: Graph, assertions: Assertions) -> dict[s
     """
     contradicted: dict[str, list[Attack]] = defaultdict(list)
     for link in graph.links:
-        if link.type == "contradicts":
+        if link.type == LinkType.CONTRADICTS:
             for attacker, at in ((link.from_, link.to), (link.to, link.from_)):
                 if not assertions.same(attacker, at):
                     contradicted[assertions.of[at]].append(Attack(attacker, link, at))
@@ -150,9 +151,9 @@ def _contradictions_by_assertion(graph: Graph, assertions: Assertions) -> dict[s
 def _is_aimed_at(graph: Graph, key: str, criticised: set[str]) -> bool:
     """Whether any link attacks a claim itself or a source it cites."""
     return (
-        key in graph.links_by_end("undercuts")
-        or key in graph.links_by_end("contradicts")
-        or key in graph.links_by_start("contradicts")
+        key in graph.links_by_end(LinkType.UNDERCUTS)
+        or key in graph.links_by_end(LinkType.CONTRADICTS)
+        or key in graph.links_by_start(LinkType.CONTRADICTS)
         or not criticised.isdisjoint(graph.claims[key].sources)
     )
 
@@ -166,7 +167,7 @@ def _attacks_on_claim(
     for attack in contradicted.get(assertions.of[key], ()):
         if attack.at != key:
             yield attack
-    for link in graph.to("undercuts", key):
+    for link in graph.to(LinkType.UNDERCUTS, key):
         yield Attack(link.from_, link, key)
     claim = graph.claims[key]
     criticised = [source for source in claim.sources if graph.critics(source)]

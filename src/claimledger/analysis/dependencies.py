@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from claimledger.analysis.assertions import Assertions
 from claimledger.analysis.closure import closure
 from claimledger.analysis.graph import RESTS_ON, Graph
+from claimledger.records.link import LinkType
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,10 @@ def dependencies(graph: Graph, assertions: Assertions) -> Dependencies:
     """Return what each claim of a graph rests on."""
     loops = {key: loop for loop in _loops(graph) for key in loop}
     by_claim: dict[str, tuple[Dependency, ...]] = {}
-    for key in {**graph.links_by_start("repeats"), **graph.links_by_start("derives_from")}:
+    for key in {
+        **graph.links_by_start(LinkType.REPEATS),
+        **graph.links_by_start(LinkType.DERIVES_FROM),
+    }:
         loop = loops.get(key, (key,))
         if key == loop[0]:  # every claim of a loop rests on something, so its first is met too
             of_loop = tuple(_dependencies_of_loop(graph, assertions, loop))
@@ -85,10 +89,10 @@ def _dependencies_of_loop(
     repeated: dict[str, set[str]] = defaultdict(set)
     derived: set[str] = set()
     for key in loop:
-        for link in graph.from_("repeats", key):
+        for link in graph.from_(LinkType.REPEATS, key):
             if link.to not in inside:
                 repeated[assertions.of[link.to]].add(link.to)
-        derived |= {link.to for link in graph.from_("derives_from", key)} - inside
+        derived |= {link.to for link in graph.from_(LinkType.DERIVES_FROM, key)} - inside
     for name in sorted(repeated):
         yield Dependency(tuple(sorted(repeated[name])))
     for key in sorted(derived):

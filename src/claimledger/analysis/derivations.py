@@ -20,6 +20,7 @@ from claimledger.analysis.standing import Standing
 from claimledger.records.claim import Claim
 from claimledger.records.figure import Figure, Interval
 from claimledger.records.formula import Count, Formula, Input, read_formula
+from claimledger.records.link import LinkType
 from claimledger.text.unicode import same
 
 HUNDRED = Interval(Decimal(100), Decimal(100))
@@ -100,7 +101,7 @@ def _recompute_figure(
             result = _OPERATIONS[formula.operation](values)
         except ZeroDivisionError:
             problems.append("it divides by a number that may be 0")
-    linked = {link.to for link in analysis.graph.from_("derives_from", key)}
+    linked = {link.to for link in analysis.graph.from_(LinkType.DERIVES_FROM, key)}
     inputs = dict.fromkeys(operand.claim for operand in formula.inputs)
     return Derivation(
         key,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from claimledger.analysis.analysis import Analysis
+from claimledger.records.link import LinkType
 
 FLAGS: dict[str, str] = {
     "circular": "it rests on itself through others",
@@ -86,7 +87,7 @@ def _repeated_but_later(analysis: Analysis, key: str) -> tuple[str, ...]:
     if asserted is None or asserted[1] is None:
         return ()
     later = []
-    for link in graph.from_("repeats", key):
+    for link in graph.from_(LinkType.REPEATS, key):
         repeated = graph.claims[link.to].asserted
         if repeated is not None and repeated[0] is not None and asserted[1] < repeated[0]:
             later.append(link.to)

@@ -14,9 +14,9 @@ from functools import cached_property, partial
 
 from claimledger.analysis.closure import closure, label_reachable
 from claimledger.records.graph_data import ClaimNode, GraphData, LinkEdge, PartyNode, SourceNode
-from claimledger.records.link import RELATIONS
+from claimledger.records.link import RELATIONS, LinkType
 
-RESTS_ON = ("repeats", "derives_from")
+RESTS_ON = (LinkType.REPEATS, LinkType.DERIVES_FROM)
 """The link types by which a claim rests on another."""
 
 Day = int
@@ -84,9 +84,9 @@ class Graph:
 
     def contradictions(self, key: str) -> Iterable[tuple[str, LinkEdge]]:
         """Yield each claim that contradicts a claim or is contradicted by it, with the link."""
-        for link in self.from_("contradicts", key):
+        for link in self.from_(LinkType.CONTRADICTS, key):
             yield link.to, link
-        for link in self.to("contradicts", key):
+        for link in self.to(LinkType.CONTRADICTS, key):
             yield link.from_, link
 
     @cached_property
@@ -165,7 +165,7 @@ def known_by_days(graph_data: GraphData) -> dict[str, Day]:
     dated = {key: list(_stated_days(graph_data, claim)) for key, claim in graph_data.claims.items()}
     repeated: dict[str, list[str]] = defaultdict(list)
     for link in graph_data.links:
-        if link.type == "repeats":
+        if link.type == LinkType.REPEATS:
             repeated[link.from_].append(link.to)
     stated = _earliest_of_repeaters(
         {key: min(days) for key, days in dated.items() if days}, repeated

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.flags import Flag, flags
+from claimledger.records.link import LinkType
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def _steps(analysis: Analysis, key: str) -> Iterator[Step]:
     stack: list[tuple[str, int, str | None, str | None, str | None]] = [(key, 0, None, None, None)]
     while stack:
         claim, depth, below, link_key, link_type = stack.pop()
-        links = [*graph.from_("repeats", claim), *graph.from_("derives_from", claim)]
+        links = [*graph.from_(LinkType.REPEATS, claim), *graph.from_(LinkType.DERIVES_FROM, claim)]
         again = claim in seen
         claim_flags = tuple(flags(analysis, claim))
         yield Step(claim, depth, below, link_key, link_type, claim_flags, again, ends=not links)
@@ -90,7 +91,9 @@ def _retracted(analysis: Analysis, step: Step) -> Weakness | None:
 
 
 def _undercut(analysis: Analysis, step: Step) -> Weakness | None:
-    attack = next((a for a in analysis.attacks.on(step.claim) if a.link.type == "undercuts"), None)
+    attack = next(
+        (a for a in analysis.attacks.on(step.claim) if a.link.type == LinkType.UNDERCUTS), None
+    )
     if attack is None:
         return None
     target = f"its source {attack.source} is" if attack.source else "its grounds are"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from claimledger.analysis.closure import label_reachable
 from claimledger.analysis.graph import Graph
+from claimledger.records.link import LinkType
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def revisions(graph: Graph) -> Revisions:
     # yet, and follows when none is left, so every link is looked at once.
     waiting_for: dict[str, set[str]] = {}
     for key in graph.claims:
-        targets = {link.to for link in graph.from_("repeats", key)}
+        targets = {link.to for link in graph.from_(LinkType.REPEATS, key)}
         if targets:
             waiting_for[key] = targets - superseded.keys()
     queue = deque(superseded)
@@ -48,8 +49,8 @@ def revisions(graph: Graph) -> Revisions:
     while queue:
         key = queue.popleft()
         if key not in superseded:
-            superseded[key] = graph.from_("repeats", key)[0].to
-        for link in graph.to("repeats", key):
+            superseded[key] = graph.from_(LinkType.REPEATS, key)[0].to
+        for link in graph.to(LinkType.REPEATS, key):
             targets = waiting_for[link.from_]
             targets.discard(key)
             if not targets and link.from_ not in superseded:
@@ -66,12 +67,14 @@ def _retracted(graph: Graph) -> dict[str, str]:
     foreign log are never settled and count as not retracted.
     """
     unsettled = {
-        key: len(graph.to("retracts", key)) for key in graph.claims if graph.to("retracts", key)
+        key: len(graph.to(LinkType.RETRACTS, key))
+        for key in graph.claims
+        if graph.to(LinkType.RETRACTS, key)
     }
     retracted: dict[str, str] = {}
     settled: set[str] = set()
     queue = deque(
-        key for key in graph.claims if key not in unsettled and graph.from_("retracts", key)
+        key for key in graph.claims if key not in unsettled and graph.from_(LinkType.RETRACTS, key)
     )
     while queue:
         key = queue.popleft()
@@ -79,7 +82,7 @@ def _retracted(graph: Graph) -> dict[str, str]:
             continue
         settled.add(key)
         counts = key not in retracted
-        for link in graph.from_("retracts", key):
+        for link in graph.from_(LinkType.RETRACTS, key):
             if link.to in settled:
                 continue
             unsettled[link.to] -= 1
@@ -96,6 +99,8 @@ def _updated(graph: Graph, retracted: Mapping[str, str]) -> dict[str, str]:
         (link.to, key)
         for key in graph.claims
         if key not in retracted
-        for link in graph.from_("updates", key)
+        for link in graph.from_(LinkType.UPDATES, key)
     )
-    return label_reachable(updates, lambda key: (link.to for link in graph.from_("updates", key)))
+    return label_reachable(
+        updates, lambda key: (link.to for link in graph.from_(LinkType.UPDATES, key))
+    )

@@ -137,8 +137,6 @@ def _odd(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
 @click.pass_obj
 def cite(call: CliContext, /, key: str, source: str, by: str | None, **options: Any) -> None:
     """Add a citation to a claim: a source in which it has now been read."""
-    from typing import get_args
-
     from claimledger.errors import RuleViolationError
     from claimledger.records.check import record_of
     from claimledger.records.claim import Claim, Grounds
@@ -154,7 +152,7 @@ def cite(call: CliContext, /, key: str, source: str, by: str | None, **options: 
         grounds = options["grounds"]
         asking = not options["via"] and claim.grounds is None and grounds is None
         if asking and sys.stdin.isatty() and sys.stdout.isatty() and not call.json:
-            known = ", ".join(get_args(Grounds))
+            known = ", ".join(Grounds)
             echo(f"How does the claimant know? One of {known}; empty if not asked.")
             grounds = click.prompt("Grounds", default="", show_default=False) or None
         cited = claim.as_json()["citations"]

@@ -10,11 +10,11 @@ import click
 
 from claimledger.cli.context import CliContext, Command, UsageError, by_option, recorder
 from claimledger.cli.output import answer, count, cut, echo
+from claimledger.records.decision import Outcome
 
 if TYPE_CHECKING:
     from claimledger.analysis.proposals.rule import Proposal
     from claimledger.ledger import Ledger, LedgerView
-    from claimledger.records.decision import Outcome
 
 since_option = click.option(
     "--since", metavar="ENTRY|DATE", help="Only about what changed since then.  [everything]"
@@ -115,8 +115,8 @@ def _answering(name: str, outcome: Outcome, about: str) -> click.Command:
 
 
 _PROMPT = "by their ids; without any, answer one after another at a prompt."
-accept = _answering("accept", "accepted", f"Accept proposals {_PROMPT}")
-decline = _answering("decline", "declined", f"Decline proposals {_PROMPT}")
+accept = _answering("accept", Outcome.ACCEPTED, f"Accept proposals {_PROMPT}")
+decline = _answering("decline", Outcome.DECLINED, f"Decline proposals {_PROMPT}")
 
 
 def _answer(
@@ -190,7 +190,7 @@ def _asked_one(ledger: Ledger, proposal: Proposal, reason: str | None, who: str)
     from claimledger.services.decide import decide
     from claimledger.services.record_cache import RecordCache
 
-    answers: dict[str, Outcome] = {"a": "accepted", "d": "declined"}
+    answers: dict[str, Outcome] = {"a": Outcome.ACCEPTED, "d": Outcome.DECLINED}
     _say(proposal, RecordCache(ledger))
     choice = click.prompt("a accept, d decline, s skip, q quit", default="s", show_default=False,
                           type=click.Choice(["a", "d", "s", "q"]), show_choices=False)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -312,7 +312,7 @@ class _Dialogue:
         if all("via" in citation for citation in self._draft.fields["citations"]):
             self._draft.fields["grounds"] = None
             return
-        known = list(get_args(Grounds))
+        known = list(map(str, Grounds))
         while True:
             typed = self._ask(f"How do they know ({', '.join(known)}; empty if not asked)")
             near = [word for word in known if typed and word.startswith(typed)] or nearest(

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import select
 
-from claimledger.log.entry import Payload
+from claimledger.log.entry import Action, Payload
 from claimledger.log.validate import (
     InvalidEntryError,
     RecordState,
@@ -100,7 +100,7 @@ class LogReplay:
             yield number, InvalidEntryError("emptied", message)
         for (kind, key), number in self.presumed.items():
             state = self.state(kind, key)
-            if state is None or state.action != "redact":
+            if state is None or state.action != Action.REDACT:
                 message = f"names {kind} {key} as a replacement, which is not a live record"
                 yield number, InvalidEntryError("replaced-by", message)
 
@@ -123,7 +123,7 @@ class LogReplay:
             emptied=self.emptied, stands=lambda kind, key: self._is_live(kind, key, number),
         )  # fmt: skip
         if payload.record is not None and payload.kind in KINDS and KINDS[payload.kind].fixed:
-            if payload.action == "amend" and payload.replaces is not None:
+            if payload.action == Action.AMEND and payload.replaces is not None:
                 check_fixed(
                     payload, self._fixed.get(payload.replaces) or self._record(payload.replaces)
                 )

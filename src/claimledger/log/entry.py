@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -20,7 +21,21 @@ from claimledger.log.canonical_json import canonical, parse
 FORMAT = 1
 """The format of the entries this program writes; it reads this and all older ones."""
 
-ACTIONS = ("record", "amend", "withdraw", "redact")
+
+class Action(StrEnum):
+    """What an entry does to a record."""
+
+    RECORD = "record"
+    AMEND = "amend"
+    WITHDRAW = "withdraw"
+    REDACT = "redact"
+
+
+ACTIONS = frozenset(Action)
+
+WRITES_VERSION = (Action.RECORD, Action.AMEND)
+"""The actions that write a version of a record; the others end it."""
+
 SALT = 16
 """Bytes in a salt."""
 

@@ -21,6 +21,8 @@ from claimledger.log.entry import (
     FORMAT,
     LARGEST_PAYLOAD,
     SALT,
+    WRITES_VERSION,
+    Action,
     Payload,
     digest_of,
 )
@@ -186,11 +188,11 @@ def _walk(value: object, depth: int) -> None:
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
 _TEXTS = ("action", "kind", "key", "recorded_by")
 _WITH: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "record": (frozenset({"record"}), frozenset({"reason"})),
+    Action.RECORD: (frozenset({"record"}), frozenset({"reason"})),
     # An amendment made through the library once had no reason: such logs stay lawful.
-    "amend": (frozenset({"record", "replaces"}), frozenset({"reason"})),
-    "withdraw": (frozenset({"replaces", "reason"}), frozenset({"replaced_by"})),
-    "redact": (frozenset({"entries", "reason"}), frozenset({"replaced_by"})),
+    Action.AMEND: (frozenset({"record", "replaces"}), frozenset({"reason"})),
+    Action.WITHDRAW: (frozenset({"replaces", "reason"}), frozenset({"replaced_by"})),
+    Action.REDACT: (frozenset({"entries", "reason"}), frozenset({"replaced_by"})),
 }
 """The members of each action: those it must have, and those it may have."""
 
@@ -304,7 +306,7 @@ class RecordState(NamedTuple):
     @property
     def stands(self) -> bool:
         """Whether the record has a live version."""
-        return self.action in ("record", "amend")
+        return self.action in WRITES_VERSION
 
 
 def follow(
@@ -322,14 +324,14 @@ def follow(
     record is live at this entry.
     """
     name = f"{payload.kind} {payload.key}"
-    if payload.action == "record":
+    if payload.action == Action.RECORD:
         if state is not None:
             what = f"records {name} a second time, after entry {state.entries[0]}"
             raise InvalidEntryError("begins-once", what)
-        return RecordState((number,), "record")
-    if payload.action == "redact":
+        return RecordState((number,), Action.RECORD)
+    if payload.action == Action.REDACT:
         _check_redaction(state, payload, name, emptied)
-        return RecordState((number,), "redact", payload.replaced_by)
+        return RecordState((number,), Action.REDACT, payload.replaced_by)
     if state is None or not state.stands:
         raise InvalidEntryError("replaces", f"says {payload.action}, and no {name} stands")
     if payload.replaces != state.entries[-1]:
@@ -348,7 +350,7 @@ def follow(
 def _check_redaction(
     state: RecordState | None, payload: Payload, name: str, emptied: Container[int]
 ) -> None:
-    if state is not None and state.action == "redact":
+    if state is not None and state.action == Action.REDACT:
         raise InvalidEntryError(
             "redacts-own", f"redacts {name} again, after entry {state.entries[0]}"
         )
@@ -357,7 +359,7 @@ def _check_redaction(
         raise InvalidEntryError("redacts-own", f"lists entries that are not all those of {name}")
     if state is None or readable[-1] != payload.entries[-1]:
         return  # the withdrawal is emptied: what it said cannot be seen any more
-    if state.action != "withdraw":
+    if state.action != Action.WITHDRAW:
         raise InvalidEntryError("redacts-own", f"redacts {name}, which stands")
     if payload.replaced_by != state.replaced_by:
         what = (
@@ -368,7 +370,7 @@ def _check_redaction(
 
 def check_fixed(payload: Payload, before: Mapping[str, Any] | None) -> None:
     """Raise where an amendment changes what no amendment may; ``before`` is the record it replaces."""
-    if payload.action != "amend" or payload.kind not in KINDS or before is None:
+    if payload.action != Action.AMEND or payload.kind not in KINDS or before is None:
         return
     for name in KINDS[payload.kind].fixed:
         if (payload.record or {}).get(name) != before.get(name):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -99,6 +100,8 @@ def json_value(value: Any) -> Any:
         return [part if type(part) is str else json_value(part) for part in value]
     if plain is dict:
         return value.copy()
+    if isinstance(value, StrEnum):
+        return str(value)
     if plain is Decimal:
         return format(value, "f")  # without an exponent
     return value.as_json()  # a date, a target, a part

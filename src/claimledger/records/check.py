@@ -91,7 +91,7 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
         near = nearest(where[-1], names)
         expected = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
         return Problem("unknown field", field=visible(field), value=value, expected=expected)
-    if kind == "literal_error":
+    if kind == "enum":
         near = [word for word in nearest(str(details["input"]), _choices(context)) if word]
         hint = f"; did you mean {near[0]}?" if near else ""
         expected = f"one of {', '.join(_choices(context))}{hint}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from enum import StrEnum
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,7 +15,17 @@ from claimledger.records.figure import Figure
 from claimledger.records.keys import PartyKey, SubjectKey
 from claimledger.text.unicode import Prose
 
-Grounds = Literal["observed", "documents", "testimony", "analysis", "own-act", "unstated"]
+
+class Grounds(StrEnum):
+    """How a claimant knows what they assert."""
+
+    OBSERVED = "observed"
+    DOCUMENTS = "documents"
+    TESTIMONY = "testimony"
+    ANALYSIS = "analysis"
+    OWN_ACT = "own-act"
+    UNSTATED = "unstated"
+
 
 MOST_FIGURES = 500
 """Figures in one claim: each is compared with each of another's."""

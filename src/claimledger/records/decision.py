@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from enum import StrEnum
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from claimledger.records.base import OneOrMany, Record
 from claimledger.text.unicode import Name, Prose
 
-Outcome = Literal["accepted", "declined"]
+
+class Outcome(StrEnum):
+    """The answer to a proposal."""
+
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
 
 
 class Decision(Record):

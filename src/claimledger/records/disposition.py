@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from enum import StrEnum
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -10,7 +11,15 @@ from claimledger.records.base import Record
 from claimledger.records.keys import LinkKey
 from claimledger.text.unicode import Prose
 
-Ending = Literal["resolved", "conceded", "definition", "period", "dormant"]
+
+class Ending(StrEnum):
+    """How a dispute ended."""
+
+    RESOLVED = "resolved"
+    CONCEDED = "conceded"
+    DEFINITION = "definition"
+    PERIOD = "period"
+    DORMANT = "dormant"
 
 
 class Disposition(Record):

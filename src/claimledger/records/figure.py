@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Annotated, Any, Literal
+from enum import StrEnum
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,8 +15,26 @@ from claimledger.errors import ParseError
 from claimledger.records.base import Part, StringMap
 from claimledger.text.unicode import Name
 
-Qualifier = Literal["exact", "about", "over", "at least", "under", "at most", "between"]
-Nature = Literal["stock", "total", "flow"]
+
+class Qualifier(StrEnum):
+    """How the bounds of a figure are meant."""
+
+    EXACT = "exact"
+    ABOUT = "about"
+    OVER = "over"
+    AT_LEAST = "at least"
+    UNDER = "under"
+    AT_MOST = "at most"
+    BETWEEN = "between"
+
+
+class Nature(StrEnum):
+    """Whether a figure is a count at a moment, a total so far, or a count within a period."""
+
+    STOCK = "stock"
+    TOTAL = "total"
+    FLOW = "flow"
+
 
 _DECIMAL = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,60})?", re.ASCII)
 
@@ -62,7 +81,7 @@ class Figure(Part):
     measure: Annotated[Name, Field(description="what is counted: stations")]
     low: Annotated[Exact | None, Field(description="its lower bound")] = None
     high: Annotated[Exact | None, Field(description="its upper bound")] = None
-    qualifier: Annotated[Qualifier, Field(description="how the bounds are meant")] = "exact"
+    qualifier: Annotated[Qualifier, Field(description="how the bounds are meant")] = Qualifier.EXACT
     unit: Annotated[Name | None, Field(description="its unit: %, km, USD 2022")] = None
     nature: Annotated[
         Nature | None,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -96,7 +97,12 @@ def _field(attribute: str, info: FieldInfo) -> Field:
         form=form,
         points_to=points[0] if points else None,
         part=part,
-        choices=tuple(c for t in types if get_origin(t) is Literal for c in get_args(t)),
+        choices=tuple(
+            str(choice)
+            for t in types
+            if isinstance(t, type) and issubclass(t, StrEnum)
+            for choice in t
+        ),
     )
 
 
@@ -104,8 +110,6 @@ def _types(annotation: Any) -> Iterator[Any]:
     """Yield an annotation and all its parts, markers included."""
     yield annotation
     origin = get_origin(annotation)
-    if origin is Literal:
-        return
     if origin is not None:
         yield origin
     yield from getattr(annotation, "__metadata__", ())

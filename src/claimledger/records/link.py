@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import Annotated, Any, ClassVar, Literal
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -15,14 +15,28 @@ from claimledger.records.keys import ClaimKey, is_key
 from claimledger.text.unicode import Name, Prose
 
 
-class Family(Enum):
-    """What a link is about: the claims' quarrel, or where one of them came from."""
+class Family(StrEnum):
+    """What a link is about: the claims' dispute, or where one of them came from."""
 
     DISPUTE = "dispute"
     REPLY = "reply"
     SUPPORT = "support"
     PROVENANCE = "provenance"
     REVISION = "revision"
+
+
+class LinkType(StrEnum):
+    """How a claim relates to another record; :data:`RELATIONS` has what each type means."""
+
+    CONTRADICTS = "contradicts"
+    UNDERCUTS = "undercuts"
+    ANSWERS = "answers"
+    CORROBORATES = "corroborates"
+    SUPPORTS = "supports"
+    REPEATS = "repeats"
+    DERIVES_FROM = "derives_from"
+    UPDATES = "updates"
+    RETRACTS = "retracts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +53,7 @@ class Relation:
 
 
 RELATIONS: dict[str, Relation] = {
-    "contradicts": Relation(
+    LinkType.CONTRADICTS: Relation(
         Family.DISPUTE,
         "both cannot hold; neither is thereby refuted",
         ("cito:disputes",),
@@ -47,7 +61,7 @@ RELATIONS: dict[str, Relation] = {
         "contradicted by",
         symmetric=True,
     ),
-    "undercuts": Relation(
+    LinkType.UNDERCUTS: Relation(
         Family.DISPUTE,
         "attacks the grounds of the other (its method, source, translation), not its conclusion",
         ("cito:critiques",),
@@ -55,14 +69,14 @@ RELATIONS: dict[str, Relation] = {
         "undercut by",
         to_source=True,
     ),
-    "answers": Relation(
+    LinkType.ANSWERS: Relation(
         Family.REPLY,
         "a reply, a denial, a rival account: both may hold; attacks nothing",
         ("cito:repliesTo",),
         "answers",
         "answered by",
     ),
-    "corroborates": Relation(
+    LinkType.CORROBORATES: Relation(
         Family.SUPPORT,
         "asserts the same",
         ("cito:agreesWith",),
@@ -70,35 +84,35 @@ RELATIONS: dict[str, Relation] = {
         "corroborated by",
         symmetric=True,
     ),
-    "supports": Relation(
+    LinkType.SUPPORTS: Relation(
         Family.SUPPORT,
         "gives grounds for the other without asserting it",
         ("cito:supports",),
         "supports",
         "supported by",
     ),
-    "repeats": Relation(
+    LinkType.REPEATS: Relation(
         Family.PROVENANCE,
         "passes the other on: reports, quotes, translates; adds no observation",
         ("prov:wasQuotedFrom",),
         "repeats",
         "repeated by",
     ),
-    "derives_from": Relation(
+    LinkType.DERIVES_FROM: Relation(
         Family.PROVENANCE,
         "computed or inferred from the other",
         ("prov:wasDerivedFrom",),
         "derives from",
         "is an input of",
     ),
-    "updates": Relation(
+    LinkType.UPDATES: Relation(
         Family.REVISION,
         "a newer statement of the same thing by the same claimant, which supersedes the other",
         ("cito:updates", "prov:wasRevisionOf"),
         "updates",
         "updated by",
     ),
-    "retracts": Relation(
+    LinkType.RETRACTS: Relation(
         Family.REVISION,
         "the claimant takes the other back",
         ("cito:retracts",),
@@ -106,20 +120,15 @@ RELATIONS: dict[str, Relation] = {
         "retracted by",
     ),
 }
-"""The one list of link types."""
+"""What each link type means."""
 
-LinkType = Literal[
-    "contradicts",
-    "undercuts",
-    "answers",
-    "corroborates",
-    "supports",
-    "repeats",
-    "derives_from",
-    "updates",
-    "retracts",
-]
-Basis = Literal["stated", "judged", "computed"]
+
+class Basis(StrEnum):
+    """What a link is based on."""
+
+    STATED = "stated"
+    JUDGED = "judged"
+    COMPUTED = "computed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +193,7 @@ class Link(Record):
     reason: Annotated[Prose | None, Field(description="why the link was made")] = None
     basis: Annotated[
         Basis, Field(description="stated by a source, judged by the recorder, or computed")
-    ] = "judged"
+    ] = Basis.JUDGED
     rule: Annotated[Name | None, Field(description="the rule that computed it")] = None
     citations: Annotated[
         tuple[Citation, ...], OneOrMany, Field(description="where the link is stated")

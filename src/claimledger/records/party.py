@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from enum import StrEnum
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -10,7 +11,17 @@ from claimledger.records.base import OneOrMany, Record, WikidataItem
 from claimledger.records.keys import PartyKey
 from claimledger.text.unicode import Name
 
-PartyType = Literal["person", "organisation", "government", "medium", "group", "unnamed"]
+
+class PartyType(StrEnum):
+    """What sort of party it is."""
+
+    PERSON = "person"
+    ORGANISATION = "organisation"
+    GOVERNMENT = "government"
+    MEDIUM = "medium"
+    GROUP = "group"
+    UNNAMED = "unnamed"
+
 
 NAMELESS: frozenset[str] = frozenset({"group", "unnamed"})
 """Types of party that name nobody: two of them may be the same people."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from claimledger.analysis.proposals.rule import Proposal
 from claimledger.errors import RuleViolationError
 from claimledger.records.decision import Decision, Outcome
-from claimledger.records.link import Link, Target
+from claimledger.records.link import Link, LinkType, Target
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger
@@ -72,7 +72,7 @@ def _links(ledger: Ledger, from_: str, to: str) -> list[str]:
     return [
         str(link.key)
         for link in records
-        if isinstance(link, Link) and link.type == "repeats" and link.to.key == to
+        if isinstance(link, Link) and link.type == LinkType.REPEATS and link.to.key == to
     ]
 
 

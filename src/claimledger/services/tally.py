@@ -13,6 +13,7 @@ from claimledger.errors import ParseError
 from claimledger.records.claim import Claim
 from claimledger.records.figure import Figure
 from claimledger.records.formula import Count
+from claimledger.records.link import LinkType
 from claimledger.records.vocabulary import Vocabulary
 from claimledger.text.unicode import nfc
 
@@ -167,7 +168,7 @@ def _groups(by: str, claim: Claim) -> Iterable[str]:
 
 def recounts(view: LedgerView, answers: Analysis, key: str, claim: Claim) -> Iterator[Recount]:  # fmt: skip
     """Yield each tally of a claim, counted again."""
-    inputs = {link.to for link in answers.graph.from_("derives_from", key)}
+    inputs = {link.to for link in answers.graph.from_(LinkType.DERIVES_FROM, key)}
     for figure, count in tallied_figures(claim):
         now = tally(view, count, "")
         claims = set(now.claims)

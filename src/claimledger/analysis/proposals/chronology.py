@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
+from claimledger.records.link import LinkType
 
 
 def find_reversed(context: RuleContext) -> Iterator[Proposal]:
     """Propose to reverse each ``repeats`` link of a claim certainly asserted before what it repeats."""
     graph = context.analysis.graph
     for link in graph.links:
-        if link.type != "repeats" or not context.concerns_change(link.from_, link.to):
+        if link.type != LinkType.REPEATS or not context.concerns_change(link.from_, link.to):
             continue
         if link.from_ not in context.claims or link.to not in context.claims:
             continue
@@ -29,7 +30,7 @@ def find_reversed(context: RuleContext) -> Iterator[Proposal]:
                 "claim",
                 link.to,
                 link.from_,
-                "repeats",
+                LinkType.REPEATS,
                 "Is the link the wrong way round: does {one} repeat {other}?",
                 (
                     f"{link.key} says the opposite, though {link.from_} "
@@ -50,7 +51,7 @@ def find_attacks_to_renew(context: RuleContext) -> Iterator[Proposal]:
     for link in analysis.graph.links:
         successor = analysis.revisions.superseded.get(link.from_)
         if (
-            link.type not in ("contradicts", "undercuts")
+            link.type not in (LinkType.CONTRADICTS, LinkType.UNDERCUTS)
             or successor is None
             or link.to_kind != "claim"
         ):

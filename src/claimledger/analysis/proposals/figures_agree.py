@@ -7,6 +7,7 @@ from decimal import Decimal
 from claimledger.analysis.comparison import AT_ODDS, Comparison
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 from claimledger.records.figure import Figure
+from claimledger.records.link import LinkType
 
 _OVERLAP_FOR_DISTINCTIVE = 0.15
 _OVERLAP_FOR_COMMON = 0.35
@@ -37,7 +38,7 @@ def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
         "claim",
         later if repeats else first,
         first if repeats else later,
-        "repeats" if repeats else "corroborates",
+        LinkType.REPEATS if repeats else LinkType.CORROBORATES,
         question,
         (
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}: "

@@ -7,6 +7,7 @@ from decimal import Decimal
 from claimledger.analysis.comparison import Comparison
 from claimledger.analysis.intervals import within
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
+from claimledger.records.link import LinkType
 
 _ROUGHLY = Decimal("0.1")
 """The share of the larger number within which a figure given as "about" does not conflict with another."""
@@ -37,7 +38,7 @@ def judge_conflict(context: RuleContext, first: str, later: str) -> Proposal | N
         "claim",
         later,
         first,
-        "contradicts",
+        LinkType.CONTRADICTS,
         "Do {one} and {other} contradict each other?",
         (
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure} cannot "
@@ -76,7 +77,7 @@ def judge_part(context: RuleContext, first: str, later: str) -> Proposal | None:
         "claim",
         later,
         first,
-        "contradicts",
+        LinkType.CONTRADICTS,
         "Do {one} and {other} contradict each other: the part is larger than the whole?",
         (
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
+from claimledger.records.link import LinkType
 
 _NEAR_COPY = 0.86
 """How similar two statements must be for one to be a copy of the other."""
@@ -26,7 +27,7 @@ def judge_copy(context: RuleContext, first: str, later: str) -> Proposal | None:
         "claim",
         later,
         first,
-        "repeats",
+        LinkType.REPEATS,
         "Does {one} repeat {other}?",
         (f"the statements are {similarity:.0%} alike", "the other was known first"),
         round(similarity, 2),

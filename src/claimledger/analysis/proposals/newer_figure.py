@@ -5,6 +5,7 @@ from __future__ import annotations
 from claimledger.analysis.comparison import Comparison
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 from claimledger.records.claim import Claim
+from claimledger.records.link import LinkType
 
 _OVERLAP = 0.4
 """The share of words that the two statements must have in common."""
@@ -29,7 +30,7 @@ def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
         "claim",
         later,
         first,
-        "updates",
+        LinkType.UPDATES,
         "Does {one} update {other}?",
         (
             f"{best.left.words} {best.left.measure}, then {best.right.words}, by the same claimant",

@@ -17,7 +17,7 @@ from claimledger.ledger.write.appender import (
     redacted_row,
 )
 from claimledger.log.canonical_json import parse
-from claimledger.log.entry import Payload
+from claimledger.log.entry import Action, Payload
 from claimledger.storage.base import Store
 from claimledger.storage.projection import Rows, project
 from claimledger.storage.tables import ENTRY
@@ -53,7 +53,7 @@ def replay(store: Store, first: int, last: int, progress: Progress = no_progress
                 project(number, decoded.kind, decoded.key, decoded.record, rows)
             if decoded.replaces is not None:
                 ended[decoded.replaces] = number
-            if decoded.action == "redact":
+            if decoded.action == Action.REDACT:
                 rows["history"] += _redacted_rows(store, decoded)
         insert_rows(store, rows)
         progress(end, last)

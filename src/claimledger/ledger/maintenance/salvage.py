@@ -17,7 +17,7 @@ from claimledger.ledger.log_replay import LogReplay
 from claimledger.ledger.maintenance import rebuild
 from claimledger.ledger.progress import Progress, no_progress
 from claimledger.log import merkle
-from claimledger.log.entry import Payload
+from claimledger.log.entry import WRITES_VERSION, Action, Payload
 from claimledger.log.validate import InvalidEntryError, check_digest, check_header, check_payload
 from claimledger.storage.open import create_atomically, damaged_store
 from claimledger.storage.tables import ENTRY
@@ -73,11 +73,11 @@ class SalvageReport:
         for row in self.rows:
             if row[2] is not None:
                 payload = Payload.decode(row[2])
-                is_live[payload.kind, payload.key] = payload.action in ("record", "amend")
+                is_live[payload.kind, payload.key] = payload.action in WRITES_VERSION
         return [
             payload
             for payload in self.behind
-            if payload.action == "withdraw" and is_live.get((payload.kind, payload.key))
+            if payload.action == Action.WITHDRAW and is_live.get((payload.kind, payload.key))
         ]
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -86,7 +86,7 @@ class SalvageReport:
         for payload in self.behind:
             last.pop((payload.kind, payload.key), None)
             last[payload.kind, payload.key] = (
-                None if payload.action in ("withdraw", "redact") else payload.record
+                None if payload.action in (Action.WITHDRAW, Action.REDACT) else payload.record
             )
         for (kind, key), record in last.items():
             if record is not None:

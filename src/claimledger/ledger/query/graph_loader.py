@@ -14,6 +14,7 @@ from sqlalchemy import Select, func, select
 from claimledger.ledger.query import records
 from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.log.canonical_json import parse
+from claimledger.log.entry import WRITES_VERSION
 from claimledger.records.figure import Interval, interval_of
 from claimledger.records.graph_data import (
     ClaimNode,
@@ -23,13 +24,14 @@ from claimledger.records.graph_data import (
     PartyNode,
     SourceNode,
 )
+from claimledger.records.link import LinkType
 from claimledger.records.vocabulary import MEASURE
 from claimledger.storage.base import Store
 from claimledger.storage.compiled import cached_query
 from claimledger.storage.tables import HISTORY, MIRRORS, REFERENCE
 from claimledger.text.unicode import nfc
 
-IGNORED_LINK_TYPES = ("answers", "supports")
+IGNORED_LINK_TYPES = (LinkType.ANSWERS, LinkType.SUPPORTS)
 """Link types that no answer depends on."""
 
 
@@ -97,7 +99,7 @@ def _days_first_recorded(store: Store, kind: str, keys: Values) -> dict[str, int
 
 @cached_query
 def _live_entries(kind: str) -> Select[Any]:
-    is_version = HISTORY.c.action.in_(("record", "amend"))
+    is_version = HISTORY.c.action.in_(WRITES_VERSION)
     return select(HISTORY.c.entry).where(HISTORY.c.kind == kind, is_version)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Select, select
 
 from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.ledger.record_diff import difference
-from claimledger.log.entry import Payload
+from claimledger.log.entry import Action, Payload
 from claimledger.storage.base import Store
 from claimledger.storage.tables import ENTRY, HISTORY, HistoryRow
 from claimledger.text.repetition import Passage, texts_in
@@ -42,7 +42,8 @@ def history(snapshot: Snapshot, key: str, kind: str | None = None) -> list[Histo
 def changes_since(snapshot: Snapshot, entry: int) -> list[HistoryEntry]:
     """Return the amendments, withdrawals and redactions after an entry, oldest first."""
     query = select(HISTORY).where(
-        HISTORY.c.entry > entry, HISTORY.c.action.in_(("amend", "withdraw", "redact"))
+        HISTORY.c.entry > entry,
+        HISTORY.c.action.in_((Action.AMEND, Action.WITHDRAW, Action.REDACT)),
     )
     return _entries(snapshot, query)
 
@@ -55,7 +56,7 @@ def _entries(snapshot: Snapshot, query: Select[Any]) -> list[HistoryEntry]:
 def _with_changes(store: Store, rows: Iterable[HistoryRow]) -> Iterator[HistoryEntry]:
     for row in rows:
         changes: tuple[tuple[str, Any, Any], ...] = ()
-        if row.action == "amend":
+        if row.action == Action.AMEND:
             new = _payload(store, row.entry)
             old = _payload(store, new.replaces or 0) if new else None
             if new and old:

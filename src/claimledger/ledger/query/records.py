@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 
 from claimledger.errors import NotFoundError, StoreError
 from claimledger.ledger.query.snapshot import Snapshot
-from claimledger.log.entry import Payload
+from claimledger.log.entry import WRITES_VERSION, Action, Payload
 from claimledger.records.base import Record
 from claimledger.records.check import nearest
 from claimledger.records.kinds import KINDS
@@ -57,7 +57,7 @@ class Reference:
 _VERSIONS = select(HISTORY.c.entry, HISTORY.c.kind, HISTORY.c.recorded_at, ENTRY.c.payload).join(
     ENTRY, ENTRY.c.number == HISTORY.c.entry
 )
-_IS_VERSION = HISTORY.c.action.in_(("record", "amend"))
+_IS_VERSION = HISTORY.c.action.in_(WRITES_VERSION)
 """History also has a row for each withdrawal and redaction; those hold no record."""
 
 _CURRENT = _VERSIONS.where(_IS_VERSION)
@@ -246,8 +246,8 @@ def _why_missing(snapshot: Snapshot, kind: str, key: str) -> str:
     if own and known_at is not None and own[0][0] > known_at:
         return f"it came with entry {own[0][0]}, after entry {known_at}"
     for entry, action in own:
-        if action in ("withdraw", "redact"):
-            what = "withdrawn" if action == "withdraw" else "redacted"
+        if action in (Action.WITHDRAW, Action.REDACT):
+            what = "withdrawn" if action == Action.WITHDRAW else "redacted"
             return f"it was {what} with entry {entry}; `claimledger history {key}` says why"
     for stored in with_key(snapshot, key):
         option = _LISTS_CLAIMS.get(stored.kind)

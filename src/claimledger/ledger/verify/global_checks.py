@@ -19,7 +19,7 @@ from claimledger.ledger.log_replay import LogReplay
 from claimledger.ledger.verify.faults import Fault, row_differences, row_fault
 from claimledger.ledger.verify.segment import BATCH, SegmentResult
 from claimledger.ledger.write.appender import redacted_row
-from claimledger.log.entry import Payload
+from claimledger.log.entry import Action, Payload
 from claimledger.log.validate import (
     InvalidEntryError,
     RecordState,
@@ -99,7 +99,7 @@ class GlobalChecks:
         """Check that no key is recorded twice, and that each change follows the version it replaces."""
         twice = (
             select(HISTORY.c.kind, HISTORY.c.key, func.max(HISTORY.c.entry))
-            .where(HISTORY.c.action == "record")
+            .where(HISTORY.c.action == Action.RECORD)
             .group_by(HISTORY.c.key, HISTORY.c.kind)
             .having(func.count() > 1)
         )
@@ -117,12 +117,12 @@ class GlobalChecks:
         self, kind: str, key: str, began: int | None, changes: Sequence[int]
     ) -> Iterator[Fault]:
         """Check the changes of one record, which entry ``began`` recorded; yield its first fault only."""
-        state = None if began is None else RecordState((began,), "record")
+        state = None if began is None else RecordState((began,), Action.RECORD)
         for change in changes:
             entry, payload = change, self._result.changes[change]
             try:
                 if began is not None and entry < began:
-                    if payload.action == "redact":
+                    if payload.action == Action.REDACT:
                         what = f"records {kind} {key} again, which entry {entry} redacts"
                         entry = began
                         raise InvalidEntryError("begins-once", what)
@@ -139,7 +139,9 @@ class GlobalChecks:
     def _first_entries(self, keys: Iterable[str]) -> dict[tuple[str, str], int]:
         """Return the first entry of each record with one of these keys, unless it was redacted."""
         query = select(HISTORY.c.kind, HISTORY.c.key, HISTORY.c.entry)
-        rows = self._store.select_in(query.where(HISTORY.c.action == "record"), HISTORY.c.key, keys)
+        rows = self._store.select_in(
+            query.where(HISTORY.c.action == Action.RECORD), HISTORY.c.key, keys
+        )
         return {(kind, key): entry for kind, key, entry in sorted(rows, key=lambda row: -row[2])}
 
     def _is_live(self, entry: int, kind: str, key: str) -> bool:
@@ -148,18 +150,20 @@ class GlobalChecks:
             HISTORY.c.kind == kind, HISTORY.c.key == key
         )
         rows = self._store.tuples(query)
-        if any(action == "redact" for _, action in rows):
+        if any(action == Action.REDACT for _, action in rows):
             # Its other entries cannot be read any more, so it counts as live until the redaction.
-            return all(number > entry for number, action in rows if action == "redact")
+            return all(number > entry for number, action in rows if action == Action.REDACT)
         before = [action for number, action in rows if number < entry]
-        return "record" in before and "withdraw" not in before
+        return Action.RECORD in before and Action.WITHDRAW not in before
 
     def _check_fixed_fields(self) -> Iterator[Fault]:
         """Check that no amendment changes a field that its kind does not allow to be amended."""
         amended = {
             entry: payload.replaces or 0
             for entry, payload in self._result.changes.items()
-            if payload.action == "amend" and payload.kind in KINDS and KINDS[payload.kind].fixed
+            if payload.action == Action.AMEND
+            and payload.kind in KINDS
+            and KINDS[payload.kind].fixed
         }
         query = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
         numbers = {*amended, *amended.values()}
@@ -284,6 +288,6 @@ def unfounded_scrubs(store: Store, result: SegmentResult) -> Iterator[Fault]:
     """Yield a fault for each row that schedules a scrub for an entry which is not a redaction."""
     for entry in store.maintenance.unscrubbed():
         payload = result.changes.get(entry)
-        if payload is None or payload.action != "redact":
+        if payload is None or payload.action != Action.REDACT:
             what = "is in the table, but the entry is not a redaction"
             yield Fault(PENDING_SCRUB.name, what, entry, row=str(entry), column="entry")

@@ -20,7 +20,7 @@ from claimledger.ledger.progress import Progress
 from claimledger.ledger.verify.faults import Fault, row_differences
 from claimledger.ledger.write.appender import history_row
 from claimledger.log import merkle
-from claimledger.log.entry import SALT, Payload
+from claimledger.log.entry import SALT, Action, Payload
 from claimledger.log.validate import (
     Header,
     InvalidEntryError,
@@ -155,7 +155,7 @@ class SegmentChecker:
                 raise  # The entry may be valid; there is just not enough memory for it.
             except Exception as error:
                 self._fault(number, "payload", f"does not describe a {decoded.kind}: {error!r}")
-        if decoded.action != "record":
+        if decoded.action != Action.RECORD:
             self._result.changes[number] = decoded._replace(record=None)
 
     def _check_header(self, number: int, header: object) -> Header:

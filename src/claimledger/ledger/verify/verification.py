@@ -32,6 +32,7 @@ from claimledger.ledger.verify.global_checks import (
 from claimledger.ledger.verify.result import Redaction, VerificationResult
 from claimledger.ledger.verify.segment import MOST, SegmentChecker, SegmentResult
 from claimledger.log import merkle
+from claimledger.log.entry import Action
 from claimledger.storage.base import Store, UndecodableTextError
 from claimledger.storage.tables import ENTRY, PENDING_SCRUB, REFERENCE, VIEWS, WORDS
 
@@ -114,7 +115,7 @@ def _redactions(store: Store, result: SegmentResult) -> tuple[Redaction, ...]:
     return tuple(
         Redaction(payload.kind, payload.key, entry, payload.entries, entry not in unscrubbed)
         for entry, payload in result.changes.items()
-        if payload.action == "redact"
+        if payload.action == Action.REDACT
     )
 
 

@@ -26,7 +26,7 @@ from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.ledger.record_diff import difference
 from claimledger.ledger.write import constraints
 from claimledger.ledger.write.appender import Appender, redacted_row, remove_version
-from claimledger.log.entry import Payload
+from claimledger.log.entry import Action, Payload
 from claimledger.records.check import record_of
 from claimledger.records.kinds import KINDS, Field, fields_of
 from claimledger.storage.base import Store
@@ -102,7 +102,7 @@ def amend(
                 f"`{name}` of a {kind} cannot be amended ({before!r} to {after!r}): withdraw {key} and "
                 f"record a new {kind}"
             )
-    payload = Payload(kind, key, "amend", appender.by, new, reason, stored.entry)
+    payload = Payload(kind, key, Action.AMEND, appender.by, new, reason, stored.entry)
     entry = appender.append(payload)
     appender.end(kind, stored.entry, {"key": key, **old}, entry)
     appender.flush()
@@ -225,7 +225,7 @@ def _withdraw_one(
     payload = Payload(
         stored.kind,
         stored.key,
-        "withdraw",
+        Action.WITHDRAW,
         appender.by,
         reason=reason,
         replaces=stored.entry,
@@ -251,9 +251,9 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     rows = [HistoryRow(*row) for row in sorted(store.tuples(query))]
     if not rows:
         raise NotFoundError(kind, key, records.near_keys(Snapshot(store), key, kind))
-    if rows[-1].action == "redact":
+    if rows[-1].action == Action.REDACT:
         raise RuleViolationError(f"{kind} {key} was already redacted, by entry {rows[-1].entry}")
-    if rows[-1].action != "withdraw":
+    if rows[-1].action != Action.WITHDRAW:
         raise RuleViolationError(f"{kind} {key} is live; withdraw it first, then redact it")
     numbers = [row.entry for row in rows]
     appender.flush()
@@ -275,7 +275,7 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     payload = Payload(
         kind,
         key,
-        "redact",
+        Action.REDACT,
         appender.by,
         reason=reason,
         replaced_by=rows[-1].replaced_by,
@@ -302,7 +302,7 @@ def unscrubbed_redactions(store: Store) -> list[tuple[int, Payload]]:
     query = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
     rows = store.select_in(query, ENTRY.c.number, store.maintenance.unscrubbed())
     decoded = [(number, Payload.decode(payload)) for number, payload in sorted(rows)]
-    return [(number, payload) for number, payload in decoded if payload.action == "redact"]
+    return [(number, payload) for number, payload in decoded if payload.action == Action.REDACT]
 
 
 def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]) -> bool:
@@ -318,7 +318,7 @@ def is_redacted_in_views(store: Store, redactions: Iterable[tuple[int, Payload]]
     )
     if any(actions.get(number) != "redacted" for number in numbers):
         return False
-    if any(actions.get(entry) != "redact" for entry, _ in pending):
+    if any(actions.get(entry) != Action.REDACT for entry, _ in pending):
         return False
     others = [table for table in VIEWS.values() if table is not HISTORY]
     return not any(
@@ -355,7 +355,7 @@ def _require_live(store: Store, kind: str, key: str) -> StoredRecord:
         ended = select(HISTORY.c.entry).where(
             HISTORY.c.kind == kind,
             HISTORY.c.key == key,
-            HISTORY.c.action.in_(("withdraw", "redact")),
+            HISTORY.c.action.in_((Action.WITHDRAW, Action.REDACT)),
         )
         entries = [entry for (entry,) in store.tuples(ended)]
         if entries:

@@ -21,6 +21,7 @@ from claimledger.log.clock import check_clock
 from claimledger.log.entry import (
     LARGEST_PAYLOAD,
     SALT,
+    Action,
     Payload,
     digest_of,
     header_of,
@@ -50,7 +51,11 @@ Ends = defaultdict[Table, list[tuple[Any, ...]]]
 
 _BATCH = 2000
 
-_CHANGE_NOUNS = {"amend": "an amendment", "withdraw": "a withdrawal", "redact": "a redaction"}
+_CHANGE_NOUNS: dict[str, str] = {
+    Action.AMEND: "an amendment",
+    Action.WITHDRAW: "a withdrawal",
+    Action.REDACT: "a redaction",
+}
 """How messages name the changes that need a reason."""
 
 
@@ -140,7 +145,7 @@ class Appender:
         """
         if payload.reason is not None:
             _require_storable("the reason", payload.reason)
-        if payload.action != "record" and not (payload.reason or "").strip():
+        if payload.action != Action.RECORD and not (payload.reason or "").strip():
             raise RuleViolationError(
                 f"{_CHANGE_NOUNS[payload.action]} needs a reason; nothing was written"
             )

@@ -17,8 +17,10 @@ from sqlalchemy import select
 from claimledger.errors import Problem
 from claimledger.ledger.query import records
 from claimledger.ledger.query.snapshot import Snapshot
+from claimledger.log.entry import WRITES_VERSION
 from claimledger.records.claim import Claim
 from claimledger.records.kinds import KINDS
+from claimledger.records.link import LinkType
 from claimledger.storage.base import Store
 from claimledger.storage.tables import HISTORY, MIRRORS
 
@@ -27,7 +29,7 @@ Target = tuple[str, str]
 
 # Built once: SQLAlchemy takes longer to build a query than a server to answer it, and writers wait meanwhile.
 _LIVE = select(HISTORY.c.kind, HISTORY.c.key).where(
-    HISTORY.c.ended_by.is_(None), HISTORY.c.action.in_(("record", "amend"))
+    HISTORY.c.ended_by.is_(None), HISTORY.c.action.in_(WRITES_VERSION)
 )
 
 _STATES = select(HISTORY.c.kind, HISTORY.c.action, HISTORY.c.ended_by)
@@ -36,7 +38,7 @@ _LINKS = MIRRORS["link"]
 
 # By kind, the field that names the parent.
 NESTING = {"party": "part_of", "subject": "broader", "term": "broader"}
-REVISIONS = ("updates", "retracts")
+REVISIONS = (LinkType.UPDATES, LinkType.RETRACTS)
 RULE_FIELDS = {"claim": "claimant", **NESTING}
 """By kind, the field whose change can break a rule for the record itself or for records that refer to it."""
 
@@ -133,7 +135,7 @@ def _missing(store: Store, kind: str, key: str, incoming: Container[Target]) -> 
         (
             row_kind
             for row_kind, action, ended_by in rows
-            if ended_by is None and action in ("record", "amend")
+            if ended_by is None and action in WRITES_VERSION
         ),
         None,
     )
@@ -262,7 +264,9 @@ def _unrelated_claimants(
             for original in old
         )
         if new and old and not related:
-            suitable = "`contradicts`" if link.type == "retracts" else "`contradicts` or `answers`"
+            suitable = (
+                "`contradicts`" if link.type == LinkType.RETRACTS else "`contradicts` or `answers`"
+            )
             yield Problem(
                 f"{', '.join(sorted(new))} cannot {link.type.rstrip('s')} what "
                 f"{', '.join(sorted(old))} said; only the claimant, or a party above or below it, can",

@@ -18,7 +18,7 @@ from claimledger.ledger.query.key_resolution import resolve_json
 from claimledger.ledger.query.records import any_replaced, records_by_key
 from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.ledger.record_diff import equal
-from claimledger.log.entry import Payload
+from claimledger.log.entry import WRITES_VERSION, Payload
 from claimledger.storage.base import Store
 from claimledger.storage.projection import content_digest
 from claimledger.storage.tables import ENTRY, HISTORY
@@ -69,7 +69,7 @@ def versions_of(store: Store, keys: Iterable[str]) -> dict[tuple[str, str], list
             continue  # the view is damaged; the log decides
         payload = payloads[entry]
         record = Payload.decode(payload).record if payload else None
-        live = ended_by is None and action in ("record", "amend")
+        live = ended_by is None and action in WRITES_VERSION
         versions[kind, key].append(RecordVersion(entry, action, live, record))
     return versions
 

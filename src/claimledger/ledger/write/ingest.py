@@ -32,7 +32,7 @@ from claimledger.ledger.write.existing import (
     with_live_keys,
 )
 from claimledger.log.canonical_json import canonical
-from claimledger.log.entry import Payload
+from claimledger.log.entry import Action, Payload
 from claimledger.records.base import Record
 from claimledger.records.check import shown
 from claimledger.records.kinds import KINDS
@@ -252,7 +252,7 @@ class _Ingest:
         payload = Payload(
             kind,
             key,
-            "record" if replaces is None else "amend",
+            Action.RECORD if replaces is None else Action.AMEND,
             self._appender.by,
             record,
             self._reason,
@@ -307,7 +307,7 @@ class _Ingest:
         """Handle a record whose key the ledger has, live or withdrawn: skip it, amend, or add a problem."""
         key = record_input.key or ""
         live = next((version for version in versions if version.live), None)
-        if any(version.action in ("redact", "redacted") for version in versions):
+        if any(version.action in (Action.REDACT, "redacted") for version in versions):
             self._add_problem(
                 record_input, key, "was redacted and cannot be imported again", "leave it out"
             )

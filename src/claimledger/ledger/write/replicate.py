@@ -21,7 +21,7 @@ from claimledger.ledger.maintenance import rebuild
 from claimledger.ledger.query.time_travel import moment_in, size
 from claimledger.ledger.tree_head import TreeHead
 from claimledger.log import merkle
-from claimledger.log.entry import FORMAT, Entry, Payload
+from claimledger.log.entry import FORMAT, Action, Entry, Payload
 from claimledger.log.validate import InvalidEntryError, RecordState, check_digest, check_header
 from claimledger.storage.base import Store
 from claimledger.storage.tables import ENTRY, HISTORY, PENDING_SCRUB
@@ -207,7 +207,7 @@ class _Replication:
         self._pending.append(
             (number, header, text, entry.salt, self._frontier.append(entry.header))
         )
-        if payload is not None and payload.action == "redact":
+        if payload is not None and payload.action == Action.REDACT:
             # The triggers of the store allow an entry to be emptied only while the newest entry is the
             # redaction that lists it.
             self._flush()

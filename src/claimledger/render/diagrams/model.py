@@ -16,7 +16,7 @@ from claimledger.analysis.disputes import disputes
 from claimledger.present import phrases
 from claimledger.records.dates import day_text
 from claimledger.records.graph_data import LinkEdge
-from claimledger.records.link import RELATIONS
+from claimledger.records.link import RELATIONS, LinkType
 from claimledger.services.record_cache import RecordCache
 from claimledger.services.visibility import links_in_view
 
@@ -60,7 +60,7 @@ class Edge:
     @property
     def symmetric(self) -> bool:
         """Whether it points both ways."""
-        return self.type in ("contradicts", "corroborates")
+        return self.type in (LinkType.CONTRADICTS, LinkType.CORROBORATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def _folds(claims: list[str], links: list[LinkEdge], answers: Analysis) -> dict[
             continue
         link = links[next(iter(left))]
         own = any(attack.at == key for attack in answers.attacks.on(key))
-        if link.type == "repeats" and link.from_ == key and not own:
+        if link.type == LinkType.REPEATS and link.from_ == key and not own:
             # What repeated this one has gone into it before: the next may be free to go now.
             into[key] = link.to
             touching[link.to].discard(next(iter(left)))

@@ -13,6 +13,7 @@ from claimledger.present import phrases
 from claimledger.records.claim import Claim
 from claimledger.records.dates import day_text
 from claimledger.records.figure import Figure
+from claimledger.records.link import LinkType
 from claimledger.records.vocabulary import MEASURE
 from claimledger.render.diagrams.svg import safe
 from claimledger.render.diagrams.text_width import clipped
@@ -84,7 +85,7 @@ def timeline(
         known = graph.known_by[key]
         last = date.latest if date and date.latest is not None else known
         first = date.earliest if date and date.earliest is not None else last
-        renews = next((link.to for link in graph.from_("updates", key)), "")
+        renews = next((link.to for link in graph.from_(LinkType.UPDATES, key)), "")
         for figure in claim.figures:
             concept = vocabulary.concept(MEASURE, figure.measure) + (
                 f" {figure.unit}" if figure.unit else ""
@@ -122,7 +123,7 @@ def _scope(claim: Claim, figure: Figure) -> str:
 def _conflicts(answers: Analysis, points: list[Point]) -> Iterator[tuple[str, str]]:
     inside = {point.key for point in points}
     for link in answers.graph.links:
-        if link.type == "contradicts" and link.from_ in inside and link.to in inside:
+        if link.type == LinkType.CONTRADICTS and link.from_ in inside and link.to in inside:
             yield link.from_, link.to
 
 
