@@ -94,7 +94,7 @@ def test_the_old_name_of_a_command_still_works_and_names_the_new_one(
     )
     assert completed.returncode == 0
     assert completed.stderr == "claimledger: dispose is now close\n"
-    assert "is closed (definition)" in completed.stdout
+    assert "(a matter of definition)" in completed.stdout
 
 
 WRITES = (
@@ -277,7 +277,7 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (
             ["origins", "a", "--subject", "topic"],
             2,
-            "one of the two, the claim a or --subject topic",
+            "give a claim's key or --subject, not both",
         ),
         (["audit", "a", "--figure", "54"], 2, "one of the two, 'a' or --figure 54"),
         (["search", "says", "--kind", "clam"], 2, "not 'clam'; did you mean claim?"),
@@ -300,7 +300,7 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (["graph", "a", "--subject", "topic"], 2, "not both"),
         (["compare", "a", "b", "--tolerance", "3"], 2, "write 2% or 0.02"),
         (["origins"], 2, "a claim's key or --subject"),
-        (["origins", "a", "--set-aside", "source:x"], 2, "nothing is merged"),
+        (["origins", "a", "--set-aside", "source:x"], 2, "no origins are merged"),
         (["close", "ghost", "--as", "resolved", "--reason", "x"], 1, "no dispute with the key"),
         (
             ["tally", "--subject", "topic", "--count", "places", "--record"],
@@ -341,7 +341,7 @@ def test_as_of_restricts_every_query_to_claims_known_by_then(call: Call, filled:
         output = call(*words, "--as-of", "2022-12-31").stdout
         assert re.search(r"\ba\b", output)
         assert not re.search(r"^(claim )?[bcd]\b", output, re.MULTILINE), output
-    assert call("disputes", "--as-of", "2022-12-31").stdout == "0 disputes, 0 criticised sources.\n"
+    assert call("disputes", "--as-of", "2022-12-31").stdout == "Nothing recorded is disputed.\n"
     assert "not known yet" in call("audit", "b", "--as-of", "2022-12-31").stderr
 
 

@@ -15,6 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from claimledger.present import phrases
+from claimledger.present.audit import NONE_RECORDED, SECTIONS
+from claimledger.present.report import CLAIM_LISTS, REPLY_LISTS, SOURCE_CRITICISED
 from claimledger.text.unicode import visible
 
 
@@ -29,8 +31,22 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"said": _said, "address": _address, "number": _number}
-    environment.globals |= {"policy": _policy, "basis": phrases.basis, "bases": phrases.bases}
+    environment.filters |= {
+        "said": _isolated,
+        "address": _address,
+        "number": _number,
+        "date": phrases.in_words,
+        "how_known": phrases.how_known,
+        "sentence": phrases.as_sentence,
+    }
+    environment.globals |= {
+        "policy": _policy,
+        "sections": SECTIONS,
+        "none_recorded": NONE_RECORDED,
+        "claim_lists": CLAIM_LISTS,
+        "reply_lists": REPLY_LISTS,
+        "source_criticised": SOURCE_CRITICISED,
+    }
     return environment
 
 
@@ -57,13 +73,13 @@ def _policy(script: str = "") -> Markup:
     return Markup(f'<meta http-equiv="Content-Security-Policy" content="{content}">')
 
 
-def _said(text: str) -> Markup:
-    """A text of a record: escaped, visible, in its own direction."""
+def _isolated(text: str) -> Markup:
+    """Return a record's text escaped, visible, and isolated so that its direction stays its own."""
     return Markup("<bdi>{}</bdi>").format(visible(text))
 
 
 def _address(url: str) -> str:
-    """A record's URL where it may become a link, else nothing."""
+    """Return a record's URL if it may become a link, else an empty text."""
     fit = re.fullmatch(r"https?://[^\s\"'<>\\\x00-\x20]+", url, re.IGNORECASE)
     return str(escape(url)) if fit and visible(url) == url else ""
 
