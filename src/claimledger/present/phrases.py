@@ -341,6 +341,7 @@ def state(state: DisputeState) -> str:
 def standing(answers: Analysis, key: str, names: RecordCache) -> str:
     """Return a claim's standing and the first reason for it."""
     origins_of_claim = answers.origins(key)
+    voices = origin_count(origins_of_claim.at_least, origins_of_claim.at_most)
     name = answers.standing(key)
     if name == Standing.RETRACTED:
         link = answers.revisions.retracted[key]
@@ -350,13 +351,13 @@ def standing(answers: Analysis, key: str, names: RecordCache) -> str:
         against = "; it is also contested" if answers.attacks.contested(key) else ""
         return f"superseded by {newer}{against}"
     if name == Standing.CONTESTED:
-        return f"{_contested(answers, key, names)}; {_voices(origins_of_claim)}"
+        return f"{_contested(answers, key, names)}; {voices}"
     if name == Standing.CORROBORATED:
         text = f"corroborated by {origins(origins_of_claim)}"
     elif name == Standing.SINGLE_ORIGIN:
-        text = _voices(origins_of_claim)
+        text = voices
     else:
-        text = f"several voices that may not be independent ({_voices(origins_of_claim)})"
+        text = f"several voices that may not be independent ({voices})"
     return f"{text}; no recorded claim disputes it"
 
 
@@ -388,9 +389,8 @@ ACCEPTABILITY = {
 """The three results of the formal analysis, in words."""
 
 
-def _voices(origins: Origins) -> str:
-    """Return the number of origins without calling them independent."""
-    low, high = origins.at_least, origins.at_most
+def origin_count(low: int, high: int) -> str:
+    """Return a number of origins without calling them independent."""
     if high < 2:
         return "no origin is left" if not high else "one origin" if low else "at most one origin"
     return f"{_range(low, high)} origins"
