@@ -175,7 +175,7 @@ def test_the_format_of_an_output_follows_the_ending_of_its_name(
     }
     for name, arguments_of_command in words.items():
         result = call("--ledger", filled, *arguments_of_command, "-o", tmp_path / "x.pdf")
-        assert (result.returncode, "end the name so, or say --format" in result.stderr) == (
+        assert (result.returncode, "use such an ending, or give --format" in result.stderr) == (
             2,
             True,
         ), name
@@ -289,11 +289,11 @@ def test_a_pipe_without_a_reader_is_an_error_after_a_while(
     os.mkfifo(pipe)
     monkeypatch.setattr(output_files, "WAIT_SECONDS", 0.2)
     with (
-        pytest.raises(output_files.RuleViolationError, match="nobody reads this pipe"),
+        pytest.raises(output_files.RuleViolationError, match="no program reads this pipe"),
         output_files.writing_whole(str(pipe)),
     ):
         pass
-    assert "waiting for somebody to read" in capsys.readouterr().err
+    assert "waiting for a program to read" in capsys.readouterr().err
 
 
 @ONLY_FILES  # a ledger on a server is not a file

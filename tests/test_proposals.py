@@ -234,7 +234,7 @@ def test_a_decision_that_is_refused_writes_nothing(ledger: Ledger) -> None:
     record_all(ledger, EXAMPLES["stale-tally"][0])
     (proposal,) = propose(ledger, rule="stale-tally")
     before = ledger.head()
-    with pytest.raises(RuleViolationError, match="count anew"):
+    with pytest.raises(RuleViolationError, match="count again"):
         decide(ledger, proposal, "accepted", "yes", by="T")
     impossible = Proposal(
         "figures-agree", "link", "claim", "a", "ghost", "corroborates", "?", (), 1.0

@@ -91,7 +91,7 @@ def _matching_claims(
     call: CliContext, view: LedgerView, what: str | None, figure: str | None
 ) -> list[StoredRecord]:
     """Return the claims that match, the first of each assertion; print a note if there is none."""
-    from claimledger.services.find_claim import candidates, figure_asked, with_value
+    from claimledger.services.find_claim import candidates, figure_in_query, with_value
 
     if what is not None:
         resolved = view.resolve("claim", [what]).get(what, what)
@@ -100,7 +100,7 @@ def _matching_claims(
         _require_no_other_key(view, what)
         matching = candidates(view, what)
     else:
-        matching = with_value(view, figure_asked(str(figure)))
+        matching = with_value(view, figure_in_query(str(figure)))
     if not matching:
         _print_nearest(call, view, what, figure)
         return []

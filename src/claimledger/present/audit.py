@@ -1,4 +1,4 @@
-"""The audit: where a figure came from, back to the first voice, and what was said against it.
+"""The audit: who said a claim first, how it reached us, and what was said against it.
 
 :func:`audit` builds the value; ``render`` writes it. No part of it loads the whole ledger.
 """
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 _MOST_OTHERS = 12
 _MOST_SUBJECTS = 40
-"""Subjects near a claim's in which critics of other sources are looked for."""
+"""The most related subjects that are searched for critics of other sources."""
 
 _MOST_COMPARED = 500
-"""Claims about one subject that are compared: the newest."""
+"""The most claims about one subject that are compared: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class _Auditor:
         self.comparing = FigureComparisons(view, answers.graph, names)
 
     def _in_view(self, keys: Iterable[str]) -> set[str]:
-        """Return those of some claims that were known by the day asked about."""
+        """Return those of some claims that were known by the view's day."""
         claims = set(keys)
         if self.view.as_of is None or not claims:
             return claims
@@ -346,7 +346,7 @@ class _Auditor:
                     yield self._line(link.from_, detail)
 
     def _other_counts(self, key: str, claim: Claim) -> Iterator[AuditItem]:
-        """Yield figures of other claims about the same subject, compared; the likest first."""
+        """Yield figures of other claims about the same subject, the most telling comparison first."""
         if not claim.figures:
             return
         apart = {key, *self._all_repeaters(key), *(s.claim for s in lineage(self.answers, key))}
@@ -375,7 +375,7 @@ class _Auditor:
             yield AuditItem(other_key, f"{phrases.figures(record)} ({attribution})", relation)
 
     def _nearby(self, steps: list[Step], claim: Claim) -> Iterator[AuditItem]:
-        """Yield criticisms of other sources on the same matter, which no link ties to this claim."""
+        """Yield criticisms of other sources about the same subject, which no link ties to this claim."""
         own = {s for step in steps for s in self.answers.graph.claims[step.claim].sources}
         root_subject = self.view.root_subject(claim.subject)
         subjects = self.view.narrower_subjects(root_subject, _MOST_SUBJECTS)

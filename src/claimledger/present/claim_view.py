@@ -1,4 +1,4 @@
-"""A claim as a page shows it: every field in words, where it was seen, and its standing."""
+"""A claim as a report shows it: every field in words, its citations, and its standing."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Reply:
 
 
 class ClaimViews:
-    """Puts claims into words for one page."""
+    """Returns claims in words for one page, with few queries."""
 
     def __init__(self, view: LedgerView, answers: Analysis, names: RecordCache) -> None:
         self._view = view
@@ -105,7 +105,7 @@ class ClaimViews:
         stored = self._names.find("link", key)
         return stored.record if stored and isinstance(stored.record, Link) else None
 
-    def said(self, key: str) -> ClaimView:
+    def view_of(self, key: str) -> ClaimView:
         """Return a claim in words."""
         claim, answers = self._names.claim(key), self._answers
         origins = answers.origins(key)

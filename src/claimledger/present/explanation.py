@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
 
 MOST = 12
-"""Attacks, roots or needs that are listed one by one; of more, only the number is given."""
+"""The most attacks, roots or dependencies that are listed; of the rest only the number is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a reader needs to follow the answers about a claim without the program."""
+    """The sentences that explain the answers about a claim."""
 
     key: str
     sentences: tuple[Sentence, ...]

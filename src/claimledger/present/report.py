@@ -1,7 +1,7 @@
 """The contested-claims report: every claim under attack, with everything needed to check it.
 
-:func:`report` builds the value; ``render`` writes it. What a source states and what the recorder
-judged are distinguished and counted separately. The same ledger gives the same report.
+:func:`report` builds the value; ``render`` writes it. Attacks that a source states and attacks that the
+recorder inferred are distinguished and counted separately. The same ledger gives the same report.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class DisputeSection:
     url: str
     since: str
     last: str
-    """The day by which the last move in it was known."""
+    """The day by which its last activity was known."""
 
     state: str
     """``open``, ``reopened``, or the name of the ending with which it was closed."""
@@ -120,7 +120,7 @@ class DisputeSection:
 
 @dataclass(frozen=True, slots=True)
 class SharedAttack:
-    """A controversy: disputes that share claims, and which."""
+    """A controversy: disputes that share claims, and the claims that they share."""
 
     key: str
     disputes: tuple[str, ...]
@@ -129,7 +129,7 @@ class SharedAttack:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A change to the ledger itself, in the open."""
+    """A record that was amended, withdrawn or redacted."""
 
     entry: int
     when: str
@@ -142,7 +142,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class SourceEntry:
-    """A source that the report leans on."""
+    """A source that the report cites."""
 
     key: str
     title: str
@@ -327,7 +327,7 @@ class _Reporter:
 
     def _view_of(self, key: str) -> ClaimView:
         if key not in self._shown:
-            self._shown[key] = self._claims.said(key)
+            self._shown[key] = self._claims.view_of(key)
         return self._shown[key]
 
     def _section(self, dispute: Dispute) -> DisputeSection:

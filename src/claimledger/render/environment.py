@@ -1,7 +1,7 @@
-"""The environment of every page: autoescape on, each text of a record visible and in its own direction.
+"""The template environment of every page, which makes texts of records harmless.
 
-Beyond the escaping, control and direction characters are shown written out, and only http and https
-addresses become links.
+Texts are escaped and isolated in their direction, control characters are written out, and only http and
+https addresses become links.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from claimledger.text.unicode import visible
 
 @lru_cache
 def environment() -> Environment:
-    """Return the template environment: autoescape on, and texts of records through ``said``."""
+    """Return the template environment; templates print texts of records through the filter ``said``."""
     environment = Environment(
         loader=PackageLoader("claimledger.render"),
         autoescape=True,
@@ -51,18 +51,18 @@ def environment() -> Environment:
 
 
 def script(name: str) -> Markup:
-    """Return one of our scripts, to be put into a page unchanged."""
+    """Return one of our scripts for use in a page."""
     loader = environment().loader
     assert loader is not None
     text = loader.get_source(environment(), name)[0]
-    return Markup(text.replace("\r\n", "\n"))  # as a browser reads it, before it takes the hash
+    return Markup(text.replace("\r\n", "\n"))  # as a browser reads it before it computes the hash
 
 
 def _policy(script: str = "") -> Markup:
-    """Return what a browser may do with a page: show it, and run this one script, by its hash.
+    """Return a Content Security Policy (Level 3) that lets a browser show the page and run one script.
 
-    It loads nothing, sends nothing, and runs no other script, whatever a text in it should manage to be
-    (Content Security Policy Level 3).
+    The script is allowed by its hash. Even if a text of a record became markup, the page would load
+    nothing, send nothing and run no other script.
     """
     allowed = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "img-src data:"]
     allowed.append("style-src 'unsafe-inline'")

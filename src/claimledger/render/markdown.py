@@ -1,4 +1,4 @@
-"""Markdown (CommonMark): the report and the audit, with every text of a record escaped."""
+"""The report and the audit as Markdown (CommonMark), with every text of a record escaped."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from claimledger.text.unicode import visible
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~&$^=:@]")
 _AS_ENTITY = {"&": "&amp;", "<": "&lt;"}
-"""What programs that allow HTML would take for it, also after a backslash."""
+"""Characters that programs which allow HTML would read as markup even after a backslash."""
 
 
 def safe(text: str) -> str:
-    """Return a text that means itself in Markdown."""
+    """Return a text escaped, so that Markdown shows it as it is."""
     return _SPECIAL.sub(_escaped, visible(text))
 
 
@@ -60,7 +60,7 @@ def _report(value: Report) -> Iterator[str]:
     if not value.criticised:
         yield "No recorded source is criticised."
         yield ""
-    yield from _rest(value)
+    yield from _appendix(value)
 
 
 def _section(section: DisputeSection) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
         yield ""
 
 
-def _rest(value: Report) -> Iterator[str]:
+def _appendix(value: Report) -> Iterator[str]:
     since = f" since {safe(value.corrections_since)}" if value.corrections_since else ""
     yield f"## Corrections{since}"
     yield ""
