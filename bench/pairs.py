@@ -16,7 +16,7 @@ from claimledger.analysis.proposals.engine import RULES
 from claimledger.analysis.proposals.rule import RuleContext
 from claimledger.ledger import Ledger, RecordInput
 from claimledger.records.check import record_from
-from claimledger.services.propose import whole
+from claimledger.services.propose import whole_context
 
 PAIRS = Path(__file__).parent.parent / "fixtures" / "pairs" / "pairs.yaml"
 
@@ -117,7 +117,7 @@ def build_context(folder: Path) -> RuleContext:
         ledger.import_records(
             [RecordInput.of(record_from(record)) for record in records()], by="bench"
         )
-        return whole(ledger)
+        return whole_context(ledger)
 
 
 def judge_pairs(

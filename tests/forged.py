@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backends import RawDatabase
-from claimledger.importers.log_segments import reading_strand
+from claimledger.importers.log_segments import reading_segment
 from claimledger.ledger import Ledger, LedgerLocation, line_of
 from claimledger.ledger.write.appender import history_row
 from claimledger.log.canonical_json import canonical
@@ -98,7 +98,7 @@ def write_segment_file(lines: list[Line], since: int, path: Path) -> Path:
 
 def append_segment(location: LedgerLocation, file: Path) -> int:
     """Append the entries of a log segment to a ledger; return their number."""
-    with Ledger.open(location, writable=True) as ledger, reading_strand(str(file)) as segment:
+    with Ledger.open(location, writable=True) as ledger, reading_segment(str(file)) as segment:
         return ledger.append_entries(segment)
 
 

@@ -14,7 +14,7 @@ import pytest
 from backends import RawDatabase, new_location, tamper
 from builders import analysis_of, case, record_all
 from claimledger.errors import StoreError
-from claimledger.importers.log_segments import reading_strand
+from claimledger.importers.log_segments import reading_segment
 from claimledger.ledger import Ledger, LedgerLocation
 
 RECORDS = case(["a: one obs", "b: two", "c: three"], ["b repeats a", "c contradicts a"])
@@ -42,7 +42,7 @@ def write_segment_file(ledger: Ledger, since: int, path: Path) -> str:
 
 
 def append_segment(location: LedgerLocation, file: str) -> int:
-    with Ledger.open(location, writable=True) as ledger, reading_strand(file) as segment:
+    with Ledger.open(location, writable=True) as ledger, reading_segment(file) as segment:
         return ledger.append_entries(segment)
 
 
@@ -233,7 +233,7 @@ DAMAGE: dict[str, Callable[[list[dict[str, Any]]], object]] = {
         header=lines[1]["header"].replace('"format":1', '"format":2')
     ),
     "is not a backup": lambda lines: lines.pop(0),
-    "where it ends": lambda lines: lines[0].pop("ends"),
+    "`ends` has to give": lambda lines: lines[0].pop("ends"),
 }
 
 
@@ -289,9 +289,10 @@ def test_a_restore_with_damaged_entries_leaves_no_ledger(
         segment_file.write("no json\n")
     restored = new_location(tmp_path, "restored.db")
     completed = call("--ledger", restored, "restore", "kept.db", file)
-    assert (completed.returncode, "new.jsonl:2: is not JSON" in completed.stderr) == (1, True), (
-        completed.stderr
-    )
+    assert (
+        completed.returncode,
+        "new.jsonl:2: the line is not valid JSON" in completed.stderr,
+    ) == (1, True), completed.stderr
     with pytest.raises(StoreError, match=r"does not exist|has no ledger"):
         Ledger.open(restored)
 

@@ -141,12 +141,12 @@ def test_an_import_reports_what_it_left_out(
     completed = call("import", "a.jsonl")
     assert (completed.returncode, completed.stderr) == (0, "")
     lines = " ".join(completed.stdout.split())
-    assert "Recorded 0 records, 9 held already" in lines
+    assert "Recorded nothing new. 9 records are already in the ledger." in lines
     assert (
-        "6 are withdrawn, and stay so: claim c0, claim c1, claim c2, claim c3, claim c4 and 1 more."
-        in lines
+        '6 records are withdrawn and not recorded again: the claim "c0", the claim "c1", the claim "c2", '
+        'the claim "c3", the claim "c4" and 1 more.' in lines
     )
-    assert "1 is older than in the ledger, and left out: party one." in lines
+    assert '1 record is older than in the ledger and not recorded: the party "one".' in lines
     answer = json.loads(call("import", "a.jsonl", "--json").stdout)
     assert (answer["unchanged"], answer["withdrawn"], answer["older"]) == (9, 6, 1)
 

@@ -94,7 +94,7 @@ def test_the_old_name_of_a_command_still_works_and_names_the_new_one(
     )
     assert completed.returncode == 0
     assert completed.stderr == "claimledger: dispose is now close\n"
-    assert "is closed (definition)" in completed.stdout
+    assert "(a matter of definition)" in completed.stdout
 
 
 WRITES = (
@@ -165,7 +165,7 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (["show"], 2, "Missing argument"),
         (["show", "aa"], 1, "nearest: a"),
         (["--ledger", "none.db", "show", "a"], 1, "does not exist"),
-        (["audit"], 2, "audit needs"),
+        (["audit"], 2, "give a claim's key, words"),
         (["audit", "--figure", "many"], 1, "is not understood as a number"),
         (["audit", "--figure", "57"], 1, ""),
         (["show", "a", "--as-of", "03/04/2022"], 1, "two ways"),
@@ -179,15 +179,15 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (["report", "--since", "999"], 1, "no entry with the number '999'"),
         (["backup", "--since", "999", "new"], 1, "no entry with the number '999'"),
         (["amend", "a", "--set", "note=n", "--reason", " "], 1, "needs a reason"),
-        (["record", "--statement", "x", "--known-at", "3"], 2, "a write is made now"),
+        (["record", "--statement", "x", "--known-at", "3"], 2, "leave out --as-of and --known-at"),
         (["import", "none.yaml"], 1, "cannot be read"),
-        (["import", "x.yaml", "--amend"], 2, "needs a --reason"),
+        (["import", "x.yaml", "--amend"], 2, "--amend needs --reason"),
         (["link", "rebuts", "a", "b"], 1, "unknown word"),
         (["link", "repeats", "a", "zz"], 1, "no claim with this key"),
         (["list", "--standing", "fine"], 1, "unknown standing"),
         (["schema", "clam"], 2, "did you mean claim?"),
         (["withdraw", "a", "--reason", "r"], 1, "is referred to by"),
-        (["amend", "a", "--set", "nonsense", "--reason", "r"], 2, "is not FIELD=VALUE"),
+        (["amend", "a", "--set", "nonsense", "--reason", "r"], 2, "--set takes FIELD=VALUE"),
         (
             ["report", "-o", "no/such/folder/x.html"],
             1,
@@ -198,8 +198,8 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (["--ledger", ".", "init"], 1, ". is a folder; a ledger is one file"),
         (["--ledger", "/", "init"], 1, "/ is a folder; a ledger is one file"),
         (["--ledger", "new.db", "restore", "."], 1, ". is a folder"),
-        (["amend", "a", "--set", "key=z", "--reason", "r"], 1, "a key is never changed"),
-        (["amend", "a", "--set", "kye=z", "--reason", "r"], 1, "it has statement"),
+        (["amend", "a", "--set", "key=z", "--reason", "r"], 1, "a key never changes"),
+        (["amend", "a", "--set", "kye=z", "--reason", "r"], 1, "its fields are statement"),
         (
             ["amend", "a", "--set", "note=x", "--set", "note=y", "--reason", "r"],
             2,
@@ -258,9 +258,13 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (
             ["cite", "a", "a-page", "--reason", "r"],
             1,
-            "a already cites a-page so; nothing was written",
+            'the claim "a" already has this citation of "a-page"',
         ),
-        (["history", "a", "--known-at", "1"], 1, "no record with the key 'a': it came with entry"),
+        (
+            ["history", "a", "--known-at", "1"],
+            1,
+            "no record with the key 'a': it was recorded by entry",
+        ),
         (["audit", "a", "--known-at", "1"], 1, "no claim with the key 'a': it came with entry"),
         (["explain", "a", "--known-at", "1"], 1, "no claim with the key 'a': it came with entry"),
         (
@@ -277,13 +281,21 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (
             ["origins", "a", "--subject", "topic"],
             2,
-            "one of the two, the claim a or --subject topic",
+            "give a claim's key or --subject, not both",
         ),
-        (["audit", "a", "--figure", "54"], 2, "one of the two, 'a' or --figure 54"),
-        (["search", "says", "--kind", "clam"], 2, "not 'clam'; did you mean claim?"),
-        (["history", "a", "--kind", "clam"], 2, "not 'clam'; did you mean claim?"),
-        (["move", "none.db", "new.db", "--known-at", "3"], 2, "a write is made now"),
-        (["--ledger", "new.db", "init", "--as-of", "2020"], 2, "a write is made now"),
+        (["audit", "a", "--figure", "54"], 2, "give a claim or --figure, not both"),
+        (
+            ["search", "says", "--kind", "clam"],
+            2,
+            "there is no kind of record 'clam'; did you mean claim?",
+        ),
+        (
+            ["history", "a", "--kind", "clam"],
+            2,
+            "there is no kind of record 'clam'; did you mean claim?",
+        ),
+        (["move", "none.db", "new.db", "--known-at", "3"], 2, "leave out --as-of and --known-at"),
+        (["--ledger", "new.db", "init", "--as-of", "2020"], 2, "leave out --as-of and --known-at"),
         (["move", "none.db", "new.db"], 1, "/none.db does not exist; FROM is the ledger to move"),
         (
             ["--ledger", "none.db", "list"],
@@ -292,7 +304,7 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         ),
         (["restore", "."], 1, ". is a folder; a backup is one file"),
         (["--ledger", "none.db", "restore", __file__], 1, Path(__file__).name),
-        (["backup", "-"], 2, "name one"),
+        (["backup", "-"], 2, "name a file"),
         (["backup", "."], 1, ". is a folder; a backup is one file"),
         (["backup", "/"], 1, "/ is a folder; a backup is one file"),
         (["timeline", "--measure", "staton"], 1, "nearest: stations"),
@@ -300,7 +312,7 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (["graph", "a", "--subject", "topic"], 2, "not both"),
         (["compare", "a", "b", "--tolerance", "3"], 2, "write 2% or 0.02"),
         (["origins"], 2, "a claim's key or --subject"),
-        (["origins", "a", "--set-aside", "source:x"], 2, "nothing is merged"),
+        (["origins", "a", "--set-aside", "source:x"], 2, "no origins are merged"),
         (["close", "ghost", "--as", "resolved", "--reason", "x"], 1, "no dispute with the key"),
         (
             ["tally", "--subject", "topic", "--count", "places", "--record"],
@@ -310,7 +322,7 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (
             ["tally", "--subject", "topic", "--count", "claims", "--by", "mood"],
             1,
-            "divides nothing",
+            "--by takes",
         ),
         (["explain", "ghost"], 1, "no claim with the key"),
         (["changes", "--since", "abc"], 1, "cannot be read as a date"),
@@ -341,7 +353,7 @@ def test_as_of_restricts_every_query_to_claims_known_by_then(call: Call, filled:
         output = call(*words, "--as-of", "2022-12-31").stdout
         assert re.search(r"\ba\b", output)
         assert not re.search(r"^(claim )?[bcd]\b", output, re.MULTILINE), output
-    assert call("disputes", "--as-of", "2022-12-31").stdout == "0 disputes, 0 criticised sources.\n"
+    assert call("disputes", "--as-of", "2022-12-31").stdout == "Nothing recorded is disputed.\n"
     assert "not known yet" in call("audit", "b", "--as-of", "2022-12-31").stderr
 
 
@@ -508,7 +520,7 @@ def test_a_cascade_is_previewed_and_confirmed_at_a_terminal(
     call: Call, filled: Path, tmp_path: Path
 ) -> None:
     words = ("withdraw", "a", "--cascade", "--reason", "r")
-    preview = "3 records would be withdrawn: claim a, and 2 links that point to it"
+    preview = '3 records would be withdrawn: the claim "a", and 2 links that refer to it'
     screen = Terminal(tmp_path, *words)
     screen.until(preview)
     screen.until("what-if --without claim:a")
@@ -522,7 +534,7 @@ def test_a_cascade_is_previewed_and_confirmed_at_a_terminal(
     screen = Terminal(tmp_path, *words)
     screen.until("Withdraw them all?")
     screen.type("y")
-    screen.until(f"Withdrew claim a with entry {size + 3}")
+    screen.until(f'Withdrew the claim "a" with entry {size + 3}')
     assert screen.status() == 0
     # A cascade of a single record needs no confirmation.
     assert call("withdraw", "b", "--cascade", "--reason", "r").returncode == 0
@@ -536,7 +548,7 @@ def test_a_large_cascade_without_a_terminal_needs_yes(call: Call, filled: Path) 
     refused = call(*words)
     assert refused.returncode == 1
     assert (
-        "11 records would be withdrawn: party one, and 4 claims, 2 links, 4 sources"
+        '11 records would be withdrawn: the party "one", and 4 claims, 2 links and 4 sources'
         in refused.stderr
     )
     assert "what-if --without party:one" in refused.stderr
@@ -563,9 +575,9 @@ def test_a_claim_can_be_recorded_at_the_prompt_with_few_keystrokes(
     screen.until("three")
     screen.until("About what")
     screen.type("")
-    screen.until("Seen in")
+    screen.until("In which source is it")
     screen.type("c-p")
-    screen.until("Read there yourself")
+    screen.until("Did you read it there")
     screen.type("")
     screen.until("Where in it")
     screen.type("p. 4")
@@ -602,18 +614,18 @@ def test_an_interrupted_prompt_can_be_resumed(filled: Path, tmp_path: Path) -> N
     screen.type("-")
     screen.until("Who says so")
     screen.interrupt()
-    screen.until("takes it up again")
+    screen.until("continues with this claim")
     assert screen.status() == 1
     with Ledger.open(filled) as ledger:
         assert ledger.head().size == size
     screen = Terminal(tmp_path, "record")
-    screen.until("Take it up again?")
+    screen.until("Continue with it?")
     screen.type("")
     screen.until("Who says so")
     screen.type("+ The Evening Post")
     screen.until("New party the-evening-post")
     screen.interrupt()
-    screen.until("takes it up again")
+    screen.until("continues with this claim")
     assert screen.status() == 1
 
 

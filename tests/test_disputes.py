@@ -182,12 +182,16 @@ def test_setting_a_reason_aside_never_lowers_a_range(cut: GraphData) -> None:
     ("links", "key", "words"),
     [
         (["b contradicts a"], "a", ["contradicts it", "contested", "undecided"]),
-        (["c undercuts @a-page"], "a", ["criticises the source", "Formally it is out"]),
-        (["b retracts a"], "a", ["took it back", "no origin stands", "retracted"]),
-        (["b updates a"], "a", ["stated it anew", "superseded"]),
-        (["b repeats a", "c contradicts a"], "b", ["contested through it", "passes on"]),
+        (["c undercuts @a-page"], "a", ["criticises the source", "Its acceptability is “out”"]),
+        (["b retracts a"], "a", ["took it back", "no independent origin", "retracted"]),
+        (["b updates a"], "a", ["Its claimant has replaced it", "superseded"]),
+        (
+            ["b repeats a", "c contradicts a"],
+            "b",
+            ["so this claim is contested too", "It repeats this claim"],
+        ),
         (["a repeats b", "b repeats a"], "a", ["rests on itself"]),
-        ([], "a", ["Formally it is in", "single-origin"]),
+        ([], "a", ["Its acceptability is “in”", "single-origin"]),
     ],
 )
 def test_every_sentence_of_an_explanation_names_existing_records(

@@ -88,8 +88,9 @@ def steps(block: str) -> list[tuple[str, str]]:
 
 def without_now(output: str) -> str:
     """Return an output with ``…`` for what differs at each run: the day, times and roots."""
-    today = datetime.now(UTC).date().isoformat()
-    return re.sub(rf"{today}(?:T[0-9:.]+Z)?|(?<=root )[0-9a-f]{{64}}", "…", output)
+    now = datetime.now(UTC)
+    today, in_words = now.date().isoformat(), f"{now.day} {now:%B} {now.year}"
+    return re.sub(rf"{today}(?:T[0-9:.]+Z)?|{in_words}|(?<=root )[0-9a-f]{{64}}", "…", output)
 
 
 def matches(expected: str, actual: str) -> bool:

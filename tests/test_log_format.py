@@ -17,7 +17,7 @@ import pytest
 from backends import new_location
 from builders import case, record_all
 from claimledger.errors import ClaimledgerError
-from claimledger.importers.log_segments import reading_strand
+from claimledger.importers.log_segments import reading_segment
 from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.log.canonical_json import canonical
 from claimledger.log.entry import Payload, digest_of, header_of
@@ -174,7 +174,7 @@ def append_newer_entries(
             "ends": {"size": size + len(rows), "root": frontier.root.hex()}}  # fmt: skip
     file = folder / "newer.jsonl"
     file.write_text(lines([first_line, *rows]))
-    with Ledger.open(location, writable=True) as writer, reading_strand(str(file)) as segment:
+    with Ledger.open(location, writable=True) as writer, reading_segment(str(file)) as segment:
         writer.append_entries(segment)
 
 

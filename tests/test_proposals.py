@@ -234,7 +234,7 @@ def test_a_decision_that_is_refused_writes_nothing(ledger: Ledger) -> None:
     record_all(ledger, EXAMPLES["stale-tally"][0])
     (proposal,) = propose(ledger, rule="stale-tally")
     before = ledger.head()
-    with pytest.raises(RuleViolationError, match="count anew"):
+    with pytest.raises(RuleViolationError, match="count again"):
         decide(ledger, proposal, "accepted", "yes", by="T")
     impossible = Proposal(
         "figures-agree", "link", "claim", "a", "ghost", "corroborates", "?", (), 1.0
@@ -262,7 +262,7 @@ def test_the_commands_propose_accept_and_decline(call: Any, path: Path) -> None:
         record_all(ledger, EXAMPLES["figures-conflict"][0])
     output = call("propose").stdout
     assert "Do b and a contradict each other?" in output
-    assert "id figures-conflict:b:a" in output
+    assert "ID: figures-conflict:b:a" in output
     wrong = call("decline", "figures-conflict:b:x", "--reason", "r")
     assert wrong.returncode == 1
     assert "nearest: figures-conflict:b:a" in wrong.stderr
@@ -270,7 +270,7 @@ def test_the_commands_propose_accept_and_decline(call: Any, path: Path) -> None:
     assert call("accept").returncode == 2  # not at a terminal
     result = call("accept", "figures-conflict:b:a", "--reason", "read both")
     assert "Accepted figures-conflict:b:a: link L1" in result.stdout
-    assert call("propose").stdout == "0 questions.\n"
+    assert call("propose").stdout == "There is nothing to propose.\n"
     assert "did you mean near-copy?" in call("propose", "--rule", "nearcopy").stderr
 
 
@@ -281,18 +281,18 @@ def test_a_terminal_asks_one_proposal_after_another(path: LedgerLocation, tmp_pa
         record_all(ledger, [{"kind": "subject", "key": "third", "label": "the TOPIC"}])
     screen = Terminal(tmp_path, "accept")
     screen.until("Question 1 of 3")
-    screen.until("q quit")
+    screen.until("q: quit")
     screen.type("x")
-    screen.until("q quit")  # an unknown key repeats the prompt
+    screen.until("q: quit")  # an unknown key repeats the prompt
     screen.type("d")
     screen.until("Why")
     screen.type("two topics")
     screen.until("Declined")
     screen.until("Question 2 of 3")
-    screen.until("q quit")
+    screen.until("q: quit")
     screen.type("")
     screen.until("Question 3 of 3")
-    screen.until("q quit")
+    screen.until("q: quit")
     screen.type("a")
     screen.until("Why")
     screen.type("read both")
@@ -311,13 +311,13 @@ def test_an_interrupt_keeps_the_decisions_made_so_far(path: LedgerLocation, tmp_
                 ledger, [*case(["a: one"]), {"kind": "subject", "key": key, "label": "the topic"}]
             )
     screen = Terminal(tmp_path, "decline")
-    screen.until("q quit")
+    screen.until("q: quit")
     screen.type("d")
     screen.until("Why")
     screen.type("no")
     screen.until("Question 2")
-    screen.until("q quit")
+    screen.until("q: quit")
     screen.interrupt()
-    assert "1 answer kept" in screen.shown
+    assert "1 answer was recorded" in screen.shown
     with Ledger.open(path) as ledger:
         assert len(list(ledger.records("decision"))) == 1

@@ -150,7 +150,7 @@ def test_a_redacted_key_is_reported_as_such_or_leads_to_its_replacement(
     ledger.close()
     assert "new" in call("--ledger", path, "show", "old").stdout
     result = call("--ledger", path, "show", "gone")
-    assert (result.returncode, "party gone was redacted; " in result.stderr) == (1, True)
+    assert (result.returncode, "the party 'gone' was redacted; " in result.stderr) == (1, True)
 
 
 def test_a_reason_that_repeats_the_destroyed_text_is_refused(ledger: Ledger) -> None:
@@ -202,7 +202,7 @@ def test_remaining_copies_are_printed_with_the_next_step(
     ledger.withdraw("claim", "a", by="T", reason="r")
     ledger.close()
     output = call("--ledger", path, "redact", "a", "--reason", "r").stdout
-    assert "still there, in claim b: 5 Hill Road" in output
+    assert 'A text is still in the claim "b": 5 Hill Road' in output
     assert "withdraw and redact them" in " ".join(output.split())
 
 

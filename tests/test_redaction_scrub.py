@@ -164,12 +164,12 @@ def test_a_reader_prevents_the_scrub_and_redacting_again_finishes_it(
     ledger.close()
     verified = call("--ledger", path, "verify")
     assert verified.returncode == 0
-    assert "redacted, not yet scrubbed: claim a" in verified.stdout
+    assert 'redacted, not yet scrubbed: the claim "a"' in verified.stdout
     size = len(lines_of(Ledger.open(path)))
     result = call("--ledger", path, "redact", "a", "--reason", "requested")
     assert result.returncode == 0, result.stderr
-    assert "redacted already, by entry" in result.stdout
-    assert "scrubbed now" in result.stdout
+    assert "has already redacted the claim" in result.stdout
+    assert "are now scrubbed" in result.stdout
     assert not contains_secret(path)
     with Ledger.open(path) as reopened:
         assert clean_and_scrubbed(reopened) == (True, True)
@@ -202,7 +202,7 @@ def test_the_command_exits_with_1_if_the_scrub_did_not_finish(
     result = CliRunner().invoke(cli, words, obj=CliContext())
     assert result.exit_code == 1
     assert "Redacted, not yet scrubbed: another program is reading the ledger." in result.output
-    assert "again finishes it" in result.output
+    assert "To finish, repeat `claimledger redact a" in " ".join(result.output.split())
     assert "was searched" not in result.output
 
 

@@ -164,13 +164,16 @@ def test_the_report_lists_corrections(ledger: Ledger) -> None:
 
 def test_the_audit_of_the_worked_case_names_counts_and_the_weakest_step(worked: Ledger) -> None:
     value = audit(worked, "rfa-54")
-    assert value.standing.startswith("one origin found (1..1)")
+    assert value.standing.startswith("one origin; no recorded claim disputes it")
     assert [line.key for line in value.other_counts] == ["article-69", "schrader-45"]
     assert [line.text for line in value.nearby] == [
-        "Jeremy Daum, 2022-11-03, criticises 110 Overseas"
+        "Jeremy Daum, 3 November 2022: criticises “110 Overseas” [sd-110-overseas]"
     ]
     assert value.weakest is not None
     assert (value.weakest.claim, value.weakest.why) == ("rfa-54", "unread")
+    assert value.weakest.detail == (
+        "Nobody here has read the article; the claim is known only through others."
+    )
     assert value.weakest.mend == "claimledger cite rfa-54 rfa-2022"
     printed = json.loads(writer("audit", "json")(value))
     assert printed["way"][0]["grounds"] == "not checked"
@@ -179,7 +182,8 @@ def test_the_audit_of_the_worked_case_names_counts_and_the_weakest_step(worked: 
 
 def test_the_audit_says_that_a_claim_is_contested_only_through_a_source(worked: Ledger) -> None:
     value = audit(worked, "sd-230000")
-    assert "Jeremy Daum is not recorded as disputing this claim" in value.standing
+    assert "Jeremy Daum criticised “110 Overseas”" in value.standing
+    assert "no record says that they disputed this claim" in value.standing
     assert {line.key for line in value.critics} == {
         "daum-mistranslation", "daum-yunnan", "daum-domestic-actions"
     }  # fmt: skip

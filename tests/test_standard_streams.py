@@ -72,7 +72,7 @@ def test_with_closed_output_nothing_is_done(words: str, shell: Shell, tmp_path: 
     before = state_of(tmp_path)
     result = shell(f"claimledger {words} >&-")
     assert result.returncode == 2
-    assert "standard output is closed, and nothing was done" in result.stderr
+    assert "standard output is closed, so nothing was done" in result.stderr
     assert is_quiet(result)
     assert state_of(tmp_path) == before
 

@@ -121,13 +121,16 @@ def test_entries_dated_by_a_wrong_clock_are_flagged(location: LedgerLocation) ->
         assert wrong_clock_findings(ledger) == []
     with open_at(location, NOW) as ledger:
         ((key, message),) = wrong_clock_findings(ledger)
-        assert (key, f"entry {size + 1} is dated 2099-11-26" in message) == (f"#{size + 1}", True)
+        assert (key, f"entry {size + 1} is dated 26 November 2099" in message) == (
+            f"#{size + 1}",
+            True,
+        )
     with open_at(location, NOW, trusted=True) as ledger:
         record_all(ledger, [{"kind": "party", "name": "Newer"}])
         assert f'claimledger changes --since "#{size}"' in suggested_commands(ledger)
         ((key, message),) = wrong_clock_findings(ledger)
         assert key == f"#{size + 1}"
-        assert f"entry {size + 1} and the 1 after it are dated 2099-11-26" in message
+        assert f"entry {size + 1} and the 1 after it are dated 26 November 2099" in message
 
 
 def test_a_command_reports_a_doubtful_clock_before_it_prompts(

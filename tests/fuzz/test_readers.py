@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from claimledger.errors import ClaimledgerError
 from claimledger.importers.case_files import read_in_turn
-from claimledger.importers.log_segments import is_strand, reading_strand
+from claimledger.importers.log_segments import is_segment, reading_segment
 from claimledger.ledger import InvalidRecord, Ledger, entry_of, shown
 from claimledger.log.entry import Payload
 from claimledger.records.check import record_of
@@ -183,11 +183,11 @@ def test_exported_entries(content: bytes) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "segment.jsonl"
             path.write_bytes(json.dumps(first_line).encode() + b"\n" + lines)
-            if not is_strand(str(path)):
+            if not is_segment(str(path)):
                 return
             with Ledger.create(Path(folder) / "l.db") as ledger:
                 try:
-                    with reading_strand(str(path)) as segment:
+                    with reading_segment(str(path)) as segment:
                         ledger.append_entries(segment)
                 finally:
                     assert ledger.verify().faults == ()

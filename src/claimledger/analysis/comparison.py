@@ -341,7 +341,7 @@ def _both_or_one(left: str | None, right: str | None) -> str:
     """Return two stated values in a phrase, or the only one that is stated."""
     if left and right:
         return f"{left} and {right}"
-    return f"{left or right}; the other states none"
+    return f"{left or right}; the other does not state one"
 
 
 def _combine(left: Nesting, right: Nesting) -> Nesting:

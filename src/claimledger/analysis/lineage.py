@@ -35,13 +35,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """The weakest step of a lineage: the claim, what is weak about it, and how to improve it."""
+    """The weakest step of a lineage: the claim, and what is weak about it."""
 
     claim: str
     why: str
-    detail: str
-    mend: str
-    """The command that would improve it."""
+    """``retracted``, ``undercut``, ``unread``, ``without grounds``, ``undated`` or ``not captured``."""
+
+    about: str
+    """The key of the record that shows it: a link, an attacking claim or a source; may be empty."""
+
+    through_source: str = ""
+    """The source that is criticised, where the claim is undercut through one."""
 
 
 def lineage(analysis: Analysis, key: str) -> list[Step]:
@@ -85,9 +89,7 @@ def weakest(analysis: Analysis, steps: list[Step]) -> Weakness | None:
 def _retracted(analysis: Analysis, step: Step) -> Weakness | None:
     if step.claim not in analysis.revisions.retracted:
         return None
-    link = analysis.revisions.retracted[step.claim]
-    detail = f"its claimant took it back (link {link})"
-    return Weakness(step.claim, "retracted", detail, f"claimledger show {link}")
+    return Weakness(step.claim, "retracted", analysis.revisions.retracted[step.claim])
 
 
 def _undercut(analysis: Analysis, step: Step) -> Weakness | None:
@@ -96,46 +98,30 @@ def _undercut(analysis: Analysis, step: Step) -> Weakness | None:
     )
     if attack is None:
         return None
-    target = f"its source {attack.source} is" if attack.source else "its grounds are"
-    detail = f"{target} criticised in {attack.attacker}"
-    return Weakness(step.claim, "undercut", detail, f"claimledger audit {attack.attacker}")
+    return Weakness(step.claim, "undercut", attack.attacker, attack.source or "")
 
 
 def _unread(analysis: Analysis, step: Step) -> Weakness | None:
     if not step.is_flagged("second-hand"):
         return None
-    source = analysis.graph.claims[step.claim].sources[0]
-    detail = f"nobody here has read {source}; the claim is known only through others"
-    return Weakness(step.claim, "unread", detail, f"claimledger cite {step.claim} {source}")
+    return Weakness(step.claim, "unread", analysis.graph.claims[step.claim].sources[0])
 
 
 def _without_grounds(_: Analysis, step: Step) -> Weakness | None:
-    if step.is_flagged("not checked"):
-        detail = "nobody has asked how the claimant knows"
-    elif step.is_flagged("unstated"):
-        detail = "the claimant does not say how they know"
-    else:
-        return None
-    mend = f'claimledger amend {step.claim} --set grounds=... --reason "..."'
-    return Weakness(step.claim, "without grounds", detail, mend)
+    if step.is_flagged("not checked") or step.is_flagged("unstated"):
+        return Weakness(step.claim, "without grounds", "")
+    return None
 
 
 def _undated(_: Analysis, step: Step) -> Weakness | None:
-    for flag in step.flags:
-        if flag.kind == "undated source":
-            source = flag.about[0]
-            mend = f'claimledger amend {source} --set published=... --reason "..."'
-            return Weakness(step.claim, "undated", f"{source} has no date", mend)
-    return None
+    undated = next((flag for flag in step.flags if flag.kind == "undated source"), None)
+    return Weakness(step.claim, "undated", undated.about[0]) if undated else None
 
 
 def _not_captured(analysis: Analysis, step: Step) -> Weakness | None:
     if not step.is_flagged("no capture"):
         return None
-    source = analysis.graph.claims[step.claim].sources[0]
-    detail = f"no copy of {source} is stored"
-    mend = f'a record of kind "capture" for {source}: claimledger import FILE'
-    return Weakness(step.claim, "not captured", detail, mend)
+    return Weakness(step.claim, "not captured", analysis.graph.claims[step.claim].sources[0])
 
 
 _WEAKNESSES: list[Callable[[Analysis, Step], Weakness | None]] = [

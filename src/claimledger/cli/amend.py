@@ -1,4 +1,4 @@
-"""``amend``, ``withdraw``, ``redact``, ``history``: changes in the open."""
+"""``amend``, ``withdraw``, ``redact`` and ``history``: every change stays visible in the log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from claimledger.cli.output import answer, count, cut, echo
 if TYPE_CHECKING:
     from claimledger.ledger import Change, LedgerView, StoredRecord
 
-kind_option = click.option("--kind", metavar="KIND", help="Which kind, where two share the key.")
+kind_option = click.option(
+    "--kind", metavar="KIND", help="The kind of record, if several kinds have this key."
+)
 
 
 def require_kind(kind: str) -> None:
@@ -33,12 +35,17 @@ def require_kind(kind: str) -> None:
 
     if kind not in KINDS:
         near = nearest(kind, KINDS)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"--kind is one of {', '.join(KINDS)}, not {kind!r}{hint}")
+        hint = f"did you mean {near[0]}?" if near else f"the kinds are {', '.join(KINDS)}"
+        raise UsageError(f"there is no kind of record {kind!r}; {hint}")
 
 
 def only(view: LedgerView, key: str, kind: str | None) -> StoredRecord:
-    """Return the one record with a key; two kinds with one key ask for ``--kind``."""
+    """Return the record with a key.
+
+    Raises :class:`UsageError` if records of several kinds have the key and ``kind`` is ``None``,
+    :class:`RuleViolationError` if the record was withdrawn or came after the view, and
+    :class:`NotFoundError` if there never was one.
+    """
     from claimledger.errors import NotFoundError, RuleViolationError
 
     if kind is not None:
@@ -47,7 +54,7 @@ def only(view: LedgerView, key: str, kind: str | None) -> StoredRecord:
     records = view.with_key(key)
     if len(records) > 1:
         kinds = " or ".join(stored.kind for stored in records)
-        raise UsageError(f"{key} is the key of several records: say --kind {kinds}")
+        raise UsageError(f"several records have the key {key!r}; name one with --kind {kinds}")
     if records:
         return records[0]
     events = view.at().history(key)  # also what came after the view
@@ -58,19 +65,28 @@ def only(view: LedgerView, key: str, kind: str | None) -> StoredRecord:
         last = events[-1]
         if view.known_at is not None and events[0].entry > view.known_at:
             raise RuleViolationError(
-                f"{key} came with entry {events[0].entry}, after entry {view.known_at}"
+                f"the {last.kind} {key!r} was recorded by entry {events[0].entry}, "
+                f"after entry {view.known_at}"
             )
         what = "redacted" if last.action == "redact" else "withdrawn"
         raise RuleViolationError(
-            f"{last.kind} {key} was {what}; `claimledger history {key}` says why"
+            f"the {last.kind} {key!r} was {what}; `claimledger history {key}` says why"
         )
     raise NotFoundError("record", key, view.near_keys(key))
 
 
 @click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
-@click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="May be repeated.")
-@click.option("--if-entry", type=int, metavar="N", help="Refuse if the record is not of entry N.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="A field and its new value; may be repeated.",
+)
+@click.option(
+    "--if-entry", type=int, metavar="N", help="Refuse if the record has changed since entry N."
+)
 @reason_option
 @kind_option
 @by_option
@@ -89,7 +105,7 @@ def amend(
     from claimledger.records.kinds import KINDS, fields_of
 
     if not changes:
-        raise UsageError("amend needs --set FIELD=VALUE")
+        raise UsageError("give at least one --set FIELD=VALUE")
     with call.writing() as ledger:
         who = recorder(by, ledger)
         stored = only(ledger, key, kind)
@@ -98,10 +114,10 @@ def amend(
         for change in changes:
             name, equals, text = change.partition("=")
             if not equals:
-                raise UsageError(f"--set {change!r} is not FIELD=VALUE")
+                raise UsageError(f"--set takes FIELD=VALUE, not {change!r}")
             name = field_named(stored.kind, name.strip())
             if name in fields_given:
-                raise UsageError(f"--set {name} is given twice; give the whole value in one")
+                raise UsageError(f"--set {name} is given twice; give the complete value once")
             fields_given[name] = new_value(fields[name], text)
         done = ledger.amend(
             stored.kind,
@@ -111,10 +127,10 @@ def amend(
             reason=reason,
             replaces=if_entry or stored.entry,
         )
-    _told(call, done, who, "Amended")
+    _print_change(call, done, who, "Amended")
 
 
-def _told(call: CliContext, done: Change, who: str, verb: str) -> None:
+def _print_change(call: CliContext, done: Change, who: str, verb: str) -> None:
     if call.json:
         answer(
             {
@@ -129,11 +145,11 @@ def _told(call: CliContext, done: Change, who: str, verb: str) -> None:
             }
         )
         return
-    echo(f"{verb} {done.kind} {done.key} with entry {done.entry}, as {who}.")
+    echo(f'{verb} the {done.kind} "{done.key}" with entry {done.entry}, as {who}.')
     for field, old, new in done.difference:
         echo(f"{field}: {_shown(old)} -> {_shown(new)}", indent=2, hang=2)
     for kind, key in done.also:
-        echo(f"also {kind} {key}", indent=2)
+        echo(f'with it, the {kind} "{key}"', indent=2)
 
 
 def _shown(value: Any) -> str:
@@ -144,9 +160,11 @@ def _shown(value: Any) -> str:
 
 @click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
-@click.option("--replaced-by", metavar="KEY", help="The record all references then resolve to.")
-@click.option("--cascade", is_flag=True, help="Withdraw all that points to it, too.")
-@click.option("--yes", is_flag=True, help="Withdraw however many records go along; ask nothing.")
+@click.option(
+    "--replaced-by", metavar="KEY", help="The record that all references are then resolved to."
+)
+@click.option("--cascade", is_flag=True, help="Also withdraw every record that refers to it.")
+@click.option("--yes", is_flag=True, help="Do not ask, however many records are withdrawn.")
 @reason_option
 @kind_option
 @by_option
@@ -163,43 +181,50 @@ def withdraw(
 ) -> None:
     """Withdraw a record that should not have been recorded. It stays in the log."""
     if replaced_by and cascade:
-        raise UsageError("--replaced-by keeps what points to it, --cascade withdraws it: give one")
+        raise UsageError(
+            "give --replaced-by, which keeps the records that refer to it, or --cascade, which withdraws "
+            "them, not both"
+        )
     with call.writing() as ledger:
         who = recorder(by, ledger)
         stored = only(ledger, key, kind)
-        most = _agree_to_cascade(call, ledger, stored) if cascade and not yes else None
+        limit = _confirm_cascade(call, ledger, stored) if cascade and not yes else None
         done = ledger.withdraw(
             stored.kind, stored.key, by=who, reason=reason, replaced_by=replaced_by, cascade=cascade,
-            most=most,
+            most=limit,
         )  # fmt: skip
-    _told(call, done, who, "Withdrew")
+    _print_change(call, done, who, "Withdrew")
 
 
-_UNASKED = 10
-"""Records that a cascade withdraws where nobody can be asked."""
+_WITHOUT_ASKING = 10
+"""The most records that a cascade withdraws if nobody can be asked."""
 
 
-def _agree_to_cascade(call: CliContext, view: LedgerView, stored: StoredRecord) -> int:
-    """Ask on a terminal whether all that points to a record is to be withdrawn with it; return how many go.
+def _confirm_cascade(call: CliContext, view: LedgerView, stored: StoredRecord) -> int:
+    """Ask, at a terminal, whether to withdraw a record with everything that refers to it.
 
-    Raises :class:`RuleViolationError` if nobody can be asked and
-    more records would go than a slip should cost.
+    Returns how many records that are, so that the ledger can refuse if others have come since. Raises
+    :class:`RuleViolationError` if nobody can be asked and there are more than :data:`_WITHOUT_ASKING`.
     """
     from claimledger.cli.what_if import WITHOUT
     from claimledger.errors import RuleViolationError
+    from claimledger.present.phrases import series
 
     record = (stored.kind, stored.key)
     others = view.dependents([record]) - {record}
     if not others:
         return 1
     by_kind = Counter(kind for kind, _ in sorted(others))
-    named = ", ".join(
-        count(number, kind, "parties" if kind == "party" else "")
-        for kind, number in by_kind.items()
+    named = series(
+        [
+            count(number, kind, "parties" if kind == "party" else "")
+            for kind, number in by_kind.items()
+        ]
     )
+    refer = "refers" if len(others) == 1 else "refer"
     message = (
-        f"{count(len(others) + 1, 'record')} would be withdrawn: {stored.kind} {stored.key}, and {named} "
-        "that point to it, near and far."
+        f'{count(len(others) + 1, "record")} would be withdrawn: the {stored.kind} "{stored.key}", and '
+        f"{named} that {refer} to it, directly or through others."
     )
     if stored.kind in WITHOUT:
         message += (
@@ -208,8 +233,8 @@ def _agree_to_cascade(call: CliContext, view: LedgerView, stored: StoredRecord) 
     if not call.json and sys.stdin.isatty() and sys.stdout.isatty():
         echo(message)
         click.confirm("Withdraw them all?", abort=True)
-    elif len(others) >= _UNASKED:
-        raise RuleViolationError(f"{message} Say --yes to withdraw them all; nothing was written")
+    elif len(others) >= _WITHOUT_ASKING:
+        raise RuleViolationError(f"{message} Give --yes to withdraw them all; nothing was written")
     return len(others) + 1
 
 
@@ -220,10 +245,10 @@ def _agree_to_cascade(call: CliContext, view: LedgerView, stored: StoredRecord) 
 @by_option
 @click.pass_context
 def redact(ctx: click.Context, key: str, reason: str, kind: str | None, by: str | None) -> None:
-    """Destroy the texts of a withdrawn record. The log's root stays what it was.
+    """Destroy the texts of a withdrawn record. The root of the log does not change.
 
-    Status 1 if they may still lie in the ledger's files, because somebody reads or the disk is full: to
-    redact again finishes it.
+    The status is 1 if the ledger's files may still contain the texts, because somebody is reading them or
+    the disk is full. Redact the record again to finish.
     """
     from claimledger.errors import NotFoundError
 
@@ -236,49 +261,55 @@ def redact(ctx: click.Context, key: str, reason: str, kind: str | None, by: str 
         if not kinds:
             raise NotFoundError("record", key, ledger.near_keys(key))
         if kind is None and len(kinds) > 1:
-            raise UsageError(f"{key} is the key of several records: say --kind")
+            raise UsageError(f"several records have the key {key!r}; name one with --kind")
         done = ledger.redact(kind or kinds.pop(), key, by=who, reason=reason)
     call.status = 1 if done.unscrubbed else 0
     if call.json:
         emptied = list(done.emptied)
         answer({"kind": done.kind, "key": done.key, "entry": done.entry, "emptied": emptied,
-                "elsewhere": list(done.elsewhere), "held_by": _held_by(done), "scrubbed": not done.unscrubbed,
+                "elsewhere": list(done.elsewhere), "held_by": _holders_as_json(done),
+                "scrubbed": not done.unscrubbed,
                 "why_not": done.unscrubbed or None, "recorded_by": who})  # fmt: skip
     else:
-        _say_redacted(done, who)
+        _print_redacted(done, who)
     ctx.exit(call.status)
 
 
-def _held_by(done: Change) -> list[list[dict[str, str]]]:
+def _holders_as_json(done: Change) -> list[list[dict[str, str]]]:
     return [[{"kind": kind, "key": key} for kind, key in holders] for holders in done.holders]
 
 
-def _say_redacted(done: Change, who: str) -> None:
-    record = f"{done.kind} {done.key}"
+def _print_redacted(done: Change, who: str) -> None:
+    """Print what was destroyed, and every place in which the texts remain."""
+    from claimledger.present.phrases import series
+
     if done.taken_up:
-        echo(f"{record} was redacted already, by entry {done.entry}; nothing was recorded.")
+        echo(
+            f'Entry {done.entry} has already redacted the {done.kind} "{done.key}"; nothing was recorded.'
+        )
     else:
-        echo(f"Redacted {record} with entry {done.entry}, as {who}.")
+        echo(f'Redacted the {done.kind} "{done.key}" with entry {done.entry}, as {who}.')
         echo(f"Emptied {count(len(done.emptied), 'entry', 'entries')}.")
     if done.unscrubbed:
         echo(f"Redacted, not yet scrubbed: {done.unscrubbed}.", hang=2)
         echo(
-            "The texts are gone from the log and every view, and may still lie in the ledger's files. "
-            f"`claimledger redact {done.key} --reason TEXT` again finishes it."
+            "The log and the views no longer contain the texts, but the ledger's files may. To finish, "
+            f"repeat `claimledger redact {done.key} --reason TEXT`."
         )
     elif done.taken_up:
-        echo("The ledger's files are scrubbed now.")
+        echo("The ledger's files are now scrubbed.")
     else:
         echo("The ledger's files were scrubbed and searched for its texts.")
     for text, holders in zip(done.elsewhere, done.holders, strict=True):
-        where = ", ".join(f"{kind} {key}" for kind, key in holders) or "the ledger's files"
-        echo(f"still there, in {where}: {cut(text, 60)}", indent=2, hang=2)
+        records = [f'the {kind} "{key}"' for kind, key in holders]
+        where = series(records) or "the ledger's files"
+        echo(f"A text is still in {where}: {cut(text, 60)}", indent=2, hang=2)
     if any(done.holders):
         echo(
-            "`claimledger history KEY` shows what these records hold. To destroy it there too, withdraw and "
+            "`claimledger history KEY` shows these records. To destroy the text there too, withdraw and "
             "redact them, and record them again without it."
         )
-    echo("Backups and copies of this ledger still hold them; redact there too.")
+    echo("Backups and copies of this ledger still contain the texts; redact the record there too.")
 
 
 @click.command(cls=Command)
@@ -295,7 +326,7 @@ def history(call: CliContext, key: str, kind: str | None) -> None:
         events = view.history(key, kind)
         if not events:
             if later := view.at().history(key, kind):
-                why = f"it came with entry {later[0].entry}, after entry {view.known_at}"
+                why = f"it was recorded by entry {later[0].entry}, after entry {view.known_at}"
                 raise NotFoundError(kind or "record", key, why=why)
             raise NotFoundError("record", key, view.near_keys(key))
     if call.json:
@@ -309,7 +340,7 @@ def history(call: CliContext, key: str, kind: str | None) -> None:
         for field, old, new in event.changes:
             echo(f"{field}: {_shown(old)} -> {_shown(new)}", indent=8, hang=2)
         if event.replaced_by:
-            echo(f"replaced by {event.replaced_by}", indent=8)
+            echo(f'replaced by the {event.kind} "{event.replaced_by}"', indent=8)
         if event.reason:
             echo(f"reason: {event.reason}", indent=8, hang=2)
 

@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("what", required=False, metavar='[KEY|"54 stations"]', shell_complete=complete_key)
-@click.option("--figure", metavar="NUMBER", help="The claims that hold this number.")
-@click.option("--format", "form", type=click.Choice(list(AUDIT)), help="[text, or by -o's name]")
+@click.option("--figure", metavar="NUMBER", help="Audit a claim with this number in a figure.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(AUDIT)),
+    help="The format.  [by the ending of FILE, else text]",
+)
 @output_option
 @click.pass_context
 def audit(
@@ -39,9 +44,9 @@ def audit(
     call = ctx.obj
     assert isinstance(call, CliContext)
     if what is not None and figure is not None:
-        raise UsageError(f"audit takes one of the two, {what!r} or --figure {figure}")
+        raise UsageError("give a claim or --figure, not both")
     if what is None and figure is None:
-        raise UsageError('audit needs a claim\'s key, words like "54 stations", or --figure 54')
+        raise UsageError('give a claim\'s key, words such as "54 stations", or --figure 54')
     form = form or ("json" if call.json else form_of(output, _ENDINGS))
 
     def written(view: LedgerView, claim: StoredRecord) -> bytes:
@@ -54,11 +59,11 @@ def audit(
 
     call.status = 1  # until there is a claim to audit
     with call.reading() as view:
-        meant = _meant(call, view, what, figure)
-        text = written(view, meant[0]) if len(meant) == 1 else b""
+        matching = _matching_claims(call, view, what, figure)
+        text = written(view, matching[0]) if len(matching) == 1 else b""
     if not text:
-        # The ledger is closed by now: while a person thinks, nobody has to wait.
-        chosen = _chosen(call, meant)
+        # The ledger is closed by now, so that a user who thinks about the answer blocks no writer.
+        chosen = _choose(call, matching)
         if chosen is None:
             ctx.exit(call.status)
         with call.reading() as view:
@@ -82,11 +87,11 @@ _ENDINGS = {
 }
 
 
-def _meant(
+def _matching_claims(
     call: CliContext, view: LedgerView, what: str | None, figure: str | None
 ) -> list[StoredRecord]:
-    """Return the claims that match, the first of each assertion; say so if there is none."""
-    from claimledger.services.find_claim import candidates, figure_asked, with_value
+    """Return the claims that match, the first of each assertion; print a note if there is none."""
+    from claimledger.services.find_claim import candidates, figure_in_query, with_value
 
     if what is not None:
         resolved = view.resolve("claim", [what]).get(what, what)
@@ -95,13 +100,13 @@ def _meant(
         _require_no_other_key(view, what)
         matching = candidates(view, what)
     else:
-        matching = with_value(view, figure_asked(str(figure)))
+        matching = with_value(view, figure_in_query(str(figure)))
     if not matching:
-        _nearest(call, view, what, figure)
+        _print_nearest(call, view, what, figure)
         return []
-    options = _firsts(view, matching)
+    options = _first_of_each(view, matching)
     if not options:
-        echo("What matches was not known yet at that time.")
+        echo("The claims that match were not known yet at that time.")
     return options
 
 
@@ -116,7 +121,9 @@ def _require_no_other_key(view: LedgerView, what: str) -> None:
         view.get("claim", what)
 
 
-def _nearest(call: CliContext, view: LedgerView, what: str | None, figure: str | None) -> None:
+def _print_nearest(
+    call: CliContext, view: LedgerView, what: str | None, figure: str | None
+) -> None:
     from claimledger.errors import NotFoundError
     from claimledger.records.number_words import find_values
 
@@ -128,13 +135,13 @@ def _nearest(call: CliContext, view: LedgerView, what: str | None, figure: str |
     if call.json:
         answer({"asked": query, "matches": [], "nearest": [_option(stored) for stored in near]})
         return
-    echo(f"No claim holds the figure {query}." + (" Nearest are:" if near else ""))
+    echo(f"No claim has the figure {query}." + (" The nearest are:" if near else ""))
     for stored in near:
-        echo(_told(stored), indent=2, hang=2)
+        echo(_summary(stored), indent=2, hang=2)
 
 
-def _firsts(view: LedgerView, records: list[StoredRecord]) -> list[StoredRecord]:
-    """Return the claims that were in view, of each assertion the one that was known first."""
+def _first_of_each(view: LedgerView, records: list[StoredRecord]) -> list[StoredRecord]:
+    """Return, of each assertion in view, the claim that was known first."""
     answers = view.analysis([stored.key for stored in records])
     known = answers.graph.known_by
     by_assertion: dict[str, StoredRecord] = {}
@@ -144,8 +151,8 @@ def _firsts(view: LedgerView, records: list[StoredRecord]) -> list[StoredRecord]
     return [stored for stored in in_view if stored in by_assertion.values()]
 
 
-def _chosen(call: CliContext, options: list[StoredRecord]) -> StoredRecord | None:
-    """Let a person choose among several claims; return nothing if there are none, or nobody to ask."""
+def _choose(call: CliContext, options: list[StoredRecord]) -> StoredRecord | None:
+    """Return the claim that the user chooses; ``None`` if there is none, or nobody to ask."""
     if not options:
         return None
     if call.json:
@@ -153,15 +160,15 @@ def _chosen(call: CliContext, options: list[StoredRecord]) -> StoredRecord | Non
         return None
     echo("Several assertions match:")
     for place, stored in enumerate(options, 1):
-        echo(f"{place:>3}  {_told(stored)}", hang=5)
+        echo(f"{place:>3}  {_summary(stored)}", hang=5)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        echo("Name the one you mean: `claimledger audit KEY`.")
+        echo("Name one of them: `claimledger audit KEY`.")
         return None
-    number: int = click.prompt("Which", type=click.IntRange(1, len(options)))
+    number: int = click.prompt("Which one", type=click.IntRange(1, len(options)))
     return options[number - 1]
 
 
-def _told(stored: StoredRecord) -> str:
+def _summary(stored: StoredRecord) -> str:
     from claimledger.present.phrases import figures
     from claimledger.records.claim import Claim
 

@@ -11,7 +11,7 @@ import click
 
 
 class CommandInfo(NamedTuple):
-    """What the help says of a command, and where its function is."""
+    """What the help says about a command, and where its function is."""
 
     target: str
     """The module in ``claimledger.cli`` and the function in it, as ``module:function``."""
@@ -58,7 +58,7 @@ GROUPS: dict[str, dict[str, CommandInfo]] = {
         ),
         "cite": CommandInfo(
             "link:cite",
-            "Add a citation to a claim: where else it was read.",
+            "Add a citation to a claim, once somebody has read the source.",
             "claimledger cite rfa-54 abc-2022",
         ),
         "review": CommandInfo(
@@ -145,7 +145,7 @@ GROUPS: dict[str, dict[str, CommandInfo]] = {
         ),
         "tally": CommandInfo(
             "tally:tally",
-            "Count what the ledger holds, next to the totals that others state.",
+            "Count what the ledger contains, and compare it with stated totals.",
             "claimledger tally --subject locations --count places",
         ),
         "standings": CommandInfo(
@@ -155,12 +155,12 @@ GROUPS: dict[str, dict[str, CommandInfo]] = {
         ),
         "explain": CommandInfo(
             "explain:explain",
-            "Explain a claim's answers in sentences, each with its record.",
+            "Explain a claim's standing in sentences that name their records.",
             "claimledger explain rfa-54",
         ),
         "flags": CommandInfo(
             "explain:flags",
-            "List what is odd, by severity, with a command that mends it.",
+            "List what is odd, by severity, with a command that fixes it.",
             "claimledger flags -n 1",
         ),
         "load-bearing": CommandInfo(
@@ -214,7 +214,7 @@ GROUPS: dict[str, dict[str, CommandInfo]] = {
     "Keep": {
         "verify": CommandInfo(
             "verify:verify",
-            "Verify every digest, the tree, every rule and every view.",
+            "Check the ledger against its log: every rule, the tree and every view.",
             "claimledger verify",
         ),
         "backup": CommandInfo(
@@ -285,7 +285,11 @@ class Commands(click.Group):
             args = [RENAMED[name], *args[1:]]
         elif name not in COMMANDS and not name.startswith("-"):
             near = get_close_matches(name, COMMANDS, n=3, cutoff=0.5)
-            hint = f" Did you mean {' or '.join(near)}?" if near else " `--help` lists them."
+            hint = (
+                f" Did you mean {' or '.join(near)}?"
+                if near
+                else " `claimledger --help` lists all commands."
+            )
             ctx.fail(f"There is no command {name!r}.{hint}")
         return super().resolve_command(ctx, args)
 

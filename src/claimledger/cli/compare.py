@@ -12,7 +12,7 @@ from claimledger.errors import RuleViolationError
 
 
 def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
-    """Return a share of a number, written ``2%`` or ``0.02``."""
+    """Return a share of a number from an option: ``2%`` or ``0.02``."""
     plain = value.strip()
     number = plain.removesuffix("%").strip()
     if len(number) <= 20 and number.isascii() and number.replace(".", "", 1).isdecimal():
@@ -27,7 +27,7 @@ def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
 @click.argument("right", metavar="CLAIM", shell_complete=complete_key)
 @click.option(
     "--tolerance", callback=share, default="0", metavar="SHARE",
-    help="How far apart may still be near: 2%.  [only rounding]",
+    help="Figures that differ by this share of the larger one are nearly the same.  [only rounding]",
 )  # fmt: skip
 @click.pass_obj
 def compare(call: CliContext, left: str, right: str, tolerance: Decimal) -> None:
@@ -45,7 +45,7 @@ def compare(call: CliContext, left: str, right: str, tolerance: Decimal) -> None
         left_count, right_count = (len(graph.claims[key].figures) for key in (left, right))
         if left_count * right_count > MOST_PAIRS:
             raise RuleViolationError(
-                f"{left} has {left_count:,} figures and {right} has {right_count:,}, which makes "
+                f"the claims have {left_count:,} and {right_count:,} figures, which makes "
                 f"{left_count * right_count:,} pairs; at most {MOST_PAIRS:,} are compared"
             )
         pairs = FigureComparisons(view, graph, RecordCache(view)).compared(left, right, tolerance)
@@ -62,6 +62,6 @@ def compare(call: CliContext, left: str, right: str, tolerance: Decimal) -> None
     for pair in pairs:
         echo(pair.sentence, hang=2)
     if not pairs:
-        echo("One of the two holds no figure: there is nothing to compare.")
+        echo("One of the claims has no figure, so there is nothing to compare.")
     elif tolerance:
         echo(f"Tolerance: {percent(tolerance)} of the larger number.")

@@ -1,6 +1,6 @@
-"""What every command shares: which ledger, which clocks, whose name, and how to answer.
+"""What every command shares: the ledger, the two clocks, the author of a write, and the form of the answer.
 
-The shared options may come before the command or after it; those after it win.
+The shared options may come before or after the command; those after it take precedence.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Options = TypeVar("Options", bound=Callable[..., Any])
 
 
 class UsageError(ClaimledgerError):
-    """A command called in a way that cannot mean anything; ends with status 2."""
+    """A command with options or arguments that make no sense; the exit status is 2."""
 
     code = "usage"
 
@@ -36,18 +36,21 @@ def SHARED() -> list[click.Parameter]:  # new ones for each command
         click.Option(
             ["--ledger"],
             metavar="WHERE",
-            help="The ledger: a file, or postgresql://USER@HOST/DATABASE.  [./ledger.db]",
+            help="The ledger: a file, or postgresql://USER@HOST/DATABASE.  "
+            "[CLAIMLEDGER_DB, else ./ledger.db]",
         ),
-        click.Option(["--json"], is_flag=True, default=None, help="Answer with one JSON object."),
+        click.Option(
+            ["--json"], is_flag=True, default=None, help="Print the answer as one JSON object."
+        ),
         click.Option(
             ["--as-of"],
             metavar="DATE",
-            help="Only what had been asserted by then (the world's clock).",
+            help="Answer from what had been asserted by this day.",
         ),
         click.Option(
             ["--known-at"],
             metavar="TIME",
-            help="Only what the ledger held then: an entry (#1234), a timestamp, a day.",
+            help="Answer from what the ledger contained at this entry (#1234), timestamp or day.",
         ),
     ]
 
@@ -93,7 +96,7 @@ class CliContext:
         self._ledger: str | None = None
 
     def update(self, options: dict[str, Any]) -> None:
-        """Take what was given; what was not leaves things as they are."""
+        """Set what the options name; what they do not name stays as it is."""
         for name in ("as_of", "known_at"):
             if options.get(name) is not None and not options[name].strip():
                 option = name.replace("_", "-")
@@ -140,7 +143,9 @@ class CliContext:
     def require_now(self) -> None:
         """Raise :class:`UsageError` if a clock was given to a command that writes."""
         if self.as_of or self.known_at:
-            raise UsageError("--as-of and --known-at are for questions; a write is made now")
+            raise UsageError(
+                "a command that writes works on the ledger as it is now; leave out --as-of and --known-at"
+            )
 
     def _last_day(self) -> int | None:
         if not self.as_of:
@@ -155,16 +160,16 @@ class CliContext:
 
 
 def recorder(by: str | None, ledger: Ledger) -> str:
-    """Return whose name a write bears: the server's user where it decides, else the first of
-    --by, CLAIMLEDGER_BY, git's user, the login name.
+    """Return the author of a write: the user that a server enforces, else the first of --by,
+    CLAIMLEDGER_BY, git's user and the login name.
 
-    A write that its clock would have refused is refused here, before anything is asked.
+    A write that would be refused for its clock is refused here, before the user is asked anything.
     """
     ledger.check_clock()
     if user := ledger.enforced_author:
         if by and by != user:
             raise UsageError(
-                f"this server's user {user} writes under no other name; leave out --by"
+                f"on this server the user {user} can only write as {user}; leave out --by"
             )
         return user
     return by or os.environ.get("CLAIMLEDGER_BY", "").strip() or _git_user() or _login()
@@ -186,13 +191,17 @@ def _login() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        raise UsageError("whose name should this bear? give --by or set CLAIMLEDGER_BY") from None
+        raise UsageError(
+            "the author of this write is not known; give --by NAME or set CLAIMLEDGER_BY"
+        ) from None
 
 
 def by_option(command: Options) -> Options:
-    """Add what every command that records takes: whose name it bears, and that its clock is right."""
+    """Add the options of every command that records: --by and --clock-is-right."""
     named = click.option(
-        "--by", metavar="NAME", help="Who records it.  [CLAIMLEDGER_BY, git, login]"
+        "--by",
+        metavar="NAME",
+        help="Who records this.  [CLAIMLEDGER_BY, else git's user, else the login]",
     )
     return named(clock_option(command))
 
@@ -210,10 +219,10 @@ clock_option = click.option(
     show_envvar=True,
     expose_value=False,
     callback=_set_clock_is_right,
-    help="Write although the last entry's date and this clock are far apart.",
+    help="Write although this machine's clock is far from the date of the last entry.",
 )
 reason_option = click.option(
-    "--reason", metavar="TEXT", required=True, help="Why; kept in the log."
+    "--reason", metavar="TEXT", required=True, help="Why; stays in the log."
 )
 
 
@@ -245,7 +254,9 @@ def form_of(output: str | None, endings: Mapping[str, str]) -> str:
         return endings[ending]
     if guess_type(output)[0] is not None:
         possible = ", ".join(endings)
-        raise UsageError(f"{output}: this writes {possible}; end the name so, or say --format")
+        raise UsageError(
+            f"{output}: this command writes {possible}; use such an ending, or give --format"
+        )
     return default
 
 
@@ -254,7 +265,7 @@ output_option = click.option(
     "--output",
     type=FileName(),
     metavar="FILE",
-    help="Where to write.  [standard output]",
+    help="Write to this file.  [standard output]",
 )
 
 

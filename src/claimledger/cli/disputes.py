@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.option(
-    "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
+    "--subject",
+    metavar="KEY",
+    shell_complete=complete_key,
+    help="Only claims about this subject and narrower ones.",
 )
 @click.option("--open", "only_open", is_flag=True, help="Only disputes that are not closed.")
 @click.pass_obj
 def disputes(call: CliContext, subject: str | None, only_open: bool) -> None:
-    """What is disputed, by whom, through what, stated or judged, since when."""
+    """List what is disputed, by whom, on what basis and since when."""
+    from claimledger.present import phrases
     from claimledger.present.report import report as build_report
 
     with call.reading() as view:
@@ -51,12 +55,13 @@ def disputes(call: CliContext, subject: str | None, only_open: bool) -> None:
     for section in (*sections, *criticised):
         _print_dispute(section)
     for shared in value.controversies:
-        echo(
-            f"controversy {shared.key}: {count(len(shared.disputes), 'dispute')} that share claims"
-        )
+        echo(f"{count(len(shared.disputes), 'dispute')} share claims  [{shared.key}]", hang=2)
         for claim, keys in shared.claims:
-            echo(f"{claim} takes part in {', '.join(keys)}", indent=2, hang=2)
-    echo(f"{count(len(sections), 'dispute')}, {count(len(criticised), 'criticised source')}.")
+            claim_named = phrases.as_sentence(phrases.named("claim", [claim]))[:-1]
+            echo(f"{claim_named} is in {phrases.named('dispute', keys)}.", indent=2, hang=2)
+    totals = [(len(sections), "dispute"), (len(criticised), "criticised source")]
+    parts = [count(number, noun) for number, noun in totals if number]
+    echo(phrases.as_sentence(phrases.series(parts) or "nothing recorded is disputed"))
 
 
 _OPEN = ("open", "reopened")
@@ -64,31 +69,34 @@ _OPEN = ("open", "reopened")
 
 def _print_dispute(section: DisputeSection) -> None:
     from claimledger.present import phrases
+    from claimledger.present.report import CLAIM_LISTS, REPLY_LISTS
 
-    what = "source criticised: " if section.source else ""
+    what = "Source: " if section.source else ""
     echo(f"{what}{section.title}  [{section.head}]", hang=2)
-    kinds = phrases.bases(section.stated, section.judged)
-    since = f"{section.key}: since {section.since}, last activity {section.last}; {kinds}"
+    since, last = phrases.in_words(section.since), phrases.in_words(section.last)
+    began = "Criticised" if section.source else "Disputed"
+    activity = f"; last activity: {last}" if last != since else ""
+    echo(f"{began} since {since}{activity}.  [{section.key}]", indent=2, hang=2)
     if section.source:
-        echo(f"{since}; contests {count(len(section.claims), 'claim')}", indent=2, hang=2)
+        reach = f"It contests {count(len(section.claims), 'claim')}. " if section.claims else ""
     else:
-        echo(f"{since}; behind it {section.origins}; against it {section.attackers_origins}",
-            indent=2, hang=2)  # fmt: skip
+        reach = f"For it: {section.origins}. Against it: {section.attackers_origins}. "
+    echo(f"{reach}{section.bases}", indent=2, hang=2)
     if section.state != "open":
-        echo(section.state_told, indent=2, hang=2)
+        echo(phrases.as_sentence(section.state_told), indent=2, hang=2)
     for attack in section.against:
-        past = " (past)" if attack.past else ""
-        echo(f"{attack.type} {attack.at}{past}, {attack.basis} [{attack.link}]: {attack.attacker.who}: "
-            f"{cut(attack.attacker.statement, 160)}  [{attack.attacker.key}]", indent=4, hang=2)  # fmt: skip
+        who, statement = attack.attacker.who, cut(attack.attacker.statement, 160)
+        echo(f"{phrases.said_by(who, statement)}  [{attack.attacker.key}]", indent=4, hang=2)
+        echo(f"{attack.sentence(section)}  [{attack.link}]", indent=6, hang=2)
         if attack.compared:
             echo(attack.compared, indent=6, hang=2)
-    if section.beside:
-        echo("with it " + ", ".join(claim.key for claim in section.beside), indent=4, hang=2)
-    if section.reached:
-        echo("reaches " + ", ".join(claim.key for claim in section.reached), indent=4, hang=2)
-    for reply in section.replies:
-        echo(f"answered by {reply.who}: {cut(reply.statement, 120)}  [{reply.key}]",
-            indent=4, hang=2)  # fmt: skip
+    for name, title in CLAIM_LISTS.items():
+        if claims := getattr(section, name):
+            echo(f"{title}: {', '.join(claim.key for claim in claims)}", indent=4, hang=2)
+    for name, title in REPLY_LISTS.items():
+        for reply in getattr(section, name):
+            text = phrases.said_by(reply.who, cut(reply.statement, 120))
+            echo(f"{title} {text}  [{reply.key}]", indent=4, hang=2)
 
 
 @click.command(cls=Command, clocks=False)
@@ -105,6 +113,7 @@ def close(call: CliContext, key: str, ending: str, reason: str, by: str | None) 
 
     KEY is the dispute's key (a link), or a claim or source that only one dispute is about.
     """
+    from claimledger.present.phrases import ENDINGS
     from claimledger.records.check import record_of
     from claimledger.services.dispositions import find_dispute
 
@@ -116,7 +125,9 @@ def close(call: CliContext, key: str, ending: str, reason: str, by: str | None) 
     if call.json:
         answer({"dispute": dispute, "ending": ending, "written": keys, "recorded_by": who})
     elif keys:
-        echo(f"Recorded disposition {keys[0]}: {dispute} is closed ({ending}), as {who}.")
+        echo(
+            f'Closed the dispute "{dispute}" ({ENDINGS[ending]}) with disposition {keys[0]}, as {who}.'
+        )
     else:
         say_known("disposition")
 
@@ -124,7 +135,7 @@ def close(call: CliContext, key: str, ending: str, reason: str, by: str | None) 
 @click.command(cls=Command)
 @click.pass_obj
 def standings(call: CliContext) -> None:
-    """Every claim with its standing, its origins and its acceptability."""
+    """List every claim with its standing, its origins and its acceptability."""
     with call.reading() as view:
         answers = _every_standing(view)
         if call.json:
@@ -136,7 +147,7 @@ def standings(call: CliContext) -> None:
          str(answer_["acceptability"]), statements[key]]
         for key, answer_ in answers.items()
     ]  # fmt: skip
-    table(["KEY", "STANDING", "ORIGINS", "FORMALLY", "STATEMENT"], rows, stretch=4)
+    table(["KEY", "STANDING", "ORIGINS", "ACCEPTABILITY", "STATEMENT"], rows, stretch=4)
     echo(count(len(rows), "claim") + ".")
 
 

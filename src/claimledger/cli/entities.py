@@ -99,7 +99,7 @@ def _list(kind: str) -> click.Command:
         )
         echo(count(len(records), kind, {"party": "parties"}.get(kind, "")) + ".")
 
-    return Command("list", callback=list_, help=f"List every {kind}.")
+    return Command("list", callback=list_, help=f"List all records of the kind {kind}.")
 
 
 KINDS_LABEL = {"party": "NAME", "source": "TITLE", "subject": "LABEL", "term": "LABEL"}
@@ -115,10 +115,18 @@ def _show(kind: str) -> click.Command:
             show_record(call, view, view.get(kind, key))
 
     argument = click.Argument(["key"], shell_complete=complete_key)
-    return Command("show", callback=show, params=[argument], help=f"Show one {kind}.")
+    return Command(
+        "show",
+        callback=show,
+        params=[argument],
+        help=f"Show a {kind}, the links at it and the records that refer to it.",
+    )
 
 
-party = _group("party", "Add, list or show parties: who can assert.")
+party = _group("party", "Add, list or show parties: people and bodies that assert.")
 source = _group("source", "Add, list or show sources: works in which claims are seen.")
 subject = _group("subject", "Add, list or show subjects: what claims are about.")
-term = _group("term", "Add, list or show terms: names that mean one thing, and what it is part of.")
+term = _group(
+    "term",
+    "Add, list or show terms: names that mean the same measure or place, and what it is part of.",
+)

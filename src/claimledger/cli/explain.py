@@ -1,4 +1,4 @@
-"""``explain`` and ``flags``: why an answer is what it is, and what is odd."""
+"""``explain`` and ``flags``: why a claim has its standing, and what is odd in the ledger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from claimledger.cli.output import answer, count, echo
 @click.argument("key", shell_complete=complete_key)
 @click.pass_obj
 def explain(call: CliContext, key: str) -> None:
-    """Explain a claim's standing, origins and acceptability, down to records and reasons."""
+    """Explain a claim's standing, origins and acceptability in sentences that name their records."""
     from claimledger.present.explanation import explain as build_explanation
     from claimledger.services.visibility import require_known
 
@@ -32,17 +32,31 @@ def explain(call: CliContext, key: str) -> None:
 
 
 @click.command(cls=Command)
-@click.option("--kind", metavar="NAME", help="Only this kind of oddity.")
-@click.option("--severity", type=click.Choice(["grave", "notable", "minor"]), help="Only of this.")
+@click.option("--kind", metavar="NAME", help="Only flags of this kind.")
 @click.option(
-    "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
+    "--severity",
+    type=click.Choice(["grave", "notable", "minor"]),
+    help="Only flags of this severity.",
 )
-@click.option("-n", "--most", type=click.IntRange(1), default=5, help="So many of each kind.  [5]")
+@click.option(
+    "--subject",
+    metavar="KEY",
+    shell_complete=complete_key,
+    help="Only claims about this subject and narrower ones.",
+)
+@click.option(
+    "-n",
+    "--most",
+    "limit",
+    type=click.IntRange(1),
+    default=5,
+    help="List at most this many of each kind.  [5]",
+)
 @click.pass_obj
 def flags(
-    call: CliContext, kind: str | None, severity: str | None, subject: str | None, most: int
+    call: CliContext, kind: str | None, severity: str | None, subject: str | None, limit: int
 ) -> None:
-    """Everything odd in the ledger, the gravest first, each with the command that would mend it."""
+    """List everything odd in the ledger, the gravest first, each with a command that would fix it."""
     from claimledger.errors import InvalidInputError, Problem
     from claimledger.present.lint import KINDS, oddities
     from claimledger.records.check import nearest
@@ -76,10 +90,10 @@ def flags(
                 f"{finding.severity}: {finding.kind}, {numbers[finding.kind]:,} ({meaning})", hang=2
             )
         printed[finding.kind] += 1
-        if printed[finding.kind] <= most:
+        if printed[finding.kind] <= limit:
             echo(f"{finding.key}: {finding.told}", indent=2, hang=2)
             echo(f"→ {finding.mend}", indent=4, hang=2)
-        elif printed[finding.kind] == most + 1:
-            echo(f'and {numbers[finding.kind] - most:,} more: claimledger flags --kind "{finding.kind}" -n '
+        elif printed[finding.kind] == limit + 1:
+            echo(f'and {numbers[finding.kind] - limit:,} more: claimledger flags --kind "{finding.kind}" -n '
                 f"{numbers[finding.kind]}", indent=2, hang=2)  # fmt: skip
     echo(f"{count(len(findings), 'flag')}.")

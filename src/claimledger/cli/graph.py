@@ -1,4 +1,4 @@
-"""``graph`` and ``timeline``: pictures, where people would rather look than read."""
+"""``graph`` and ``timeline``: claims as pictures."""
 
 from __future__ import annotations
 
@@ -25,19 +25,27 @@ _ENDINGS_OF_TIMELINES = {".svg": "svg", ".png": "png", ".html": "html", ".htm": 
 _ENDINGS = {**_ENDINGS_OF_TIMELINES, ".dot": "dot", ".gv": "dot", ".graphml": "graphml"}
 
 subject_option = click.option(
-    "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
+    "--subject",
+    metavar="KEY",
+    shell_complete=complete_key,
+    help="Only claims about this subject and narrower ones.",
 )
 
 
 @click.command(cls=Command)
 @click.argument("key", required=False, shell_complete=complete_key)
 @subject_option
-@click.option("--depth", type=click.IntRange(1, 20), default=2, help="Links away from KEY.  [2]")
+@click.option(
+    "--depth",
+    type=click.IntRange(1, 20),
+    default=2,
+    help="How many links away from KEY to draw.  [2]",
+)
 @click.option(
     "--format",
     "form",
     type=click.Choice(["svg", "png", "dot", "graphml", "html"]),
-    help="[svg, or by -o's name]",
+    help="The format.  [by the ending of FILE, else svg]",
 )
 @output_option
 @click.pass_obj
@@ -49,9 +57,9 @@ def graph(
     form: str | None,
     output: str | None,
 ) -> None:
-    """Draw claims and the links between them: around KEY, about a subject, or all disputes.
+    """Draw claims and the links between them: around KEY, about a subject, or in all disputes.
 
-    Claims that only repeat another are drawn in it; past a hundred boxes each dispute is one.
+    Claims that only repeat another are not drawn. With more than a hundred boxes, each dispute is one box.
     """
     from claimledger.render.diagrams import export
     from claimledger.render.diagrams.model import scene
@@ -62,7 +70,7 @@ def graph(
         raise UsageError("give KEY or --subject, not both")
     form = form or form_of(output, _ENDINGS)
     with call.reading() as view:
-        answers, keys, title = _meant(view, key, subject, depth)
+        answers, keys, title = _claims_to_draw(view, key, subject, depth)
         value = scene(view, answers, keys, title)
     faces = {"svg": graph_svg, "dot": export.dot, "graphml": export.graphml, "html": graph_page}
     if form == "png":
@@ -71,7 +79,7 @@ def graph(
         _write(call, faces[form](value).encode(), output)
 
 
-def _meant(
+def _claims_to_draw(
     view: LedgerView, key: str | None, subject: str | None, depth: int
 ) -> tuple[Analysis, list[str], str]:
     from claimledger.render.diagrams.model import around
@@ -102,16 +110,19 @@ def _disputed(view: LedgerView) -> tuple[Analysis, list[str]]:
 
 @click.command(cls=Command)
 @subject_option
-@click.option("--measure", metavar="NAME", help="Only what is counted so: stations.")
+@click.option("--measure", metavar="NAME", help="Only figures with this measure, such as stations.")
 @click.option(
-    "--format", "form", type=click.Choice(["svg", "png", "html"]), help="[svg, or by -o's name]"
+    "--format",
+    "form",
+    type=click.Choice(["svg", "png", "html"]),
+    help="The format.  [by the ending of FILE, else svg]",
 )
 @output_option
 @click.pass_obj
 def timeline(
     call: CliContext, subject: str | None, measure: str | None, form: str | None, output: str | None
 ) -> None:
-    """Draw figures over time: a mark a figure, a line a claimant, conflicts and renewals joined."""
+    """Draw figures over time: one mark per figure, one line per claimant; conflicts are joined."""
     from claimledger.render.diagrams import export
     from claimledger.render.diagrams.page import timeline_page
     from claimledger.render.diagrams.timeline import timeline as build_timeline
@@ -127,7 +138,7 @@ def timeline(
         title = f"Figures about {subject}" if subject else "Figures over time"
         value = build_timeline(view, answers, keys, title, measure)
         if measure is not None and not value.panels:
-            _no_such(measure, build_timeline(view, answers, keys, title, None).measures)
+            _raise_no_figures(measure, build_timeline(view, answers, keys, title, None).measures)
     svg = timeline_svg(value)
     if form == "png":
         _write(call, export.png(svg), output)
@@ -138,7 +149,7 @@ def timeline(
         _write(call, svg.encode(), output)
 
 
-def _no_such(measure: str, known: tuple[str, ...]) -> NoReturn:
+def _raise_no_figures(measure: str, known: tuple[str, ...]) -> NoReturn:
     from claimledger.errors import NotFoundError
     from claimledger.records.check import nearest
 
@@ -151,7 +162,7 @@ def _write(call: CliContext, data: bytes, output: str | None) -> None:
 
     if output in (None, "-"):
         if data[:4] == b"\x89PNG" and sys.stdout.isatty():
-            raise UsageError("a picture cannot be printed as text: name a file with -o")
+            raise UsageError("a terminal cannot show this picture; name a file with -o")
         sys.stdout.buffer.write(data)
         return
     with writing_whole(str(output), call.path) as stream:

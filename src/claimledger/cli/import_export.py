@@ -1,4 +1,4 @@
-"""``import`` and ``export``: records in files."""
+"""``import`` and ``export``: read records from files, and write them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @click.command("import", cls=Command, clocks=False)
 @click.argument("files", nargs=-1, required=True, type=FileName(), metavar="FILE...")
-@click.option("--check", is_flag=True, help="Check only; write nothing.")
-@click.option("--amend", is_flag=True, help="Amend records that differ from the ledger.")
-@click.option("--reason", metavar="TEXT", help="Why; kept in the log.")
+@click.option("--check", is_flag=True, help="Only check the files; write nothing.")
+@click.option("--amend", is_flag=True, help="Amend the records that differ from the ledger.")
+@click.option("--reason", metavar="TEXT", help="Why the records change; stays in the log.")
 @by_option
 @click.pass_obj
 def import_(
@@ -40,14 +40,14 @@ def import_(
     reason: str | None,
     by: str | None,
 ) -> None:
-    """Import case files, all or nothing. FILE is YAML, JSON or JSON Lines; - is standard input."""
+    """Import case files, all or nothing. A FILE is YAML, JSON or JSON Lines; - is standard input."""
     from claimledger.importers.case_files import read_files
 
     if amend and not reason:
-        raise UsageError("--amend needs a --reason: why the ledger's records change")
+        raise UsageError("--amend needs --reason TEXT: why the records change")
     with call.writing() as ledger:
         who = recorder(by, ledger)
-        # A server can want a write done again: files can be read again, standard input cannot.
+        # A server may ask to repeat a write. Files can be read again, standard input cannot.
         incoming = _counted(read_files(files)) if "-" in files else _Files(files)
         taken = ledger.import_records(incoming, by=who, amend=amend, reason=reason, check=check)
     new = len(taken.written) - taken.amended
@@ -56,38 +56,58 @@ def import_(
                 "unchanged": taken.unchanged, "withdrawn": len(taken.withdrawn), "older": len(taken.older),
                 "recorded_by": who})  # fmt: skip
         return
-    parts = [count(new, "record")]
-    if taken.amended:
-        parts.append(f"{taken.amended:,} amended")
-    if taken.unchanged:
-        parts.append(f"{taken.unchanged:,} held already")
-    echo(
-        ("Nothing is wrong; would record " if check else "Recorded ")
-        + ", ".join(parts)
-        + f", as {who}."
-    )
+    done = [
+        f"{verb} {count(number, 'record')}"
+        for verb, number in (("record", new), ("amend", taken.amended))
+        if number
+    ]
+    _print_import(check, done, taken.unchanged, who)
     if taken.withdrawn:
-        echo(f"{_some(taken.withdrawn)} withdrawn, and stay so: {_named(taken.withdrawn)}.", hang=2)
+        echo(
+            f"{_number_of(taken.withdrawn)} withdrawn and not recorded again: {_named(taken.withdrawn)}.",
+            hang=2,
+        )
     if taken.older:
         echo(
-            f"{_some(taken.older)} older than in the ledger, and left out: {_named(taken.older)}. "
-            "`--amend --reason TEXT` writes the file's version.",
+            f"{_number_of(taken.older)} older than in the ledger and not recorded: {_named(taken.older)}. "
+            "To record the file's version, add `--amend --reason TEXT`.",
             hang=2,
         )
 
 
-def _some(records: list[tuple[str, str]]) -> str:
-    return "1 is" if len(records) == 1 else f"{len(records):,} are"
+def _print_import(check: bool, done: list[str], unchanged: int, who: str) -> None:
+    """Print what an import did, or would do; ``done`` are its verbs in the infinitive, with numbers."""
+    from claimledger.present.phrases import as_sentence, series
+
+    if check:
+        line = f"No problem found; the import would {series(done) or 'record nothing new'}"
+    else:
+        past = [
+            part.replace("record ", "recorded ", 1).replace("amend ", "amended ", 1)
+            for part in done
+        ]
+        line = series(past) or "recorded nothing new"
+    line = as_sentence(f"{line}, as {who}" if done else line)
+    if unchanged:
+        are = "is" if unchanged == 1 else "are"
+        line += f" {count(unchanged, 'record')} {are} already in the ledger."
+    echo(line)
+
+
+def _number_of(records: list[tuple[str, str]]) -> str:
+    return "1 record is" if len(records) == 1 else f"{len(records):,} records are"
 
 
 def _named(records: list[tuple[str, str]]) -> str:
-    """Return the first of some records by kind and key, and how many more there are."""
-    named = ", ".join(f"{kind} {key}" for kind, key in records[:5])
-    return named + (f" and {len(records) - 5:,} more" if len(records) > 5 else "")
+    """Return the first five records by kind and key, and how many more there are."""
+    from claimledger.present.phrases import series
+
+    named = [f'the {kind} "{key}"' for kind, key in records[:5]]
+    return series(named if len(records) <= 5 else [*named, f"{len(records) - 5:,} more"])
 
 
 class _Files:
-    """Case files, read again each time they are iterated over."""
+    """Case files that are read again for each iteration."""
 
     def __init__(self, paths: tuple[str, ...]) -> None:
         self._paths = paths
@@ -114,20 +134,20 @@ def _counted(incoming: Iterator[Incoming]) -> Iterator[Incoming]:
 @output_option
 @click.pass_obj
 def export(call: CliContext, log: bool, output: str | None) -> None:
-    """Write records as JSON Lines, in an order in which they can be imported again.
+    """Write the records as JSON Lines, in an order in which they can be imported again.
 
-    Where a record names another that was withdrawn and replaced, it names the replacement there.
+    A record that refers to a replaced record refers to its replacement in the file.
     """
     from claimledger.services.output_files import writing_whole
 
     if log and (call.known_at or call.as_of):
-        raise UsageError("--log writes the whole log; clocks go with the records")
+        raise UsageError("--log writes the whole log, so it takes neither --as-of nor --known-at")
     with ExitStack() as file, call.reading() as view:
         lines = _log(view) if log else _records(view)
         if output in (None, "-"):
             write_lines(sys.stdout.buffer, lines)
         else:
-            # Left last: a pipe gets the lines when the ledger is closed, and nobody waits for its reader.
+            # Closed last: a pipe gets its lines after the ledger is closed, so its reader blocks nobody.
             target = writing_whole(str(output), call.path, rights=view.permissions)
             write_lines(file.enter_context(target), lines)
     if output not in (None, "-"):
@@ -152,7 +172,7 @@ def _records(view: LedgerView) -> Iterator[Any]:
     links = set() if graph is None else {link.key for link in graph.links}
 
     def is_there(kind: str, key: str, keys: Container[str]) -> bool:
-        """Whether a key, or what replaced it, is one of those."""
+        """Whether some keys include a key or that of its replacement."""
         return key in keys or view.resolve(kind, [key]).get(key) in keys
 
     def is_known(stored: StoredRecord) -> bool:

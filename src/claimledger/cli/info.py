@@ -17,15 +17,15 @@ _MOST = 10
 @click.argument("kind", required=False)
 @click.pass_obj
 def schema(_call: CliContext, kind: str | None) -> None:
-    """Print the JSON Schema of a kind of record, or of all."""
+    """Print the JSON Schema of a kind of record, or of all kinds."""
     from claimledger.records.check import nearest
     from claimledger.records.kinds import KINDS
     from claimledger.records.schema import schema_of
 
     if kind is not None and kind not in KINDS:
         near = nearest(kind, KINDS)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}"
-        raise UsageError(f"no kind {kind!r}; {hint}")
+        hint = f"did you mean {near[0]}?" if near else f"the kinds are {', '.join(KINDS)}"
+        raise UsageError(f"there is no kind of record {kind!r}; {hint}")
     answer(schema_of(kind) if kind else {name: schema_of(name) for name in KINDS})
 
 
@@ -46,10 +46,10 @@ def stats(call: CliContext) -> None:
             if rows:
                 table([title.upper().replace("_", " "), "NUMBER"], rows, stretch=0)
             if len(counts) > _MOST:
-                echo(f"and {len(counts) - _MOST} more; --json has them all")
+                echo(f"and {len(counts) - _MOST:,} more; --json lists them all")
             echo()
         else:
-            echo(f"{title}: {counts}")
+            echo(f"{title}: {counts:,}")
 
 
 def _first(counts: dict[str, int]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""``init``: a new ledger."""
+"""``init``: create a ledger."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from claimledger.cli.output import answer, echo
 @click.command(cls=Command, clocks=False)
 @click.pass_obj
 def init(call: CliContext) -> None:
-    """Make a new, empty ledger, in a file or in a PostgreSQL database; an existing one is refused."""
+    """Create a new, empty ledger in a file or in a PostgreSQL database. An existing ledger is refused."""
     from claimledger.ledger import Ledger, shown
 
     call.require_now()
@@ -22,5 +22,5 @@ def init(call: CliContext) -> None:
         answer({"ledger": shown(call.path), "size": head.size, "root": head.root.hex()})
     else:
         echo(
-            f"Made the ledger {shown(call.path)}. Next: `claimledger record`, or `claimledger import FILE`."
+            f"Created the ledger {shown(call.path)}. Next: `claimledger record` or `claimledger import FILE`."
         )

@@ -1,4 +1,4 @@
-"""``link``, ``cite``, ``review``: how claims relate to each other, and where they were read."""
+"""``link``, ``cite`` and ``review``: how claims relate, where they were read, and how others rated them."""
 
 from __future__ import annotations
 
@@ -32,25 +32,34 @@ def _citation(
 @click.argument("type", metavar="TYPE")
 @click.argument("from_", metavar="FROM", shell_complete=complete_key)
 @click.argument("to", metavar="TO", shell_complete=complete_key)
-@click.option("--reason", metavar="TEXT", help="Why.")
+@click.option("--reason", metavar="TEXT", help="Why the claims relate in this way.")
 @click.option(
-    "--basis", type=click.Choice(["stated", "judged"]), help="[stated with --source, else judged]"
+    "--basis",
+    type=click.Choice(["stated", "judged"]),
+    help="Whether a source states the relation, or you infer it.  [stated with --source, else judged]",
 )
 @click.option(
-    "--source", metavar="KEY", shell_complete=complete_key, help="The source that states it."
+    "--source",
+    metavar="KEY",
+    shell_complete=complete_key,
+    help="The source that states the relation.",
 )
-@click.option("--via", multiple=True, metavar="KEY", help="Through which source it was read.")
-@click.option("--locator", metavar="TEXT", help="The place in what was read.")
-@click.option("--quote", metavar="TEXT", help="The words of what was read.")
-@click.option("--part", metavar="MEASURE", help="The measure concerned, when not the whole claim.")
-@click.option("--key", metavar="KEY", help="A key of your own for the link.")
-@click.option("--note", metavar="TEXT")
+@click.option(
+    "--via", multiple=True, metavar="KEY", help="The source through which that source was read."
+)
+@click.option("--locator", metavar="TEXT", help="The place in the source that was read.")
+@click.option("--quote", metavar="TEXT", help="The words of the source that was read.")
+@click.option(
+    "--part", metavar="MEASURE", help="The measure that the link is about, if not the whole claim."
+)
+@click.option("--key", metavar="KEY", help="A key for the link.  [L1, L2, ...]")
+@click.option("--note", metavar="TEXT", help="Anything else worth knowing.")
 @by_option
 @click.pass_obj
 def link(
     call: CliContext, /, type: str, from_: str, to: str, by: str | None, **options: Any
 ) -> None:
-    """Record how the claim FROM relates to the claim TO (or, for undercuts, to a source).
+    """Record how the claim FROM relates to the claim TO. With undercuts, TO may also be a source.
 
     TYPE is contradicts, undercuts, answers, corroborates, supports, repeats, derives_from, updates or
     retracts.
@@ -74,16 +83,16 @@ def link(
                 _citation(options["source"], options["via"], options["locator"], options["quote"])
             ]
         elif options["via"] or options["locator"] or options["quote"]:
-            raise UsageError("--via, --locator and --quote go with --source")
+            raise UsageError("--via, --locator and --quote need --source")
         record = record_of(
             "link", {name: value for name, value in fields.items() if value is not None}
         )
-        odd = _odd(ledger, type, from_, to)
+        warnings = _warnings(ledger, type, from_, to)
         keys = ledger.record(record, by=who)
     if call.json:
-        answer({"kind": "link", "written": keys, "recorded_by": who, "warnings": odd})
+        answer({"kind": "link", "written": keys, "recorded_by": who, "warnings": warnings})
         return
-    for line in odd:
+    for line in warnings:
         print_stderr(f"Warning: {line}")
     if keys:
         echo(f"Recorded link {keys[0]}: {from_} {type} {to}, as {who}.")
@@ -92,7 +101,7 @@ def link(
 
 
 def _target(view: LedgerView, to: str) -> Any:
-    """Return the target: a claim's key, or a source where only a source has the key."""
+    """Return the target of a link: a claim's key, or a source if no claim has the key."""
     key = to.removeprefix("source:")
     if key != to:
         return {"source": key}
@@ -103,8 +112,9 @@ def _target(view: LedgerView, to: str) -> Any:
     return to
 
 
-def _odd(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
-    """Return what is odd about a link and possible all the same."""
+def _warnings(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
+    """Return what is unusual about a link that is recorded nevertheless."""
+    from claimledger.present.phrases import in_words
     from claimledger.records.claim import Claim
 
     claims = view.get_all("claim", [from_, to]).values()
@@ -116,28 +126,38 @@ def _odd(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
         follows = type in ("repeats", "derives_from", "updates")
         ends = (late.latest, early.earliest) if follows and late and early else (None, None)
         if ends[0] is not None and ends[1] is not None and ends[0] < ends[1]:
-            warnings.append(f"{from_} was surely asserted ({late}) before {to} ({early})")
+            warnings.append(
+                f'the claim "{from_}" ({in_words(str(late))}) was asserted before the claim "{to}" '
+                f"({in_words(str(early))})"
+            )
         if type == "contradicts" and record.subject != to_record.subject:
-            warnings.append(f"{from_} and {to} are about different subjects")
+            warnings.append(f'the claims "{from_}" and "{to}" are about different subjects')
         if type == "corroborates" and set(record.claimant) & set(to_record.claimant):
-            warnings.append(f"{from_} and {to} have a claimant in common: one voice, not two")
+            warnings.append(
+                f'the claims "{from_}" and "{to}" share a claimant, so they count as one voice'
+            )
     return warnings
 
 
 @click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
 @click.argument("source", shell_complete=complete_key)
-@click.option("--locator", metavar="TEXT", help="The place in what was read: p. 12.")
-@click.option("--quote", metavar="TEXT", help="The words of what was read, verbatim.")
-@click.option("--via", multiple=True, metavar="KEY", help="Through which source it was read.")
-@click.option("--capture", metavar="KEY", help="The kept copy.")
-@click.option("--grounds", metavar="WORD", help="How the claimant knows, as read there.")
-@click.option("--reason", metavar="TEXT", help="Why; kept in the log.  [read in SOURCE]")
+@click.option(
+    "--locator", metavar="TEXT", help="The place in the source that was read, such as p. 12."
+)
+@click.option("--quote", metavar="TEXT", help="The words of the source that was read, verbatim.")
+@click.option(
+    "--via", multiple=True, metavar="KEY", help="The source through which that source was read."
+)
+@click.option("--capture", metavar="KEY", help="The capture: the copy of the source that was kept.")
+@click.option("--grounds", metavar="WORD", help="How the claimant knows, according to the source.")
+@click.option("--reason", metavar="TEXT", help="Why; stays in the log.  [read in SOURCE]")
 @by_option
 @click.pass_obj
 def cite(call: CliContext, /, key: str, source: str, by: str | None, **options: Any) -> None:
-    """Add a citation to a claim: a source in which it has now been read."""
+    """Add a citation to a claim, once somebody has read it in the source."""
     from claimledger.errors import RuleViolationError
+    from claimledger.present.phrases import remedy
     from claimledger.records.check import record_of
     from claimledger.records.claim import Claim, Grounds
 
@@ -153,14 +173,14 @@ def cite(call: CliContext, /, key: str, source: str, by: str | None, **options: 
         asking = not options["via"] and claim.grounds is None and grounds is None
         if asking and sys.stdin.isatty() and sys.stdout.isatty() and not call.json:
             known = ", ".join(Grounds)
-            echo(f"How does the claimant know? One of {known}; empty if not asked.")
+            echo(f"How does the claimant know? Type {known}, or nothing if nobody has asked.")
             grounds = click.prompt("Grounds", default="", show_default=False) or None
         cited = claim.as_json()["citations"]
         changes: dict[str, Any] = {"citations": [*cited, citation]}
         if record_of("claim", {**claim.as_json(), **changes}).as_json()["citations"][-1] in cited:
             raise RuleViolationError(
-                f"{stored.key} already cites {source} so; nothing was written. `claimledger amend "
-                f"{stored.key} --set ...` changes it"
+                f'the claim "{stored.key}" already has this citation of "{source}"; nothing was written. To '
+                f"change it, use `claimledger amend {stored.key} --set citations=...`"
             )
         if grounds:
             changes["grounds"] = grounds
@@ -171,24 +191,25 @@ def cite(call: CliContext, /, key: str, source: str, by: str | None, **options: 
     if call.json:
         answer({"kind": "claim", "key": done.key, "entry": done.entry, "recorded_by": who})
         return
-    echo(f"Cited {source} for {done.key} with entry {done.entry}, as {who}.")
+    echo(f'Cited "{source}" for the claim "{done.key}" with entry {done.entry}, as {who}.')
     if asking and not grounds:
-        mend = f'claimledger amend {done.key} --set grounds=... --reason "..."'
-        echo(f"How they know is not recorded yet: {mend}", hang=2)
+        echo(f"How they know is not recorded yet. Next: {remedy('grounds', done.key)}", hang=2)
 
 
 @click.command(cls=Command, clocks=False)
 @click.argument("claim", shell_complete=complete_key)
 @click.option(
-    "--reviewer", metavar="KEY", shell_complete=complete_key, help="The party that rated it."
+    "--reviewer", metavar="KEY", shell_complete=complete_key, help="The party that rated the claim."
 )
-@click.option("--rating", metavar="TEXT", required=True, help="The rating, in its own words.")
-@click.option("--reviewed", metavar="DATE", help="When it was published.")
-@click.option("--scale", metavar="TEXT", help="The scale the rating is on.")
+@click.option(
+    "--rating", metavar="TEXT", required=True, help="The rating, in the reviewer's words."
+)
+@click.option("--reviewed", metavar="DATE", help="When the review was published.")
+@click.option("--scale", metavar="TEXT", help="The scale that the rating is on.")
 @click.option("--summary", metavar="TEXT", help="What the review found.")
-@click.option("--url", metavar="URL", help="Where it was published.")
-@click.option("--key", metavar="KEY", help="A key of your own for the review.")
-@click.option("--note", metavar="TEXT")
+@click.option("--url", metavar="URL", help="Where the review was published.")
+@click.option("--key", metavar="KEY", help="A key for the review.  [R1, R2, ...]")
+@click.option("--note", metavar="TEXT", help="Anything else worth knowing.")
 @by_option
 @click.pass_obj
 def review(call: CliContext, /, claim: str, by: str | None, **options: Any) -> None:
@@ -203,6 +224,6 @@ def review(call: CliContext, /, claim: str, by: str | None, **options: Any) -> N
     if call.json:
         answer({"kind": "review", "written": keys, "recorded_by": who})
     elif keys:
-        echo(f"Recorded review {keys[0]} of {claim}, as {who}.")
+        echo(f'Recorded review {keys[0]} of the claim "{claim}", as {who}.')
     else:
         say_known("review")

@@ -26,7 +26,7 @@ def _version(ctx: click.Context, _param: click.Parameter, requested: bool) -> No
     from claimledger.ledger import FORMAT, LAYOUT
 
     click.echo(
-        f"claimledger {__version__} (log format {FORMAT}, layout {LAYOUT}; reads every earlier one)"
+        f"claimledger {__version__} (log format {FORMAT}, layout {LAYOUT}; it also reads all earlier ones)"
     )
     ctx.exit()
 
@@ -44,8 +44,8 @@ def _version(ctx: click.Context, _param: click.Parameter, requested: bool) -> No
 def cli(ctx: click.Context, /, **shared: object) -> None:
     """Who says so, since when, who says otherwise, and is it one voice or many?
 
-    claimledger keeps every assertion as a dated claim tied to a source, a claimant and a subject, and
-    never changes any of it silently. It does not say what is true.
+    claimledger keeps every assertion as a dated claim with a source, a claimant and a subject, and never
+    changes any of them silently. It does not say what is true.
     """
     ctx.ensure_object(CliContext).update(shared)
 
@@ -156,7 +156,7 @@ def _require_streams() -> None:
             closed.append(name)
     if "stdout" in closed:
         raise UsageError(
-            "standard output is closed, and nothing was done; send it to /dev/null if nobody needs it"
+            "standard output is closed, so nothing was done; if nobody needs the output, send it to /dev/null"
         )
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(StandardOutput()),

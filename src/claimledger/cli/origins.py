@@ -1,4 +1,4 @@
-"""``origins`` and ``load-bearing``: how many voices there are, and what rests on whom."""
+"""``origins`` and ``load-bearing``: how many independent voices there are, and what depends on whom."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from claimledger.analysis.analysis import Analysis
     from claimledger.ledger import LedgerView
 
-_MOST_SETTLINGS = 10
+_MOST_QUESTIONS = 10
 
 
 @click.command(cls=Command)
 @click.argument("key", required=False, shell_complete=complete_key)
 @click.option(
     "--subject", metavar="KEY", shell_complete=complete_key,
-    help="Every assertion about this and narrower subjects.",
+    help="Count the origins of every assertion about this subject and narrower ones.",
 )  # fmt: skip
 @click.option(
     "--set-aside", "aside", multiple=True, metavar="REASON:KEY",
-    help="Do not merge for this reason: source:rfa-2022, claimant:china.",
+    help="Count apart what this reason merges, such as source:rfa-2022 or claimant:china.",
 )  # fmt: skip
 @click.pass_obj
 def origins(call: CliContext, key: str | None, subject: str | None, aside: tuple[str, ...]) -> None:
-    """How many independent voices there are behind a claim or a subject, as a range, and why."""
+    """Count the independent origins of a claim or of each assertion about a subject, with the reasons."""
     if key is not None and subject is not None:
-        raise UsageError(f"origins takes one of the two, the claim {key} or --subject {subject}")
+        raise UsageError("give a claim's key or --subject, not both")
     if key is None and subject is None:
-        raise UsageError("origins needs a claim's key or --subject")
+        raise UsageError("give a claim's key or --subject")
     ties = [_tie(tie) for tie in aside]
     if key is not None:
         _of_claim(call, key, ties)
@@ -49,7 +49,7 @@ def _tie(text: str) -> tuple[str, str]:
     reason, _, shared = text.partition(":")
     if reason not in REASONS or (not shared and reason != "nameless"):
         raise UsageError(
-            f"--set-aside takes REASON:KEY, the reason one of {', '.join(REASONS)}; not {text!r}"
+            f"--set-aside takes REASON:KEY, not {text!r}; REASON is one of {', '.join(REASONS)}"
         )
     return reason, shared
 
@@ -93,24 +93,21 @@ def _of_claim(call: CliContext, key: str, ties: list[tuple[str, str]]) -> None:
             }
         )
         return
-    echo(f"{key}: {phrases.origins(origins)} ({span(origins.at_least, origins.at_most)})")
+    echo(f'The claim "{key}" has {phrases.origins(origins)}.', hang=2)
     if len(members) > 1:
-        echo(f"the assertion: {', '.join(members)}", indent=2, hang=2)
+        echo(f"These claims say the same: {', '.join(members)}", indent=2, hang=2)
     for line in roots:
-        echo(f"root {line}", indent=2, hang=2)
+        echo(f"Origin: {line}", indent=2, hang=2)
     for merged, line, freed in mergers:
-        voice = "one voice" if merged in origins.same else "perhaps one voice"
-        change = span(freed.at_least, freed.at_most)
-        aside = (
-            f"; were it set aside: {change}"
-            if change != span(origins.at_least, origins.at_most)
-            else ""
-        )
-        echo(f"{voice}, for {line}{aside}", indent=2, hang=2)
+        voice = "One voice" if merged in origins.same else "Perhaps one voice"
+        apart = ""
+        if (freed.at_least, freed.at_most) != (origins.at_least, origins.at_most):
+            apart = f"; without this reason: {phrases.origins(freed)}"
+        echo(f"{voice}: {line}{apart}", indent=2, hang=2)
     if flag_names:
-        echo("flags: " + ", ".join(flag_names), indent=2, hang=2)
-    for line in questions[:_MOST_SETTLINGS]:
-        echo(f"would settle it: {line}", indent=2, hang=2)
+        echo("Flags: " + ", ".join(flag_names), indent=2, hang=2)
+    for line in questions[:_MOST_QUESTIONS]:
+        echo(f"To narrow the range, {line}", indent=2, hang=2)
 
 
 def _check_ties(answers: Analysis, key: str, ties: list[tuple[str, str]]) -> None:
@@ -119,11 +116,11 @@ def _check_ties(answers: Analysis, key: str, ties: list[tuple[str, str]]) -> Non
     for reason, shared in ties:
         if f"{reason}:{shared}" not in merged_for:
             raise UsageError(
-                f"nothing is merged for {reason}:{shared}"
+                f"no origins are merged for the reason {reason}:{shared}; "
                 + (
-                    f"; what is: {', '.join(merged_for)}"
+                    f"the reasons here are {', '.join(merged_for)}"
                     if merged_for
-                    else "; no two voices are merged here"
+                    else "no origins of this claim are merged at all"
                 )
             )
 
@@ -140,7 +137,7 @@ def _of_subject(call: CliContext, subject: str, ties: list[tuple[str, str]]) -> 
         ranges = origin_ranges(answers, keys)
         origins_of = {assertion.head: finder.of(assertion.head) for assertion in ranges}
         settling = open_questions(answers, [assertion.head for assertion in ranges])[
-            :_MOST_SETTLINGS
+            :_MOST_QUESTIONS
         ]
         names.learn("claim", [assertion.head for assertion in ranges])
         questions = [phrases.settling(question, names) for question in settling]
@@ -166,23 +163,31 @@ def _of_subject(call: CliContext, subject: str, ties: list[tuple[str, str]]) -> 
     table(["CLAIM", "ORIGINS", "SAID BY", "STATEMENT"], rows, stretch=3)
     echo(f"{count(len(rows), 'assertion')}.")
     for line in questions:
-        echo(f"would settle it: {line}", hang=2)
+        echo(f"To narrow a range, {line}", hang=2)
 
 
 @click.command("load-bearing", cls=Command)
 @click.argument("key", required=False, shell_complete=complete_key)
 @click.option(
-    "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
+    "--subject",
+    metavar="KEY",
+    shell_complete=complete_key,
+    help="Only claims about this subject and narrower ones.",
 )
 @click.option(
-    "-n", "--most", type=click.IntRange(1, 1000), default=15, help="At most so many.  [15]"
+    "-n",
+    "--most",
+    "limit",
+    type=click.IntRange(1, 1000),
+    default=15,
+    help="List at most this many.  [15]",
 )
 @click.pass_obj
-def load_bearing(call: CliContext, key: str | None, subject: str | None, most: int) -> None:
-    """What most others rest on, and what would have no origin left if it fell.
+def load_bearing(call: CliContext, key: str | None, subject: str | None, limit: int) -> None:
+    """Rank claims, sources and parties by how many other claims would lose every origin without them.
 
-    KEY is a claim, a source or a party. A source takes with it the claims that cite nothing else, a party
-    those that only it or parties under it make.
+    KEY is a claim, a source or a party. Without a source, the claims that cite no other source are lost;
+    without a party, the claims that only it and the parties under it make.
     """
     from claimledger.analysis.impact import ImpactIndex
 
@@ -191,9 +196,9 @@ def load_bearing(call: CliContext, key: str | None, subject: str | None, most: i
         loads = ImpactIndex(answers)
         kinds = ("claim", "source", "party")
         if key is None:
-            impacts = loads.heaviest(most)
+            impacts = loads.heaviest(limit)
         else:
-            resolved = [label for kind in kinds if (label := _held(view, kind, key))]
+            resolved = [label for kind in kinds if (label := _resolve(view, kind, key))]
             if not resolved:
                 view.get("claim", key)
             impacts = [loads.of(*label) for label in resolved]
@@ -213,13 +218,16 @@ def load_bearing(call: CliContext, key: str | None, subject: str | None, most: i
         table(["KIND", "KEY", "OWN CLAIMS", "OTHERS LEFT WITHOUT ORIGIN"], rows, stretch=1)
         return
     for impact in impacts:
-        own = "" if impact.kind == "claim" else f" its own {count(impact.own, 'claim')} and"
-        echo(f"{impact.kind} {impact.key}: if it fell,{own} {count(impact.others, 'other claim')} would have "
-            "no origin left", hang=2)  # fmt: skip
+        own = "" if impact.kind == "claim" else f"its own {count(impact.own, 'claim')} and "
+        others = count(impact.others, "other claim") if impact.others else "no other claim"
+        echo(
+            f'Without the {impact.kind} "{impact.key}", {own}{others} would be left without an origin.',
+            hang=2,
+        )
         for claim in rest[impact.kind, impact.key][:100]:
             echo(claim, indent=2)
 
 
-def _held(view: LedgerView, kind: str, key: str) -> tuple[str, str] | None:
+def _resolve(view: LedgerView, kind: str, key: str) -> tuple[str, str] | None:
     resolved = view.resolve(kind, [key]).get(key, key)
     return (kind, resolved) if view.get_all(kind, [resolved]) else None

@@ -1,4 +1,4 @@
-"""``propose``, ``accept``, ``decline``: what rules ask, and what a person answers."""
+"""``propose``, ``accept`` and ``decline``: rules propose links, and people answer."""
 
 from __future__ import annotations
 
@@ -17,50 +17,59 @@ if TYPE_CHECKING:
     from claimledger.ledger import Ledger, LedgerView
 
 since_option = click.option(
-    "--since", metavar="ENTRY|DATE", help="Only about what changed since then.  [everything]"
+    "--since",
+    metavar="ENTRY|DATE",
+    help="Only proposals about what changed since then.  [everything]",
 )
-rule_option = click.option("--rule", metavar="NAME", help="Only this rule.")
+rule_option = click.option("--rule", metavar="NAME", help="Only proposals of this rule.")
 
 
 @click.command(cls=Command)
 @since_option
 @rule_option
 @click.option(
-    "-n", "--most", type=click.IntRange(1, 10000), default=20, help="At most so many.  [20]"
+    "-n",
+    "--most",
+    "limit",
+    type=click.IntRange(1, 10000),
+    default=20,
+    help="List at most this many.  [20]",
 )
-@click.option("--rules", "listing", is_flag=True, help="List the rules and end.")
+@click.option("--rules", "listing", is_flag=True, help="List the rules instead.")
 @click.pass_obj
 def propose(
-    call: CliContext, since: str | None, rule: str | None, most: int, listing: bool
+    call: CliContext, since: str | None, rule: str | None, limit: int, listing: bool
 ) -> None:
-    """Ask what nobody has linked yet: figures that agree or conflict, updates, copies, doubles.
+    """Propose links that nobody has recorded: figures that agree or conflict, updates, copies, duplicates.
 
-    Each question names its rule, its evidence and a score. Answer with accept or decline.
+    Each proposal is a question with its rule, its evidence and a score. Answer with accept or decline.
     """
     from claimledger.services.record_cache import RecordCache
 
     if listing:
-        _say_rules(call)
+        _print_rules(call)
         return
     with call.reading() as view:
-        proposals = _asked(view, since, rule)
+        proposals = _find_proposals(view, since, rule)
         names = RecordCache(view)
         if call.json:
             answer(
                 {"proposals": [{"id": proposal.id, **asdict(proposal)} for proposal in proposals]}
             )
             return
-        for proposal in proposals[:most]:
-            _say(proposal, names)
-    if len(proposals) > most:
-        echo(f"and {len(proposals) - most:,} more: -n {len(proposals)}")
+        for proposal in proposals[:limit]:
+            _print_proposal(proposal, names)
+    if len(proposals) > limit:
+        echo(f"and {len(proposals) - limit:,} more; `-n {len(proposals)}` lists them all")
     echo(
-        f"{count(len(proposals), 'question')}."
-        + (" `claimledger accept ID`, `claimledger decline ID`." if proposals else "")
+        f"{count(len(proposals), 'question')}. Answer with `claimledger accept ID` or "
+        "`claimledger decline ID`."
+        if proposals
+        else "There is nothing to propose."
     )
 
 
-def _say_rules(call: CliContext) -> None:
+def _print_rules(call: CliContext) -> None:
     from claimledger.analysis.proposals.engine import RULES
 
     if call.json:
@@ -70,30 +79,34 @@ def _say_rules(call: CliContext) -> None:
         echo(f"{name}: {rule.meaning}", hang=2)
 
 
-def _asked(view: LedgerView, since: str | None, rule: str | None) -> list[Proposal]:
+def _find_proposals(view: LedgerView, since: str | None, rule: str | None) -> list[Proposal]:
     from claimledger.analysis.proposals.engine import RULES
     from claimledger.records.check import nearest
     from claimledger.services.propose import propose as find_proposals
 
     if rule is not None and rule not in RULES:
         near = nearest(rule, RULES)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(RULES)}"
+        hint = f"did you mean {near[0]}?" if near else f"the rules are {', '.join(RULES)}"
         raise UsageError(f"there is no rule {rule!r}; {hint}")
     first = view.entry_at(since) if since else None
     return find_proposals(view, first, rule=rule)
 
 
-def _say(proposal: Proposal, names: Any) -> None:
+def _print_proposal(proposal: Proposal, names: Any) -> None:
     asks = proposal.asks.format(one=proposal.one, other=proposal.other)
     echo(f"{asks}  (score {proposal.score:.2f})", hang=2)
     for key in dict.fromkeys((proposal.one, proposal.other)):
         stored = names.find(proposal.kind, key)
         if stored is not None:
             echo(f"{key}: {cut(stored.record.named, 150)}", indent=4, hang=2)
-    echo(f"because: {'; '.join(proposal.evidence)}", indent=4, hang=2)
+    echo(f"Evidence: {'; '.join(proposal.evidence)}", indent=4, hang=2)
     if proposal.also:
-        echo(f"meant with them, as they say the same: {', '.join(proposal.also)}", indent=4, hang=2)
-    echo(f"id {proposal.id}", indent=4, hang=2)
+        echo(
+            f"The answer also covers these claims, which say the same: {', '.join(proposal.also)}",
+            indent=4,
+            hang=2,
+        )
+    echo(f"ID: {proposal.id}", indent=4, hang=2)
 
 
 def _answering(name: str, outcome: Outcome, about: str) -> click.Command:
@@ -102,7 +115,7 @@ def _answering(name: str, outcome: Outcome, about: str) -> click.Command:
     @click.command(name, cls=Command, clocks=False, help=about)
     @click.argument("ids", nargs=-1, metavar="[ID...]")
     @click.option(
-        "--reason", metavar="TEXT", help="Why; kept in the log.  [asked for at the prompt]"
+        "--reason", metavar="TEXT", help="Why; stays in the log.  [the prompt asks for it]"
     )
     @since_option
     @rule_option
@@ -114,7 +127,7 @@ def _answering(name: str, outcome: Outcome, about: str) -> click.Command:
     return answering
 
 
-_PROMPT = "by their ids; without any, answer one after another at a prompt."
+_PROMPT = "by their IDs. Without an ID, answer all proposals at a prompt, one after another."
 accept = _answering("accept", Outcome.ACCEPTED, f"Accept proposals {_PROMPT}")
 decline = _answering("decline", Outcome.DECLINED, f"Decline proposals {_PROMPT}")
 
@@ -126,7 +139,7 @@ def _answer(
         _one_after_another(call, options)
         return
     if not options["reason"]:
-        raise UsageError(f"give a --reason: why these are {outcome}")
+        raise UsageError(f"give --reason TEXT: why these proposals are {outcome}")
     from claimledger.errors import NotFoundError
     from claimledger.records.check import nearest
     from claimledger.services.decide import decide
@@ -134,13 +147,14 @@ def _answer(
     with call.writing() as ledger:
         who = recorder(options["by"], ledger)
         proposals = {
-            proposal.id: proposal for proposal in _asked(ledger, options["since"], options["rule"])
+            proposal.id: proposal
+            for proposal in _find_proposals(ledger, options["since"], options["rule"])
         }
         for proposal_id in ids:
             if proposal_id not in proposals:
                 near = nearest(proposal_id, proposals)
                 why = "" if near else "`claimledger propose` lists them"
-                raise NotFoundError("open proposal", proposal_id, near, known_by="id", why=why)
+                raise NotFoundError("open proposal", proposal_id, near, known_by="ID", why=why)
         links = ledger.transaction(
             lambda: {
                 proposal_id: decide(
@@ -163,36 +177,38 @@ def _answer(
 
 def _one_after_another(call: CliContext, options: dict[str, Any]) -> None:
     if call.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("name the ids to answer, or call this at a terminal")
+        raise UsageError("name the IDs of the proposals, or run the command at a terminal")
     answered = 0
     with call.writing() as ledger:
         who = recorder(options["by"], ledger)
-        proposals = _asked(ledger, options["since"], options["rule"])
+        proposals = _find_proposals(ledger, options["since"], options["rule"])
         try:
             for place, proposal in enumerate(proposals, 1):
                 click.echo()
                 echo(f"Question {place} of {len(proposals)}")
-                answered += _asked_one(ledger, proposal, options["reason"], who)
+                answered += _ask(ledger, proposal, options["reason"], who)
         except (click.Abort, _StopAsking):
             click.echo()
-            echo(f"Stopped; {count(answered, 'answer')} kept.")
+            echo(
+                f"Stopped; {count(answered, 'answer')} {'was' if answered == 1 else 'were'} recorded."
+            )
             return
     echo("No more questions." if proposals else "There are no questions.")
 
 
 class _StopAsking(Exception):
-    """Leaves the questions that are left for another time."""
+    """The user stops answering."""
 
 
-def _asked_one(ledger: Ledger, proposal: Proposal, reason: str | None, who: str) -> bool:
-    """Ask one question at the prompt; return whether it was answered. Each answer is written at once."""
+def _ask(ledger: Ledger, proposal: Proposal, reason: str | None, who: str) -> bool:
+    """Ask one question at the prompt and record the answer at once; return whether there was one."""
     from claimledger.errors import RuleViolationError
     from claimledger.services.decide import decide
     from claimledger.services.record_cache import RecordCache
 
     answers: dict[str, Outcome] = {"a": Outcome.ACCEPTED, "d": Outcome.DECLINED}
-    _say(proposal, RecordCache(ledger))
-    choice = click.prompt("a accept, d decline, s skip, q quit", default="s", show_default=False,
+    _print_proposal(proposal, RecordCache(ledger))
+    choice = click.prompt("a: accept, d: decline, s: skip, q: quit", default="s", show_default=False,
                           type=click.Choice(["a", "d", "s", "q"]), show_choices=False)  # fmt: skip
     if choice == "q":
         raise _StopAsking

@@ -1,4 +1,4 @@
-"""``record``: a claim, at a prompt or wholly by options."""
+"""``record``: record a claim, at a prompt or with options."""
 
 from __future__ import annotations
 
@@ -29,33 +29,46 @@ if TYPE_CHECKING:
     "--claimant", multiple=True, metavar="KEY", shell_complete=complete_key, help="Who asserts it."
 )
 @click.option("--subject", metavar="KEY", shell_complete=complete_key, help="What it is about.")
-@click.option("--source", metavar="KEY", shell_complete=complete_key, help="Where it was seen.")
-@click.option("--via", multiple=True, metavar="KEY", help="Through which source it was read.")
-@click.option("--locator", metavar="TEXT", help="The place in what was read: p. 12.")
-@click.option("--quote", metavar="TEXT", help="The words of what was read.")
-@click.option("--asserted", metavar="DATE", help="When the claimant said it.")
-@click.option("--about", metavar="DATE", help="The time it speaks of.")
 @click.option(
-    "--figure", "figures", multiple=True, metavar="MEASURE=VALUE", help='"reports=over 1,800"'
+    "--source", metavar="KEY", shell_complete=complete_key, help="The source in which it was seen."
+)
+@click.option(
+    "--via", multiple=True, metavar="KEY", help="The source through which that source was read."
+)
+@click.option(
+    "--locator", metavar="TEXT", help="The place in the source that was read, such as p. 12."
+)
+@click.option("--quote", metavar="TEXT", help="The words of the source that was read.")
+@click.option("--asserted", metavar="DATE", help="When the claimant asserted it.")
+@click.option("--about", metavar="DATE", help="The time that it is about.")
+@click.option(
+    "--figure",
+    "figures",
+    multiple=True,
+    metavar="MEASURE=VALUE",
+    help='A figure in it, such as "reports=over 1,800"; may be repeated.',
 )
 @click.option("--grounds", metavar="WORD", help="How the claimant knows.")
 @click.option(
-    "--scope", multiple=True, metavar="NAME=TEXT", help="What it is limited to: place=NLD."
+    "--scope",
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="What it is limited to, such as place=NLD; may be repeated.",
 )
-@click.option("--language", metavar="TAG", help="The language it was said in.")
-@click.option("--key", metavar="KEY", help="A key of your own for the claim.")
-@click.option("--note", metavar="TEXT")
+@click.option("--language", metavar="TAG", help="The language of the assertion.")
+@click.option("--key", metavar="KEY", help="A key for the claim.  [C1, C2, ...]")
+@click.option("--note", metavar="TEXT", help="Anything else worth knowing.")
 @by_option
 @click.pass_obj
 def record(call: CliContext, /, by: str | None, **options: Any) -> None:
-    """Record a claim. Without options it asks; ten keystrokes beyond the text will do."""
+    """Record a claim. Without options, the command asks for everything and proposes answers."""
     with call.writing() as ledger:
         who = recorder(by, ledger)
         if any(options.values()):
             _by_options(call, ledger, options, who)
             return
         if not sys.stdin.isatty() and call.json:
-            raise UsageError("record asks its questions at a prompt; with --json give options")
+            raise UsageError("record asks its questions at a prompt; to use --json, give options")
         _Dialogue(call, ledger, who).run()
 
 
@@ -99,7 +112,7 @@ def _by_options(call: CliContext, ledger: Ledger, options: dict[str, Any], who: 
 
 
 class _Dialogue:
-    """One run of questions. Every answer is stored in the draft as soon as it is given."""
+    """The questions about one claim. Every answer is saved in the draft at once."""
 
     def __init__(self, call: CliContext, ledger: Ledger, who: str) -> None:
         from claimledger.importers.prompt import Draft, DraftFile, last_used
@@ -111,8 +124,8 @@ class _Dialogue:
         self._last = last_used(ledger)
 
     def run(self) -> None:
-        """Ask, show the whole record, write it if wanted."""
-        self._take_up()
+        """Ask the open questions, show the records, and write them if the user confirms."""
+        self._resume()
         try:
             for name, question in self._questions():
                 if name not in self._draft.fields:
@@ -122,17 +135,22 @@ class _Dialogue:
         except (click.exceptions.Abort, KeyboardInterrupt, EOFError):
             click.echo()
             if self._draft.fields and self._file.save(self._draft):
-                echo("Stopped; nothing was written. `claimledger record` takes it up again.")
+                echo(
+                    "Stopped; nothing was written. `claimledger record` continues with this claim."
+                )
             else:
                 echo("Stopped; nothing was written.")
             raise click.exceptions.Exit(1) from None
 
-    def _take_up(self) -> None:
+    def _resume(self) -> None:
         draft = self._file.load()
         if draft is None or not draft.fields:
             return
-        echo(f"A claim was begun: {cut(str(draft.fields.get('statement', '')), 60)}", hang=2)
-        if click.confirm("Take it up again?", default=True):
+        echo(
+            f"There is an unfinished claim: {cut(str(draft.fields.get('statement', '')), 60)}",
+            hang=2,
+        )
+        if click.confirm("Continue with it?", default=True):
             self._draft = draft
         else:
             self._file.discard()
@@ -161,7 +179,7 @@ class _Dialogue:
         self._draft.fields["statement"] = statement
         like = list(most_like(self._ledger, statement))
         if like:
-            echo("Most like it are:")
+            echo("The most similar claims are:")
         for stored in like:
             echo(f"{stored.key}: {cut(stored.record.named, 100)}", indent=2, hang=2)
 
@@ -203,13 +221,13 @@ class _Dialogue:
         self._draft.fields[name] = [key] if name == "claimant" else key
 
     def _picked(self, kind: str, label: str, default: str, typed: str = "") -> str:
-        """Return the key of a record found by a few letters, or created on the way.
+        """Return the key of the record that a few letters mean, or of one created now.
 
-        ``typed`` is what was typed already; asked again is only where that leads nowhere.
+        ``typed`` is a first answer, if there is one; the user is asked again only if it leads nowhere.
         """
         while True:
             typed = typed or self._ask(
-                f"{label} (a few letters; + NAME makes a new {kind})", default
+                f"{label} (a few letters; + NAME adds a new {kind})", default
             )
             if typed and typed == default:
                 return default
@@ -219,28 +237,28 @@ class _Dialogue:
             typed = ""
 
     def _choose(self, kind: str, typed: str) -> str | None:
-        """Return the key that a few letters mean, after a choice if need be."""
+        """Return the key that a few letters mean; the user chooses if they mean several records."""
         from claimledger.importers.prompt import matches
 
         if typed.startswith("+"):
-            return self._make(kind, typed[1:].strip())
+            return self._add(kind, typed[1:].strip())
         if any(record["kind"] == kind and record["key"] == typed for record in self._draft.records):
             return typed
         records = matches(self._ledger, kind, typed)
         if not records:
-            question = f"No {kind} like {typed!r}. Make it?"
-            return self._make(kind, typed) if click.confirm(question, default=False) else None
+            question = f"No {kind} matches {typed!r}. Add it?"
+            return self._add(kind, typed) if click.confirm(question, default=False) else None
         if len(records) == 1 or records[0].key == typed:
             echo(f"{records[0].key}: {cut(records[0].record.named, 70)}", indent=2)
             return records[0].key
         for place, stored in enumerate(records, 1):
             echo(f"{place}  {stored.key}: {cut(stored.record.named, 66)}", indent=2, hang=3)
         number: int = click.prompt(
-            "Which (0 for none of them)", default=1, type=click.IntRange(0, len(records))
+            "Which one (0 for none of them)", default=1, type=click.IntRange(0, len(records))
         )
         return records[number - 1].key if number else None
 
-    def _make(self, kind: str, name: str) -> str | None:
+    def _add(self, kind: str, name: str) -> str | None:
         from claimledger.errors import InvalidInputError
         from claimledger.importers.prompt import free_key
         from claimledger.records.check import record_from
@@ -250,8 +268,8 @@ class _Dialogue:
             name = self._ask(f"Name of the new {kind}")
         key = free_key(self._ledger, kind, name) or ""
         while not key or self._ledger.history(key, kind):
-            taken = f"; {key} is taken" if key else ""
-            key = self._ask(f"A key for it (a-z, 0-9, hyphens{taken}; empty to leave it)")
+            taken = f"; {key} is in use" if key else ""
+            key = self._ask(f"Key (a-z, 0-9 and hyphens{taken}; empty to add nothing)")
             if not key:
                 return None
         fields = {"kind": kind, "key": key, KINDS[kind].label_field: name}
@@ -265,12 +283,14 @@ class _Dialogue:
         return key
 
     def _citation(self) -> None:
-        source = self._picked("source", "Seen in", self._last.get("source", ""))
+        source = self._picked("source", "In which source is it", self._last.get("source", ""))
         citation: dict[str, Any] = {"source": source}
-        via = self._ask("Read there yourself? Enter for yes, else the source it was read through")
+        via = self._ask(
+            "Did you read it there? Press Enter for yes, or type the source in which you read it"
+        )
         if via and via.lower() not in ("y", "yes"):
-            citation["via"] = [self._picked("source", "Read through", "", via)]
-        locator = self._ask("Where in it (p. 12; empty if nowhere in particular)")
+            citation["via"] = [self._picked("source", "In which source did you read it", "", via)]
+        locator = self._ask("Where in it (such as p. 12; empty for no place)")
         if locator:
             citation["locator"] = locator
         self._draft.fields["citations"] = [citation]
@@ -296,14 +316,14 @@ class _Dialogue:
             return
 
     def _asserted(self) -> None:
-        self._date("asserted", "When did they say it (any words; empty if unknown)", "")
+        self._date("asserted", "When did they say it (a date in any words; empty if unknown)", "")
 
     def _about(self) -> None:
         from claimledger.importers.prompt import proposed_dates
 
         dates = proposed_dates(self._draft.fields["statement"])
         proposed = dates[0].edtf if dates else ""
-        self._date("about", "Which time does it speak of (- for none)", proposed)
+        self._date("about", "Which time is it about (- for none)", proposed)
 
     def _grounds(self) -> None:
         from claimledger.records.check import nearest
@@ -314,7 +334,7 @@ class _Dialogue:
             return
         known = list(map(str, Grounds))
         while True:
-            typed = self._ask(f"How do they know ({', '.join(known)}; empty if not asked)")
+            typed = self._ask(f"How do they know ({', '.join(known)}; empty if nobody has asked)")
             near = [word for word in known if typed and word.startswith(typed)] or nearest(
                 typed, known
             )
@@ -340,7 +360,7 @@ class _Dialogue:
         echo(
             f"Recorded claim {keys[-1]}, as {self._who}."
             if keys
-            else "The ledger holds it already."
+            else "The ledger already contains this claim."
         )
 
 

@@ -13,20 +13,26 @@ from claimledger.render import REPORT
 
 @click.command(cls=Command)
 @click.option(
-    "--format", "form", type=click.Choice(list(REPORT)), help="[markdown, or by -o's name]"
+    "--format",
+    "form",
+    type=click.Choice(list(REPORT)),
+    help="The format.  [by the ending of FILE, else markdown]",
 )
 @output_option
 @click.option(
-    "--subject", metavar="KEY", shell_complete=complete_key, help="Only this and narrower ones."
+    "--subject",
+    metavar="KEY",
+    shell_complete=complete_key,
+    help="Only claims about this subject and narrower ones.",
 )
 @click.option(
-    "--since", metavar="TIME", help="Tell corrections since then (entry, timestamp or day)."
+    "--since", metavar="TIME", help="List corrections since this entry, timestamp or day."
 )
 @click.pass_obj
 def report(
     call: CliContext, form: str | None, output: str | None, subject: str | None, since: str | None
 ) -> None:
-    """Export the contested-claims report. The same ledger gives the same bytes."""
+    """Write the contested-claims report. The same ledger always gives the same bytes."""
     from claimledger.present.report import report as build_report
     from claimledger.render import writer
     from claimledger.services.output_files import writing_whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,20 +16,32 @@ if TYPE_CHECKING:
 
 
 @click.command("list", cls=Command)
-@click.option("--claimant", metavar="KEY", shell_complete=complete_key, help="Made by this party.")
 @click.option(
-    "--source", metavar="KEY", shell_complete=complete_key, help="Cited from this source."
+    "--claimant", metavar="KEY", shell_complete=complete_key, help="Only claims by this party."
 )
 @click.option(
-    "--subject", metavar="KEY", shell_complete=complete_key, help="About this or narrower."
+    "--source",
+    metavar="KEY",
+    shell_complete=complete_key,
+    help="Only claims that cite this source.",
 )
-@click.option("--standing", metavar="NAME", help="With this standing.")
-@click.option("--figure", metavar="NUMBER", help="With this number in it.")
-@click.option("--from", "first", metavar="DATE", help="Known by this day or later.")
-@click.option("--to", "last", metavar="DATE", help="Known by this day or earlier.")
+@click.option(
+    "--subject",
+    metavar="KEY",
+    shell_complete=complete_key,
+    help="Only claims about this subject or a narrower one.",
+)
+@click.option("--standing", metavar="NAME", help="Only claims with this standing.")
+@click.option("--figure", metavar="NUMBER", help="Only claims with this number in a figure.")
+@click.option(
+    "--from", "first", metavar="DATE", help="Only claims known by this day or a later one."
+)
+@click.option(
+    "--to", "last", metavar="DATE", help="Only claims known by this day or an earlier one."
+)
 @click.pass_obj
 def list_(call: CliContext, /, **filters: str | None) -> None:
-    """List claims; filters narrow each other."""
+    """List claims. A claim is listed if it fits every option that is given."""
     from claimledger.services.claim_filter import Selection, select_claims
 
     with call.reading() as view:
@@ -44,19 +57,28 @@ def list_(call: CliContext, /, **filters: str | None) -> None:
 @click.command(cls=Command)
 @click.argument("words", nargs=-1, required=True)
 @click.option(
-    "--kind", "kinds", multiple=True, metavar="KIND", help="Only this kind; may be repeated."
+    "--kind",
+    "kinds",
+    multiple=True,
+    metavar="KIND",
+    help="Only records of this kind; may be repeated.",
 )
 @click.option(
-    "-n", "--most", type=click.IntRange(1, 1000), default=20, help="At most so many.  [20]"
+    "-n",
+    "--most",
+    "limit",
+    type=click.IntRange(1, 1000),
+    default=20,
+    help="List at most this many.  [20]",
 )
 @click.pass_obj
-def search(call: CliContext, words: tuple[str, ...], kinds: tuple[str, ...], most: int) -> None:
-    """Find records by their words, in any script and with or without marks: haiwai, hǎiwài, 海外."""
+def search(call: CliContext, words: tuple[str, ...], kinds: tuple[str, ...], limit: int) -> None:
+    """Find records by their words, in any script, with or without accents: haiwai, hǎiwài, 海外."""
     for kind in kinds:
         require_kind(kind)
     query = " ".join(words)
     with call.reading() as view:
-        hits = view.search(query, kinds=kinds, most=most)
+        hits = view.search(query, kinds=kinds, most=limit)
         if view.as_of is not None:
             claims = [hit.stored.key for hit in hits if hit.stored.kind == "claim"]
             known = view.analysis(claims).graph.claims
@@ -71,12 +93,12 @@ def search(call: CliContext, words: tuple[str, ...], kinds: tuple[str, ...], mos
         return
     for hit in hits:
         echo(f"{hit.stored.kind} {hit.stored.key}", hang=2)
-        _say_marked(hit.text, hit.marks)
+        _print_marked(hit.text, hit.marks)
     if not hits:
-        echo(f"Nothing found for {query}.")
+        echo(f"No record contains {query}.")
 
 
-def _say_marked(text: str, marks: tuple[tuple[int, int], ...]) -> None:
+def _print_marked(text: str, marks: tuple[tuple[int, int], ...]) -> None:
     """Print a text with its matches in bold, or between asterisks if there is no colour."""
     opening, closing = ("\x02", "\x03") if coloured() else ("*", "*")
     shown, at = "", 0
@@ -103,7 +125,7 @@ def _say_marked(text: str, marks: tuple[tuple[int, int], ...]) -> None:
 @kind_option
 @click.pass_obj
 def show(call: CliContext, key: str, kind: str | None) -> None:
-    """Show everything about one record; of a claim also its standing, and why."""
+    """Show everything about one record; for a claim also its standing and the reason for it."""
     with call.reading() as view:
         if kind is None:
             records = view.with_key(key)
@@ -114,7 +136,9 @@ def show(call: CliContext, key: str, kind: str | None) -> None:
 
 
 def show_record(call: CliContext, view: LedgerView, stored: StoredRecord) -> None:
-    """Print one record with what points to it."""
+    """Print one record, the links at it, and the records that refer to it."""
+    from claimledger.present.phrases import in_words
+
     answers = view.analysis([stored.key]) if stored.kind == "claim" else None
     pointing = view.references_to(stored.kind, [stored.key]).get(stored.key, [])
     pointing = _in_view(view, pointing)
@@ -134,9 +158,10 @@ def show_record(call: CliContext, view: LedgerView, stored: StoredRecord) -> Non
     if answers is not None and stored.key in answers.graph.claims:
         from claimledger.analysis.flags import flags
         from claimledger.present.phrases import standing
+        from claimledger.services.record_cache import RecordCache
 
         value |= answers.as_json(stored.key)
-        value["why"] = standing(answers, stored.key)
+        value["why"] = standing(answers, stored.key, RecordCache(view))
         value["flags"] = [str(flag) for flag in flags(answers, stored.key)]
         if any(figure.get("formula") for figure in value["record"].get("figures", ())):
             from claimledger.present.derivation_view import computed
@@ -150,26 +175,42 @@ def show_record(call: CliContext, view: LedgerView, stored: StoredRecord) -> Non
     if call.json:
         answer(value)
         return
-    _say_record(stored)
+    _print_record(stored)
+    _print_answers(value)
+    for line in links:
+        echo(line, hang=2)
+    _print_references(reference for reference in pointing if reference.kind != "link")
+    when = in_words(stored.recorded_at[:10])
+    echo(f"Recorded by {stored.recorded_by} on {when} (entry {stored.entry}).")
+
+
+def _print_answers(value: dict[str, Any]) -> None:
+    """Print a claim's standing, acceptability, flags and computed figures, as far as it has them."""
+    from claimledger.present.phrases import ACCEPTABILITY
+
     if "standing" in value:
         echo(f"Standing: {value['why']}", hang=2)
-        echo(f"Formally: {value['acceptability']}")
+        echo(f"Acceptability: {ACCEPTABILITY[value['acceptability']]}", hang=2)
         if value["flags"]:
             echo("Flags: " + ", ".join(value["flags"]), hang=2)
     for computed_figure in value.get("computed", ()):
         echo(f"Computed: {computed_figure['told']}", hang=2)
-    for line in links:
-        echo(line, hang=2)
-    others = [reference for reference in pointing if reference.kind != "link"]
-    if others:
-        named = [f"{reference.kind} {reference.key}" for reference in others[:12]]
-        more = f" and {len(others) - 12} more" if len(others) > 12 else ""
-        echo("Pointed to by " + ", ".join(dict.fromkeys(named)) + more, hang=2)
-    echo(f"Entry {stored.entry}, {stored.recorded_at[:19]}Z, by {stored.recorded_by}")
+
+
+def _print_references(references: Iterable[Any]) -> None:
+    """Print which records refer to a record, by kind."""
+    from claimledger.present.phrases import named, series
+
+    by_kind: dict[str, dict[str, None]] = {}
+    for reference in references:
+        by_kind.setdefault(reference.kind, {})[reference.key] = None
+    if by_kind:
+        records = series([named(kind, keys, 12) for kind, keys in by_kind.items()])
+        echo(f"Referred to by {records}.", hang=2)
 
 
 def _in_view(view: LedgerView, pointing: list[Any]) -> list[Any]:
-    """Leave out the links and claims that were not there yet on the day asked about."""
+    """Return the references without those from links and claims that came after the view's day."""
     if view.as_of is None:
         return pointing
     from claimledger.services.visibility import links_in_view
@@ -187,7 +228,7 @@ def _in_view(view: LedgerView, pointing: list[Any]) -> list[Any]:
     ]
 
 
-def _say_record(stored: StoredRecord) -> None:
+def _print_record(stored: StoredRecord) -> None:
     from claimledger.records.kinds import fields_of
 
     echo(f"{stored.kind} {stored.key}")
@@ -219,6 +260,7 @@ def _object(value: dict[str, Any]) -> str:
 
 
 def _links(view: LedgerView, stored: StoredRecord, pointing: list[Any]) -> list[str]:
+    from claimledger.present.phrases import basis, named
     from claimledger.records.link import Link
 
     entries = [
@@ -233,6 +275,9 @@ def _links(view: LedgerView, stored: StoredRecord, pointing: list[Any]) -> list[
             outward = stored.kind == "claim" and link.from_ == stored.key
             verb = link.relation.reads if outward else link.relation.reversed
             end = link.to.key if outward else link.from_
+            end_kind = link.to.kind if outward else "claim"
             why = f": {cut(link.reason, 160)}" if link.reason else ""
-            lines.append(f"{verb} {end} ({link.basis}, {link.key}){why}")
+            lines.append(
+                f'{verb} {named(end_kind, [end])} ({basis(link.basis)}; link "{link.key}"){why}'
+            )
     return lines

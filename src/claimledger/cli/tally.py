@@ -1,4 +1,4 @@
-"""``tally``: a figure that the ledger itself can count."""
+"""``tally``: count what the ledger contains, and record the count."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from claimledger.cli.output import answer, count, echo, say_known, table
 @click.command(cls=Command)
 @click.option(
     "--subject", metavar="KEY", required=True, shell_complete=complete_key,
-    help="The claims about this and narrower subjects.",
+    help="Count over the claims about this subject and narrower ones.",
 )  # fmt: skip
 @click.option(
     "--count", "what", required=True, help="What to count.",
@@ -28,27 +28,46 @@ from claimledger.cli.output import answer, count, echo, say_known, table
 )  # fmt: skip
 @click.option(
     "--by", "divided", metavar="NAME", default="",
-    help="Divide by scope.place (or another scope), claimant, source, subject or year.",
+    help="Group by claimant, source, subject, year, scope.place or another scope.",
 )  # fmt: skip
 @click.option(
-    "--where", multiple=True, metavar="NAME=TEXT", help="Only with this scope: place=NLD."
+    "--where",
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="Only claims with this scope, such as place=NLD.",
 )
-@click.option("--measure", metavar="NAME", help="What stated totals call it: stations.")
 @click.option(
-    "--record", "recording", is_flag=True, help="Record it as a claim that derives from these."
+    "--measure", metavar="NAME", help="What totals that others state call it, such as stations."
 )
-@click.option("--claimant", metavar="KEY", help="With --record: who counts.")
-@click.option("--source", metavar="KEY", help="With --record: where the count is printed.")
-@click.option("--statement", metavar="TEXT", help="With --record.  [what was counted]")
-@click.option("--key", metavar="KEY", help="With --record.  [tally-WHAT-SUBJECT]")
+@click.option(
+    "--record",
+    "recording",
+    is_flag=True,
+    help="Record the count as a claim that derives from the claims counted.",
+)
+@click.option("--claimant", metavar="KEY", help="With --record: the party that counts.")
+@click.option(
+    "--source", metavar="KEY", help="With --record: the source in which the count is published."
+)
+@click.option(
+    "--statement",
+    metavar="TEXT",
+    help="With --record: the statement of the claim.  [what was counted]",
+)
+@click.option(
+    "--key", metavar="KEY", help="With --record: the key of the claim.  [tally-WHAT-SUBJECT]"
+)
 @clock_option
 @click.option(
-    "--recorder", metavar="NAME", help="With --record: whose name it bears, as elsewhere --by."
+    "--recorder",
+    metavar="NAME",
+    help="With --record: who records it; the same as --by of other commands.",
 )
 @click.pass_obj
 def tally(call: CliContext, /, what: str, subject: str, divided: str, **options: Any) -> None:
-    """Count what the claims about a subject contain, next to the totals that others state."""
-    from claimledger.present.tally_view import beside
+    """Count what the claims about a subject contain, and compare it with the totals that others state."""
+    from claimledger.present.phrases import named
+    from claimledger.present.tally_view import stated_totals
     from claimledger.records.formula import read_formula
     from claimledger.services.tally import tally as count_tally
 
@@ -62,24 +81,30 @@ def tally(call: CliContext, /, what: str, subject: str, divided: str, **options:
         return
     with call.reading() as view:
         tally = count_tally(view, formula, divided)
-        totals = list(beside(view, tally, options["measure"] or what))
+        totals = list(stated_totals(view, tally, options["measure"] or what))
     if call.json:
-        named = ("claim", "figure", "relation")
-        total_rows = [dict(zip(named, total, strict=True)) for total in totals]
+        names = ("claim", "figure", "relation")
+        total_rows = [dict(zip(names, total, strict=True)) for total in totals]
         answer({**tally.as_json(), "beside": total_rows})
         return
-    echo(f"{tally.number:,} {what} in {count(len(tally.claims), 'claim')}: {formula}")
+    number = count(tally.number, what.removesuffix("s"), what)
+    within = "" if what == "claims" else f" in {count(len(tally.claims), 'claim')}"
+    echo(f"{number}{within}: {formula}")
     if tally.left_out:
-        echo(
-            f"not counted, taken back or stated anew: {', '.join(tally.left_out)}", indent=2, hang=2
-        )
+        left_out = named("claim", tally.left_out)
+        echo(f"Not counted, as retracted or superseded: {left_out}.", indent=2, hang=2)
     if tally.without:
-        echo(f"{count(tally.without, 'claim')} of these name none", indent=2, hang=2)
+        name = "names" if tally.without == 1 else "name"
+        echo(
+            f"{count(tally.without, 'claim')} of these {name} no {what.removesuffix('s')}.",
+            indent=2,
+            hang=2,
+        )
     if divided:
         rows = [[name, f"{number:,}"] for name, number in tally.groups]
         table([divided.upper(), what.upper()], rows, stretch=0)
     for key, figure, relation in totals:
-        echo(f"beside it: {figure} [{key}]: {relation}", indent=2, hang=2)
+        echo(f"Compared with {figure} [{key}]: {relation}", indent=2, hang=2)
 
 
 def _record(call: CliContext, formula: Any, options: dict[str, Any]) -> None:

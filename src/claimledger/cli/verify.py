@@ -1,4 +1,4 @@
-"""``verify``, ``salvage`` and ``rebuild``: the proof of the ledger, and what is left of a damaged one."""
+"""``verify``, ``salvage`` and ``rebuild``: check a ledger against its log, or save what is left of it."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command, clocks=False)
 @click.option(
-    "--deep", is_flag=True, help="Of a damaged ledger: each entry alone, and what is lost."
+    "--deep",
+    is_flag=True,
+    help="Check each entry of a damaged ledger by itself, and list what is lost.",
 )
 @click.option("--at", "size", type=click.IntRange(min=0), metavar="SIZE",
-              help="A size that you kept: the log must continue it.")  # fmt: skip
-@click.option("--root", metavar="HEX", help="The root that you kept with it.")
+              help="The size of an earlier state: the log must continue it.")  # fmt: skip
+@click.option("--root", metavar="HEX", help="The root of that state.")
 @click.pass_context
 def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -> None:
-    """Check every rule of the log, the tree, and every view. Status 1 if anything is wrong.
+    """Check every rule of the log, the tree and every view. The status is 1 if anything is wrong.
 
-    With --at and --root also that this is the log whose size and root you kept, or one that continues it.
+    With --at and --root, also check that the log continues an earlier state whose size and root you kept.
     """
     call = ctx.obj
     assert isinstance(call, CliContext)
     _refuse_clocks(call, "verify")
-    earlier = _kept(size, root)
+    earlier = _earlier_head(size, root)
     if deep:
         if earlier is not None:
-            raise UsageError("--deep reads what is damaged; --at and --root are for a whole ledger")
+            raise UsageError(
+                "--deep is for a damaged ledger, --at and --root are for an intact one; give one or the other"
+            )
         _deep(call)
         ctx.exit(call.status)
     with call.reading() as view:
@@ -43,11 +47,11 @@ def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -
     if call.json:
         answer(_as_json(verdict))
     elif verdict.clean:
-        _say_clean(verdict, earlier)
+        _print_clean(verdict, earlier)
     else:
         for fault in verdict.faults:
             echo(str(fault), hang=2)
-        _say_redactions(verdict)
+        _print_redactions(verdict)
         within = f" in {count(verdict.size, 'entry', 'entries')}" if verdict.size else ""
         echo(f"{count(len(verdict.faults), 'fault')}{within}.")
         only_another_log = verdict.continues is False and len(verdict.faults) == 1
@@ -56,38 +60,38 @@ def verify(ctx: click.Context, deep: bool, size: int | None, root: str | None) -
 
 
 _CHECK_TYPING = (
-    "Check the size and the root for typing errors first. If they are right, this log was rewritten or cut "
-    "off, or it is an older copy or another ledger: record nothing in it, and look for the ledger that they "
-    "were taken from."
+    "First check the size and the root for typing errors. If they are right, somebody rewrote this log "
+    "or cut it off, or this is an older copy or another ledger. Record nothing in it, and look for the "
+    "ledger from which they were taken."
 )
 _REPAIR = (
-    "Where only views are wrong, `claimledger rebuild` makes them anew from the log; where the log is, take "
-    "the ledger from a backup, or see what can be saved: `verify --deep`, `salvage`."
+    "If only views are wrong, `claimledger rebuild` rebuilds them from the log. If the log is wrong, restore "
+    "a backup, or see with `verify --deep` what `salvage` can save."
 )
 
 
 def _refuse_clocks(call: CliContext, command: str) -> None:
-    """Refuse the clocks: verification is of the whole log."""
+    """Raise :class:`UsageError` if a clock was given: the command reads the whole log."""
     if call.as_of or call.known_at:
         raise UsageError(
-            f"`{command}` reads the whole log as it is now; --as-of and --known-at are for questions. "
-            "To compare with an earlier state give the size and root that you kept: "
+            f"`{command}` reads the whole log as it is now, so it takes neither --as-of nor --known-at. "
+            "To compare the log with an earlier state, give the size and root of that state: "
             "`verify --at SIZE --root HEX`"
         )
 
 
-def _kept(size: int | None, root: str | None) -> TreeHead | None:
-    """Return the size and root that somebody kept, from the options."""
+def _earlier_head(size: int | None, root: str | None) -> TreeHead | None:
+    """Return the tree head that the options name, if they name one."""
     from claimledger.ledger import TreeHead
 
     if size is None and root is None:
         return None
     if size is None or root is None:
-        raise UsageError("--at and --root belong together: the size and the root that you kept")
+        raise UsageError("--at and --root belong together: give the size and the root of one state")
     root = root.strip().lower()
     if not re.fullmatch("[0-9a-f]{64}", root):
         raise UsageError(
-            "--root is 64 hexadecimal digits, as `verify`, `stats` and reports print it"
+            "--root takes 64 hexadecimal digits, as `verify` and the report print them"
         )
     return TreeHead(size, bytes.fromhex(root))
 
@@ -111,37 +115,38 @@ def _as_json(verdict: VerificationResult) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _say_clean(verdict: VerificationResult, earlier: TreeHead | None) -> None:
+def _print_clean(verdict: VerificationResult, earlier: TreeHead | None) -> None:
     entries = count(verdict.size, "entry", "entries")
-    echo(f"Clean: {entries}, every rule of the log, the tree and every view.")
+    echo(f"Clean: {entries}. Every rule of the log, the tree and every view were checked.")
     echo(f"root {verdict.root.hex()}")
-    _say_redactions(verdict)
+    _print_redactions(verdict)
     if earlier is None:
         echo(
-            "What this cannot know: whether this is an older copy, whether entries are cut off at its "
-            "end, or whether the whole log was replaced. Only a size and root kept elsewhere show it: "
-            "`verify --at SIZE --root HEX`."
+            "This check cannot show whether this is an older copy, whether somebody cut off entries at the "
+            "end, or whether somebody replaced the whole log. To check that, give a size and a root that you "
+            "kept elsewhere: `verify --at SIZE --root HEX`."
         )
     else:
         echo(
-            f"The log goes on from the size and root that you kept: none of its first {earlier.size:,} "
-            "entries was changed or left out. Whether entries after them are cut off, only a later size "
-            "and root show."
+            f"The log continues from the size and root that you gave: none of its first {earlier.size:,} "
+            "entries was changed or left out. Only a later size and root could show whether entries after "
+            "them were cut off."
         )
 
 
-def _say_redactions(verdict: VerificationResult) -> None:
+def _print_redactions(verdict: VerificationResult) -> None:
     for redaction in verdict.redactions:
         numbers = ", ".join(map(str, redaction.emptied))
-        record = f"{redaction.kind} {redaction.key}"
+        entries = f"entr{'y' if len(redaction.emptied) == 1 else 'ies'} {numbers}"
+        record = f'the {redaction.kind} "{redaction.key}"'
         state = "redacted" if redaction.scrubbed else "redacted, not yet scrubbed"
-        echo(f"{state}: {record}, entries {numbers}, by entry {redaction.entry}", hang=2)
+        echo(f"{state}: {record}; entry {redaction.entry} emptied {entries}", hang=2)
     unscrubbed = [redaction for redaction in verdict.redactions if not redaction.scrubbed]
     if unscrubbed:
         first = f"redact {unscrubbed[0].key} --reason TEXT"
         echo(
-            "Not yet scrubbed: the texts are gone from the log and every view, and may still lie in the "
-            f"ledger's files. `claimledger {first}` again finishes it."
+            "Not yet scrubbed: the log and the views no longer contain the texts, but the ledger's files "
+            f"may. To finish, repeat `claimledger {first}`."
         )
 
 
@@ -150,11 +155,14 @@ def _deep(call: CliContext) -> None:
 
     report = survey(call.path, Progress("entries"))
     call.status = 1 if report.lost else 0
-    _tell(call, report, "")
+    _print_salvage(call, report, "")
 
 
-def _tell(call: CliContext, report: SalvageReport, rest: str) -> None:
-    """Say what of a damaged log is whole, what is lost, and what is left over."""
+def _print_salvage(call: CliContext, report: SalvageReport, rest: str) -> None:
+    """Print what of a damaged log is intact, what is lost, and which records only later entries have.
+
+    ``rest`` is the file into which those records were written; empty if they were not written.
+    """
     left = list(report.records())
     undone = report.undone()
     if call.json:
@@ -173,31 +181,32 @@ def _tell(call: CliContext, report: SalvageReport, rest: str) -> None:
         })  # fmt: skip
         return
     echo(
-        f"{report.intact:,} of {count(report.size, 'entry', 'entries')} are whole, from the first on."
+        f"{report.intact:,} of {count(report.size, 'entry', 'entries')} are intact, counted from the first."
     )
     echo(f"root {report.root}")
     for lost in report.lost[:_MOST_LOST]:
-        about = f" (was: {lost.about})" if lost.about else ""
+        about = f" (it was: {lost.about})" if lost.about else ""
         which = f"entry {lost.number}"
         if lost.last > lost.number:
             which = f"entries {lost.number:,} to {lost.last:,}"
         echo(f"{which} {lost.why}{about}", hang=2)
     if len(report.lost) > _MOST_LOST:
-        echo(f"and {len(report.lost) - _MOST_LOST:,} more; --json tells all")
+        echo(f"and {len(report.lost) - _MOST_LOST:,} more; --json lists them all")
     if report.behind:
-        prove = "proves by itself" if len(report.behind) == 1 else "prove by themselves"
+        are = "is" if len(report.behind) == 1 else "are"
         echo(
-            f"{count(len(report.behind), 'entry', 'entries')} behind the first loss {prove}: "
-            f"{count(len(left), 'record')}" + (f" in {rest}, to be imported." if rest else ".")
+            f"{count(len(report.behind), 'entry', 'entries')} after the first loss {are} intact: "
+            f"{count(len(left), 'record')}"
+            + (f" in {rest}, for `claimledger import`." if rest else ".")
         )
     for payload in undone[:_MOST_LOST]:
         echo(
-            f"{payload.kind} {payload.key} stands again: its withdrawal by {payload.recorded_by} "
-            f"({payload.reason}) is behind the first loss",
+            f'The {payload.kind} "{payload.key}" is no longer withdrawn: its withdrawal by '
+            f"{payload.recorded_by} ({payload.reason}) is after the first loss.",
             hang=2,
         )
     if len(undone) > _MOST_LOST:
-        echo(f"and {len(undone) - _MOST_LOST:,} more that stand again; --json tells all")
+        echo(f"and {len(undone) - _MOST_LOST:,} more withdrawals; --json lists them all")
 
 
 _MOST_LOST = 20
@@ -205,14 +214,18 @@ _MOST_LOST = 20
 
 @click.command(cls=Command, clocks=False)
 @click.argument("target", metavar="TO")
-@click.option("--rest", metavar="FILE", help="Where to write what is left over.  [TO.rest.jsonl]")
+@click.option(
+    "--rest",
+    metavar="FILE",
+    help="Where to write the records that cannot go into TO.  [TO.rest.jsonl]",
+)
 @click.pass_obj
 def salvage(call: CliContext, target: str, rest: str | None) -> None:
-    """Save what can be saved of a damaged ledger into a new one at TO; say exactly what is lost.
+    """Save what is intact of a damaged ledger into a new one at TO, and list what is lost.
 
-    The log up to the first loss, or the first entry that breaks a rule of the format, is saved unchanged,
-    with its root. Records that only later entries hold are written as JSON Lines, to be looked at and
-    imported.
+    The log is copied unchanged, with its root, up to the first lost entry or the first one that breaks a
+    rule of the format. Records that only later entries contain are written as JSON Lines, for you to
+    examine and import.
     """
     from claimledger.cli.import_export import write_lines
     from claimledger.errors import RuleViolationError
@@ -224,9 +237,7 @@ def salvage(call: CliContext, target: str, rest: str | None) -> None:
     name = rest or ("salvaged.rest.jsonl" if "://" in target else f"{target}.rest.jsonl")
     refuse_to_replace(name, call.path)
     if rest is None and Path(name).is_file():
-        raise RuleViolationError(
-            f"{name} exists; name another file for what is left over with --rest"
-        )
+        raise RuleViolationError(f"{name} exists; name another file with --rest")
     report = save(call.path, target, Progress("entries"))
     call.done = True
     left = list(report.records())
@@ -234,17 +245,17 @@ def salvage(call: CliContext, target: str, rest: str | None) -> None:
         with writing_whole(name, call.path, target, rights=report.rights) as stream:
             write_lines(stream, left)
     if not call.json:
-        echo(f"Saved into {shown(target)}:")
-    _tell(call, report, name if left else "")
+        echo(f"Saved the intact part in {shown(target)}.")
+    _print_salvage(call, report, name if left else "")
 
 
 @click.command(cls=Command, clocks=False)
 @click.pass_obj
 def rebuild(call: CliContext) -> None:
-    """Rebuild every table and the search index from the log. The log is not touched."""
+    """Rebuild every table and the search index from the log. The log does not change."""
     with call.writing() as ledger:
         entries = ledger.rebuild(Progress("entries"))
     if call.json:
         answer({"entries": entries})
     else:
-        echo(f"Rebuilt every view from {count(entries, 'entry', 'entries')}.")
+        echo(f"Rebuilt every view from {count(entries, 'entry', 'entries')} of the log.")

@@ -1,4 +1,4 @@
-"""``what-if`` and ``changes``: what would move, and what did."""
+"""``what-if`` and ``changes``: which answers would change, and which did."""
 
 from __future__ import annotations
 
@@ -21,38 +21,41 @@ WITHOUT = ("claim", "link", "source", "party")
 @click.command("what-if", cls=Command)
 @click.option(
     "--without", "gone", multiple=True, metavar="KEY", shell_complete=complete_key,
-    help="Without this claim, link, source or party (kind:KEY where several bear the key).",
+    help="Leave out this claim, link, source or party (KIND:KEY if several have the key).",
 )  # fmt: skip
 @click.option(
-    "--with", "files", multiple=True, metavar="FILE", help="With the records of a case file."
+    "--with", "files", multiple=True, metavar="FILE", help="Add the records of this case file."
 )
 @click.pass_obj
 def what_if(call: CliContext, gone: tuple[str, ...], files: tuple[str, ...]) -> None:
-    """Show every answer that would move, before and after; nothing is written.
+    """Show every answer that would change, before and after. Nothing is written.
 
-    With a record goes all that points to it, near and far, as with withdraw --cascade.
+    A record is left out together with everything that refers to it, directly or through others, as
+    `withdraw --cascade` does.
     """
     from claimledger.importers.case_files import read_files
     from claimledger.services.what_if import what_if as compare_what_if
 
     if not gone and not files:
-        raise UsageError("what-if needs --without KEY or --with FILE")
+        raise UsageError("give --without KEY or --with FILE")
     if files and call.known_at:
-        raise UsageError("--with adds to the ledger as it is now; leave out --known-at")
+        raise UsageError("--with adds records to the ledger as it is now; leave out --known-at")
     with call.reading() as view:
-        removed = [record for key in gone for record in _meant(view, key)]
+        removed = [record for key in gone for record in _resolve_removed(view, key)]
         incoming = list(read_files(files)) if files else []
         diff = compare_what_if(view, removed, incoming)
-    _tell(call, diff, ("now", "then"))
+    _print_diff(call, diff, ("now", "then"), "would change")
 
 
-def _meant(view: LedgerView, key: str) -> list[tuple[str, str]]:
+def _resolve_removed(view: LedgerView, key: str) -> list[tuple[str, str]]:
     kind, _, plain = key.rpartition(":")
     kinds = (kind,) if kind else WITHOUT
     records = []
     for of_kind in kinds:
         if of_kind not in WITHOUT:
-            raise UsageError(f"--without takes a claim, link, source or party, not a {of_kind}")
+            raise UsageError(
+                f"--without takes a claim, link, source or party, not the kind {of_kind!r}"
+            )
         resolved = view.resolve(of_kind, [plain]).get(plain, plain)
         if view.get_all(of_kind, [resolved]):
             records.append((of_kind, resolved))
@@ -60,54 +63,62 @@ def _meant(view: LedgerView, key: str) -> list[tuple[str, str]]:
         view.get(kind or "claim", plain)
     if len(records) > 1:
         named = ", ".join(f"{of_kind}:{found_key}" for of_kind, found_key in records)
-        raise UsageError(f"several records have the key {plain}; name one: {named}")
+        raise UsageError(f"several records have the key {plain!r}; name one: {named}")
     return records
 
 
 @click.command(cls=Command)
 @click.option(
-    "--since", required=True, metavar="ENTRY|DATE", help="An entry's number, a timestamp or a day."
+    "--since",
+    required=True,
+    metavar="ENTRY|DATE",
+    help="The number of an entry, a timestamp or a day.",
 )
 @click.pass_obj
 def changes(call: CliContext, since: str) -> None:
-    """What moved since an entry or a day: standings, origins, disputes."""
+    """Show which standings, origins and disputes changed since an entry or a day."""
     from claimledger.services.what_if import changes as compare_changes
 
     with call.reading() as view:
         first = view.entry_at(since)
         diff = compare_changes(view, first)
-    _tell(call, diff, (f"at entry {first}", "now"))
+    _print_diff(call, diff, (f"at entry {first}", "now"), "changed")
 
 
-def _tell(call: CliContext, diff: AnalysisDiff, names: tuple[str, str]) -> None:
+def _print_diff(call: CliContext, diff: AnalysisDiff, names: tuple[str, str], verb: str) -> None:
+    """Print what differs; ``names`` are what the earlier and the later state are called."""
+    from claimledger.present.phrases import named, series
+
     if call.json:
         answer({"claims": [asdict(claim_diff) for claim_diff in diff.claims],
                 "disputes": [asdict(dispute_diff) for dispute_diff in diff.disputes]})  # fmt: skip
         return
-    for moved in diff.claims:
-        echo(
-            f"{moved.key}: {names[0]} {_four(moved.before)}; {names[1]} {_four(moved.after)}",
-            hang=2,
-        )
+    for claim_diff in diff.claims:
+        before, after = _status(claim_diff.before), _status(claim_diff.after)
+        echo(f"{claim_diff.key}: {names[0]} {before}; {names[1]} {after}", hang=2)
     for dispute_diff in diff.disputes:
         parts = [
-            f"{word} {', '.join(keys)}"
-            for word, keys in (("gained", dispute_diff.gained), ("lost", dispute_diff.lost))
+            f"{verb} {named('link', keys)}"
+            for verb, keys in (("gained", dispute_diff.gained), ("lost", dispute_diff.lost))
             if keys
         ]
         echo(
-            f"dispute {dispute_diff.key} ({dispute_diff.head}) {dispute_diff.how}: {'; '.join(parts)}",
+            f'The dispute "{dispute_diff.key}" about "{dispute_diff.head}" {dispute_diff.how}: '
+            f"it {' and '.join(parts)}.",
             hang=2,
         )
-    if diff.claims or diff.disputes:
-        echo(
-            f"{count(len(diff.claims), 'claim')} and {count(len(diff.disputes), 'dispute')} moved."
-        )
-    else:
-        echo("Nothing moved.")
+    totals = [(len(diff.claims), "claim"), (len(diff.disputes), "dispute")]
+    changed = [count(number, noun) for number, noun in totals if number]
+    echo(f"{series(changed) or 'Nothing'} {verb}.")
 
 
-def _four(four: ClaimStatus | None) -> str:
-    if four is None:
-        return "not there"
-    return f"{four['standing']} {four['at_least']}..{four['at_most']} {four['acceptability']}"
+def _status(status: ClaimStatus | None) -> str:
+    """Return a claim's standing, range of origins and acceptability in a few words."""
+    if status is None:
+        return "not in the ledger"
+    from claimledger.present.phrases import origin_count
+
+    parts = [str(status["standing"]), str(status["acceptability"])]
+    if (status["standing"], status["at_most"]) != ("single-origin", 1):
+        parts.insert(1, origin_count(int(status["at_least"]), int(status["at_most"])))
+    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""From what was typed as options to a record's fields."""
+"""Turns the texts of command-line options into the fields of a record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from claimledger.records.kinds import KINDS, Field, fields_of
 
 
 def fields_from_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record's fields from options by field name; what was not given is left out."""
+    """Return a record's fields from options by field name, without those that were not used.
+
+    Raises :class:`InvalidInputError` for a ``name=text`` option that is malformed or given twice.
+    """
     fields: dict[str, Any] = {}
     for field in fields_of(KINDS[kind]):
         value = options.get(field.name)
@@ -31,7 +34,7 @@ def pairs(field: str, options: Iterable[str]) -> dict[str, str]:
         name, equals, text = option.partition("=")
         if not equals:
             raise InvalidInputError(
-                [Problem("is not name=text", field, shown(option), "place=NLD, say")]
+                [Problem("is not name=text", field, shown(option), "write it as place=NLD")]
             )
         if name.strip() in mapping:
             right = "give one text for each name"
@@ -52,24 +55,25 @@ def figure(text: str) -> dict[str, str]:
 
 
 def field_named(kind: str, name: str) -> str:
-    """Return a field's name, or raise :class:`RuleViolationError` with the nearest ones."""
+    """Return the name of a field that can be amended; raise :class:`RuleViolationError` for another."""
     if name == "key":
         raise RuleViolationError(
-            "a key is never changed, as others may cite it; record anew under the right key, then "
+            "a key never changes, because others may cite it; add a record with the right key, then "
             "withdraw this one with --replaced-by"
         )
     names = [field.name for field in fields_of(KINDS[kind]) if field.name != "key"]
     if name not in names:
         near = nearest(name, names)
-        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names)}"
-        raise RuleViolationError(f"a {kind} has no field {name!r} to amend; {hint}")
+        hint = f"did you mean {near[0]}?" if near else f"its fields are {', '.join(names)}"
+        raise RuleViolationError(f"a {kind} has no field {name!r}; {hint}")
     return name
 
 
 def new_value(field: Field, typed: str) -> Any:
-    """Return what ``--set field=...`` means: JSON for lists and objects, text for all else.
+    """Return the value that ``--set field=...`` gives a field; ``None`` for an empty text.
 
-    Empty means unknown. A list of texts may also be given with commas.
+    A text that begins with a bracket or brace is JSON. Lists of keys may also be written with commas.
+    Raises :class:`InvalidInputError` if the text is not a value of the field.
     """
     text = typed.strip()
     if not text:

@@ -1,4 +1,4 @@
-"""Reading what ``backup --since`` wrote: the entries that take a copy of a ledger further."""
+"""Reads the files of ``backup --since``: log entries that continue a copy of a ledger."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LARGEST_LINE = 6 * LARGEST_PAYLOAD + 1024 * 1024
 _FILE_OF_SQLITE = b"SQLite format 3\x00"
 
 
-def is_strand(path: str) -> bool:
-    """Whether a file contains entries, not a whole ledger; raise :class:`StoreError` if it is unreadable."""
+def is_segment(path: str) -> bool:
+    """Whether a file contains only entries; raise :class:`StoreError` if it cannot be read."""
     if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
         raise StoreError(f"{path} is a device or a pipe; a backup is one file")
     try:
@@ -33,8 +33,11 @@ def is_strand(path: str) -> bool:
 
 
 @contextmanager
-def reading_strand(path: str) -> Iterator[LogSegment]:
-    """Open a file of entries; they are read one by one, on demand."""
+def reading_segment(path: str) -> Iterator[LogSegment]:
+    """Open a file of entries, which are read one by one when they are needed.
+
+    Raises :class:`StoreError` if the file is not such a backup or has an unknown format.
+    """
     try:
         with Path(path).open("rb") as file:
             head = _object(file.readline(LARGEST_LINE + 1), f"{path}:1")
@@ -64,7 +67,7 @@ def _head(first: dict[str, Any], name: str, path: str) -> TreeHead:
     if isinstance(value, dict) and isinstance(value.get("size"), int) and value["size"] >= 0:
         with suppress(ValueError):
             return TreeHead(value["size"], bytes.fromhex(str(value.get("root"))))
-    raise StoreError(f"{path}:1: does not say how far the log goes where it {name}")
+    raise StoreError(f"{path}:1: `{name}` has to give the size and root of the log")
 
 
 def _entries(file: BinaryIO, path: str) -> Iterator[tuple[str, Entry]]:
@@ -78,9 +81,11 @@ def _entries(file: BinaryIO, path: str) -> Iterator[tuple[str, Entry]]:
 def _object(line: bytes, place: str) -> Any:
     if len(line) > LARGEST_LINE:
         raise StoreError(
-            f"{place}: is longer than {LARGEST_LINE // 1024**2} MiB; nothing was written"
+            f"{place}: the line is longer than {LARGEST_LINE // 1024**2} MiB; nothing was written"
         )
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise StoreError(f"{place}: is not JSON ({error}); nothing was written") from None
+        raise StoreError(
+            f"{place}: the line is not valid JSON ({error}); nothing was written"
+        ) from None

@@ -1,9 +1,9 @@
-"""The dialogue of ``record``: from a statement to a whole claim in a few keystrokes.
+"""What the prompt of ``record`` proposes, and the draft that it saves.
 
-A :class:`Draft` is what has been answered so far. Each question proposes an answer where it can: the
-figures and dates in the statement, the parties, sources and subjects whose names begin as typed, those
-used last. The draft is stored in the user's state folder after every answer, so that an interrupted
-dialogue can be taken up again; nothing reaches the ledger before the end.
+A :class:`Draft` has the answers so far. The prompt proposes the figures and dates in the statement, the
+parties, sources and subjects whose names begin with the typed letters, and those of the newest claim. It
+saves the draft in the user's state folder after every answer, so that an interrupted dialogue can continue
+later. Nothing is written to the ledger before the user confirms.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from claimledger.errors import ParseError
+from claimledger.records.claim import Claim
 from claimledger.records.dates import Date
 from claimledger.records.keys import slug
 from claimledger.records.number_words import find_values
+from claimledger.text.fold import words_of
 
 if TYPE_CHECKING:
     from claimledger.ledger import Ledger, StoredRecord
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _GAP = r"\s{1,3}"
-_DATES = re.compile(  # every part is bounded: a text of a million signs is gone through once
+_DATES = re.compile(  # every part is bounded, so that the search of a long text takes linear time
     rf"between{_GAP}.{{3,20}}?\d{{4}}{_GAP}and{_GAP}.{{3,20}}?\d{{4}}|"
     rf"(?<![a-z])(?:(?:as of|since|late|early|mid|circa){_GAP})?"
     rf"(?:\d{{1,2}}{_GAP}{_MONTH}{_GAP}\d{{4}}|{_MONTH}{_GAP}\d{{1,2}},?{_GAP}\d{{4}}|{_MONTH}{_GAP}\d{{4}}|"
@@ -39,7 +41,7 @@ _DATES = re.compile(  # every part is bounded: a text of a million signs is gone
 
 @dataclass
 class Draft:
-    """An unfinished claim: its fields as they would be in a file, and records created on the way."""
+    """An unfinished claim: its fields as a case file has them, and the new records that it refers to."""
 
     fields: dict[str, Any] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -50,7 +52,7 @@ class Draft:
 
 
 class DraftFile:
-    """The file of the draft for one ledger, until its claim is written."""
+    """The file with the draft of one ledger, which exists until the claim is written."""
 
     def __init__(self, ledger: str) -> None:
         state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
@@ -66,12 +68,12 @@ class DraftFile:
             return None
 
     def save(self, draft: Draft) -> bool:
-        """Keep the draft; return whether that was possible."""
+        """Save the draft; return whether that was possible."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             beside = self._path.with_suffix(".new")
             beside.unlink(missing_ok=True)
-            # A draft contains what the ledger will: only its writer may read it.
+            # A draft is as confidential as the ledger, so only its author may read it.
             with open(
                 os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
             ) as file:
@@ -82,13 +84,13 @@ class DraftFile:
         return True
 
     def discard(self) -> None:
-        """Forget the draft."""
+        """Delete the draft."""
         self._path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedFigure:
-    """A number in a statement, with the noun behind it."""
+    """A number in a statement, with the noun after it."""
 
     value: str
     measure: str
@@ -122,7 +124,7 @@ _STOPS = frozenset(
 
 
 def proposed_dates(statement: str) -> list[Date]:
-    """Return the dates a statement speaks of."""
+    """Return the dates in a statement."""
     dates = []
     for match in _DATES.finditer(statement):
         words = re.sub(r"^(in|by)\s+", "", match.group(), flags=re.IGNORECASE)
@@ -133,24 +135,22 @@ def proposed_dates(statement: str) -> list[Date]:
     return dates
 
 
-def matches(ledger: Ledger, kind: str, typed: str, most: int = 7) -> list[StoredRecord]:
-    """Return the records of a kind that a few typed letters may mean, in any script; best first."""
+def matches(ledger: Ledger, kind: str, typed: str, limit: int = 7) -> list[StoredRecord]:
+    """Return the records of a kind that a few letters in any script may mean, the best match first."""
     exact = ledger.get_all(kind, [typed.strip()])
     matching = {stored.key: stored for stored in exact.values()}
-    for match in ledger.search(typed, kinds=(kind,), most=most):
+    for match in ledger.search(typed, kinds=(kind,), most=limit):
         matching.setdefault(match.stored.key, match.stored)
     begun = slug(typed)
     if begun:
-        keys = [key for key in ledger.keys(kind) if key.startswith(begun)][:most]
+        keys = [key for key in ledger.keys(kind) if key.startswith(begun)][:limit]
         for key, stored in ledger.get_all(kind, keys).items():
             matching.setdefault(key, stored)
-    return list(matching.values())[:most]
+    return list(matching.values())[:limit]
 
 
 def last_used(ledger: Ledger) -> dict[str, str]:
-    """Return the claimant, subject and source of the newest claim, which the next may share."""
-    from claimledger.records.claim import Claim
-
+    """Return the claimant, subject and source of the newest claim, which the next one may share."""
     for key in reversed(ledger.keys("claim")[-1:]):
         claim = ledger.get("claim", key).record
         if isinstance(claim, Claim):
@@ -162,11 +162,8 @@ def last_used(ledger: Ledger) -> dict[str, str]:
     return {}
 
 
-def most_like(ledger: Ledger, statement: str, most: int = 3) -> Iterator[StoredRecord]:
-    """Yield the claims most like a statement: by its rarest words, and by what it counts."""
-    from claimledger.records.claim import Claim
-    from claimledger.text.fold import words_of
-
+def most_like(ledger: Ledger, statement: str, limit: int = 3) -> Iterator[StoredRecord]:
+    """Yield the claims most similar to a statement, by their rarest words and their measures."""
     words = words_of(statement)
     similar = ledger.get_all("claim", ledger.similar_claims(statement, 40))
 
@@ -181,11 +178,11 @@ def most_like(ledger: Ledger, statement: str, most: int = 3) -> Iterator[StoredR
         enumerate(similar.values()),
         key=lambda pair: (-score(*pair), pair[1].entry),
     )
-    yield from (stored for _, stored in ranked[:most])
+    yield from (stored for _, stored in ranked[:limit])
 
 
 def free_key(ledger: Ledger, kind: str, name: str) -> str | None:
-    """Return a slug for a new record that no record of the kind bears, ``None`` for a number."""
+    """Return a key for a new record from its name; ``None`` if it would be too short or is in use."""
     base = slug(name)
     if len(base) < 2:
         return None

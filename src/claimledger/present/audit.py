@@ -1,4 +1,4 @@
-"""The audit: where a figure came from, back to the first voice, and what was said against it.
+"""The audit: who said a claim first, how it reached us, and what was said against it.
 
 :func:`audit` builds the value; ``render`` writes it. No part of it loads the whole ledger.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.comparison import RELATIONS, change, most_telling
-from claimledger.analysis.lineage import Step, Weakness, lineage, weakest
+from claimledger.analysis.lineage import Step, lineage, weakest
 from claimledger.present import phrases
 from claimledger.present.comparison_view import FigureComparisons
 from claimledger.present.derivation_view import computed
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 _MOST_OTHERS = 12
 _MOST_SUBJECTS = 40
-"""Subjects near a claim's in which critics of other sources are looked for."""
+"""The most related subjects that are searched for critics of other sources."""
 
 _MOST_COMPARED = 500
-"""Claims about one subject that are compared: the newest."""
+"""The most claims about one subject that are compared: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,19 @@ class LineageStep:
 
 
 @dataclass(frozen=True, slots=True)
+class WeakStep:
+    """The weakest step of the way back."""
+
+    claim: str
+    why: str
+    detail: str
+    """What is weak about it, as a sentence."""
+
+    mend: str
+    """The command that would improve it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """Everything an audit says about one claim."""
 
@@ -100,7 +113,7 @@ class Audit:
     other_counts: tuple[AuditItem, ...]
     nearby: tuple[AuditItem, ...]
     reviews: tuple[AuditItem, ...]
-    weakest: Weakness | None
+    weakest: WeakStep | None
     pictures: tuple[str, ...] = ()
     """Diagrams for a page; no other format shows them."""
 
@@ -127,6 +140,27 @@ _LISTS = (
 _STRUCTURED = {*_LISTS, "way", "weakest", "pictures"}
 
 
+SECTIONS: dict[str, str] = {
+    "same": "Also said by",
+    "repeated_by": "Repeated by",
+    "otherwise": "Disputed by",
+    "past": "Disputed in the past by",
+    "replies": "Answered by",
+    "supports": "Supported by",
+    "critics": "Critics of its sources",
+    "other_counts": "Other counts, which no link ties to this one",
+    "nearby": "Criticism of other sources about this subject",
+    "reviews": "Reviews",
+}
+"""The lists of an audit, in the order in which every format shows them, with their titles."""
+
+NONE_RECORDED: dict[str, str] = {
+    "repeated_by": "No recorded claim repeats it.",
+    "otherwise": "No recorded claim disputes it.",
+}
+"""What an audit says in the place of two of its lists if they are empty."""
+
+
 def audit(view: LedgerView, key: str) -> Audit:
     """Return the audit of a claim: where its figure came from, and what was said against it.
 
@@ -147,7 +181,7 @@ class _Auditor:
         self.comparing = FigureComparisons(view, answers.graph, names)
 
     def _in_view(self, keys: Iterable[str]) -> set[str]:
-        """Return those of some claims that were known by the day asked about."""
+        """Return those of some claims that were known by the view's day."""
         claims = set(keys)
         if self.view.as_of is None or not claims:
             return claims
@@ -186,8 +220,15 @@ class _Auditor:
             other_counts=tuple(self._other_counts(key, claim)),
             nearby=tuple(self._nearby(steps, claim)),
             reviews=tuple(self._reviews(key)),
-            weakest=weakest(answers, steps),
+            weakest=self._weakest(steps),
         )
+
+    def _weakest(self, steps: list[Step]) -> WeakStep | None:
+        weak = weakest(self.answers, steps)
+        if weak is None:
+            return None
+        detail = phrases.weakness(weak, self.names.claim(weak.claim), self.names)
+        return WeakStep(weak.claim, weak.why, detail, phrases.weakness_remedy(weak))
 
     def _way(self, step: Step) -> LineageStep:
         names, claim = self.names, self.names.claim(step.claim)
@@ -195,8 +236,8 @@ class _Auditor:
         if step.below is not None:
             verb = "repeats" if step.type == "repeats" else "derives from"
             became = change(names.claim(step.below), claim)
-            figure = f"; figure {became}" if became else ""
-            rests = f"{step.below} {verb} this{figure} ({step.link})"
+            figure = f", {phrases.figure_change(became)}" if became else ""
+            rests = f'the claim "{step.below}" {verb} this one{figure} (link "{step.link}")'
         return LineageStep(
             step.claim,
             step.depth,
@@ -212,17 +253,11 @@ class _Auditor:
         )
 
     def _end(self, step: Step) -> AuditItem:
-        claim = self.names.claim(step.claim)
-        who = self.names.claimants(claim)
-        if claim.grounds is None:
-            return AuditItem(step.claim, f"not known whether {who} counted or repeats")
-        if claim.grounds == "unstated":
-            return AuditItem(step.claim, f"{who} does not say how they know")
-        return AuditItem(step.claim, f"{who}; how they know: {phrases.GROUNDS[claim.grounds]}")
+        return AuditItem(step.claim, phrases.trail_end(self.names.claim(step.claim), self.names))
 
     def _line(self, key: str, detail: str = "") -> AuditItem:
         claim = self.names.claim(key)
-        date = phrases.when(claim, self.answers.graph.known_by[key])
+        date = phrases.in_words(phrases.when(claim, self.answers.graph.known_by[key]))
         what = phrases.figures(claim) or claim.statement
         return AuditItem(key, f"{self.names.claimants(claim)}, {date}: {what}", detail)
 
@@ -250,25 +285,26 @@ class _Auditor:
             self._all_repeaters(key), key=lambda repeater: (known[repeater], repeater)
         ):
             became = change(self.names.claim(repeater), self.names.claim(key))
-            yield self._line(repeater, f"figure {became}" if became else "")
+            yield self._line(repeater, phrases.figure_change(became) if became else "")
 
     def _otherwise(self, key: str) -> Iterator[AuditItem]:
         for attack in self.answers.attacks.on(key):
             if attack.source is None:
-                detail = phrases.attack(attack, self.answers, self.names, key)
+                what = phrases.attack_on_claim(attack, self.answers, key)
+                detail = f'{what} ({phrases.basis(attack.link.basis)}; link "{attack.link.key}")'
                 compared = self.comparing.sentence(attack.at, attack.attacker)
-                line = self._line(attack.attacker)
-                yield AuditItem(
-                    line.key, line.text, f"{detail}. {compared}" if compared else detail
-                )
+                yield self._line(attack.attacker, f"{detail}. {compared}" if compared else detail)
         for need in self.answers.attacks.through.get(key, ()):
             for alternative in need.alternatives:
-                yield self._line(alternative, "it rests on this, which is contested or retracted")
+                yield self._line(
+                    alternative, "the claim rests on this, which is contested or retracted"
+                )
 
     def _past(self, key: str) -> Iterator[AuditItem]:
         for attack in self.answers.attacks.past.get(key, ()):
+            what = phrases.attack_on_claim(attack, self.answers, key)
             why = self.answers.standing(attack.attacker)
-            yield self._line(attack.attacker, f"{attack.link.type}, past: the attacker is {why}")
+            yield self._line(attack.attacker, f"{what}, but no longer counts: it is {why}")
 
     def _linked(self, key: str, kind: str) -> Iterator[AuditItem]:
         """Yield the claims that answer or support this one; the graph leaves these links out."""
@@ -289,7 +325,8 @@ class _Auditor:
             stored = self.names.find("claim", link.from_) if entry in seen else None
             if stored and isinstance(stored.record, Claim):
                 who = self.names.claimants(stored.record)
-                yield AuditItem(link.from_, f"{who}: {stored.record.statement}", link.reason or "")
+                text = phrases.said_by(who, stored.record.statement)
+                yield AuditItem(link.from_, text, link.reason or "")
 
     def _critics(self, steps: list[Step]) -> Iterator[AuditItem]:
         seen: set[tuple[str, str]] = set()
@@ -301,15 +338,15 @@ class _Auditor:
                         continue
                     seen.add((link.from_, source))
                     hits = any(a.link.key == link.key for a in self.answers.attacks.on(step.claim))
-                    detail = f"criticises {source}, on which {step.claim} stands"
-                    if not hits:
-                        detail = (
-                            f"criticises {source}, cited for {step.claim}; not its claimant's own"
-                        )
+                    cited = phrases.source_named(source, self.names)
+                    detail = f'criticises {cited}; the claim "{step.claim}" '
+                    detail += (
+                        "rests on it" if hits else "cites it, but it is not its claimant's own"
+                    )
                     yield self._line(link.from_, detail)
 
     def _other_counts(self, key: str, claim: Claim) -> Iterator[AuditItem]:
-        """Yield figures of other claims about the same subject, compared; the likest first."""
+        """Yield figures of other claims about the same subject, the most telling comparison first."""
         if not claim.figures:
             return
         apart = {key, *self._all_repeaters(key), *(s.claim for s in lineage(self.answers, key))}
@@ -322,9 +359,8 @@ class _Auditor:
                 continue
             pair = most_telling(self.comparing.of(key, claim, stored.key, record))
             if pair is not None:
-                why = f": {'; '.join(pair.reasons)}" if pair.reasons else ""
-                how_compared = pair.relation + ("" if pair.relation == "different measure" else why)
-                candidates.append((order.index(pair.relation), stored.key, record, how_compared))
+                detail = phrases.relation_of_count(pair)
+                candidates.append((order.index(pair.relation), stored.key, record, detail))
         seen = self._in_view(other_key for _, other_key, _, _ in candidates)
         candidates = [candidate for candidate in candidates if candidate[1] in seen]
         self.names.learn(
@@ -334,11 +370,12 @@ class _Auditor:
             candidates, key=lambda candidate: candidate[:2]
         )[:_MOST_OTHERS]:
             who = self.names.claimants(record)
-            attribution = f"{who}, {record.asserted}" if record.asserted else who
+            date = phrases.in_words(str(record.asserted)) if record.asserted else ""
+            attribution = f"{who}, {date}" if date else who
             yield AuditItem(other_key, f"{phrases.figures(record)} ({attribution})", relation)
 
     def _nearby(self, steps: list[Step], claim: Claim) -> Iterator[AuditItem]:
-        """Yield criticisms of other sources on the same matter, which no link ties to this claim."""
+        """Yield criticisms of other sources about the same subject, which no link ties to this claim."""
         own = {s for step in steps for s in self.answers.graph.claims[step.claim].sources}
         root_subject = self.view.root_subject(claim.subject)
         subjects = self.view.narrower_subjects(root_subject, _MOST_SUBJECTS)
@@ -353,9 +390,10 @@ class _Auditor:
             who = self.names.claimants(critic.record)
             if (who, link.to.key) not in already:
                 already.add((who, link.to.key))
-                date = f", {critic.record.asserted}" if critic.record.asserted else ""
-                text = f"{who}{date}, criticises {self.names.title(link.to.key)}"
-                yield AuditItem(link.from_, text, "not tied to this claim")
+                asserted = critic.record.asserted
+                date = f", {phrases.in_words(str(asserted))}" if asserted else ""
+                text = f"{who}{date}: criticises {phrases.source_named(link.to.key, self.names)}"
+                yield AuditItem(link.from_, text, "no link ties this criticism to the claim")
 
     def _reviews(self, key: str) -> Iterator[AuditItem]:
         pointing = self.view.references_to("claim", [key]).get(key, [])
@@ -364,8 +402,5 @@ class _Auditor:
             if isinstance(stored.record, Review) and phrases.out_by(
                 stored.record.reviewed, self.view.as_of
             ):
-                review = stored.record
-                who = self.names.party(review.reviewer) if review.reviewer else "unnamed"
-                yield AuditItem(
-                    stored.key, f"{who}: {review.rating or 'no rating'}", review.summary or ""
-                )
+                text = phrases.review(stored.record, self.names)
+                yield AuditItem(stored.key, text, stored.record.summary or "")

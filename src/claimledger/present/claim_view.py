@@ -1,4 +1,4 @@
-"""A claim as a page shows it: every field in words, where it was seen, and its standing."""
+"""A claim as a report shows it: every field in words, its citations, and its standing."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Reply:
 
 
 class ClaimViews:
-    """Puts claims into words for one page."""
+    """Returns claims in words for one page, with few queries."""
 
     def __init__(self, view: LedgerView, answers: Analysis, names: RecordCache) -> None:
         self._view = view
@@ -82,7 +82,7 @@ class ClaimViews:
         self._pointing: dict[str, list[Any]] = {}
 
     def learn(self, keys: Iterable[str]) -> None:
-        """Look up claims, and all they name, in a few goes."""
+        """Look up claims, and everything they refer to, in a few queries."""
         unique = list(dict.fromkeys(keys))
         self._names.learn("claim", unique)
         claims = [self._names.claim(key) for key in unique]
@@ -105,7 +105,7 @@ class ClaimViews:
         stored = self._names.find("link", key)
         return stored.record if stored and isinstance(stored.record, Link) else None
 
-    def said(self, key: str) -> ClaimView:
+    def view_of(self, key: str) -> ClaimView:
         """Return a claim in words."""
         claim, answers = self._names.claim(key), self._answers
         origins = answers.origins(key)
@@ -158,11 +158,8 @@ class ClaimViews:
                 stored.record.reviewed, self._view.as_of
             ):
                 review = stored.record
-                who = self._names.party(review.reviewer) if review.reviewer else "unnamed"
-                date = f", {review.reviewed}" if review.reviewed else ""
-                scale = f" (scale: {review.scale})" if review.scale else ""
                 summary = f": {review.summary}" if review.summary else ""
-                yield f"{who}{date}: {review.rating or 'no rating'}{scale}{summary}"
+                yield phrases.review(review, self._names) + summary
 
     def replies(self, key: str, kind: str) -> list[Reply]:
         """Return the claims that answer or support a claim."""

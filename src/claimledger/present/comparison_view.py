@@ -1,4 +1,4 @@
-"""Two claims compared, figure by figure: the same words in every answer."""
+"""Compares two claims figure by figure, with the same wording for every output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Pair:
 
 
 class FigureComparisons:
-    """Compares claims of one ledger by its terms."""
+    """Compares the claims of one view with the terms of its ledger."""
 
     def __init__(self, view: LedgerView, graph: Graph, names: RecordCache) -> None:
         self._graph = graph
@@ -40,7 +40,7 @@ class FigureComparisons:
         self._vocabulary = view.vocabulary()
 
     def pairs(self, left: str, right: str, tolerance: Decimal = Decimal(0)) -> list[Comparison]:
-        """Return every pair of figures that two claims hold."""
+        """Return a comparison for every pair of figures of two claims, by key."""
         claims = self._names.claim(left), self._names.claim(right)
         return self.of(left, claims[0], right, claims[1], tolerance)
 
@@ -52,15 +52,20 @@ class FigureComparisons:
         right_claim: Claim,
         tolerance: Decimal = Decimal(0),
     ) -> list[Comparison]:
-        """Return every pair of figures that two claims hold, which were looked up before."""
-        revision = self._renewed(left, right) or self._renewed(right, left)
-        words = self._vocabulary
+        """Return a comparison for every pair of figures of two claims that were looked up before."""
+        revision = self._is_updated_by(left, right) or self._is_updated_by(right, left)
         return list(
-            compare(claim, right_claim, revision=revision, tolerance=tolerance, vocabulary=words)
+            compare(
+                claim,
+                right_claim,
+                revision=revision,
+                tolerance=tolerance,
+                vocabulary=self._vocabulary,
+            )
         )
 
     def compared(self, left: str, right: str, tolerance: Decimal = Decimal(0)) -> list[Pair]:
-        """Return every pair of figures that two claims hold, in words."""
+        """Return every pair of figures of two claims in words."""
         return [
             Pair(
                 phrases.figure(pair.left),
@@ -73,12 +78,12 @@ class FigureComparisons:
         ]
 
     def sentence(self, left: str, right: str) -> str:
-        """Return the most telling pair of two claims as a sentence; nothing without figures."""
+        """Return the most telling pair of figures as a sentence; empty if a claim has no figure."""
         comparison = most_telling(self.pairs(left, right))
         return phrases.comparison(left, right, comparison) if comparison else ""
 
-    def _renewed(self, old: str, new: str) -> bool:
-        """Whether one claim updates the other, at once or over others between."""
+    def _is_updated_by(self, old: str, new: str) -> bool:
+        """Whether a claim updates another, directly or through others."""
         seen, stack = {new}, [new]
         while stack:
             for link in self._graph.from_("updates", stack.pop()):

@@ -1,4 +1,4 @@
-"""The computed figures of a claim: its derivations and tallies, computed again, in a line each."""
+"""Recomputes the figures of a claim that have a formula, with a line about each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DerivationView:
-    """A figure computed again: a line about it, whether it holds, and whether it is a tally."""
+    """A recomputed figure: a line about it, whether it still holds, and whether it is a tally."""
 
     told: str
     holds: bool
@@ -25,7 +25,7 @@ class DerivationView:
 
 
 def computed(view: LedgerView, answers: Analysis, key: str, claim: Claim) -> list[DerivationView]:
-    """Return each computed figure of a claim, done again."""
+    """Return each figure of a claim that has a formula, computed again."""
     if not any(figure.formula for figure in claim.figures):
         return []
     claim = Claim.model_validate(next(view.resolve_json("claim", [claim.as_json()])))

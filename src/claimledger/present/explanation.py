@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
 
 MOST = 12
-"""Attacks, roots or needs that are listed one by one; of more, only the number is given."""
+"""The most attacks, roots or dependencies that are listed; of the rest only the number is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a reader needs to follow the answers about a claim without the program."""
+    """The sentences that explain the answers about a claim."""
 
     key: str
     sentences: tuple[Sentence, ...]
@@ -52,33 +52,33 @@ class _Explainer:
         self.key = key
 
     def sentences(self) -> Iterator[Sentence]:
-        yield from self._said()
+        yield from self._asserted()
         yield from self._revised()
         yield from self._attacked()
         yield from self._rests()
         yield from self._origins()
         yield self._standing()
-        yield from self._formally()
+        yield self._acceptability()
 
     def _who(self, key: str) -> str:
         return self.names.claimants(self.names.claim(key))
 
-    def _said(self) -> Iterator[Sentence]:
+    def _asserted(self) -> Iterator[Sentence]:
         claim = self.names.claim(self.key)
-        when = phrases.when(claim, self.answers.graph.known_by[self.key])
-        yield Sentence(f"{self._who(self.key)} said it ({when}): {claim.statement}", (self.key,))
+        when = phrases.in_words(phrases.when(claim, self.answers.graph.known_by[self.key]))
+        yield Sentence(f"{self._who(self.key)} said ({when}): {claim.statement}", (self.key,))
         for citation in claim.citations[:MOST]:
             via = tuple(citation.via)
-            read = (
-                f", read only via {' via '.join(reversed(via))}" if via else ", read at first hand"
-            )
+            chain = phrases.via_chain(citation, lambda key: f"“{self.names.title(key)}”")
+            read = f", and read only through {chain}" if via else ", which was read itself"
             title = self.names.title(citation.source)
             yield Sentence(f"It was seen in “{title}”{read}.", (citation.source, *via))
         yield from self._more(len(claim.citations), "citations", (self.key,))
 
     def _more(self, number: int, what: str, records: tuple[str, ...]) -> Iterator[Sentence]:
         if number > MOST:
-            yield Sentence(f"{number - MOST:,} more {what} are not listed.", records)
+            are = "is" if number - MOST == 1 else "are"
+            yield Sentence(f"{number - MOST:,} more {what} {are} not listed.", records)
 
     def _revised(self) -> Iterator[Sentence]:
         revised = self.answers.revisions
@@ -86,13 +86,12 @@ class _Explainer:
             link = revised.retracted[self.key]
             yield Sentence("Its claimant took it back.", (link,))
         if self.key in revised.superseded:
-            by = revised.superseded[self.key]
-            sentence = (
-                "What it repeats was stated anew"
-                if self._by_repeating(by)
-                else "Its claimant stated it anew"
+            newer = revised.superseded[self.key]
+            subject = (
+                "The claim that it repeats was" if self._by_repeating(newer) else "Its claimant has"
             )
-            yield Sentence(f"{sentence}: {self.names.claim(by).statement}", (by,))
+            verb = "replaced by a newer one" if self._by_repeating(newer) else "replaced it"
+            yield Sentence(f"{subject} {verb}: {self.names.claim(newer).statement}", (newer,))
 
     def _by_repeating(self, by: str) -> bool:
         return any(link.to == by for link in self.answers.graph.from_("repeats", self.key))
@@ -103,43 +102,37 @@ class _Explainer:
             yield self._attack(attack)
         yield from self._more(len(attacks), "attacks", (self.key,))
         for attack in self.answers.attacks.past.get(self.key, ())[:MOST]:
-            how = self.answers.standing(attack.attacker)
-            text = f"{self._who(attack.attacker)} spoke against it, which no longer counts: that is {how}."
+            why = self.answers.standing(attack.attacker)
+            text = f"{self._who(attack.attacker)} disputed it, but that claim no longer counts: it is {why}."
             yield Sentence(text, (attack.attacker, attack.link.key))
 
     def _attack(self, attack: Attack) -> Sentence:
-        who, basis = self._who(attack.attacker), phrases.basis(attack.link.basis)
-        records = (attack.attacker, attack.link.key)
+        records: tuple[str, ...] = (attack.attacker, attack.link.key)
         if attack.source:
-            text = f"{who} criticises the source it was seen in ({basis})."
-            return Sentence(text, (*records, attack.source))
-        what = "contradicts" if attack.link.type == "contradicts" else "undercuts the grounds of"
-        if attack.at == self.key:
-            return Sentence(f"{who} {what} it ({basis}).", records)
-        tie = (
-            "says the same"
-            if self.answers.assertions.same(attack.at, self.key)
-            else "it forms a loop with"
-        )
-        return Sentence(f"{who} {what} a claim that {tie} ({basis}).", (*records, attack.at))
+            what = phrases.attack(attack.link.type, "the source it was seen in")
+            records = (*records, attack.source)
+        else:
+            what = phrases.attack_on_claim(attack, self.answers, self.key)
+            records = records if attack.at == self.key else (*records, attack.at)
+        basis = phrases.basis(attack.link.basis)
+        return Sentence(f"A claim by {self._who(attack.attacker)} {what} ({basis}).", records)
 
     def _rests(self) -> Iterator[Sentence]:
         fallen = self.answers.attacks.through.get(self.key, ())
         needs = self.answers.dependencies.of(self.key)
         if self.answers.dependencies.circular(self.key):
             loop = self.answers.dependencies.loop(self.key)
-            yield Sentence(
-                "It rests on itself through others, which count as one with it.", loop[:MOST]
-            )
+            text = "It rests on itself through other claims; together they count as one voice."
+            yield Sentence(text, loop[:MOST])
         for need in needs[:MOST]:
-            how = "is computed or inferred from" if need.derived else "passes on"
-            several = "one of these" if len(need.alternatives) > 1 else "this claim"
-            end = (
-                ", which is contested or taken back: so it is contested through it."
+            verb = "is computed or inferred from" if need.derived else "repeats"
+            claims = "one of these claims" if len(need.alternatives) > 1 else "this claim"
+            consequence = (
+                ", which is contested or taken back; so this claim is contested too"
                 if need in fallen
-                else "."
+                else ""
             )
-            yield Sentence(f"It {how} {several}{end}", need.alternatives[:MOST])
+            yield Sentence(f"It {verb} {claims}{consequence}.", need.alternatives[:MOST])
         yield from self._more(len(needs), "claims it rests on", (self.key,))
 
     def _origins(self) -> Iterator[Sentence]:
@@ -150,46 +143,56 @@ class _Explainer:
                 f"{len(members):,} claims say the same and share their origins.", members[:MOST]
             )
         for root in origins.roots[:MOST]:
-            who = self._who(root.name)
-            knows = {
+            known = {
                 "": "how they know is recorded, and a source of their own is cited",
-                "grounds": "nobody has recorded how they know",
+                "grounds": phrases.how_known(phrases.GROUNDS[self.names.claim(root.name).grounds]),
                 "own source": "no source of their own is cited",
             }[root.lacking]
             yield Sentence(
-                f"{who} is where the trail ends: {knows}.", (*root.claims, *root.inputs)[:MOST]
+                f"The trail ends with {self._who(root.name)}: {known}.",
+                (*root.claims, *root.inputs)[:MOST],
             )
-        yield from self._more(len(origins.roots), "such ends", (self.key,))
+        yield from self._more(len(origins.roots), "ends of the trail", (self.key,))
         for merger, sure in [(m, True) for m in origins.same] + [
             (m, False) for m in origins.perhaps
         ]:
-            reason = phrases.merger(merger, self.names).partition(": ")[2]
-            count = "These are one voice" if sure else "These are perhaps one voice"
-            yield Sentence(f"{count}: {reason}.", merger.roots[:MOST])
-        yield Sentence(f"So there stands {phrases.origins(origins)} behind it.", (self.key,))
+            reason = phrases.merger_reason(merger, self.names)
+            voice = "are one voice" if sure else "may be one voice"
+            yield Sentence(f"These {voice}: they {reason}.", merger.roots[:MOST])
+        yield Sentence(f"It has {phrases.origins(origins)}.", (self.key,))
 
     def _standing(self) -> Sentence:
         name = self.answers.standing(self.key)
         order = list(STANDINGS)
         before = order[: order.index(name)]
-        ruled = f" ({', '.join(before)} do not fit)" if before else ""
-        return Sentence(f"Its standing is {name}: {STANDINGS[name]}{ruled}.", (self.key,))
+        not_these = ""
+        if before:
+            *others, last = before
+            not_these = f"{', '.join(others)} or {last}" if others else str(last)
+            not_these = f" It is not {not_these}."
+        return Sentence(f"Its standing is {name}: {STANDINGS[name]}.{not_these}", (self.key,))
 
-    def _formally(self) -> Iterator[Sentence]:
+    def _acceptability(self) -> Sentence:
         label = self.answers.acceptability[self.key]
-        attackers = [attack.attacker for attack in self.answers.attacks.on(self.key)]
-        yes = tuple(k for k in attackers if self.answers.acceptability[k] == IN)[:MOST]
+        attackers = tuple(attack.attacker for attack in self.answers.attacks.on(self.key))
+        accepted = tuple(k for k in attackers if self.answers.acceptability[k] == IN)
+        records: tuple[str, ...] = ()
         if label == OUT and self.key in self.answers.revisions.retracted:
-            yield Sentence("Formally it is out: it was taken back.", (self.key,))
-        elif label == OUT and yes:
-            yield Sentence("Formally it is out: an attacker is in, or its last source fell.", yes)
+            reason = "it was taken back"
+        elif label == OUT and accepted:
+            reason, records = (
+                "an attack on it is accepted, or none of its sources is left",
+                accepted,
+            )
         elif label == OUT:
-            yield Sentence("Formally it is out: all that it could rest on is out.", (self.key,))
+            reason = "everything that it could rest on is out"
         elif label == IN and not attackers:
-            yield Sentence("Formally it is in: nothing recorded attacks it.", (self.key,))
+            reason = "no recorded claim attacks it"
         elif label == IN:
-            text = "Formally it is in: what attacks it is out, or leaves it a source that stands."
-            yield Sentence(text, tuple(attackers[:MOST]))
+            reason, records = "every attack on it is out, or leaves it another source", attackers
         else:
-            text = "Formally it is undecided: what attacks it, or it rests on, is not settled either way."
-            yield Sentence(text, tuple(attackers[:MOST]) or (self.key,))
+            reason, records = (
+                "the attacks on it, or on what it rests on, are not settled",
+                attackers,
+            )
+        return Sentence(f"Its acceptability is “{label}”: {reason}.", records[:MOST] or (self.key,))

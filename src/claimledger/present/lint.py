@@ -1,4 +1,4 @@
-"""Everything odd in a ledger, by kind and severity, each with the command that would mend it."""
+"""Everything odd in a ledger, by kind and severity, each with a command that would fix it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.flags import FLAGS, flags
 from claimledger.analysis.impact import ImpactIndex
+from claimledger.present import phrases, prose_dates
 from claimledger.present.derivation_view import computed
 from claimledger.records.claim import Claim
 from claimledger.records.dates import Date
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Severity = Literal["grave", "notable", "minor"]
 
 MANY = 5
-"""From this number of claims on, an origin is reported as carrying many."""
+"""An origin of this many other claims, or more, is reported as carrying many."""
 
 KINDS: dict[str, tuple[Severity, str]] = {
     "wrong clock": ("grave", "entries are dated ahead of this machine's clock"),
@@ -33,14 +34,17 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "anachronism": ("grave", FLAGS["anachronism"]),
     "at odds": ("grave", FLAGS["at odds"]),
     "before the fact": ("grave", FLAGS["before the fact"]),
-    "formula fails": ("grave", "what it is computed from does not give its figure, or fell"),
-    "tally stale": ("grave", "what it counted has changed"),
-    "one name, two terms": ("grave", "two terms claim the same name; the first is taken"),
-    "every claim contested": ("notable", "every claim of its own in a source is contested"),
-    "carries many": ("notable", f"one origin carries {MANY} other claims or more"),
+    "formula fails": (
+        "grave",
+        "its formula no longer gives its figure, or a claim in the formula has fallen",
+    ),
+    "tally stale": ("grave", "the claims that it counted have changed"),
+    "one name, two terms": ("grave", "two terms have the same name; the first one is used"),
+    "every claim contested": ("notable", "every claim that a source makes itself is contested"),
+    "carries many": ("notable", f"{MANY} or more other claims have no other origin"),
     "quote without its figure": (
         "notable",
-        "a quote holds numbers, and none that the claim states",
+        "a quote has numbers, but none that the claim states",
     ),
     "review of a fallen claim": (
         "notable",
@@ -60,12 +64,12 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "undated source": ("minor", FLAGS["undated source"]),
     "no capture": ("minor", FLAGS["no capture"]),
 }
-"""Every kind of oddity with its severity and what it means, the gravest first."""
+"""Every kind of finding with its severity and its meaning, the gravest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class LintFinding:
-    """One odd thing: its kind, the record it is about, what is odd, what would mend it."""
+    """One odd thing: its kind, the record it is about, what is odd, and a command that would fix it."""
 
     kind: str
     severity: Severity
@@ -74,12 +78,12 @@ class LintFinding:
     mend: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return the oddity as an object."""
+        """Return the finding as an object."""
         return asdict(self)
 
 
 def oddities(view: LedgerView, answers: Analysis, keys: Iterable[str]) -> list[LintFinding]:
-    """Return what is odd about some claims and what they depend on, the gravest first."""
+    """Return the findings about some claims and the records they depend on, the gravest first."""
     finder = _Finder(view, answers, list(keys))
     order = list(KINDS)
     return sorted(finder.all(), key=lambda finding: (order.index(finding.kind), finding.key))
@@ -101,29 +105,30 @@ class _Finder:
         yield from self._of_records()
         yield from self._of_publication()
         yield from self._of_sources()
-        yield from self._of_loads()
+        yield from self._of_impact()
         yield from self._of_reviews()
         yield from self._of_terms()
 
     def _of_clock(self) -> Iterator[LintFinding]:
-        """Yield the end of the log, where a clock that was ahead dated it: it stays so for good."""
+        """Yield the entries at the end of the log that a clock dated ahead of time; they can never change."""
         ahead = self._view.dated_ahead()
         if ahead is None:
             return
         after = ahead.last - ahead.first
-        more = f" and the {after:,} after it are" if after else " is"
+        following = f" and the {after:,} after it are" if after else " is"
+        date = phrases.in_words(ahead.moment[:10])
         message = (
-            f"entry {ahead.first}{more} dated {ahead.moment[:10]} or later: the clock that wrote it, or "
-            "this one, is wrong; a claim there without a date of its own counts as known only from then"
+            f"entry {ahead.first}{following} dated {date} or later: the clock that wrote it, or this one, is "
+            "wrong; a claim there without a date of its own counts as known only from that day on"
         )
-        mend = f'claimledger changes --since "#{ahead.first - 1}"'
-        yield self._made("wrong clock", f"#{ahead.first}", message, mend)
+        remedy = f'claimledger changes --since "#{ahead.first - 1}"'
+        yield self._finding("wrong clock", f"#{ahead.first}", message, remedy)
 
-    def _made(self, kind: str, key: str, message: str, mend: str) -> LintFinding:
-        return LintFinding(kind, KINDS[kind][0], key, message, mend)
+    def _finding(self, kind: str, key: str, message: str, remedy: str) -> LintFinding:
+        return LintFinding(kind, KINDS[kind][0], key, message, remedy)
 
     def _of_claims(self) -> Iterator[LintFinding]:
-        """Yield what the flags say; what is about a source once for the source."""
+        """Yield a finding for each flag; flags about a source are combined to one finding for the source."""
         by_source: dict[tuple[str, str], list[str]] = defaultdict(list)
         loops: set[str] = set()
         for key in self._keys:
@@ -139,47 +144,40 @@ class _Finder:
                     loop = self._answers.dependencies.loop(key)
                     if loop[0] not in loops:
                         loops.add(loop[0])
-                        message = f"{', '.join(loop)} rest on each other"
-                        yield self._made("circular", key, message, f"claimledger show {key}")
+                        message = f"{phrases.named('claim', loop)} rest on each other"
+                        yield self._finding("circular", key, message, f"claimledger show {key}")
                 else:
                     about = f" ({', '.join(flag.about)})" if flag.about else ""
-                    yield self._made(
-                        flag.kind, key, FLAGS[flag.kind] + about, self._mend(flag.kind, key)
+                    yield self._finding(
+                        flag.kind, key, FLAGS[flag.kind] + about, self._remedy(flag.kind, key)
                     )
         for (kind, source), claims in by_source.items():
-            more = f" and {len(claims) - 3:,} more" if len(claims) > 3 else ""
-            message = f"cited for {', '.join(claims[:3])}{more}"
-            yield self._made(kind, source, message, _SOURCE_MENDS[kind].format(key=source))
+            message = f"cited for {phrases.named('claim', claims, 3)}"
+            yield self._finding(kind, source, message, phrases.remedy(kind, source=source))
 
-    def _mend(self, kind: str, key: str) -> str:
-        source = self._answers.graph.claims[key].sources[0]
-        return {
-            "second-hand": f"claimledger cite {key} {source} --grounds ...",
-            "not checked": f'claimledger amend {key} --set grounds=... --reason "..."'
-            if not self._answers.graph.claims[key].second_hand
-            else f"claimledger cite {key} {source} --grounds ...",
-            "unstated": f'claimledger amend {key} --set grounds=... --reason "..."',
-            "attributed by": f"claimledger cite {key} SOURCE",
-            "anachronism": f'claimledger amend {key} --set asserted=... --reason "..."',
-            "before the fact": f'claimledger amend {key} --set about=... --reason "..."',
-        }.get(kind, f"claimledger show {key}")
+    def _remedy(self, kind: str, key: str) -> str:
+        claim = self._answers.graph.claims[key]
+        if kind in ("not checked", "unstated") and not claim.second_hand:
+            kind = "grounds"
+        elif kind == "not checked":
+            kind = "second-hand"
+        return phrases.remedy(kind, key, claim.sources[0])
 
     def _of_records(self) -> Iterator[LintFinding]:
-        """Yield what only the whole record shows: formulas, tallies, quotes."""
+        """Yield the findings that need the whole record: formulas, tallies and quotes."""
         for key, stored in self._claims.items():
             claim = stored.record
             assert isinstance(claim, Claim)
             for derivation in computed(self._view, self._answers, key, claim):
                 if not derivation.holds:
                     kind = "tally stale" if derivation.tally else "formula fails"
-                    mend = f'claimledger amend {key} --set figures=... --reason "..."'
-                    yield self._made(kind, key, derivation.told, mend)
+                    yield self._finding(kind, key, derivation.told, phrases.remedy("figures", key))
             if quote := _quote_elsewhere(claim):
-                mend = f'claimledger amend {key} --set citations=... --reason "..."'
-                yield self._made("quote without its figure", key, f"“{quote}”", mend)
+                kind = "quote without its figure"
+                yield self._finding(kind, key, f"“{quote}”", phrases.remedy(kind, key))
 
     def _of_publication(self) -> Iterator[LintFinding]:
-        """Yield the dates that cannot be: a year that was mistyped, mostly."""
+        """Yield impossible dates; most of them are mistyped years."""
         claims = self._view.resolve_records(self._claims.values())
         cited = {
             citation.source: None
@@ -196,23 +194,24 @@ class _Finder:
             key, claim = stored.key, stored.record
             assert isinstance(claim, Claim)
             for citation in claim.citations:
-                told_by = published.get(citation.source)
-                if _is_after(claim.asserted, told_by):
+                date = published.get(citation.source)
+                if _is_after(claim.asserted, date):
                     message = (
-                        f"said {claim.asserted}, and seen in {citation.source}, published {told_by}"
+                        f"asserted {prose_dates.at(str(claim.asserted))}, but seen in the source "
+                        f'"{citation.source}", which was published {prose_dates.at(str(date))}'
                     )
-                    mend = f'claimledger amend {key} --set asserted=... --reason "..."'
-                    yield self._made("said after publication", key, message, mend)
+                    kind = "said after publication"
+                    yield self._finding(kind, key, message, phrases.remedy(kind, key))
         for key, date in published.items():
             recorded = sources[key].recorded_at[:10]
-            # A day more: where the source was published, it may have been tomorrow.
+            # One day of tolerance: it may already have been tomorrow where the source was published.
             if date.earliest is not None and date.earliest > _day(recorded) + 1:
-                message = f"published {date}, and recorded {recorded}"
-                mend = f'claimledger amend {key} --set published=... --reason "..."'
-                yield self._made("published later", key, message, mend)
+                message = f"published {prose_dates.at(str(date))}, but recorded {prose_dates.at(recorded)}"
+                remedy = phrases.remedy("undated source", source=key)
+                yield self._finding("published later", key, message, remedy)
 
     def _of_sources(self) -> Iterator[LintFinding]:
-        """Yield the sources every one of whose own claims is contested."""
+        """Yield the sources that make several claims themselves, all of them contested."""
         by_source: dict[str, list[str]] = defaultdict(list)
         for key in self._keys:
             if self._answers.revisions.counts(key):
@@ -220,19 +219,19 @@ class _Finder:
                     by_source[source].append(key)
         for source, claims in by_source.items():
             if len(claims) > 1 and all(map(self._answers.attacks.contested, claims)):
-                message = f"all {len(claims):,} of its own claims are contested"
-                mend = f"claimledger list --source {source}"
-                yield self._made("every claim contested", source, message, mend)
+                message = f"all {len(claims):,} claims that it makes itself are contested"
+                remedy = f"claimledger list --source {source}"
+                yield self._finding("every claim contested", source, message, remedy)
 
-    def _of_loads(self) -> Iterator[LintFinding]:
+    def _of_impact(self) -> Iterator[LintFinding]:
         keys = set(self._keys)
-        for load in ImpactIndex(self._answers).heaviest():
-            if load.others < MANY:
+        for impact in ImpactIndex(self._answers).heaviest():
+            if impact.others < MANY:
                 break
-            if load.kind == "claim" and load.key in keys:
-                message = f"{load.others:,} other claims have no other origin"
-                mend = f"claimledger load-bearing {load.key}"
-                yield self._made("carries many", load.key, message, mend)
+            if impact.kind == "claim" and impact.key in keys:
+                message = f"{impact.others:,} other claims have no other origin"
+                remedy = f"claimledger load-bearing {impact.key}"
+                yield self._finding("carries many", impact.key, message, remedy)
 
     def _of_reviews(self) -> Iterator[LintFinding]:
         keys = set(self._keys)
@@ -244,17 +243,16 @@ class _Finder:
         replaced = self._view.resolve("claim", [claim for _, claim in reviews])
         for key, claim in reviews:
             now = replaced.get(claim, claim)
-            mend = f'claimledger withdraw {key} --reason "..."'
+            kind = "review of a fallen claim"
             if now not in keys:
                 continue
             if claim in replaced:
-                message = f"it rates {claim}, which was replaced by {now}"
-                yield self._made("review of a fallen claim", key, message, mend)
+                message = f'it rates the claim "{claim}", which was replaced by the claim "{now}"'
+                remedy = f'claimledger withdraw {key} --reason "..."'
+                yield self._finding(kind, key, message, remedy)
             elif not self._answers.revisions.counts(now):
-                message = f"it rates {now}, which is {self._answers.standing(now)}"
-                yield self._made(
-                    "review of a fallen claim", key, message, f"claimledger show {now}"
-                )
+                message = f'it rates the claim "{now}", which is {self._answers.standing(now)}'
+                yield self._finding(kind, key, message, phrases.remedy(kind, now))
 
     def _of_terms(self) -> Iterator[LintFinding]:
         holders: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -264,16 +262,9 @@ class _Finder:
                 holders[term["of"], nfc(name)].append(stored.key)
         for (scheme, name), keys in holders.items():
             if len(keys) > 1:
-                message = f"{scheme} {name} is a name of {', '.join(keys)}"
-                mend = f'claimledger withdraw {keys[1]} --replaced-by {keys[0]} --reason "..."'
-                yield self._made("one name, two terms", keys[1], message, mend)
-
-
-_SOURCE_MENDS = {
-    "undated source": 'claimledger amend {key} --set published=... --reason "..."',
-    "removed source": 'claimledger amend {key} --set archive_url=... --reason "..."',
-    "no capture": "claimledger import FILE, with a record of kind capture for {key}",
-}
+                message = f"the {scheme} “{name}” is a name of {phrases.named('term', keys)}"
+                remedy = f'claimledger withdraw {keys[1]} --replaced-by {keys[0]} --reason "..."'
+                yield self._finding("one name, two terms", keys[1], message, remedy)
 
 
 def _is_after(date: Date | None, later_than: Date | None) -> bool:
@@ -288,7 +279,7 @@ def _day(text: str) -> int:
 
 
 def _quote_elsewhere(claim: Claim) -> str:
-    """Return a quote with numbers, none of which the claim states; empty if there is none."""
+    """Return a quote with numbers, none of which the claim states; empty if there is no such quote."""
     bounds = {bound for figure in claim.figures for bound in (figure.low, figure.high)} - {None}
     quotes = [citation.quote for citation in claim.citations if citation.quote]
     numbers = [(quote, list(find_values(quote))) for quote in quotes]

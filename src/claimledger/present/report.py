@@ -1,7 +1,7 @@
 """The contested-claims report: every claim under attack, with everything needed to check it.
 
-:func:`report` builds the value; ``render`` writes it. What a source states and what the recorder
-judged are distinguished and counted separately. The same ledger gives the same report.
+:func:`report` builds the value; ``render`` writes it. Attacks that a source states and attacks that the
+recorder inferred are distinguished and counted separately. The same ledger gives the same report.
 """
 
 from __future__ import annotations
@@ -49,6 +49,30 @@ class AttackView:
 
     past: bool
 
+    def sentence(self, section: DisputeSection) -> str:
+        """Return what the attacking claim does, as its section shows it, and who says so."""
+        if section.source:
+            target = "the source"
+        else:
+            target = "it" if self.at == section.head else phrases.named("claim", [self.at])
+        formerly = "formerly: " if self.past else ""
+        return f"{formerly}{phrases.attack(self.type, target)} ({phrases.basis(self.basis)})"
+
+
+SOURCE_CRITICISED = (
+    "The source is criticised; no record says that its critics disputed each of the claims in it."
+)
+
+CLAIM_LISTS = {
+    "beside": "Also contested, as they say the same as a claim that contradicts it",
+    "reached": "Also contested, as they rest on it",
+    "questioned": "Attribution in question: they cite it, but it is not their claimant's own",
+}
+"""The lists of further claims in a section, in the order in which every format shows them."""
+
+REPLY_LISTS = {"replies": "Answered by", "supports": "Supported by"}
+"""The lists of replies in a section."""
+
 
 @dataclass(frozen=True, slots=True)
 class DisputeSection:
@@ -61,10 +85,10 @@ class DisputeSection:
     url: str
     since: str
     last: str
-    """The day by which the last move in it was known."""
+    """The day by which its last activity was known."""
 
     state: str
-    """``open``, ``reopened``, or how it was laid to rest."""
+    """``open``, ``reopened``, or the name of the ending with which it was closed."""
 
     state_told: str
     controversy: str
@@ -82,10 +106,21 @@ class DisputeSection:
     replies: tuple[Reply, ...]
     supports: tuple[Reply, ...]
 
+    @property
+    def attack_kinds(self) -> set[str]:
+        """The types of the links by which it is attacked now."""
+        return {attack.type for attack in self.against if not attack.past}
+
+    @property
+    def bases(self) -> str:
+        """Who says that the claims are at odds, as a sentence; empty if no attack counts now."""
+        noun = phrases.attack_noun(self.attack_kinds)
+        return phrases.bases(self.stated, self.judged, noun) if self.attack_kinds else ""
+
 
 @dataclass(frozen=True, slots=True)
 class SharedAttack:
-    """A controversy: disputes that share claims, and which."""
+    """A controversy: disputes that share claims, and the claims that they share."""
 
     key: str
     disputes: tuple[str, ...]
@@ -94,7 +129,7 @@ class SharedAttack:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A change to the ledger itself, in the open."""
+    """A record that was amended, withdrawn or redacted."""
 
     entry: int
     when: str
@@ -107,7 +142,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class SourceEntry:
-    """A source that the report leans on."""
+    """A source that the report cites."""
 
     key: str
     title: str
@@ -162,45 +197,33 @@ class Report:
         if not self.under_attack and not sources:
             yield f"None of {self.recorded:,} claims{about} is disputed."
             return
-        are = "is" if self.under_attack == 1 else "are"
-        disputed = (
-            f"{self.under_attack:,} of {self.recorded:,} claims{about} {are} disputed, in "
-            f"{_number(len(self.disputes), 'dispute')}"
-        )
+        number = f"{self.under_attack:,}" if self.under_attack else "None"
+        are = "are" if self.under_attack > 1 else "is"
+        disputed = f"{number} of {self.recorded:,} claims{about} {are} disputed"
+        if self.disputes:
+            disputed += f", in {phrases.count(len(self.disputes), 'dispute')}"
         if sources:
-            disputed += (
-                f"; {_number(sources, 'source')} {'is' if sources == 1 else 'are'} criticised"
-            )
+            are = "is" if sources == 1 else "are"
+            disputed += f"; {phrases.count(sources, 'source')} {are} criticised"
         yield disputed + "."
-        attacks = self.stated + self.judged
-        if not self.stated:
-            yield f"No source states these {_number(attacks, 'attack')}: this ledger infers all of them."
-        elif not self.judged:
-            yield f"Sources state all of these {_number(attacks, 'attack')}."
-        else:
-            yield (
-                f"Sources state {self.stated:,} of these {_number(attacks, 'attack')}; this ledger infers "
-                f"the other {self.judged:,}."
-            )
+        if self.stated or self.judged:
+            sections = (*self.disputes, *self.criticised)
+            kinds = {kind for section in sections for kind in section.attack_kinds}
+            yield phrases.bases(self.stated, self.judged, phrases.attack_noun(kinds))
 
     def _summary_of_others(self) -> Iterator[str]:
         cases = (
-            ("corroborated", "are corroborated by independent origins"),
-            ("single-origin", "rest on a single origin"),
-            ("origin-unclear", "have several voices that may not be independent"),
+            ("corroborated", "is", "are", "corroborated by independent origins"),
+            ("single-origin", "rests", "rest", "on a single origin"),
+            ("origin-unclear", "has", "have", "several voices that may not be independent"),
         )
         parts = [
-            f"{number:,} {what}" for name, what in cases if (number := self.standings.get(name, 0))
+            f"{number:,} {one_claim if number == 1 else several} {what}"
+            for name, one_claim, several, what in cases
+            if (number := self.standings.get(name, 0))
         ]
         if parts:
-            *most, last = parts
-            yield (
-                "Of the other claims, " + (f"{', '.join(most)} and {last}" if most else last) + "."
-            )
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+            yield f"Of the other claims, {phrases.series(parts)}."
 
 
 def report(
@@ -242,7 +265,7 @@ class _Reporter:
         self._comparing = FigureComparisons(view, answers.graph, self._names)
         self._states: dict[str, DisputeState] = {}
         self._controversy: dict[str, str] = {}
-        self._told: dict[str, ClaimView] = {}
+        self._shown: dict[str, ClaimView] = {}
 
     def report(
         self, subject: str | None, scope: list[str], alone: int,
@@ -302,10 +325,10 @@ class _Reporter:
             *past, *other_ends,
         )  # fmt: skip
 
-    def _said(self, key: str) -> ClaimView:
-        if key not in self._told:
-            self._told[key] = self._claims.said(key)
-        return self._told[key]
+    def _view_of(self, key: str) -> ClaimView:
+        if key not in self._shown:
+            self._shown[key] = self._claims.view_of(key)
+        return self._shown[key]
 
     def _section(self, dispute: Dispute) -> DisputeSection:
         answers = self._answers
@@ -328,15 +351,15 @@ class _Reporter:
             state=state.status,
             state_told=phrases.state(state),
             controversy=self._controversy.get(dispute.key, ""),
-            claims=tuple(self._said(key) for key in dispute.claims),
+            claims=tuple(self._view_of(key) for key in dispute.claims),
             against=tuple(against),
             stated=dispute.stated,
             judged=dispute.judged,
             origins="" if dispute.source else phrases.origins(answers.origins(dispute.head)),
             attackers_origins=phrases.origins(attackers_origins(answers, dispute)),
-            beside=tuple(self._said(key) for key in dispute.contested_allies),
-            reached=tuple(self._said(key) for key in dispute.reached),
-            questioned=tuple(self._said(key) for key in dispute.questioned),
+            beside=tuple(self._view_of(key) for key in dispute.contested_allies),
+            reached=tuple(self._view_of(key) for key in dispute.reached),
+            questioned=tuple(self._view_of(key) for key in dispute.questioned),
             replies=tuple(r for key in replied for r in self._claims.replies(key, "answers")),
             supports=tuple(r for key in replied for r in self._claims.replies(key, "supports")),
         )
@@ -348,7 +371,7 @@ class _Reporter:
         if link.type == "contradicts" and attacker in dispute.claims and at not in dispute.claims:
             attacker, at = at, attacker
         return AttackView(
-            self._said(attacker),
+            self._view_of(attacker),
             at,
             link.type,
             link.key,
@@ -375,7 +398,7 @@ class _Reporter:
     def _sources(self) -> Iterable[SourceEntry]:
         used = {
             s
-            for claim in self._told.values()
+            for claim in self._shown.values()
             for seen in claim.seen
             for s in (seen.source, *seen.via)
         }

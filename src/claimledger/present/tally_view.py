@@ -1,4 +1,4 @@
-"""A tally next to the totals that others state, and as a claim to be recorded."""
+"""A tally compared with the totals that others state, and as a claim to be recorded."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from claimledger.records.base import Record
 
 MOST_INPUTS = 5000
-"""Claims that a recorded tally may derive from: each is a link."""
+"""The most claims that a recorded tally may derive from, each by a link."""
 
 
-def beside(view: LedgerView, tally: Tally, measure: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the stated totals to compare with a tally: the claim, its figures, and the relation."""
+def stated_totals(view: LedgerView, tally: Tally, measure: str) -> Iterator[tuple[str, str, str]]:
+    """Yield each stated total that can be compared with a tally: claim, figure and relation."""
     vocabulary = view.vocabulary()
     own = as_claim(tally, measure)
     subjects = view.narrower_subjects(view.root_subject(tally.count.subject))
@@ -58,8 +58,8 @@ def records_of(tally: Tally, claim: Claim) -> list[Record]:
     """Return what recording a tally writes: the claim, and a link to each claim it counted."""
     if len(tally.claims) > MOST_INPUTS:
         raise RuleViolationError(
-            f"a tally of {len(tally.claims):,} claims is not recorded: each would be a link, and "
-            f"{MOST_INPUTS:,} is the most; count a narrower subject, or limit it with --where"
+            f"this tally would need a link to each of {len(tally.claims):,} claims, and {MOST_INPUTS:,} is "
+            "the most; count a narrower subject, or limit the tally with --where"
         )
     links = [
         Link(**{

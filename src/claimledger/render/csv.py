@@ -1,7 +1,7 @@
-"""CSV (RFC 4180) of the report: one row an attack, safe to open in a spreadsheet.
+"""The report as CSV (RFC 4180), one row per attack.
 
-A cell that a spreadsheet might take for a formula begins with an apostrophe, as OWASP advises against
-CSV injection.
+A cell that a spreadsheet could read as a formula begins with an apostrophe, as OWASP advises to prevent CSV
+injection.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import csv
 import io
 import unicodedata
 
+from claimledger.present.claim_view import ClaimView
 from claimledger.present.report import AttackView, DisputeSection, Report
 from claimledger.text.unicode import visible
 
@@ -41,7 +42,7 @@ def _rows(section: DisputeSection) -> list[list[str]]:
             for attack in section.against
             if claim is None or section.source or attack.at == claim.key
         ]
-        # A member of a contested assertion that nothing is aimed at is hit by all of them.
+        # Every attack on an assertion reaches those of its claims that no attack is aimed at.
         for against in aimed or section.against:
             rows.append([*_head(section), *_claim(claim), *_against(against), ""])
     for claim in (*section.beside, *section.reached):
@@ -56,8 +57,6 @@ def _head(section: DisputeSection) -> list[str]:
 
 
 def _claim(claim: object) -> list[str]:
-    from claimledger.present.claim_view import ClaimView
-
     if not isinstance(claim, ClaimView):
         return [""] * 13
     return [
@@ -76,7 +75,7 @@ def _against(attack: AttackView) -> list[str]:
 
 
 def safe(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula, control characters written out."""
+    """Return a cell that no spreadsheet reads as a formula, with control characters written out."""
     shown = visible(cell)
     first = unicodedata.normalize("NFKC", shown.lstrip()[:1])
     return f"'{shown}" if first and first in "=+-@|%" else shown

@@ -1,7 +1,7 @@
-"""The environment of every page: autoescape on, each text of a record visible and in its own direction.
+"""The template environment of every page, which makes texts of records harmless.
 
-Beyond the escaping, control and direction characters are shown written out, and only http and https
-addresses become links.
+Texts are escaped and isolated in their direction, control characters are written out, and only http and
+https addresses become links.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from claimledger.present import phrases
+from claimledger.present.audit import NONE_RECORDED, SECTIONS
+from claimledger.present.report import CLAIM_LISTS, REPLY_LISTS, SOURCE_CRITICISED
 from claimledger.text.unicode import visible
 
 
 @lru_cache
 def environment() -> Environment:
-    """Return the template environment: autoescape on, and texts of records through ``said``."""
+    """Return the template environment; templates print texts of records through the filter ``said``."""
     environment = Environment(
         loader=PackageLoader("claimledger.render"),
         autoescape=True,
@@ -29,24 +31,38 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"said": _said, "address": _address, "number": _number}
-    environment.globals |= {"policy": _policy, "basis": phrases.basis, "bases": phrases.bases}
+    environment.filters |= {
+        "said": _isolated,
+        "address": _address,
+        "number": _number,
+        "date": phrases.in_words,
+        "how_known": phrases.how_known,
+        "sentence": phrases.as_sentence,
+    }
+    environment.globals |= {
+        "policy": _policy,
+        "sections": SECTIONS,
+        "none_recorded": NONE_RECORDED,
+        "claim_lists": CLAIM_LISTS,
+        "reply_lists": REPLY_LISTS,
+        "source_criticised": SOURCE_CRITICISED,
+    }
     return environment
 
 
 def script(name: str) -> Markup:
-    """Return one of our scripts, to be put into a page unchanged."""
+    """Return one of our scripts for use in a page."""
     loader = environment().loader
     assert loader is not None
     text = loader.get_source(environment(), name)[0]
-    return Markup(text.replace("\r\n", "\n"))  # as a browser reads it, before it takes the hash
+    return Markup(text.replace("\r\n", "\n"))  # as a browser reads it before it computes the hash
 
 
 def _policy(script: str = "") -> Markup:
-    """Return what a browser may do with a page: show it, and run this one script, by its hash.
+    """Return a Content Security Policy (Level 3) that lets a browser show the page and run one script.
 
-    It loads nothing, sends nothing, and runs no other script, whatever a text in it should manage to be
-    (Content Security Policy Level 3).
+    The script is allowed by its hash. Even if a text of a record became markup, the page would load
+    nothing, send nothing and run no other script.
     """
     allowed = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "img-src data:"]
     allowed.append("style-src 'unsafe-inline'")
@@ -57,13 +73,13 @@ def _policy(script: str = "") -> Markup:
     return Markup(f'<meta http-equiv="Content-Security-Policy" content="{content}">')
 
 
-def _said(text: str) -> Markup:
-    """A text of a record: escaped, visible, in its own direction."""
+def _isolated(text: str) -> Markup:
+    """Return a record's text escaped, visible, and isolated so that its direction stays its own."""
     return Markup("<bdi>{}</bdi>").format(visible(text))
 
 
 def _address(url: str) -> str:
-    """A record's URL where it may become a link, else nothing."""
+    """Return a record's URL if it may become a link, else an empty text."""
     fit = re.fullmatch(r"https?://[^\s\"'<>\\\x00-\x20]+", url, re.IGNORECASE)
     return str(escape(url)) if fit and visible(url) == url else ""
 

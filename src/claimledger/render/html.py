@@ -1,4 +1,4 @@
-"""HTML: one self-contained page, without scripts, nothing loaded from elsewhere."""
+"""The report and the audit as HTML pages without scripts, which load nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def report(value: Report) -> str:
     sections = (*value.disputes, *value.criticised)
     full = {claim.key for section in sections for claim in section.claims}
     full |= {against.attacker.key for section in sections for against in section.against}
-    # Claims that are only mentioned bear their anchor where they are mentioned first.
+    # A claim that is nowhere shown in full has its anchor where it is first mentioned.
     return environment().get_template("report.html").render(report=value, full=full)
 
 

@@ -1,4 +1,4 @@
-"""JSON: the report or the audit as one object with stable names."""
+"""The report and the audit as JSON objects with stable field names."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from claimledger.text.unicode import json_text
 
 def report(value: Report) -> str:
     """Return the report as JSON."""
-    return _written(value)
+    return _text_of(value)
 
 
 def audit(value: Audit) -> str:
     """Return the audit as JSON."""
-    return _written(value)
+    return _text_of(value)
 
 
-def _written(value: Report | Audit) -> str:
+def _text_of(value: Report | Audit) -> str:
     return json_text(value.as_json()) + "\n"

@@ -1,4 +1,4 @@
-"""Markdown (CommonMark): the report and the audit, with every text of a record escaped."""
+"""The report and the audit as Markdown (CommonMark), with every text of a record escaped."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ import re
 from collections.abc import Iterable, Iterator
 
 from claimledger.present import phrases
-from claimledger.present.audit import Audit, AuditItem
-from claimledger.present.claim_view import ClaimView
-from claimledger.present.report import AttackView, DisputeSection, Report
+from claimledger.present.audit import NONE_RECORDED, SECTIONS, Audit, AuditItem
+from claimledger.present.claim_view import ClaimView, Reply
+from claimledger.present.report import (
+    CLAIM_LISTS,
+    REPLY_LISTS,
+    SOURCE_CRITICISED,
+    AttackView,
+    DisputeSection,
+    Report,
+)
 from claimledger.text.unicode import visible
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~&$^=:@]")
 _AS_ENTITY = {"&": "&amp;", "<": "&lt;"}
-"""What programs that allow HTML would take for it, also after a backslash."""
+"""Characters that programs which allow HTML would read as markup even after a backslash."""
 
 
 def safe(text: str) -> str:
-    """Return a text that means itself in Markdown."""
+    """Return a text escaped, so that Markdown shows it as it is."""
     return _SPECIAL.sub(_escaped, visible(text))
 
 
@@ -37,7 +44,7 @@ def _report(value: Report) -> Iterator[str]:
         yield safe(line)
         yield ""
     if value.as_of:
-        yield f"As of {value.as_of}."
+        yield f"Only what had been asserted by {phrases.in_words(value.as_of)}."
         yield ""
     yield "## Disputes"
     yield ""
@@ -53,52 +60,63 @@ def _report(value: Report) -> Iterator[str]:
     if not value.criticised:
         yield "No recorded source is criticised."
         yield ""
-    yield from _rest(value)
+    yield from _appendix(value)
 
 
 def _section(section: DisputeSection) -> Iterator[str]:
     yield f"### {safe(section.title)} `[{section.head}]`"
     yield ""
+    since = phrases.in_words(section.since)
     if section.source:
-        yield "The source is criticised; its critics are not recorded as disputing each claim in it."
+        yield f"Criticised since {since}, by {section.attackers_origins}. {SOURCE_CRITICISED}"
     else:
-        yield f"Behind it: {section.origins}. Against it: {section.attackers_origins}."
+        yield (
+            f"Disputed since {since}. For it: {section.origins}. "
+            f"Against it: {section.attackers_origins}."
+        )
     yield ""
-    yield f"Since {section.since}; {phrases.bases(section.stated, section.judged)}."
     part = f" Part of the controversy `{section.controversy}`." if section.controversy else ""
-    yield f"Last activity known by {section.last}; {safe(section.state_told)}.{part} `[{section.key}]`"
+    yield (
+        f"{section.bases} Last activity: {phrases.in_words(section.last)}. "
+        f"{safe(phrases.as_sentence(section.state_told))}{part} `[{section.key}]`"
+    ).strip()
     yield ""
     for claim in section.claims:
         yield from _claim(claim)
-    yield "**Against it**"
+    yield "**What is said against it**"
     yield ""
     for against in section.against:
-        yield from _against(against)
-    same = "Contested because they say the same as what contradicts it"
-    yield from _list(same, _short(section.beside))
-    yield from _list("Contested because they rest on it", _short(section.reached))
-    yield from _list("Attribution in question", _short(section.questioned))
-    replies = [f"{safe(r.who)}: {safe(r.statement)} `[{r.key}]`" for r in section.replies]
-    yield from _list("Analysis", replies)
-    supports = [f"{safe(r.who)}: {safe(r.statement)} `[{r.key}]`" for r in section.supports]
-    yield from _list("Supported by", supports)
+        yield from _against(against, section)
+    for name, title in CLAIM_LISTS.items():
+        yield from _list(title, _short(getattr(section, name)))
+    for name, title in REPLY_LISTS.items():
+        yield from _list(title, map(_reply, getattr(section, name)))
+
+
+def _reply(reply: Reply) -> str:
+    return f"{safe(phrases.said_by(reply.who, reply.statement))} `[{reply.key}]`"
 
 
 def _short(claims: Iterable[ClaimView]) -> list[str]:
     return [
-        f"{safe(claim.who)}, {safe(claim.when)}: {safe(claim.statement)} `[{claim.key}]`"
+        f"{safe(claim.who)}, {safe(phrases.in_words(claim.when))}: {safe(claim.statement)} `[{claim.key}]`"
         for claim in claims
     ]
 
 
 def _claim(claim: ClaimView) -> Iterator[str]:
     yield f"- {safe(claim.statement)} `[{claim.key}]`"
-    yield f"  - {safe(claim.who)}, {safe(claim.when)}; how they know: {safe(claim.grounds)}"
+    when = phrases.in_words(claim.when)
+    yield f"  - {safe(claim.who)}, {safe(when)}; {safe(phrases.how_known(claim.grounds))}"
     if claim.figures:
         yield f"  - figures: {safe(claim.figures)}"
     yield f"  - standing: {safe(claim.why)}"
     for seen in claim.seen:
-        via = f", read via {', '.join(seen.via)}" if seen.via else ""
+        via = (
+            f", read only through {phrases.series([f'`[{key}]`' for key in seen.via])}"
+            if seen.via
+            else ""
+        )
         place = f", {safe(seen.locator)}" if seen.locator else ""
         yield f"  - seen in {safe(seen.title)} `[{seen.source}]`{via}{place}"
         if seen.quote:
@@ -112,16 +130,15 @@ def _claim(claim: ClaimView) -> Iterator[str]:
     yield ""
 
 
-def _against(attack: AttackView) -> Iterator[str]:
-    past = " (past)" if attack.past else ""
-    yield f"- {attack.type} `{attack.at}`{past}, {phrases.basis(attack.basis)} `[{attack.link}]`"
-    yield f"  - {_short([attack.attacker])[0]}"
+def _against(attack: AttackView, section: DisputeSection) -> Iterator[str]:
+    yield f"- {_short([attack.attacker])[0]}"
+    yield f"  - {safe(attack.sentence(section))} `[{attack.link}]`"
     if attack.reason:
         yield f"  - reason: {safe(attack.reason)}"
     if attack.compared:
         yield f"  - figures: {safe(attack.compared)}"
     for seen in attack.seen:
-        yield f"  - seen in {safe(seen)}"
+        yield f"  - stated in {safe(seen)}"
     yield ""
 
 
@@ -134,23 +151,25 @@ def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
         yield ""
 
 
-def _rest(value: Report) -> Iterator[str]:
+def _appendix(value: Report) -> Iterator[str]:
     since = f" since {safe(value.corrections_since)}" if value.corrections_since else ""
     yield f"## Corrections{since}"
     yield ""
     for correction in value.corrections:
         changed = f": {safe('; '.join(correction.changes))}" if correction.changes else ""
         what = f"{correction.kind} `{correction.key}` {correction.action}{changed}"
-        yield f"- {correction.when}, entry {correction.entry}: {what}. {safe(correction.reason)}"
+        when = phrases.in_words(correction.when)
+        yield f"- {when}, entry {correction.entry}: {what}. {safe(correction.reason)}"
     if not value.corrections:
-        yield "None."
+        yield "No record was amended, withdrawn or redacted."
     yield ""
     yield "## Sources"
     yield ""
     for source in value.sources:
         by = f"{safe(', '.join(source.authors))}. " if source.authors else ""
         who = f" {safe(source.publisher)}." if source.publisher else ""
-        yield f"- `{source.key}` {by}{safe(source.title)}.{who} {safe(source.published) or 'Undated'}."
+        published = safe(phrases.in_words(source.published)) or "Undated"
+        yield f"- `{source.key}` {by}{safe(source.title)}.{who} {published}."
     yield ""
     yield "## Method"
     yield ""
@@ -176,48 +195,39 @@ def _audit(value: Audit) -> Iterator[str]:
         yield ""
     yield f"**Standing:** {safe(value.standing)}"
     yield ""
-    yield "## Back to the first voice"
+    yield "## Where it comes from"
     yield ""
     for step in value.way:
         lead = "  " * step.depth
         if step.again:
-            yield f"{lead}- `{step.key}`: already above"
+            yield f"{lead}- `[{step.key}]` is shown above."
             continue
         yield (
-            f"{lead}- {safe(step.when)} {safe(step.who)}: {safe(step.said)}; how they know: "
-            f"{safe(step.grounds)} `[{step.key}]`"
+            f"{lead}- {safe(phrases.in_words(step.when))} {safe(step.who)}: "
+            f"{safe(phrases.two_sentences(step.said, phrases.how_known(step.grounds)))} `[{step.key}]`"
         )
         yield from (f"{lead}  - {safe(t)}" for t in (step.rests, *step.seen) if t)
         if step.flags:
             yield f"{lead}  - flags: {safe(', '.join(step.flags))}"
     yield ""
-    yield from _list(
-        "Trail ends", [f"`{line.key}`: {safe(line.text)}" for line in value.trail_ends]
-    )
-    yield f"**Independent origins:** {safe(value.origins)}"
+    yield from _list("The trail ends here", map(_line, value.trail_ends))
+    yield f"**Origins:** {safe(value.origins)}"
     yield ""
-    yield from _list("Roots", map(safe, value.roots))
-    yield from _list("Counted as one", map(safe, value.mergers))
-    yield from _list("DerivationView", map(safe, value.computed))
-    for title, lines in (
-        ("Said by others too", value.same),
-        ("Repeated by", value.repeated_by),
-        ("Said otherwise", value.otherwise),
-        ("Said otherwise in the past", value.past),
-        ("Answered by", value.replies),
-        ("Supported by", value.supports),
-        ("Critics of its sources", value.critics),
-        ("Other counts, none recorded as a contradiction", value.other_counts),
-        ("Nearby", value.nearby),
-        ("Reviews", value.reviews),
-    ):
-        yield from _list(title, map(_line, lines))
+    yield from _list("Who said it first", map(safe, value.roots))
+    yield from _list("Counted as one voice", map(safe, value.mergers))
+    yield from _list("Computed", map(safe, value.computed))
+    for name, title in SECTIONS.items():
+        if lines := getattr(value, name):
+            yield from _list(title, map(_line, lines))
+        elif name in NONE_RECORDED:
+            yield NONE_RECORDED[name]
+            yield ""
     if value.note:
         yield f"Note: {safe(value.note)}"
         yield ""
     if value.weakest:
         weak = value.weakest
-        yield f"**Weakest step:** `{weak.claim}` is {weak.why}: {safe(weak.detail)}. Next: `{weak.mend}`"
+        yield f"**Weakest step:** {safe(weak.detail)} `[{weak.claim}]` Next: `{weak.mend}`"
 
 
 def _line(line: AuditItem) -> str:

@@ -1,4 +1,4 @@
-"""Choosing claims: by claimant, source, subject, standing, figure and date, each narrowing the rest."""
+"""Selects claims by claimant, source, subject, standing, figure and date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from claimledger.analysis.standing import STANDINGS
 from claimledger.errors import InvalidInputError, ParseError, Problem
 from claimledger.records.check import nearest
 from claimledger.records.dates import Date, day_text
-from claimledger.services.find_claim import figure_asked, with_value
+from claimledger.services.find_claim import figure_in_query, with_value
 
 if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The criteria; an empty one narrows nothing."""
+    """The criteria that a claim must meet; one that is ``None`` is not applied."""
 
     claimant: str | None = None
     source: str | None = None
@@ -31,7 +31,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRow:
-    """A claim that was chosen."""
+    """A selected claim, as a row of a table."""
 
     key: str
     statement: str
@@ -41,12 +41,16 @@ class ClaimRow:
     at_most: int
 
     def as_json(self) -> dict[str, Any]:
-        """Return the line as an object."""
+        """Return the row as an object."""
         return asdict(self)
 
 
 def select_claims(view: LedgerView, selection: Selection) -> list[ClaimRow]:
-    """Return the claims that match, in the order in which they became known."""
+    """Return the claims that meet all criteria, in the order in which they became known.
+
+    Raises :class:`InvalidInputError` for an unknown standing and :class:`ParseError` for a malformed date
+    or figure.
+    """
     if selection.standing and selection.standing not in STANDINGS:
         near = nearest(selection.standing, STANDINGS)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -84,22 +88,22 @@ def select_claims(view: LedgerView, selection: Selection) -> list[ClaimRow]:
 
 
 def _sets(view: LedgerView, selection: Selection) -> Iterator[set[str]]:
-    """Yield the keys each filter leaves."""
+    """Yield, for each criterion that a query can answer, the keys of the claims that meet it."""
     if selection.claimant:
         key = view.get("party", selection.claimant).key
-        yield _pointing(view, "party", key, "claimant")
+        yield _referring_claims(view, "party", key, "claimant")
     if selection.source:
         key = view.get("source", selection.source).key
-        yield _pointing(view, "source", key, "citations.source")
+        yield _referring_claims(view, "source", key, "citations.source")
     if selection.subject:
         key = view.get("subject", selection.subject).key
         narrower = view.narrower_subjects(key)
         yield view.keys_about(narrower)
     if selection.figure:
-        yield {stored.key for stored in with_value(view, figure_asked(selection.figure))}
+        yield {stored.key for stored in with_value(view, figure_in_query(selection.figure))}
 
 
-def _pointing(view: LedgerView, kind: str, key: str, field: str) -> set[str]:
+def _referring_claims(view: LedgerView, kind: str, key: str, field: str) -> set[str]:
     references = view.references_to(kind, [key]).get(key, [])
     return {
         reference.key

@@ -1,4 +1,4 @@
-"""Answering a proposal: what accepting or declining writes, both with a reason, both in the log."""
+"""Records the answer to a proposal: a decision with its reason, and what accepting the proposal makes."""
 
 from __future__ import annotations
 
@@ -17,32 +17,35 @@ if TYPE_CHECKING:
 def decide(
     ledger: Ledger, proposal: Proposal, outcome: Outcome, reason: str, *, by: str
 ) -> str | None:
-    """Record the answer to a proposal in one transaction; return the key of the new record, if any."""
+    """Record the answer to a proposal in one transaction; return the key of the new link, if there is one.
+
+    Raises :class:`RuleViolationError` for an accepted proposal that only a person can carry out.
+    """
     if outcome == "declined":
         ledger.record(_decision(proposal, outcome, reason), by=by)
         return None
     if proposal.makes == "amend":
         raise RuleViolationError(
-            f"{proposal.one} is amended by its figures, not by a link: count anew with `claimledger tally`, "
-            f'then `claimledger amend {proposal.one} --set figures=... --reason "..."`'
+            f'no link can correct the claim "{proposal.one}": count again with `claimledger tally`, then '
+            f'`claimledger amend {proposal.one} --set figures=... --reason "..."`'
         )
 
     def write() -> str | None:
-        new_record = _made(ledger, proposal, reason, by)
+        new_record = _carry_out(ledger, proposal, reason, by)
         ledger.record(_decision(proposal, outcome, reason, new_record), by=by)
         return new_record
 
     return ledger.transaction(write)
 
 
-def _made(ledger: Ledger, proposal: Proposal, reason: str, by: str) -> str | None:
+def _carry_out(ledger: Ledger, proposal: Proposal, reason: str, by: str) -> str | None:
     if proposal.makes == "merge":
         ledger.withdraw(
             proposal.kind, proposal.one, by=by, reason=reason, replaced_by=proposal.other
         )
         return None
     if proposal.makes == "turn":
-        for key in _links(ledger, proposal.other, proposal.one):
+        for key in _repeats_links(ledger, proposal.other, proposal.one):
             ledger.withdraw("link", key, by=by, reason=reason)
     pairs = [(proposal.one, proposal.type, proposal.other), *proposal.more]
     links = [
@@ -60,8 +63,8 @@ def _made(ledger: Ledger, proposal: Proposal, reason: str, by: str) -> str | Non
     return ledger.record(*links, by=by)[0]
 
 
-def _links(ledger: Ledger, from_: str, to: str) -> list[str]:
-    """Return the links by which one claim repeats another."""
+def _repeats_links(ledger: Ledger, from_: str, to: str) -> list[str]:
+    """Return the keys of the links by which one claim repeats another."""
     pointing = ledger.references_to("claim", [from_])[from_]
     entries = [
         reference.entry

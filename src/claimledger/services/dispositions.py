@@ -1,4 +1,4 @@
-"""Finds the dispute that a key means, and reads the dispositions of a ledger."""
+"""Finds the dispute that a key means, and returns the dispositions of a ledger."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def find_dispute(view: LedgerView, key: str) -> str:
     answers = view.analysis(claims)
     all_disputes = disputes(answers)
     named = [dispute.key for dispute in all_disputes if dispute.key == key]
-    holding = named or [
+    matching = named or [
         dispute.key
         for dispute in all_disputes
         if any(link.key == key for link in dispute.all_links)
         or key == dispute.head
         or (not dispute.source and key in dispute.claims)
     ]
-    holding = holding or [dispute.key for dispute in all_disputes if key in dispute.voices]
-    if not holding:
-        raise NotFoundError("dispute", key, why="`claimledger disputes` lists them all")
-    if len(holding) > 1:
-        raise AmbiguousError(f"{key} is in several disputes; name one: {', '.join(holding)}")
-    return holding[0]
+    matching = matching or [dispute.key for dispute in all_disputes if key in dispute.voices]
+    if not matching:
+        raise NotFoundError("dispute", key, why="`claimledger disputes` lists all disputes")
+    if len(matching) > 1:
+        raise AmbiguousError(f"{key!r} is in several disputes; name one: {', '.join(matching)}")
+    return matching[0]
 
 
 def dispositions(view: LedgerView) -> list[RecordedDisposition]:

@@ -1,4 +1,4 @@
-"""Finding the claim that is meant: by its figure, or by a few words such as ``54 stations``."""
+"""Finds the claims that a query may mean: by a figure, or by a few words such as ``54 stations``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def candidates(view: LedgerView, query: str) -> list[StoredRecord]:
-    """Return the claims that a question such as ``54 stations`` may mean, best first."""
+    """Return the claims that a query such as ``54 stations`` may mean, the best match first."""
     values = list(find_values(query))
     words = _without(query, values)
     matching: dict[str, StoredRecord] = {}
@@ -25,7 +25,7 @@ def candidates(view: LedgerView, query: str) -> list[StoredRecord]:
         hits = view.search(words, kinds=("claim",), most=200)
         by_words = {match.stored.key: match.stored for match in hits}
         in_measure = {
-            key: stored for key, stored in matching.items() if _speaks_of(stored.record, words)
+            key: stored for key, stored in matching.items() if _mentions(stored.record, words)
         }
         if values:
             return list(
@@ -41,7 +41,7 @@ def _without(query: str, values: list[Value]) -> str:
     return query.strip()
 
 
-def _speaks_of(record: object, words: str) -> bool:
+def _mentions(record: object, words: str) -> bool:
     expected = words.casefold().split()
     if not isinstance(record, Claim):
         return False
@@ -49,7 +49,7 @@ def _speaks_of(record: object, words: str) -> bool:
     return all(word in text for word in expected)
 
 
-def figure_asked(text: str) -> Value:
+def figure_in_query(text: str) -> Value:
     """Parse the figure of a query; raise :class:`ParseError` if it is not one."""
     try:
         return read_value(text)
@@ -58,16 +58,16 @@ def figure_asked(text: str) -> Value:
 
 
 def with_value(view: LedgerView, value: Value) -> list[StoredRecord]:
-    """Return the claims that hold this very number as a bound of a figure."""
+    """Return the claims in which a figure has exactly this number as one of its bounds."""
     bounds = [bound for bound in (value.low, value.high) if bound is not None]
     records: dict[str, StoredRecord] = {}
     for bound in bounds:
         near = abs(float(bound)) * 1e-12
         for stored in view.claims_with_figure(float(bound) - near, float(bound) + near):
-            if isinstance(stored.record, Claim) and _holds(stored.record, bound):
+            if isinstance(stored.record, Claim) and _has_bound(stored.record, bound):
                 records.setdefault(stored.key, stored)
     return list(records.values())
 
 
-def _holds(claim: Claim, bound: Decimal) -> bool:
+def _has_bound(claim: Claim, bound: Decimal) -> bool:
     return any(bound in (figure.low, figure.high) for figure in claim.figures)

@@ -1,4 +1,4 @@
-"""Writing a file whole: it appears complete or not at all, and never in the place of a ledger."""
+"""Writes output files: a file appears complete or not at all, and never replaces a ledger."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ _BACKUP = re.compile(rb'\s*\{\s*"claimledger"\s*:\s*"entries"')
 """How a backup of new entries begins."""
 
 WAIT_SECONDS = 60.0
-"""How long the other end of a named pipe is waited for."""
+"""How long to wait for a reader of a named pipe."""
 
 
 @contextmanager
 def writing_whole(
     path: str, *ledgers: str, rights: int | None = None, over_backup: bool = False
 ) -> Iterator[BinaryIO]:
-    """Write to a file next to the target, which takes the target's place when all is written.
+    """Yield a stream to a temporary file that replaces the target when the block ends without an error.
 
-    A device or a named pipe is written into once all is there, and so is a stream that this program was
-    given, such as ``/dev/stdout``: to replace the file behind it would lose what else goes there.
-    ``ledgers`` are the ledgers that the output is made from; ``rights`` are permission bits that
-    the file may have at most. Raises :class:`RuleViolationError` if the target is one of them, a ledger or
-    another database, a file that SQLite keeps next to one, or a backup of entries; with ``over_backup`` if it
-    is any file but that.
+    A device, a named pipe or an open stream such as ``/dev/stdout`` is written into at the end of the
+    block instead: replacing the file behind it would lose whatever else is written there. ``ledgers`` are
+    the ledgers that the output comes from; ``rights`` is a mask for the permission bits of a file.
+
+    Raises :class:`RuleViolationError` if the target is one of ``ledgers``, any other database, a file that
+    SQLite keeps next to one, or a backup of entries; with ``over_backup``, if it is a non-empty file that
+    is not a backup of entries.
     """
-    target = Path(os.path.realpath(path))  # a link keeps pointing to its target
+    target = Path(os.path.realpath(path))  # a symbolic link stays, and its target is replaced
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", path)
     refuse_to_replace(path, *ledgers, over_backup=over_backup)
@@ -58,7 +59,7 @@ def writing_whole(
             os.fsync(stream.fileno())
         mode = target.stat().st_mode if target.exists() else 0o666 & ~_umask()
         Path(name).chmod(mode & 0o7777 & (0o7777 if rights is None else rights))
-        # Once more: it was not there when the writing began.
+        # Check again: somebody may have created the target while the file was written.
         refuse_to_replace(path, *ledgers, over_backup=over_backup)
         Path(name).replace(target)
     except OSError as error:
@@ -70,32 +71,30 @@ def writing_whole(
 
 
 def refuse_to_replace(path: str, *ledgers: str, over_backup: bool = False) -> None:
-    """Raise :class:`RuleViolationError` for what may not be written over: a ledger, a database, a backup.
+    """Raise :class:`RuleViolationError` if the target is a ledger, another database or a backup of entries.
 
-    With ``over_backup`` a backup of entries may be, and no other file that holds anything.
+    With ``over_backup``, a backup of entries may be replaced, but no other non-empty file.
     """
     for ledger in ledgers:
-        with suppress(OSError):  # one of the two is not there
+        with suppress(OSError):  # one of the two does not exist
             if os.path.samefile(path, ledger):
                 raise RuleViolationError(f"{path} is the ledger itself; name another file to write")
     target = Path(os.path.realpath(path))
     with suppress(OSError):
         if database_beside(target) or (target.is_file() and is_database(target)):
             raise RuleViolationError(
-                f"{path} is a ledger or another database, and is not written over; name another file "
-                "to write"
+                f"{path} is a ledger or another database and is not overwritten; name another file to write"
             )
         is_backup = is_backup_of_entries(target)
         if is_backup and not over_backup:
             raise RuleViolationError(
-                f"{path} is a backup of a ledger's entries, and is not written over; name another file to "
-                "write"
+                f"{path} is a backup of a ledger's entries and is not overwritten; name another file to write"
             )
         is_other_file = target.is_file() and target.stat().st_size > 0 and not is_backup
         if over_backup and is_other_file and given_stream(path) is None:
             raise RuleViolationError(
-                f"{path} is not a backup of a ledger's entries, and is not overwritten; name another file "
-                "to write"
+                f"{path} is not a backup of a ledger's entries and is not overwritten; name another file to "
+                "write"
             )
 
 
@@ -108,9 +107,9 @@ def is_backup_of_entries(file: Path) -> bool:
 
 
 def given_stream(path: str) -> int | None:
-    """Return the number of the open stream that a path means, as ``/dev/stdout`` does.
+    """Return the number of the open stream that a path such as ``/dev/stdout`` names, else ``None``.
 
-    Raises :class:`OSError` if this program has no such open stream: its own files have numbers too.
+    Raises :class:`OSError` if this program was started without such a stream: its own files have numbers too.
     """
     for _ in range(_MOST_LINKS):
         match = _OWN_STREAM.fullmatch(os.path.normpath(path))
@@ -129,7 +128,7 @@ def given_stream(path: str) -> int | None:
 
 _OWN_STREAM = re.compile(r"/dev/(?P<name>stdout|stderr)|(?:/dev|/proc/self)/fd/(?P<number>\d{1,6})")
 _MOST_LINKS = 40
-"""Symbolic links that lead to each other at most, as on Linux."""
+"""The longest chain of symbolic links to follow, as on Linux."""
 
 
 @contextmanager
@@ -143,14 +142,14 @@ def _writing_into(path: str) -> Iterator[BinaryIO]:
                 shutil.copyfileobj(buffer, stream)
         except BrokenPipeError:
             raise RuleViolationError(
-                f"{path}: nobody reads it any more; not all was written"
+                f"{path}: the reader closed it before everything was written"
             ) from None
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from None
 
 
 def _opened(path: str) -> int:
-    """Open a target that is not a file; for a pipe without a reader, wait a while and say so."""
+    """Open a target that is not a file; wait for a reader of a pipe, with a note on standard error."""
     if (stream := given_stream(path)) is not None:
         return os.dup(stream)
     if not stat.S_ISFIFO(Path(path).stat().st_mode):
@@ -167,9 +166,9 @@ def _opened(path: str) -> int:
             os.set_blocking(pipe, True)
             return pipe
         if time.monotonic() > end:
-            raise RuleViolationError(f"{path}: nobody reads this pipe; nothing was written")
+            raise RuleViolationError(f"{path}: no program reads this pipe; nothing was written")
         if not announced:
-            sys.stderr.write(f"{path}: waiting for somebody to read this pipe\n")
+            sys.stderr.write(f"{path}: waiting for a program to read this pipe\n")
             announced = True
         time.sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""Gathering what the rules look at: the whole ledger, or what changed with all that may bear on it."""
+"""Collects the claims that the rules compare: all of them, or those that changed and those near them."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from claimledger.ledger import LedgerView, StoredRecord
 
 NEAREST = 60
-"""How many claims of a subject, claimant or source are compared with a changed one: the newest."""
+"""The most claims of one subject, claimant or source that are compared with a changed claim: the newest."""
 
 MOST_LINKED = 2000
-"""Claims linked with these, near and far, up to which all of them are looked at."""
+"""The most claims in a neighbourhood that are all compared; of a larger one only the nearest are."""
 
 
 def propose(
     view: LedgerView, since: int | None = None, *, rule: str | None = None
 ) -> list[Proposal]:
-    """Return the questions about a ledger, or about what entries after one changed.
+    """Return the open proposals, or only those about what changed after entry ``since``.
 
-    What was declined stays away until what it rests on changes.
+    A declined proposal is left out until the records that it rests on change.
     """
-    matter = whole(view) if since is None else changed(view, since)
+    context = whole_context(view) if since is None else changed_context(view, since)
     declined = _decided(view)
-    proposals = find_proposals(matter, rule)
+    proposals = find_proposals(context, rule)
     if view.as_of is not None:
-        # A link that the world did not know yet is in the ledger all the same.
+        # A link that came after the view's day is hidden, but it is in the ledger: do not propose it again.
         proposals = [proposal for proposal in proposals if not _linked_since(view, proposal)]
     return [
         proposal
@@ -53,20 +53,23 @@ def _linked_since(view: LedgerView, proposal: Proposal) -> bool:
     return any({proposal.one, proposal.other} == {link.from_, link.to} for link in links.links)
 
 
-def whole(view: LedgerView) -> RuleContext:
-    """Return a whole ledger to be looked at."""
+def whole_context(view: LedgerView) -> RuleContext:
+    """Return the context of a whole ledger."""
     answers = view.analysis()
     records = {stored.key: stored for stored in view.records("claim")}
-    matter = _matter(view, answers, records.values())
-    stale = _stale(view, answers, matter.claims)
+    context = _context(view, answers, records.values())
+    stale = _stale(view, answers, context.claims)
     return RuleContext(
-        answers, matter.claims, matter.vocabulary, _subjects(view),
+        answers, context.claims, context.vocabulary, _subjects(view),
         _parties(view), stale=stale,
     )  # fmt: skip
 
 
-def changed(view: LedgerView, since: int) -> RuleContext:
-    """Return what entries after one changed, with the claims nearest to it; whatever the size of the rest."""
+def changed_context(view: LedgerView, since: int) -> RuleContext:
+    """Return the context of what changed after entry ``since``.
+
+    It contains the changed claims and those near them, so its size does not depend on that of the ledger.
+    """
     records = view.records_changed_since(since)
     fresh = {key for kind, key in records if kind == "claim"}
     links = [key for kind, key in records if kind == "link"]
@@ -75,16 +78,16 @@ def changed(view: LedgerView, since: int) -> RuleContext:
     own = view.get_all("claim", fresh)
     near = {key for stored in own.values() for key in _near(view, stored)}
     answers = view.analysis({*own, *near})
-    # What a changed claim is linked with matters too: an updated attacker, a tally's inputs.
+    # Claims linked with a changed one matter too: an attacker that was updated, the inputs of a tally.
     linked = answers.graph.claims.keys() if len(answers.graph.claims) < MOST_LINKED else set()
     stored_claims = view.get_all("claim", {*own, *near, *linked})
-    matter = _matter(view, answers, stored_claims.values())
+    context = _context(view, answers, stored_claims.values())
     tallies = view.tallies() if records else []
     stale_claims = {key: stored.record for key, stored in view.get_all("claim", tallies).items()}
     plain = {key: claim for key, claim in stale_claims.items() if isinstance(claim, Claim)}
     return RuleContext(
-        answers, matter.claims, matter.vocabulary,
-        _subjects(view) if others else matter.subjects,
+        answers, context.claims, context.vocabulary,
+        _subjects(view) if others else context.subjects,
         _parties(view) if others else {}, frozenset(fresh), frozenset(others),
         _stale(view, answers, plain),
     )  # fmt: skip
@@ -98,7 +101,7 @@ def _claims_of(stored: StoredRecord) -> Iterable[str]:
 
 
 def _near(view: LedgerView, stored: StoredRecord) -> set[str]:
-    """Return the claims that share something with one: the newest of each kind of sharing."""
+    """Return the newest claims that share a subject, claimant, source, figure or rare words with a claim."""
     claim = stored.record
     assert isinstance(claim, Claim)
     near_keys: set[str] = set()
@@ -117,18 +120,18 @@ def _near(view: LedgerView, stored: StoredRecord) -> set[str]:
     return near_keys - {stored.key}
 
 
-def _matter(view: LedgerView, answers: Analysis, records: Iterable[StoredRecord]) -> RuleContext:
+def _context(view: LedgerView, answers: Analysis, records: Iterable[StoredRecord]) -> RuleContext:
     claims = {
         stored.key: stored.record
         for stored in view.resolve_records(records)
         if isinstance(stored.record, Claim) and stored.key in answers.graph.claims
     }
-    subjects = _upwards(view, {claim.subject for claim in claims.values()})
+    subjects = _with_broader(view, {claim.subject for claim in claims.values()})
     return RuleContext(answers, claims, view.vocabulary(), subjects)
 
 
-def _upwards(view: LedgerView, keys: set[str]) -> dict[str, Subject]:
-    """Return some subjects and all above them."""
+def _with_broader(view: LedgerView, keys: set[str]) -> dict[str, Subject]:
+    """Return some subjects with all broader ones."""
     subjects: dict[str, Subject] = {}
     while keys:
         records = view.resolve_records(view.get_all("subject", keys).values())
@@ -161,13 +164,14 @@ def _stale(view: LedgerView, answers: Analysis, claims: Mapping[str, Claim]) -> 
             for recount in recounts(view, own, key, claim):
                 if recount.stale:
                     stale[key] = (
-                        f"{recount.count} now counts {recount.number:,}, it says {recount.figure.words}"
+                        f"{recount.count} now gives {recount.number:,}, but the claim states "
+                        f"{recount.figure.words}"
                     )
     return stale
 
 
 def _decided(view: LedgerView) -> dict[tuple[str, frozenset[str]], str]:
-    """Return what was declined: by rule and records, the digest of what it rested on then."""
+    """Return, from the rule and records of each declined proposal, the digest of what it rested on."""
     return {
         (stored.record.rule, frozenset(stored.record.about)): stored.record.evidence or ""
         for stored in view.records("decision")

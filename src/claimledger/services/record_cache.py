@@ -1,4 +1,4 @@
-"""Records by key as a page needs them: looked up once, and named even where they are gone."""
+"""Looks up the records that an answer names, each once, and gives a name even to a withdrawn one."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class RecordCache:
-    """The records an answer speaks of, at one clock."""
+    """The records of one view by kind and key; a replaced record is found under its old key."""
 
     def __init__(self, view: LedgerView) -> None:
         self._view = view
-        self._held: dict[tuple[str, str], StoredRecord | None] = {}
+        self._records: dict[tuple[str, str], StoredRecord | None] = {}
 
     def learn(self, kind: str, keys: Iterable[str]) -> None:
-        """Look up records in one go."""
-        unread = [key for key in dict.fromkeys(keys) if (kind, key) not in self._held]
+        """Look up several records of a kind in one query, for later calls."""
+        unread = [key for key in dict.fromkeys(keys) if (kind, key) not in self._records]
         if not unread:
             return
         records = self._view.get_all(kind, unread)
@@ -35,12 +35,12 @@ class RecordCache:
             if (after := self._view.get_all(kind, [to]).get(to))
         }
         for key in unread:
-            self._held[kind, key] = records.get(key)
+            self._records[kind, key] = records.get(key)
 
     def find(self, kind: str, key: str) -> StoredRecord | None:
-        """Return a record, or ``None`` if it is gone."""
+        """Return a record, or ``None`` if it was withdrawn."""
         self.learn(kind, [key])
-        return self._held[kind, key]
+        return self._records[kind, key]
 
     def claim(self, key: str) -> Claim:
         """Return a claim that is in view."""
@@ -57,26 +57,26 @@ class RecordCache:
         return stored.record
 
     def source(self, key: str) -> Source | None:
-        """Return a source."""
+        """Return a source, or ``None`` if it was withdrawn."""
         stored = self.find("source", key)
         return stored.record if stored and isinstance(stored.record, Source) else None
 
     def subject(self, key: str) -> str:
-        """Return a subject's label."""
+        """Return a subject's label, or its key if it was withdrawn."""
         stored = self.find("subject", key)
         return stored.record.label if stored and isinstance(stored.record, Subject) else key
 
     def party(self, key: str) -> str:
-        """Return a party's name."""
+        """Return a party's name, or its key if it was withdrawn."""
         stored = self.find("party", key)
         return stored.record.name if stored and isinstance(stored.record, Party) else key
 
     def claimants(self, claim: Claim) -> str:
-        """Return the names of those who make a claim."""
+        """Return the names of a claim's claimants: ``A and B``."""
         self.learn("party", claim.claimant)
         return " and ".join(self.party(key) for key in claim.claimant)
 
     def title(self, key: str) -> str:
-        """Return a source's title."""
+        """Return a source's title, or its key if it was withdrawn."""
         source = self.source(key)
         return source.title if source else key

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def stats(view: LedgerView, answers: Analysis) -> dict[str, Any]:
-    """Return counts by name, the most frequent first; a claim's year is when it was known by.
+    """Return counts by name, the most frequent first. A claim counts for the year by which it was known.
 
-    With ``as_of`` of the records only claims and links are counted: the others have no day on which
-    they came to be known.
+    With ``as_of``, only claims and links are counted among the records: the others have no day by which
+    they were known.
     """
     claims = answers.graph.claims
     records = view.counts()

@@ -1,4 +1,4 @@
-"""Tallies: figures that the ledger itself can count, and counts again."""
+"""Tallies: figures that the ledger can count itself, and count again later."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 NONE = "(none)"
 
 BY = ("claimant", "source", "subject", "year")
-"""What a tally can be divided by, in addition to any ``scope.NAME``."""
+"""What a tally can be grouped by, in addition to any ``scope.NAME``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was counted, how many there are, of which claims."""
+    """A count: what was counted, the number, and the claims it comes from."""
 
     count: Count
     number: int
     by: str
     groups: tuple[tuple[str, int], ...]
-    """Each value of what it is divided by with its number, the largest first."""
+    """Each group with its number, the largest first."""
 
     claims: tuple[str, ...]
     """The claims it counted."""
@@ -43,7 +43,7 @@ class Tally:
     """Claims not counted because they were retracted or superseded."""
 
     without: int
-    """How many of the claims bear none of what is counted."""
+    """How many of the claims have nothing that is counted."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the tally as an object."""
@@ -66,44 +66,47 @@ class Recount:
     count: Count
     number: int
     new: tuple[str, ...]
-    """Claims that would be counted now and were not."""
+    """Claims that are counted now, but were not when the tally was recorded."""
 
     gone: tuple[str, ...]
-    """Claims that were counted and would not be now."""
+    """Claims that were counted when the tally was recorded, but are not now."""
 
     @property
     def stale(self) -> bool:
-        """Whether the figure is not what would be counted now."""
+        """Whether a count now gives another figure, or the same from other claims."""
         return self.figure.low != self.number or bool(self.new or self.gone)
 
 
 def tally(view: LedgerView, count: Count, by: str = "") -> Tally:
-    """Count what the claims about a subject and its narrower ones hold."""
+    """Count what the claims about a subject and narrower ones contain, grouped by ``by`` if it is given.
+
+    Raises :class:`ParseError` if ``by`` is not in :data:`BY` and not a scope.
+    """
     view.get("subject", count.subject)
     if by and by not in BY and not by.startswith("scope."):
-        raise ParseError(f"--by {by!r} divides nothing; one of {', '.join(BY)}, or scope.place")
+        raise ParseError(f"--by takes {', '.join(BY)} or a scope such as scope.place, not {by!r}")
     vocabulary = view.vocabulary()
     records = _within(view, count, vocabulary)
     answers = view.analysis([stored.key for stored in records])
     in_view = [stored for stored in records if stored.key in answers.graph.claims]
     standing = [stored for stored in in_view if answers.revisions.counts(stored.key)]
     groups: dict[str, set[str]] = defaultdict(set)
-    things: set[str] = set()
+    keys: set[str] = set()
     without = 0
     for stored in standing:
         claim = stored.record
         assert isinstance(claim, Claim)
-        counted_here = set(_things(count.what, stored.key, claim, answers, vocabulary))
-        without += not counted_here
-        things |= counted_here
+        own_keys = set(_counted_keys(count.what, stored.key, claim, answers, vocabulary))
+        without += not own_keys
+        keys |= own_keys
         for name in _groups(by, claim) if by else ():
-            groups[name] |= counted_here
+            groups[name] |= own_keys
     ordered = sorted(
         ((name, len(counted_keys)) for name, counted_keys in groups.items()), key=_largest_first
     )
     return Tally(
         count,
-        len(things),
+        len(keys),
         by,
         tuple(ordered),
         tuple(sorted(stored.key for stored in standing)),
@@ -117,19 +120,19 @@ def _largest_first(group: tuple[str, int]) -> tuple[int, str]:
 
 
 def _within(view: LedgerView, count: Count, vocabulary: Vocabulary) -> list[StoredRecord]:
-    """Return the claims in a tally's reach; not tallies themselves."""
+    """Return the claims that a tally is about; other tallies are not counted."""
     subjects = view.narrower_subjects(count.subject)
     records = []
     for stored in view.claims_about(subjects, most=None):
         claim = stored.record
         if not isinstance(claim, Claim) or any(tallied_figures(claim)):
             continue
-        if all(_limited(claim, name, text, vocabulary) for name, text in count.scope):
+        if all(_is_in_scope(claim, name, text, vocabulary) for name, text in count.scope):
             records.append(stored)
     return records
 
 
-def _limited(claim: Claim, name: str, text: str, words: Vocabulary) -> bool:
+def _is_in_scope(claim: Claim, name: str, text: str, words: Vocabulary) -> bool:
     scope_value = claim.scope.get(name)
     return scope_value is not None and (
         words.concept(name, scope_value) == words.concept(name, text)
@@ -137,7 +140,7 @@ def _limited(claim: Claim, name: str, text: str, words: Vocabulary) -> bool:
     )
 
 
-def _things(
+def _counted_keys(
     what: str, key: str, claim: Claim, answers: Analysis, vocabulary: Vocabulary
 ) -> Iterator[str]:
     if what == "claims":
@@ -167,7 +170,7 @@ def _groups(by: str, claim: Claim) -> Iterable[str]:
 
 
 def recounts(view: LedgerView, answers: Analysis, key: str, claim: Claim) -> Iterator[Recount]:  # fmt: skip
-    """Yield each tally of a claim, counted again."""
+    """Yield each tally among a claim's figures, counted again."""
     inputs = {link.to for link in answers.graph.from_(LinkType.DERIVES_FROM, key)}
     for figure, count in tallied_figures(claim):
         now = tally(view, count, "")

@@ -1,4 +1,4 @@
-"""Whether claims and links were known by the view's day, without a graph of them all."""
+"""Tells whether claims and links were known by the view's day, without loading the whole graph."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def require_known(analysis: Analysis, *keys: str) -> None:
-    """Raise :class:`NotYetKnownError` if one of these claims was not known yet by the day of the analysis."""
+    """Raise :class:`NotYetKnownError` if a claim was not known yet by the day of the analysis."""
     for key in keys:
         if key not in analysis.graph.claims:
-            raise NotYetKnownError(f"the claim {key} was not known yet at that time")
+            raise NotYetKnownError(f"the claim {key!r} was not known yet at that time")
 
 
 def links_in_view(view: LedgerView, entries: Iterable[int]) -> set[int]:
-    """Return those of some links, by entry, that were there by a day; both their claims were too."""
+    """Return the entries of those links that were known by the view's day, as were both their ends."""
     numbers = set(entries)
     if view.as_of is None or not numbers:
         return numbers

@@ -1,4 +1,7 @@
-"""What a change would do, and what changes did: the part of the ledger they reach, before and after."""
+"""Compares the answers before and after a change, of the past or a hypothetical one.
+
+Only the part of the ledger that the change can reach is loaded.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,15 @@ if TYPE_CHECKING:
     from claimledger.records.graph_data import GraphData
 
 Named = tuple[str, str]
-"""A record: kind and key."""
+"""A record by kind and key."""
 
 
 def claims_affected(view: LedgerView, records: Iterable[Named]) -> set[str]:
-    """Return the claims that some records bear on: their own, their ends, what cites or is by them."""
+    """Return the claims that some records affect: the claims among them, the ends of links, the claims that
+    cite a source, and the claims by a party.
+    """
     claims: set[str] = set()
-    ask = {record for record in records if record[0] in _REACHING}
+    ask = {record for record in records if record[0] in _AFFECTING}
     seen: set[Named] = set()
     while ask:
         seen |= ask
@@ -39,13 +44,13 @@ def claims_affected(view: LedgerView, records: Iterable[Named]) -> set[str]:
                     reached |= {
                         (reference.kind, reference.key)
                         for reference in references
-                        if reference.kind in _REACHING
+                        if reference.kind in _AFFECTING
                     }
         ask = reached - seen
     return claims
 
 
-_REACHING = ("claim", "link", "source", "party", "capture")
+_AFFECTING = ("claim", "link", "source", "party", "capture")
 
 
 def _ends(view: LedgerView, keys: list[str]) -> set[Named]:
@@ -80,7 +85,10 @@ def what_if(
 def _with_records(
     view: LedgerView, incoming: Iterable[RecordInput | InvalidRecord]
 ) -> Iterator[tuple[LedgerView, list[Named]]]:
-    """Yield a view of a copy of the ledger with more records, and which; the view itself without any."""
+    """Yield a view of a copy of the ledger with further records, and those records.
+
+    Without further records, yield the view itself.
+    """
     records = list(incoming)
     if not records:
         yield view, []
@@ -103,7 +111,7 @@ def _copy(view: LedgerView, path: Path) -> Ledger:
 def _both_graphs(
     keys: set[str], left: LedgerView, right: LedgerView
 ) -> tuple[GraphData, GraphData]:
-    """Return, of each of two states, the part that some claims reach in either of them."""
+    """Return, for each of two states, the graph around all claims that ``keys`` reach in either state."""
     while True:
         before, after = left.neighbourhood(keys), right.neighbourhood(keys)
         reached = {*keys, *before.claims, *after.claims}
@@ -122,7 +130,7 @@ def changes(view: LedgerView, since: int) -> AnalysisDiff:
     earlier = view.at(as_of=view.as_of, known_at=since)
     records = view.records_changed_since(since)
     if any(kind == "term" for kind, _ in records):
-        # What a measure means may change which claims of the whole ledger say the same.
+        # A term can change which claims say the same anywhere in the ledger, so compare all of it.
         return difference(earlier.analysis(), view.analysis())
     keys = claims_affected(view, records) | claims_affected(earlier, records)
     before, after = _both_graphs(keys, earlier, view)
