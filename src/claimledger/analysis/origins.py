@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from claimledger.analysis.assertions import Assertions, DisjointSet
 from claimledger.analysis.closure import closure
@@ -60,14 +61,23 @@ class Root:
         return self.claims[0]
 
 
+class MergerReason(StrEnum):
+    """What roots share if they count, or may count, as one origin."""
+
+    CLAIMANT = "claimant"
+    UPSTREAM_CLAIM = "upstream claim"
+    PARTY_ABOVE = "party above"
+    SOURCE = "source"
+    PUBLISHER = "publisher"
+    NAMELESS = "nameless"
+
+
 @dataclass(frozen=True, slots=True)
 class MergedOrigins:
     """Roots that count as one origin, and what they share."""
 
     roots: tuple[str, ...]
-    reason: str
-    """``claimant``, ``upstream claim``, ``party above``, ``source``, ``publisher`` or ``nameless``."""
-
+    reason: MergerReason
     shared: str
     """The key of what they share; empty for ``nameless``."""
 
@@ -191,13 +201,13 @@ class OriginFinder:
         self,
         union: DisjointSet,
         roots: list[Root],
-        tokens_of: Callable[[Root], Iterator[tuple[str, str]]],
+        tokens_of: Callable[[Root], Iterator[tuple[MergerReason, str]]],
     ) -> list[MergedOrigins]:
         """Merge the roots that have a token in common. Return the mergers that changed something.
 
         A token is a reason and what is shared. Grouping roots by token avoids comparing all pairs.
         """
-        roots_by_token: dict[tuple[str, str], list[str]] = defaultdict(list)
+        roots_by_token: dict[tuple[MergerReason, str], list[str]] = defaultdict(list)
         for root in roots:
             for token in dict.fromkeys(tokens_of(root)):
                 if token not in self.set_aside:
@@ -210,23 +220,23 @@ class OriginFinder:
                 mergers.append(MergedOrigins(tuple(names), reason, shared))
         return mergers
 
-    def _identities(self, root: Root) -> Iterator[tuple[str, str]]:
+    def _identities(self, root: Root) -> Iterator[tuple[MergerReason, str]]:
         """Yield the tokens that prove two roots to be one voice."""
         for key in self._claims_of_root[root.name]:
-            yield "upstream claim", key
+            yield MergerReason.UPSTREAM_CLAIM, key
         for party in self._claimants(root):
-            yield "claimant", party
+            yield MergerReason.CLAIMANT, party
 
-    def _ties(self, root: Root) -> Iterator[tuple[str, str]]:
+    def _ties(self, root: Root) -> Iterator[tuple[MergerReason, str]]:
         """Yield the tokens that may mean two roots are one voice."""
         for party in self._claimants(root):
             for above in self.graph.above(party):
-                yield "party above", above
+                yield MergerReason.PARTY_ABOVE, above
             claimant = self.graph.parties.get(party)
             if claimant and claimant.type in NAMELESS:
-                yield "nameless", ""
+                yield MergerReason.NAMELESS, ""
         for source in self._sources(root):
-            yield "source", source
+            yield MergerReason.SOURCE, source
 
     def _merge_publishers(self, union: DisjointSet, roots: list[Root]) -> list[MergedOrigins]:
         """Merge each root with those that cite a source which its claimant published.
@@ -241,11 +251,17 @@ class OriginFinder:
         for root in roots:
             for source in self._sources(root):
                 cited = self.graph.sources.get(source)
-                if cited is None or not cited.publisher or ("publisher", source) in self.set_aside:
+                if (
+                    cited is None
+                    or not cited.publisher
+                    or (MergerReason.PUBLISHER, source) in self.set_aside
+                ):
                     continue
                 for publishing in roots_by_claimant.get(cited.publisher, ()):
                     if union.join(root.name, publishing):
-                        mergers.append(MergedOrigins((root.name, publishing), "publisher", source))
+                        mergers.append(
+                            MergedOrigins((root.name, publishing), MergerReason.PUBLISHER, source)
+                        )
         return mergers
 
     def _claimants(self, root: Root) -> list[str]:

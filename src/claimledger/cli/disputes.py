@@ -17,6 +17,7 @@ from claimledger.cli.context import (
 )
 from claimledger.cli.output import answer, count, cut, echo, say_known, table
 from claimledger.cli.output import origins as span
+from claimledger.records.disposition import Ending
 
 if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
@@ -103,7 +104,7 @@ def _print_dispute(section: DisputeSection) -> None:
 @click.argument("key", shell_complete=complete_key)
 @click.option(
     "--as", "ending", required=True, help="How the dispute ended.",
-    type=click.Choice(["resolved", "conceded", "definition", "period", "dormant"]),
+    type=click.Choice([str(ending) for ending in Ending]),
 )  # fmt: skip
 @reason_option
 @by_option

@@ -26,24 +26,12 @@ def _group(kind: str, about: str) -> click.Group:
 
 
 def _add(kind: str) -> click.Command:
-    from claimledger.records.kinds import KINDS, fields_of
+    from claimledger.cli.options import parameters_of
+    from claimledger.records.kinds import KINDS
 
     model = KINDS[kind]
-    options: list[click.Parameter] = [click.Argument([model.label_field])]
-    for field in fields_of(model):
-        if field.name == model.label_field:
-            continue
-        flag = "--" + field.name.replace("_", "-")
-        multiple = field.form in ("texts", "map")
-        options.append(
-            click.Option(
-                [flag, field.name],
-                multiple=multiple,
-                metavar="NAME=TEXT" if field.form == "map" else "TEXT",
-                help=field.description + ("; may be repeated" if multiple else ""),
-                type=click.Choice(field.choices) if 0 < len(field.choices) < 12 else None,
-            )
-        )
+    label = click.Argument([model.label_field])
+    options = [label, *parameters_of(model, without=[model.label_field])]
 
     def add(by: str | None, **options: Any) -> None:
         from claimledger.importers.cli_fields import fields_from_options
@@ -51,7 +39,7 @@ def _add(kind: str) -> click.Command:
 
         call = click.get_current_context().find_object(CliContext)
         assert call is not None
-        record = record_of(kind, fields_from_options(kind, options))
+        record = record_of(kind, fields_from_options(model, options))
         with call.writing() as ledger:
             who = recorder(by, ledger)
             keys = ledger.record(record, by=who)

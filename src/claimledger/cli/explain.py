@@ -9,6 +9,7 @@ import click
 
 from claimledger.cli.context import CliContext, Command, complete_key
 from claimledger.cli.output import answer, count, echo
+from claimledger.present.lint import Severity
 
 
 @click.command(cls=Command)
@@ -35,7 +36,7 @@ def explain(call: CliContext, key: str) -> None:
 @click.option("--kind", metavar="NAME", help="Only flags of this kind.")
 @click.option(
     "--severity",
-    type=click.Choice(["grave", "notable", "minor"]),
+    type=click.Choice([str(severity) for severity in Severity]),
     help="Only flags of this severity.",
 )
 @click.option(

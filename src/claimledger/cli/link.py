@@ -15,55 +15,41 @@ from claimledger.cli.context import (
     complete_key,
     recorder,
 )
+from claimledger.cli.options import options_of
 from claimledger.cli.output import answer, echo, print_stderr, say_known
+from claimledger.records.citation import Citation
+from claimledger.records.claim import Claim, Grounds
+from claimledger.records.link import Basis, Link, LinkType
+from claimledger.records.review import Review
 
 if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
 
 
-def _citation(
-    source: str, via: tuple[str, ...], locator: str | None, quote: str | None
-) -> dict[str, Any]:
-    fields = {"source": source, "via": list(via), "locator": locator, "quote": quote}
-    return {name: value for name, value in fields.items() if value}
-
-
-@click.command(cls=Command, clocks=False)
+@click.command(
+    cls=Command,
+    clocks=False,
+    help="Record how the claim FROM relates to the claim TO. With undercuts, TO may also be a source.\n\n"
+    f"TYPE is one of {', '.join(LinkType)}.",
+)
 @click.argument("type", metavar="TYPE")
 @click.argument("from_", metavar="FROM", shell_complete=complete_key)
 @click.argument("to", metavar="TO", shell_complete=complete_key)
-@click.option("--reason", metavar="TEXT", help="Why the claims relate in this way.")
+@options_of(Link, without=["type", "from", "to", "rule", "basis"])
 @click.option(
     "--basis",
-    type=click.Choice(["stated", "judged"]),
+    # click shows the names of enum members, not their values.
+    type=click.Choice([str(Basis.STATED), str(Basis.JUDGED)]),
     help="Whether a source states the relation, or you infer it.  [stated with --source, else judged]",
 )
-@click.option(
-    "--source",
-    metavar="KEY",
-    shell_complete=complete_key,
-    help="The source that states the relation.",
-)
-@click.option(
-    "--via", multiple=True, metavar="KEY", help="The source through which that source was read."
-)
-@click.option("--locator", metavar="TEXT", help="The place in the source that was read.")
-@click.option("--quote", metavar="TEXT", help="The words of the source that was read.")
-@click.option(
-    "--part", metavar="MEASURE", help="The measure that the link is about, if not the whole claim."
-)
-@click.option("--key", metavar="KEY", help="A key for the link.  [L1, L2, ...]")
-@click.option("--note", metavar="TEXT", help="Anything else worth knowing.")
+@options_of(Citation)
 @by_option
 @click.pass_obj
 def link(
     call: CliContext, /, type: str, from_: str, to: str, by: str | None, **options: Any
 ) -> None:
-    """Record how the claim FROM relates to the claim TO. With undercuts, TO may also be a source.
-
-    TYPE is contradicts, undercuts, answers, corroborates, supports, repeats, derives_from, updates or
-    retracts.
-    """
+    """Record a link."""
+    from claimledger.importers.cli_fields import fields_from_options
     from claimledger.records.check import record_of
 
     with call.writing() as ledger:
@@ -72,21 +58,16 @@ def link(
             "type": type,
             "from": from_,
             "to": _target(ledger, to),
-            "part": options["part"],
-            "reason": options["reason"],
-            "key": options["key"],
-            "note": options["note"],
-            "basis": options["basis"] or ("stated" if options["source"] else "judged"),
+            **fields_from_options(Link, options),
         }
+        citation = fields_from_options(Citation, options)
         if options["source"]:
-            fields["citations"] = [
-                _citation(options["source"], options["via"], options["locator"], options["quote"])
-            ]
-        elif options["via"] or options["locator"] or options["quote"]:
-            raise UsageError("--via, --locator and --quote need --source")
-        record = record_of(
-            "link", {name: value for name, value in fields.items() if value is not None}
-        )
+            fields["citations"] = [citation]
+        elif citation:
+            misplaced = " and ".join(f"--{name}" for name in citation)
+            raise UsageError(f"{misplaced} {'needs' if len(citation) == 1 else 'need'} --source")
+        fields.setdefault("basis", Basis.STATED if options["source"] else Basis.JUDGED)
+        record = record_of("link", fields)
         warnings = _warnings(ledger, type, from_, to)
         keys = ledger.record(record, by=who)
     if call.json:
@@ -142,33 +123,24 @@ def _warnings(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
 @click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
 @click.argument("source", shell_complete=complete_key)
-@click.option(
-    "--locator", metavar="TEXT", help="The place in the source that was read, such as p. 12."
-)
-@click.option("--quote", metavar="TEXT", help="The words of the source that was read, verbatim.")
-@click.option(
-    "--via", multiple=True, metavar="KEY", help="The source through which that source was read."
-)
-@click.option("--capture", metavar="KEY", help="The capture: the copy of the source that was kept.")
-@click.option("--grounds", metavar="WORD", help="How the claimant knows, according to the source.")
+@options_of(Citation, without=["source"])
+@options_of(Claim, only=["grounds"])
 @click.option("--reason", metavar="TEXT", help="Why; stays in the log.  [read in SOURCE]")
 @by_option
 @click.pass_obj
 def cite(call: CliContext, /, key: str, source: str, by: str | None, **options: Any) -> None:
     """Add a citation to a claim, once somebody has read it in the source."""
     from claimledger.errors import RuleViolationError
+    from claimledger.importers.cli_fields import fields_from_options
     from claimledger.present.phrases import remedy
     from claimledger.records.check import record_of
-    from claimledger.records.claim import Claim, Grounds
 
     with call.writing() as ledger:
         who = recorder(by, ledger)
         stored = ledger.get("claim", key)
         claim = stored.record
         assert isinstance(claim, Claim)
-        citation = _citation(source, options["via"], options["locator"], options["quote"])
-        if options["capture"]:
-            citation["capture"] = options["capture"]
+        citation = fields_from_options(Citation, {**options, "source": source})
         grounds = options["grounds"]
         asking = not options["via"] and claim.grounds is None and grounds is None
         if asking and sys.stdin.isatty() and sys.stdout.isatty() and not call.json:
@@ -198,26 +170,17 @@ def cite(call: CliContext, /, key: str, source: str, by: str | None, **options: 
 
 @click.command(cls=Command, clocks=False)
 @click.argument("claim", shell_complete=complete_key)
-@click.option(
-    "--reviewer", metavar="KEY", shell_complete=complete_key, help="The party that rated the claim."
-)
-@click.option(
-    "--rating", metavar="TEXT", required=True, help="The rating, in the reviewer's words."
-)
-@click.option("--reviewed", metavar="DATE", help="When the review was published.")
-@click.option("--scale", metavar="TEXT", help="The scale that the rating is on.")
-@click.option("--summary", metavar="TEXT", help="What the review found.")
-@click.option("--url", metavar="URL", help="Where the review was published.")
-@click.option("--key", metavar="KEY", help="A key for the review.  [R1, R2, ...]")
-@click.option("--note", metavar="TEXT", help="Anything else worth knowing.")
+@options_of(Review, without=["claim"])
 @by_option
 @click.pass_obj
 def review(call: CliContext, /, claim: str, by: str | None, **options: Any) -> None:
     """Record a fact-checker's published rating of a claim."""
+    from claimledger.importers.cli_fields import fields_from_options
     from claimledger.records.check import record_of
 
-    fields = {name: value for name, value in options.items() if value is not None}
-    record = record_of("review", {"claim": claim, **fields})
+    if not options["rating"]:
+        raise UsageError("a review needs --rating TEXT, the rating in the reviewer's words")
+    record = record_of("review", {"claim": claim, **fields_from_options(Review, options)})
     with call.writing() as ledger:
         who = recorder(by, ledger)
         keys = ledger.record(record, by=who)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from claimledger.analysis.origins import MergerReason
 from claimledger.cli.context import CliContext, Command, UsageError, complete_key
 from claimledger.cli.output import answer, count, echo, table
 from claimledger.cli.output import origins as span
@@ -42,14 +43,12 @@ def origins(call: CliContext, key: str | None, subject: str | None, aside: tuple
         _of_subject(call, str(subject), ties)
 
 
-REASONS = ("claimant", "upstream claim", "party above", "source", "publisher", "nameless")
-
-
 def _tie(text: str) -> tuple[str, str]:
     reason, _, shared = text.partition(":")
-    if reason not in REASONS or (not shared and reason != "nameless"):
+    reasons = list(MergerReason)
+    if reason not in reasons or (not shared and reason != MergerReason.NAMELESS):
         raise UsageError(
-            f"--set-aside takes REASON:KEY, not {text!r}; REASON is one of {', '.join(REASONS)}"
+            f"--set-aside takes REASON:KEY, not {text!r}; REASON is one of {', '.join(reasons)}"
         )
     return reason, shared
 

@@ -13,10 +13,13 @@ from claimledger.cli.context import (
     Command,
     UsageError,
     by_option,
-    complete_key,
     recorder,
 )
+from claimledger.cli.options import options_of
 from claimledger.cli.output import answer, cut, echo, say_known
+from claimledger.records.citation import Citation
+from claimledger.records.claim import Claim
+from claimledger.records.kinds import fields_of
 
 if TYPE_CHECKING:
     from claimledger.importers.prompt import Draft, DraftFile
@@ -24,23 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command, clocks=False)
-@click.option("--statement", metavar="TEXT", help="What is asserted, in neutral words.")
-@click.option(
-    "--claimant", multiple=True, metavar="KEY", shell_complete=complete_key, help="Who asserts it."
-)
-@click.option("--subject", metavar="KEY", shell_complete=complete_key, help="What it is about.")
-@click.option(
-    "--source", metavar="KEY", shell_complete=complete_key, help="The source in which it was seen."
-)
-@click.option(
-    "--via", multiple=True, metavar="KEY", help="The source through which that source was read."
-)
-@click.option(
-    "--locator", metavar="TEXT", help="The place in the source that was read, such as p. 12."
-)
-@click.option("--quote", metavar="TEXT", help="The words of the source that was read.")
-@click.option("--asserted", metavar="DATE", help="When the claimant asserted it.")
-@click.option("--about", metavar="DATE", help="The time that it is about.")
+@options_of(Claim)
 @click.option(
     "--figure",
     "figures",
@@ -48,16 +35,7 @@ if TYPE_CHECKING:
     metavar="MEASURE=VALUE",
     help='A figure in it, such as "reports=over 1,800"; may be repeated.',
 )
-@click.option("--grounds", metavar="WORD", help="How the claimant knows.")
-@click.option(
-    "--scope",
-    multiple=True,
-    metavar="NAME=TEXT",
-    help="What it is limited to, such as place=NLD; may be repeated.",
-)
-@click.option("--language", metavar="TAG", help="The language of the assertion.")
-@click.option("--key", metavar="KEY", help="A key for the claim.  [C1, C2, ...]")
-@click.option("--note", metavar="TEXT", help="Anything else worth knowing.")
+@options_of(Citation)
 @by_option
 @click.pass_obj
 def record(call: CliContext, /, by: str | None, **options: Any) -> None:
@@ -74,34 +52,30 @@ def record(call: CliContext, /, by: str | None, **options: Any) -> None:
 
 def _by_options(call: CliContext, ledger: Ledger, options: dict[str, Any], who: str) -> None:
     from claimledger.errors import InvalidInputError, Problem
-    from claimledger.importers.cli_fields import figure, pairs
+    from claimledger.importers.cli_fields import fields_from_options, figure
     from claimledger.records.check import record_of
 
-    needed = {"statement": "TEXT", "claimant": "KEY", "subject": "KEY", "source": "KEY"}
+    required = [
+        field
+        for field in (*fields_of(Claim), *fields_of(Citation))
+        if field.required and field.form != "parts"
+    ]
     missing = [
-        Problem("is missing", name, expected=f"give --{name} {value}", record="claim")
-        for name, value in needed.items()
-        if options[name] in (None, ())
+        Problem(
+            "is missing",
+            field.name,
+            expected=f"give --{field.name} {'KEY' if field.points_to else 'TEXT'}",
+            record="claim",
+        )
+        for field in required
+        if options[field.name] in (None, ())
     ]
     if missing:
         raise InvalidInputError(missing)
-    citation = {
-        name: value
-        for name in ("source", "via", "locator", "quote")
-        if (value := list(options[name]) if name == "via" else options[name])
-    }
-    fields = {
-        name: options[name]
-        for name in "key statement subject asserted about grounds language note".split()
-        if options[name] is not None
-    }
-    fields["claimant"] = list(options["claimant"])
-    if options["scope"]:
-        fields["scope"] = pairs("scope", options["scope"])
+    fields = fields_from_options(Claim, options)
+    fields["citations"] = [fields_from_options(Citation, options)]
     if options["figures"]:
         fields["figures"] = [figure(text) for text in options["figures"]]
-    if citation:
-        fields["citations"] = [citation]
     keys = ledger.record(record_of("claim", fields), by=who)
     if call.json:
         answer({"kind": "claim", "written": keys, "recorded_by": who})

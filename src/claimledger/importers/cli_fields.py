@@ -7,17 +7,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from claimledger.errors import InvalidInputError, Problem, RuleViolationError
+from claimledger.records.base import Part, Record
 from claimledger.records.check import nearest, shown
 from claimledger.records.kinds import KINDS, Field, fields_of
 
 
-def fields_from_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def fields_from_options(model: type[Record | Part], options: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record's fields from options by field name, without those that were not used.
 
     Raises :class:`InvalidInputError` for a ``name=text`` option that is malformed or given twice.
     """
     fields: dict[str, Any] = {}
-    for field in fields_of(KINDS[kind]):
+    for field in fields_of(model):
         value = options.get(field.name)
         if value is None or value == ():
             continue

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.flags import FLAGS, flags
@@ -23,46 +24,56 @@ from claimledger.text.unicode import nfc
 if TYPE_CHECKING:
     from claimledger.ledger import LedgerView, StoredRecord
 
-Severity = Literal["grave", "notable", "minor"]
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    GRAVE = "grave"
+    NOTABLE = "notable"
+    MINOR = "minor"
+
 
 MANY = 5
 """An origin of this many other claims, or more, is reported as carrying many."""
 
 KINDS: dict[str, tuple[Severity, str]] = {
-    "wrong clock": ("grave", "entries are dated ahead of this machine's clock"),
-    "circular": ("grave", FLAGS["circular"]),
-    "anachronism": ("grave", FLAGS["anachronism"]),
-    "at odds": ("grave", FLAGS["at odds"]),
-    "before the fact": ("grave", FLAGS["before the fact"]),
+    "wrong clock": (Severity.GRAVE, "entries are dated ahead of this machine's clock"),
+    "circular": (Severity.GRAVE, FLAGS["circular"]),
+    "anachronism": (Severity.GRAVE, FLAGS["anachronism"]),
+    "at odds": (Severity.GRAVE, FLAGS["at odds"]),
+    "before the fact": (Severity.GRAVE, FLAGS["before the fact"]),
     "formula fails": (
-        "grave",
+        Severity.GRAVE,
         "its formula no longer gives its figure, or a claim in the formula has fallen",
     ),
-    "tally stale": ("grave", "the claims that it counted have changed"),
-    "one name, two terms": ("grave", "two terms have the same name; the first one is used"),
-    "every claim contested": ("notable", "every claim that a source makes itself is contested"),
-    "carries many": ("notable", f"{MANY} or more other claims have no other origin"),
+    "tally stale": (Severity.GRAVE, "the claims that it counted have changed"),
+    "one name, two terms": (Severity.GRAVE, "two terms have the same name; the first one is used"),
+    "every claim contested": (
+        Severity.NOTABLE,
+        "every claim that a source makes itself is contested",
+    ),
+    "carries many": (Severity.NOTABLE, f"{MANY} or more other claims have no other origin"),
     "quote without its figure": (
-        "notable",
+        Severity.NOTABLE,
         "a quote has numbers, but none that the claim states",
     ),
     "review of a fallen claim": (
-        "notable",
+        Severity.NOTABLE,
         "a review rates a claim that was taken back or replaced",
     ),
     "said after publication": (
-        "notable",
+        Severity.NOTABLE,
         "a claim is dated after a source it is seen in was published",
     ),
-    "published later": ("notable", "a source is dated after the day it was recorded"),
-    "attribution questioned": ("notable", FLAGS["attribution questioned"]),
-    "attributed by": ("notable", FLAGS["attributed by"]),
-    "removed source": ("notable", FLAGS["removed source"]),
-    "second-hand": ("minor", FLAGS["second-hand"]),
-    "unstated": ("minor", FLAGS["unstated"]),
-    "not checked": ("minor", FLAGS["not checked"]),
-    "undated source": ("minor", FLAGS["undated source"]),
-    "no capture": ("minor", FLAGS["no capture"]),
+    "published later": (Severity.NOTABLE, "a source is dated after the day it was recorded"),
+    "attribution questioned": (Severity.NOTABLE, FLAGS["attribution questioned"]),
+    "attributed by": (Severity.NOTABLE, FLAGS["attributed by"]),
+    "removed source": (Severity.NOTABLE, FLAGS["removed source"]),
+    "second-hand": (Severity.MINOR, FLAGS["second-hand"]),
+    "unstated": (Severity.MINOR, FLAGS["unstated"]),
+    "not checked": (Severity.MINOR, FLAGS["not checked"]),
+    "undated source": (Severity.MINOR, FLAGS["undated source"]),
+    "no capture": (Severity.MINOR, FLAGS["no capture"]),
 }
 """Every kind of finding with its severity and its meaning, the gravest first."""
 

@@ -17,7 +17,7 @@ from claimledger.analysis.comparison import RELATIONS, Change, Comparison
 from claimledger.analysis.derivations import Derivation
 from claimledger.analysis.dispositions import DisputeState
 from claimledger.analysis.lineage import Weakness
-from claimledger.analysis.origins import MergedOrigins, Origins, Root
+from claimledger.analysis.origins import MergedOrigins, MergerReason, Origins, Root
 from claimledger.analysis.standing import Standing
 from claimledger.analysis.uncertainty import OpenQuestion
 from claimledger.present import prose_dates
@@ -420,15 +420,19 @@ def merger(merged: MergedOrigins, names: RecordCache) -> str:
 def merger_reason(merged: MergedOrigins, names: RecordCache) -> str:
     """Return why some roots count as one voice, with the roots as the subject left out."""
     shared = merged.shared
-    if merged.reason == "nameless":
+    if merged.reason == MergerReason.NAMELESS:
         return "have claimants who are not named, and may be the same people"
-    if merged.reason == "upstream claim":
+    if merged.reason == MergerReason.UPSTREAM_CLAIM:
         return f"rest on {named('claim', [shared])}"
-    if merged.reason in ("claimant", "party above"):
-        tie = "the same claimant," if merged.reason == "claimant" else "claimants that belong to"
+    if merged.reason in (MergerReason.CLAIMANT, MergerReason.PARTY_ABOVE):
+        tie = (
+            "the same claimant,"
+            if merged.reason == MergerReason.CLAIMANT
+            else "claimants that belong to"
+        )
         return f"have {tie} {names.party(shared)}"
     source = source_named(shared, names)
-    if merged.reason == "publisher":
+    if merged.reason == MergerReason.PUBLISHER:
         return f"share {source}, which one cites and the other's claimant published"
     return f"cite the same source, {source}"
 
@@ -438,7 +442,7 @@ def settling(question: OpenQuestion, names: RecordCache) -> str:
     key = question.roots[0]
     worth = f"(this could establish {count(question.worth, 'more origin')})"
     if question.what == "tie":
-        merged = MergedOrigins(question.roots, question.reason, question.shared)
+        merged = MergedOrigins(question.roots, MergerReason(question.reason), question.shared)
         return f"look up whether these are one voice: {merger(merged, names)} {worth}"
     claim = names.claim(key)
     who = names.claimants(claim)

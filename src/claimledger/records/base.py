@@ -72,7 +72,7 @@ class Record(Value):
     """Fields no amendment may change."""
 
     key: Annotated[Key | None, Field(description="what people type, cite and link to")] = None
-    note: Annotated[Prose | None, Field(description="anything the fields have no room for")] = None
+    note: Annotated[Prose | None, Field(description="anything else worth knowing")] = None
 
     @field_validator("key")
     @classmethod

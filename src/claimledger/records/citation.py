@@ -17,15 +17,22 @@ class Citation(Part):
     ``locator`` and ``quote`` are of the document actually read: the last ``via``, else ``source``.
     """
 
-    source: Annotated[SourceKey, Field(description="the source it is cited from")]
+    source: Annotated[SourceKey, Field(description="the source in which it was seen")]
     via: Annotated[
         tuple[SourceKey, ...],
         OneOrMany,
-        Field(description="when not read at first hand: the sources it was read through"),
+        Field(description="if not read at first hand, the sources it was read through"),
     ] = ()
-    locator: Annotated[Prose | None, Field(description="the place in what was read: p. 12")] = None
-    quote: Annotated[Prose | None, Field(description="the words of what was read, verbatim")] = None
-    capture: Annotated[CaptureKey | None, Field(description="the kept copy")] = None
+    locator: Annotated[
+        Prose | None, Field(description="the place in the source that was read, such as p. 12")
+    ] = None
+    quote: Annotated[
+        Prose | None, Field(description="the words of the source that was read, verbatim")
+    ] = None
+    capture: Annotated[
+        CaptureKey | None,
+        Field(description="the capture, which is the copy of the source that was kept"),
+    ] = None
 
     @property
     def read(self) -> str:

@@ -47,17 +47,18 @@ class Claim(Record):
     ]
     subject: Annotated[SubjectKey, Field(description="what it is about")]
     asserted: Annotated[Date | None, Field(description="when the claimant said it")] = None
-    about: Annotated[Date | None, Field(description="the time it speaks of")] = None
+    about: Annotated[Date | None, Field(description="the time it is about")] = None
     grounds: Annotated[Grounds | None, Field(description="how the claimant knows")] = None
     scope: Annotated[
-        StringMap, Field(default_factory=dict, description="what it is limited to: place: NLD")
+        StringMap,
+        Field(default_factory=dict, description="what it is limited to, by name (place, operator)"),
     ]
     figures: Annotated[
         tuple[Figure, ...],
         OneOrMany,
         Field(max_length=MOST_FIGURES, description="the numbers in it"),
     ] = ()
-    language: Annotated[Language | None, Field(description="the language it was said in")] = None
+    language: Annotated[Language | None, Field(description="the language of the assertion")] = None
     citations: Annotated[
         tuple[Citation, ...], OneOrMany, Field(min_length=1, description="where it was seen")
     ]

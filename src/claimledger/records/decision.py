@@ -19,24 +19,26 @@ class Outcome(StrEnum):
 
 
 class Decision(Record):
-    """The answer to one proposal: which rule asked, about what, on what evidence, and why so."""
+    """The answer to one proposal: the rule, the records, the evidence, and the reason."""
 
     kind: ClassVar = "decision"
     letter: ClassVar = "D"
     label_field: ClassVar = "rule"
     searched: ClassVar = ("reason",)
 
-    rule: Annotated[Name, Field(description="the rule that asked")]
-    outcome: Annotated[Outcome, Field(description="what was answered")]
+    rule: Annotated[Name, Field(description="the rule that made the proposal")]
+    outcome: Annotated[Outcome, Field(description="the answer")]
     # Plain keys and no references: a decision must not prevent a withdrawal.
     about: Annotated[
         tuple[Name, ...],
         OneOrMany,
-        Field(min_length=1, description="the keys of the records it asked about"),
+        Field(min_length=1, description="the keys of the records that the proposal was about"),
     ]
     evidence: Annotated[
         Name | None,
-        Field(description="a digest of what it rested on; when that changes, it may ask again"),
+        Field(
+            description="a digest of the proposal's evidence; if that changes, it may be proposed again"
+        ),
     ] = None
-    link: Annotated[Name | None, Field(description="the key of the link that was made")] = None
-    reason: Annotated[Prose | None, Field(description="why it was answered so")] = None
+    link: Annotated[Name | None, Field(description="the key of the link that was recorded")] = None
+    reason: Annotated[Prose | None, Field(description="why it was answered in this way")] = None

@@ -38,4 +38,4 @@ class Disposition(Record):
             description="resolved, conceded by a side, a matter of definition or of period, or dormant"
         ),
     ]
-    reason: Annotated[Prose, Field(description="why it is laid to rest so")]
+    reason: Annotated[Prose, Field(description="why the dispute was closed in this way")]

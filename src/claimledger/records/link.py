@@ -184,15 +184,16 @@ class Link(Record):
     searched: ClassVar = ("reason",)
     fixed: ClassVar = ("type", "from", "to")
 
-    type: Annotated[LinkType, Field(description="how the first stands to the second")]
-    from_: Annotated[ClaimKey, Field(alias="from", description="the claim that stands so")]
-    to: Annotated[Target, Field(description="what it stands so to")]
+    type: Annotated[LinkType, Field(description="how the claim relates to the target")]
+    from_: Annotated[ClaimKey, Field(alias="from", description="the claim that relates")]
+    to: Annotated[Target, Field(description="the claim or source that it relates to")]
     part: Annotated[
-        Name | None, Field(description="the measure concerned, when not the whole claim")
+        Name | None, Field(description="the measure that the link is about, if not the whole claim")
     ] = None
-    reason: Annotated[Prose | None, Field(description="why the link was made")] = None
+    reason: Annotated[Prose | None, Field(description="why they relate in this way")] = None
     basis: Annotated[
-        Basis, Field(description="stated by a source, judged by the recorder, or computed")
+        Basis,
+        Field(description="stated by a source, judged by the recorder, or computed by a rule"),
     ] = Basis.JUDGED
     rule: Annotated[Name | None, Field(description="the rule that computed it")] = None
     citations: Annotated[

@@ -21,9 +21,9 @@ class Review(Record):
     searched: ClassVar = ("summary",)
 
     claim: Annotated[ClaimKey, Field(description="the claim that was rated")]
-    reviewer: Annotated[PartyKey | None, Field(description="who rated it")] = None
-    reviewed: Annotated[Date | None, Field(description="when it was published")] = None
-    rating: Annotated[Name | None, Field(description="the rating, in its own words")] = None
-    scale: Annotated[Name | None, Field(description="the scale the rating is on")] = None
+    reviewer: Annotated[PartyKey | None, Field(description="the party that rated the claim")] = None
+    reviewed: Annotated[Date | None, Field(description="when the review was published")] = None
+    rating: Annotated[Name | None, Field(description="the rating, in the reviewer's words")] = None
+    scale: Annotated[Name | None, Field(description="the scale that the rating is on")] = None
     summary: Annotated[Prose | None, Field(description="what the review found")] = None
-    url: Annotated[Address | None, Field(description="where it was published")] = None
+    url: Annotated[Address | None, Field(description="where the review was published")] = None

@@ -72,7 +72,7 @@ class Source(Record):
     searched: ClassVar = ("title", "authors")
 
     title: Annotated[Name, Field(description="its title, as printed")]
-    type: Annotated[SourceType | None, Field(description="its type in CSL's words")] = None
+    type: Annotated[SourceType | None, Field(description="its type, in the terms of CSL")] = None
     authors: Annotated[
         tuple[Name, ...], OneOrMany, Field(description="who wrote it, by name, as printed")
     ] = ()
@@ -81,8 +81,8 @@ class Source(Record):
     accessed: Annotated[Date | None, Field(description="when it was read")] = None
     removed: Annotated[Date | None, Field(description="when it was taken down")] = None
     language: Annotated[Language | None, Field(description="its language, in BCP 47")] = None
-    url: Annotated[Address | None, Field(description="where it stands")] = None
-    archive_url: Annotated[Address | None, Field(description="where a copy is kept")] = None
+    url: Annotated[Address | None, Field(description="where it is published")] = None
+    archive_url: Annotated[Address | None, Field(description="where an archived copy is")] = None
     identifiers: Annotated[
         StringMap, Field(default_factory=dict, description="DOI, ISBN, ISSN and the like")
     ]
