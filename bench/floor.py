@@ -21,7 +21,7 @@ import networkx as nx
 import orjson
 import psycopg
 
-from claimledger.storage.postgresql.schema import HEAD, making
+from claimledger.storage.postgresql.schema import HEAD, creation_statements
 from claimledger.storage.sqlite.schema import schema
 from claimledger.storage.tables import LAYOUT
 
@@ -124,7 +124,7 @@ def copy_to_postgresql(source: Path, uri: str, name: str) -> None:
     """Write a ledger in a server's schema from JSON Lines, with ``COPY``."""
     with psycopg.connect(uri) as db:
         db.execute(f"CREATE SCHEMA {name}")
-        for statement in making(name):
+        for statement in creation_statements(name):
             db.execute(statement)
         db.execute(f"SET search_path = {name}")
         db.execute(f"INSERT INTO {HEAD} VALUES (true, 'claimledger', {LAYOUT})")
@@ -186,7 +186,7 @@ def add_rows(rows: Rows, entry: int, kind: str, key: str, record: dict[str, Any]
 
 
 LOG = "SELECT number, header, payload, salt FROM entry ORDER BY number"
-LINKS = "SELECT \"from\", to_key, type FROM link WHERE until IS NULL AND to_kind = 'claim'"
+LINKS = "SELECT \"from\", to_key, type FROM link WHERE ended_by IS NULL AND to_kind = 'claim'"
 
 
 def stream_rows(db: Connection, query: str) -> Iterator[Any]:

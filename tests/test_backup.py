@@ -65,7 +65,7 @@ def test_moving_to_another_location_and_back_keeps_log_root_and_answers(
 def test_a_move_onto_an_existing_ledger_is_refused(filled: Ledger, tmp_path: Path) -> None:
     path = new_location(tmp_path, "there.db")
     Ledger.create(path).close()
-    with pytest.raises(StoreError, match=r"exists|holds a ledger already"):
+    with pytest.raises(StoreError, match=r"exists|already has a ledger"):
         filled.move(path)
     with Ledger.open(path) as ledger:
         assert ledger.head().size == 0
@@ -82,7 +82,7 @@ def test_a_move_that_fails_leaves_nothing(
         )
     with pytest.raises(StoreError, match="does not have the root"):
         filled.move(target)
-    with pytest.raises(StoreError, match=r"does not exist|holds no ledger"):
+    with pytest.raises(StoreError, match=r"does not exist|has no ledger"):
         Ledger.open(target)
     assert not list(tmp_path.glob(".there*"))
     Ledger.create(target).close()
@@ -293,7 +293,7 @@ def test_a_restore_with_damaged_entries_leaves_no_ledger(
         completed.returncode,
         "new.jsonl:2: the line is not valid JSON" in completed.stderr,
     ) == (1, True), completed.stderr
-    with pytest.raises(StoreError, match=r"does not exist|holds no ledger"):
+    with pytest.raises(StoreError, match=r"does not exist|has no ledger"):
         Ledger.open(restored)
 
 

@@ -93,6 +93,8 @@ def relation(left: str, right: str, **options: Any) -> str:
         ("stations: 54 | operator=Fuzhou", "stations: 54", "different scope"),
         ("Fuzhou stations: 60", "stations: 54", "part exceeds whole"),
         ("share: 60 % | place=NLD", "share: 54 % | place=Europe", "different scope"),
+        ("warmth: 25 | unit=degC | place=NLD", "warmth: 19 | unit=degC | place=Europe", "different scope"),
+        ("length: 25 | unit=km | place=NLD", "length: 19 | unit=km | place=Europe", "part exceeds whole"),
         ("stations: 60 | place=NLD", "stations: 54 | operator=Fuzhou", "different scope"),
         # Time.
         ("stations: 54 | about=2022", "stations: 54 | about=2023", "different period"),

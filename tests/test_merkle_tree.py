@@ -83,9 +83,9 @@ def test_inclusion_proofs_are_those_of_the_rfc_and_verify(
     proof = merkle.inclusion_proof(leaf, len(leaves), StoredTree(leaves).lookup)
     assert proof == naive_path(leaf, leaves)
     digest, root = merkle.leaf_hash(leaves[leaf]), naive_root(leaves)
-    assert merkle.inclusion_holds(leaf, len(leaves), digest, proof, root)
-    assert not merkle.inclusion_holds(leaf, len(leaves), merkle.leaf_hash(b"other!"), proof, root)
-    assert not merkle.inclusion_holds(leaf, len(leaves), digest, [*proof, root], root)
+    assert merkle.verify_inclusion(leaf, len(leaves), digest, proof, root)
+    assert not merkle.verify_inclusion(leaf, len(leaves), merkle.leaf_hash(b"other!"), proof, root)
+    assert not merkle.verify_inclusion(leaf, len(leaves), digest, [*proof, root], root)
 
 
 @given(leaf_lists.filter(bool), st.data())
@@ -96,11 +96,11 @@ def test_consistency_proofs_are_those_of_the_rfc_and_verify(
     proof = merkle.consistency_proof(old, len(leaves), StoredTree(leaves).lookup)
     assert proof == (naive_subproof(old, leaves, True) if old < len(leaves) else [])
     before, after = naive_root(leaves[:old]), naive_root(leaves)
-    assert merkle.consistency_holds(old, len(leaves), before, after, proof)
+    assert merkle.verify_consistency(old, len(leaves), before, after, proof)
     if old < len(leaves):
         forged = naive_root([b"forged", *leaves[1:old]])
         if forged != before:
-            assert not merkle.consistency_holds(old, len(leaves), forged, after, proof)
+            assert not merkle.verify_consistency(old, len(leaves), forged, after, proof)
 
 
 json_values = st.recursive(

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+import psycopg
 import pytest
 
+import backends
 from builders import analysis_of, case, record_all, status_line
+from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
 from claimledger.storage.tables import LAYOUT
+
+GOLDEN_SCHEMA = Path(__file__).parent.parent / "fixtures" / "golden" / "layout-104.sql"
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return the path of a file: no version ever stored an older layout on a server."""
+    """Return the path of a file; ``older_schema`` is a ledger on a server."""
     return tmp_path / "ledger.db"
 
 
@@ -55,3 +62,61 @@ def test_the_first_write_rebuilds_the_tables_and_keeps_the_log(older: Path) -> N
         assert ledger.verify().clean
         assert ledger.head().size == head.size + 1
         assert ledger.at(known_at=head.size).head() == head
+
+
+@pytest.fixture
+def older_schema() -> Iterator[str]:
+    """Return the URL of a ledger on the server that an earlier version created."""
+    url = backends.schema_url()
+    schema = url.rpartition("=")[2]
+    script = GOLDEN_SCHEMA.read_text("utf-8").replace("golden", schema)
+    with psycopg.connect(backends.database_url(url), autocommit=True) as connection:
+        connection.execute(script)  # type: ignore[call-overload]
+    yield url
+    backends.drop_databases()
+
+
+def test_the_owner_rebuilds_an_older_ledger_on_a_server_and_keeps_the_log(
+    older_schema: str,
+) -> None:
+    expected = json.loads(GOLDEN_SCHEMA.with_suffix(".json").read_text("utf-8"))
+    with pytest.raises(StoreError, match=r"older claimledger.*`claimledger rebuild`"):
+        Ledger.open(older_schema)
+    with Ledger.open(older_schema, writable=True) as ledger:
+        assert (ledger.head().size, ledger.head().root.hex()) == (
+            expected["size"],
+            expected["root"],
+        )
+        ledger.amend("claim", "over-twenty", {"note": "a new note"}, by="T", reason="r")
+    with Ledger.open(older_schema) as ledger:
+        assert ledger.verify().faults == ()
+        assert ledger.head().size == expected["size"] + 1
+
+
+def test_a_role_of_an_older_ledger_on_a_server_keeps_its_rights(
+    older_schema: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    role = backends.server_role(older_schema, "editor")
+    schema = older_schema.rpartition("=")[2]
+    with psycopg.connect(backends.database_url(older_schema), autocommit=True) as connection:
+        connection.execute(
+            f'CREATE ROLE "{role}" NOLOGIN; CREATE USER edith; GRANT "{role}" TO edith; '
+            f'GRANT USAGE ON SCHEMA {schema} TO "{role}"; '
+            f'GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO "{role}"; '
+            f'GRANT INSERT, UPDATE (until) ON {schema}.claim TO "{role}"'
+        )
+    try:
+        with Ledger.open(older_schema, writable=True) as ledger:
+            assert ledger.grants()["editor"] == ["edith"]
+            assert ledger.verify().faults == ()
+        edith = older_schema.replace("user=postgres", "user=edith").replace(
+            "//postgres:@", "//edith:@"
+        )
+        with Ledger.open(edith, writable=True) as ledger:
+            ledger.amend("claim", "over-twenty", {"note": "hers"}, by="edith", reason="r")
+            assert ledger.verify().faults == ()
+    finally:
+        backends.drop_databases()
+        with psycopg.connect(backends.database_url(older_schema), autocommit=True) as connection:
+            connection.execute(f'DROP USER edith; DROP ROLE "{role}"')
+    assert caplog.text == ""

@@ -32,7 +32,7 @@ from builders import case, record_all
 from claimledger.errors import InvalidInputError, StoreError
 from claimledger.ledger import Ledger, LedgerLocation, RecordInput, shown
 from claimledger.records.check import record_from
-from claimledger.storage.postgresql.connection import named
+from claimledger.storage.postgresql.connection import server_errors
 from claimledger.storage.url import Address
 
 SECRET = "hunter2:&%/x"
@@ -147,7 +147,7 @@ def test_no_message_about_a_mistyped_url_shows_a_password(
 def test_no_unsupported_url_is_taken_for_a_file(
     text: str, call: Callable[..., Any], tmp_path: Path
 ) -> None:
-    with pytest.raises(StoreError, match="is not an address that is understood") as raised:
+    with pytest.raises(StoreError, match="is not a valid address") as raised:
         Ledger.open(text)
     assert "ter2" not in str(raised.value)
     for words in (["stats"], ["init"], ["move", text, "x.db"], ["salvage", text], ["import", "-"]):
@@ -260,13 +260,13 @@ def test_without_the_driver_the_message_names_the_extra_to_install(tmp_path: Pat
 def test_an_interrupted_query_is_reported_with_its_cause(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
-    driver = ledger._store.driver  # type: ignore[attr-defined]
+    driver = ledger._store.session.driver  # type: ignore[attr-defined]
     for query, expected in {
-        "SET statement_timeout = '10ms'; SELECT pg_sleep(9)": "was made to stop .canceling statement",
-        "SELECT repeat('x', 2000000000)": "the server (has no room|failed)",
+        "SET statement_timeout = '10ms'; SELECT pg_sleep(9)": "was cancelled .canceling statement",
+        "SELECT repeat('x', 2000000000)": "the server (has no space|failed)",
         "SELECT pg_terminate_backend(pg_backend_pid())": "cannot be reached or ended the connection",
     }.items():
-        with pytest.raises(StoreError, match=expected), named(Address.of(str(path))):
+        with pytest.raises(StoreError, match=expected), server_errors(Address.of(str(path))):
             driver.execute(query)
 
 
@@ -286,13 +286,13 @@ def test_a_schema_may_be_named_with_an_sql_keyword(path: LedgerLocation) -> None
 
 @ONLY_SERVERS  # test_sqlite_faults covers foreign files
 def test_a_schema_that_is_not_a_ledger_is_refused_and_left_untouched(path: LedgerLocation) -> None:
-    with pytest.raises(StoreError, match="holds no ledger"):
+    with pytest.raises(StoreError, match="has no ledger"):
         Ledger.open(path)
     schema = str(path).rpartition("=")[2]
     with psycopg.connect(server().get_uri(), autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {schema}")
         connection.execute(f"CREATE TABLE {schema}.theirs (x integer)")
-    with pytest.raises(StoreError, match=r"not empty .it holds theirs"):
+    with pytest.raises(StoreError, match=r"not empty .it contains theirs"):
         Ledger.create(path)
     with RawDatabase(path) as raw:
         tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
@@ -307,7 +307,7 @@ def test_a_schema_that_is_not_a_ledger_is_refused_and_left_untouched(path: Ledge
         }.items():
             raw.run(f"CREATE {created}")
             with pytest.raises(
-                StoreError, match=rf"not empty .it holds.*{name}.*schema of its own"
+                StoreError, match=rf"not empty .it contains.*{name}.*schema of its own"
             ):
                 Ledger.create(path)
             assert raw.rows(tables) == []
@@ -315,7 +315,7 @@ def test_a_schema_that_is_not_a_ledger_is_refused_and_left_untouched(path: Ledge
         raw.run(
             "CREATE TABLE head (program text, layout bigint)", "INSERT INTO head VALUES ('git', 1)"
         )
-    with pytest.raises(StoreError, match="holds no ledger"):
+    with pytest.raises(StoreError, match="has no ledger"):
         Ledger.open(path)
 
 
@@ -378,7 +378,7 @@ def test_a_text_of_a_million_characters_is_found_by_any_of_its_words(ledger: Led
 
 
 @ONLY_SERVERS  # the test itself compares the server with a file
-def test_the_server_computes_the_same_tree_as_the_program(
+def test_writers_that_take_turns_build_the_same_tree_as_in_a_file(
     path: LedgerLocation, tmp_path: Path
 ) -> None:
     """Two writers add batches of different sizes alternately, and the clock goes backwards."""
@@ -411,8 +411,8 @@ def test_the_server_computes_the_same_tree_as_the_program(
     assert times[0] == times[1]
 
 
-@ONLY_SERVERS  # a writer to a file has the lock and assumes nothing
-def test_a_write_whose_assumptions_fail_is_checked_again(
+@ONLY_SERVERS  # the state of a connection must not outlive a refused write
+def test_a_write_after_refused_ones_sees_what_others_wrote_meanwhile(
     path: LedgerLocation, ledger: Ledger
 ) -> None:
     record_all(ledger, case(["a: one", "b: two"]))
@@ -446,8 +446,8 @@ def test_commits_are_synchronous_whatever_the_default_of_the_database(
         raw.run("ALTER DATABASE postgres SET synchronous_commit = off")
     try:
         with Ledger.open(path, writable=True) as second:
-            setting = second._store.connection.exec_driver_sql("SHOW synchronous_commit")
-            assert setting.scalar() == "on"
+            setting = second._store.session.execute("SHOW synchronous_commit")  # type: ignore[attr-defined]
+            assert setting.fetchone() == ("on",)
     finally:
         with RawDatabase(path) as raw:
             raw.run("ALTER DATABASE postgres RESET synchronous_commit")

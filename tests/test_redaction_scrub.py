@@ -19,9 +19,10 @@ from claimledger.cli.context import CliContext
 from claimledger.cli.main import cli
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, LedgerLocation
-from claimledger.storage.base import Store
+from claimledger.storage.base import Maintenance
 from claimledger.storage.postgresql import locks
 from claimledger.storage.postgresql.session import Session
+from claimledger.storage.sqlite.store import SqliteStore
 from faults.injected import POSSIBLE, fail
 from forged import append_segment, lines_of, write_segment_file
 
@@ -42,12 +43,12 @@ def record_and_withdraw(ledger: Ledger, key: str = "a") -> None:
 
 def shorten_lock_timeouts(ledger: Ledger) -> None:
     """Make a ledger wait a fifth of a second for locks, instead of a minute."""
-    driver: Any = ledger._store.driver  # type: ignore[attr-defined]
-    if isinstance(ledger.enforced_author, str) or hasattr(driver, "info"):
-        driver.execute("SET lock_timeout = 200")
-        locks.LOCK_DEADLINE_SECONDS = 1.0
+    store: Any = ledger._store
+    if isinstance(store, SqliteStore):
+        store.driver.execute("PRAGMA busy_timeout = 200")
     else:
-        driver.execute("PRAGMA busy_timeout = 200")
+        store.session.execute("SET lock_timeout = 200")
+        locks.LOCK_DEADLINE_SECONDS = 1.0
 
 
 @pytest.fixture(autouse=True)
@@ -92,25 +93,25 @@ def test_a_redaction_made_during_a_scrub_stays_unscrubbed(
 ) -> None:
     record_and_withdraw(ledger)
     ledger.withdraw("claim", "b", by="T", reason="r")
-    store = type(ledger._store)
-    unscrubbed, vacuum = store.unscrubbed, store.vacuum
-    begun: list[Store] = []
+    maintenance = type(ledger._store.maintenance)
+    unscrubbed, vacuum = maintenance.unscrubbed, maintenance.vacuum
+    begun: list[Maintenance] = []
 
-    def vacuum_and_note(self: Store) -> None:
+    def vacuum_and_note(self: Any) -> None:
         begun.append(self)
         vacuum(self)
 
-    def redact_meanwhile(self: Store) -> list[int]:
+    def redact_meanwhile(self: Any) -> list[int]:
         entries = unscrubbed(self)
-        if begun == [ledger._store]:
+        if begun == [ledger._store.maintenance]:
             begun.append(self)  # only once
             with Ledger.open(path, writable=True) as second, monkeypatch.context() as patched:
                 patched.setattr(Ledger, "scrub", lambda _: "later")
                 second.redact("claim", "b", by="T", reason="r")
         return entries
 
-    monkeypatch.setattr(store, "unscrubbed", redact_meanwhile)
-    monkeypatch.setattr(store, "vacuum", vacuum_and_note)
+    monkeypatch.setattr(maintenance, "unscrubbed", redact_meanwhile)
+    monkeypatch.setattr(maintenance, "vacuum", vacuum_and_note)
     assert ledger.redact("claim", "a", by="T", reason="r").unscrubbed == ""
     monkeypatch.undo()
     assert [redaction.scrubbed for redaction in ledger.verify().redactions] == [True, False]
@@ -136,7 +137,7 @@ def test_a_write_during_the_scrub_does_not_hide_that_it_failed(
 
         def write_during_vacuum(session: Session, statement: str, value: Any = ()) -> Any:
             result = execute(session, statement, value)
-            if session is not second._store.talk and statement.startswith("VACUUM"):  # type: ignore[attr-defined]
+            if session is not second._store.session and statement.startswith("VACUUM"):  # type: ignore[attr-defined]
                 record_all(second, [{"kind": "party", "key": next(names), "name": "New"}])
             return result
 
@@ -181,11 +182,11 @@ def test_a_reader_prevents_the_scrub_and_redacting_again_finishes_it(
 def test_a_failed_scrub_is_not_reported_as_if_nothing_had_been_written(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: Store) -> None:
+    def full(_: Maintenance) -> None:
         raise StoreError("x.db: the disk is full; nothing was written")
 
     record_and_withdraw(ledger)
-    monkeypatch.setattr(type(ledger._store), "vacuum", full)
+    monkeypatch.setattr(type(ledger._store.maintenance), "vacuum", full)
     change = ledger.redact("claim", "a", by="T", reason="r")
     assert change.unscrubbed == "x.db: the disk is full"
     assert clean_and_scrubbed(ledger) == (True, False)
@@ -207,15 +208,15 @@ def test_the_command_exits_with_1_if_the_scrub_did_not_finish(
 
 def _redact_without_scrub(where: str, disk_full: bool) -> None:
     with Ledger.open(where, writable=True) as ledger:
-        store = ledger._store
+        maintenance = ledger._store.maintenance
 
         def scrub() -> None:
             if not disk_full:
                 os.kill(os.getpid(), signal.SIGKILL)
             fail("disk full")
-            type(store).vacuum(store)
+            type(maintenance).vacuum(maintenance)
 
-        store.vacuum = scrub  # type: ignore[method-assign]
+        maintenance.vacuum = scrub  # type: ignore[method-assign]
         change = ledger.redact("claim", "a", by="T", reason="r")
         os._exit(7 if change.unscrubbed else 0)
 

@@ -242,7 +242,7 @@ def test_privileges_beyond_the_roles_are_faults_that_rebuild_and_revoke_remove(
 ) -> None:
     grants = [
         "GRANT TRIGGER, DELETE ON entry TO ravi",
-        "GRANT UPDATE (until) ON history TO ravi",
+        "GRANT UPDATE (ended_by) ON history TO ravi",
         f'GRANT INSERT ON claim TO "{server_role(path, "recorder")}" WITH GRANT OPTION',
     ]
     of_ravi = {"privileges on entry", "privileges on history"}
@@ -285,7 +285,7 @@ def test_default_privileges_on_new_tables_are_revoked(path: LedgerLocation) -> N
 
 @ONLY_FILES
 def test_a_file_has_no_roles(ledger: Ledger) -> None:
-    with pytest.raises(StoreError, match="the rights of the file"):
+    with pytest.raises(StoreError, match="the permissions of the file"):
         ledger.grants()
 
 

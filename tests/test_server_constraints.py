@@ -263,7 +263,7 @@ OBSTRUCTIONS = {
         f"(jsonb_populate_record(t, jsonb_build_object('entry', 9999))).* FROM {name} AS t LIMIT 1) AS r"
         for name in VIEWS
     },
-    "a row of history for the next entry": "INSERT INTO history SELECT entry + 1, kind, key, action, until, recorded_at, "
+    "a row of history for the next entry": "INSERT INTO history SELECT entry + 1, kind, key, action, ended_by, recorded_at, "
     "recorded_by, reason, replaced_by, number, content FROM history ORDER BY entry DESC LIMIT 1",
     "a mark of an unscrubbed redaction": "INSERT INTO pending_scrub VALUES (1)",
     "a new table": "CREATE TABLE history2 (x text)",
@@ -442,8 +442,8 @@ def test_an_impossible_date_is_refused_even_if_settings_disable_other_checks(
 
 
 TAMPERING = [
-    "UPDATE history SET until = NULL WHERE key = 'slip' AND action = 'record'",
-    "UPDATE party SET until = NULL WHERE key = 'slip'",
+    "UPDATE history SET ended_by = NULL WHERE key = 'slip' AND action = 'record'",
+    "UPDATE party SET ended_by = NULL WHERE key = 'slip'",
 ]
 
 
@@ -487,10 +487,7 @@ def test_a_keeper_too_must_confirm_a_clock_ahead_of_the_server(
 
     before = ledger.head()
     with Ledger.open(url_for("kira"), writable=True, clock=later) as keeper:
-        for key in (
-            "new",
-            None,
-        ):  # a given key is assumed to be new; otherwise the server is queried first
+        for key in ("new", None):
             with pytest.raises(StoreError, match=r"ahead of this server's.*--clock-is-right"):
                 record_all(keeper, [{"kind": "party", "key": key, "name": "New"}], by="kira")
     with (

@@ -16,7 +16,7 @@ from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.storage.postgresql import locks
-from claimledger.storage.postgresql.store import PostgresStore
+from claimledger.storage.postgresql.maintenance import PostgresMaintenance
 from claimledger.storage.tables import VIEWS
 
 pytestmark = ONLY_SERVERS  # test_waiting covers files
@@ -186,7 +186,7 @@ def test_a_rebuild_during_verify_is_not_a_fault(
     """``verify`` inspects the catalogue after it has taken the snapshot of the rows."""
     record_all(ledger, case(["a: one", "b: two"], ["b contradicts a"]))
     monkeypatch.setattr(locks, "LOCK_DEADLINE_SECONDS", 0.5)
-    shape_damage = PostgresStore.shape_damage
+    shape_damage = PostgresMaintenance.shape_damage
     outcomes: list[str] = []
 
     def rebuild() -> None:
@@ -198,14 +198,14 @@ def test_a_rebuild_during_verify_is_not_a_fault(
             else:
                 outcomes.append("")
 
-    def inspect_after_change(store: PostgresStore) -> Iterator[tuple[str, str]]:
-        store.talk.execute("SELECT 1")  # takes the snapshot without locking a table
+    def inspect_after_change(maintenance: PostgresMaintenance) -> Iterator[tuple[str, str]]:
+        maintenance._session.execute("SELECT 1")  # takes the snapshot without locking a table
         thread = threading.Thread(target=rebuild)
         thread.start()
         thread.join()
-        yield from shape_damage(store)
+        yield from shape_damage(maintenance)
 
-    monkeypatch.setattr(PostgresStore, "shape_damage", inspect_after_change)
+    monkeypatch.setattr(PostgresMaintenance, "shape_damage", inspect_after_change)
     with Ledger.open(path) as reader:
         assert reader.verify().faults == ()
     assert "of postgres" in outcomes[0]
@@ -216,15 +216,15 @@ def test_an_object_that_is_dropped_during_verify_is_a_fault(
     path: LedgerLocation, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The snapshot still shows the object, but the server no longer has its definition."""
-    shape_damage = PostgresStore.shape_damage
+    shape_damage = PostgresMaintenance.shape_damage
 
-    def inspect_after_change(store: PostgresStore) -> Iterator[tuple[str, str]]:
-        store.talk.execute("SELECT 1")
+    def inspect_after_change(maintenance: PostgresMaintenance) -> Iterator[tuple[str, str]]:
+        maintenance._session.execute("SELECT 1")
         with RawDatabase(path) as raw:
             raw.run("DROP TRIGGER entry_stays ON entry", "DROP FUNCTION days")
-        yield from shape_damage(store)
+        yield from shape_damage(maintenance)
 
-    monkeypatch.setattr(PostgresStore, "shape_damage", inspect_after_change)
+    monkeypatch.setattr(PostgresMaintenance, "shape_damage", inspect_after_change)
     with Ledger.open(path) as reader:
         names = {fault.table for fault in reader.verify().faults}
     assert {"entry_stays", "days"} <= names

@@ -104,7 +104,7 @@ def test_rebuild_drops_a_procedure_or_aggregate_named_like_a_function(
 
 
 SAMPLED_COLUMNS = frozenset(
-    "entry number position until kind key from to_key to_kind type field action replaced_by".split()
+    "entry number position ended_by kind key from to_key to_kind type field action replaced_by".split()
 )
 """Columns that the server may sample, since they contain no text of a record."""
 

@@ -26,7 +26,7 @@ SQL = re.compile(
 )
 SAFE_EXPRESSIONS = {
     # tables, columns and types that the program declares, and its constants
-    "HEAD", "FOUND", "LAYOUT", "APPLICATION_ID", "columns_of(table)", "type_of(column)", "quoted(table.name)",
+    "HEAD", "SEARCH_VECTOR", "LAYOUT", "APPLICATION_ID", "columns_of(table)", "type_of(column)", "quoted(table.name)",
     "quoted(name)", "table.name", "column", "places", "where", "order",
     "number", "row", "rows", "into", "part", "place", "condition", "index", "kind", "name", "function", "body",
     "when", "how", "query", "collation", "needed", "key", "begin", "user",

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
 from claimledger.records.party import Party
-from claimledger.storage.sqlite import fulltext, recovery, schema_check, store
+from claimledger.storage.sqlite import maintenance, recovery, schema_check, store
 from claimledger.storage.sqlite.store import SqliteStore
 
 
@@ -116,8 +117,8 @@ def test_a_full_disk_during_a_backup_is_reported_with_the_name_of_the_backup(
 
 
 OPERATIONS: dict[str, Callable[[Ledger], object]] = {
-    "unscrubbed": lambda ledger: ledger._store.unscrubbed(),
-    "shape": lambda ledger: list(ledger._store.shape_damage()),
+    "unscrubbed": lambda ledger: ledger._store.maintenance.unscrubbed(),
+    "shape": lambda ledger: list(ledger._store.maintenance.shape_damage()),
     "search": lambda ledger: ledger.search("seals"),
     "open": lambda ledger: Ledger.open(ledger._store.path, writable=True),  # type: ignore[attr-defined]
 }
@@ -132,8 +133,9 @@ def test_a_disk_that_fails_in_any_operation_raises_an_error_that_names_the_file(
 
     with Ledger.create(path) as ledger:
         monkeypatch.setattr(store, "definitions", fail)
+        monkeypatch.setattr(maintenance, "definitions", fail)
         monkeypatch.setattr(schema_check, "definitions", fail)
-        monkeypatch.setattr(fulltext, "matching", lambda *_: map(fail, [0]))
+        monkeypatch.setattr(ledger._store.fulltext, "_driver", SimpleNamespace(execute=fail))
         monkeypatch.setattr(SqliteStore, "_prepare_writing", fail)
         with pytest.raises(StoreError, match=re.escape(f"{path}: ")):
             OPERATIONS[operation](ledger)
@@ -199,7 +201,7 @@ def test_concurrent_imports_are_all_written(path: Path, tmp_path: Path) -> None:
 def test_a_reader_sees_the_state_before_an_unfinished_write(path: Path) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, case(["a: one"]))
-        with ledger._store.writing():
+        with ledger._store.transaction():
             record_all(ledger, [{"kind": "party", "key": "half", "name": "Half"}])
             with Ledger.open(path) as reader:
                 assert [stored.key for stored in reader.with_key("a")] == ["a"]
@@ -349,9 +351,9 @@ def test_a_file_that_changes_while_it_is_copied_is_copied_again(
         record_all(ledger, case(["a: one"]))
     kill_inside_a_write(path)
     Path(f"{path}-shm").unlink()
-    file_state, copies = recovery._standing, itertools.count(-writes)
+    file_state, copies = recovery._file_states, itertools.count(-writes)
     monkeypatch.setattr(
-        recovery, "_standing", lambda path: {**file_state(path), "changed": min(0, next(copies))}
+        recovery, "_file_states", lambda path: {**file_state(path), "changed": min(0, next(copies))}
     )
     monkeypatch.setattr(
         "shutil.copyfile",
@@ -371,7 +373,7 @@ def test_a_read_only_user_without_space_for_a_copy_gets_a_clear_error(
     Path(f"{path}-shm").unlink()
     monkeypatch.setattr("tempfile.tempdir", str(path.parent / "nowhere"))
     output = read_as_plain_user(path)
-    assert output.startswith(f"StoreError: {path} cannot be read as it lies"), output
+    assert output.startswith(f"StoreError: {path} cannot be read in place"), output
     assert "No such file or directory. Open it once where it may be written" in output
 
 
@@ -412,7 +414,7 @@ def kill_inside_a_write(path: Path) -> None:
         "from claimledger.records.party import Party\n"
         f"ledger = Ledger.open({str(path)!r}, writable=True)\n"
         "ledger.record(Party(key='committed', name='Committed'), by='T')\n"
-        "with ledger._store.writing():\n"
+        "with ledger._store.transaction():\n"
         "    ledger.record(Party(key='lost', name='Lost'), by='T')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -503,7 +505,7 @@ def test_waiting_for_the_lock_is_bounded(path: Path, monkeypatch: pytest.MonkeyP
         Ledger.open(path, writable=True) as second_ledger,
     ):
         second_ledger._store.driver.execute("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]
-        with ledger._store.writing():
+        with ledger._store.transaction():
             start_time = time.monotonic()
             with pytest.raises(StoreError, match="another program holds the ledger"):
                 record_all(second_ledger, [{"kind": "party", "key": "x", "name": "X"}])

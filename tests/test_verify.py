@@ -112,7 +112,7 @@ def test_a_changed_value_in_any_column_is_named(
         )
     changed: Any
     if value is None:
-        changed = "'x'" if column not in ("until", "number") else "3"
+        changed = "'x'" if column not in ("ended_by", "number") else "3"
     elif isinstance(value, int | float):
         changed = str(value + 1000)
     elif isinstance(value, bytes):
@@ -268,12 +268,12 @@ def test_every_row_of_an_old_version_is_compared_with_the_log(damaged: LedgerLoc
     with Ledger.open(damaged, writable=True) as ledger:
         record_all(ledger, case(["several: another @s1 @s2"]))
         ledger.amend("claim", "several", {"note": "n"}, by="T", reason="r")
-    query = "SELECT max(entry) FROM claim_citation WHERE until IS NOT NULL"
+    query = "SELECT max(entry) FROM claim_citation WHERE ended_by IS NOT NULL"
     with RawDatabase(damaged) as raw:
         assert raw.rows(f"SELECT count(*) FROM claim_citation WHERE entry = ({query})") == [(2,)]
-    change = f"UPDATE claim_citation SET until = NULL WHERE position = 1 AND entry = ({query})"
+    change = f"UPDATE claim_citation SET ended_by = NULL WHERE position = 1 AND entry = ({query})"
     tamper(damaged, change)
-    assert any("claim_citation" in fault and "until" in fault for fault in faults(damaged))
+    assert any("claim_citation" in fault and "ended_by" in fault for fault in faults(damaged))
 
 
 @ONLY_FILES  # only SQLite has these tables
@@ -382,7 +382,7 @@ def test_several_processes_find_the_same_faults_as_one(
         damaged,
         "UPDATE claim SET statement = 'forged'",
         f"UPDATE entry SET salt = {zero} WHERE number = 3",
-        "UPDATE link SET until = 7 WHERE entry = (SELECT max(entry) FROM link)",
+        "UPDATE link SET ended_by = 7 WHERE entry = (SELECT max(entry) FROM link)",
         "UPDATE reference SET key = 'other' WHERE key = 'topic'",
     )
     expected = sorted(faults(damaged))

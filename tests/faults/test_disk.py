@@ -11,7 +11,7 @@ import pytest
 from builders import case, record_all
 from claimledger.errors import StoreError
 from claimledger.ledger import Ledger
-from claimledger.storage.sqlite.files import replace, take_name
+from claimledger.storage.sqlite.files import rename_new, replace
 from faults.injected import FAILURES, POSSIBLE
 from faults.test_kills import KILLS, check_ledger
 from faults.worker import WORK, Worker
@@ -47,7 +47,7 @@ def test_a_failing_disk_is_reported_and_leaves_no_incomplete_entry(
         check_ledger(path, start, work, acknowledged, tmp_path)
 
 
-@pytest.mark.parametrize("rename", [take_name, replace])
+@pytest.mark.parametrize("rename", [rename_new, replace])
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
 def test_a_temporary_file_with_a_journal_is_not_renamed_to_its_final_name(
     rename: Callable[[Path, Path], None], suffix: str, tmp_path: Path

@@ -39,7 +39,7 @@ def terminate(pid: int) -> None:
 
 
 def pid_of(ledger: Ledger) -> int:
-    pid: int = ledger._store.talk.driver.info.backend_pid  # type: ignore[attr-defined]
+    pid: int = ledger._store.session.driver.info.backend_pid  # type: ignore[attr-defined]
     return pid
 
 
@@ -51,7 +51,7 @@ def test_a_connection_lost_during_a_write_leaves_nothing_of_it(
     before = ledger.head()
 
     def write() -> None:
-        with ledger._store.writing():
+        with ledger._store.transaction():
             ledger.record(party("p1"), by="T")
             terminate(pid_of(ledger))
             ledger.record(party("p2"), by="T")
@@ -72,12 +72,11 @@ def test_a_connection_lost_at_the_commit_is_reported_as_uncertain(
     record_all(ledger, case(["a: one"]))
     before = ledger.head()
 
-    def commit(talk: Session) -> None:
-        talk.send()
+    def commit(session: Session) -> None:
         if committed:
-            talk.driver.execute("COMMIT")
-        terminate(talk.driver.info.backend_pid)
-        talk.driver.execute("COMMIT")
+            session.driver.execute("COMMIT")
+        terminate(session.driver.info.backend_pid)
+        session.driver.execute("COMMIT")
 
     with monkeypatch.context() as patched:
         patched.setattr(Session, "commit", commit)
@@ -207,7 +206,7 @@ def test_a_server_with_a_full_disk_writes_nothing_and_says_so() -> None:
         with Ledger.create(location) as ledger:
             record_all(ledger, case(["a: one"]))
             before = ledger.head()
-            with pytest.raises(StoreError, match=r"(no room|failed).*nothing was written"):
+            with pytest.raises(StoreError, match=r"(no space|failed).*nothing was written"):
                 ledger.record(
                     *(
                         record_of(

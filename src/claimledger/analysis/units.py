@@ -93,12 +93,12 @@ def conversion(from_: str | None, to: str | None) -> Conversion | None:
 def additive(unit: str | None) -> bool:
     """Whether numbers in a unit add up, so that a part can never exceed its whole.
 
-    Counts, money and physical quantities count as additive; percentages, points and rates do not.
+    Counts, money and physical quantities count as additive; temperatures, percentages, points and rates do
+    not.
     """
     kind = kind_of(unit)
     if kind == "quantity":
-        to_itself = _physical(str(unit), str(unit))
-        return to_itself is None or not to_itself.offset
+        return _physical(str(unit), "kelvin") is None
     return kind in ("count", "money")
 
 

@@ -32,7 +32,7 @@ from claimledger.ledger.write.replicate import LogSegment, append_entries, segme
 from claimledger.log.clock import check_clock
 from claimledger.log.entry import now
 from claimledger.records.base import Record
-from claimledger.storage.base import Found, Store, WriteConflictError
+from claimledger.storage.base import Result, Store, WriteConflictError
 from claimledger.storage.open import create_atomically, new_store, open_store
 from claimledger.storage.url import LedgerLocation
 from claimledger.text.repetition import SHORTEST
@@ -77,7 +77,7 @@ class Ledger(LedgerView):
         self._salts = salts
         self._clock_is_right = clock_is_right
         if clock_is_right:
-            store.trust_clock()
+            store.access.trust_clock()
 
     @classmethod
     def create(
@@ -167,7 +167,7 @@ class Ledger(LedgerView):
         # An iterator is used up by the first attempt, so that attempt cannot be repeated.
         return write() if isinstance(incoming, Iterator) else self._store.retry(write)
 
-    def transaction(self, write: Callable[[], Found]) -> Found:
+    def transaction(self, write: Callable[[], Result]) -> Result:
         """Run ``write`` in one transaction and return its result: all its writes take effect, or none.
 
         ``write`` is called again if the server aborts the transaction because of concurrent writers, so it
@@ -176,8 +176,8 @@ class Ledger(LedgerView):
         >>> ledger.transaction(lambda: [ledger.record(r, by="Ana") for r in records])  # doctest: +SKIP
         """
 
-        def write_in_transaction() -> Found:
-            with self._store.writing():
+        def write_in_transaction() -> Result:
+            with self._store.transaction():
                 return write()
 
         result = self._store.retry(write_in_transaction)
@@ -215,7 +215,7 @@ class Ledger(LedgerView):
         """
 
         def write() -> Change:
-            with self._store.writing():
+            with self._store.transaction():
                 appender = self._appender(by)
                 return amend.amend(self._store, appender, kind, key, changes, reason, replaces)
 
@@ -241,7 +241,7 @@ class Ledger(LedgerView):
         """
 
         def write() -> Change:
-            with self._store.writing():
+            with self._store.transaction():
                 appender = self._appender(by)
                 return amend.withdraw(
                     self._store,
@@ -266,7 +266,7 @@ class Ledger(LedgerView):
         """
 
         def write() -> Change:
-            with self._store.writing():
+            with self._store.transaction():
                 return amend.redact(self._store, self._appender(by), kind, key, reason)
 
         change = self._store.retry(write)
@@ -276,7 +276,7 @@ class Ledger(LedgerView):
             return replace(change, elsewhere=(), unscrubbed=unscrubbed)
         forms_by_text = {text: _stored_forms(text) for text in change.elsewhere}
         residual = set(
-            self._store.find_residual_text(
+            self._store.maintenance.find_residual_text(
                 [form for forms in forms_by_text.values() for form in forms]
             )
         )
@@ -301,12 +301,12 @@ class Ledger(LedgerView):
         if self._store.in_transaction:
             return "the transaction that redacts them is not finished"
         try:
-            if self._store.unscrubbed():
+            if self._store.maintenance.unscrubbed():
                 if not amend.is_redacted_in_views(
                     self._store, amend.unscrubbed_redactions(self._store)
                 ):
                     self.rebuild()
-                self._store.vacuum()
+                self._store.maintenance.vacuum()
         except StoreError as error:
             # Nothing was written by the scrub, but the redaction itself is in the log.
             return str(error).replace("; nothing was written", "")
@@ -315,22 +315,22 @@ class Ledger(LedgerView):
     @property
     def enforced_author(self) -> str | None:
         """The only name that may record, if the ledger's server enforces one; else ``None``."""
-        return self._store.enforced_author
+        return self._store.access.enforced_author
 
     def grant(self, role: str, user: str) -> None:
         """Grant a server user a role: ``reader``, ``recorder``, ``editor`` or ``keeper``.
 
         Raises :class:`StoreError` if the ledger is a file.
         """
-        self._store.grant(role, user)
+        self._store.access.grant(role, user)
 
     def revoke(self, user: str) -> None:
         """Revoke every role of a server user. Raises :class:`StoreError` if the ledger is a file."""
-        self._store.revoke(user)
+        self._store.access.revoke(user)
 
     def grants(self) -> dict[str, list[str]]:
         """Return the server users that have each role, by role."""
-        return self._store.grants()
+        return self._store.access.grants()
 
     def rebuild(self, progress: Progress = no_progress) -> int:
         """Rebuild every view from the log; return the number of entries.
@@ -397,7 +397,7 @@ class Ledger(LedgerView):
 
         with (
             self._naming_invalid_entry(),
-            create_atomically(where, self._store.rights) as target,
+            create_atomically(where, self._store.maintenance.rights) as target,
         ):
             migrate.move(self._store, target, progress)
             for segment in further:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from claimledger.ledger.query.time_travel import size
-from claimledger.ledger.write.appender import stored_hashes
 from claimledger.log import merkle
 from claimledger.storage.base import Store
 
@@ -25,4 +24,4 @@ class TreeHead:
     def of(cls, store: Store, at: int | None = None) -> TreeHead:
         """Return the tree head of a ledger, or the one it had at entry ``at``."""
         count = size(store) if at is None else at
-        return cls(count, merkle.root(count, stored_hashes(store)))
+        return cls(count, merkle.root(count, store.tree_node))

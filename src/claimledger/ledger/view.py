@@ -89,7 +89,7 @@ class LedgerView:
 
     def head(self) -> TreeHead:
         """Return the size and root of the log."""
-        self._store.flush_to_disk()
+        self._store.maintenance.flush_to_disk()
         return TreeHead.of(self._store, self.known_at)
 
     def entry_at(self, when: str) -> int:
@@ -133,14 +133,14 @@ class LedgerView:
         """
         from claimledger.ledger.maintenance import migrate
 
-        if not self._store.copy_to(path, self._store.rights):
-            with create_atomically(path, self._store.rights) as target:
+        if not self._store.maintenance.copy_to(path, self._store.maintenance.rights):
+            with create_atomically(path, self._store.maintenance.rights) as target:
                 migrate.move(self._store, target)
 
     @property
     def permissions(self) -> int:
         """The permission bits that files created from this ledger may have at most."""
-        return self._store.rights
+        return self._store.maintenance.rights
 
     # Records
 

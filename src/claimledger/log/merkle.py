@@ -139,7 +139,7 @@ def _range(start: int, end: int, lookup: Lookup) -> bytes:
     return _joined(hashes)
 
 
-def inclusion_holds(
+def verify_inclusion(
     leaf: int, size: int, leaf_digest: bytes, path: Sequence[bytes], top: bytes
 ) -> bool:
     """Whether an audit path proves a leaf under a root (RFC 9162, section 2.1.3.2)."""
@@ -159,7 +159,7 @@ def inclusion_holds(
     return last == 0 and node == top
 
 
-def consistency_holds(
+def verify_consistency(
     old: int, new: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]
 ) -> bool:
     """Whether a proof shows that one tree begins another (RFC 9162, section 2.1.4.2)."""

@@ -152,7 +152,7 @@ def _canonical_object(text: str) -> dict[str, Any]:
             raise ValueError("it is not canonical JSON (RFC 8785) of an object")
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidEntryError("canonical", f"cannot be read: {error!s:.200}") from None
-    if _needs_a_walk(text):
+    if _needs_full_check(text):
         _walk(members, 1)
     return members
 
@@ -160,7 +160,7 @@ def _canonical_object(text: str) -> dict[str, Any]:
 _UNSOUND = re.compile(r"\\u0000|[0-9]\.[0-9]|[0-9][eE][+-]?[0-9]")
 
 
-def _needs_a_walk(text: str) -> bool:
+def _needs_full_check(text: str) -> bool:
     """Whether a canonical text may hold what only a look at every value in it can rule out."""
     return bool(_UNSOUND.search(text)) or text.count("[") + text.count("{") > DEEPEST
 

@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails
 
 from claimledger.errors import InvalidInputError, Problem
 from claimledger.records.base import Record
-from claimledger.records.keys import KEY_PATTERN, why_no_key
+from claimledger.records.keys import KEY_PATTERN, key_fault
 from claimledger.records.kinds import KINDS
-from claimledger.text.unicode import visible, why_unfit
+from claimledger.text.unicode import name_fault, visible
 
 _LONGEST_SHOWN = 60
 
@@ -109,7 +109,7 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
         length = str(details["input"])
         is_key = context.get("pattern") == KEY_PATTERN
         return Problem(
-            why_no_key(length) if is_key else why_unfit(length), field=field, value=value
+            key_fault(length) if is_key else name_fault(length), field=field, value=value
         )
     return Problem(_PLAIN_TYPES.get(kind, details["msg"]), field=field, value=value)
 

@@ -37,7 +37,7 @@ def slug(text: str) -> str:
     return "-".join(words)[:60].strip("-")
 
 
-def why_no_key(text: str) -> str:
+def key_fault(text: str) -> str:
     """Return what is wrong with a text that is not a valid key, and what would be right."""
     hint = f"; {slug(text)!r} would do" if slug(text) else ""
     return (

@@ -29,7 +29,7 @@ def split(kind: str, record: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict
     """Return the fields of a record that this program knows, and whole those it does not or not wholly."""
     known = _known(kind)
     plain = all(
-        name in known and not (known[name] and _strange(known[name], value))
+        name in known and not (known[name] and _has_unknown_word(known[name], value))
         for name, value in record.items()
     )
     if plain:
@@ -41,7 +41,7 @@ def split(kind: str, record: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict
             more[name] = value
             continue
         words = known[name]
-        if words and _strange(words, value):
+        if words and _has_unknown_word(words, value):
             more[name] = value
             unknown[name] = [
                 {field: part[field] for field in part if field in words} for part in value
@@ -51,5 +51,5 @@ def split(kind: str, record: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict
     return unknown, more
 
 
-def _strange(words: frozenset[str] | None, parts: Any) -> bool:
+def _has_unknown_word(words: frozenset[str] | None, parts: Any) -> bool:
     return words is not None and any(not words.issuperset(part) for part in parts)

@@ -1,21 +1,26 @@
-"""What a ledger needs of its storage. Nothing outside this package knows which database it is."""
+"""What a ledger needs of its storage. No other package knows which database it is, or sees a connection.
+
+A :class:`Store` opens, begins transactions, selects, inserts, and closes versions. What only some callers
+need stands apart: full-text search, maintenance and access control, each a small protocol of its own.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Delete, Table, Update, func, select
 from sqlalchemy.sql import Select
 
 from claimledger.errors import StoreError
+from claimledger.log import merkle
 from claimledger.log.entry import LARGEST_PAYLOAD
+from claimledger.storage.tables import ENTRY
 
-Found = TypeVar("Found")
-
+Result = TypeVar("Result")
 
 LARGEST_VALUE = 16 * LARGEST_PAYLOAD
 """The most bytes a store reads as one value. A longer value is damage, and reading it could exhaust memory.
@@ -25,34 +30,6 @@ at most eleven times as many bytes (U+FDFA).
 """
 
 
-class Tail(NamedTuple):
-    """Where a log ends: its size, the last header, the roots of the complete subtrees, largest first.
-
-    Without the roots the store itself hashes what is added into the tree.
-    """
-
-    size: int
-    header: str | None
-    peaks: list[bytes] | None
-
-
-Question = tuple[Select[Any], Any, Sequence[Any]]
-"""A query, and a column of it with the values it is to have."""
-
-
-class Preconditions(NamedTuple):
-    """What a write takes for granted, for the store to refuse the write where it is not so."""
-
-    unused: Sequence[str]
-    """Keys that no record has ever had."""
-
-    standing: Sequence[tuple[str, str]]
-    """Records that are live: kind and key."""
-
-    question: Select[Any]
-    """Returns which of some keys are live: kind and key."""
-
-
 class WriteConflictError(StoreError):
     """Other writers conflicted with a write; nothing of it was written, and it can be retried."""
 
@@ -60,144 +37,126 @@ class WriteConflictError(StoreError):
 
 
 class UndecodableTextError(StoreError):
-    """A text in the store is not UTF-8; :meth:`Store.decode_leniently` lets it be read all the same."""
+    """A text in the store is not UTF-8; :meth:`Maintenance.decode_leniently` lets it be read all the same."""
 
     code = "undecodable-text"
+
+
+class LogTail(NamedTuple):
+    """Where a log ends."""
+
+    size: int
+    header: str | None
+    """The header of the last entry; ``None`` if the log is empty."""
+
+    peaks: list[bytes]
+    """The roots of the complete subtrees of the log's Merkle tree, largest first."""
+
+
+class FullText(Protocol):
+    """The full-text index over the words of every record."""
+
+    def add(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Add the words of records, given by entry."""
+
+    def remove(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Remove the words of records so that no trace of them is left."""
+
+    def matching(self, phrases: Sequence[Sequence[str]], limit: int) -> Iterator[int]:
+        """Yield the entries whose words contain every phrase, newest first, at most ``limit``.
+
+        A phrase is a sequence of adjacent words; the last word may end in ``*``, and is then a prefix.
+        """
+
+    def damage(self) -> Iterator[tuple[str, str]]:
+        """Yield the differences between the index and the words it is built from: the table, and what."""
+
+
+class Maintenance(Protocol):
+    """What backup, rebuild, redaction and verification need beyond reading and writing rows."""
+
+    @property
+    def rights(self) -> int:
+        """The permission bits that files created from this ledger may have at most."""
+
+    def is_in(self, path: Path) -> bool:
+        """Return whether a file is the one that contains the ledger, by whatever name."""
+
+    def copy_to(self, path: Path, rights: int) -> bool:
+        """Copy everything into a new file with these permissions.
+
+        Returns ``False``, and does nothing, if the store would have to read every row for that.
+        """
+
+    def reopening(self) -> Callable[[], Store] | None:
+        """Return what opens the same ledger for reading in another process; ``None`` if nothing can."""
+
+    def renewing(self) -> AbstractContextManager[None]:
+        """Hold the write lock for one transaction in which all views are empty, to be filled from the log."""
+
+    def flush_to_disk(self) -> None:
+        """Wait until everything this reader sees is on the disk."""
+
+    def vacuum(self) -> None:
+        """Remove deleted texts from the store's files. Not inside a transaction."""
+
+    def unscrubbed(self) -> list[int]:
+        """Return the redactions whose texts may still be in the store's files."""
+
+    def find_residual_text(self, texts: Sequence[bytes]) -> list[bytes]:
+        """Return those of the texts that are still anywhere in the store's files."""
+
+    def decode_leniently(self) -> None:
+        """Read bytes that are not UTF-8 as lone surrogates from now on, so that they can be reported."""
+
+    def shape_damage(self) -> Iterator[tuple[str, str]]:
+        """Yield what is missing, of another shape, or superfluous: the table or object, and what."""
+
+    def damage(self) -> Iterator[tuple[str, str]]:
+        """Yield what is physically damaged: where, and what."""
+
+
+class AccessControl(Protocol):
+    """Who may do what, where the store itself enforces it."""
+
+    @property
+    def enforced_author(self) -> str | None:
+        """The only name that may be written under; ``None`` if any may."""
+
+    def grant(self, role: str, user: str) -> None:
+        """Give a user a role. Raises :class:`StoreError` if the store has no roles."""
+
+    def revoke(self, user: str) -> None:
+        """Take every role from a user."""
+
+    def grants(self) -> dict[str, list[str]]:
+        """Return the users of each role, by role."""
+
+    def trust_clock(self) -> None:
+        """Accept entry times that are ahead of the store's own clock, if it has one."""
+
+    def expect_log(self) -> None:
+        """Accept entries of a log created elsewhere, already checked, until the transaction ends."""
 
 
 class Store(ABC):
     """An open ledger's tables, for reading or for writing."""
 
-    connection: Connection
-    writable: bool
-    name = "the ledger"
+    name: str
     """What messages call it."""
 
+    writable: bool
     outdated = False
     """Whether the views were written by an older program, and must be rebuilt before they are used."""
 
     commits = 0
-    """How many writes were committed since it was opened."""
+    """How many writes were committed since the store was opened."""
 
-    @property
-    def enforced_author(self) -> str | None:
-        """The one name that may be written under, where the store itself decides that."""
-        return None
+    fulltext: FullText
+    maintenance: Maintenance
+    access: AccessControl
 
-    def grant(self, role: str, user: str) -> None:  # noqa: ARG002
-        """Give a user a role."""
-        raise _rights_of_a_file()
-
-    def revoke(self, user: str) -> None:  # noqa: ARG002
-        """Take every role from a user."""
-        raise _rights_of_a_file()
-
-    def grants(self) -> dict[str, list[str]]:
-        """Return the users of each role, by role."""
-        raise _rights_of_a_file()
-
-    @abstractmethod
-    def create(self) -> None:
-        """Make the tables of an empty ledger."""
-
-    shift = 0
-    """By how much the numbers of the last write's entries are larger than they were given."""
-
-    @abstractmethod
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the write lock for one transaction: whole at the end, absent after any error."""
-        yield
-
-    def retry(self, work: Callable[[], Found]) -> Found:
-        """Do one whole write, and where a store lets others overtake it, again until it is done."""
-        return work()
-
-    @property
-    @abstractmethod
-    def rights(self) -> int:
-        """The permission bits that files created from this ledger may have at most."""
-
-    @abstractmethod
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Hold one consistent view of the ledger for several reads."""
-        yield
-
-    def trust_clock(self) -> None:  # noqa: B027
-        """Accept times ahead of the store's own clock, if it has one."""
-
-    def expect_log(self) -> None:  # noqa: B027
-        """Accept entries of a log created elsewhere, already checked, until the transaction ends."""
-
-    @abstractmethod
-    def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows in the order of the table's columns."""
-
-    def insert_all(self, rows_of: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
-        """Insert rows into several tables."""
-        for table, rows in rows_of.items():
-            self.insert(table, rows)
-
-    @abstractmethod
-    def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
-        """Write into rows the entry they ended with: given are, a row, it and what ``version_of`` names."""
-
-    def tail(self) -> Tail | None:
-        """Return where the log ends, if the store knows it without being asked; inside a write."""
-        return None
-
-    def hint_queries(  # noqa: B027
-        self, questions: Callable[[], Sequence[Question]], assumed: Preconditions | None
-    ) -> None:
-        """Take a hint: what the next write will query first, for a store where each round trip is slow.
-
-        With what it may assume, it asks nothing else, and all of its entries are new records.
-        """
-
-    def flush_to_disk(self) -> None:  # noqa: B027
-        """Wait until what this reader sees outlives a failing machine."""
-
-    @abstractmethod
-    def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
-        """Add records' words to the full-text index."""
-
-    @abstractmethod
-    def forget_words(self, rows: Sequence[tuple[int, str]]) -> None:
-        """Take records' words out of the full-text index, so that no trace is left."""
-
-    @abstractmethod
-    def matching(self, phrases: Sequence[Sequence[str]], most: int) -> Iterator[int]:
-        """Yield the entries whose words contain every phrase, newest first, at most ``most``."""
-
-    @abstractmethod
-    def empty_views(self) -> None:
-        """Remove every row of every view."""
-
-    @contextmanager
-    def renewing(self) -> Iterator[None]:
-        """Hold the write lock for one transaction in which all views are empty, to be filled from the log."""
-        with self.writing():
-            self.empty_views()
-            yield
-
-    @abstractmethod
-    def vacuum(self) -> None:
-        """Leave nothing of deleted texts in the store's files. Not inside a transaction."""
-
-    def is_in(self, path: Path) -> bool:  # noqa: ARG002
-        """Whether a file is the one that the ledger lies in, by whatever name."""
-        return False
-
-    @abstractmethod
-    def copy_to(self, path: Path, rights: int) -> bool:
-        """Copy everything into a new file with these permissions; return whether the store could.
-
-        A store that cannot without reading everything leaves it to who asks.
-        """
-
-    def decode_leniently(self) -> None:  # noqa: B027
-        """Read bytes that are not UTF-8 as lone surrogates from now on, so that they can be named."""
+    # Transactions
 
     @property
     @abstractmethod
@@ -205,36 +164,82 @@ class Store(ABC):
         """Whether a transaction is open."""
 
     @abstractmethod
-    def unscrubbed(self) -> list[int]:
-        """Return the redactions whose texts may still lie in the store's files."""
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Hold the write lock for one transaction: whole at the end, absent after any error.
+
+        Inside another transaction this is part of it.
+        """
+        yield
 
     @abstractmethod
-    def reopening(self) -> Callable[[], Store] | None:
-        """Return what opens the same ledger for reading in another process, if that can be."""
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold one consistent view of the ledger for several reads."""
+        yield
+
+    def retry(self, write: Callable[[], Result]) -> Result:
+        """Call ``write``, one whole transaction, again while the store refuses it because of others."""
+        return write()
+
+    def tail(self) -> LogTail:
+        """Return where the log ends; inside a transaction."""
+        size = self.value(_SIZE) or 0
+        header = self.value(select(ENTRY.c.header).where(ENTRY.c.number == size)) if size else None
+        return LogTail(size, header, merkle.Frontier.read(size, self.tree_node).peaks)
+
+    def tree_node(self, level: int, index: int) -> bytes:
+        """Return the stored hash of a complete subtree of the log, by its level and index.
+
+        Each entry stores the hashes of the subtrees that it completes, so the tree needs no table.
+        """
+        ((_, nodes),) = self.select_in(_NODES, ENTRY.c.number, [(index + 1) << level])
+        hashes: bytes = nodes[level * merkle.SIZE : (level + 1) * merkle.SIZE]
+        return hashes
+
+    # Rows
 
     @abstractmethod
-    def shape_damage(self) -> Iterator[tuple[str, str]]:
-        """Yield what is missing, of another shape, or too much: the table or object, and what."""
+    def insert(self, rows_of: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+        """Insert rows into tables, each in the order of its table's columns."""
 
     @abstractmethod
-    def damage(self) -> Iterator[tuple[str, str]]:
-        """Yield what is physically wrong: where, and what."""
+    def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+        """Write into rows the entry that ended them, given as that entry and the values of ``version_of``."""
 
     @abstractmethod
-    def find_residual_text(self, texts: Sequence[bytes]) -> list[bytes]:
-        """Return those of the texts that are still anywhere in the store's files."""
+    def change(self, statement: Update | Delete) -> None:
+        """Update or delete a few rows. Only a redaction does: other writes add rows and close versions."""
+
+    @abstractmethod
+    def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
+        """Return a query's rows as the driver gives them."""
+
+    @abstractmethod
+    def select_in(
+        self, query: Select[Any], column: Any, values: Iterable[Any]
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows in which a column is one of the values, as the driver gives them.
+
+        Values are sent in batches of at least five hundred; a limit or an order applies to each batch.
+        """
+
+    @abstractmethod
+    def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield a query's rows as the driver gives them, never all of them at once."""
 
     @abstractmethod
     def rows_by_entry(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
-        """Return whole rows of a table, as the driver gives them, by entry (and position)."""
+        """Return whole rows of a table from one entry to another, by entry (and position)."""
 
     def all_rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
         """Yield whole rows of a table in any order, as the driver gives them."""
         yield from self.stream(select(table))
 
-    @abstractmethod
-    def search_damage(self) -> Iterator[tuple[str, str]]:
-        """Yield the differences between the full-text index and the words it is built from."""
+    def value(self, query: Select[Any]) -> Any:
+        """Return the first column of a query's first row, or ``None`` if there is no row."""
+        rows = self.tuples(query)
+        return rows[0][0] if rows else None
 
     @abstractmethod
     def close(self) -> None:
@@ -246,35 +251,6 @@ class Store(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def rows(self, query: Select[Any]) -> Sequence[Any]:
-        """Return a query's rows, their columns by name."""
-        return self.connection.execute(query).all()
 
-    @abstractmethod
-    def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
-        """Return a query's rows as the driver gives them."""
-
-    @abstractmethod
-    def select_in(
-        self, query: Select[Any], column: Any, values: Iterable[Any]
-    ) -> list[tuple[Any, ...]]:
-        """Return the rows for which a column is one of the values, as the driver gives them.
-
-        Five hundred values at least go into one statement; what is limited or ordered is so in each.
-        """
-
-    @abstractmethod
-    def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
-        """Yield a query's rows as the driver gives them, never all of them at once."""
-
-    def value(self, query: Select[Any]) -> Any:
-        """Return the first column of a query's first row, or ``None`` if there is no row."""
-        rows = self.tuples(query)
-        return rows[0][0] if rows else None
-
-
-def _rights_of_a_file() -> StoreError:
-    return StoreError(
-        "a ledger in a file has the rights of the file: give them with chmod, chgrp or setfacl. Roles are "
-        "what a ledger in PostgreSQL has (`claimledger move` takes it there)"
-    )
+_SIZE = select(func.max(ENTRY.c.number))
+_NODES = select(ENTRY.c.number, ENTRY.c.nodes)

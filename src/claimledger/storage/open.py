@@ -24,7 +24,7 @@ def new_store(where: LedgerLocation) -> Store:
 
 
 def create_atomically(where: LedgerLocation, rights: int = 0o666) -> AbstractContextManager[Store]:
-    """Make a ledger to be filled in one transaction: whole at the end, or not there at all.
+    """Create a ledger to be filled in one transaction: complete at the end, or absent.
 
     ``rights`` are the permission bits that a file gets at most, in addition to what the user's umask removes.
     """
@@ -45,7 +45,7 @@ def open_store(where: LedgerLocation, *, writable: bool = False) -> Store:
 
 
 def damaged_store(where: LedgerLocation) -> RawReader:
-    """Open a ledger that need not be whole, to read what can still be read of its log."""
+    """Open a possibly damaged ledger, to read what can still be read of its log."""
     if is_database(where):
         _postgresql()
         from claimledger.storage.postgresql.raw_reader import PostgresRawReader

@@ -1,4 +1,4 @@
-"""From an entry's record to the rows of the views: pure, and the same at writing and at rebuilding.
+"""From an entry's record to the rows of the views: pure functions, shared by writing and rebuilding.
 
 For each kind a few small functions are built once from its declaration; a record's JSON form then
 becomes rows without looking at the declaration again.
@@ -26,9 +26,9 @@ Rows = dict[str, list[tuple[Any, ...]]]
 
 
 def project(entry: int, kind: str, key: str, record: Json, rows: Rows) -> set[ReferenceKey]:
-    """Add a record version's rows (but history) to ``rows``; return what it points to."""
+    """Add the rows of a record's version, except history, to ``rows``; return its references."""
     if kind not in KINDS:
-        return set()  # a newer program's: it stays in the log and in its history
+        return set()  # recorded by a newer program: it stays in the log and in history
     shape = _shape(kind)
     references: set[ReferenceKey] = set()
     rows[kind].append((entry, key, *shape.cells(record, references), None))
@@ -49,7 +49,7 @@ def project(entry: int, kind: str, key: str, record: Json, rows: Rows) -> set[Re
 
 
 def pointers(kind: str, record: Json) -> set[ReferenceKey]:
-    """Return what a record points to: kind, key and field of each reference."""
+    """Return the references of a record: kind, key and field of each."""
     references: set[ReferenceKey] = set()
     if kind not in KINDS:
         return references
@@ -78,7 +78,7 @@ def content_digest(kind: str, record: Json) -> bytes:
 
 
 def number_in(kind: str, key: str) -> int | None:
-    """Return the number in a key the ledger gave out, ``None`` for a slug."""
+    """Return the number in a key that the ledger assigned; ``None`` for a key that a person chose."""
     if kind not in KINDS or not key[0].isupper():
         return None
     return number_of(key, KINDS[kind].letter) or None
@@ -91,7 +91,7 @@ Fill = Callable[[Any], tuple[Any, ...]]
 
 
 class _Shape:
-    """What projection knows of a kind."""
+    """How the records of a kind become rows."""
 
     def __init__(self, model: type[Record]) -> None:
         tables = part_tables(model.kind)
@@ -123,7 +123,7 @@ class _Cells:
         self._blank: list[Any] = [None] * width
 
     def __call__(self, record: Json, references: set[ReferenceKey]) -> list[Any]:
-        """Return a record's cells in the order of the columns; add what it points to to ``references``."""
+        """Return a record's cells in the order of the columns; add its references to ``references``."""
         row = self._blank.copy()
         places = self._places
         for name, value in record.items():

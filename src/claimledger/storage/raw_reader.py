@@ -1,4 +1,4 @@
-"""What every store offers for reading a log that need not be whole."""
+"""What every store offers for reading a log that may be damaged."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 ReadEntry = tuple[int, int, tuple[Any, ...] | None]
-"""A first and a last number, with the row of the log that is read there; without one where none is."""
+"""First and last number of a range, and the row that was read there; ``None`` if the range is lost."""
 
 
 class RawReader(ABC):
-    """The log of a ledger that need not be whole, read row by row past what cannot be read."""
+    """A possibly damaged log, read row by row past what cannot be read."""
 
     def __enter__(self) -> Self:
         return self
@@ -33,7 +33,7 @@ class RawReader(ABC):
         """Return the number of the last entry; raise :class:`StoreError` if nothing can be read."""
 
     def end_is_missing(self) -> str:
-        """Return what shows that there was more at the end than can be counted; empty where nothing does."""
+        """Return what shows that entries are missing at the end; empty if nothing does."""
         return ""
 
     @abstractmethod
@@ -42,8 +42,8 @@ class RawReader(ABC):
 
     @abstractmethod
     def beyond(self, count: int) -> Iterator[tuple[Any, ...]]:
-        """Yield rows of the log that no number from 1 up to a count belongs to."""
+        """Yield the rows of the log whose number is not from 1 to ``count``."""
 
     @abstractmethod
-    def about(self, number: int) -> str:
-        """Return what the views still say an entry was about; empty where they do not."""
+    def subject_of(self, number: int) -> str:
+        """Return action, kind and key of an entry, as the views still have them; empty if they do not."""

@@ -8,7 +8,7 @@ it has ended, the entry it ended with.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BLOB, REAL, Column, Index, Integer, MetaData, Table, Text, text
 from sqlmodel import Field, SQLModel
@@ -18,7 +18,7 @@ from claimledger.records.base import Part, Record
 from claimledger.records.kinds import KINDS, fields_of
 from claimledger.records.kinds import Field as RecordField
 
-LAYOUT = FORMAT * 100 + 4
+LAYOUT = FORMAT * 100 + 5
 """The log's format and the layout of these tables: views of an older one are rebuilt."""
 
 metadata = MetaData()
@@ -78,7 +78,7 @@ class History(Row, table=True):
     kind: str = _text("kind")
     key: str = _text("key")
     action: str = _text("action")
-    until: int | None = _int("until", nullable=True)
+    ended_by: int | None = _int("ended_by", nullable=True)
     recorded_at: str = _text("recorded_at")
     recorded_by: str | None = _text("recorded_by", nullable=True)
     reason: str | None = _text("reason", nullable=True)
@@ -97,7 +97,7 @@ class ReferenceRow(Row, table=True):
     key: str = _text("key", primary_key=True)
     entry: int = _int("entry", primary_key=True, autoincrement=False)
     field: str = _text("field", primary_key=True)
-    until: int | None = _int("until", nullable=True)
+    ended_by: int | None = _int("ended_by", nullable=True)
 
 
 class SearchWords(Row, table=True):
@@ -132,7 +132,7 @@ def _mirror(model: type[Record] | type[Part], name: str) -> Table:
     for field in fields_of(model):
         if field.form != "parts":
             columns += (Column(column, sql_type) for column, sql_type in columns_of(field))
-    columns.append(Column("until", Integer))
+    columns.append(Column("ended_by", Integer))
     table = Table(name, metadata, *columns)
     for field in fields_of(model):
         _index(table, field)
@@ -190,6 +190,22 @@ PENDING_SCRUB = Table(
 
 REFERENCE: Table = ReferenceRow.__table__  # type: ignore[attr-defined]
 WORDS: Table = SearchWords.__table__  # type: ignore[attr-defined]
+
+
+class HistoryRow(NamedTuple):
+    """A row of :data:`HISTORY`, in the order of its columns."""
+
+    entry: int
+    kind: str
+    key: str
+    action: str
+    ended_by: int | None
+    recorded_at: str
+    recorded_by: str | None
+    reason: str | None
+    replaced_by: str | None
+    number: int | None
+    content: bytes | None
 
 
 def version_of(table: Table) -> list[Column[Any]]:

@@ -16,32 +16,32 @@ from urllib.parse import quote, unquote, urlencode
 from claimledger.errors import StoreError
 
 _OURS = re.compile(r"\s*postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
-"""How an address begins, also as SQLAlchemy spells it, with a driver."""
+"""How an address begins; SQLAlchemy adds a driver to it."""
 
 _ADDRESS = re.compile(
     r"\s*(?:[a-z][a-z0-9+.-]+:(?=//)|(?:jdbc:)?postgres(?:ql)?[+:])", re.IGNORECASE
 )
-"""How an address of whatever kind begins, and one of ours that is misspelled."""
+"""How an address of any kind begins, also a misspelled one of ours."""
 
 _KEYWORDS = re.compile(
     r"(?:^|\s)(?:host|hostaddr|port|dbname|user|password|service)\s*=", re.IGNORECASE
 )
-"""What libpq takes instead of a URL: ``host=db user=ann password=…``."""
+"""What libpq accepts instead of a URL: ``host=db user=ann password=…``."""
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,47}")
 _UNDERSTOOD = (
-    "postgresql://user@host:port/database?schema=name, signs in it that mean something written as %40"
+    "postgresql://user@host:port/database?schema=name, with special characters written as %40"
 )  # fmt: skip
 _CREDENTIALS = re.compile(
     r"//[^/\s]*:.*@|(?:^|[\s;?&])(?:server|data source|pwd|pass\w*)\s*=", re.IGNORECASE | re.DOTALL
 )
-"""What looks like an address with a password, although it is none of ours and none that is misspelled."""
+"""What looks like an address with a password in some other notation."""
 
-_TOLD = {
+_VISIBLE = {
     "application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "schema", "service",
     "sslmode", "target_session_attrs", "user",
 }  # fmt: skip
-"""The words of an address whose values are shown, where they are plain."""
+"""The parameters whose values are shown, if they are plain."""
 
 _PLAIN = re.compile(r"[\w.,/+-]*")
 
@@ -58,12 +58,10 @@ def file_of(where: LedgerLocation) -> Path:
     """Return the path of a file; raise :class:`StoreError` if the location is an address."""
     if is_database(where):
         raise StoreError(
-            f"{shown(where)} is the address of a database; here a file's path is needed"
+            f"{shown(where)} is the address of a database; a file's path is needed here"
         )
     if isinstance(where, str) and _is_address(where):
-        raise StoreError(
-            f"{shown(where)} is not an address that is understood: it reads like {_UNDERSTOOD}"
-        )
+        raise StoreError(f"{shown(where)} is not a valid address; write {_UNDERSTOOD}")
     return Path(where)
 
 
@@ -91,19 +89,17 @@ class Address:
         from psycopg.conninfo import conninfo_to_dict
 
         base, _, query = _OURS.sub("postgresql://", text.rstrip(), count=1).partition("?")
-        # As libpq reads it: a + is a plus sign.
+        # As in libpq, a + is a plus sign.
         parameters = query.split("&") if query else []
         schemas = [part.partition("=")[2] for part in parameters if part.startswith("schema=")]
         schema = unquote(schemas[-1]) if schemas else "public"
-        unfit = StoreError(
-            f"{shown(text)} is not the address of a database: it reads like {_UNDERSTOOD}"
-        )
+        unfit = StoreError(f"{shown(text)} is not the address of a database; write {_UNDERSTOOD}")
         try:
             plain = "&".join(part for part in parameters if not part.startswith("schema="))
             options = conninfo_to_dict(f"{base}?{plain}" if plain else base)
         except (Error, ValueError):  # its message contains the whole address
             raise unfit from None
-        # A password with a sign that ends it too early is in what looks like a host, a port or a name.
+        # Part of a password with an unescaped special character looks like a host, a port or a name.
         authority, _, database = base.partition("://")[2].partition("/")
         port = str(options.get("port", ""))
         if authority.count("@") > 1 or re.search("[@/:]", database) or re.search("[^0-9,]", port):
@@ -113,18 +109,18 @@ class Address:
             raise unfit
         if not _SCHEMA.fullmatch(schema):
             raise StoreError(
-                f"{shown(text)}: {schema!r} is not a valid name of a schema; use small letters, digits and "
+                f"{shown(text)}: {schema!r} is not a valid schema name; use lower-case letters, digits and "
                 "underscores, at most 48, no digit first"
             )
         return cls(tuple((name, str(value)) for name, value in options.items()), schema)
 
     @property
     def place(self) -> str:
-        """The schema as a statement takes it: its name can be a word of SQL."""
+        """The schema as SQL takes it, quoted: its name can be a keyword."""
         return f'"{self.schema}"'
 
     def __str__(self) -> str:
-        """Return the address without what is secret in it."""
+        """Return the address without its password."""
         options = dict(self.options)
         user = f"{quote(options['user'])}@" if options.get("user") else ""
         host = options.get("host", "")
@@ -141,20 +137,21 @@ class Address:
 
 
 def shown(where: LedgerLocation) -> str:
-    """Return a path or an address as it may be shown: without a password.
+    """Return a path or an address as it may be shown, without a password.
 
-    Of an address only what is known to be no secret is shown: there are many ways to misspell a password.
+    Only the parts of an address that cannot be secret are shown, since a password can be misplaced in many
+    ways.
     """
     text = str(where)
     if not isinstance(where, str) or not _may_hold_password(text):
         return text
     if "//" not in text and "=" in text:
-        return re.sub(r"[^\s;]+", _told, text)
-    # From the first colon to the last @, whatever is between: a password that was not quoted too.
+        return re.sub(r"[^\s;]+", _visible_parts, text)
+    # From the first colon to the last @, so that an unescaped password is masked too.
     start = r".*?//" if "//" in text else r"[^:]*:/?"
     text = re.sub(rf"^({start}[^:@]*):.*@", r"\1@", text, count=1, flags=re.DOTALL)
     base, question_mark, query = text.partition("?")
-    return _told_base(base) + question_mark + re.sub("[^&]+", _told, query)
+    return _visible_base(base) + question_mark + re.sub("[^&]+", _visible_parts, query)
 
 
 _BASE = re.compile(
@@ -167,8 +164,8 @@ _PLAIN_PARTS = {
 }  # fmt: skip
 
 
-def _told_base(base: str) -> str:
-    """Return an address up to its parameters, each part of it that is not plain left out."""
+def _visible_base(base: str) -> str:
+    """Return an address up to its parameters, with each part that is not plain masked."""
     match = _BASE.fullmatch(base)
     if match is None:
         return "…" if "//" in base else base
@@ -183,22 +180,22 @@ def _told_base(base: str) -> str:
     return f"{match['scheme']}{user}{masked['host']}{port}{database}"
 
 
-def _told(parameter: re.Match[str]) -> str:
-    """Return a word of an address and its value; of one that may be secret, or none, only a sign of it."""
+def _visible_parts(parameter: re.Match[str]) -> str:
+    """Return a parameter with its value, which is masked if it may be secret."""
     name, separator, value = parameter.group().partition("=")
     if not separator:
         return "…"
     word = unquote(name).strip().lower()
-    plain = word in _TOLD and _PLAIN.fullmatch(unquote(value))
+    plain = word in _VISIBLE and _PLAIN.fullmatch(unquote(value))
     return f"{name}={value}" if plain else f"{name if word.isidentifier() else ''}=…"
 
 
 def without_passwords(message: str, addresses: Iterable[str]) -> str:
-    """Return a message in which no address, nor a path derived from one, shows a password."""
+    """Return a message in which neither an address nor a path derived from one shows a password."""
     for text in filter(_may_hold_password, addresses):
         message = _replaced(message, text, shown(text))
         for path in (Path(text), *Path(text).parents):
-            # A path that an address was taken for has one slash where the address has two.
+            # If an address was taken for a path, it has one slash where the address has two.
             masked = re.sub(
                 r"^([^@]*?/[^:@/]*):(?:.*@|.*$)", r"\1@", shown(str(path)), flags=re.DOTALL
             )

@@ -105,7 +105,7 @@ def not_unicode(text: str) -> str:
     return ""
 
 
-def why_unfit(text: str) -> str:
+def name_fault(text: str) -> str:
     """Return what is wrong with a text that a pattern below refused."""
     unfit = _UNFIT_FOR_NAMES.search(text)
     if _NUL in text:

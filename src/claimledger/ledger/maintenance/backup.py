@@ -18,7 +18,7 @@ from claimledger.ledger.verify.verification import verify
 from claimledger.ledger.write.replicate import first_difference
 from claimledger.storage.base import Store
 from claimledger.storage.open import create_atomically, open_store
-from claimledger.storage.sqlite.files import remove, replace, rights_of, take_name, unfinished
+from claimledger.storage.sqlite.files import hidden_path_for, remove, rename_new, replace, rights_of
 from claimledger.storage.sqlite.names import require_unambiguous_name
 
 
@@ -36,19 +36,19 @@ def back_up(store: Store, path: Path, progress: Progress = no_progress) -> TreeH
     # Replace the target of a symbolic link, not the link itself.
     named_path, path = path, Path(os.path.realpath(path))
     exists = path.exists()
-    rights = store.rights & rights_of(path) if exists else store.rights
-    temporary_path = unfinished(path, "backup")
+    rights = store.maintenance.rights & rights_of(path) if exists else store.maintenance.rights
+    temporary_path = hidden_path_for(path, "backup")
     try:
         with store.reading():
             if exists:
-                if store.is_in(path):
+                if store.maintenance.is_in(path):
                     raise StoreError(
                         f"{named_path} is the ledger itself; name another file for the backup"
                     )
                 _require_older_backup(store, named_path)
                 _require_unused(path, named_path)
             require_unambiguous_name(path, named_path)
-            if not store.copy_to(temporary_path, rights):
+            if not store.maintenance.copy_to(temporary_path, rights):
                 with create_atomically(temporary_path, rights) as target:
                     migrate.move(store, target)
         with open_scrubbed(temporary_path) as copy:
@@ -57,7 +57,7 @@ def back_up(store: Store, path: Path, progress: Progress = no_progress) -> TreeH
             _require_unused(path, named_path)
             replace(temporary_path, path)
         else:
-            take_name(temporary_path, path)
+            rename_new(temporary_path, path)
         return head
     except OSError as error:
         raise StoreError(
@@ -79,8 +79,8 @@ def _require_unused(path: Path, named_path: Path) -> None:
 def open_scrubbed(path: Path) -> Store:
     """Scrub the redacted texts from a new copy, if any may be left in it, and open it for reading."""
     with open_store(path, writable=True) as copy:
-        if copy.unscrubbed():
-            copy.vacuum()
+        if copy.maintenance.unscrubbed():
+            copy.maintenance.vacuum()
     return open_store(path)
 
 

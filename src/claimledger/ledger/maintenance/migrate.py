@@ -10,7 +10,6 @@ from claimledger.ledger.gc_pause import paused_gc
 from claimledger.ledger.maintenance import rebuild
 from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query.time_travel import size
-from claimledger.ledger.write.appender import stored_hashes
 from claimledger.log import merkle
 from claimledger.storage.base import Store
 from claimledger.storage.tables import ENTRY
@@ -25,7 +24,7 @@ def move(source: Store, target: Store, progress: Progress = no_progress) -> int:
     copy does not have the root of the source.
     """
     with source.reading(), paused_gc():
-        target.expect_log()
+        target.access.expect_log()
         count = size(source)
         frontier = merkle.Frontier()
         for first in range(1, count + 1, _BATCH):
@@ -35,10 +34,10 @@ def move(source: Store, target: Store, progress: Progress = no_progress) -> int:
                 (*row[:-1], frontier.append(row[1].encode()))
                 for row in source.rows_by_entry(ENTRY, first, last)
             ]
-            target.insert(ENTRY, rows)
+            target.insert({ENTRY: rows})
             progress(last, 2 * count)
         rebuild.rebuild(target, lambda done, of: progress(of + done, 2 * of))
-        ours, theirs = (merkle.root(count, stored_hashes(store)) for store in (source, target))
+        ours, theirs = (merkle.root(count, store.tree_node) for store in (source, target))
         if ours != theirs or size(target) != count:
             raise StoreError(
                 "the copy does not have the root of the ledger it was copied from; it was not saved. "

@@ -29,7 +29,7 @@ _PAYLOADS = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not
 
 def rebuild(store: Store, progress: Progress = no_progress) -> int:
     """Rebuild every view from the log, in one transaction; return the number of entries."""
-    with store.renewing():
+    with store.maintenance.renewing():
         count = size(store)
         replay(store, 1, count, progress)
     return count

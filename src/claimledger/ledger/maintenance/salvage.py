@@ -102,7 +102,7 @@ def survey(where: LedgerLocation, progress: Progress = no_progress) -> SalvageRe
     with damaged_store(where) as damaged:
         report.size = damaged.size()
         report.rights = damaged.rights
-        scan = _SalvageScan(report, damaged.about)
+        scan = _SalvageScan(report, damaged.subject_of)
         for first, last, row in damaged.entries(report.size):
             if row is None:
                 scan.add_missing(first, last)
@@ -111,7 +111,7 @@ def survey(where: LedgerLocation, progress: Progress = no_progress) -> SalvageRe
             progress(last, report.size)
         for number, header, payload, salt, _ in damaged.beyond(report.size):
             why = f"is beyond the end of the log, which has {report.size} entries (rule `number`)"
-            report.lost.append(LostEntry(number, number, why, damaged.about(number)))
+            report.lost.append(LostEntry(number, number, why, damaged.subject_of(number)))
             scan.add_behind(number, header, payload, salt)
         scan.finish()
         if reason := damaged.end_is_missing():
@@ -217,6 +217,6 @@ def salvage(
             f"{shown(damaged)}: nothing can be recovered: {first}; nothing was written"
         )
     with create_atomically(where, report.rights) as target:
-        target.insert(ENTRY, report.rows)
+        target.insert({ENTRY: report.rows})
         rebuild.rebuild(target)
     return report

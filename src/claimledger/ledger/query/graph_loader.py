@@ -254,7 +254,7 @@ def _first_entries(store: Store, kind: str, keys: list[str], all_keys: bool) -> 
     if all_keys:
         # Few records are amended: look only these up, every other record's entry is its first.
         table = MIRRORS[kind]
-        ended = select(table.c.key).where(table.c.until.is_not(None))
+        ended = select(table.c.key).where(table.c.ended_by.is_not(None))
         keys = [key for (key,) in store.tuples(ended)]
     return dict(store.select_in(_firsts(kind), HISTORY.c.key, dict.fromkeys(keys)))
 

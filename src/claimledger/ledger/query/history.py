@@ -13,7 +13,7 @@ from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.ledger.record_diff import difference
 from claimledger.log.entry import Payload
 from claimledger.storage.base import Store
-from claimledger.storage.tables import ENTRY, HISTORY
+from claimledger.storage.tables import ENTRY, HISTORY, HistoryRow
 from claimledger.text.repetition import Passage, texts_in
 
 
@@ -48,11 +48,11 @@ def changes_since(snapshot: Snapshot, entry: int) -> list[HistoryEntry]:
 
 
 def _entries(snapshot: Snapshot, query: Select[Any]) -> list[HistoryEntry]:
-    rows = snapshot.store.rows(snapshot.recorded(query.order_by(HISTORY.c.entry)))
-    return list(_with_changes(snapshot.store, rows))
+    rows = snapshot.store.tuples(snapshot.recorded(query.order_by(HISTORY.c.entry)))
+    return list(_with_changes(snapshot.store, [HistoryRow(*row) for row in rows]))
 
 
-def _with_changes(store: Store, rows: Any) -> Iterator[HistoryEntry]:
+def _with_changes(store: Store, rows: Iterable[HistoryRow]) -> Iterator[HistoryEntry]:
     for row in rows:
         changes: tuple[tuple[str, Any, Any], ...] = ()
         if row.action == "amend":

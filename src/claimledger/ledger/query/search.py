@@ -51,7 +51,7 @@ def search(
     phrases = phrases_of(query)
     if not phrases:
         return []
-    entries = list(snapshot.store.matching(phrases, _RANKED))
+    entries = list(snapshot.store.fulltext.matching(phrases, _RANKED))
     query_of_words = snapshot.live(_words(tuple(kinds)), HISTORY)
     folded = snapshot.store.select_in(query_of_words, WORDS.c.entry, sorted(entries))
     scores = {entry: _score(words, phrases) for entry, words in folded}
@@ -82,7 +82,7 @@ def similar_claims(snapshot: Snapshot, statement: str, most: int) -> list[str]:
     ]
     scores: dict[int, float] = {}
     for word in sorted(words, key=len, reverse=True)[:16]:
-        entries = list(snapshot.store.matching([[word]], _COMMON))
+        entries = list(snapshot.store.fulltext.matching([[word]], _COMMON))
         for entry in entries:
             scores[entry] = scores.get(entry, 0.0) + 1 / (1 + len(entries))
     best = sorted(scores, key=lambda entry: (-scores[entry], -entry))[: 4 * most]

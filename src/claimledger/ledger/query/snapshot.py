@@ -38,8 +38,8 @@ class Snapshot:
 @cached_query
 def _live(query: Select[Any], table: Table, known_at: int | None) -> Select[Any]:
     if known_at is None:
-        return query.where(table.c.until.is_(None))
-    ended_later = or_(table.c.until.is_(None), table.c.until > known_at)
+        return query.where(table.c.ended_by.is_(None))
+    ended_later = or_(table.c.ended_by.is_(None), table.c.ended_by > known_at)
     return query.where(and_(table.c.entry <= known_at, ended_later))
 
 

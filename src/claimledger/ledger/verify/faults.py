@@ -41,20 +41,20 @@ def row_differences(
 ) -> Iterator[Fault]:
     """Yield a fault for each row or value of a table that differs from what the log projects to.
 
-    The column ``until`` is left out: it depends on later entries, see :class:`GlobalChecks`.
+    The column ``ended_by`` is left out: it depends on later entries, see :class:`GlobalChecks`.
     """
     if expected == actual:
         return
     if table is not WORDS:
-        until = _until_position(table)
-        expected, actual = _without_column(until, expected), _without_column(until, actual)
+        ended_by = _end_position(table)
+        expected, actual = _without_column(ended_by, expected), _without_column(ended_by, actual)
     if expected == actual:
         return
     width = len(table.primary_key.columns)
     expected_rows = {row[:width]: row for row in expected}
     actual_rows = {row[:width]: row for row in actual}
     names = [column.name for column in table.columns]
-    names = [name for name in names if name != "until"]
+    names = [name for name in names if name != "ended_by"]
     for key in sorted(expected_rows.keys() | actual_rows.keys(), key=repr):
         row, log_row = actual_rows.get(key), expected_rows.get(key)
         if row is None:
@@ -78,8 +78,8 @@ def _shortened(value: object) -> str:
     return repr(value[:80] if isinstance(value, str | bytes) else value)[:80]
 
 
-def _until_position(table: Table) -> int:
-    return [column.name for column in table.columns].index("until")
+def _end_position(table: Table) -> int:
+    return [column.name for column in table.columns].index("ended_by")
 
 
 def _without_column(position: int, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

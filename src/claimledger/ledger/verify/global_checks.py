@@ -98,14 +98,14 @@ class GlobalChecks:
     def _check_order(self) -> Iterator[Fault]:
         """Check that no key is recorded twice, and that each change follows the version it replaces."""
         twice = (
-            select(HISTORY.c.kind, HISTORY.c.key, func.max(HISTORY.c.entry).label("entry"))
+            select(HISTORY.c.kind, HISTORY.c.key, func.max(HISTORY.c.entry))
             .where(HISTORY.c.action == "record")
             .group_by(HISTORY.c.key, HISTORY.c.kind)
             .having(func.count() > 1)
         )
-        for row in self._store.rows(twice):
-            what = f"records {row.kind} {row.key} a second time (rule `begins-once`)"
-            yield Fault("entry", what, row.entry, row=str(row.entry), column="payload")
+        for kind, key, entry in self._store.tuples(twice):
+            what = f"records {kind} {key} a second time (rule `begins-once`)"
+            yield Fault("entry", what, entry, row=str(entry), column="payload")
         changed: dict[tuple[str, str], list[int]] = defaultdict(list)
         for entry, payload in sorted(self._result.changes.items()):
             changed[payload.kind, payload.key].append(entry)
@@ -175,21 +175,23 @@ class GlobalChecks:
                 yield Fault("entry", str(error), entry, row=str(entry), column=error.column)
 
     def _check_ends(self, table: Table) -> Iterator[Fault]:
-        """Check the column ``until`` of a view: the entry that ended the version, if one did."""
+        """Check the column ``ended_by`` of a view: the entry that ended the version, if one did."""
         ended = self._ended
         place = list(table.columns).index(table.c.entry)
-        for row in self._store.rows(select(table).where(table.c.until.is_not(None))):
-            if ended.get(row[place]) != row.until:
-                what = f"is {row.until}, but the log has {ended.get(row[place], 'none')}"
-                yield row_fault(table, tuple(row), "until", what)
+        place_of_end = list(table.columns).index(table.c.ended_by)
+        for row in self._store.tuples(select(table).where(table.c.ended_by.is_not(None))):
+            actual = row[place_of_end]
+            if ended.get(row[place]) != actual:
+                what = f"is {actual}, but the log has {ended.get(row[place], 'none')}"
+                yield row_fault(table, row, "ended_by", what)
         # An entry can have several rows in a table, each of which must be closed.
         for row in self._store.select_in(
-            select(table).where(table.c.until.is_(None), *_not_redacted(table)),
+            select(table).where(table.c.ended_by.is_(None), *_not_redacted(table)),
             table.c.entry,
             list(ended),
         ):
             what = f"is empty, but the log has {ended[row[place]]}"
-            yield row_fault(table, tuple(row), "until", what)
+            yield row_fault(table, row, "ended_by", what)
 
     @cached_property
     def _emptied_faults(self) -> list[Fault]:
@@ -274,13 +276,13 @@ def rows_beyond_log(store: Store, count: int, views: Sequence[str]) -> Iterator[
     """Yield a fault for each row of a view that belongs to an entry which the log does not have."""
     for table in map(VIEWS.__getitem__, views):
         beyond = (table.c.entry > count) | (table.c.entry < 1)
-        for row in store.rows(select(table).where(beyond).limit(20)):
-            yield row_fault(table, tuple(row), "entry", f"is beyond the log, which ends at {count}")
+        for row in store.tuples(select(table).where(beyond).limit(20)):
+            yield row_fault(table, row, "entry", f"is beyond the log, which ends at {count}")
 
 
 def unfounded_scrubs(store: Store, result: SegmentResult) -> Iterator[Fault]:
     """Yield a fault for each row that schedules a scrub for an entry which is not a redaction."""
-    for entry in store.unscrubbed():
+    for entry in store.maintenance.unscrubbed():
         payload = result.changes.get(entry)
         if payload is None or payload.action != "redact":
             what = "is in the table, but the entry is not a redaction"

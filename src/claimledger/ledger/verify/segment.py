@@ -18,7 +18,7 @@ from sqlalchemy import Table, select
 from claimledger.errors import StoreError
 from claimledger.ledger.progress import Progress
 from claimledger.ledger.verify.faults import Fault, row_differences
-from claimledger.ledger.write.appender import history_row, stored_hashes
+from claimledger.ledger.write.appender import history_row
 from claimledger.log import merkle
 from claimledger.log.entry import SALT, Payload
 from claimledger.log.validate import (
@@ -275,7 +275,7 @@ def stored_peaks(store: Store, size: int) -> list[bytes]:
     A stored hash that is not 32 bytes long is replaced by zeros, so that the check can go on. The check of
     its own entry reports it.
     """
-    lookup = stored_hashes(store)
+    lookup = store.tree_node
     peaks = []
     for level, index in merkle.peaks(size):
         node = lookup(level, index)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from itertools import islice
+from itertools import islice, starmap
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select
@@ -31,7 +31,6 @@ from claimledger.ledger.verify.global_checks import (
 )
 from claimledger.ledger.verify.result import Redaction, VerificationResult
 from claimledger.ledger.verify.segment import MOST, SegmentChecker, SegmentResult
-from claimledger.ledger.write.appender import stored_hashes
 from claimledger.log import merkle
 from claimledger.storage.base import Store, UndecodableTextError
 from claimledger.storage.tables import ENTRY, PENDING_SCRUB, REFERENCE, VIEWS, WORDS
@@ -52,14 +51,14 @@ def verify(
             return _verify(store, progress, earlier, share=True)
         except UndecodableTextError:
             # Start again in this process alone, because lenient decoding applies to this connection only.
-            store.decode_leniently()
+            store.maintenance.decode_leniently()
             return _verify(store, progress, earlier, share=False)
 
 
 def _verify(
     store: Store, progress: Progress, earlier: TreeHead | None, *, share: bool
 ) -> VerificationResult:
-    faults = _run_check("file", lambda: (Fault(name, what) for name, what in store.shape_damage()))
+    faults = _run_check("file", lambda: starmap(Fault, store.maintenance.shape_damage()))
     # A table that is missing or has other columns cannot be compared row by row; the others can.
     misshapen = {fault.table for fault in faults}
     if ENTRY.name in misshapen:
@@ -109,7 +108,7 @@ def _run_check(table: str, check: Callable[[], Iterable[Fault]]) -> list[Fault]:
 
 def _redactions(store: Store, result: SegmentResult) -> tuple[Redaction, ...]:
     try:
-        unscrubbed = set(store.unscrubbed())
+        unscrubbed = set(store.maintenance.unscrubbed())
     except StoreError:
         unscrubbed = set()
     return tuple(
@@ -128,7 +127,7 @@ def _check_continuity(store: Store, count: int, earlier: TreeHead) -> Iterator[F
         )
         yield Fault("entry", message)
         return
-    root = merkle.root(earlier.size, stored_hashes(store))
+    root = merkle.root(earlier.size, store.tree_node)
     if root != earlier.root:
         message = (
             f"the first {earlier.size} entries give the root {root.hex()}, not the one to check against: "
@@ -167,7 +166,7 @@ def _check_segments(
     """Check all entries and compare these views with them; if ``share``, on all cores."""
     cores = min(os.cpu_count() or 1, _MOST_CORES)
     sharing = share and count >= _LEAST_SHARED_ENTRIES and cores > 1
-    reopen = store.reopening() if sharing else None
+    reopen = store.maintenance.reopening() if sharing else None
     if reopen is None or not may_fork():
         result = SegmentChecker(store, 1, count, views).check(progress)
         result.references_in_table = references(store, count) if REFERENCE.name in views else (0, 0)
@@ -216,13 +215,13 @@ _MOST_CORES = 16
 
 
 def _file_damage(store: Store) -> list[Fault]:
-    return [Fault(name, what) for name, what in store.damage()]
+    return [Fault(name, what) for name, what in store.maintenance.damage()]
 
 
 def _search_damage(store: Store, views: Sequence[str]) -> list[Fault]:
     if WORDS.name not in views:
         return []
-    return [Fault(name, what) for name, what in store.search_damage()]
+    return [Fault(name, what) for name, what in store.fulltext.damage()]
 
 
 def _check_segment(store: Store, first: int, last: int, views: Sequence[str]) -> SegmentResult:

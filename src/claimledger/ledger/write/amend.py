@@ -31,7 +31,7 @@ from claimledger.records.check import record_of
 from claimledger.records.kinds import KINDS, Field, fields_of
 from claimledger.storage.base import Store
 from claimledger.storage.projection import pointers
-from claimledger.storage.tables import ENTRY, HISTORY, PENDING_SCRUB, VIEWS
+from claimledger.storage.tables import ENTRY, HISTORY, PENDING_SCRUB, VIEWS, HistoryRow
 from claimledger.text.repetition import SHORTEST, Passage, texts_in
 
 
@@ -248,7 +248,7 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
         if (unfinished.kind, unfinished.key) == (kind, key):
             return Change(kind, key, entry, emptied=unfinished.entries, taken_up=True)
     query = select(HISTORY).where(HISTORY.c.kind == kind, HISTORY.c.key == key)
-    rows = sorted(store.rows(query), key=lambda row: row.entry)
+    rows = [HistoryRow(*row) for row in sorted(store.tuples(query))]
     if not rows:
         raise NotFoundError(kind, key, records.near_keys(Snapshot(store), key, kind))
     if rows[-1].action == "redact":
@@ -287,11 +287,11 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
         if payload_before.record is not None:
             remove_version(store, kind, number, {"key": key, **payload_before.record})
     # Remembered in the same transaction, so that scrubbing the files is resumed after a crash.
-    store.insert(PENDING_SCRUB, [(entry,)])
+    store.insert({PENDING_SCRUB: [(entry,)]})
     emptied = ENTRY.c.number.in_(numbers)
-    store.connection.execute(update(ENTRY).where(emptied).values(payload=None, salt=None))
-    store.connection.execute(HISTORY.delete().where(HISTORY.c.entry.in_(numbers)))
-    store.insert(HISTORY, [redacted_row(row.entry, payload, row.recorded_at) for row in rows])
+    store.change(update(ENTRY).where(emptied).values(payload=None, salt=None))
+    store.change(HISTORY.delete().where(HISTORY.c.entry.in_(numbers)))
+    store.insert({HISTORY: [redacted_row(row.entry, payload, row.recorded_at) for row in rows]})
     # The caller narrows these down to the texts that other records contain.
     texts = sorted({text for payload in payloads_before for text in _texts(payload)})
     return Change(kind, key, entry, emptied=tuple(numbers), elsewhere=tuple(texts))
@@ -300,7 +300,7 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
 def unscrubbed_redactions(store: Store) -> list[tuple[int, Payload]]:
     """Return entry and payload of each redaction whose texts may still be in the store's files."""
     query = select(ENTRY.c.number, ENTRY.c.payload).where(ENTRY.c.payload.is_not(None))
-    rows = store.select_in(query, ENTRY.c.number, store.unscrubbed())
+    rows = store.select_in(query, ENTRY.c.number, store.maintenance.unscrubbed())
     decoded = [(number, Payload.decode(payload)) for number, payload in sorted(rows)]
     return [(number, payload) for number, payload in decoded if payload.action == "redact"]
 
@@ -357,11 +357,9 @@ def _require_live(store: Store, kind: str, key: str) -> StoredRecord:
             HISTORY.c.key == key,
             HISTORY.c.action.in_(("withdraw", "redact")),
         )
-        rows = store.rows(ended)
-        if rows:
-            raise RuleViolationError(
-                f"{kind} {key} was withdrawn by entry {min(row.entry for row in rows)}"
-            )
+        entries = [entry for (entry,) in store.tuples(ended)]
+        if entries:
+            raise RuleViolationError(f"{kind} {key} was withdrawn by entry {min(entries)}")
         raise NotFoundError(kind, key, records.near_keys(Snapshot(store), key, kind))
     return stored
 

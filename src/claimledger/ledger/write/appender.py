@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, exists, func, select
+from sqlalchemy import Table, exists, func, select
 
 from claimledger.errors import RuleViolationError
-from claimledger.ledger.query.time_travel import moment_in, size
+from claimledger.ledger.query.time_travel import moment_in
 from claimledger.log import merkle
 from claimledger.log.clock import check_clock
 from claimledger.log.entry import (
@@ -29,7 +29,7 @@ from claimledger.log.entry import (
 )
 from claimledger.records.keys import HIGHEST_NUMBER
 from claimledger.records.kinds import KINDS
-from claimledger.storage.base import Store, Tail
+from claimledger.storage.base import Store
 from claimledger.storage.projection import (
     Json,
     ReferenceKey,
@@ -74,9 +74,9 @@ class Appender:
         self._store = store
         self._salts = salts
         self.by = by
-        tail = store.tail() or _tail(store)
+        tail = store.tail()
         self.number = tail.size
-        self._frontier = None if tail.peaks is None else merkle.Frontier(tail.size, tail.peaks)
+        self._frontier = merkle.Frontier(tail.size, tail.peaks)
         last = "" if tail.header is None else moment_in(tail.size, tail.header)
         now = clock()
         if not clock_is_right:
@@ -153,7 +153,7 @@ class Appender:
         salt = self._salts(SALT)
         header = header_of(self.recorded_at, digest_of(salt, written))
         self.number = number = self.number + 1
-        nodes = b"" if self._frontier is None else self._frontier.append(header)
+        nodes = self._frontier.append(header)
         self._entries.append((number, header.decode(), written.decode(), salt, nodes))
         self._rows["history"].append(history_row(number, payload, self.recorded_at))
         if payload.record is not None:
@@ -184,9 +184,9 @@ def _require_storable(label: str, text: str) -> None:
 def insert_rows(store: Store, rows: Rows, entries: Sequence[tuple[Any, ...]] = ()) -> None:
     """Insert entries and projected rows, index the words of the rows, and clear ``rows``."""
     log_first = {ENTRY: entries} if entries else {}
-    store.insert_all(log_first | {VIEWS[name]: table_rows for name, table_rows in rows.items()})
+    store.insert(log_first | {VIEWS[name]: table_rows for name, table_rows in rows.items()})
     if rows.get("search_words"):
-        store.index_words(rows["search_words"])
+        store.fulltext.add(rows["search_words"])
     rows.clear()
 
 
@@ -200,14 +200,14 @@ def end_version(kind: str, entry: int, record: Json, by: int, ends: Ends) -> Non
 
 def remove_version(store: Store, kind: str, entry: int, record: Json) -> None:
     """Delete the rows of a version from every view except the history."""
-    words = store.rows(select(WORDS.c.entry, WORDS.c.words).where(WORDS.c.entry == entry))
-    store.forget_words([(row.entry, row.words) for row in words])
+    words = store.tuples(select(WORDS.c.entry, WORDS.c.words).where(WORDS.c.entry == entry))
+    store.fulltext.remove([(of_entry, text) for of_entry, text in words])
     for table in (*_mirrors(kind), WORDS):
-        store.connection.execute(table.delete().where(table.c.entry == entry))
+        store.change(table.delete().where(table.c.entry == entry))
     for to, key, field in pointers(kind, record):
         is_target = (REFERENCE.c.kind == to, REFERENCE.c.key == key)
         is_field = (REFERENCE.c.entry == entry, REFERENCE.c.field == field)
-        store.connection.execute(REFERENCE.delete().where(*is_target, *is_field))
+        store.change(REFERENCE.delete().where(*is_target, *is_field))
 
 
 def _mirrors(kind: str) -> list[Table]:
@@ -236,25 +236,3 @@ def redacted_row(number: int, payload: Payload, recorded_at: str) -> tuple[Any, 
     replaced_by = payload.replaced_by if number == payload.entries[-1] else None
     what = (number, payload.kind, payload.key, "redacted")
     return (*what, None, recorded_at, None, None, replaced_by, numbered, None)
-
-
-def stored_hashes(store: Store) -> merkle.Lookup:
-    """Return a function that looks up the stored hash of a complete subtree by its level and index.
-
-    Each entry stores the hashes of the subtrees that it completes, so the tree needs no table.
-    """
-    query = select(ENTRY.c.nodes).where(ENTRY.c.number == bindparam("number"))
-
-    def lookup(level: int, index: int) -> bytes:
-        number = (index + 1) << level
-        nodes: bytes = store.connection.execute(query, {"number": number}).scalar_one()
-        return nodes[level * merkle.SIZE : (level + 1) * merkle.SIZE]
-
-    return lookup
-
-
-def _tail(store: Store) -> Tail:
-    number = size(store)
-    query = select(ENTRY.c.header).where(ENTRY.c.number == number)
-    header = store.value(query) if number else None
-    return Tail(number, header, merkle.Frontier.read(number, stored_hashes(store)).peaks)

@@ -25,18 +25,24 @@ from claimledger.storage.tables import HISTORY, MIRRORS
 Target = tuple[str, str]
 """Kind and key of a record that another refers to."""
 
-# Public because an import sends this query ahead, see `Store.hint_queries`.
-LIVE = select(HISTORY.c.kind, HISTORY.c.key).where(
-    HISTORY.c.until.is_(None), HISTORY.c.action.in_(("record", "amend"))
+# Built once: SQLAlchemy takes longer to build a query than a server to answer it, and writers wait meanwhile.
+_LIVE = select(HISTORY.c.kind, HISTORY.c.key).where(
+    HISTORY.c.ended_by.is_(None), HISTORY.c.action.in_(("record", "amend"))
 )
 
-_STATES = select(HISTORY.c.kind, HISTORY.c.action, HISTORY.c.until)
+_STATES = select(HISTORY.c.kind, HISTORY.c.action, HISTORY.c.ended_by)
+
+_LINKS = MIRRORS["link"]
 
 # By kind, the field that names the parent.
 NESTING = {"party": "part_of", "subject": "broader", "term": "broader"}
 REVISIONS = ("updates", "retracts")
 RULE_FIELDS = {"claim": "claimant", **NESTING}
 """By kind, the field whose change can break a rule for the record itself or for records that refer to it."""
+
+_STORED_REVISIONS = select(_LINKS.c.entry, _LINKS.c.type, _LINKS.c["from"], _LINKS.c.to_key).where(
+    _LINKS.c.type.in_(REVISIONS)
+)
 
 
 class EndedReference(NamedTuple):
@@ -61,7 +67,7 @@ def blank_label(kind: str, fields: Mapping[str, Any]) -> Problem | None:
 def ended_references(store: Store, targets: Iterable[Target]) -> list[EndedReference]:
     """Return those of the targets that are not live records, each with the key that replaced it, if any."""
     targets = dict.fromkeys(targets)
-    live = set(store.select_in(LIVE, HISTORY.c.key, dict.fromkeys(key for _, key in targets)))
+    live = set(store.select_in(_LIVE, HISTORY.c.key, dict.fromkeys(key for _, key in targets)))
     by_kind: dict[str, list[str]] = defaultdict(list)
     for kind, key in targets:
         if (kind, key) not in live:
@@ -126,8 +132,8 @@ def _missing(store: Store, kind: str, key: str, incoming: Container[Target]) -> 
     ) or next(
         (
             row_kind
-            for row_kind, action, until in rows
-            if until is None and action in ("record", "amend")
+            for row_kind, action, ended_by in rows
+            if ended_by is None and action in ("record", "amend")
         ),
         None,
     )
@@ -175,7 +181,7 @@ def _parents(store: Store, kind: str, keys: Iterable[str]) -> dict[str, str | No
     A replaced key has its replacement as its parent.
     """
     table = MIRRORS[kind]
-    query = select(table.c.key, table.c[NESTING[kind]]).where(table.c.until.is_(None))
+    query = select(table.c.key, table.c[NESTING[kind]]).where(table.c.ended_by.is_(None))
     parents: dict[str, str | None] = {}
     pending = set(keys)
     while pending:
@@ -326,10 +332,8 @@ def _revisions_of(store: Store, claims: Iterable[str]) -> list[Revision]:
         for reference in references
         if reference.kind == "link"
     }
-    table = MIRRORS["link"]
-    query = select(table.c.entry, table.c.type, table.c["from"], table.c.to_key)
-    query = query.where(table.c.type.in_(REVISIONS)).order_by(table.c.entry)
-    return [Revision(*row) for _, *row in store.select_in(query, table.c.entry, sorted(entries))]
+    rows = store.select_in(_STORED_REVISIONS, _LINKS.c.entry, sorted(entries))
+    return [Revision(*row) for _, *row in sorted(rows)]
 
 
 def _reachable_revisions(
@@ -339,9 +343,8 @@ def _reachable_revisions(
 
     Only this part of the ledger is loaded, because a new cycle contains at least one new link.
     """
-    table = MIRRORS["link"]
-    query = select(table.c.entry, table.c.to_key).where(
-        table.c.until.is_(None), table.c.type == kind
+    query = select(_LINKS.c.entry, _LINKS.c.to_key).where(
+        _LINKS.c.ended_by.is_(None), _LINKS.c.type == kind
     )
     edges: dict[str, set[str]] = defaultdict(set)
     for newer, older in new:
@@ -358,7 +361,7 @@ def _reachable_revisions(
             for reference in references
             if (reference.kind, reference.field) == ("link", "from")
         }
-        links = store.select_in(query, table.c.entry, list(newer_of))
+        links = store.select_in(query, _LINKS.c.entry, list(newer_of))
         names = _resolved(store, "claim", {older for _, older in links})
         for entry, older in links:
             edges[newer_of[entry]].add(names[older])

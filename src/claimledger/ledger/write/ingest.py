@@ -12,9 +12,8 @@ has under its key, or with the records of the same content if it has no key:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -25,8 +24,6 @@ from claimledger.ledger.write import constraints
 from claimledger.ledger.write.appender import Appender
 from claimledger.ledger.write.constraints import Revision
 from claimledger.ledger.write.existing import (
-    CONTENTS,
-    VERSIONS,
     RecordVersion,
     SameContent,
     find_by_content,
@@ -39,9 +36,8 @@ from claimledger.log.entry import Payload
 from claimledger.records.base import Record
 from claimledger.records.check import shown
 from claimledger.records.kinds import KINDS
-from claimledger.storage.base import Preconditions, Store
+from claimledger.storage.base import Store
 from claimledger.storage.projection import ReferenceKey, content_digest, number_in, pointers
-from claimledger.storage.tables import HISTORY
 
 MOST_PROBLEMS = 100
 """Problems after which an import stops checking."""
@@ -120,12 +116,8 @@ def import_records(
     # Some readers read all their input before they yield the first record. Let them do that before the
     # write lock is taken.
     first = list(islice(source, 1))
-    if isinstance(incoming, Sequence) and len(incoming) <= _HINTED_RECORDS:
-        inputs = [item for item in incoming if isinstance(item, RecordInput)]
-        plain = not amend and len(inputs) == len(incoming) <= _BLIND_WRITE_RECORDS
-        store.hint_queries(partial(_query_hints, inputs), _preconditions(inputs) if plain else None)
     try:
-        with paused_gc(), store.writing():
+        with paused_gc(), store.transaction():
             ingest = _Ingest(store, appender_of(), amend=amend, reason=reason, by_hand=by_hand)
             while chunk := first + list(islice(source, _CHUNK - len(first))):
                 first = []
@@ -135,55 +127,7 @@ def import_records(
                 raise _RollbackError
     except _RollbackError:
         pass
-    result = ingest.result
-    if store.shift:
-        # Other writers committed first, so the server gave these entries higher numbers.
-        result.written = [(kind, key, entry + store.shift) for kind, key, entry in result.written]
-    return result
-
-
-_HINTED_RECORDS = 50
-"""Up to this many records, the queries of an import are sent in one round trip, before it needs them."""
-
-
-_BLIND_WRITE_RECORDS = 20
-"""Up to this many records, an import is sent in one round trip, with preconditions that the server checks."""
-
-
-def _query_hints(inputs: list[RecordInput]) -> list[tuple[Any, Any, list[Any]]]:
-    """Return the queries that importing these records will need: existing versions, and reference targets."""
-    keys = dict.fromkeys(record.key for record in inputs if record.key)
-    contents = {
-        content_digest(record.kind, record.fields) for record in inputs if record.key is None
-    }
-    pointed = {key for record in inputs for _, key, _ in pointers(record.kind, record.fields)}
-    hints = (
-        (VERSIONS, HISTORY.c.key, list(keys)),
-        (CONTENTS, HISTORY.c.content, sorted(contents)),
-        (constraints.LIVE, HISTORY.c.key, sorted(pointed)),
-    )
-    return [hint for hint in hints if hint[2]]
-
-
-def _preconditions(inputs: list[RecordInput]) -> Preconditions | None:
-    """Return the conditions under which new records can be written unseen; ``None`` if they depend on more.
-
-    The conditions: their keys are unused, and the records that they refer to are live.
-    """
-    incoming = {(record.kind, record.key) for record in inputs}
-    for record in inputs:
-        nested = (
-            record.kind in constraints.NESTING and constraints.NESTING[record.kind] in record.fields
-        )
-        revises = record.kind == "link" and record.fields["type"] in constraints.REVISIONS
-        # A numbered key depends on the highest number in use, and a cycle can pass through any record.
-        if record.key is None or record.key[0].isupper() or nested or revises:
-            return None
-    pointed = {
-        (to, key) for record in inputs for to, key, _ in pointers(record.kind, record.fields)
-    }
-    unused = [record.key for record in inputs if record.key]
-    return Preconditions(unused, sorted(pointed - incoming), constraints.LIVE)
+    return ingest.result
 
 
 class _Ingest:

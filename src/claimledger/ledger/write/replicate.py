@@ -20,7 +20,6 @@ from claimledger.ledger.log_replay import LogReplay
 from claimledger.ledger.maintenance import rebuild
 from claimledger.ledger.query.time_travel import moment_in, size
 from claimledger.ledger.tree_head import TreeHead
-from claimledger.ledger.write.appender import stored_hashes
 from claimledger.log import merkle
 from claimledger.log.entry import FORMAT, Entry, Payload
 from claimledger.log.validate import InvalidEntryError, RecordState, check_digest, check_header
@@ -79,7 +78,7 @@ def append_entries(store: Store, segment: LogSegment) -> int:
     :class:`StoreError` if the segment belongs to another ledger or a fork of this one, leaves a gap, is
     truncated, or contains an invalid entry; nothing is then written.
     """
-    with store.writing():
+    with store.transaction():
         count = size(store)
         if segment.begins.size > count:
             raise StoreError(
@@ -91,7 +90,7 @@ def append_entries(store: Store, segment: LogSegment) -> int:
                 f"{segment.name} belongs to another ledger, or to a fork of this one: after entry "
                 f"{segment.begins.size}, where it begins, the roots differ; nothing was written"
             )
-        store.expect_log()
+        store.access.expect_log()
         replication = _Replication(store, segment, count)
         replication.run()
         if replication.last != segment.ends.size:
@@ -122,7 +121,7 @@ class _Replication:
         self._store = store
         self._segment = segment
         self._count = count
-        self._frontier = merkle.Frontier.read(count, stored_hashes(store))
+        self._frontier = merkle.Frontier.read(count, store.tree_node)
         self._places: dict[int, str] = {}
         """By entry that only a later entry can make valid: the place where it was read."""
 
@@ -213,8 +212,8 @@ class _Replication:
             # redaction that lists it.
             self._flush()
             self.redactions.append(number)
-            self._store.insert(PENDING_SCRUB, [(number,)])
-            self._store.connection.execute(
+            self._store.insert({PENDING_SCRUB: [(number,)]})
+            self._store.change(
                 update(ENTRY)
                 .where(ENTRY.c.number.in_(payload.entries))
                 .values(payload=None, salt=None)
@@ -223,7 +222,7 @@ class _Replication:
             self._flush()
 
     def _flush(self) -> None:
-        self._store.insert(ENTRY, self._pending)
+        self._store.insert({ENTRY: self._pending})
         self._pending.clear()
 
     def state(self, kind: str, key: str) -> RecordState | None:
@@ -258,7 +257,7 @@ def first_difference(left: Store, right: Store) -> int | None:
     A binary search: the roots over the first n entries are equal exactly if those entries are.
     """
     low, high = 0, min(size(left), size(right))
-    ours, theirs = stored_hashes(left), stored_hashes(right)
+    ours, theirs = left.tree_node, right.tree_node
     if merkle.root(high, ours) == merkle.root(high, theirs):
         return None
     while high - low > 1:

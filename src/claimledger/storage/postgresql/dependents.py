@@ -20,7 +20,7 @@ from claimledger.storage.url import Address
 
 logger = logging.getLogger("claimledger")
 
-_MANY = 500
+_BATCH = 500
 """Views from which they are dropped before the tables; and how many in one transaction."""
 
 _VIEWS = """
@@ -44,13 +44,13 @@ JOIN pg_roles AS r ON r.oid = c.relowner WHERE c.relkind IN ('v', 'm') ORDER BY 
 """Views that depend on the ledger's views and functions: sort, schema, name, owner, droppable."""
 
 
-def drop_many_views(talk: Session, address: Address) -> int:
+def drop_many_views(session: Session, address: Address) -> int:
     """Drop other users' views, where they are many and we may, in transactions of their own; log their names.
 
     Returns how many there are.
     """
-    views = _views(talk, address)
-    if len(views) < _MANY:
+    views = _views(session, address)
+    if len(views) < _BATCH:
         return len(views)
     ours = [
         (kind, f"{quoted(schema)}.{quoted(name)}") for kind, schema, name, _, may in views if may
@@ -58,22 +58,22 @@ def drop_many_views(talk: Session, address: Address) -> int:
     for kind, group in groupby(ours, key=lambda view: view[0]):
         names = [name for _, name in group]
         sort = "MATERIALIZED VIEW" if kind == "m" else "VIEW"
-        for start in range(0, len(names), _MANY):
-            batch = names[start : start + _MANY]
+        for start in range(0, len(names), _BATCH):
+            batch = names[start : start + _BATCH]
             try:
-                talk.execute(f"DROP {sort} IF EXISTS {', '.join(batch)} CASCADE")
+                session.execute(f"DROP {sort} IF EXISTS {', '.join(batch)} CASCADE")
             except psycopg.errors.LockNotAvailable:
                 break  # who holds the lock is named where the tables are locked
             logger.warning(
                 "%s: views of the ledger's tables were dropped: %s", address, listed(batch)
             )
-    return len(_views(talk, address))
+    return len(_views(session, address))
 
 
-def too_many_views(talk: Session, address: Address) -> StoreError:
+def too_many_views(session: Session, address: Address) -> StoreError:
     """Return the error of views that the server cannot drop together, and that we may not drop before."""
-    talk.roll_back()
-    views = _views(talk, address)
+    session.roll_back()
+    views = _views(session, address)
     owners = listed(sorted({owner for _, _, _, owner, _ in views}))
     return StoreError(
         f"{address}: {len(views)} views depend on the ledger's tables, more than the server can lock at "
@@ -81,6 +81,6 @@ def too_many_views(talk: Session, address: Address) -> StoreError:
     )
 
 
-def _views(talk: Session, address: Address) -> list[tuple[str, str, str, str, bool]]:
+def _views(session: Session, address: Address) -> list[tuple[str, str, str, str, bool]]:
     names = {"schema": address.schema, "kept": [HEAD, ENTRY.name]}
-    return talk.execute(_VIEWS, names).fetchall()
+    return session.execute(_VIEWS, names).fetchall()

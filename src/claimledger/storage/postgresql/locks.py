@@ -47,7 +47,7 @@ def attempts_until(deadline: float) -> Iterator[None]:
 
 
 def lock_exclusively(
-    talk: Session,
+    session: Session,
     address: Address,
     tables: Sequence[str],
     change: Callable[[], None],
@@ -61,10 +61,10 @@ def lock_exclusively(
     which names the sessions that the last attempt waited for.
     """
     for _ in attempts_until(lock_deadline()):
-        if _attempted(talk, tables, change, seconds):
+        if _try_lock(session, tables, change, seconds):
             return
-    with _blocking_sessions(address, talk.driver.info.backend_pid) as sessions:
-        if _attempted(talk, tables, change, seconds):
+    with _blocking_sessions(address, session.driver.info.backend_pid) as sessions:
+        if _try_lock(session, tables, change, seconds):
             return
     raise StoreError(
         f"{address}: other sessions keep the ledger's tables locked "
@@ -73,32 +73,32 @@ def lock_exclusively(
     )
 
 
-def _attempted(
-    talk: Session, tables: Sequence[str], change: Callable[[], None], seconds: float
+def _try_lock(
+    session: Session, tables: Sequence[str], change: Callable[[], None], seconds: float
 ) -> bool:
     """Lock and change tables; return whether that was done before the time of one attempt was over."""
-    nested = talk.inside
+    nested = session.in_transaction
     patience = int(LOCK_TIMEOUT_SECONDS * 1000)
-    talk.execute("SAVEPOINT attempt" if nested else _BEGIN)
+    session.execute("SAVEPOINT attempt" if nested else _BEGIN)
     try:
-        ((usual,),) = talk.execute("SHOW lock_timeout").fetchall()
+        ((usual,),) = session.execute("SHOW lock_timeout").fetchall()
         # A lock timeout would apply to each table; a statement timeout applies to all of them.
-        talk.execute(f"SET LOCAL statement_timeout = {patience}")
-        talk.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
-        talk.execute(f"SET LOCAL lock_timeout = {patience}")
-        talk.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+        session.execute(f"SET LOCAL statement_timeout = {patience}")
+        session.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+        session.execute(f"SET LOCAL lock_timeout = {patience}")
+        session.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
         change()
-        talk.execute("SET LOCAL statement_timeout = 0")
-        talk.execute("SELECT set_config('lock_timeout', %s, true)", (usual,))
+        session.execute("SET LOCAL statement_timeout = 0")
+        session.execute("SELECT set_config('lock_timeout', %s, true)", (usual,))
     except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
         if nested:
-            talk.execute("ROLLBACK TO SAVEPOINT attempt")
+            session.execute("ROLLBACK TO SAVEPOINT attempt")
         else:
-            talk.roll_back()
+            session.roll_back()
         return False
     except BaseException:
         if not nested:
-            talk.roll_back()
+            session.roll_back()
         raise
     return True
 

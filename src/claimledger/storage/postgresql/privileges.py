@@ -9,7 +9,7 @@ import psycopg
 
 from claimledger.storage.postgresql.connection import shown
 from claimledger.storage.postgresql.log_rules import CHECKS
-from claimledger.storage.postgresql.schema import CALLED, HEAD, tables_made
+from claimledger.storage.postgresql.schema import CALLED, HEAD, all_tables
 from claimledger.storage.postgresql.triggers import FUNCTIONS
 from claimledger.storage.tables import ENTRY, VIEWS
 
@@ -96,8 +96,8 @@ def rights_of(role: str) -> Iterator[Right]:
         yield Right(HEAD, "held", "UPDATE")
         for table in (ENTRY, *VIEWS.values()):
             yield Right(table.name, "", "INSERT")
-            if role == "editor" and "until" in table.columns:
-                yield Right(table.name, "until", "UPDATE")
+            if role == "editor" and "ended_by" in table.columns:
+                yield Right(table.name, "ended_by", "UPDATE")
 
 
 def owner_of(driver: psycopg.Connection[Any], schema: str) -> str:
@@ -129,7 +129,7 @@ def foreign_owners(driver: psycopg.Connection[Any], schema: str) -> Iterator[tup
     names = {
         "schema": schema,
         "owner": owner_of(driver, schema),
-        "tables": [HEAD, *(table.name for table in tables_made())],
+        "tables": [HEAD, *(table.name for table in all_tables())],
         "functions": [*FUNCTIONS, *CALLED, *CHECKS],
     }
     yield from driver.execute(_OWNED, names).fetchall()

@@ -1,4 +1,4 @@
-"""Reads the log of a server's ledger row by row, past what this program would refuse to work with."""
+"""Reads the log of a ledger on a server row by row, past values that the program would refuse to read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from claimledger.errors import StoreError
-from claimledger.storage.postgresql.connection import connect, named
+from claimledger.storage.postgresql.connection import connect, server_errors
 from claimledger.storage.postgresql.sql import oversized
 from claimledger.storage.raw_reader import RawReader, ReadEntry
 from claimledger.storage.tables import ENTRY, HISTORY
@@ -14,7 +14,7 @@ from claimledger.storage.url import Address
 
 _BATCH = 1000
 _ROWS = f"SELECT number, header, payload, salt, nodes FROM entry WHERE NOT {oversized(ENTRY)} AND number"
-"""What can be read of the log: a value that is longer than any that is written could exhaust memory."""
+"""A value longer than any that the program writes is not read: it could exhaust memory."""
 
 
 class PostgresRawReader(RawReader):
@@ -23,7 +23,7 @@ class PostgresRawReader(RawReader):
     def __init__(self, address: Address) -> None:
         self._address = address
         self._driver = connect(address, writable=False)
-        with named(address):
+        with server_errors(address):
             self._driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def close(self) -> None:
@@ -32,7 +32,7 @@ class PostgresRawReader(RawReader):
 
     def size(self) -> int:
         """Return how far the log goes: the number of its rows, or the last before a gap as wide again."""
-        with named(self._address):
+        with server_errors(self._address):
             (rows,) = self._driver.execute("SELECT count(*) FROM entry").fetchall()[0]
             query = "SELECT max(number) FROM entry WHERE number BETWEEN 1 AND %s"
             (last,) = self._driver.execute(query, (2 * rows,)).fetchall()[0]
@@ -52,19 +52,19 @@ class PostgresRawReader(RawReader):
             yield number, count, None
 
     def beyond(self, count: int) -> Iterator[tuple[Any, ...]]:
-        """Yield rows of the log that no number from 1 up to a count belongs to."""
+        """Yield the rows of the log whose number is not from 1 to ``count``."""
         yield from self._rows("NOT BETWEEN 1 AND %s", count)
 
-    def about(self, number: int) -> str:
-        """Return what the views still say an entry was about; empty where they do not."""
+    def subject_of(self, number: int) -> str:
+        """Return action, kind and key of an entry, as the views still have them; empty if they do not."""
         readable = f"NOT {oversized(HISTORY)}"
         query = f"SELECT action, kind, key FROM history WHERE entry = %s AND {readable}"
-        with named(self._address):
+        with server_errors(self._address):
             row = self._driver.execute(query, (number,)).fetchone()
         return " ".join(map(str, row)) if row else ""
 
     def _rows(self, where: str, count: int) -> Iterator[tuple[Any, ...]]:
-        with named(self._address), self._driver.cursor(name="damaged") as cursor:
+        with server_errors(self._address), self._driver.cursor(name="damaged") as cursor:
             cursor.itersize = _BATCH
             cursor.execute(f"{_ROWS} {where} ORDER BY number", (count,))
             yield from cursor

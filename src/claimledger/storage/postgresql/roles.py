@@ -30,7 +30,7 @@ from claimledger.storage.postgresql.privileges import (
     owner_of,
     rights_of,
 )
-from claimledger.storage.postgresql.schema import CALLED, HEAD, quoted, tables_made
+from claimledger.storage.postgresql.schema import CALLED, HEAD, all_tables, quoted
 from claimledger.storage.postgresql.triggers import FUNCTIONS
 from claimledger.storage.tables import ENTRY
 from claimledger.storage.url import Address
@@ -54,6 +54,9 @@ WHERE c.oid = %s::regclass AND r.rolcanlogin AND NOT r.rolsuper AND NOT EXISTS (
   AND coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true)
   AND coalesce((to_jsonb(m) ->> 'set_option')::boolean, true))"""
 """The user who owns the ledger's tables and may not act as a role; none where that is a superuser."""
+
+_RETIRED_COLUMNS = {"until"}
+"""Columns of earlier layouts: privileges on them end with the column, which is not worth a warning."""
 
 
 class Roles:
@@ -82,7 +85,7 @@ class Roles:
             raise StoreError(f"{role!r} is not a role; there are {', '.join(ROLES)}")
         self._require_user(user)
         self._revoke_public_create()
-        self._make(role)
+        self._create_role(role)
         for other_role in ROLES:
             if other_role != role:
                 self._revoke_role(other_role, user)
@@ -110,7 +113,7 @@ class Roles:
             target = privilege.right.table or "the schema"
             yield f"privileges on {target}", f"{privilege}, which no role of the ledger has"
         for name, role in self._former_roles().items():
-            yield f"role {name}", self._of_former(name, role)
+            yield f"role {name}", self._former_role_fault(name, role)
         owner = shown(owner_of(self._driver, self._schema))
         for target, actual_owner in foreign_owners(self._driver, self._schema):
             yield (
@@ -122,7 +125,7 @@ class Roles:
         """Return the users of each role; log what to do about roles named after another database."""
         for name, role in self._former_roles().items():
             logger.warning(
-                "%s: role %s %s", self._address, shown(name), self._of_former(name, role)
+                "%s: role %s %s", self._address, shown(name), self._former_role_fault(name, role)
             )
         return {role: members_of(self._driver, self.name(role)) for role in ROLES}
 
@@ -139,7 +142,11 @@ class Roles:
 
         Logs what is revoked, and what the server does not let this user revoke.
         """
-        lost = self._excess(before)
+        lost = [
+            privilege
+            for privilege in self._excess(before)
+            if privilege.right.column not in _RETIRED_COLUMNS
+        ]
         self.revoke_excess()
         left = self._excess()
         revoked = [str(privilege) for privilege in lost if privilege not in left]
@@ -157,11 +164,11 @@ class Roles:
             for privilege in before
             if privilege.right.reads and privilege.right.table not in (HEAD, ENTRY.name)
         )
-        self._own(self.name("keeper") if self.name("keeper") in names else owner)
+        self._set_owner(self.name("keeper") if self.name("keeper") in names else owner)
 
     def tables_of_others(self, owner: str = "") -> list[str]:
         """Return the ledger's tables, by their quoted names, that another than the keepers' role owns."""
-        names = [HEAD, *(table.name for table in tables_made())]
+        names = [HEAD, *(table.name for table in all_tables())]
         rows = self._driver.execute(
             "SELECT relname FROM pg_class JOIN pg_roles AS r ON r.oid = relowner "
             "WHERE relnamespace = to_regnamespace(%s) AND relname = ANY (%s) AND rolname <> %s "
@@ -204,7 +211,7 @@ class Roles:
                 former[name] = role
         return dict(sorted(former.items()))
 
-    def _of_former(self, name: str, role: str) -> str:
+    def _former_role_fault(self, name: str, role: str) -> str:
         """Return what to do about a role of the ledger that is named after another database."""
         users = ", ".join(map(shown, members_of(self._driver, name))) or "nobody"
         return (
@@ -233,7 +240,7 @@ class Roles:
 
     def _regrant(self, privileges: Iterator[Privilege]) -> None:
         """Grant again what was granted on tables that were recreated."""
-        columns = {table.name: {"", *table.columns.keys()} for table in tables_made()}
+        columns = {table.name: {"", *table.columns.keys()} for table in all_tables()}
         for privilege in privileges:
             right = privilege.right
             if right.column in columns.get(right.table, ()):
@@ -273,7 +280,7 @@ class Roles:
                 f"could meet; the schema's owner ends that with: {closing}"
             )
 
-    def _make(self, role: str) -> None:
+    def _create_role(self, role: str) -> None:
         name = self.name(role)
         if not self._exists(name):
             self._run(f"CREATE ROLE {quoted(name)} NOLOGIN")
@@ -281,7 +288,7 @@ class Roles:
             self._give_rights(role, name)
             return
         self._keep_owner(name)
-        self._own(name)
+        self._set_owner(name)
 
     def _keep_owner(self, name: str) -> None:
         """Make the user who owns the tables so far a keeper: only a member can give them to the role."""
@@ -301,7 +308,7 @@ class Roles:
             target = self._target(right.table)
             self._run(f"GRANT {right.name}{of_column} ON {target} TO {quoted(name)}")
 
-    def _own(self, name: str) -> None:
+    def _set_owner(self, name: str) -> None:
         """Make a role of the server the owner of the ledger's tables and functions."""
         if name == self.name("keeper"):
             # The server gives an object only to a role that may create objects in the schema.

@@ -12,7 +12,6 @@ from functools import lru_cache
 from sqlalchemy import BLOB, REAL, Index, Integer, Table, Text
 from sqlalchemy.ext.compiler import compiles
 
-from claimledger.log.clock import AHEAD, BEHIND
 from claimledger.storage.postgresql.log_rules import CHECKS
 from claimledger.storage.postgresql.triggers import FUNCTIONS, TRIGGERS
 from claimledger.storage.tables import ENTRY, PENDING_SCRUB, VIEWS
@@ -28,7 +27,7 @@ TYPES: dict[type, str] = {
 HEAD = "head"
 """The table of one row that says what this is, and that a writer locks."""
 
-FOUND = """(CASE WHEN octet_length(words) > 500000 THEN array_to_tsvector('{*}')
+SEARCH_VECTOR = """(CASE WHEN octet_length(words) > 500000 THEN array_to_tsvector('{*}')
 ELSE array_to_tsvector(string_to_array(words, ' ')) END)"""
 """The search vector of a record's words. A vector is limited to a megabyte; longer texts are scanned."""
 
@@ -48,10 +47,9 @@ def _integer(*_: object, **__: object) -> str:
     return "BIGINT"
 
 
-STANDING = """
+LOCK_LOG = """
 DECLARE place bigint := 0;
 BEGIN
-  PERFORM set_config('synchronous_commit', 'off', true);
   SELECT h.layout INTO STRICT layout FROM {schema}.head AS h FOR NO KEY UPDATE;
   SELECT coalesce(max(e.number), 0) INTO size FROM {schema}.entry AS e;
   SELECT e.header INTO header FROM {schema}.entry AS e WHERE e.number = size;
@@ -64,78 +62,18 @@ BEGIN
     END IF;
   END LOOP;
 END"""
-"""Locks the head and returns where the log ends, in one answer: what a writer must know first.
+"""Locks the head and returns where the log ends, in one round trip: what a writer must know first.
 
-The commit does not wait for the disk, which is waited for behind it: see ``Talk.commit``.
-Each statement in it sees what others committed while the lock was waited for.
-"""
-
-SEQUENCE = f"""
-DECLARE
-  held bigint; size bigint; level integer; node bytea; header text;
-  numbers bigint[]; moved text[]; nodes bytea[];
-BEGIN
-  IF NOT alone THEN
-    PERFORM set_config('synchronous_commit', 'off', true);
-  END IF;
-  SELECT h.layout INTO STRICT held FROM {{schema}}.head AS h FOR NO KEY UPDATE;
-  SELECT coalesce(max(e.number), 0) INTO size FROM {{schema}}.entry AS e;
-  IF held <> layout
-    OR EXISTS (SELECT FROM {{schema}}.history AS h WHERE h.key = ANY (unused))
-    OR EXISTS (
-      SELECT FROM unnest(kinds, keys) AS a (kind, key) WHERE NOT EXISTS (
-        SELECT FROM {{schema}}.history AS h WHERE h.key = a.key AND h.kind = a.kind
-        AND h.until IS NULL AND h.action IN ('record', 'amend')
-      )
-    ) THEN
-    RAISE EXCEPTION 'what was assumed is not so' USING ERRCODE = 'serialization_failure';
-  END IF;
-  shift := size;
-  SELECT greatest(moment, e.header::json ->> 'recorded_at' COLLATE "C") INTO later
-  FROM {{schema}}.entry AS e WHERE e.number = size;
-  later := coalesce(later, moment);
-  -- A clock in doubt is told by the program, which then asks first: see `check_clock`.
-  IF later::timestamptz - moment::timestamptz > interval '{BEHIND.days} days' OR moment::timestamptz - (
-    SELECT (e.header::json ->> 'recorded_at')::timestamptz FROM {{schema}}.entry AS e WHERE e.number = size
-  ) > interval '{AHEAD.days} days' THEN
-    RAISE EXCEPTION 'a clock is in doubt' USING ERRCODE = 'serialization_failure';
-  END IF;
-  FOR place IN 1 .. cardinality(headers) LOOP
-    size := size + 1;
-    header := replace(headers[place], moment, later);
-    node := sha256('\\x00'::bytea || convert_to(header, 'UTF8'));
-    numbers[place] := size;
-    moved[place] := header;
-    nodes[place] := node;
-    level := 0;
-    WHILE (size >> level) & 1 = 0 LOOP
-      held := size - (1::bigint << level);
-      node := sha256('\\x01'::bytea || CASE
-        WHEN held > shift THEN substr(nodes[held - shift], level * 32 + 1, 32)
-        ELSE (SELECT substr(e.nodes, level * 32 + 1, 32) FROM {{schema}}.entry AS e WHERE e.number = held)
-      END || node);
-      nodes[place] := nodes[place] || node;
-      level := level + 1;
-    END LOOP;
-  END LOOP;
-  INSERT INTO {{schema}}.entry SELECT * FROM unnest(numbers, moved, payloads, salts, nodes);
-END"""
-"""Adds new records' entries to the log, where what they depend on is so: see ``Preconditions``.
-
-They come numbered from 1. Returns by how much their numbers move, and the time they bear: never before that
-of the entry in front. The tree is that of RFC 6962, as in :mod:`claimledger.log.merkle`.
+Each statement in it sees what others committed while the lock was awaited.
 """
 
 CALLED = {
-    "standing": ("OUT layout bigint, OUT size bigint, OUT header text, OUT peaks bytea", STANDING),
-    "sequence": (
-        "layout bigint, alone boolean, moment text, unused text[], kinds text[], keys text[], "
-        "headers text[], payloads text[], salts bytea[], OUT shift bigint, OUT later text",
-        SEQUENCE,
-    ),
+    "lock_log": ("OUT layout bigint, OUT size bigint, OUT header text, OUT peaks bytea", LOCK_LOG),
 }
 """The functions that writers call: what they take and give, and what they do."""
 
+RETIRED = ("standing", "sequence")
+"""Functions of earlier layouts, which a rebuild removes."""
 
 KEYS = "entry_key"
 """The index by which the entries of a record are found in the log itself, which nobody can write past."""
@@ -144,7 +82,7 @@ SEARCH = "search"
 """The full-text index, of the words of every record."""
 
 
-def placed(schema: str, body: str) -> str:
+def in_schema(schema: str, body: str) -> str:
     """Return what a function does, in a schema."""
     return body.replace("{schema}", schema)
 
@@ -166,37 +104,37 @@ def _condition(index: Index) -> str:
     return "" if where is None else f"({str(where).rpartition('.')[2]})"
 
 
-def tables_made() -> tuple[Table, ...]:
+def all_tables() -> tuple[Table, ...]:
     """Return the tables that records and log are in, in order."""
     return (ENTRY, *VIEWS.values(), PENDING_SCRUB)
 
 
 @lru_cache
-def making(schema: str) -> tuple[str, ...]:
+def creation_statements(schema: str) -> tuple[str, ...]:
     """The statements that make a ledger in an empty schema, in order."""
     return (
         f"CREATE TABLE {schema}.{HEAD} (held boolean PRIMARY KEY CHECK (held), "
         "program text NOT NULL, layout bigint NOT NULL)",
         *_table(schema, ENTRY),
-        *guarding(schema),
-        *viewing(schema),
+        *guard_statements(schema),
+        *view_statements(schema),
     )
 
 
 @lru_cache
-def viewing(schema: str) -> tuple[str, ...]:
+def view_statements(schema: str) -> tuple[str, ...]:
     """The statements that make the views and their indexes, in order."""
     statements = [
         line for table in (*VIEWS.values(), PENDING_SCRUB) for line in _table(schema, table)
     ]
     statements += [line for name in VIEWS for line in _triggers(schema, name)]
-    return (*statements, *searching(schema))
+    return (*statements, *search_index_statements(schema))
 
 
-def searching(schema: str) -> tuple[str, str]:
+def search_index_statements(schema: str) -> tuple[str, str]:
     """Return the statements that create the search index; the server samples none of its words."""
     return (
-        f"CREATE INDEX {SEARCH} ON {schema}.search_words USING gin ({FOUND})",
+        f"CREATE INDEX {SEARCH} ON {schema}.search_words USING gin ({SEARCH_VECTOR})",
         f"ALTER INDEX {schema}.{SEARCH} ALTER COLUMN 1 SET STATISTICS 0",
     )
 
@@ -205,21 +143,21 @@ _PINNED = "SET search_path = pg_catalog, pg_temp SET standard_conforming_strings
 """What a session's settings cannot change: how a function reads its names and texts."""
 
 
-def guarding(schema: str) -> Iterator[str]:
+def guard_statements(schema: str) -> Iterator[str]:
     """Yield the statements that make the log append-only, and what writers call."""
     for name, (parameters, body) in CALLED.items():
         yield (
-            f"CREATE FUNCTION {schema}.{name}({parameters}) LANGUAGE plpgsql AS $${placed(schema, body)}$$"
+            f"CREATE FUNCTION {schema}.{name}({parameters}) LANGUAGE plpgsql AS $${in_schema(schema, body)}$$"
         )
     for name, (parameters, returns, body) in CHECKS.items():
         yield (
             f"CREATE FUNCTION {schema}.{name}({parameters}) RETURNS {returns} LANGUAGE plpgsql "
-            f"{_PINNED} AS $${placed(schema, body)}$$"
+            f"{_PINNED} AS $${in_schema(schema, body)}$$"
         )
     for name, body in FUNCTIONS.items():
         yield (
             f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql "
-            f"{_PINNED} AS $${placed(schema, body)}$$"
+            f"{_PINNED} AS $${in_schema(schema, body)}$$"
         )
     # A database can be configured not to let everybody call new functions.
     functions = ", ".join(f"{schema}.{name}" for name in (*CALLED, *CHECKS, *FUNCTIONS))
@@ -233,7 +171,7 @@ def _triggers(schema: str, table: str) -> Iterator[str]:
         if trigger.table == table:
             yield (
                 f"CREATE {trigger.sort} {name} {trigger.when} ON {schema}.{quoted(table)} "
-                f"{placed(schema, trigger.how)} "
+                f"{in_schema(schema, trigger.how)} "
                 f"EXECUTE FUNCTION {schema}.{trigger.function}()"
             )
 
@@ -267,7 +205,7 @@ def columns_without_statistics(table: Table) -> list[str]:
 
 
 _SAMPLED = {
-    *("entry", "number", "position", "until"),
+    *("entry", "number", "position", "ended_by"),
     *("kind", "key", "from", "to_key", "to_kind", "type", "field", "action", "replaced_by"),
 }
 """Columns of which the planner may have statistics: none contains a person's own words."""

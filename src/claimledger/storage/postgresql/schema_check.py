@@ -14,11 +14,11 @@ from claimledger.storage.postgresql.schema import (
     HEAD,
     KEYS,
     SEARCH,
+    all_tables,
     columns_without_statistics,
+    in_schema,
     indexes_of,
-    placed,
     quoted,
-    tables_made,
     type_of,
 )
 from claimledger.storage.postgresql.triggers import FUNCTIONS, TRIGGERS
@@ -34,11 +34,11 @@ def shape_damage(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
     yield from _of_triggers(driver, schema)
     unsampled = [
         f"{table.name}.{name}"
-        for table in tables_made()
+        for table in all_tables()
         for name in columns_without_statistics(table)
     ]
     names = {"schema": schema, "unsampled": unsampled, "search": SEARCH}
-    yield from driver.execute(_NOT_OURS, names)
+    yield from driver.execute(_SUPERFLUOUS_FUNCTIONS, names)
 
 
 def _of_tables(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[str, str]]:
@@ -56,7 +56,7 @@ def _of_tables(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple[s
     )
     for table, column, kind, needed in rows:
         columns.setdefault(table, []).append((column, kind, needed))
-    expected = {table.name: _columns(table) for table in tables_made()} | {HEAD: _HEAD_COLUMNS}
+    expected = {table.name: _columns(table) for table in all_tables()} | {HEAD: _HEAD_COLUMNS}
     yield from _differing(expected, columns)
 
 
@@ -91,7 +91,7 @@ def expected_indexes() -> dict[str, tuple[str, list[str], str]]:
         SEARCH: ("search_words", [""], ""),
         f"{HEAD}_pkey": (HEAD, ["held"], ""),
     }
-    for table in tables_made():
+    for table in all_tables():
         keys = [column.name for column in table.primary_key.columns]
         expected[f"{table.name}_pkey"] = (table.name, keys, "")
         for name, columns, condition in indexes_of(table):
@@ -132,11 +132,11 @@ def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
         for name, function in CHECKS.items()
     }
     actual: dict[str, list[tuple[str, ...]]] = {}
-    for name, *definition, plain in driver.execute(_FUNCTIONS_THERE, (schema,)):
+    for name, *definition, plain in driver.execute(_EXISTING_FUNCTIONS, (schema,)):
         actual.setdefault(name, []).append((*definition, "" if plain else "not plain"))
     for name in sorted(functions.keys() | actual.keys()):
         *how, body = functions.get(name, ("",))
-        if actual.get(name) != [(*how, placed(place, body), "")]:
+        if actual.get(name) != [(*how, in_schema(place, body), "")]:
             yield name, "is a function that this program defines differently, or not at all"
     rows = driver.execute(
         "SELECT t.tgname, c.relname, t.tgenabled::text, p.proname, pg_get_triggerdef(t.oid) "
@@ -158,7 +158,7 @@ def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
             continue
         enabled, function, definition = triggers[table, name]
         as_made = (
-            f"CREATE {trigger.sort} {name} {trigger.when} ON {table} {placed(place, trigger.how)} "
+            f"CREATE {trigger.sort} {name} {trigger.when} ON {table} {in_schema(place, trigger.how)} "
             f"EXECUTE FUNCTION {trigger.function}()"
         )
         if enabled not in ("O", "A"):
@@ -169,7 +169,7 @@ def _of_triggers(driver: psycopg.Connection[Any], schema: str) -> Iterator[tuple
             yield name, "is defined differently than this program defines it"
 
 
-_FUNCTIONS_THERE = """
+_EXISTING_FUNCTIONS = """
 SELECT p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
   coalesce(array_to_string(p.proconfig, '; '), ''), p.prosrc,
   l.lanname = 'plpgsql' AND p.prokind = 'f' AND p.provolatile = 'v' AND NOT p.proisstrict AND NOT p.prosecdef
@@ -192,7 +192,7 @@ def _loosely(text: str | None, schema: str) -> str:
     return " ".join((text or "").replace('"', "").replace(f"{schema}.", "").upper().split())
 
 
-_NOT_OURS = """
+_SUPERFLUOUS_FUNCTIONS = """
 WITH ours AS (
   SELECT * FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s)
 )

@@ -8,10 +8,7 @@ from sqlalchemy import BLOB, Table, Text
 
 from claimledger.storage.base import LARGEST_VALUE
 from claimledger.storage.postgresql.schema import quoted, type_of
-from claimledger.storage.tables import ENTRY, HISTORY, version_of
-
-_LISTS = ("text", "text", "text", "text", "text", "bytea")
-"""What ``SEQUENCE`` takes lists of."""
+from claimledger.storage.tables import ENTRY, version_of
 
 
 def columns_of(table: Table) -> str:
@@ -20,7 +17,7 @@ def columns_of(table: Table) -> str:
 
 
 @lru_cache(maxsize=500)
-def insertion(shape: tuple[tuple[Table, int], ...]) -> str:
+def insert_statement(shape: tuple[tuple[Table, int], ...]) -> str:
     """Return one statement that inserts a number of rows into each of some tables."""
     parts = []
     number = 0
@@ -31,28 +28,8 @@ def insertion(shape: tuple[tuple[Table, int], ...]) -> str:
     return (f"WITH {', '.join(first)} " if first else "") + parts[-1]
 
 
-@lru_cache(maxsize=500)
-def sequencing(lengths: tuple[int, ...], shape: tuple[tuple[Table, int], ...]) -> str:
-    """Return one statement that sequences entries and inserts their rows into some tables."""
-    parameters = ["$1::bigint", "$2::boolean", "$3::text"]
-    number = len(parameters)
-    for kind, length in zip(_LISTS, lengths, strict=True):
-        # psycopg takes longer for an array of texts than for the texts.
-        placeholders = ", ".join(f"${number + place}::{kind}" for place in range(1, length + 1))
-        parameters.append(f"ARRAY[{placeholders}]::{kind}[]")
-        number += length
-    parts = [f"s AS (SELECT * FROM sequence({', '.join(parameters)}))"]
-    for place, (table, rows) in enumerate(shape):
-        parts.append(
-            f"i{place} AS (INSERT INTO {_into(table)} SELECT {_moved(table)} "
-            f"FROM s, (VALUES {_values(table, rows, number)}) AS v ({columns_of(table)}))"
-        )
-        number += rows * len(table.columns)
-    return f"WITH {', '.join(parts)} SELECT shift FROM s"
-
-
 @lru_cache
-def ending(table: Table) -> str:
+def closing_statement(table: Table) -> str:
     """Return the statement that writes into rows the entry they ended with; takes a list a column."""
     columns = version_of(table)
     types = ["bigint", *(type_of(column) for column in columns)]
@@ -62,19 +39,19 @@ def ending(table: Table) -> str:
         f"t.{quoted(column.name)} = e.c{place}" for place, column in enumerate(columns, 1)
     )
     return (
-        f"UPDATE {quoted(table.name)} AS t SET until = e.c0 "
+        f"UPDATE {quoted(table.name)} AS t SET ended_by = e.c0 "
         f"FROM unnest({arrays}) AS e ({places}) WHERE {where}"
     )
 
 
 @lru_cache
-def copying(table: Table) -> str:
+def copy_statement(table: Table) -> str:
     """Return the statement that takes rows of a table as the server takes them fastest."""
     return f"COPY {_into(table)} FROM STDIN"
 
 
 @lru_cache
-def by_entry(table: Table) -> str:
+def entry_range_query(table: Table) -> str:
     """Return the statement that asks for whole rows of a table, from one entry to another."""
     order = ", ".join(quoted(column.name) for column in table.primary_key.columns)
     number = "number" if table is ENTRY else "entry"
@@ -120,15 +97,3 @@ def _values(table: Table, rows: int, number: int) -> str:
             cells.append(f"${number}::{type_of(column)}")
         values.append(f"({', '.join(cells)})")
     return ", ".join(values)
-
-
-def _moved(table: Table) -> str:
-    """Return a table's columns, as they are once their entries have been moved on."""
-    if table is HISTORY:
-        return _columns(table, {"entry": "v.entry + s.shift", "recorded_at": "s.later"})
-    return _columns(table, {"entry": "v.entry + s.shift"})
-
-
-def _columns(table: Table, moved: dict[str, str]) -> str:
-    names = [column.name for column in table.columns]
-    return ", ".join(moved.get(name, f"v.{quoted(name)}") for name in names)

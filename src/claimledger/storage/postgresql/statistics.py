@@ -9,10 +9,10 @@ from sqlalchemy import Text
 
 from claimledger.storage.postgresql.schema import (
     SEARCH,
+    all_tables,
     columns_without_statistics,
     quoted,
-    searching,
-    tables_made,
+    search_index_statements,
     type_of,
 )
 from claimledger.storage.postgresql.schema_check import expected_indexes
@@ -58,14 +58,14 @@ WHERE c.relnamespace = to_regnamespace(%(schema)s) AND c.relname = %(search)s AN
   OR EXISTS (SELECT FROM pg_stats AS s WHERE s.schemaname = %(schema)s AND s.tablename = c.relname))"""
 
 
-def discarding(talk: Session, address: Address) -> dict[str, list[str]]:
+def discard_statements(session: Session, address: Address) -> dict[str, list[str]]:
     """Return the statements that discard what the server sampled, by the table each of them locks."""
     statements: dict[str, list[str]] = {}
     schema = address.place
-    tables = [table.name for table in tables_made()]
-    for table, place, name in talk.execute(_EXTENDED, (address.schema, tables)).fetchall():
+    tables = [table.name for table in all_tables()]
+    for table, place, name in session.execute(_EXTENDED, (address.schema, tables)).fetchall():
         statements.setdefault(table, []).append(f"DROP STATISTICS {quoted(place)}.{quoted(name)}")
-    planted = talk.execute(_INDEXES, (address.schema, tables, list(expected_indexes())))
+    planted = session.execute(_INDEXES, (address.schema, tables, list(expected_indexes())))
     for table, name, constraint in planted.fetchall():
         statements.setdefault(table, []).append(
             f"DROP INDEX {schema}.{quoted(name)}"
@@ -74,11 +74,11 @@ def discarding(talk: Session, address: Address) -> dict[str, list[str]]:
         )
     columns = {
         f"{table.name}.{name}": table.c[name]
-        for table in tables_made()
+        for table in all_tables()
         for name in columns_without_statistics(table)
     }
-    sampled = talk.execute(_COLUMNS, {"schema": address.schema, "columns": list(columns)})
-    clears = talk.driver.info.server_version >= _CLEARS
+    sampled = session.execute(_COLUMNS, {"schema": address.schema, "columns": list(columns)})
+    clears = session.driver.info.server_version >= _CLEARS
     for table, name, respelt in sampled.fetchall():
         column = columns[f"{table}.{name}"]
         collation = ' COLLATE pg_catalog."C"' if isinstance(column.type, Text) else ""
@@ -90,7 +90,10 @@ def discarding(talk: Session, address: Address) -> dict[str, list[str]]:
             else f"{alter} TYPE {type_of(column)}{collation}"
         )
         statements[table].append(f"{alter} SET STATISTICS 0")
-    if talk.execute(_SEARCH, {"schema": address.schema, "search": SEARCH}).fetchone() is not None:
-        renewed = [f"DROP INDEX {schema}.{SEARCH}", *searching(schema)]
+    if (
+        session.execute(_SEARCH, {"schema": address.schema, "search": SEARCH}).fetchone()
+        is not None
+    ):
+        renewed = [f"DROP INDEX {schema}.{SEARCH}", *search_index_statements(schema)]
         statements.setdefault("search_words", []).extend(renewed)
     return statements

@@ -1,56 +1,47 @@
-"""A ledger in a PostgreSQL database: many write, one after another; readers wait for nobody.
+"""A ledger in a PostgreSQL database: writers take turns, and readers wait for nobody.
 
 A writer locks the one row of ``head`` before anything else, so that the log has one order and no gaps
-without a sequence; it then sees everything written before. A reader has one snapshot. Statements are
-those of the standard and of PostgreSQL's own copies; a server that refuses a transaction because of others
-(SQLSTATE 40001, 40P01) is asked again.
+without a sequence; from then on it sees everything written before. A reader has one snapshot. A transaction
+that the server refuses because of others (SQLSTATE 40001, 40P01) is repeated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import errors
-from sqlalchemy import Connection, Table, create_engine, event, select
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Delete, Select, Table, Update
 
 from claimledger.errors import StoreError
-from claimledger.storage.base import Found, Preconditions, Question, Store, Tail, WriteConflictError
+from claimledger.storage.base import LogTail, Result, Store
+from claimledger.storage.postgresql.access import PostgresAccess
 from claimledger.storage.postgresql.connection import (
     PROGRAM,
     connect,
     layout_of,
-    make_room,
-    named,
     not_empty,
     plain,
-    shown,
-    until_done,
+    require_empty_schema,
+    retry_conflicts,
+    server_errors,
 )
-from claimledger.storage.postgresql.fulltext import matching
-from claimledger.storage.postgresql.locks import lock_exclusively
+from claimledger.storage.postgresql.fulltext import PostgresFullText
+from claimledger.storage.postgresql.maintenance import PostgresMaintenance
 from claimledger.storage.postgresql.roles import Roles
-from claimledger.storage.postgresql.rows import PostgresRows
-from claimledger.storage.postgresql.schema import HEAD, making
+from claimledger.storage.postgresql.schema import HEAD, creation_statements
 from claimledger.storage.postgresql.schema_check import shape_damage
 from claimledger.storage.postgresql.session import Session
-from claimledger.storage.postgresql.triggers import CHECKED, CLOCK_IS_RIGHT, Checked
-from claimledger.storage.postgresql.upgrade import find_residual_text, renew, scrub
-from claimledger.storage.tables import ENTRY, LAYOUT, PENDING_SCRUB
+from claimledger.storage.postgresql.sql import entry_range_query, oversized_entry, oversized_row
+from claimledger.storage.tables import ENTRY, LAYOUT
 from claimledger.storage.url import Address
 
-_BEGIN = ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",)
-_UNSCRUBBED = select(PENDING_SCRUB.c.entry).order_by(PENDING_SCRUB.c.entry)
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 
-class PostgresStore(PostgresRows):
+class PostgresStore(Store):
     """A ledger in one schema of a database."""
 
     def __init__(
@@ -61,39 +52,23 @@ class PostgresStore(PostgresRows):
         writable: bool,
         snapshot: str = "",
     ) -> None:
-        self.driver = driver
+        self.session = Session(driver)
         self.address = address
+        self.name = "the ledger"
         self.writable = writable
         self._snapshot = snapshot
-        self._tail: Tail | None = None
-        self._foreseen: Callable[[], Sequence[Question]] = tuple
-        self._assumed: Preconditions | None = None
-        self._assuming = False
-        self._engine = create_engine(
-            "postgresql+psycopg://",
-            creator=lambda: driver,
-            poolclass=StaticPool,
-            pool_reset_on_return=None,  # it would log a traceback of a line that was cut
-            isolation_level="AUTOCOMMIT",
-            _initialize=False,  # the driver is known; asking it again costs a start
-        )
-        event.listen(self._engine, "handle_error", self._in_own_words)
-        event.listen(self._engine, "before_cursor_execute", lambda *_: self.talk.send())
-        self.connection: Connection = self._engine.connect()
-        self.talk = Session(driver, self._engine.dialect)
-
-    def _in_own_words(self, context: ExceptionContext) -> None:
-        """Report an error of a single statement as those of a transaction are reported."""
-        if isinstance(context.original_exception, psycopg.Error):
-            with named(self.address):
-                raise context.original_exception
+        self._tail: LogTail | None = None
+        self.fulltext = PostgresFullText(self.session, address)
+        self.maintenance = PostgresMaintenance(self)
+        self.access = PostgresAccess(self)
 
     @classmethod
     def new(cls, address: Address) -> PostgresStore:
-        """Create a ledger in a schema that is empty."""
+        """Create a ledger in a schema that is empty or does not exist."""
         store = cls(connect(address, writable=True), address, writable=True)
         try:
-            store.create()
+            with store._committing(_BEGIN):
+                store._create()
         except BaseException:
             store.close()
             raise
@@ -102,14 +77,14 @@ class PostgresStore(PostgresRows):
     @classmethod
     @contextmanager
     def create_atomically(cls, address: Address) -> Iterator[PostgresStore]:
-        """Make a ledger to be filled, which nobody sees before it is whole."""
+        """Create a ledger to be filled, which nobody sees before it is complete."""
         store = cls(connect(address, writable=True), address, writable=True)
         try:
-            with store._transaction("BEGIN"):
-                store.create()
+            with store._committing(_BEGIN):
+                store._create()
                 yield store
-            if store.unscrubbed():
-                store.vacuum()
+            if store.maintenance.unscrubbed():
+                store.maintenance.vacuum()
         finally:
             store.close()
 
@@ -118,13 +93,13 @@ class PostgresStore(PostgresRows):
         """Open a ledger; raise :class:`StoreError` if there is none that can be used this way."""
         driver = connect(address, writable=writable)
         try:
-            with named(address):
+            with server_errors(address):
                 layout = layout_of(driver, address)
             store = cls(driver, address, writable=writable, snapshot=snapshot)
             store.outdated = layout < LAYOUT
             if store.outdated and not writable:
                 raise StoreError(
-                    f"{address} was written by an older claimledger: who keeps it renews its views with "
+                    f"{address} was written by an older claimledger: its owner renews its views with "
                     "`claimledger rebuild`"
                 )
         except BaseException:
@@ -132,314 +107,205 @@ class PostgresStore(PostgresRows):
             raise
         return store
 
-    def create(self) -> None:
-        """Make the tables of an empty ledger, in one transaction."""
-        if not self.talk.inside:
-            with self._transaction("BEGIN"):
-                self.create()
-            return
-        make_room(self.driver, self.address)
+    def _create(self) -> None:
+        """Create the tables of an empty ledger; inside a transaction."""
+        require_empty_schema(self.session.driver, self.address)
         try:
-            self.talk.execute(";\n".join(making(self.address.place)))
+            self.session.execute(";\n".join(creation_statements(self.address.place)))
         except (errors.DuplicateFunction, errors.DuplicateTable, errors.DuplicateObject) as error:
             raise not_empty(self.address, plain(error)) from None
-        for name, _ in shape_damage(self.driver, self.address.schema):
+        for name, _ in shape_damage(self.session.driver, self.address.schema):
             raise not_empty(self.address, name)
-        Roles(self.driver, self.address).revoke_excess()  # of ALTER DEFAULT PRIVILEGES
-        head = f"INSERT INTO {HEAD} VALUES (true, %s, %s)"
-        self.talk.execute(head, (PROGRAM, LAYOUT))
+        Roles(self.session.driver, self.address).revoke_excess()  # of ALTER DEFAULT PRIVILEGES
+        self.session.execute(f"INSERT INTO {HEAD} VALUES (true, %s, %s)", (PROGRAM, LAYOUT))
+
+    # Transactions
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self.session.in_transaction
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """Hold the write lock for one transaction."""
-        if self.talk.inside:
-            self.hint_queries(tuple, None)
+        if self.in_transaction:
             yield
             return
-        if not self.writable:
-            raise StoreError(f"{self.address} was opened for reading; nothing was written")
-        self._begin()
-        with self._transaction():
+        self._require_writable()
+        retry_conflicts(self._begin)
+        with self._committing():
             yield
         self.commits += 1
 
-    def retry(self, work: Callable[[], Found]) -> Found:
-        """Do one whole write; again where the server refused it because of others."""
-        if self.talk.inside:
-            return work()
-        self._assuming = True  # once: where what is assumed is not so, the write asks
-        try:
-            return work()
-        except WriteConflictError:
-            pass
-        finally:
-            self._assuming = False
-        return until_done(work)
+    @contextmanager
+    def transaction_after(self, lock: Callable[[], None]) -> Iterator[None]:
+        """Hold the write lock for one transaction, which ``lock`` begins: it locks tables before the head.
 
-    def _begin(self) -> None:
-        """Begin, and wait for the lock; what others committed meanwhile is seen from then on."""
-        foreseen, assumed = self._foreseen, self._assumed
-        self.hint_queries(tuple, None)
-        self.shift = 0
-        if assumed and self._assuming and not self.outdated:
-            self.talk.assume(assumed)
-            self._tail = Tail(0, None, None)
+        A writer that waits for a table while it holds the head would make every other writer wait too.
+        """
+        if self.in_transaction:
+            lock()
+            yield
             return
-        layout = until_done(lambda: self._begun(foreseen()))
-        try:
-            self._require_layout(layout)
-        except StoreError:
-            self._roll_back()
-            raise
+        self._require_writable()
+        with self._committing():
+            lock()
+            yield
+        self.commits += 1
+
+    def retry(self, write: Callable[[], Result]) -> Result:
+        """Call ``write`` again while the server refuses it because of others, for up to a minute."""
+        return write() if self.in_transaction else retry_conflicts(write)
+
+    def tail(self) -> LogTail:
+        """Return where the log ends, as it was read with the lock."""
+        if self._tail is None:
+            self._lock_log()
+            assert self._tail is not None
+        return self._tail
+
+    def lock_head(self) -> None:
+        """Lock the head alone, which a ledger of any layout has; raises as :meth:`_require_layout` does."""
+        query = f"SELECT layout FROM {self.address.place}.{HEAD} FOR NO KEY UPDATE"
+        ((layout,),) = self.session.execute(query).fetchall()
+        self._require_layout(layout)
 
     def _require_layout(self, layout: int) -> None:
+        """Raise :class:`StoreError` if another version of the program has rebuilt the ledger."""
         if layout != LAYOUT and not self.outdated:
             raise StoreError(
                 f"{self.address} was renewed by another version of claimledger meanwhile; nothing was "
                 "written: use that version"
             )
 
-    def _begun(self, foreseen: Sequence[Question]) -> int:
-        with named(self.address):
+    def _require_writable(self) -> None:
+        if not self.writable:
+            raise StoreError(f"{self.address} was opened for reading; nothing was written")
+
+    def _begin(self) -> None:
+        """Begin and wait for the lock; from then on the transaction sees what others committed meanwhile."""
+        with server_errors(self.address):
             try:
-                return self._standing(_BEGIN, foreseen)
+                self.session.execute(_BEGIN)
+                self._require_layout(self._lock_log())
             except BaseException:
-                self._roll_back()
+                self.session.roll_back()
                 raise
 
-    def _standing(self, begin: Sequence[str] = (), questions: Sequence[Question] = ()) -> int:
-        """Lock the head and learn where the log ends; return the layout. ``begin`` goes before."""
-        self.talk.send()
-        query = f"SELECT layout, size, header, peaks FROM {self.address.place}.standing()"
-        layout, count, header, joined = self.talk.begin(begin, query, questions)
-        self._tail = Tail(count, header, [joined[at : at + 32] for at in range(0, len(joined), 32)])
+    def _lock_log(self) -> int:
+        """Lock the log and note where it ends; return the ledger's layout."""
+        query = f"SELECT layout, size, header, peaks FROM {self.address.place}.lock_log()"
+        row = self.session.execute(query).fetchone()
+        assert row is not None
+        layout, size, header, peaks = row
+        self._tail = LogTail(size, header, [peaks[at : at + 32] for at in range(0, len(peaks), 32)])
         return int(layout)
 
-    def tail(self) -> Tail | None:
-        """Return where the log ends, as it was read with the lock."""
-        if self._tail is None and self.talk.inside and self.writable:
-            self._standing()
-        return self._tail
-
     @contextmanager
-    def _transaction(self, begin: str = "") -> Iterator[None]:
-        with named(self.address):
+    def _committing(self, begin: str = "") -> Iterator[None]:
+        """Commit at the end, or roll back after any error; ``begin`` is run first, if it is given."""
+        with server_errors(self.address):
             try:
                 if begin:
-                    self.talk.execute(begin)
+                    self.session.execute(begin)
                 yield
                 self._commit()
             except BaseException:
-                self._roll_back()
+                self.session.roll_back()
                 raise
+            finally:
+                self._tail = None
 
     def _commit(self) -> None:
-        """Commit, which lets the next writer in, and then wait for the disk together with the others."""
-        self._tail = None
         try:
-            self.shift = self.talk.commit()
+            self.session.commit()
         except psycopg.OperationalError as error:
-            if not self.driver.broken:
+            if not self.session.driver.broken:
                 raise
             raise StoreError(
-                f"{self.address}: the connection was cut while the end of a write was awaited "
+                f"{self.address}: the connection was lost while the end of a write was awaited "
                 f"({plain(error)}); it is whole in the ledger or absent: look with `claimledger stats`. "
                 "Importing it again writes nothing twice"
             ) from None
 
-    def _roll_back(self) -> None:
-        self._tail = None
-        self.talk.roll_back()
-
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Hold one consistent view of the ledger for several reads."""
-        if self.talk.inside:
+        if self.in_transaction:
             yield
             return
-        with named(self.address):
+        with server_errors(self.address):
             # Rebuilt tables look empty to an older snapshot. A rebuild locks the head first.
-            self.talk.execute(
+            self.session.execute(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
                 f"LOCK TABLE {self.address.place}.{HEAD} IN ACCESS SHARE MODE"
             )
             try:
                 if self._snapshot:
-                    self.talk.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
+                    self.session.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
                 yield
             finally:
-                self._roll_back()
+                self.session.roll_back()
 
-    def trust_clock(self) -> None:
-        """Accept times ahead of the server's clock, if this user keeps the ledger."""
-        self.talk.execute("SELECT set_config(%s, 'on', false)", (CLOCK_IS_RIGHT,))
+    # Rows
 
-    def expect_log(self) -> None:
-        """Accept entries of a log created elsewhere, already checked, until the transaction ends."""
-        self.talk.execute("SELECT set_config(%s, %s, true)", (CHECKED, str(Checked.LOG)))
-
-    def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows in the order of the table's columns."""
-        self.insert_all({table: rows})
-
-    def insert_all(self, rows_of: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
-        """Insert rows into several tables."""
-        if ENTRY in rows_of:
+    def insert(self, rows_of: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+        """Insert rows into tables, each in the order of its table's columns."""
+        if rows_of.get(ENTRY):
             self._tail = None
-        self.talk.insert(rows_of)
+        with server_errors(self.address):
+            self.session.insert(rows_of)
 
     def close_versions(self, ends: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
-        """Write into rows of some tables the entry they ended with."""
-        self.talk.close_versions(ends)
+        """Write into rows the entry they ended with."""
+        with server_errors(self.address):
+            self.session.close_versions(ends)
 
-    def hint_queries(
-        self, questions: Callable[[], Sequence[Question]], assumed: Preconditions | None
-    ) -> None:
-        """Note what the next write will ask first: it is sent along with its beginning."""
-        self._foreseen, self._assumed = questions, assumed
+    def change(self, statement: Update | Delete) -> None:
+        """Update or delete a few rows."""
+        with server_errors(self.address):
+            self.session.change(statement)
 
-    def flush_to_disk(self) -> None:
-        """Wait until what was committed so far is on the server's disk.
+    def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
+        """Return a query's rows as the driver gives them."""
+        with server_errors(self.address):
+            return self.session.rows(query)
 
-        A writer lets others see its entries a moment before; who tells of them waits.
-        """
-        if self.writable and self.talk.inside:
-            return  # its own write is settled when it ends
-        with named(self.address):
-            self.talk.flush_to_disk()
+    def select_in(
+        self, query: Select[Any], column: Any, values: Iterable[Any]
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows in which a column is one of the values, as the driver gives them."""
+        with server_errors(self.address):
+            return self.session.rows_in(query, column, values)
 
-    def index_words(self, rows: Sequence[tuple[int, str]]) -> None:
-        """Do nothing: the server builds the index from the words' table by itself."""
+    def stream(self, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield a query's rows as the driver gives them, never all of them at once."""
+        with server_errors(self.address), self.reading():
+            yield from self.session.stream(query)
 
-    def forget_words(self, rows: Sequence[tuple[int, str]]) -> None:
-        """Do nothing: the words leave the index with their row, and its pages with :meth:`vacuum`."""
+    def rows_by_entry(self, table: Table, first: int, last: int) -> list[tuple[Any, ...]]:
+        """Return whole rows of a table by entry, both ends included."""
+        with server_errors(self.address), self.session.driver.cursor(binary=True) as cursor:
+            self._require_readable(table, oversized_entry(table), first, last)
+            return cursor.execute(entry_range_query(table), (first, last)).fetchall()
 
-    def matching(self, phrases: Sequence[Sequence[str]], most: int) -> Iterator[int]:
-        """Yield the entries whose words hold every phrase, newest first; a last ``*`` is a prefix."""
-        for (entry,) in self.talk.execute(*matching(phrases, most)).fetchall():
-            yield entry
+    def all_rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
+        """Yield whole rows of a table in any order, as the driver gives them."""
+        with server_errors(self.address):
+            self._require_readable(table, oversized_row(table))
+        yield from super().all_rows(table)
 
-    @contextmanager
-    def renewing(self) -> Iterator[None]:
-        """Hold the write lock for one transaction in which all views are empty, to be filled from the log."""
-        with self._writing_after(self.empty_views):
-            yield
-
-    def empty_views(self) -> None:
-        """Remove the views, and create them as this program defines them."""
-        renew(self.talk, self.address, self._lock_head)
-        self.outdated = False
-
-    @contextmanager
-    def _writing_after(self, lock: Callable[[], None]) -> Iterator[None]:
-        """Hold the write lock for one transaction, which ``lock`` begins: it locks tables before the head.
-
-        A writer that waits for a table while holding the head would keep every other writer waiting too.
-        """
-        if self.talk.inside:
-            lock()
-            yield
-            return
-        if not self.writable:
-            raise StoreError(f"{self.address} was opened for reading; nothing was written")
-        self.hint_queries(tuple, None)
-        self.shift = 0
-        with self._transaction():
-            lock()
-            yield
-        self.commits += 1
-
-    def _lock_head(self) -> None:
-        self._require_layout(self._standing())
-
-    @cached_property
-    def enforced_author(self) -> str | None:
-        """The name of the server's user, unless the ledger is its own."""
-        query = "SELECT session_user, pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class"
-        row = self.talk.execute(f"{query} WHERE oid = 'entry'::regclass").fetchone()
-        return None if row is None or row[1] else str(row[0])
-
-    def grant(self, role: str, user: str) -> None:
-        """Give a user of the server a role."""
-        roles = Roles(self.driver, self.address)
-        tables = roles.tables_of_others() if role == "keeper" else []
-        lock = partial(lock_exclusively, self.talk, self.address, tables, self._lock_head)
-        with self._writing_after(lock) if tables else self.writing():
-            roles.grant(role, user)
-
-    def revoke(self, user: str) -> None:
-        """Take every role from a user of the server."""
-        with self.writing():
-            Roles(self.driver, self.address).revoke(user)
-
-    def grants(self) -> dict[str, list[str]]:
-        """Return the users of each role, by role."""
-        return Roles(self.driver, self.address).grants()
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction is open."""
-        return self.talk.inside
-
-    def unscrubbed(self) -> list[int]:
-        """Return the redactions whose texts may still lie in the server's files."""
-        return [entry for (entry,) in self.tuples(_UNSCRUBBED)]
-
-    def vacuum(self) -> None:
-        """Rewrite the tables and their indexes, without what was deleted."""
-        with named(self.address):
-            pending = self.unscrubbed()  # later redactions are scrubbed by their own writers
-            scrub(self.talk, self.address)
-            self.talk.execute(
-                f"DELETE FROM {PENDING_SCRUB.name} WHERE entry = ANY (%s)", (pending,)
+    def _require_readable(self, table: Table, query: str, *span: int) -> None:
+        """Raise :class:`StoreError` if a query finds an entry with a value too long to be read."""
+        row = self.session.execute(query, span).fetchone()
+        if row is not None:
+            raise StoreError(
+                f"{self.address}: entry {row[0]} has a value in {table.name} that is longer than any that "
+                "claimledger writes"
             )
-
-    def find_residual_text(self, texts: Sequence[bytes]) -> list[bytes]:
-        """Return those of the texts that are still in the log or in the search words."""
-        with named(self.address):
-            return find_residual_text(self.talk, texts)
-
-    @property
-    def rights(self) -> int:
-        """Permission bits of a file that only its owner reads: the server decides who reads the ledger."""
-        return 0o600
-
-    def copy_to(self, path: Path, rights: int) -> bool:  # noqa: ARG002
-        """Return ``False``: a file has to be built from the log."""
-        return False
-
-    def reopening(self) -> Callable[[], Store] | None:
-        """Return what opens this ledger again for reading, as this reader sees it."""
-        if not self.talk.inside:
-            return None
-        row = self.talk.execute("SELECT pg_export_snapshot()").fetchone()
-        assert row is not None
-        return partial(PostgresStore.open, self.address, snapshot=row[0])
-
-    def shape_damage(self) -> Iterator[tuple[str, str]]:
-        """Yield the tables, indexes and triggers that are not as this program makes them."""
-        for name, difference in shape_damage(self.driver, self.address.schema):
-            yield shown(name), shown(difference)
-        yield from Roles(self.driver, self.address).faults()
-        layout = layout_of(self.driver, self.address)
-        if layout != LAYOUT:
-            yield HEAD, f"has the layout number {layout} where it should have {LAYOUT}"
-
-    def damage(self) -> Iterator[tuple[str, str]]:
-        """Yield the pages whose checksums the server found wrong."""
-        invalid = self.talk.execute(
-            "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()"
-        ).fetchone()
-        if invalid and invalid[0]:
-            yield "database", f"has {invalid[0]} pages whose checksum is wrong, as the server says"
-
-    def search_damage(self) -> Iterator[tuple[str, str]]:
-        """Yield nothing: the server builds the index from the words that are compared."""
-        yield from ()
 
     def close(self) -> None:
         """Close the connection."""
-        # A line that was cut is closed too.
-        with suppress(psycopg.Error, SQLAlchemyError, StoreError):
-            self.connection.close()
-        self.driver.close()
+        with suppress(psycopg.Error):  # a lost connection is closed too
+            self.session.driver.close()

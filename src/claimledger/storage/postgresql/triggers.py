@@ -118,7 +118,7 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM added WHERE payload::json ->> 'action' <> 'record'
                OR payload::json ->> 'kind' = 'disposition')
-      AND NOT has_column_privilege(session_user, '{{schema}}.history', 'until', 'UPDATE') THEN
+      AND NOT has_column_privilege(session_user, '{{schema}}.history', 'ended_by', 'UPDATE') THEN
       RAISE EXCEPTION '% may record and not change', session_user
       USING ERRCODE = 'insufficient_privilege';
     END IF;

@@ -29,13 +29,14 @@ from claimledger.storage.postgresql.schema import (
     CALLED,
     HEAD,
     KEYS,
-    guarding,
+    RETIRED,
+    all_tables,
+    guard_statements,
     quoted,
-    tables_made,
-    viewing,
+    view_statements,
 )
 from claimledger.storage.postgresql.session import Session
-from claimledger.storage.postgresql.statistics import discarding
+from claimledger.storage.postgresql.statistics import discard_statements
 from claimledger.storage.postgresql.triggers import FUNCTIONS
 from claimledger.storage.tables import ENTRY, LAYOUT, PENDING_SCRUB, WORDS
 from claimledger.storage.url import Address
@@ -43,7 +44,7 @@ from claimledger.storage.url import Address
 logger = logging.getLogger("claimledger")
 
 
-def renew(talk: Session, address: Address, locked: Callable[[], None] = lambda: None) -> None:
+def renew(session: Session, address: Address, locked: Callable[[], None] = lambda: None) -> None:
     """Drop every view and trigger, and create them as this program defines them, with the roles' privileges.
 
     Begins a transaction where none is open, and leaves it open. ``locked`` is called once they are locked.
@@ -51,69 +52,69 @@ def renew(talk: Session, address: Address, locked: Callable[[], None] = lambda: 
     could block this.
     """
     schema = address.place
-    views = 0 if talk.inside else drop_many_views(talk, address)
-    rows = talk.execute(
+    views = 0 if session.in_transaction else drop_many_views(session, address)
+    rows = session.execute(
         "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY tablename <> %s, tablename",
         (address.schema, HEAD),
     ).fetchall()
     head, *tables = (f"{schema}.{quoted(name)}" for (name,) in rows)
     cascades: list[str] = []
     unscrubbed: list[int] = []
-    roles = Roles(talk.driver, address)
+    roles = Roles(session.driver, address)
     privileges: list[Privilege] = []
 
     def drop() -> None:
         locked()
         privileges[:] = roles.privileges()
-        unscrubbed[:] = _unscrubbed(talk, address)
-        cascades[:] = _drop(talk, address, tables)
+        unscrubbed[:] = _unscrubbed(session, address)
+        cascades[:] = _drop(session, address, tables)
 
     try:
         # A writer begins with the head: a writer that waits there holds no other table.
         seconds = CHANGE_SECONDS + views / 100
-        lock_exclusively(talk, address, [head, *tables], drop, seconds)
+        lock_exclusively(session, address, [head, *tables], drop, seconds)
     except psycopg.errors.OutOfMemory:
-        raise too_many_views(talk, address) from None
+        raise too_many_views(session, address) from None
     if cascades:
         logger.warning(
             "%s: objects that depend on the ledger's tables were dropped: %s",
             address,
             listed(cascades),
         )
-    talk.execute(";\n".join((*guarding(schema), *viewing(schema))))
+    session.execute(";\n".join((*guard_statements(schema), *view_statements(schema))))
     for entry in unscrubbed:
-        talk.execute(f"INSERT INTO {schema}.{PENDING_SCRUB.name} VALUES (%s)", (entry,))
-    talk.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
+        session.execute(f"INSERT INTO {schema}.{PENDING_SCRUB.name} VALUES (%s)", (entry,))
+    session.execute(f"UPDATE {HEAD} SET layout = %s", (LAYOUT,))
     roles.renew(privileges)
 
 
-def _drop(talk: Session, address: Address, tables: Sequence[str]) -> list[str]:
+def _drop(session: Session, address: Address, tables: Sequence[str]) -> list[str]:
     """Drop everything but the log and the head; return what the server says it dropped with them."""
     log = f"{address.place}.{quoted(ENTRY.name)}"
     views = [table for table in tables if table != log]
-    talk.execute("SET LOCAL client_min_messages = notice")
-    with collect_notices(talk.driver) as notices:
+    session.execute("SET LOCAL client_min_messages = notice")
+    with collect_notices(session.driver) as notices:
         if views:
-            talk.execute(f"DROP TABLE {', '.join(views)} CASCADE")
-        triggers = talk.execute(
+            session.execute(f"DROP TABLE {', '.join(views)} CASCADE")
+        triggers = session.execute(
             "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal",
             (log,),
         ).fetchall()
         for (name,) in triggers:
-            talk.execute(f"DROP TRIGGER {quoted(name)} ON {log}")
-        functions = talk.execute(
+            session.execute(f"DROP TRIGGER {quoted(name)} ON {log}")
+        functions = session.execute(
             "SELECT oid::regprocedure::text FROM pg_proc "
             "WHERE pronamespace = %s::regnamespace AND proname = ANY (%s)",
-            (address.place, [*FUNCTIONS, *CALLED, *CHECKS]),
+            (address.place, [*FUNCTIONS, *CALLED, *CHECKS, *RETIRED]),
         ).fetchall()
         if functions:
             names = ", ".join(function for (function,) in functions)
-            talk.execute(f"DROP ROUTINE {names} CASCADE")  # also a procedure under such a name
-        talk.execute(f"DROP INDEX IF EXISTS {address.place}.{KEYS}")
+            session.execute(f"DROP ROUTINE {names} CASCADE")  # also a procedure under such a name
+        session.execute(f"DROP INDEX IF EXISTS {address.place}.{KEYS}")
     # What is locked by now is changed however long it takes: a column of a large log is rewritten.
-    talk.execute("SET LOCAL statement_timeout = 0")
-    for statement in chain.from_iterable(discarding(talk, address).values()):
-        talk.execute(statement)
+    session.execute("SET LOCAL statement_timeout = 0")
+    for statement in chain.from_iterable(discard_statements(session, address).values()):
+        session.execute(statement)
     cascades = [line for message, detail in notices for line in (detail or message).splitlines()]
     return [line for line in cascades if line]
 
@@ -134,52 +135,52 @@ def collect_notices(driver: psycopg.Connection[Any]) -> Iterator[list[tuple[str,
         driver.remove_notice_handler(note)
 
 
-def _unscrubbed(talk: Session, address: Address) -> list[int]:
+def _unscrubbed(session: Session, address: Address) -> list[int]:
     """Return the redactions that a renewal must not forget; none where an older layout had no table."""
     name = f"{address.place}.{PENDING_SCRUB.name}"
-    (known,) = talk.execute("SELECT to_regclass(%s)", (name,)).fetchone() or (None,)
-    rows = talk.execute(f"SELECT entry FROM {name}").fetchall() if known else []
+    (known,) = session.execute("SELECT to_regclass(%s)", (name,)).fetchone() or (None,)
+    rows = session.execute(f"SELECT entry FROM {name}").fetchall() if known else []
     return [entry for (entry,) in rows]
 
 
-def scrub(talk: Session, address: Address) -> None:
+def scrub(session: Session, address: Address) -> None:
     """Rewrite the tables and their indexes. Not inside a transaction.
 
     Raises :class:`StoreError` if somebody is reading, or may still read what was deleted.
     """
-    _discard_samples(talk, address)
-    ((patience,),) = talk.execute("SHOW lock_timeout").fetchall()
-    talk.execute(f"SET lock_timeout = {int(LOCK_TIMEOUT_SECONDS * 1000)}")
+    _discard_samples(session, address)
+    ((patience,),) = session.execute("SHOW lock_timeout").fetchall()
+    session.execute(f"SET lock_timeout = {int(LOCK_TIMEOUT_SECONDS * 1000)}")
     deadline = lock_deadline()
     try:
-        for table in tables_made():
+        for table in all_tables():
             name = f"{address.place}.{quoted(table.name)}"
-            if not any(_rewritten(talk, name) for _ in attempts_until(deadline)):
+            if not any(_rewrite(session, name) for _ in attempts_until(deadline)):
                 raise StoreError(
                     f"{address}: another session reads the ledger, or may still see what was deleted"
                 )
     finally:
-        talk.execute("SELECT set_config('lock_timeout', %s, false)", (patience,))
+        session.execute("SELECT set_config('lock_timeout', %s, false)", (patience,))
     with suppress(psycopg.Error):  # what it frees the server writes over sooner
-        talk.execute("CHECKPOINT")
+        session.execute("CHECKPOINT")
 
 
-def _discard_samples(talk: Session, address: Address) -> None:
+def _discard_samples(session: Session, address: Address) -> None:
     """Discard what the server sampled of the tables while something had it sample them."""
-    statements = discarding(talk, address)
+    statements = discard_statements(session, address)
     if not statements:
         return
     tables = [f"{address.place}.{quoted(table)}" for table in statements]
 
     def change() -> None:
         for statement in chain.from_iterable(statements.values()):
-            talk.execute(statement)
+            session.execute(statement)
 
     try:
         lock_exclusively(
-            talk, address, tables, change, seconds=0
+            session, address, tables, change, seconds=0
         )  # an index of a large ledger takes long
-        talk.execute("COMMIT")
+        session.execute("COMMIT")
     except psycopg.errors.FeatureNotSupported:
         raise StoreError(
             f"{address}: the server keeps samples of the ledger's texts, and somebody's view of the tables "
@@ -187,15 +188,15 @@ def _discard_samples(talk: Session, address: Address) -> None:
         ) from None
 
 
-def _rewritten(talk: Session, name: str) -> bool:
+def _rewrite(session: Session, name: str) -> bool:
     """Rewrite a table, unless somebody uses it; return whether nothing of what was deleted is left.
 
     Others who want the table wait behind this, so it waits for a moment only. A reader who has it, and waits
     for another connection of its own that wants it too (as `verify` does), would else wait for this for ever.
     """
-    with collect_notices(talk.driver) as notices:
+    with collect_notices(session.driver) as notices:
         try:
-            talk.execute(f"VACUUM (FULL, VERBOSE) {name}")
+            session.execute(f"VACUUM (FULL, VERBOSE) {name}")
         except psycopg.errors.LockNotAvailable:
             return False
     # Rows that an open transaction may still see are copied too. How many is the first thing in the detail,
@@ -207,13 +208,13 @@ def _rewritten(talk: Session, name: str) -> bool:
     return int(copied[0]) == 0
 
 
-def find_residual_text(talk: Session, texts: Sequence[bytes]) -> list[bytes]:
+def find_residual_text(session: Session, texts: Sequence[bytes]) -> list[bytes]:
     """Return those of the texts that are still in the log or in the search words."""
     residual = []
     for text in texts:
         for table, column in ((ENTRY, "payload"), (WORDS, "words")):
             query = f"SELECT 1 FROM {table.name} WHERE position(%s in {column}) > 0 LIMIT 1"
-            if talk.execute(query, (text.decode(),)).fetchone():
+            if session.execute(query, (text.decode(),)).fetchone():
                 residual.append(text)
                 break
     return residual

@@ -22,8 +22,8 @@ from claimledger.storage.sqlite.schema import APPLICATION_ID
 from claimledger.storage.tables import LAYOUT
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
-"""What the driver raises for a file it cannot read: where SQLite's message quotes a name that is not UTF-8,
-it fails to decode the message."""
+"""What the driver raises for a file it cannot read. If SQLite's message quotes a name that is not UTF-8, the
+driver fails to decode the message."""
 
 try:
     import fcntl
@@ -33,9 +33,9 @@ except ImportError:  # not a Unix
 logger = logging.getLogger("claimledger")
 
 QUEUE_SECONDS = 10.0
-"""How long a write waits behind others before it asks SQLite itself."""
+"""How long a write waits in the queue before it asks SQLite for the lock all the same."""
 
-MENDING = (
+RECOVERY_HINT = (
     "Open it once where it may be written (`claimledger stats` in a writable folder): what was complete is "
     "kept, the rest undone"
 )
@@ -73,12 +73,12 @@ def is_busy(error: Exception) -> bool:
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def touch(driver: sqlite3.Connection) -> None:
-    """Have SQLite open the file, which it puts off until something is asked."""
+def open_database(driver: sqlite3.Connection) -> None:
+    """Make SQLite open the file, which it delays until the first query."""
     driver.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
 
 
-def held(path: Path) -> StoreError:
+def read_locked_error(path: Path) -> StoreError:
     """Return the error to raise if another process has the file locked for reading."""
     return StoreError(f"{path}: another program holds the ledger; nothing was read, try again")
 
@@ -88,19 +88,19 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
     try:
         (application,) = driver.execute("PRAGMA application_id").fetchone()
         (layout,) = driver.execute("PRAGMA user_version").fetchone()
-        touch(driver)
+        open_database(driver)
     except UNREADABLE as error:
-        if meant(path) != path:  # it was created just now, next to its final name
+        if display_path(path) != path:  # it was created just now, next to its final name
             raise StoreError(
-                f"{meant(path)}: reading or writing failed ({error}); nothing was written"
+                f"{display_path(path)}: reading or writing failed ({error}); nothing was written"
             ) from None
         if is_busy(error):
-            raise held(path) from None
+            raise read_locked_error(path) from None
         leftover = [end for end in ("-journal", "-wal") if Path(f"{path}{end}").exists()]
         if leftover and not isinstance(error, sqlite3.NotSupportedError):
             raise StoreError(
                 f"{path} cannot be read: beside it lies {path.name}{leftover[0]}, left by a write "
-                f"that was cut off ({error}). {MENDING}"
+                f"that was cut off ({error}). {RECOVERY_HINT}"
             ) from None
         if "not a database" in str(error):
             raise StoreError(f"{path} is not a ledger (no SQLite file)") from None
@@ -120,13 +120,14 @@ def layout_of(driver: sqlite3.Connection, path: Path) -> int:
 
 
 @contextmanager
-def in_turn(path: Path | None) -> Iterator[None]:
-    """Wait behind the writers that came earlier, so that none is passed over; at most a while.
+def writer_queue(path: Path | None) -> Iterator[None]:
+    """Wait behind the writers that came earlier, for :data:`QUEUE_SECONDS` at most.
 
-    SQLite lets in whichever writer asks at the right moment: of eight, the slowest got a quarter of the mean.
-    The queue is a lock on the folder (never on the file: to close a second handle of it would drop SQLite's
-    own locks), held only until SQLite has let this one in. Where a file system has no such lock there is no
-    queue, and none behind somebody who keeps it: SQLite's own lock says who may write.
+    SQLite admits whichever writer asks at the right moment: of eight, the slowest wrote a quarter of the
+    mean. The queue is a lock on the folder, held only until SQLite has admitted this writer. It is never a
+    lock on the file, because closing a second handle of the file would drop SQLite's own locks. If the file
+    system has no such lock, or somebody never releases it, there is no queue, and SQLite's lock alone
+    decides who may write.
     """
     if path is None or fcntl is None:
         yield
@@ -149,13 +150,13 @@ def _wait_for(folder: int, path: Path) -> None:
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        # The system lets those in first who came first, if they wait; and it knows no wait with an end.
+        # The system serves waiting threads in order, but a wait for this lock cannot have a time limit.
         waiting = Thread(target=_take_lock, args=(folder,), daemon=True)
         waiting.start()
         waiting.join(QUEUE_SECONDS)
         if waiting.is_alive():
             logger.warning(
-                "%s: another program keeps a lock on the folder; this write goes on without a queue",
+                "%s: another program keeps a lock on the folder; this write continues without a queue",
                 path,
             )
 
@@ -165,26 +166,26 @@ def _take_lock(folder: int) -> None:
         fcntl.flock(folder, fcntl.LOCK_EX)
 
 
-_UNFINISHED = re.compile(
+_TEMPORARY_NAME = re.compile(
     r"\.(?P<name>.+)\.(?P<process>[1-9][0-9]*)-[0-9a-f]{8}\.(?:arriving|backup)"
 )
-"""The hidden names of files that get their own when they are whole."""
+"""The hidden names of files that get their final name when they are complete."""
 
 
-def unfinished(path: Path, end: str) -> Path:
-    """Return a hidden name next to a file, for what is not complete yet; no other process has it.
+def hidden_path_for(path: Path, end: str) -> Path:
+    """Return a hidden path next to a file for its incomplete content, which no other process uses.
 
-    What programs that were killed left under such names of the file is removed.
+    Files that killed processes left under such names of the file are removed.
     """
-    if fcntl is not None:  # elsewhere to ask whether a process runs would end it
+    if fcntl is not None:  # on Windows, asking whether a process runs would end it
         for left in path.parent.glob(f".{escape(path.name)}.*.{end}"):
-            match = _UNFINISHED.fullmatch(left.name)
-            if match and match["name"] == path.name and not _runs(int(match["process"])):
+            match = _TEMPORARY_NAME.fullmatch(left.name)
+            if match and match["name"] == path.name and not _is_running(int(match["process"])):
                 remove(left)
     return path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.{end}")
 
 
-def _runs(process: int) -> bool:
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -194,10 +195,10 @@ def _runs(process: int) -> bool:
     return True
 
 
-def meant(path: Path) -> Path:
-    """Return the name that a person knows a file by."""
-    match = _UNFINISHED.fullmatch(path.name)
-    return meant(path.with_name(match["name"])) if match else path
+def display_path(path: Path) -> Path:
+    """Return the name under which a person knows a file: the final one while it is being created."""
+    match = _TEMPORARY_NAME.fullmatch(path.name)
+    return display_path(path.with_name(match["name"])) if match else path
 
 
 def remove(path: Path) -> None:
@@ -206,10 +207,10 @@ def remove(path: Path) -> None:
         Path(f"{path}{end}").unlink(missing_ok=True)
 
 
-def _see_at_rest(beside: Path) -> None:
-    """Refuse to give a name to a file of which a part is still in a journal next to it.
+def _require_no_journal(beside: Path) -> None:
+    """Raise :class:`StoreError` if a part of a new file is still in a journal next to it.
 
-    SQLite closes a file without a word when the disk fails while it brings the two together.
+    SQLite closes a file without an error if the disk fails while it merges the two.
     """
     for end in ("-wal", "-journal"):
         journal = Path(f"{beside}{end}")
@@ -217,29 +218,29 @@ def _see_at_rest(beside: Path) -> None:
             raise StoreError(f"{beside.parent}: the disk failed; nothing was written")
 
 
-def take_name(beside: Path, path: Path) -> None:
-    """Give a finished file its name, which nothing may have meanwhile, and keep it on the disk."""
-    _see_at_rest(beside)
+def rename_new(beside: Path, path: Path) -> None:
+    """Give a complete file its final name, durably; raise :class:`StoreError` if the name is taken."""
+    _require_no_journal(beside)
     try:
         os.link(beside, path)
     except FileExistsError:
-        raise StoreError(f"{path} exists by now; nothing was written over") from None
+        raise StoreError(f"{path} exists by now; nothing was overwritten") from None
     except OSError:  # a file system without links
         if path.exists():
-            raise StoreError(f"{path} exists by now; nothing was written over") from None
+            raise StoreError(f"{path} exists by now; nothing was overwritten") from None
         beside.rename(path)
-    _settle(path.parent)
+    _sync_folder(path.parent)
 
 
 def replace(beside: Path, path: Path) -> None:
-    """Put a finished file in the place of another, which is there whole until then."""
-    _see_at_rest(beside)
+    """Replace a file by a complete one, atomically and durably."""
+    _require_no_journal(beside)
     beside.replace(path)
-    _settle(path.parent)
+    _sync_folder(path.parent)
 
 
-def _settle(folder: Path) -> None:
-    """Have the disk keep what a folder's files are called."""
+def _sync_folder(folder: Path) -> None:
+    """Make the names of a folder's files durable."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -254,7 +255,7 @@ def rights_of(path: Path) -> int:
 
 
 def holds(file: Path, text: bytes) -> bool:
-    """Whether some bytes are anywhere in a file."""
+    """Return whether some bytes occur anywhere in a file."""
     if not file.exists():
         return False
     size, carried = 1 << 20, b""
@@ -268,7 +269,7 @@ def holds(file: Path, text: bytes) -> bool:
 
 @contextmanager
 def sqlite_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite reports into an error that says what happened and what was written."""
+    """Turn SQLite's errors into a :class:`StoreError` that says what happened and what was written."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -289,4 +290,4 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise StoreError(f"{path} is damaged: {error}; `claimledger verify` says where") from None
     except MemoryError:
-        raise StoreError(f"{path}: there is not enough memory for what is in it") from None
+        raise StoreError(f"{path}: there is not enough memory to read it") from None

@@ -11,34 +11,34 @@ from typing import Any
 
 from claimledger.errors import StoreError
 from claimledger.storage.raw_reader import RawReader, ReadEntry
-from claimledger.storage.sqlite.files import connect, rights_of, touch
+from claimledger.storage.sqlite.files import connect, open_database, rights_of
 from claimledger.storage.sqlite.schema import APPLICATION_ID, schema
 
 _BATCH = 200
 _LEAST_BYTES = 100
-"""Bytes that an entry takes at least: a header alone has more."""
+"""The fewest bytes an entry takes: its header alone has more."""
 
 _MOST_TRIES = 100_000
-"""Numbers that are tried if nothing shows how many entries there are."""
+"""How many numbers are tried if nothing shows how many entries there are."""
 
 _ROWS = "SELECT number, header, payload, salt, nodes FROM entry WHERE number"
 
 
 class SqliteRawReader(RawReader):
-    """A file that need not be whole, opened for reading. Nothing in it is taken on trust."""
+    """A possibly damaged file, opened for reading. Nothing in it is trusted."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise StoreError(f"{path} does not exist, or is not a file")
         self._path = path
         self._driver = _leniently(connect(path, "ro"))
-        if not self._ask("SELECT 1 FROM sqlite_master WHERE name = 'entry'"):
+        if not self._query("SELECT 1 FROM sqlite_master WHERE name = 'entry'"):
             self._driver.close()
             self._driver = _leniently(_with_a_new_list_of_tables(path))
 
     @property
     def rights(self) -> int:
-        """Those of the file."""
+        """The permission bits of the file."""
         return rights_of(self._path)
 
     def close(self) -> None:
@@ -46,9 +46,10 @@ class SqliteRawReader(RawReader):
         self._driver.close()
 
     def size(self) -> int:
-        """Return the highest number anything in the file gives an entry; raise where nothing does.
+        """Return the highest number that anything in the file gives an entry.
 
-        A number that is too large for a file of this size is not one of its entries.
+        A number that is too large for a file of this size is not one of its entries. Raises
+        :class:`StoreError` if nothing in the file has a number.
         """
         room = self._path.stat().st_size // _LEAST_BYTES
         numbers = [
@@ -58,24 +59,24 @@ class SqliteRawReader(RawReader):
                 "SELECT number FROM entry WHERE number <= ? ORDER BY number DESC LIMIT 1",
                 "SELECT max(entry) FROM history WHERE entry <= ?",
             )
-            if (rows := self._ask(query, room)) and isinstance(rows[0][0], int)
+            if (rows := self._query(query, room)) and isinstance(rows[0][0], int)
         ]
         if numbers:
             return max(numbers)
         # The ends of both tables are lost: use the highest entry that can be read.
         step = room // _MOST_TRIES + 1
         for number in range(room, 0, -step):
-            if self._ask("SELECT number FROM entry WHERE number = ?", number):
+            if self._query("SELECT number FROM entry WHERE number = ?", number):
                 return max(self._numbers(number, number + step))
         raise _without_log(self._path)
 
     def _numbers(self, first: int, last: int) -> Iterator[int]:
         for number in range(first, last):
-            if self._ask("SELECT number FROM entry WHERE number = ?", number):
+            if self._query("SELECT number FROM entry WHERE number = ?", number):
                 yield number
 
     def end_is_missing(self) -> str:
-        """Return how many of its pages the file has, where it says that there are more."""
+        """Return how many of its pages the file has, if its header lists more; else an empty text."""
         with self._path.open("rb") as file:
             head = file.read(100)
         page = int.from_bytes(head[_PAGE_SIZE], "big")
@@ -96,10 +97,10 @@ class SqliteRawReader(RawReader):
         number = 1
         while number <= count:
             last = min(number + _BATCH - 1, count)
-            rows = self._ask(f"{_ROWS} BETWEEN ? AND ? ORDER BY number", number, last)
+            rows = self._query(f"{_ROWS} BETWEEN ? AND ? ORDER BY number", number, last)
             if rows is None:
                 for entry_number in range(number, last + 1):
-                    alone = self._ask(f"{_ROWS} = ?", entry_number)
+                    alone = self._query(f"{_ROWS} = ?", entry_number)
                     yield entry_number, entry_number, alone[0] if alone else None
                 number = last + 1
                 continue
@@ -109,23 +110,23 @@ class SqliteRawReader(RawReader):
                 yield row[0], row[0], row
                 number = row[0] + 1
             if number <= last:
-                following = self._ask("SELECT min(number) FROM entry WHERE number > ?", last)
-                # Where even that cannot be read, the next stretch is tried entry by entry.
+                following = self._query("SELECT min(number) FROM entry WHERE number > ?", last)
+                # If even that cannot be read, the next batch is tried entry by entry.
                 until = min(following[0][0] or count + 1, count + 1) if following else last + 1
                 yield number, until - 1, None
                 number = until
 
     def beyond(self, count: int) -> Iterator[tuple[Any, ...]]:
-        """Yield rows of the log that no number from 1 up to a count belongs to."""
-        yield from self._ask(f"{_ROWS} < 1") or ()
-        yield from self._ask(f"{_ROWS} > ? ORDER BY number", count) or ()
+        """Yield the rows of the log whose number is not from 1 to ``count``."""
+        yield from self._query(f"{_ROWS} < 1") or ()
+        yield from self._query(f"{_ROWS} > ? ORDER BY number", count) or ()
 
-    def about(self, number: int) -> str:
-        """Return what the views still say an entry was about; empty where they do not."""
-        rows = self._ask("SELECT action, kind, key FROM history WHERE entry = ?", number)
+    def subject_of(self, number: int) -> str:
+        """Return action, kind and key of an entry, as the views still have them; empty if they do not."""
+        rows = self._query("SELECT action, kind, key FROM history WHERE entry = ?", number)
         return " ".join(map(str, rows[0])) if rows else ""
 
-    def _ask(self, query: str, *values: int) -> list[tuple[Any, ...]] | None:
+    def _query(self, query: str, *values: int) -> list[tuple[Any, ...]] | None:
         try:
             return self._driver.execute(query, values).fetchall()
         except (sqlite3.Error, UnicodeError, MemoryError):
@@ -133,18 +134,19 @@ class SqliteRawReader(RawReader):
 
 
 def _leniently(driver: sqlite3.Connection) -> sqlite3.Connection:
-    """Have a connection read past what is damaged; return it."""
-    # Else SQLite reads nothing of a file that lacks pages at its end, or of a list of tables with damage.
+    """Make a connection read past damage; return it."""
+    # Otherwise SQLite refuses a file that lacks pages at its end, or whose list of tables is damaged.
     driver.execute("PRAGMA writable_schema = ON")
     driver.text_factory = lambda raw: raw.decode("utf-8", "replace")
     return driver
 
 
 def _with_a_new_list_of_tables(path: Path) -> sqlite3.Connection:
-    """Open a copy of a file in which the list of tables has the log alone, where every ledger has it.
+    """Open a copy of a file whose list of tables is replaced by one that has the log alone.
 
-    The list begins on the first page and continues, in a ledger that was scrubbed, at the end of the file: to
-    lose either would lose an intact log. The log is the first table created, and begins on page 2.
+    The list begins on the first page and continues, in a ledger that was scrubbed, at the end of the file.
+    If either were lost, an intact log would be lost too. The log is the first table created, and begins on
+    page 2.
     """
     with path.open("rb") as file:
         head = file.read(100)
@@ -164,7 +166,7 @@ def _with_a_new_list_of_tables(path: Path) -> sqlite3.Connection:
                 file.write(first)
             # A file that is open outlives its name.
             driver = connect(copy, "ro")
-            touch(driver)
+            open_database(driver)
             return driver
     except OSError as error:
         raise StoreError(f"{path} cannot be copied to be read: {error.strerror}") from None

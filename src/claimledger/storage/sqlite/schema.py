@@ -39,7 +39,7 @@ WHEN NOT (
 )
 BEGIN SELECT RAISE(ABORT, 'the log is append-only: only a redaction empties a payload'); END""",
 }
-# The words are folded before they come here; the ascii tokenizer takes them as they are.
+# The words are folded already; the ascii tokenizer leaves them unchanged.
 _SEARCH = (
     "CREATE VIRTUAL TABLE search USING fts5("
     "words, content='search_words', content_rowid='entry', tokenize='ascii')"
@@ -48,7 +48,7 @@ _SEARCH = (
 
 @lru_cache
 def schema() -> tuple[str, ...]:
-    """The statements that make a ledger's file, in order."""
+    """Return the statements that create a ledger's tables, in order."""
     to_sqlite = sqlite_dialect()
     statements = []
     for table in (ENTRY, *VIEWS.values(), PENDING_SCRUB):
@@ -67,7 +67,7 @@ A trigger may have the name of a table, so that the name alone would hide one be
 
 @lru_cache
 def objects() -> Definitions:
-    """Return what a ledger's file should hold."""
+    """Return the objects that a ledger's file should contain."""
     plain = sqlite3.connect(":memory:", isolation_level=None)
     for statement in schema():
         plain.execute(statement)

@@ -10,21 +10,21 @@ from claimledger.storage.tables import ENTRY, version_of
 
 
 @lru_cache
-def insertion(table: Table) -> str:
+def insert_statement(table: Table) -> str:
     """Return the statement that inserts one row of a table, in the order of its columns."""
     places = ", ".join("?" * len(table.columns))
     return f"INSERT INTO {quoted(table.name)} VALUES ({places})"
 
 
 @lru_cache
-def ending(table: Table) -> str:
+def closing_statement(table: Table) -> str:
     """Return the statement that writes into rows the entry they ended with."""
     where = " AND ".join(f"{quoted(column.name)} = ?" for column in version_of(table))
-    return f"UPDATE {quoted(table.name)} SET until = ? WHERE {where}"
+    return f"UPDATE {quoted(table.name)} SET ended_by = ? WHERE {where}"
 
 
 @lru_cache
-def by_entry(table: Table) -> str:
+def entry_range_query(table: Table) -> str:
     """Return the statement that asks for whole rows of a table, from one entry to another."""
     order = ", ".join(column.name for column in table.primary_key.columns)
     number = "number" if table is ENTRY else "entry"
