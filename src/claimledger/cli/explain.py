@@ -97,4 +97,4 @@ def flags(
         elif printed[finding.kind] == limit + 1:
             echo(f'and {numbers[finding.kind] - limit:,} more: claimledger flags --kind "{finding.kind}" -n '
                 f"{numbers[finding.kind]}", indent=2, hang=2)  # fmt: skip
-    echo(f"{count(len(findings), 'flag')}.")
+    echo(f"{count(len(findings), 'flag')}." if findings else "Nothing odd was found.")

@@ -70,7 +70,7 @@ class _Explainer:
         for citation in claim.citations[:MOST]:
             via = tuple(citation.via)
             chain = phrases.via_chain(citation, lambda key: f"“{self.names.title(key)}”")
-            read = f", and read only through {chain}" if via else ", which was read itself"
+            read = f", and read only through {chain}" if via else ", which somebody here has read"
             title = self.names.title(citation.source)
             yield Sentence(f"It was seen in “{title}”{read}.", (citation.source, *via))
         yield from self._more(len(claim.citations), "citations", (self.key,))

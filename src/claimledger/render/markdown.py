@@ -206,7 +206,9 @@ def _audit(value: Audit) -> Iterator[str]:
             f"{lead}- {safe(phrases.in_words(step.when))} {safe(step.who)}: "
             f"{safe(phrases.two_sentences(step.said, phrases.how_known(step.grounds)))} `[{step.key}]`"
         )
-        yield from (f"{lead}  - {safe(t)}" for t in (step.rests, *step.seen) if t)
+        if step.rests:
+            yield f"{lead}  - {safe(step.rests)}"
+        yield from (f"{lead}  - seen in {safe(seen)}" for seen in step.seen)
         if step.flags:
             yield f"{lead}  - flags: {safe(', '.join(step.flags))}"
     yield ""
