@@ -41,11 +41,11 @@ SAFE_EXPRESSIONS = {
     "', '.join(columns)", "', '.join(rows)", "', '.join(first)", "', '.join(map(quoted, indexed))",
     "', '.join(cells)", "', '.join(parts)",
     # parameters and bodies of the functions of the program, and lists of placeholders
-    "parameters", "arrays", "returns", "placed(schema, body)", "quoted(self._schema)", "trigger.when", "placed(schema, trigger.how)", "placed(place, trigger.how)", "trigger.sort",
-    "trigger.function", "quoted(trigger.table)", "table", "BEHIND.days", "AHEAD.days", "', '.join(parameters)",
+    "parameters", "arrays", "returns", "in_schema(schema, body)", "quoted(self._schema)", "trigger.when", "in_schema(schema, trigger.how)", "in_schema(place, trigger.how)", "trigger.sort",
+    "trigger.function", "quoted(trigger.table)", "table", "', '.join(parameters)",
     "patience", "Checked.PAYLOADS", "Checked.LOG", "fitting", "longest", "LARGEST_VALUE",
     "oversized(table)", "address.schema", "oversized(ENTRY)", "readable",
-    "_into(table)", "_moved(table)", "_values(table, rows, number)",
+    "_into(table)", "_values(table, rows, number)",
 }  # fmt: skip
 
 

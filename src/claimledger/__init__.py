@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from claimledger.present.report import report
     from claimledger.records.check import record_of
     from claimledger.records.dates import Date
+    from claimledger.services.networkx_export import to_networkx
 
 __version__ = "0.1.0"
 
@@ -80,6 +81,7 @@ _MODULE_OF = {
     "read_files": "importers.case_files",
     "record_of": "records.check",
     "report": "present.report",
+    "to_networkx": "services.networkx_export",
 }
 """The module that defines each public name."""
 
@@ -130,6 +132,7 @@ __all__ = [
     "read_files",
     "record_of",
     "report",
+    "to_networkx",
 ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.standing import STANDINGS
 from claimledger.records.dates import day_text
+from claimledger.records.kinds import KINDS
 from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ def stats(view: LedgerView, answers: Analysis) -> dict[str, Any]:
     they were known.
     """
     claims = answers.graph.claims
-    records = view.counts()
-    if view.as_of is not None:
+    if view.as_of is None:
+        records = _live_records(view)
+    else:
         records = {"claim": len(claims), "link": len(answers.graph.links)}
     names = RecordCache(view)
     standings = Counter(answers.standing(key) for key in claims)
@@ -38,3 +40,13 @@ def stats(view: LedgerView, answers: Analysis) -> dict[str, Any]:
         "claimants": {f"{names.party(key)} [{key}]": n for key, n in claimants.most_common()},
         "known_by_year": dict(sorted(years.items())),
     }
+
+
+def _live_records(view: LedgerView) -> dict[str, int]:
+    """Return the number of live records of each kind."""
+    from claimledger import models  # loads sqlmodel
+
+    with view.session() as session:
+        return {
+            kind: models.count_live(session, models.BY_TABLE[kind], view.known_at) for kind in KINDS
+        }

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from sqlalchemy import Delete, Table, Update, func, select
+from sqlalchemy import Delete, Engine, Table, Update, func, select
 from sqlalchemy.sql import Select
 
 from claimledger.errors import StoreError
@@ -240,6 +240,10 @@ class Store(ABC):
         """Return the first column of a query's first row, or ``None`` if there is no row."""
         rows = self.tuples(query)
         return rows[0][0] if rows else None
+
+    @abstractmethod
+    def querying(self) -> AbstractContextManager[Engine]:
+        """Hold one consistent view, and return a read-only SQLAlchemy engine for queries of users' own."""
 
     @abstractmethod
     def close(self) -> None:

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import BLOB, REAL, Column, Index, Integer, MetaData, Table, Text, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BLOB, REAL, Column, Index, Integer, MetaData, Table, Text
 
 from claimledger.log.entry import FORMAT
 from claimledger.records.base import Part, Record
-from claimledger.records.kinds import KINDS, fields_of
-from claimledger.records.kinds import Field as RecordField
+from claimledger.records.kinds import KINDS, Field, fields_of
 
 LAYOUT = FORMAT * 100 + 5
 """The log's format and the layout of these tables: views of an older one are rebuilt."""
@@ -24,92 +22,66 @@ LAYOUT = FORMAT * 100 + 5
 metadata = MetaData()
 
 
-class Row(SQLModel):
-    """Base of the tables that are written out here, with the ledger's own metadata."""
+ENTRY = Table(
+    "entry",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("header", Text, nullable=False),
+    Column("payload", Text),
+    Column("salt", BLOB),
+    Column("nodes", BLOB, nullable=False),
+)
+"""The log. Triggers make it append-only."""
 
-    metadata = metadata
+HISTORY = Table(
+    "history",
+    metadata,
+    Column("entry", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("ended_by", Integer),
+    Column("recorded_at", Text, nullable=False),
+    Column("recorded_by", Text),
+    Column("reason", Text),
+    Column("replaced_by", Text),
+    Column("number", Integer),
+    Column("content", BLOB),
+)
+"""Every entry by its record: what it did, when, by whom, why, and which entry ended the version."""
 
+Index("history_key", HISTORY.c.key, HISTORY.c.kind)
+Index(
+    "history_number",
+    HISTORY.c.kind,
+    HISTORY.c.number,
+    sqlite_where=HISTORY.c.number.is_not(None),
+)
+Index("history_content", HISTORY.c.content, sqlite_where=HISTORY.c.content.is_not(None))
+Index("history_replaced_by", HISTORY.c.replaced_by, sqlite_where=HISTORY.c.replaced_by.is_not(None))
 
-def _int(name: str, **options: Any) -> Any:
-    return Field(sa_column=Column(name, Integer, **{"nullable": False, **options}))
+REFERENCE = Table(
+    "reference",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("entry", Integer, primary_key=True, autoincrement=False),
+    Column("field", Text, primary_key=True),
+    Column("ended_by", Integer),
+    sqlite_with_rowid=False,
+)
+"""Which record refers to which: one row for each field that refers to a record."""
 
-
-def _text(name: str, **options: Any) -> Any:
-    return Field(sa_column=Column(name, Text, **{"nullable": False, **options}))
-
-
-class LogEntry(Row, table=True):
-    """The log. Triggers make it append-only."""
-
-    __tablename__ = "entry"
-
-    number: int = _int("number", primary_key=True, autoincrement=False)
-    header: str = _text("header")
-    payload: str | None = _text("payload", nullable=True)
-    salt: bytes | None = Field(sa_column=Column("salt", BLOB, nullable=True))
-    nodes: bytes = Field(sa_column=Column("nodes", BLOB, nullable=False))
-
-
-class History(Row, table=True):
-    """Every entry by its record: what it did, when, by whom, why, and how long it was live."""
-
-    __tablename__ = "history"
-    __table_args__ = (
-        Index("history_key", "key", "kind"),
-        Index(
-            "history_number",
-            "kind",
-            "number",
-            sqlite_where=text("number IS NOT NULL"),
-        ),
-        Index(
-            "history_content",
-            "content",
-            sqlite_where=text("content IS NOT NULL"),
-        ),
-        Index(
-            "history_replaced_by",
-            "replaced_by",
-            sqlite_where=text("replaced_by IS NOT NULL"),
-        ),
-    )
-
-    entry: int = _int("entry", primary_key=True, autoincrement=False)
-    kind: str = _text("kind")
-    key: str = _text("key")
-    action: str = _text("action")
-    ended_by: int | None = _int("ended_by", nullable=True)
-    recorded_at: str = _text("recorded_at")
-    recorded_by: str | None = _text("recorded_by", nullable=True)
-    reason: str | None = _text("reason", nullable=True)
-    replaced_by: str | None = _text("replaced_by", nullable=True)
-    number: int | None = _int("number", nullable=True)
-    content: bytes | None = Field(sa_column=Column("content", BLOB, nullable=True))
+WORDS = Table(
+    "search_words",
+    metadata,
+    Column("entry", Integer, primary_key=True, autoincrement=False),
+    Column("words", Text, nullable=False),
+)
+"""The folded words of a record, as in the full-text index."""
 
 
-class ReferenceRow(Row, table=True):
-    """Which record points to which: one row a target, whatever the field."""
-
-    __tablename__ = "reference"
-    __table_args__ = {"sqlite_with_rowid": False}
-
-    kind: str = _text("kind", primary_key=True)
-    key: str = _text("key", primary_key=True)
-    entry: int = _int("entry", primary_key=True, autoincrement=False)
-    field: str = _text("field", primary_key=True)
-    ended_by: int | None = _int("ended_by", nullable=True)
-
-
-class SearchWords(Row, table=True):
-    """The folded words of a record, as in the full-text index."""
-
-    __tablename__ = "search_words"
-
-    entry: int = _int("entry", primary_key=True, autoincrement=False)
-    words: str = _text("words")
-
-
-def columns_of(field: RecordField) -> Iterator[tuple[str, type[Any]]]:
+def columns_of(field: Field) -> Iterator[tuple[str, type[Any]]]:
     """Yield the columns a field takes: name, SQL type."""
     name = field.name
     yield name if field.form != "target" else f"{name}_kind", Text
@@ -124,8 +96,7 @@ def columns_of(field: RecordField) -> Iterator[tuple[str, type[Any]]]:
 
 
 def _mirror(model: type[Record] | type[Part], name: str) -> Table:
-    # No class of its own: nobody asks for these rows as objects, and thirteen mapped classes are a
-    # tenth of what starting the program takes.
+    # `claimledger.models` has a class for each table. Mapping classes here would slow every start.
     columns = [Column("entry", Integer, primary_key=True, autoincrement=False)]
     if issubclass(model, Part):
         columns.append(Column("position", Integer, primary_key=True, autoincrement=False))
@@ -143,7 +114,7 @@ _SPARSE = {"formula"}
 """Fields that few records have, and by which these are looked for."""
 
 
-def _index(table: Table, field: RecordField) -> None:
+def _index(table: Table, field: Field) -> None:
     """Index what ranges are asked of: dates by their bounds, decimals by their order."""
     columns = {"date": ("earliest", "latest"), "decimal": ("sort",)}.get(field.form, ())
     if columns:
@@ -179,17 +150,12 @@ def _mirrors() -> dict[str, Table]:
 MIRRORS = _mirrors()
 """The views of records and their parts, by table name."""
 
-ENTRY: Table = LogEntry.__table__  # type: ignore[attr-defined]
-HISTORY: Table = History.__table__  # type: ignore[attr-defined]
 PENDING_SCRUB = Table(
     "pending_scrub",
     metadata,
     Column("entry", Integer, primary_key=True, autoincrement=False),
 )
 """Redactions whose texts may still lie in the store's files: written with them, removed by a scrub."""
-
-REFERENCE: Table = ReferenceRow.__table__  # type: ignore[attr-defined]
-WORDS: Table = SearchWords.__table__  # type: ignore[attr-defined]
 
 
 class HistoryRow(NamedTuple):

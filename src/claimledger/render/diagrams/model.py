@@ -128,24 +128,22 @@ def _reason(stored: StoredRecord | None) -> str:
 
 def around(answers: Analysis, key: str, depth: int) -> list[str]:
     """Return the claims within a number of links of one, nearest first."""
-    near: dict[str, set[str]] = defaultdict(set)
+    import networkx as nx
+
+    graph: nx.Graph[str] = nx.Graph()
+    graph.add_node(key)
     for link in answers.graph.links:
         if link.to_kind == "claim":
-            near[link.from_].add(link.to)
-            near[link.to].add(link.from_)
+            graph.add_edge(link.from_, link.to)
         else:
             for critic_link in answers.graph.critics(link.to):
-                near[link.from_].add(critic_link.from_)
+                graph.add_edge(link.from_, critic_link.from_)
     for claim_key, claim in answers.graph.claims.items():
         for source in claim.sources:
             for critic in answers.graph.critics(source):
-                near[claim_key].add(critic.from_)
-                near[critic.from_].add(claim_key)
-    reached, level = {key: None}, [key]
-    for _ in range(depth):
-        level = sorted({neighbour for key in level for neighbour in near[key]} - reached.keys())
-        reached |= dict.fromkeys(level)
-    return list(reached)
+                graph.add_edge(claim_key, critic.from_)
+    distances = nx.single_source_shortest_path_length(graph, key, cutoff=depth)
+    return sorted(distances, key=lambda claim_key: (distances[claim_key], claim_key))
 
 
 def _links(view: LedgerView, claims: set[str]) -> list[LinkEdge]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
-from sqlalchemy import Delete, Select, Table, Update
+from sqlalchemy import Delete, Engine, Select, Table, Update, create_engine
+from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
 from claimledger.storage.base import LogTail, Result, Store
@@ -304,6 +305,19 @@ class PostgresStore(Store):
                 f"{self.address}: entry {row[0]} has a value in {table.name} that is longer than any that "
                 "claimledger writes"
             )
+
+    @contextmanager
+    def querying(self) -> Iterator[Engine]:
+        """Hold one consistent view, and return a read-only engine on the store's own connection."""
+        engine = create_engine(
+            "postgresql+psycopg://",
+            creator=lambda: self.session.driver,
+            poolclass=StaticPool,
+            pool_reset_on_return=None,  # a reset would end the transaction of the reader
+            _initialize=False,  # so would the dialect's queries about the server, which are rolled back
+        )
+        with self.reading():  # a READ ONLY transaction
+            yield engine
 
     def close(self) -> None:
         """Close the connection."""

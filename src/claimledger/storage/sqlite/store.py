@@ -16,8 +16,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Delete, Select, Table, Update
+from sqlalchemy import Delete, Engine, Select, Table, Update, create_engine
 from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy.pool import StaticPool
 
 from claimledger.errors import StoreError
 from claimledger.storage.access import FileAccess
@@ -305,6 +306,23 @@ class SqliteStore(Store):
         """Return whole rows of a table by entry, both ends included."""
         with sqlite_errors(self.display_path):
             return self.driver.execute(entry_range_query(table), (first, last)).fetchall()
+
+    @contextmanager
+    def querying(self) -> Iterator[Engine]:
+        """Hold one consistent view, and return a read-only engine on the store's own connection."""
+        engine = create_engine(
+            "sqlite://",
+            creator=lambda: self.driver,
+            poolclass=StaticPool,
+            pool_reset_on_return=None,  # a reset would end the transaction of the reader
+            _initialize=False,  # so would the dialect's first queries, which are rolled back
+        )
+        with self.reading():
+            self.driver.execute("PRAGMA query_only = ON")
+            try:
+                yield engine
+            finally:
+                self.driver.execute("PRAGMA query_only = OFF")
 
     def close(self) -> None:
         """Close the file; the last writer leaves it without a journal, unless somebody is reading."""
