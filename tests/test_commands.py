@@ -413,6 +413,18 @@ def test_help_imports_click_and_little_else() -> None:
     assert not {"pydantic", "sqlalchemy", "sqlmodel", "networkx", "rich"} & imported_by("--help")
 
 
+def test_the_help_of_a_command_does_not_load_the_database() -> None:
+    modules = sorted(path.stem for path in (ROOT / "src/claimledger/cli").glob("[a-z]*.py"))
+    imports = "; ".join(f"import claimledger.cli.{name}" for name in modules)
+    script = f"{imports}; import sys; print(*sys.modules)"
+    completed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(completed.stdout.split())
+    assert "claimledger.records.kinds" in loaded
+    assert not {"sqlalchemy", "psycopg", "jinja2", "networkx", "yaml", "pint", "resvg_py"} & loaded
+
+
 @pytest.mark.parametrize(
     "words", [["show", "a"], ["origins", "a"], ["history", "a"], ["audit", "a"]]
 )

@@ -17,9 +17,23 @@ from claimledger.cli.context import (
 )
 from claimledger.cli.options import options_of
 from claimledger.cli.output import answer, cut, echo, say_known
+from claimledger.errors import ClaimledgerError, InvalidInputError, ParseError, Problem
+from claimledger.importers.prompt import (
+    Draft,
+    DraftFile,
+    free_key,
+    last_used,
+    matches,
+    most_like,
+    proposed_dates,
+    proposed_figures,
+)
+from claimledger.records.check import nearest, record_from, record_of
 from claimledger.records.citation import Citation
-from claimledger.records.claim import Claim
-from claimledger.records.kinds import fields_of
+from claimledger.records.claim import Claim, Grounds
+from claimledger.records.dates import Date
+from claimledger.records.figure import Figure
+from claimledger.records.kinds import KINDS, fields_of
 
 if TYPE_CHECKING:
     from claimledger.importers.prompt import Draft, DraftFile
@@ -51,9 +65,7 @@ def record(call: CliContext, /, by: str | None, **options: Any) -> None:
 
 
 def _by_options(call: CliContext, ledger: Ledger, options: dict[str, Any], who: str) -> None:
-    from claimledger.errors import InvalidInputError, Problem
     from claimledger.importers.cli_fields import fields_from_options, figure
-    from claimledger.records.check import record_of
 
     required = [
         field
@@ -89,8 +101,6 @@ class _Dialogue:
     """The questions about one claim. Every answer is saved in the draft at once."""
 
     def __init__(self, call: CliContext, ledger: Ledger, who: str) -> None:
-        from claimledger.importers.prompt import Draft, DraftFile, last_used
-
         self._ledger = ledger
         self._who = who
         self._draft: Draft = Draft()
@@ -146,8 +156,6 @@ class _Dialogue:
         return shown.strip()
 
     def _statement(self) -> None:
-        from claimledger.importers.prompt import most_like
-
         while not (statement := self._ask("Statement (what is asserted, in neutral words)")):
             echo("A claim needs a statement.")
         self._draft.fields["statement"] = statement
@@ -158,8 +166,6 @@ class _Dialogue:
             echo(f"{stored.key}: {cut(stored.record.named, 100)}", indent=2, hang=2)
 
     def _figures(self) -> None:
-        from claimledger.importers.prompt import proposed_figures
-
         figures = proposed_figures(self._draft.fields["statement"])
         proposed = "; ".join(f"{figure.measure}={figure.value}" for figure in figures)
         while True:
@@ -173,9 +179,7 @@ class _Dialogue:
     def _accept(self, name: str, parts: list[str]) -> bool:
         from pydantic import ValidationError
 
-        from claimledger.errors import ClaimledgerError
         from claimledger.importers.cli_fields import figure
-        from claimledger.records.figure import Figure
 
         try:
             figures = [figure(part) for part in parts]
@@ -212,8 +216,6 @@ class _Dialogue:
 
     def _choose(self, kind: str, typed: str) -> str | None:
         """Return the key that a few letters mean; the user chooses if they mean several records."""
-        from claimledger.importers.prompt import matches
-
         if typed.startswith("+"):
             return self._add(kind, typed[1:].strip())
         if any(record["kind"] == kind and record["key"] == typed for record in self._draft.records):
@@ -233,11 +235,6 @@ class _Dialogue:
         return records[number - 1].key if number else None
 
     def _add(self, kind: str, name: str) -> str | None:
-        from claimledger.errors import InvalidInputError
-        from claimledger.importers.prompt import free_key
-        from claimledger.records.check import record_from
-        from claimledger.records.kinds import KINDS
-
         if not name:
             name = self._ask(f"Name of the new {kind}")
         key = free_key(self._ledger, kind, name) or ""
@@ -270,9 +267,6 @@ class _Dialogue:
         self._draft.fields["citations"] = [citation]
 
     def _date(self, name: str, label: str, default: str) -> None:
-        from claimledger.errors import ParseError
-        from claimledger.records.dates import Date
-
         while True:
             typed = self._ask(label, default)
             if typed in ("", "-"):
@@ -293,16 +287,11 @@ class _Dialogue:
         self._date("asserted", "When did they say it (a date in any words; empty if unknown)", "")
 
     def _about(self) -> None:
-        from claimledger.importers.prompt import proposed_dates
-
         dates = proposed_dates(self._draft.fields["statement"])
         proposed = dates[0].edtf if dates else ""
         self._date("about", "Which time is it about (- for none)", proposed)
 
     def _grounds(self) -> None:
-        from claimledger.records.check import nearest
-        from claimledger.records.claim import Grounds
-
         if all("via" in citation for citation in self._draft.fields["citations"]):
             self._draft.fields["grounds"] = None
             return
@@ -317,8 +306,6 @@ class _Dialogue:
                 return
 
     def _finish(self) -> None:
-        from claimledger.records.check import record_from, record_of
-
         fields = {name: value for name, value in self._draft.fields.items() if value}
         records = [record_from(fields_of_record) for fields_of_record in self._draft.records]
         claim = record_of("claim", fields)

@@ -9,6 +9,9 @@ import click
 
 from claimledger.cli.context import CliContext, Command, UsageError, complete_key
 from claimledger.cli.output import answer, count, echo
+from claimledger.present.phrases import origin_count
+from claimledger.services.what_if import changes as compare_changes
+from claimledger.services.what_if import what_if as compare_what_if
 
 if TYPE_CHECKING:
     from claimledger.analysis.diff import AnalysisDiff, ClaimStatus
@@ -34,7 +37,6 @@ def what_if(call: CliContext, gone: tuple[str, ...], files: tuple[str, ...]) -> 
     `withdraw --cascade` does.
     """
     from claimledger.importers.case_files import read_files
-    from claimledger.services.what_if import what_if as compare_what_if
 
     if not gone and not files:
         raise UsageError("give --without KEY or --with FILE")
@@ -77,8 +79,6 @@ def _resolve_removed(view: LedgerView, key: str) -> list[tuple[str, str]]:
 @click.pass_obj
 def changes(call: CliContext, since: str) -> None:
     """Show which standings, origins and disputes changed since an entry or a day."""
-    from claimledger.services.what_if import changes as compare_changes
-
     with call.reading() as view:
         first = view.entry_at(since)
         diff = compare_changes(view, first)
@@ -116,7 +116,6 @@ def _status(status: ClaimStatus | None) -> str:
     """Return a claim's standing, range of origins and acceptability in a few words."""
     if status is None:
         return "not in the ledger"
-    from claimledger.present.phrases import origin_count
 
     parts = [str(status["standing"]), str(status["acceptability"])]
     if (status["standing"], status["at_most"]) != ("single-origin", 1):

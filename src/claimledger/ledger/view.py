@@ -12,7 +12,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from claimledger.analysis.analysis import Analysis
+from claimledger.analysis.graph import graph_of
 from claimledger.errors import ParseError, StoreError
+from claimledger.ledger.maintenance import migrate
 from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query import history, key_resolution, records, search, subgraph, time_travel
 from claimledger.ledger.query.history import HistoryEntry
@@ -21,6 +24,7 @@ from claimledger.ledger.query.search import SearchHit
 from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.ledger.query.time_travel import DatedAhead
 from claimledger.ledger.tree_head import TreeHead
+from claimledger.ledger.verify import verification
 from claimledger.ledger.write.appender import Clock
 from claimledger.log.clock import earliest_in_doubt
 from claimledger.log.entry import Entry, now
@@ -137,10 +141,6 @@ class LedgerView:
 
         ``earlier`` is a size and root kept elsewhere: the log must be that one, or continue it.
         """
-        from claimledger.ledger.verify import (
-            verification,  # imports processes, which starting need not
-        )
-
         return verification.verify(self._store, progress, earlier)
 
     def copy_to(self, path: Path) -> None:
@@ -148,8 +148,6 @@ class LedgerView:
 
         Raises :class:`StoreError` if the file exists.
         """
-        from claimledger.ledger.maintenance import migrate
-
         if not self._store.maintenance.copy_to(path, self._store.maintenance.rights):
             with create_atomically(path, self._store.maintenance.rights) as target:
                 migrate.move(self._store, target)
@@ -371,9 +369,6 @@ class LedgerView:
 
     def analysis_of(self, graph_data: GraphData) -> Analysis:
         """Return the answers about graph data of this ledger, as the world knew it by ``as_of``."""
-        from claimledger.analysis.analysis import Analysis
-        from claimledger.analysis.graph import graph_of
-
         return Analysis(graph_of(graph_data, self.as_of))
 
     def analysis_about(self, subject: str) -> tuple[Analysis, list[str]]:
