@@ -453,7 +453,7 @@ def test_a_keeper_is_not_misled_by_views_that_an_editor_changed(
     assert run_in_psql(url_for("Mallory"), *TAMPERING) == ""
     with Ledger.open(url_for("kira"), writable=True) as keeper:
         before = keeper.head()
-        with pytest.raises(StoreError, match=r"`replaces`.*`rebuild` mends them"):
+        with pytest.raises(StoreError, match=r"`replaces`.*`rebuild` repairs them"):
             keeper.amend("party", "slip", {"note": "n"}, by="kira", reason="r")
         assert keeper.head() == before
         keeper.rebuild()
