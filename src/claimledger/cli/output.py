@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from claimledger.text.unicode import json_text, visible
-from claimledger.text.width import cells, wrapped
+from claimledger.text.width import cells, shortened, wrapped
 
 _WIDEST = 100
 _PIPE = 80
@@ -61,16 +61,7 @@ def answer(value: Any) -> None:
 
 def cut(text: str, columns: int) -> str:
     """Return a text escaped and cut to a number of columns."""
-    shown = printable(text)
-    if cells(shown) <= columns:
-        return shown
-    shortened, used = "", 1
-    for sign in shown:
-        used += cells(sign)
-        if used > columns:
-            break
-        shortened += sign
-    return shortened.rstrip() + "…"
+    return shortened(printable(text), columns)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, stretch: int) -> None:
