@@ -121,13 +121,11 @@ class _Files:
 
 def _counted(incoming: Iterator[Incoming]) -> Iterator[Incoming]:
     progress = Progress("records read")
-    number = 0
     for number, record in enumerate(incoming, 1):
         if number % 5000 == 0:
-            progress(number, number + 1)
+            progress(number, None)
         yield record
-    if number >= 5000:
-        progress(number, number)
+    progress.finish()
 
 
 @click.command(cls=Command)
