@@ -95,6 +95,8 @@ def test_the_old_name_of_a_command_still_works_and_names_the_new_one(
     assert completed.returncode == 0
     assert completed.stderr == "claimledger: dispose is now close\n"
     assert "(a matter of definition)" in completed.stdout
+    mistyped = call("dispos", "sd-110-overseas", cwd=tmp_path)
+    assert "Did you mean close" in mistyped.stderr
 
 
 WRITES = (
