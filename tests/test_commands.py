@@ -99,6 +99,16 @@ def test_the_old_name_of_a_command_still_works_and_names_the_new_one(
     assert "Did you mean close" in mistyped.stderr
 
 
+def test_a_second_equal_link_is_recorded_with_a_warning(call: Call, filled: Path) -> None:
+    with Ledger.open(filled) as ledger:
+        first, second = ledger.keys("claim")[:2]
+    words = ("--ledger", filled, "link", "contradicts")
+    assert call(*words, first, second, "--key", "once").stderr == ""
+    again = call(*words, second, first)
+    assert again.returncode == 0
+    assert 'the link "once" already says so' in again.stderr
+
+
 WRITES = (
     "init record link cite review amend withdraw redact import close accept decline verify backup restore "
     "grant move salvage rebuild schema"
@@ -209,10 +219,10 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         ),
         (
             ["record", "--statement", "x", "--claimant", "one", "--subject", "topic"],
-            1,
-            "claim source: is missing; give --source KEY",
+            2,
+            "a claim needs --source KEY",
         ),
-        (["record", "--via", "a-page"], 1, "claim statement: is missing; give --statement TEXT"),
+        (["record", "--via", "a-page"], 2, "a claim needs --statement TEXT, --claimant KEY"),
         (
             [
                 "record",

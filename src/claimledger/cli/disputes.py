@@ -104,9 +104,13 @@ def _print_dispute(section: DisputeSection) -> None:
 @click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
 @click.option(
-    "--as", "ending", required=True, help="How the dispute ended.",
+    "--as",
+    "ending",
+    required=True,
     type=click.Choice([str(ending) for ending in Ending]),
-)  # fmt: skip
+    help="How the dispute ended: resolved; conceded by one side; a matter of definition, or of the period "
+    "that is meant; or dormant.",
+)
 @reason_option
 @by_option
 @click.pass_obj

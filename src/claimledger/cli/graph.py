@@ -153,7 +153,7 @@ def _write(call: CliContext, data: bytes, output: str | None) -> None:
     from claimledger.services.output_files import writing_whole
 
     if output in (None, "-"):
-        if data[:4] == b"\x89PNG" and sys.stdout.isatty():
+        if output is None and sys.stdout.isatty():
             raise UsageError("a terminal cannot show this picture; name a file with -o")
         sys.stdout.buffer.write(data)
         return

@@ -40,9 +40,10 @@ def stats(call: CliContext) -> None:
         return
     for title, counts in statistics.items():
         if isinstance(counts, dict):
-            rows = [[str(name), f"{number:,}"] for name, number in _first(counts)]
-            if rows:
-                table([title.upper().replace("_", " "), "NUMBER"], rows, stretch=0)
+            rows = [[str(name), f"{number:,}"] for name, number in _first(counts) if number]
+            if not rows:
+                continue
+            table([title.upper().replace("_", " "), "NUMBER"], rows, stretch=0)
             if len(counts) > _MOST:
                 echo(f"and {len(counts) - _MOST:,} more; --json lists them all")
             echo()

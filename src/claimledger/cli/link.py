@@ -23,7 +23,7 @@ from claimledger.present.phrases import in_words, remedy
 from claimledger.records.check import record_of
 from claimledger.records.citation import Citation
 from claimledger.records.claim import Claim, Grounds
-from claimledger.records.link import Basis, Link, LinkType
+from claimledger.records.link import RELATIONS, Basis, Link, LinkType
 from claimledger.records.review import Review
 
 if TYPE_CHECKING:
@@ -115,7 +115,21 @@ def _warnings(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
             warnings.append(
                 f'the claims "{from_}" and "{to}" share a claimant, so they count as one voice'
             )
-    return warnings
+    return warnings + _equal_links(view, type, from_, to)
+
+
+def _equal_links(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
+    """Return a warning for each link of the same type that already joins two claims."""
+    references = view.references_to("claim", [from_]).get(from_, [])
+    keys = {reference.key for reference in references if reference.kind == "link"}
+    pairs = {(from_, to)} | ({(to, from_)} if RELATIONS[type].symmetric else set())
+    return [
+        f'the link "{stored.key}" already says so; `claimledger amend {stored.key}` changes it'
+        for stored in view.get_all("link", sorted(keys)).values()
+        if isinstance(link := stored.record, Link)
+        and link.type == type
+        and (link.from_, link.to.key) in pairs
+    ]
 
 
 @click.command(cls=Command, clocks=False)

@@ -17,7 +17,7 @@ from claimledger.cli.context import (
 )
 from claimledger.cli.options import options_of
 from claimledger.cli.output import answer, cut, echo, say_known
-from claimledger.errors import ClaimledgerError, InvalidInputError, ParseError, Problem
+from claimledger.errors import ClaimledgerError, InvalidInputError, ParseError
 from claimledger.importers.prompt import (
     Draft,
     DraftFile,
@@ -28,6 +28,7 @@ from claimledger.importers.prompt import (
     proposed_dates,
     proposed_figures,
 )
+from claimledger.present.phrases import series
 from claimledger.records.check import nearest, record_from, record_of
 from claimledger.records.citation import Citation
 from claimledger.records.claim import Claim, Grounds
@@ -73,17 +74,12 @@ def _by_options(call: CliContext, ledger: Ledger, options: dict[str, Any], who: 
         if field.required and field.form != "parts"
     ]
     missing = [
-        Problem(
-            "is missing",
-            field.name,
-            expected=f"give --{field.name} {'KEY' if field.points_to else 'TEXT'}",
-            record="claim",
-        )
+        f"--{field.name} {'KEY' if field.points_to else 'TEXT'}"
         for field in required
         if options[field.name] in (None, ())
     ]
     if missing:
-        raise InvalidInputError(missing)
+        raise UsageError(f"a claim needs {series(missing)}; without any option, record asks")
     fields = fields_from_options(Claim, options)
     fields["citations"] = [fields_from_options(Citation, options)]
     if options["figures"]:
@@ -198,21 +194,16 @@ class _Dialogue:
         key = self._picked(kind, label, self._last.get(name, ""))
         self._draft.fields[name] = [key] if name == "claimant" else key
 
-    def _picked(self, kind: str, label: str, default: str, typed: str = "") -> str:
-        """Return the key of the record that a few letters mean, or of one created now.
-
-        ``typed`` is a first answer, if there is one; the user is asked again only if it leads nowhere.
-        """
+    def _picked(self, kind: str, label: str, default: str) -> str:
+        """Return the key of the record that a few letters mean, or of one created now."""
         while True:
-            typed = typed or self._ask(
-                f"{label} (a few letters; + NAME adds a new {kind})", default
-            )
+            typed = self._ask(f"{label} (a few letters; + NAME adds a new {kind})", default)
             if typed and typed == default:
                 return default
-            key = self._choose(kind, typed) if typed else None
-            if key:
+            if not typed:
+                echo(f"A claim needs a {kind}.", indent=2)
+            elif key := self._choose(kind, typed):
                 return key
-            typed = ""
 
     def _choose(self, kind: str, typed: str) -> str | None:
         """Return the key that a few letters mean; the user chooses if they mean several records."""
@@ -256,15 +247,25 @@ class _Dialogue:
     def _citation(self) -> None:
         source = self._picked("source", "In which source is it", self._last.get("source", ""))
         citation: dict[str, Any] = {"source": source}
-        via = self._ask(
-            "Did you read it there? Press Enter for yes, or type the source in which you read it"
-        )
-        if via and via.lower() not in ("y", "yes"):
-            citation["via"] = [self._picked("source", "In which source did you read it", "", via)]
+        if via := self._via():
+            citation["via"] = [via]
         locator = self._ask("Where in it (such as p. 12; empty for no place)")
         if locator:
             citation["locator"] = locator
         self._draft.fields["citations"] = [citation]
+
+    def _via(self) -> str | None:
+        """Return the key of the source in which the user read the cited source; ``None`` if there is none."""
+        while True:
+            typed = self._ask(
+                "Did you read it there? Press Enter for yes, or type the source in which you read it"
+            )
+            if typed.lower() in ("", "y", "yes"):
+                return None
+            if typed.lower() in ("n", "no"):
+                typed = self._ask("In which source did you read it (empty to go back)")
+            if typed and (key := self._choose("source", typed)):
+                return key
 
     def _date(self, name: str, label: str, default: str) -> None:
         while True:
@@ -304,6 +305,7 @@ class _Dialogue:
             if not typed or near:
                 self._draft.fields["grounds"] = near[0] if typed else None
                 return
+            echo(f"{typed!r} is not one of these words.", indent=2)
 
     def _finish(self) -> None:
         fields = {name: value for name, value in self._draft.fields.items() if value}

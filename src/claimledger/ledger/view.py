@@ -95,15 +95,21 @@ class LedgerView:
     def session(self) -> Iterator[Session]:
         """Hold one consistent state of the ledger, and return a read-only SQLModel session on its tables.
 
-        :mod:`claimledger.models` has the class of each table. The session sees every row, whatever the view's
-        clocks; :func:`claimledger.models.live` selects by ``known_at``. Raises :class:`StoreError` inside a
-        transaction of a ledger that is open for writing.
+        :mod:`claimledger.models` has the class of each table. Tables keep every version of a record;
+        :func:`claimledger.models.live` selects those that are live at the view's ``known_at``. Raises
+        :class:`StoreError` inside a transaction of a ledger that is open for writing, and for a view with
+        ``as_of``, which no query of a table can apply.
         """
         from sqlmodel import Session  # a quarter of a second, which other reads do not need
 
         if self._store.writable and self._store.in_transaction:
             raise StoreError("a session cannot be opened inside a transaction that may write")
-        with self._store.querying() as engine, Session(engine) as session:
+        if self.as_of is not None:
+            raise StoreError("a session has no `as_of`; open it on a view without one")
+        with (
+            self._store.querying() as engine,
+            Session(engine, info={"known_at": self.known_at}) as session,
+        ):
             yield session
 
     # The log
