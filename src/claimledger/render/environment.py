@@ -39,6 +39,7 @@ def environment() -> Environment:
     )
     environment.filters |= {
         "said": _isolated,
+        "visible": visible,
         "address": _address,
         "number": _number,
         "date": phrases.in_words,
