@@ -152,8 +152,8 @@ def test_a_cascade_withdraws_direct_and_indirect_dependents(ledger: Ledger) -> N
 def test_a_cascade_larger_than_agreed_is_refused(ledger: Ledger) -> None:
     record_all(ledger, case(["a: one", "b: two"], ["a repeats b"]))
     with pytest.raises(RuleViolationError, match="2 records would now be withdrawn, not 1"):
-        ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, most=1)
-    assert ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, most=2).also
+        ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, limit=1)
+    assert ledger.withdraw("claim", "b", by="T", reason="r", cascade=True, limit=2).also
 
 
 def test_a_merged_record_resolves_by_both_keys(ledger: Ledger) -> None:

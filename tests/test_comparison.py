@@ -143,10 +143,10 @@ def test_a_comparison_names_the_term_and_the_conversion_it_rests_on() -> None:
         return pair.reasons
 
     assert reasons("stations: 54", "Stationen: 54") == (
-        "stations and Stationen mean the same by the term stations",
+        'stations and Stationen mean the same, by the term "stations"',
     )
     assert reasons("d: 8 | unit=km", "d: 5 | unit=mi")[0] == "5 mi is 8.04672 km"
-    assert "NLD is part of Europe by the term nld" in reasons(
+    assert 'NLD is part of Europe, by the term "nld"' in reasons(
         "stations: 60 | place=NLD", "stations: 54 | place=Europe"
     )
 

@@ -8,8 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,33 @@ def test_former_names_still_work_and_warn() -> None:
                 assert getattr(ledger, name) == getattr(ledger, replacement)
         with pytest.raises(AttributeError, match="no attribute 'no_such_method'"):
             ledger.no_such_method  # noqa: B018
+
+
+def test_former_keywords_still_work_and_warn() -> None:
+    with claimledger.Ledger.open(ROOT / "ledger.db") as ledger:
+        old_calls: list[tuple[Callable[..., Any], tuple[Any, ...], str, Any]] = [
+            (ledger.search, ("stations",), "most", 2),
+            (ledger.similar_claims, ("54 stations in 30 countries",), "most", 2),
+            (ledger.claims_with_figure, (54.0, 54.0), "most", 2),
+            (ledger.claims_about, (["number-of-stations"],), "most", 2),
+            (ledger.newest_claims_with, ("party", "rfa", "claimant"), "most", 2),
+            (ledger.narrower_subjects, ("number-of-stations",), "most", 1),
+            (ledger.dependents, (), "named", [("claim", "rfa-54")]),
+        ]
+        for method, args, old, value in old_calls:
+            new = "targets" if old == "named" else "limit"
+            with pytest.warns(
+                DeprecationWarning, match=f"{method.__name__}: `{old}` is now `{new}`"
+            ):
+                answer = method(*args, **{old: value})
+            assert answer == method(*args, **{new: value})
+        with pytest.raises(TypeError, match="give only `limit`"):
+            ledger.search("stations", limit=1, most=1)  # type: ignore[call-arg]
+        with (
+            pytest.warns(DeprecationWarning, match="withdraw: `most` is now `limit`"),
+            pytest.raises(claimledger.StoreError),
+        ):
+            ledger.withdraw("claim", "rfa-54", by="T", reason="r", most=1)  # type: ignore[call-arg]
 
 
 def test_a_type_checker_knows_the_public_names(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_texts_compare_in_nfc() -> None:
     ("link", "hint"),
     [
         ({"type": "contradicts", "from": "a", "to": {"source": "s"}}, "only undercuts may"),
-        ({"type": "repeats", "from": "a", "to": "a"}, "with itself"),
+        ({"type": "repeats", "from": "a", "to": "a"}, "to itself"),
         ({"type": "rebuts", "from": "a", "to": "b"}, "unknown word"),
         ({"type": "repeats", "from": "a", "to": {"party": "b"}}, "is not a valid target"),
         ({"type": "repeats", "from": "a"}, "is missing"),

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from claimledger.analysis.intervals import above, inside, overlap, rounds, within
 from claimledger.analysis.units import Conversion, additive, conversion
 from claimledger.records.claim import Claim
-from claimledger.records.figure import Figure, Interval
+from claimledger.records.figure import Figure, Interval, Nature
 from claimledger.records.vocabulary import MEASURE, Vocabulary
 from claimledger.text.unicode import same
 
@@ -39,12 +39,12 @@ Relation = Literal[
 ]
 
 RELATIONS: dict[Relation, str] = {
-    "conflicts": "both cannot hold",
-    "part exceeds whole": "the part is larger than what it is part of",
+    "conflicts": "they cannot both be right",
+    "part exceeds whole": "the part is larger than the whole",
     "agrees": "they say the same",
     "near": "they differ by no more than rounding or the tolerance",
-    "compatible": "both can hold",
-    "revision": "one updates the other",
+    "compatible": "they can both be right",
+    "revision": "one is a newer version of the other",
     "different period": "they are about different times",
     "different vintage": "they are from different releases",
     "different definition": "they are counted differently",
@@ -113,6 +113,12 @@ def most_telling(pairs: Iterable[Comparison]) -> Comparison | None:
     return min(pairs, key=lambda pair: order.index(pair.relation), default=None)
 
 
+_NATURES = {
+    Nature.STOCK: "a count at a moment",
+    Nature.TOTAL: "a count of all so far",
+    Nature.FLOW: "a count within a period",
+}
+
 Nesting = Literal["same", "part", "whole", "apart"]
 """How what the left figure is about relates to what the right one is about."""
 
@@ -167,7 +173,9 @@ class _Pair:
         left, right = self.left_figure.measure, self.right_figure.measure
         nesting = self._nesting(MEASURE, left, right)
         if nesting == "apart":
-            self.reasons = [f"no term says that {left} and {right} are the same measure"]
+            self.reasons = [
+                f"no term in the ledger says that {left} and {right} are the same measure"
+            ]
         return nesting
 
     def _nesting(self, scheme: str, left: str, right: str) -> Nesting:
@@ -177,7 +185,7 @@ class _Pair:
         vocabulary = self.vocabulary
         if vocabulary.concept(scheme, left) == vocabulary.concept(scheme, right):
             term = vocabulary.term(scheme, left)
-            self.reasons.append(f"{left} and {right} mean the same by the term {term}")
+            self.reasons.append(f'{left} and {right} mean the same, by the term "{term}"')
             return "same"
         nestings: tuple[tuple[str, str, Nesting], ...] = (
             (left, right, "part"),
@@ -186,7 +194,7 @@ class _Pair:
         for part, whole_name, nesting in nestings:
             if vocabulary.within(scheme, part, whole_name):
                 term = vocabulary.term(scheme, part)
-                self.reasons.append(f"{part} is part of {whole_name} by the term {term}")
+                self.reasons.append(f'{part} is part of {whole_name}, by the term "{term}"')
                 return nesting
         return "apart"
 
@@ -220,7 +228,7 @@ class _Pair:
             if left_value != right_value:
                 return f"{name}: {_both_or_one(left_value, right_value)}"
         if left.nature and right.nature and left.nature != right.nature:
-            return f"a {left.nature} and a {right.nature}"
+            return f"{_NATURES[left.nature]} and {_NATURES[right.nature]}"
         return ""
 
     # When

@@ -1,4 +1,4 @@
-"""Flags: what a reader should know about a claim before relying on it."""
+"""Flags: weaknesses of a claim that a reader should know before relying on it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,39 @@ from claimledger.analysis.analysis import Analysis
 from claimledger.records.link import LinkType
 
 FLAGS: dict[str, str] = {
-    "circular": "it rests on itself through others",
-    "anachronism": "certainly asserted before what it repeats",
-    "before the fact": "known before the time it is about",
-    "at odds": "linked as saying the same as a claim that it also contradicts",
-    "second-hand": "read only through another source",
-    "attribution questioned": "a cited source that is not the claimant's own is criticised",
-    "attributed by": "no cited source is the claimant's own",
+    "circular": "the claim rests on itself, through other claims",
+    "anachronism": "the claim was made before the claim that it is said to repeat",
+    "before the fact": "the claim was known before the time that it is about",
+    "at odds": "the ledger links the claim to another both as saying the same and as contradicting it",
+    "second-hand": "nobody here has read the source; the claim is known only through another source",
+    "attribution questioned": "somebody criticises a source that reports what the claimant said",
+    "attributed by": "only others report the claim; no source by the claimant is cited",
     "not checked": "nobody has asked yet how the claimant knows",
     "unstated": "the claimant does not say how they know",
     "undated source": "a cited source has no date",
-    "removed source": "a cited source was taken down",
-    "no capture": "no copy of a cited source is stored",
+    "removed source": "a cited source has been taken down",
+    "no capture": "no copy of any cited source is stored",
 }
 """Every flag with its meaning, the most serious first."""
 
+ABOUT: dict[str, str] = {
+    "circular": "claim",
+    "anachronism": "claim",
+    "at odds": "link",
+    "attribution questioned": "claim",
+    "attributed by": "source",
+    "undated source": "source",
+    "removed source": "source",
+}
+"""The kind of the records that a flag names; the other flags name none."""
+
 _MOST_NAMED = 12
-"""How many claims of a loop a flag names. Without a limit, each of thousands would name all the others."""
+"""The most claims of a loop that a flag names: without a limit, each of thousands would name all others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag of a claim: its kind, and the keys of the records it is about."""
+    """A flag of a claim: its kind (see :data:`FLAGS`), and the keys of the records that it names."""
 
     kind: str
     about: tuple[str, ...] = ()
@@ -40,7 +51,7 @@ class Flag:
 
 
 def flags(analysis: Analysis, key: str) -> list[Flag]:
-    """Return a claim's flags, the most serious first."""
+    """Return the flags of a claim, the most serious first."""
     order = list(FLAGS)
     return sorted(_flags(analysis, key), key=lambda flag: order.index(flag.kind))
 
@@ -78,9 +89,9 @@ def _flags(analysis: Analysis, key: str) -> Iterator[Flag]:
 
 
 def _repeated_but_later(analysis: Analysis, key: str) -> tuple[str, ...]:
-    """Return the claims that a claim repeats although each was certainly asserted later than it.
+    """Return the claims that a claim repeats although each was certainly asserted later than the claim.
 
-    Certainly means that the whole ranges of the two dates are in the wrong order.
+    Dates are ranges, so the order is certain only if the ranges do not overlap.
     """
     graph = analysis.graph
     asserted = graph.claims[key].asserted

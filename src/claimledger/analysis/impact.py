@@ -70,12 +70,12 @@ class ImpactIndex:
         sizes = (len(self._members[name]) for name in self._order)
         self._claims_before = [0, *accumulate(sizes)]
 
-    def heaviest(self, most: int | None = None) -> list[Impact]:
-        """Return the records that bear the most other claims, the heaviest first."""
+    def heaviest(self, limit: int | None = None) -> list[Impact]:
+        """Return the records on which the most other claims rest, the heaviest first; at most ``limit``."""
         impacts = [impact for label in self._spans if (impact := self.of(*label)).others]
         order = {"claim": 0, "source": 1, "party": 2}
         impacts.sort(key=lambda impact: (-impact.others, order[impact.kind], impact.key))
-        return impacts[:most]
+        return impacts[:limit]
 
     def of(self, kind: str, key: str) -> Impact:
         """Return the impact of one record."""

@@ -9,7 +9,7 @@ class Standing(StrEnum):
     """What the recorded links and sources say about a claim, in one word.
 
     The members are in order of precedence: a claim's standing is the first that applies to it (section
-    *Standing* of ``docs/semantics.md``). The values are what JSON, CSV and options carry.
+    *Standing* of ``docs/semantics.md``). JSON, CSV and options use the values.
     """
 
     RETRACTED = "retracted"
@@ -22,10 +22,12 @@ class Standing(StrEnum):
 
 STANDINGS: dict[Standing, str] = {
     Standing.RETRACTED: "the claimant took it back",
-    Standing.SUPERSEDED: "a newer statement by the claimant replaces it",
-    Standing.CONTESTED: "something recorded speaks against it or its source, or what it rests on has fallen",
-    Standing.CORROBORATED: "at least two independent origins",
-    Standing.SINGLE_ORIGIN: "at most one origin",
-    Standing.ORIGIN_UNCLEAR: "several voices, independence not established",
+    Standing.SUPERSEDED: "a newer statement has replaced it, or has replaced what it repeats",
+    Standing.CONTESTED: (
+        "another claim disputes it or its source, or what it rests on is disputed or was taken back"
+    ),
+    Standing.CORROBORATED: "at least two independent origins are known",
+    Standing.SINGLE_ORIGIN: "everything recorded leads back to one origin at most",
+    Standing.ORIGIN_UNCLEAR: "several claimants say it, but nothing shows that they are independent",
 }
-"""What each standing means, in order of precedence."""
+"""Every standing with its meaning, in order of precedence."""

@@ -189,7 +189,7 @@ def withdraw(
         limit = _confirm_cascade(call, ledger, stored) if cascade and not yes else None
         done = ledger.withdraw(
             stored.kind, stored.key, by=who, reason=reason, replaced_by=replaced_by, cascade=cascade,
-            most=limit,
+            limit=limit,
         )  # fmt: skip
     _print_change(call, done, who, "Withdrew")
 

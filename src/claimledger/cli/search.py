@@ -86,7 +86,7 @@ def search(call: CliContext, words: tuple[str, ...], kinds: tuple[str, ...], lim
         require_kind(kind)
     query = " ".join(words)
     with call.reading() as view:
-        hits = view.search(query, kinds=kinds, most=limit)
+        hits = view.search(query, kinds=kinds, limit=limit)
         if view.as_of is not None:
             claims = [hit.stored.key for hit in hits if hit.stored.kind == "claim"]
             known = view.analysis(claims).graph.claims

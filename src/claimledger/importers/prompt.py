@@ -139,7 +139,7 @@ def matches(ledger: Ledger, kind: str, typed: str, limit: int = 7) -> list[Store
     """Return the records of a kind that a few letters in any script may mean, the best match first."""
     exact = ledger.get_all(kind, [typed.strip()])
     matching = {stored.key: stored for stored in exact.values()}
-    for match in ledger.search(typed, kinds=(kind,), most=limit):
+    for match in ledger.search(typed, kinds=(kind,), limit=limit):
         matching.setdefault(match.stored.key, match.stored)
     begun = slug(typed)
     if begun:

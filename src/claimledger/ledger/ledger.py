@@ -1,8 +1,8 @@
-"""The open ledger, and the only way into it for the rest of the program.
+"""The open ledger: the class through which the rest of the program writes.
 
 Code outside this package writes through :class:`Ledger` and reads through a
-:class:`~claimledger.ledger.view.LedgerView`; it never sees a store or a table. ``docs/log-format.md``
-describes the log that is written.
+:class:`~claimledger.ledger.view.LedgerView`; it never uses a store or a table. ``docs/log-format.md``
+describes the format of the log.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from claimledger.errors import RuleViolationError, StoreError
+from claimledger.ledger.deprecation import renamed_keyword
 from claimledger.ledger.log_replay import first_invalid_entry
 from claimledger.ledger.maintenance import backup, migrate
 from claimledger.ledger.maintenance import rebuild as rebuilding
@@ -67,7 +68,7 @@ class Ledger(LedgerView):
     ['pbs']
     """
 
-    _keeps_what_it_read = False  # The next write can replace a cached record.
+    _caches_records = False  # the next write can replace a cached record
 
     def __init__(
         self,
@@ -120,7 +121,7 @@ class Ledger(LedgerView):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """Return the method that replaces a deprecated one, and warn the caller."""
+            """Return the method that replaces a deprecated one, with a :class:`DeprecationWarning`."""
             if name not in _RENAMED_METHODS:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             replacement = _RENAMED_METHODS[name]
@@ -225,6 +226,7 @@ class Ledger(LedgerView):
 
         return self._store.retry(write)
 
+    @renamed_keyword("most", "limit")
     def withdraw(
         self,
         kind: str,
@@ -234,14 +236,14 @@ class Ledger(LedgerView):
         reason: str,
         replaced_by: str | None = None,
         cascade: bool = False,
-        most: int | None = None,
+        limit: int | None = None,
     ) -> Change:
         """Withdraw a record; return the change, with the records that were withdrawn along with it.
 
         If other records refer to it, name the record that replaces it (``replaced_by``), or withdraw all
-        its dependents too (``cascade``). ``most`` limits how many records a cascade may withdraw in all, the
-        record itself included. Raises :class:`RuleViolationError` if neither is given, or the limit is
-        exceeded.
+        its dependents too (``cascade``). ``limit`` is the number of records that a cascade may withdraw at
+        most, including the record itself. Raises :class:`NotFoundError` if there is no such record, and
+        :class:`RuleViolationError` if neither is given or a cascade exceeds ``limit``.
         """
 
         def write() -> Change:
@@ -255,7 +257,7 @@ class Ledger(LedgerView):
                     reason,
                     replaced_by=replaced_by,
                     cascade=cascade,
-                    most=most,
+                    limit=limit,
                 )
 
         return self._store.retry(write)
@@ -263,9 +265,9 @@ class Ledger(LedgerView):
     def redact(self, kind: str, key: str, *, by: str, reason: str) -> Change:
         """Destroy the texts of a withdrawn record; return which of them other records still contain.
 
-        One transaction removes them from the log and the views; a second step scrubs the bytes from the
-        store's files. If the second step fails (another process is reading, or the disk is full),
-        ``unscrubbed`` of the result says why, and redacting the record again finishes it. Raises
+        One transaction removes the texts from the log and the views; a second step scrubs their bytes from
+        the store's files. If the second step fails (another process is reading, or the disk is full),
+        ``unscrubbed`` of the result says why, and redacting the record again completes it. Raises
         :class:`RuleViolationError` if the record is live, or ``reason`` repeats a text to be destroyed.
         """
 
@@ -299,8 +301,8 @@ class Ledger(LedgerView):
     def scrub(self) -> str:
         """Remove the texts of redacted records from the store's files, if any may be left there.
 
-        Returns the reason if that could not be done, else an empty string. Within a transaction nothing is
-        scrubbed: :meth:`transaction` does it at the end.
+        Returns the reason if it cannot remove them, else an empty string. Within a transaction it does
+        nothing: :meth:`transaction` scrubs at the end.
         """
         if self._store.in_transaction:
             return "the transaction that redacts them is not finished"
@@ -318,7 +320,7 @@ class Ledger(LedgerView):
 
     @property
     def enforced_author(self) -> str | None:
-        """The only name that may record, if the ledger's server enforces one; else ``None``."""
+        """The only name that this user can record under, if the server enforces one; else ``None``."""
         return self._store.access.enforced_author
 
     def grant(self, role: str, user: str) -> None:
@@ -333,20 +335,20 @@ class Ledger(LedgerView):
         self._store.access.revoke(user)
 
     def grants(self) -> dict[str, list[str]]:
-        """Return the server users that have each role, by role."""
+        """Return the server users that have each role, by role; raise :class:`StoreError` for a file."""
         return self._store.access.grants()
 
     def rebuild(self, progress: Progress = no_progress) -> int:
         """Rebuild every view from the log; return the number of entries.
 
-        Raises :class:`StoreError` naming the first entry that breaks a rule of the log's format, if one does.
+        Raises :class:`StoreError`, which names the entry, if an entry breaks a rule of the log's format.
         """
         with self._naming_invalid_entry():
             return rebuilding.rebuild(self._store, progress)
 
     @contextmanager
     def _naming_invalid_entry(self) -> Iterator[None]:
-        """If work on the whole log fails because of an invalid entry, raise an error that names the entry."""
+        """Turn an exception that an invalid entry causes into a :class:`StoreError` that names the entry."""
         try:
             yield
         except (OSError, WriteConflictError, RuleViolationError):
@@ -417,7 +419,7 @@ class Ledger(LedgerView):
     def entries_since(self, since: int) -> Iterator[dict[str, Any]]:
         """Yield a header and the entries after ``since``, as the JSON objects of a log segment.
 
-        A copy of the ledger that ends at ``since`` can append them, see :meth:`append_entries`.
+        A copy of the ledger that ends at ``since`` can append them with :meth:`append_entries`.
         """
         return segment_lines(self._store, since)
 
@@ -434,7 +436,7 @@ class Ledger(LedgerView):
 
 
 def _stored_forms(text: str) -> list[bytes]:
-    """Return the byte sequences that a text can have in a ledger's file: plain, in JSON, and as words."""
+    """Return the byte sequences that represent a text in a ledger's file: plain, in JSON, and as words."""
     words = " ".join(words_of(text))
     forms = [text.encode(), canonical(text)[1:-1]]
     return [*forms, words.encode()] if len(words) >= SHORTEST else forms

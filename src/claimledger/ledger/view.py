@@ -1,8 +1,8 @@
-"""A ledger as it was at one moment of both clocks, and everything that can be read from it.
+"""A read-only view of a ledger, as it was at one moment of both clocks.
 
 ``known_at`` is the ledger's clock: only what had been recorded by that entry counts. ``as_of`` is the world's
-clock: only what had been asserted by that day counts. Both are bound once, when the view is taken; nothing
-that takes a view has to pass them on.
+clock: only what had been asserted by that day counts. The view holds both, so that functions which take a
+view need no arguments for them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.graph import graph_of
 from claimledger.errors import ParseError, StoreError
+from claimledger.ledger.deprecation import renamed_keyword
 from claimledger.ledger.maintenance import migrate
 from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query import history, key_resolution, records, search, subgraph, time_travel
@@ -43,9 +44,10 @@ if TYPE_CHECKING:
 
 
 class LedgerView:
-    """What a ledger contained at one entry, and of it what the world knew by one day. It never writes.
+    """A view of the records that a ledger contained at one entry, and of those asserted by one day.
 
-    A view keeps the records it has read: after a write, take a new one with :meth:`at`.
+    A view never writes, and caches the records that it has read: after a write, take a new one with
+    :meth:`at`.
 
     >>> view = ledger.at(as_of="October 2022", known_at="#147")  # doctest: +SKIP
     >>> view.analysis(["rfa-54"]).standing("rfa-54")  # doctest: +SKIP
@@ -64,15 +66,16 @@ class LedgerView:
         self._clock = clock
         self._snapshot = Snapshot(store, known_at)
         self.as_of = as_of
-        """The last day, as a proleptic Gregorian ordinal, that counts; ``None`` is today and later."""
+        """The last day that counts, as a proleptic Gregorian ordinal; ``None`` sets no limit."""
+
         self._records: dict[tuple[str, str], StoredRecord | None] = {}
         self._analyses: dict[frozenset[str] | None, Analysis] = {}
 
-    _keeps_what_it_read = True
+    _caches_records = True
 
     @property
     def known_at(self) -> int | None:
-        """The last entry that counts; ``None`` is the newest."""
+        """The last entry that counts; ``None`` means the newest."""
         return self._snapshot.known_at
 
     def at(
@@ -88,19 +91,19 @@ class LedgerView:
         return LedgerView(self._store, as_of=day, known_at=entry, clock=self._clock)
 
     def reading(self) -> AbstractContextManager[None]:
-        """Hold one consistent state of the ledger for several reads."""
+        """Return a context manager within which all reads see the same state of the ledger."""
         return self._store.reading()
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Hold one consistent state of the ledger, and return a read-only SQLModel session on its tables.
+        """Yield a read-only SQLModel session on the ledger's tables, which sees one consistent state.
 
         :mod:`claimledger.models` has the class of each table. Tables keep every version of a record;
         :func:`claimledger.models.live` selects those that are live at the view's ``known_at``. Raises
         :class:`StoreError` inside a transaction of a ledger that is open for writing, and for a view with
         ``as_of``, which no query of a table can apply.
         """
-        from sqlmodel import Session  # a quarter of a second, which other reads do not need
+        from sqlmodel import Session  # imported late: it takes a quarter of a second
 
         if self._store.writable and self._store.in_transaction:
             raise StoreError("a session cannot be opened inside a transaction that may write")
@@ -115,15 +118,15 @@ class LedgerView:
     # The log
 
     def head(self) -> TreeHead:
-        """Return the size and root of the log."""
+        """Return the tree head: the size and the root of the log at ``known_at``."""
         self._store.maintenance.flush_to_disk()
         return TreeHead.of(self._store, self.known_at)
 
     def entry_at(self, when: str) -> int:
-        """Return the last entry of a time: an entry number, a timestamp or a day in any words.
+        """Return the last entry at a time: an entry number, a timestamp, or a day in EDTF or words.
 
-        Raises :class:`ParseError` for anything else, and :class:`NotFoundError` for an entry that does not
-        exist.
+        A day means its end. Raises :class:`ParseError` for anything else, and :class:`NotFoundError` for an
+        entry that does not exist.
         """
         return time_travel.entry_at(self._store, when)
 
@@ -137,15 +140,16 @@ class LedgerView:
                 yield Entry(number, header.encode(), encoded, salt, nodes)
 
     def dated_ahead(self) -> DatedAhead | None:
-        """Return the entries at the end of the log that are dated ahead of this clock, if any."""
+        """Return the entries at the end of the log that are dated ahead of this clock, or ``None``."""
         return time_travel.dated_ahead(self._store, earliest_in_doubt(self._clock()))
 
     def verify(
         self, progress: Progress = no_progress, earlier: TreeHead | None = None
     ) -> VerificationResult:
-        """Check every rule of the log, the tree and every view; return the faults and the root.
+        """Check the log, its Merkle tree and every view; return the faults and the root.
 
-        ``earlier`` is a size and root kept elsewhere: the log must be that one, or continue it.
+        ``earlier`` is a tree head that was stored elsewhere; the log must have that root at that size. A
+        damaged ledger raises no error: the damage is among the faults.
         """
         return verification.verify(self._store, progress, earlier)
 
@@ -160,19 +164,22 @@ class LedgerView:
 
     @property
     def permissions(self) -> int:
-        """The permission bits that files created from this ledger may have at most."""
+        """The permission bits of the ledger; files created from it get no others."""
         return self._store.maintenance.rights
 
     # Records
 
     def get(self, kind: str, key: str) -> StoredRecord:
-        """Return a record, a replaced key resolved; raise :class:`NotFoundError` with the nearest keys."""
+        """Return the live record with a key, or the record that replaced it.
+
+        Raises :class:`NotFoundError` with the reason or the nearest keys.
+        """
         stored = self.get_all(kind, [key]).get(key)
         return stored or records.get_record(self._snapshot, kind, key)
 
     def get_all(self, kind: str, keys: Iterable[str]) -> dict[str, StoredRecord]:
         """Return the live records of a kind with these keys, by key. Replaced keys are not resolved."""
-        if not self._keeps_what_it_read:
+        if not self._caches_records:
             return records.records_by_key(self._snapshot, kind, keys)
         unique_keys = list(dict.fromkeys(keys))
         unread = [key for key in unique_keys if (kind, key) not in self._records]
@@ -184,11 +191,11 @@ class LedgerView:
         }
 
     def with_key(self, key: str) -> list[StoredRecord]:
-        """Return the live records with a key, at most one of each kind, claims first."""
+        """Return the live records with a key: at most one of each kind, a claim first."""
         return records.with_key(self._snapshot, key)
 
     def near_keys(self, key: str, kind: str | None = None) -> list[str]:
-        """Return the live keys most similar to a mistyped one."""
+        """Return at most three live keys that are similar to a mistyped one, the most similar first."""
         return records.near_keys(self._snapshot, key, kind)
 
     def keys(self, kind: str) -> list[str]:
@@ -196,15 +203,15 @@ class LedgerView:
         return records.keys_of_kind(self._snapshot, kind)
 
     def records(self, kind: str) -> Iterator[StoredRecord]:
-        """Yield every live record of a kind."""
+        """Yield every live record of a kind, in order of entry."""
         return records.records_of_kind(self._snapshot, kind)
 
     def unknown_records(self) -> Iterator[dict[str, Any]]:
-        """Yield the records of kinds that only a newer program knows, as they were written."""
+        """Yield the records of kinds that only a newer version of the program knows, as they were written."""
         return records.unknown_records(self._snapshot)
 
     def at_entries(self, entries: Iterable[int]) -> dict[int, StoredRecord]:
-        """Return the record versions that these entries recorded, by entry."""
+        """Return the versions of records that these entries recorded, by entry."""
         return records.at_entries(self._store, entries)
 
     def versions(self, kind: str, keys: Iterable[str]) -> list[StoredRecord]:
@@ -216,54 +223,66 @@ class LedgerView:
         return records.counts(self._snapshot)
 
     def vocabulary(self) -> Vocabulary:
-        """Return what the ledger's terms say: synonyms, and what is part of what."""
+        """Return the vocabulary of the ledger's terms: synonyms, and which names are part of others."""
         return records.vocabulary(self._snapshot)
 
     # Keys and references
 
     def resolve(self, kind: str, keys: Iterable[str]) -> dict[str, str]:
-        """Return what replaced keys resolve to, for those of the keys that were replaced."""
+        """Return, for each of these keys that was replaced, the key that it resolves to."""
         return records.replacements(self._snapshot, kind, keys)
 
     def resolve_json(
         self, kind: str, values: Iterable[Mapping[str, Any]]
     ) -> Iterator[Mapping[str, Any]]:
-        """Yield records of a kind in their JSON form, with every replaced key in them resolved."""
+        """Yield records of a kind, in their JSON form, with every replaced key in them resolved."""
         return key_resolution.resolve_json(self._snapshot, kind, values)
 
     def resolve_records(self, stored: Iterable[StoredRecord]) -> list[StoredRecord]:
-        """Return records with every replaced key in them resolved, as answers compare them."""
+        """Return records with every replaced key in them resolved, in the same order."""
         return key_resolution.resolve_records(self._snapshot, stored)
 
     def references_to(self, kind: str, keys: Iterable[str]) -> dict[str, list[Reference]]:
-        """Return the references to each of these records, through replaced keys too."""
+        """Return the references to each of these records, including those through keys that it replaced."""
         return records.references_to(self._snapshot, kind, keys)
 
-    def dependents(self, named: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Return some records, by kind and key, and all that refer to them, directly or not."""
-        return records.dependents(self._snapshot, named)
+    @renamed_keyword("named", "targets")
+    def dependents(self, targets: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return the kind and key of these records and of all that refer to them, directly or indirectly."""
+        return records.dependents(self._snapshot, targets)
 
     # Claims
 
-    def similar_claims(self, statement: str, most: int) -> list[str]:
-        """Return the keys of the claims that share a statement's rarest words, most similar first."""
-        return search.similar_claims(self._snapshot, statement, most)
+    @renamed_keyword("most", "limit")
+    def similar_claims(self, statement: str, limit: int) -> list[str]:
+        """Return the keys of the claims that share a statement's rarest words, the most similar first."""
+        return search.similar_claims(self._snapshot, statement, limit)
 
-    def search(self, query: str, *, kinds: Sequence[str] = (), most: int = 20) -> list[SearchHit]:
-        """Return the records that contain the words of a query, best first."""
-        return search.search(self._snapshot, query, kinds=kinds, most=most)
+    @renamed_keyword("most", "limit")
+    def search(self, query: str, *, kinds: Sequence[str] = (), limit: int = 20) -> list[SearchHit]:
+        """Return the records that contain every word of a query, the best matches first.
 
-    def claims_with_figure(self, low: float, high: float, most: int = 500) -> list[StoredRecord]:
-        """Return the claims with a figure that has a bound in this range, at most ``most`` a bound."""
-        return self._at(records.with_figure(self._snapshot, low, high, most))
+        Words in quotation marks must occur together. ``kinds`` are the kinds of record to search; if it is
+        empty, all kinds.
+        """
+        return search.search(self._snapshot, query, kinds=kinds, limit=limit)
+
+    @renamed_keyword("most", "limit")
+    def claims_with_figure(self, low: float, high: float, limit: int = 500) -> list[StoredRecord]:
+        """Return the claims with a figure that has a bound from ``low`` to ``high``.
+
+        ``limit`` applies to the lower and the upper bounds separately.
+        """
+        return self._at(records.with_figure(self._snapshot, low, high, limit))
 
     def claims_nearest_figure(self, value: float) -> list[StoredRecord]:
-        """Return the claims whose figures lie nearest to a value, nearest first."""
+        """Return the five claims whose figures lie nearest to a value, the nearest first."""
         return self._at(records.nearest_figures(self._snapshot, value))
 
-    def claims_about(self, subjects: Iterable[str], most: int | None = 2000) -> list[StoredRecord]:
-        """Return the claims about these subjects, newest first; all of them if ``most`` is ``None``."""
-        entries = records.claims_about(self._snapshot, subjects, most)
+    @renamed_keyword("most", "limit")
+    def claims_about(self, subjects: Iterable[str], limit: int | None = 2000) -> list[StoredRecord]:
+        """Return the claims about these subjects, the newest first; all of them if ``limit`` is ``None``."""
+        entries = records.claims_about(self._snapshot, subjects, limit)
         return self.resolve_records(self._at(entries))
 
     def keys_about(self, subjects: Iterable[str]) -> set[str]:
@@ -272,16 +291,20 @@ class LedgerView:
 
     def critics_about(self, subjects: Iterable[str]) -> list[StoredRecord]:
         """Return the links by which claims about these subjects undercut a source."""
-        claims = records.claims_about(self._snapshot, subjects, most=500)
+        claims = records.claims_about(self._snapshot, subjects, limit=500)
         links = records.critics_among(self._snapshot, claims)
         return self.resolve_records(self._at(sorted(links)))
 
-    def newest_claims_with(self, kind: str, key: str, field: str, most: int) -> set[str]:
-        """Return the keys of the newest claims that refer to a record through a field."""
-        return records.newest_claims_with(self._snapshot, kind, key, field, most)
+    @renamed_keyword("most", "limit")
+    def newest_claims_with(self, kind: str, key: str, field: str, limit: int) -> set[str]:
+        """Return the keys of the newest claims that refer to a record through a field.
+
+        ``field`` is a path such as ``citations.source``.
+        """
+        return records.newest_claims_with(self._snapshot, kind, key, field, limit)
 
     def tallies(self) -> list[str]:
-        """Return the keys of the claims with a figure that the ledger itself counted."""
+        """Return the keys of the claims with a figure that counts records of the ledger."""
         return records.tallies(self._snapshot)
 
     def _at(self, entries: Iterable[int]) -> list[StoredRecord]:
@@ -292,7 +315,7 @@ class LedgerView:
     # Subjects
 
     def root_subject(self, subject: str) -> str:
-        """Return the broadest subject that a subject is part of."""
+        """Return the broadest subject that a subject is part of: itself if it is part of none."""
         seen: set[str] = set()
         while True:
             subject = self.resolve("subject", [subject]).get(subject, subject)
@@ -303,11 +326,12 @@ class LedgerView:
                 return subject
             subject = broader
 
-    def narrower_subjects(self, subject: str, most: int | None = None) -> list[str]:
-        """Return a subject and all subjects under it; with ``most`` only the nearest."""
+    @renamed_keyword("most", "limit")
+    def narrower_subjects(self, subject: str, limit: int | None = None) -> list[str]:
+        """Return the keys of a subject and all subjects under it; with ``limit``, only of the nearest."""
         subject = self.resolve("subject", [subject]).get(subject, subject)
         subjects = frontier = [subject]
-        while frontier and (most is None or len(subjects) < most):
+        while frontier and (limit is None or len(subjects) < limit):
             frontier = [
                 reference.key
                 for references in self.references_to("subject", frontier).values()
@@ -315,16 +339,16 @@ class LedgerView:
                 if reference.kind == "subject" and reference.key not in subjects
             ]
             subjects = subjects + frontier
-        return subjects[:most]
+        return subjects[:limit]
 
     # History
 
     def history(self, key: str, kind: str | None = None) -> list[HistoryEntry]:
-        """Return every entry about the records with a key, oldest first."""
+        """Return every entry about the records with a key, the oldest first; ``kind`` limits them."""
         return history.history(self._snapshot, key, kind)
 
     def records_changed_since(self, since: int) -> list[tuple[str, str]]:
-        """Return the records that entries after ``since`` are about, by kind and key."""
+        """Return the kind and key of each record that an entry after ``since`` is about."""
         return history.records_changed_since(self._snapshot, since)
 
     def changes_since(self, entry: int) -> list[HistoryEntry]:
@@ -334,7 +358,7 @@ class LedgerView:
     # The graph
 
     def neighbourhood(self, keys: Iterable[str]) -> GraphData:
-        """Return the part of the ledger that answers about these claims depend on."""
+        """Return the graph data that answers about these claims depend on: the claims and all linked ones."""
         return subgraph.neighbourhood(self._snapshot, keys)
 
     def links_only(self, entries: Iterable[int]) -> GraphData:
@@ -342,7 +366,7 @@ class LedgerView:
         return subgraph.links_only(self._snapshot, entries)
 
     def linked_graph(self) -> GraphData:
-        """Return the claims with links or criticised sources; every other claim stands alone."""
+        """Return the graph data of the claims that have links or cite a criticised source."""
         return subgraph.linked_graph(self._snapshot)
 
     def whole_graph(self) -> GraphData:
@@ -350,7 +374,7 @@ class LedgerView:
         return subgraph.whole_graph(self._snapshot)
 
     def analysis(self, keys: Iterable[str] | None = None) -> Analysis:
-        """Return the answers about some claims, or about all, at both clocks.
+        """Return the analysis of some claims and what they depend on; without ``keys``, of all claims.
 
         A claim that was not known by ``as_of`` is not in ``analysis.graph.claims``.
         """
@@ -360,25 +384,28 @@ class LedgerView:
             analysis = self.analysis_of(
                 self.whole_graph() if which is None else self.neighbourhood(which)
             )
-            if self._keeps_what_it_read:
+            if self._caches_records:
                 self._analyses[which] = analysis
         return analysis
 
     def linked_analysis(self) -> Analysis:
-        """Return the answers about every claim that a link or a criticised source concerns.
+        """Return the analysis of every claim that has a link or cites a criticised source.
 
-        With ``as_of`` the answers about all claims: when a claim became known depends on its sources.
+        With ``as_of``, the analysis covers all claims, because any source can decide when a claim was known.
         """
         if self.as_of is not None:
             return self.analysis()
         return self.analysis_of(self.linked_graph())
 
     def analysis_of(self, graph_data: GraphData) -> Analysis:
-        """Return the answers about graph data of this ledger, as the world knew it by ``as_of``."""
+        """Return the analysis of some graph data of this ledger, limited to what was known by ``as_of``."""
         return Analysis(graph_of(graph_data, self.as_of))
 
     def analysis_about(self, subject: str) -> tuple[Analysis, list[str]]:
-        """Return the answers about a subject with its narrower ones, and the keys of its claims."""
+        """Return the analysis of a subject and all narrower ones, and the keys of the claims about them.
+
+        Raises :class:`NotFoundError` if there is no such subject.
+        """
         subject = self.get("subject", subject).key
         keys = self.keys_about(self.narrower_subjects(subject))
         analysis = self.analysis(keys)
@@ -388,7 +415,7 @@ class LedgerView:
 def last_day(text: str) -> int:
     """Return the last day of a date in EDTF or words, as an ordinal.
 
-    Raises :class:`ParseError` for what is not a date, and for a date without a last day.
+    Raises :class:`ParseError` if the text is not a date, or the date has no last day.
     """
     day = Date.of(text).latest
     if day is None:

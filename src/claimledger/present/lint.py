@@ -10,10 +10,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from claimledger.analysis.analysis import Analysis
-from claimledger.analysis.flags import FLAGS, flags
+from claimledger.analysis.flags import ABOUT, FLAGS, flags
 from claimledger.analysis.impact import ImpactIndex
-from claimledger.present import phrases, prose_dates
+from claimledger.present import phrases
 from claimledger.present.derivation_view import computed
+from claimledger.records import prose_dates
 from claimledger.records.claim import Claim
 from claimledger.records.dates import Date
 from claimledger.records.number_words import find_values
@@ -158,7 +159,9 @@ class _Finder:
                         message = f"{phrases.named('claim', loop)} rest on each other"
                         yield self._finding("circular", key, message, f"claimledger show {key}")
                 else:
-                    about = f" ({', '.join(flag.about)})" if flag.about else ""
+                    about = (
+                        f" ({phrases.named(ABOUT[flag.kind], flag.about)})" if flag.about else ""
+                    )
                     yield self._finding(
                         flag.kind, key, FLAGS[flag.kind] + about, self._remedy(flag.kind, key)
                     )

@@ -20,7 +20,7 @@ from claimledger.analysis.lineage import Weakness
 from claimledger.analysis.origins import MergedOrigins, MergerReason, Origins, Root
 from claimledger.analysis.standing import Standing
 from claimledger.analysis.uncertainty import OpenQuestion
-from claimledger.present import prose_dates
+from claimledger.records import prose_dates
 from claimledger.records.citation import Citation
 from claimledger.records.claim import Claim
 from claimledger.records.dates import Date, day_text

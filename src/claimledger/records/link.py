@@ -1,4 +1,4 @@
-"""Link: how a claim relates to another claim, or to a source. Nine types in five families."""
+"""Link: how a claim relates to another claim, or to a source. There are nine types in five families."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from claimledger.text.unicode import Name, Prose
 
 
 class Family(StrEnum):
-    """What a link is about: the claims' dispute, or where one of them came from."""
+    """The families of link types: disputes, replies, support, provenance and revisions."""
 
     DISPUTE = "dispute"
     REPLY = "reply"
@@ -41,7 +41,11 @@ class LinkType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A type of link: its family, what it means, the standards' term, how it reads."""
+    """A type of link: its family, its meaning, the terms of standards for it, and its wording in a sentence.
+
+    ``reads`` is the verb from the claim at which the link starts to its target; ``reversed`` is the verb in
+    the other direction.
+    """
 
     family: Family
     meaning: str
@@ -55,7 +59,7 @@ class Relation:
 RELATIONS: dict[str, Relation] = {
     LinkType.CONTRADICTS: Relation(
         Family.DISPUTE,
-        "both cannot hold; neither is thereby refuted",
+        "the two claims cannot both be right; the link does not say which one is wrong",
         ("cito:disputes",),
         "contradicts",
         "contradicted by",
@@ -63,22 +67,22 @@ RELATIONS: dict[str, Relation] = {
     ),
     LinkType.UNDERCUTS: Relation(
         Family.DISPUTE,
-        "attacks the grounds of the other (its method, source, translation), not its conclusion",
+        "criticises how the other claim is known (its method, source or translation), not what it says",
         ("cito:critiques",),
-        "undercuts",
-        "undercut by",
+        "criticises",
+        "criticised by",
         to_source=True,
     ),
     LinkType.ANSWERS: Relation(
         Family.REPLY,
-        "a reply, a denial, a rival account: both may hold; attacks nothing",
+        "replies to the other claim, denies it or gives another account; both may be right",
         ("cito:repliesTo",),
         "answers",
         "answered by",
     ),
     LinkType.CORROBORATES: Relation(
         Family.SUPPORT,
-        "asserts the same",
+        "says the same as the other claim",
         ("cito:agreesWith",),
         "corroborates",
         "corroborated by",
@@ -86,45 +90,45 @@ RELATIONS: dict[str, Relation] = {
     ),
     LinkType.SUPPORTS: Relation(
         Family.SUPPORT,
-        "gives grounds for the other without asserting it",
+        "gives a reason to believe the other claim, without saying the same",
         ("cito:supports",),
         "supports",
         "supported by",
     ),
     LinkType.REPEATS: Relation(
         Family.PROVENANCE,
-        "passes the other on: reports, quotes, translates; adds no observation",
+        "passes the other claim on (reports, quotes or translates it) and adds no observation",
         ("prov:wasQuotedFrom",),
         "repeats",
         "repeated by",
     ),
     LinkType.DERIVES_FROM: Relation(
         Family.PROVENANCE,
-        "computed or inferred from the other",
+        "is computed or inferred from the other claim",
         ("prov:wasDerivedFrom",),
-        "derives from",
-        "is an input of",
+        "is derived from",
+        "is used to derive",
     ),
     LinkType.UPDATES: Relation(
         Family.REVISION,
-        "a newer statement of the same thing by the same claimant, which supersedes the other",
+        "is a newer statement of the same thing by the same claimant, and replaces the other claim",
         ("cito:updates", "prov:wasRevisionOf"),
         "updates",
         "updated by",
     ),
     LinkType.RETRACTS: Relation(
         Family.REVISION,
-        "the claimant takes the other back",
+        "says that the claimant takes the other claim back",
         ("cito:retracts",),
         "retracts",
         "retracted by",
     ),
 }
-"""What each link type means."""
+"""Every link type, with its meaning."""
 
 
 class Basis(StrEnum):
-    """What a link is based on."""
+    """The basis of a link: a source states it, the recorder judged it so, or a rule computed it."""
 
     STATED = "stated"
     JUDGED = "judged"
@@ -133,7 +137,7 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a link points to: a claim, or (``undercuts`` only) a source."""
+    """The target of a link: a claim or, for ``undercuts`` only, a source."""
 
     kind: str
     key: str
@@ -202,7 +206,7 @@ class Link(Record):
 
     @property
     def relation(self) -> Relation:
-        """The link's type, with its family and its words."""
+        """The link's type, with its family and its meaning."""
         return RELATIONS[self.type]
 
     @model_validator(mode="after")
@@ -210,14 +214,14 @@ class Link(Record):
         if self.to.kind == "source" and not self.relation.to_source:
             raise PydanticCustomError(
                 "ends",
-                "{type} a source, which only undercuts may; link to the claim made there",
+                "{type} leads to a source; only undercuts may, so link to the claim made there instead",
                 {"type": self.type},
             )
         if self.to == Target("claim", self.from_):
             raise PydanticCustomError(
                 "ends",
-                "links the claim {key} with itself; a correction of one's own record is an "
-                "amendment, a newer statement a claim of its own that `updates` it",
+                "links the claim {key} to itself; to correct a record, amend it, and record a newer "
+                "statement as a claim of its own that `updates` it",
                 {"key": self.from_},
             )
         return self

@@ -22,7 +22,7 @@ def candidates(view: LedgerView, query: str) -> list[StoredRecord]:
         for stored in with_value(view, value):
             matching.setdefault(stored.key, stored)
     if words:
-        hits = view.search(words, kinds=("claim",), most=200)
+        hits = view.search(words, kinds=("claim",), limit=200)
         by_words = {match.stored.key: match.stored for match in hits}
         in_measure = {
             key: stored for key, stored in matching.items() if _mentions(stored.record, words)

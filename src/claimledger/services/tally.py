@@ -123,7 +123,7 @@ def _within(view: LedgerView, count: Count, vocabulary: Vocabulary) -> list[Stor
     """Return the claims that a tally is about; other tallies are not counted."""
     subjects = view.narrower_subjects(count.subject)
     records = []
-    for stored in view.claims_about(subjects, most=None):
+    for stored in view.claims_about(subjects, limit=None):
         claim = stored.record
         if not isinstance(claim, Claim) or any(tallied_figures(claim)):
             continue

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 from claimledger.records.link import LinkType
+from claimledger.records.prose_dates import in_words
 
 
 def find_reversed(context: RuleContext) -> Iterator[Proposal]:
@@ -33,13 +34,22 @@ def find_reversed(context: RuleContext) -> Iterator[Proposal]:
                 LinkType.REPEATS,
                 "Is the link the wrong way round: does {one} repeat {other}?",
                 (
-                    f"{link.key} says the opposite, though {link.from_} "
-                    f"({context.claims[link.from_].asserted}) was asserted before {link.to} "
-                    f"({context.claims[link.to].asserted})",
+                    f'the link "{link.key}" says the opposite, but {link.from_} was made before {link.to}: '
+                    f"the dates are {_date(context, link.from_)} and {_date(context, link.to)}",
                 ),
                 0.8,
                 context.evidence_digest("turned-around", "claim", link.from_, link.to),
             )
+
+
+def _date(context: RuleContext, key: str) -> str:
+    return in_words(str(context.claims[key].asserted))
+
+
+_ATTACKS: dict[str, str] = {
+    LinkType.CONTRADICTS: "contradict",
+    LinkType.UNDERCUTS: "criticise the grounds of",
+}
 
 
 def find_attacks_to_renew(context: RuleContext) -> Iterator[Proposal]:
@@ -74,8 +84,11 @@ def find_attacks_to_renew(context: RuleContext) -> Iterator[Proposal]:
             successor,
             link.to,
             link.type,
-            f"Does {{one}} still attack {{other}} ({link.type})?",
-            (f"{link.from_} did ({link.key}), and {successor} has superseded it",),
+            f"Does {{one}} {_ATTACKS[link.type]} {{other}} too?",
+            (
+                f'the claim "{link.from_}" did, by the link "{link.key}"; {successor} has since replaced '
+                "that claim",
+            ),
             0.7 if "conflicts" in relations else 0.5,
             context.evidence_digest("attack-renewed", "claim", successor, link.to),
         )
@@ -92,17 +105,21 @@ def find_stale_tallies(context: RuleContext) -> Iterator[Proposal]:
                 key,
                 key,
                 "",
-                "Should {one} be counted again?",
+                "Should the count in {one} be updated?",
                 (reason,),
                 0.9,
                 context.evidence_digest(f"stale-tally {reason}", "claim", key),
             )
 
 
-REVERSED = Rule("turned-around", "a claim dated before what it repeats", find=find_reversed)
+REVERSED = Rule(
+    "turned-around", "a claim is dated before the claim that it repeats", find=find_reversed
+)
 ATTACK_RENEWED = Rule(
-    "attack-renewed", "an attack whose attacker was superseded", find=find_attacks_to_renew
+    "attack-renewed",
+    "a claim that disputed another was replaced by a newer one",
+    find=find_attacks_to_renew,
 )
 STALE_TALLY = Rule(
-    "stale-tally", "a tally that no longer counts what it states", find=find_stale_tallies
+    "stale-tally", "a recorded count no longer matches the ledger", find=find_stale_tallies
 )

@@ -92,14 +92,14 @@ def _similar_pairs(records: Entities) -> Iterator[tuple[str, str, str, float]]:
             if len(words) > 2:
                 by_initials["".join(word[0] for word in words)].append(key)
     for item, keys in by_item.items():
-        yield from ((keys[0], key, f"both are Wikidata item {item}", 0.98) for key in keys[1:])
+        yield from ((keys[0], key, f"both have the Wikidata item {item}", 0.98) for key in keys[1:])
     for name, keys in by_name.items():
         unique = list(dict.fromkeys(keys))
-        yield from ((unique[0], key, f"both are called {name}", 0.9) for key in unique[1:])
+        yield from ((unique[0], key, f"both are called “{name}”", 0.9) for key in unique[1:])
     for initials, keys in by_initials.items():
         for abbreviated in by_name.get(initials, ()):
             for key in keys:
-                yield key, abbreviated, f"{initials} are the initials of the other's name", 0.55
+                yield key, abbreviated, f"“{initials}” has the initials of the other name", 0.55
     yield from _misspellings(by_name)
 
 
@@ -121,10 +121,10 @@ def _misspellings(by_name: Mapping[str, list[str]]) -> Iterator[tuple[str, str, 
                     yield (
                         by_name[left][0],
                         by_name[right][0],
-                        f"{left} and {right} are {similarity:.0f} % alike",
+                        f"the names “{left}” and “{right}” are {similarity:.0f}% alike",
                         round(similarity / 150, 2),
                     )
 
 
-PARTY = Rule("same-party", "two parties that may be the same", find=find_parties)
-SUBJECT = Rule("same-subject", "two subjects that may be the same", find=find_subjects)
+PARTY = Rule("same-party", "two parties may be the same", find=find_parties)
+SUBJECT = Rule("same-subject", "two subjects may be the same", find=find_subjects)

@@ -112,7 +112,7 @@ def _merge_tree(tree: list[Proposal]) -> Proposal:
     digests = " ".join(sorted(proposal.rests for proposal in tree))
     return replace(
         best,
-        asks=f"Do {{one}}, {{other}} and {len(also):,} more say the same?",
+        asks=f"Do {{one}}, {{other}} and {len(also):,} more claims say the same?",
         also=also,
         more=tuple((proposal.one, proposal.type, proposal.other) for proposal in rest),
         rests=sha256(digests.encode()).hexdigest()[:16],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from claimledger.analysis.comparison import AT_ODDS, Comparison
+from claimledger.analysis.comparison import AT_ODDS, RELATIONS, Comparison
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 from claimledger.records.figure import Figure
 from claimledger.records.link import LinkType
@@ -42,10 +42,10 @@ def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
         question,
         (
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}: "
-            f"{best.relation}",
+            f"{RELATIONS[best.relation]}",
             *best.reasons,
-            f"{overlap:.0%} of the words are shared",
-            *(("it cites what the other's claimant published",) if repeats else ()),
+            f"the statements share {overlap:.0%} of their words",
+            *(("it cites a source that the other claimant published",) if repeats else ()),
         ),
         round(score, 2),
         context.evidence_digest("figures-agree", "claim", first, later),
@@ -65,4 +65,4 @@ def _significant_digits(figure: Figure) -> int:
     return len(plain.rstrip("0"))
 
 
-RULE = Rule("figures-agree", "two claimants with one figure for the same thing", judge)
+RULE = Rule("figures-agree", "two claimants give the same figure for the same thing", judge)

@@ -42,9 +42,9 @@ def judge_conflict(context: RuleContext, first: str, later: str) -> Proposal | N
         "Do {one} and {other} contradict each other?",
         (
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure} cannot "
-            "both hold",
+            "both be right",
             *best.reasons,
-            f"{overlap:.0%} of the words are shared",
+            f"the statements share {overlap:.0%} of their words",
             "both say which time they are about"
             if dated
             else "neither says which time it is about",
@@ -78,7 +78,7 @@ def judge_part(context: RuleContext, first: str, later: str) -> Proposal | None:
         later,
         first,
         LinkType.CONTRADICTS,
-        "Do {one} and {other} contradict each other: the part is larger than the whole?",
+        "Do {one} and {other} contradict each other, as the part is larger than the whole?",
         (
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}",
             *best.reasons,
@@ -96,5 +96,7 @@ def _agree_roughly(pair: Comparison) -> bool:
     return pair.left.unit == pair.right.unit and within(left, right, _ROUGHLY)
 
 
-CONFLICT = Rule("figures-conflict", "two claimants whose figures cannot both hold", judge_conflict)
-PART = Rule("part-exceeds-whole", "a part that is larger than its whole", judge_part)
+CONFLICT = Rule(
+    "figures-conflict", "two claimants give figures that cannot both be right", judge_conflict
+)
+PART = Rule("part-exceeds-whole", "a part is larger than its whole", judge_part)

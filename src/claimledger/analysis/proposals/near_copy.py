@@ -29,7 +29,7 @@ def judge_copy(context: RuleContext, first: str, later: str) -> Proposal | None:
         first,
         LinkType.REPEATS,
         "Does {one} repeat {other}?",
-        (f"the statements are {similarity:.0%} alike", "the other was known first"),
+        (f"the statements are {similarity:.0%} alike", "the other claim was known first"),
         round(similarity, 2),
         context.evidence_digest("near-copy", "claim", first, later),
     )
@@ -56,14 +56,19 @@ def judge_recorded_twice(context: RuleContext, first: str, later: str) -> Propos
         later,
         first,
         "",
-        "Are {one} and {other} one claim, recorded twice?",
+        "Was one claim recorded twice, as {one} and {other}?",
         (
-            f"the same claimant and source ({', '.join(shared_sources)})",
+            f"both have the same claimant and cite {_sources_named(shared_sources)}",
             f"the statements are {similarity:.0%} alike",
         ),
         round(similarity, 2),
         context.evidence_digest("recorded-twice", "claim", first, later),
     )
+
+
+def _sources_named(keys: list[str]) -> str:
+    quoted = ", ".join(f'"{key}"' for key in keys)
+    return f"the source{'s' if len(keys) > 1 else ''} {quoted}"
 
 
 def _may_have_one_scope(context: RuleContext, left: str, right: str) -> bool:
@@ -91,7 +96,9 @@ def _numbers(context: RuleContext, key: str) -> list[str]:
     )
 
 
-COPY = Rule("near-copy", "a statement in nearly the words of an older one", judge_copy)
+COPY = Rule("near-copy", "a statement has nearly the same words as an older one", judge_copy)
 RECORDED_TWICE = Rule(
-    "recorded-twice", "two claims that cite one source for the same thing", judge_recorded_twice
+    "recorded-twice",
+    "one claim may have been recorded twice, from the same source",
+    judge_recorded_twice,
 )

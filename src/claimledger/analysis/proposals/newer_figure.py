@@ -6,6 +6,7 @@ from claimledger.analysis.comparison import Comparison
 from claimledger.analysis.proposals.rule import Proposal, Rule, RuleContext
 from claimledger.records.claim import Claim
 from claimledger.records.link import LinkType
+from claimledger.records.prose_dates import in_words
 
 _OVERLAP = 0.4
 """The share of words that the two statements must have in common."""
@@ -34,9 +35,10 @@ def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
         "Does {one} update {other}?",
         (
             f"{best.left.words} {best.left.measure}, then {best.right.words}, by the same claimant",
-            f"asserted {old.asserted} and {new.asserted}" if old.asserted and new.asserted
-            else f"about {old.about} and {new.about}",
-            f"{overlap:.0%} of the words are shared",
+            f"the dates are {in_words(str(old.asserted))} and {in_words(str(new.asserted))}"
+            if old.asserted and new.asserted
+            else f"they are about {in_words(str(old.about))} and {in_words(str(new.about))}",
+            f"the statements share {overlap:.0%} of their words",
         ),
         round(min(1.0, 0.5 + 0.5 * overlap), 2),
         context.evidence_digest("newer-figure", "claim", first, later),
@@ -82,4 +84,4 @@ def _have_one_scope(pair: Comparison, old: Claim, new: Claim) -> bool:
     return old.scope_of(pair.left) == new.scope_of(pair.right)
 
 
-RULE = Rule("newer-figure", "a newer figure of the same claimant", judge)
+RULE = Rule("newer-figure", "a claimant has given a newer figure", judge)

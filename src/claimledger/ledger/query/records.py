@@ -274,28 +274,28 @@ def near_keys(snapshot: Snapshot, key: str, kind: str | None = None) -> list[str
 # Claims by figure and by subject
 
 
-def with_figure(snapshot: Snapshot, low: float, high: float, most: int = 500) -> list[int]:
+def with_figure(snapshot: Snapshot, low: float, high: float, limit: int = 500) -> list[int]:
     """Return the entries of live claims with a figure that has a bound in this range."""
     table = MIRRORS["claim_figure"]
     entries: dict[int, None] = {}
     for column in (table.c.low_sort, table.c.high_sort):
         query = snapshot.live(select(table.c.entry).where(column.between(low, high)), table)
-        rows = snapshot.store.tuples(query.order_by(column).limit(most))
+        rows = snapshot.store.tuples(query.order_by(column).limit(limit))
         entries |= dict.fromkeys(entry for (entry,) in rows)
     return list(entries)
 
 
-def nearest_figures(snapshot: Snapshot, value: float, most: int = 5) -> list[int]:
+def nearest_figures(snapshot: Snapshot, value: float, limit: int = 5) -> list[int]:
     """Return the entries of the live claims whose figures lie nearest to a value, nearest first."""
     table = MIRRORS["claim_figure"]
     distances: list[tuple[float, int]] = []
     for column in (table.c.low_sort, table.c.high_sort):
         query = snapshot.live(select(table.c.entry, column), table)
-        below = query.where(column <= value).order_by(column.desc()).limit(most)
-        above = query.where(column > value).order_by(column).limit(most)
+        below = query.where(column <= value).order_by(column.desc()).limit(limit)
+        above = query.where(column > value).order_by(column).limit(limit)
         rows = [*snapshot.store.tuples(below), *snapshot.store.tuples(above)]
         distances += [(abs(bound - value), entry) for entry, bound in rows]
-    return list(dict.fromkeys(entry for _, entry in sorted(distances)))[:most]
+    return list(dict.fromkeys(entry for _, entry in sorted(distances)))[:limit]
 
 
 _SUBJECTS_A_QUERY = 500
@@ -305,17 +305,19 @@ _IS_SUBJECT = (REFERENCE.c.kind == "subject", REFERENCE.c.field == "subject")
 
 
 @cached_query
-def _newest_about(most: int | None) -> Select[Any]:
+def _newest_about(limit: int | None) -> Select[Any]:
     query = select(REFERENCE.c.entry).where(*_IS_SUBJECT)
-    return query.order_by(REFERENCE.c.entry.desc()).limit(most)
+    return query.order_by(REFERENCE.c.entry.desc()).limit(limit)
 
 
-def claims_about(snapshot: Snapshot, subjects: Iterable[str], most: int | None = 2000) -> list[int]:
+def claims_about(
+    snapshot: Snapshot, subjects: Iterable[str], limit: int | None = 2000
+) -> list[int]:
     """Return the entries of the live claims about these subjects, newest first within each batch.
 
-    ``most`` bounds the entries of each batch of subjects; ``None`` returns all of them.
+    ``limit`` bounds the entries of each batch of subjects; ``None`` returns all of them.
     """
-    query = snapshot.live(_newest_about(most), REFERENCE)
+    query = snapshot.live(_newest_about(limit), REFERENCE)
     keys = all_keys_of(snapshot, "subject", subjects)
     entries: list[int] = []
     for start in range(0, len(keys), _SUBJECTS_A_QUERY):
@@ -329,7 +331,7 @@ _CLAIMS_BY_REFERENCE = select(HISTORY.c.key).select_from(
 )
 
 
-def newest_claims_with(snapshot: Snapshot, kind: str, key: str, field: str, most: int) -> set[str]:
+def newest_claims_with(snapshot: Snapshot, kind: str, key: str, field: str, limit: int) -> set[str]:
     """Return the keys of the newest live claims that refer to a record through a field."""
     query = _CLAIMS_BY_REFERENCE.where(
         REFERENCE.c.kind == kind,
@@ -337,7 +339,7 @@ def newest_claims_with(snapshot: Snapshot, kind: str, key: str, field: str, most
         REFERENCE.c.field == field,
         HISTORY.c.kind == "claim",
     )
-    query = snapshot.live(query, REFERENCE).order_by(REFERENCE.c.entry.desc()).limit(most)
+    query = snapshot.live(query, REFERENCE).order_by(REFERENCE.c.entry.desc()).limit(limit)
     return {claim for (claim,) in snapshot.store.tuples(query)}
 
 

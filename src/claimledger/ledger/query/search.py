@@ -45,7 +45,7 @@ def phrases_of(query: str) -> list[list[str]]:
 
 
 def search(
-    snapshot: Snapshot, query: str, *, kinds: Sequence[str] = (), most: int = 20
+    snapshot: Snapshot, query: str, *, kinds: Sequence[str] = (), limit: int = 20
 ) -> list[SearchHit]:
     """Return the live records that contain every phrase of a query, best first."""
     phrases = phrases_of(query)
@@ -55,7 +55,7 @@ def search(
     query_of_words = snapshot.live(_words(tuple(kinds)), HISTORY)
     folded = snapshot.store.select_in(query_of_words, WORDS.c.entry, sorted(entries))
     scores = {entry: _score(words, phrases) for entry, words in folded}
-    best = sorted(scores, key=lambda entry: (-scores[entry], entry))[:most]
+    best = sorted(scores, key=lambda entry: (-scores[entry], entry))[:limit]
     records = at_entries(snapshot.store, best)
     return [_hit(records[entry], scores[entry], phrases) for entry in best]
 
@@ -75,7 +75,7 @@ _COMMON = 400
 """The newest records with a word, up to this number, are compared; a more common word says little."""
 
 
-def similar_claims(snapshot: Snapshot, statement: str, most: int) -> list[str]:
+def similar_claims(snapshot: Snapshot, statement: str, limit: int) -> list[str]:
     """Return the keys of the live claims that share a statement's rarest words, most similar first."""
     words = [
         word for word in dict.fromkeys(words_of(statement)) if len(word) > 2 or word.isdecimal()
@@ -85,10 +85,10 @@ def similar_claims(snapshot: Snapshot, statement: str, most: int) -> list[str]:
         entries = list(snapshot.store.fulltext.matching([[word]], _COMMON))
         for entry in entries:
             scores[entry] = scores.get(entry, 0.0) + 1 / (1 + len(entries))
-    best = sorted(scores, key=lambda entry: (-scores[entry], -entry))[: 4 * most]
+    best = sorted(scores, key=lambda entry: (-scores[entry], -entry))[: 4 * limit]
     live = snapshot.live(_CLAIMS, HISTORY)
     keys: dict[int, str] = dict(snapshot.store.select_in(live, HISTORY.c.entry, best))
-    return [keys[entry] for entry in best if entry in keys][:most]
+    return [keys[entry] for entry in best if entry in keys][:limit]
 
 
 _CLAIMS = select(HISTORY.c.entry, HISTORY.c.key).where(HISTORY.c.kind == "claim")

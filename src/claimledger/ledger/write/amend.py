@@ -142,13 +142,14 @@ def withdraw(
     *,
     replaced_by: str | None = None,
     cascade: bool = False,
-    most: int | None = None,
+    limit: int | None = None,
 ) -> Change:
     """Withdraw a record; return the change, with the records that were withdrawn along with it.
 
     If other records refer to it, ``replaced_by`` names the record that their references resolve to from then
-    on, or ``cascade`` withdraws them too: at most ``most`` records in all. Raises
-    :class:`RuleViolationError` if the record is referred to and neither is given, or if ``most`` is exceeded.
+    on, or ``cascade`` withdraws them too: at most ``limit`` records in all. Raises
+    :class:`RuleViolationError` if other records refer to it and neither is given, or if a cascade exceeds
+    ``limit``; :class:`NotFoundError` if there is no such record.
     """
     stored = _require_live(store, kind, key)
     chain = [stored]
@@ -156,9 +157,9 @@ def withdraw(
         _check_replacement(store, kind, key, replaced_by)
     elif cascade:
         chain = _with_dependents(store, stored)
-        if most is not None and len(chain) > most:
+        if limit is not None and len(chain) > limit:
             raise RuleViolationError(
-                f"{len(chain)} records would now be withdrawn, not {most}: others were recorded in the "
+                f"{len(chain)} records would now be withdrawn, not {limit}: others were recorded in the "
                 "meantime. Review them and withdraw again; nothing was written"
             )
     else:
