@@ -47,7 +47,7 @@ def echo(text: str = "", indent: int = 0, hang: int = 0) -> None:
 def say_known(kind: str) -> None:
     """Say that nothing was written because just this record is there."""
     echo(
-        f"The ledger holds just this {kind} already, or held it until it was withdrawn; nothing was written."
+        f"The ledger already has this {kind}, or had it until it was withdrawn; nothing was written."
     )
 
 

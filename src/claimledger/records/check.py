@@ -69,7 +69,7 @@ def shown(value: object) -> str:
 
 _PLAIN_TYPES = {
     "string_type": "must be text",
-    "string_unicode": "holds a lone surrogate, which is no Unicode character",
+    "string_unicode": "has a lone surrogate, which is not a Unicode character",
     "tuple_type": "must be a list",
     "dict_type": "must be an object of names and texts",
     "model_type": "must be an object",

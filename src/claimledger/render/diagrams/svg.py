@@ -12,13 +12,13 @@ from claimledger.render.diagrams.text_width import clipped, lines_of
 from claimledger.render.environment import environment
 
 FAMILIES: dict[str, tuple[str, str]] = {
-    "dispute": ("speaks against", "M6,1 L6,11 M1,6 L11,6"),
+    "dispute": ("disputes", "M6,1 L6,11 M1,6 L11,6"),
     "reply": ("replies", "M6,2 a4,4 0 1 0 0.01,0"),
     "support": ("supports or agrees", "M2,2 L10,2 L10,10 L2,10 Z"),
-    "provenance": ("passes on, derives from", "M1,1 L11,6 L1,11 Z"),
-    "revision": ("renews or takes back", "M1,1 L11,6 L1,11"),
+    "provenance": ("repeats or derives from", "M1,1 L11,6 L1,11 Z"),
+    "revision": ("updates or retracts", "M1,1 L11,6 L1,11"),
     "shared": ("share claims", "M6,2 a4,4 0 1 0 0.01,0"),
-    "cites": ("stands on the source", ""),
+    "cites": ("relies on the source", ""),
 }
 """Each family with its words and the mark at the end of its lines."""
 
