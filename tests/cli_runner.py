@@ -1,7 +1,7 @@
 """Run the program in a process forked from one that has only imported it.
 
-A new process spends most of its time on imports. Tests of signals, of terminals, of what is imported and of
-the installed program start a new process themselves.
+A new process spends most of its time on imports. Tests of signals, of what is imported and of the installed
+program start a new process themselves.
 """
 
 from __future__ import annotations
@@ -72,13 +72,16 @@ def _run(
     """Run the program in this process, with files as its streams."""
     write_flags = os.O_WRONLY | os.O_CREAT
     streams = ((text, os.O_RDONLY), (out, write_flags), (err, write_flags))
-    _run_program(words, cwd, environment, [os.open(path, flags, 0o600) for path, flags in streams])
+    run_program(words, cwd, environment, [os.open(path, flags, 0o600) for path, flags in streams])
 
 
-def _run_program(
+def run_program(
     words: list[str], cwd: str, environment: dict[str, str], streams: Sequence[int]
 ) -> None:
-    """Run the program in this process, with the given arguments, folder, environment and three streams."""
+    """Run the program in this process, with the given arguments, folder, environment and three streams.
+
+    Without streams it keeps those that this process has.
+    """
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
@@ -164,4 +167,4 @@ os._exit(int(server.recv(16)))
 def _run_with_streams(
     words: list[str], cwd: str, environment: dict[str, str], streams: list[Any]
 ) -> None:
-    _run_program(words, cwd, environment, [stream.detach() for stream in streams])
+    run_program(words, cwd, environment, [stream.detach() for stream in streams])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from multiprocessing import forkserver, get_context
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -15,6 +16,7 @@ import backends
 import cli_runner
 from claimledger.ledger import Ledger, LedgerLocation
 from hypothesis_profile import trials
+from terminal import OpenTerminal, Terminal
 
 settings.register_profile(
     "steady",
@@ -111,3 +113,10 @@ def call(tmp_path: Path, launcher: BaseContext) -> Callable[..., CompletedComman
         return cli_runner.call(launcher, [str(word) for word in words], text, cwd or tmp_path)
 
     return run
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, launcher: BaseContext) -> Iterator[OpenTerminal]:
+    """Return a function that opens a terminal in which the program runs, in the test's temporary folder."""
+    with ExitStack() as stack:
+        yield lambda *words: stack.enter_context(Terminal(launcher, tmp_path, list(words)))
