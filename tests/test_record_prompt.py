@@ -467,6 +467,34 @@ def test_the_answer_no_at_the_end_writes_nothing_and_keeps_the_claim(
     assert added(boats, before) == {"claim C1": MINIMAL_CLAIM}
 
 
+def test_a_refused_claim_is_kept_and_its_refused_answer_asked_again(
+    boats_in_any_store: LedgerLocation, terminal: OpenTerminal
+) -> None:
+    """Somebody withdraws the source while the last question waits."""
+    boats = boats_in_any_store
+    with Ledger.open(boats, writable=True) as ledger:
+        record_all(ledger, [{"kind": "source", "key": "memo", "title": "A memo"}])
+    screen = terminal("record")
+    answer_until(screen, WRITE, **{"in": "memo"})
+    screen.until(WRITE)
+    with Ledger.open(boats, writable=True) as ledger:
+        ledger.withdraw("source", "memo", by="Tester", reason="a forgery")
+    before = contents(boats)
+    screen.type("y")
+    screen.until("the source memo was withdrawn")
+    screen.until("nothing was written")
+    assert screen.status() == 1
+    assert contents(boats) == before
+    screen = terminal("record")
+    screen.answer(CONTINUE, "")
+    screen.answer(SOURCE, "article")
+    screen.answer(READ_THERE, "")
+    screen.answer(LOCATOR, "")
+    screen.answer(WRITE, "y")
+    assert screen.status() == 0
+    assert added(boats, before) == {"claim C1": MINIMAL_CLAIM}
+
+
 def test_the_next_claim_proposes_the_claimant_subject_and_source_of_the_last(
     boats: LedgerLocation, terminal: OpenTerminal
 ) -> None:
