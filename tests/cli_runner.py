@@ -6,6 +6,8 @@ program start a new process themselves.
 
 from __future__ import annotations
 
+import gc
+import json
 import os
 import shutil
 import socket
@@ -39,6 +41,83 @@ for _name in (
     "sqlalchemy.dialects.postgresql",
 ):
     import_module(_name)
+
+WARM_UP = (
+    ("init",),
+    ("import", "case.json"),
+    ("show", "a"),
+    ("show", "a", "--json"),
+    ("audit", "a"),
+    ("list",),
+    ("disputes",),
+    ("flags",),
+    ("standings",),
+    ("history", "a"),
+    ("search", "boats"),
+    ("propose",),
+    ("verify",),
+    ("report", "-o", "report.html"),
+    ("report", "-o", "report.md"),
+    ("graph", "-o", "graph.svg"),
+    ("timeline", "--measure", "boats", "-o", "timeline.svg"),
+    ("export", "-o", "records.jsonl"),
+    ("backup", "backup.jsonl"),
+    ("show", "--help"),
+)
+"""Commands that fill the caches of the program and its libraries: a first use takes up to ten times longer."""
+
+WARM_UP_CASE = [
+    {"kind": "party", "key": "mayor", "name": "The Mayor"},
+    {"kind": "subject", "key": "boats", "label": "Boats"},
+    {"kind": "source", "key": "speech", "title": "A speech", "published": "2022-10"},
+    *(
+        {
+            "kind": "claim",
+            "key": key,
+            "statement": f"There are {number} boats.",
+            "claimant": "mayor",
+            "subject": "boats",
+            "citations": [{"source": "speech", "locator": "p. 4"}],
+            "figures": [{"measure": "boats", "value": number}],
+            "about": "2022",
+        }
+        for key, number in (("a", "54"), ("b", "over 60"))
+    ),
+    {"kind": "link", "key": "l1", "type": "contradicts", "from": "b", "to": "a"},
+]
+
+
+def warm_up() -> None:
+    """Run some commands in this process, on a ledger of its own and without output."""
+    working_folder, environment, arguments = Path.cwd(), dict(os.environ), sys.argv
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    descriptors = [os.dup(number) for number in range(3)]
+    null = os.open(os.devnull, os.O_RDWR)
+    redirect_streams([null] * 3)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            os.environ.update(CLAIMLEDGER_BY="Tester", XDG_STATE_HOME=folder)
+            os.environ.pop("CLAIMLEDGER_DB", None)
+            Path("case.json").write_text(json.dumps(WARM_UP_CASE), "utf-8")
+            for words in WARM_UP:
+                sys.argv = ["claimledger", *words]
+                with suppress(SystemExit):
+                    main()
+    finally:
+        os.chdir(working_folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = arguments
+        sys.stdin, sys.stdout, sys.stderr = streams
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(null)
+        gc.enable()  # the program disables it
+    gc.collect()
+    gc.freeze()  # a forked process would copy every page whose objects the collector visits
+
 
 TIMEOUT = 120
 """Seconds after which a command is killed."""

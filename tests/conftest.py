@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -42,6 +43,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_repeated = on_a_server and item.path.stem not in ABOUT_STORES
         if is_repeated or item.get_closest_marker("at_random"):
             item.add_marker(pytest.mark.no_cover)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what is imported by now from the garbage collector, which would visit it at each of its runs."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=backends.STORES)
@@ -91,7 +98,7 @@ CompletedCommand = subprocess.CompletedProcess[str]
 def launcher() -> BaseContext:
     """Return a fork server that has imported the program: imports are two thirds of a command's time."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["cli_runner"])
+    context.set_forkserver_preload(["warm_cli_runner"])
     with pytest.MonkeyPatch.context() as patched:
         # Python 3.11 does not pass sys.path to the fork server, which then silently preloads nothing.
         patched.setenv("PYTHONPATH", str(Path(__file__).parent))
