@@ -57,7 +57,7 @@ def record_boats(ledger: Ledger) -> None:
     record_all(ledger, [*records, {"kind": "party", "key": "papyrus", "name": "Papyrus Guild"}])
 
 
-BOATS = LedgerTemplate(record_boats)
+BOATS = LedgerTemplate.filled(record_boats)
 
 
 @pytest.fixture
