@@ -89,7 +89,7 @@ def record_every_kind(ledger: Ledger) -> None:
     record_all(ledger, RECORDS_OF_EVERY_KIND)
 
 
-EVERY_KIND = LedgerTemplate(record_every_kind)
+EVERY_KIND = LedgerTemplate.filled(record_every_kind)
 
 
 @contextmanager

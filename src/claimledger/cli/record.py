@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,12 @@ class _Dialogue:
         self._last = last_used(ledger)
 
     def run(self) -> None:
-        """Ask the open questions, show the records, and write them if the user confirms."""
+        """Ask the open questions, show the records, and write them if the user confirms.
+
+        Raises :class:`InvalidInputError` if the ledger refuses them; the draft then keeps the other answers.
+        """
+        from claimledger.errors import InvalidInputError
+
         self._resume()
         try:
             for name, question in self._questions():
@@ -121,6 +127,12 @@ class _Dialogue:
             else:
                 echo("Stopped; nothing was written.")
             raise click.exceptions.Exit(1) from None
+        except InvalidInputError as error:
+            for problem in error.problems:
+                self._draft.fields.pop(re.split(r"[.\[]", problem.field)[0], None)
+            if self._file.save(self._draft):
+                echo("`claimledger record` asks again for what was refused, and keeps the rest.")
+            raise
 
     def _resume(self) -> None:
         draft = self._file.load()
