@@ -198,7 +198,7 @@ def test_every_problem_names_its_file_and_line(ledger: Ledger, tmp_path: Path) -
     expected = [
         (3, "unknown kind", "did you mean party?"),
         (9, "asserted", "two ways"),
-        (10, "grounds", "unknown word"),
+        (10, "grounds", "is not one of the allowed values"),
         (11, "colour", "unknown field"),
         (14, "citations.0.locatr", "did you mean locator?"),
         (15, "duplicate key", "bad.yaml:2"),
