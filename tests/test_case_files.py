@@ -321,6 +321,6 @@ def test_a_reader_process_that_dies_is_reported_and_nothing_is_written(
         os._exit(9)
 
     file = write(tmp_path, "a.yaml", GOOD)
-    with pytest.raises(InvalidInputError, match=r"reading ended before its end \(status 9\)"):
+    with pytest.raises(InvalidInputError, match=r"reads the files ended early \(status 9\)"):
         ledger.import_records(ahead(read_and_die, [str(file)]), by="T")
     assert ledger.head().size == 0
