@@ -121,7 +121,7 @@ def test_amending_is_checked_like_recording(ledger: Ledger) -> None:
     for changes, hint in [
         ({"claimant": ["nobody"]}, "no party with this key"),
         ({"subject": "one"}, "is a party, not a subject"),
-        ({"grounds": "hearsay"}, "unknown word"),
+        ({"grounds": "hearsay"}, "is not one of the allowed values"),
         ({"statement": None}, "is missing"),
     ]:
         with pytest.raises(InvalidInputError, match=hint):

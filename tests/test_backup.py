@@ -220,20 +220,20 @@ DAMAGE: dict[str, Callable[[list[dict[str, Any]]], object]] = {
     "is truncated: it ends with": lambda lines: lines.pop(),
     "do not give the root": lambda lines: lines[0]["ends"].update(root="00" * 32),
     "lists it": lambda lines: lines[2].update(payload=None, salt=None),
-    "by a newer claimledger .log format 99": lambda lines: lines[0].update(format=99),
+    "its log format is 99": lambda lines: lines[0].update(format=99),
     "`format` is None": lambda lines: lines[0].pop("format"),
     "`format` is True": lambda lines: lines[0].update(format=True),
     "is not a log entry": lambda lines: lines[1].pop("salt"),
     "does not give the digest": lambda lines: lines[1].update(payload=lines[2]["payload"]),
     "does not have a header of format 1": lambda lines: lines[1].update(header="{}"),
-    "goes back in time": lambda lines: lines[2].update(
+    "earlier than the preceding entry": lambda lines: lines[2].update(
         header=lines[2]["header"].replace('recorded_at":"2', 'recorded_at":"1')
     ),
-    "is of format 2": lambda lines: lines[1].update(
+    "has format 2": lambda lines: lines[1].update(
         header=lines[1]["header"].replace('"format":1', '"format":2')
     ),
     "is not a backup": lambda lines: lines.pop(0),
-    "`ends` has to give": lambda lines: lines[0].pop("ends"),
+    "`ends` must have": lambda lines: lines[0].pop("ends"),
 }
 
 

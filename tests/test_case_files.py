@@ -201,7 +201,7 @@ def test_every_problem_names_its_file_and_line(ledger: Ledger, tmp_path: Path) -
     expected = [
         (3, "unknown kind", "did you mean party?"),
         (9, "asserted", "two ways"),
-        (10, "grounds", "unknown word"),
+        (10, "grounds", "is not one of the allowed values"),
         (11, "colour", "unknown field"),
         (14, "citations.0.locatr", "did you mean locator?"),
         (15, "duplicate key", "bad.yaml:2"),
@@ -412,6 +412,6 @@ def test_a_reader_process_that_dies_is_reported_and_nothing_is_written(
         os._exit(9)
 
     file = write(tmp_path, "a.yaml", GOOD)
-    with pytest.raises(InvalidInputError, match=r"reading ended before its end \(status 9\)"):
+    with pytest.raises(InvalidInputError, match=r"reads the files ended early \(status 9\)"):
         ledger.import_records(ahead(read_and_die, [str(file)]), by="T")
     assert ledger.head().size == 0

@@ -190,7 +190,7 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         (["record", "--statement", "x", "--known-at", "3"], 2, "leave out --as-of and --known-at"),
         (["import", "none.yaml"], 1, "cannot be read"),
         (["import", "x.yaml", "--amend"], 2, "--amend needs --reason"),
-        (["link", "rebuts", "a", "b"], 1, "unknown word"),
+        (["link", "rebuts", "a", "b"], 1, "is not one of the allowed values"),
         (["link", "repeats", "a", "zz"], 1, "no claim with this key"),
         (["list", "--standing", "fine"], 1, "unknown standing"),
         (["schema", "clam"], 2, "did you mean claim?"),

@@ -108,8 +108,8 @@ def test_words_become_edtf(words: str, edtf: str) -> None:
         ("2022-10-12T23:59:59-14:60", "cannot be read"),
         ("2022-XX-XXT77:00:00", "cannot be read"),
         ("[1667,1668]", "cannot be read"),
-        ("late summer 2022", "'late' goes with a year or a month"),
-        ("early 2022-13", "'early' goes with a year or a month"),
+        ("late summer 2022", "'late' needs a year or a month"),
+        ("early 2022-13", "'early' needs a year or a month"),
         ("x" * 5000, "5000 characters"),
     ],
 )

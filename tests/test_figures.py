@@ -94,7 +94,7 @@ def test_about_spans_half_a_unit_of_the_last_significant_digit(
         ({"low": 1.5}, "binary fraction"),
         ({"low": "1e5"}, "is not a decimal number"),
         ({"low": "NaN"}, "is not a decimal number"),
-        ({"high": "3", "qualifier": "over"}, "without the bound"),
+        ({"high": "3", "qualifier": "over"}, "without its bound"),
         ({"value": "3", "low": "3"}, "one or the other"),
         ({"value": "many"}, "not understood"),
     ],

@@ -276,6 +276,27 @@ def test_a_key_that_matches_nothing_is_asked_again_and_adds_nothing(
     assert added(boats, before) == {"claim C1": MINIMAL_CLAIM}
 
 
+def test_the_answer_no_leads_to_where_it_was_read_and_an_empty_answer_leads_back(
+    boats: LedgerLocation, terminal: OpenTerminal
+) -> None:
+    before = contents(boats)
+    screen = terminal("record")
+    answer_until(screen, READ_THERE)
+    screen.answer(READ_THERE, "n")
+    screen.answer("In which source did you read it", "")
+    screen.answer(READ_THERE, "no")
+    screen.answer("In which source did you read it", "a-page")
+    screen.answer(LOCATOR, "")
+    screen.answer(ASSERTED, "")
+    screen.answer(ABOUT, "-")
+    # How the claimant knows is not asked: nobody has read their own words.
+    screen.answer(WRITE, "y")
+    screen.until("Recorded claim C1")
+    assert added(boats, before)["claim C1"]["citations"] == [
+        {"source": "article", "via": ["a-page"]}
+    ]
+
+
 def test_letters_that_match_several_records_offer_a_choice(
     boats: LedgerLocation, terminal: OpenTerminal
 ) -> None:

@@ -122,11 +122,11 @@ def figures(number: int) -> list[dict[str, str]]:
 
 def test_a_claim_with_more_than_500_figures_is_refused(ledger: Ledger) -> None:
     before = ledger.head()
-    with pytest.raises(InvalidInputError, match="figures: has 501 where there may be 500"):
+    with pytest.raises(InvalidInputError, match="figures: has 501 values, and at most 500"):
         record_all(ledger, case(["a: one"], extra={"a": {"figures": figures(501)}}))
     assert ledger.head() == before
     record_all(ledger, case(["a: one"], extra={"a": {"figures": figures(500)}}))
-    with pytest.raises(InvalidInputError, match="has 501 where there may be 500"):
+    with pytest.raises(InvalidInputError, match="has 501 values, and at most 500"):
         ledger.amend("claim", "a", {"figures": figures(501)}, by="Ann", reason="r")
 
 

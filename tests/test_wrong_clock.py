@@ -50,9 +50,9 @@ WRITES: dict[str, Callable[[Ledger], object]] = {
 @pytest.mark.parametrize(
     ("moment", "hint"),
     [
-        (WRONG, "2099-11-26 12:00 UTC: more than ten years later"),
+        (WRONG, "2099-11-26 12:00 UTC: it is more than ten years ahead"),
         (NOW - timedelta(days=1, seconds=1), "one of the two is wrong"),
-        (NOW + timedelta(days=3653, seconds=1), "more than ten years later"),
+        (NOW + timedelta(days=3653, seconds=1), "more than ten years ahead"),
     ],
 )
 def test_a_write_by_a_doubtful_clock_is_refused_until_confirmed(

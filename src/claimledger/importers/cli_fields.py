@@ -13,9 +13,9 @@ from claimledger.records.kinds import KINDS, Field, fields_of
 
 
 def fields_from_options(model: type[Record | Part], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record's fields from options by field name, without those that were not used.
+    """Return the fields of a record from options by field name, without unused options.
 
-    Raises :class:`InvalidInputError` for a ``name=text`` option that is malformed or given twice.
+    Raises :class:`InvalidInputError` for a ``name=text`` option that is malformed or repeated.
     """
     fields: dict[str, Any] = {}
     for field in fields_of(model):
@@ -29,7 +29,10 @@ def fields_from_options(model: type[Record | Part], options: Mapping[str, Any]) 
 
 
 def pairs(field: str, options: Iterable[str]) -> dict[str, str]:
-    """Return ``name=text`` options as an object."""
+    """Return ``name=text`` options as a mapping.
+
+    Raises :class:`InvalidInputError` for an option that is malformed or repeated; ``field`` names the field.
+    """
     mapping: dict[str, str] = {}
     for option in options:
         name, equals, text = option.partition("=")
@@ -47,7 +50,10 @@ def pairs(field: str, options: Iterable[str]) -> dict[str, str]:
 
 
 def figure(text: str) -> dict[str, str]:
-    """Return a figure from ``measure=value``: ``stations=54``, ``reports=over 1,800``."""
+    """Return the fields of a figure from ``measure=value``: ``stations=54``, ``reports=over 1,800``.
+
+    Raises :class:`InvalidInputError` for another text.
+    """
     measure, equals, value = text.partition("=")
     if not equals or not measure.strip() or not value.strip():
         right = 'measure=value: stations=54, "reports=over 1,800"'
@@ -56,7 +62,7 @@ def figure(text: str) -> dict[str, str]:
 
 
 def field_named(kind: str, name: str) -> str:
-    """Return the name of a field that can be amended; raise :class:`RuleViolationError` for another."""
+    """Return the name of a field of a kind; raise :class:`RuleViolationError` if it cannot be amended."""
     if name == "key":
         raise RuleViolationError(
             "a key never changes, because others may cite it; add a record with the right key, then "
@@ -71,10 +77,10 @@ def field_named(kind: str, name: str) -> str:
 
 
 def new_value(field: Field, typed: str) -> Any:
-    """Return the value that ``--set field=...`` gives a field; ``None`` for an empty text.
+    """Return the value of the option ``--set field=...``; ``None``, which empties the field, for no text.
 
-    A text that begins with a bracket or brace is JSON. Lists of keys may also be written with commas.
-    Raises :class:`InvalidInputError` if the text is not a value of the field.
+    A text that begins with a bracket or a brace is JSON. Commas may separate the keys in a list. Raises
+    :class:`InvalidInputError` if the text is not a value of the field.
     """
     text = typed.strip()
     if not text:

@@ -1,4 +1,4 @@
-"""Reads the files of ``backup --since``: log entries that continue a copy of a ledger."""
+"""Reads the files that ``backup --since`` writes: log entries that continue a copy of a ledger."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from claimledger.errors import StoreError
 from claimledger.ledger import FORMAT, LARGEST_PAYLOAD, Entry, LogSegment, TreeHead, entry_of
 
 LARGEST_LINE = 6 * LARGEST_PAYLOAD + 1024 * 1024
-"""Bytes in a line: enough for a payload of which JSON escapes each byte as six."""
+"""The largest number of bytes in a line: enough for a payload of which JSON escapes each byte as six."""
 
 _FILE_OF_SQLITE = b"SQLite format 3\x00"
 
 
 def is_segment(path: str) -> bool:
-    """Whether a file contains only entries; raise :class:`StoreError` if it cannot be read."""
+    """Whether a file is not a whole ledger; raise :class:`StoreError` if it cannot be read."""
     if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
         raise StoreError(f"{path} is a device or a pipe; a backup is one file")
     try:
@@ -34,7 +34,7 @@ def is_segment(path: str) -> bool:
 
 @contextmanager
 def reading_segment(path: str) -> Iterator[LogSegment]:
-    """Open a file of entries, which are read one by one when they are needed.
+    """Open a file of log entries and yield it as a segment, whose entries are read one by one.
 
     Raises :class:`StoreError` if the file is not such a backup or has an unknown format.
     """
@@ -53,13 +53,11 @@ def reading_segment(path: str) -> Iterator[LogSegment]:
 def _check_format(version: object, path: str) -> None:
     if type(version) is int and version > FORMAT:
         raise StoreError(
-            f"{path} was written by a newer claimledger (log format {version}, this one knows {FORMAT}): "
-            "use that version"
+            f"{path} was written by a newer version of claimledger (its log format is {version}, and this "
+            f"version knows only {FORMAT}): use that version"
         )
     if type(version) is not int or version != FORMAT:
-        raise StoreError(
-            f"{path}:1: `format` is {version!r:.40}; a backup of entries has {FORMAT} there"
-        )
+        raise StoreError(f"{path}:1: `format` is {version!r:.40}, but must be {FORMAT}")
 
 
 def _head(first: dict[str, Any], name: str, path: str) -> TreeHead:
@@ -67,7 +65,7 @@ def _head(first: dict[str, Any], name: str, path: str) -> TreeHead:
     if isinstance(value, dict) and isinstance(value.get("size"), int) and value["size"] >= 0:
         with suppress(ValueError):
             return TreeHead(value["size"], bytes.fromhex(str(value.get("root"))))
-    raise StoreError(f"{path}:1: `{name}` has to give the size and root of the log")
+    raise StoreError(f"{path}:1: `{name}` must have the size and the root of the log")
 
 
 def _entries(file: BinaryIO, path: str) -> Iterator[tuple[str, Entry]]:

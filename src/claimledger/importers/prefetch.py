@@ -1,8 +1,8 @@
-"""Reading ahead: files are read and checked in a process of their own while the ledger writes.
+"""Reads and checks files in a second process while the ledger writes the records.
 
-Checking records and writing them cost about the same, so on two cores a large import takes little more
-than the writing. Checked records cross as plain values; the reader waits when the writer is behind, so
-that memory stays bounded.
+Checking and writing take about the same time, so with two cores a large import takes little longer than the
+writing. Checked records are sent as plain values. The reader waits if the writer falls behind, so that the
+memory in use is bounded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Incoming = RecordInput | InvalidRecord
 Reader = Callable[[list[str]], Iterator[Incoming]]
 
 _LARGE = 4 * 1024 * 1024
-"""Bytes from which a second process pays for its start."""
+"""The total size in bytes from which a second process saves more time than it takes to start."""
 
 _BATCH = 250
 _PIPE = 1024 * 1024
@@ -33,22 +33,23 @@ _SET_PIPE_SIZE = 1031  # Linux's F_SETPIPE_SZ
 
 
 def worth_it(paths: Iterable[str]) -> bool:
-    """Whether the files are large enough, and the machine has a second core to read them on."""
+    """Whether the files are large enough for a second process, and the machine has a second core."""
     if sys.platform != "linux" or (os.cpu_count() or 1) < 2 or not may_fork():
-        return (
-            False  # elsewhere a process is not forked, and starting one takes as long as it saves
-        )
+        return False  # without fork, starting a process takes as long as it saves
     sizes = (Path(path).stat().st_size for path in paths if path != "-" and Path(path).is_file())
     return sum(sizes) >= _LARGE
 
 
 def ahead(read: Reader, paths: list[str]) -> Iterator[Incoming]:
-    """Start reading files in a second process at once; return what it reads, in order."""
-    import fcntl  # not everywhere, but wherever this is worth it
+    """Start a second process that reads files; return an iterator over its records, in order.
+
+    The iterator raises :class:`InvalidInputError` if the process ends early.
+    """
+    import fcntl  # imported late: Windows does not have it
 
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    with suppress(OSError):  # a larger buffer for what is read while the ledger writes a batch
+    with suppress(OSError):  # a larger buffer for the records read while the ledger writes a batch
         fcntl.fcntl(sender.fileno(), _SET_PIPE_SIZE, _PIPE)
     process = context.Process(target=_send, args=(read, paths, sender), daemon=True)
     process.start()
@@ -61,7 +62,7 @@ def _send(read: Reader, paths: list[str], sender: Connection) -> None:
     while batch := list(islice(incoming, _BATCH)):
         plain = [tuple(record) for record in batch if isinstance(record, RecordInput)]
         if len(plain) == len(batch):
-            # Plain values only, for which marshal takes half the time of pickle.
+            # These are plain values, for which marshal takes half the time of pickle.
             sender.send_bytes(b"g" + marshal.dumps(plain))
         else:
             sender.send_bytes(b"p" + pickle.dumps(batch))
@@ -79,7 +80,7 @@ def _received(
                 yield from pickle.loads(message[1:])
     except EOFError:
         process.join()
-        what = f"reading ended before its end (status {process.exitcode})"
+        what = f"the process that reads the files ended early (status {process.exitcode})"
         raise InvalidInputError([Problem(what)]) from None
     finally:
         receiver.close()

@@ -1,9 +1,9 @@
-"""What the prompt of ``record`` proposes, and the draft that it saves.
+"""The suggestions that the prompt of ``record`` makes, and the draft that it saves.
 
-A :class:`Draft` has the answers so far. The prompt proposes the figures and dates in the statement, the
-parties, sources and subjects whose names begin with the typed letters, and those of the newest claim. It
-saves the draft in the user's state folder after every answer, so that an interrupted dialogue can continue
-later. Nothing is written to the ledger before the user confirms.
+A :class:`Draft` has the answers so far. The prompt suggests the figures and dates in the statement, parties,
+sources and subjects that match the typed letters, and those of the newest claim. After every answer it saves
+the draft in the user's state folder, so that an interrupted dialogue can continue later. It writes nothing to
+the ledger before the user confirms.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _GAP = r"\s{1,3}"
-_DATES = re.compile(  # every part is bounded, so that the search of a long text takes linear time
+_DATES = re.compile(  # the length of every part is limited, so that a search takes linear time
     rf"between{_GAP}.{{3,20}}?\d{{4}}{_GAP}and{_GAP}.{{3,20}}?\d{{4}}|"
     rf"(?<![a-z])(?:(?:as of|since|late|early|mid|circa){_GAP})?"
     rf"(?:\d{{1,2}}{_GAP}{_MONTH}{_GAP}\d{{4}}|{_MONTH}{_GAP}\d{{1,2}},?{_GAP}\d{{4}}|{_MONTH}{_GAP}\d{{4}}|"
@@ -47,7 +47,7 @@ class Draft:
     records: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the draft as an object."""
+        """Return the draft as the object that is saved."""
         return {"fields": self.fields, "made": self.records}
 
 
@@ -60,7 +60,7 @@ class DraftFile:
         self._path = Path(state) / "claimledger" / f"draft-{name}.json"
 
     def load(self) -> Draft | None:
-        """Return the stored draft, or ``None`` if there is none that can be read."""
+        """Return the saved draft, or ``None`` if there is none or it cannot be read."""
         try:
             saved = json.loads(self._path.read_text("utf-8"))
             return Draft(dict(saved["fields"]), list(saved["made"]))
@@ -68,23 +68,25 @@ class DraftFile:
             return None
 
     def save(self, draft: Draft) -> bool:
-        """Save the draft; return whether that was possible."""
+        """Save the draft; return whether it could be saved."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            beside = self._path.with_suffix(".new")
-            beside.unlink(missing_ok=True)
+            temporary = self._path.with_suffix(".new")
+            temporary.unlink(missing_ok=True)
             # A draft is as confidential as the ledger, so only its author may read it.
             with open(
-                os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
+                os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600),
+                "w",
+                encoding="utf-8",
             ) as file:
                 json.dump(draft.as_json(), file, ensure_ascii=False)
-            beside.replace(self._path)
+            temporary.replace(self._path)
         except OSError:
             return False
         return True
 
     def discard(self) -> None:
-        """Delete the draft."""
+        """Delete the saved draft, if there is one."""
         self._path.unlink(missing_ok=True)
 
 
@@ -98,20 +100,20 @@ class ProposedFigure:
 
 def proposed_figures(statement: str) -> list[ProposedFigure]:
     """Return the figures in a statement: each number with the noun that follows it."""
-    taken = [match.span() for match in _DATES.finditer(statement)]
+    dates = [match.span() for match in _DATES.finditer(statement)]
     figures = []
     for value in find_values(statement):
-        if any(start < value.end and value.start < end for start, end in taken):
+        if any(start < value.end and value.start < end for start, end in dates):
             continue
         wording = statement[value.start : value.end]
-        behind = re.match(
+        nouns = re.match(
             r"\s*([^\W\d_][^\s,.;:()]*)(?:\s+([^\W\d_][^\s,.;:()]*))?", statement[value.end :]
         )
-        if behind is None:
+        if nouns is None:
             continue
-        measure = behind[1]
-        if behind[2] and measure.endswith(_ADJECTIVES) and behind[2].lower() not in _STOPS:
-            measure = f"{measure} {behind[2]}"
+        measure = nouns[1]
+        if nouns[2] and measure.endswith(_ADJECTIVES) and nouns[2].lower() not in _STOPS:
+            measure = f"{measure} {nouns[2]}"
         if measure.lower() not in _STOPS:
             figures.append(ProposedFigure(wording.strip(), measure))
     return figures
@@ -124,7 +126,7 @@ _STOPS = frozenset(
 
 
 def proposed_dates(statement: str) -> list[Date]:
-    """Return the dates in a statement."""
+    """Return the dates in a statement, in order."""
     dates = []
     for match in _DATES.finditer(statement):
         words = re.sub(r"^(in|by)\s+", "", match.group(), flags=re.IGNORECASE)
@@ -136,21 +138,21 @@ def proposed_dates(statement: str) -> list[Date]:
 
 
 def matches(ledger: Ledger, kind: str, typed: str, limit: int = 7) -> list[StoredRecord]:
-    """Return the records of a kind that a few letters in any script may mean, the best match first."""
+    """Return at most ``limit`` records of a kind that match a few typed letters, the best match first."""
     exact = ledger.get_all(kind, [typed.strip()])
     matching = {stored.key: stored for stored in exact.values()}
     for match in ledger.search(typed, kinds=(kind,), limit=limit):
         matching.setdefault(match.stored.key, match.stored)
-    begun = slug(typed)
-    if begun:
-        keys = [key for key in ledger.keys(kind) if key.startswith(begun)][:limit]
+    prefix = slug(typed)
+    if prefix:
+        keys = [key for key in ledger.keys(kind) if key.startswith(prefix)][:limit]
         for key, stored in ledger.get_all(kind, keys).items():
             matching.setdefault(key, stored)
     return list(matching.values())[:limit]
 
 
 def last_used(ledger: Ledger) -> dict[str, str]:
-    """Return the claimant, subject and source of the newest claim, which the next one may share."""
+    """Return the keys of the newest claim's claimant, subject and source; empty if there is no claim."""
     for key in reversed(ledger.keys("claim")[-1:]):
         claim = ledger.get("claim", key).record
         if isinstance(claim, Claim):
@@ -163,7 +165,7 @@ def last_used(ledger: Ledger) -> dict[str, str]:
 
 
 def most_like(ledger: Ledger, statement: str, limit: int = 3) -> Iterator[StoredRecord]:
-    """Yield the claims most similar to a statement, by their rarest words and their measures."""
+    """Yield the ``limit`` claims most similar to a statement, by its rarest words and its measures."""
     words = words_of(statement)
     similar = ledger.get_all("claim", ledger.similar_claims(statement, 40))
 
@@ -183,8 +185,8 @@ def most_like(ledger: Ledger, statement: str, limit: int = 3) -> Iterator[Stored
 
 def free_key(ledger: Ledger, kind: str, name: str) -> str | None:
     """Return a key for a new record from its name; ``None`` if it would be too short or is in use."""
-    base = slug(name)
-    if len(base) < 2:
+    key = slug(name)
+    if len(key) < 2:
         return None
-    taken = {event.key for event in ledger.history(base, kind)}
-    return None if base in taken else base
+    in_use = any(entry.key == key for entry in ledger.history(key, kind))
+    return None if in_use else key

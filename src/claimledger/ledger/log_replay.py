@@ -120,7 +120,7 @@ class LogReplay:
     def _follow(self, number: int, payload: Payload) -> None:
         state = follow(
             self.state(payload.kind, payload.key), number, payload,
-            emptied=self.emptied, stands=lambda kind, key: self._is_live(kind, key, number),
+            emptied=self.emptied, is_live=lambda kind, key: self._is_live(kind, key, number),
         )  # fmt: skip
         if payload.record is not None and payload.kind in KINDS and KINDS[payload.kind].fixed:
             if payload.action == Action.AMEND and payload.replaces is not None:
@@ -142,4 +142,4 @@ class LogReplay:
             # The record's own entries may be redacted. `unexplained` reports the entry if they are not.
             self.presumed[kind, key] = number
             return True
-        return state is not None and state.stands
+        return state is not None and state.is_live

@@ -1,8 +1,8 @@
 """Canonical JSON (RFC 8785, JSON Canonicalization Scheme), for values without fractions.
 
-orjson writes what the RFC asks for: no white space, the shortest escapes, UTF-8. It sorts names by
-code point where the RFC sorts by UTF-16 unit; the two part only above U+FFFF, where names are sorted
-here. Numbers are integers up to 2**53 - 1; decimals are strings.
+orjson writes JSON as the RFC requires: no white space, the shortest escapes, UTF-8. It sorts names by code
+point, the RFC by UTF-16 code unit. The two orders differ only above U+FFFF; names with such characters are
+sorted here. Numbers are integers up to 2**53 - 1; decimals are strings.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _BEYOND_FFFF = re.compile(rb"[\xf0-\xf4]")  # the lead bytes of four-byte UTF-8
 
 
 def canonical(value: object) -> bytes:
-    """Return the value's canonical JSON; raise ``TypeError`` for what canonical JSON cannot hold."""
+    """Return the canonical JSON of a value; raise ``TypeError`` if it contains a float or another type."""
     written = orjson.dumps(
         value, default=_refuse, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
     )
@@ -26,7 +26,7 @@ def canonical(value: object) -> bytes:
 
 
 def parse(text: bytes | str) -> Any:
-    """Return the value of a JSON text."""
+    """Return the value of a JSON text; raise ``ValueError`` if it is not valid JSON."""
     return orjson.loads(text)
 
 
@@ -40,4 +40,4 @@ def _sorted(value: object) -> object:
 
 
 def _refuse(value: object) -> object:
-    raise TypeError(f"no place in canonical JSON for {type(value).__name__}")
+    raise TypeError(f"canonical JSON cannot contain a {type(value).__name__}")

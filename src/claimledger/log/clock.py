@@ -1,6 +1,6 @@
-"""Whether the machine's clock can be right, given where the log ends; asked before anything is written.
+"""Checks before each write that the machine's clock can be right, given the time of the last entry.
 
-The log's times never go back: what a wrong clock writes dates every later entry, for good.
+Times in the log never decrease, so a time that a wrong clock writes determines those of all later entries.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from claimledger.errors import ClockError
 from claimledger.log.entry import timestamp
 
 BEHIND = timedelta(days=1)
-"""How far a clock may be behind the last entry, as clocks of machines differ: see decision 19."""
+"""How far a clock may be behind the last entry, because the clocks of machines differ; see decision 19."""
 
 AHEAD = timedelta(days=3653)
-"""How far a clock may be ahead of the last entry; a ledger may lie at rest for years."""
+"""How far a clock may be ahead of the last entry, because nobody may write to a ledger for years."""
 
 
 def check_clock(now: datetime, last: str) -> None:
@@ -23,14 +23,14 @@ def check_clock(now: datetime, last: str) -> None:
         return
     then = datetime.fromisoformat(last)
     if then - now > BEHIND:
-        doubt = "one of the two is wrong, and what is written now would be dated like the entry, for good"
+        doubt = "one of the two is wrong, and a new entry would permanently have the date of the last one"
     elif now - then > AHEAD:
-        doubt = "more than ten years later; if this clock is wrong, all that follows stays dated so for good"
+        doubt = "it is more than ten years ahead; if it is wrong, all later entries permanently have its date"
     else:
         return
     raise ClockError(
         f"the last entry is dated {_minute(last)}, and this machine's clock says {_minute(timestamp(now))}: "
-        f"{doubt}. Nothing was written. If this clock is right, say --clock-is-right"
+        f"{doubt}. Nothing was written. If this clock is right, use --clock-is-right"
     )
 
 
@@ -39,6 +39,6 @@ def _minute(moment: str) -> str:
 
 
 def earliest_in_doubt(now: datetime) -> str:
-    """Return from when on an entry is so far ahead of a clock that one of the two is wrong."""
+    """Return the time from which an entry is so far ahead of a clock that one of them must be wrong."""
     last = datetime.max.replace(tzinfo=UTC)
     return timestamp(now + BEHIND if now < last - BEHIND else last)

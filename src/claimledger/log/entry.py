@@ -1,8 +1,8 @@
-"""Entries: the lines of the log. A header that stays for ever, and a payload that can be redacted.
+"""Entries: the lines of the log. Each has a permanent header, and a payload that can be redacted.
 
-The header holds the format, the time and the SHA-256 of a random salt followed by the payload; headers
-are the leaves of the tree. So a payload can be destroyed with its salt, which leaves a digest that
-confirms nothing, while the tree and every proof of the rest stay what they were.
+The header contains the format, the time, and the SHA-256 of a random salt followed by the payload; the
+headers are the leaves of the Merkle tree. So a payload can be destroyed together with its salt: the
+remaining digest does not reveal what the payload was, and the tree and all proofs over it remain valid.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from claimledger.errors import StoreError
 from claimledger.log.canonical_json import canonical, parse
 
 FORMAT = 1
-"""The format of the entries this program writes; it reads this and all older ones."""
+"""The format of the entries that this program writes; it reads this format and all older ones."""
 
 
 class Action(StrEnum):
@@ -37,17 +37,17 @@ WRITES_VERSION = (Action.RECORD, Action.AMEND)
 """The actions that write a version of a record; the others end it."""
 
 SALT = 16
-"""Bytes in a salt."""
+"""The number of bytes in a salt."""
 
 LARGEST_PAYLOAD = 16 * 1024 * 1024
-"""Bytes in a payload, at most."""
+"""The largest number of bytes in a payload."""
 
 DEEPEST = 64
-"""How deep lists and objects of a payload are nested, at most."""
+"""The deepest nesting of lists and objects in a payload."""
 
 
 class Payload(NamedTuple):
-    """What an entry says: which record, what was done to it, by whom and why."""
+    """The content of an entry: the record, what was done to it, by whom and why."""
 
     kind: str
     key: str
@@ -56,21 +56,21 @@ class Payload(NamedTuple):
     record: dict[str, Any] | None = None
     reason: str | None = None
     replaces: int | None = None
-    """For an amendment and a withdrawal: the entry of the version it ends."""
+    """For an amendment or a withdrawal: the entry of the version that it ends."""
 
     replaced_by: str | None = None
-    """For a withdrawal (and a redaction of it): the key all references then resolve to."""
+    """For a withdrawal, and a redaction of it: the key to which references resolve from then on."""
 
     entries: tuple[int, ...] = ()
-    """For a redaction: the numbers of the entries whose payloads it destroys."""
+    """For a redaction: the numbers of the entries whose payloads it destroyed."""
 
     more: dict[str, Any] | None = None
-    """What a newer program wrote and this one does not know."""
+    """The members that a newer version of the program wrote and this one does not know."""
 
     def encode(self, record: bytes | None = None) -> bytes:
         """Return the payload's canonical JSON, without empty fields.
 
-        ``record`` is the canonical JSON of the record, where the caller has it already.
+        ``record`` is the canonical JSON of the record, if the caller has it already.
         """
         payload: dict[str, Any] = {
             "action": self.action,
@@ -92,21 +92,21 @@ class Payload(NamedTuple):
 
     @classmethod
     def decode(cls, text: bytes | str) -> Payload:
-        """Decode a payload; raise :class:`StoreError` if it is not one."""
+        """Return the payload that a text encodes; raise :class:`StoreError` if it is not a payload."""
         try:
             payload = cls.of(parse(text))
         except (ValueError, TypeError, AttributeError) as error:
-            raise StoreError(f"the payload is not one of format {FORMAT}: {error}") from None
+            raise StoreError(f"the payload does not have format {FORMAT}: {error}") from None
         if payload.action not in ACTIONS:
             raise StoreError(
-                f"the payload has the action {payload.action!r}, which this claimledger does not know: what "
-                "stands cannot be told without it; use a newer version"
+                f"the payload has the action {payload.action!r}, which this version of claimledger does not "
+                "know, so it cannot determine which records are live; use a newer version"
             )
         return payload
 
     @classmethod
     def of(cls, members: dict[str, Any]) -> Payload:
-        """Return the payload that has these members of a JSON object; they are not checked."""
+        """Return the payload with these members of a JSON object, which are not checked."""
         members["entries"] = tuple(members.get("entries", ()))
         if not members.keys() <= _FIELDS:
             members["more"] = {name: members.pop(name) for name in members.keys() - _FIELDS}
@@ -118,24 +118,24 @@ _FIELDS = frozenset(Payload._fields) - {"more"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the log as stored. ``payload`` and ``salt`` are ``None`` once redacted."""
+    """One line of the log as stored; ``payload`` and ``salt`` are ``None`` if it was redacted."""
 
     number: int
     header: bytes
     payload: bytes | None
     salt: bytes | None
     nodes: bytes = field(repr=False)
-    """The hashes of the subtrees of the tree that this entry completes, smallest first."""
+    """The joined hashes of the subtrees that this entry completes in the tree, the smallest first."""
 
 
 def digest_of(salt: bytes, payload: bytes) -> str:
-    """Return the digest of its payload that a header contains."""
+    """Return the digest that the header of a payload with this salt contains."""
     return sha256(salt + payload).hexdigest()
 
 
 def header_of(recorded_at: str, digest: str) -> bytes:
-    """Return a header's canonical JSON."""
-    # Written out because it is the innermost step of every write; a test compares it with canonical().
+    """Return the canonical JSON of a header."""
+    # Composed by hand, because every write does this; a test compares the result with that of canonical().
     return f'{{"digest":"{digest}","format":{FORMAT},"recorded_at":"{recorded_at}"}}'.encode()
 
 

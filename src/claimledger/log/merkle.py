@@ -1,11 +1,12 @@
 """The Merkle tree of the log: RFC 6962 section 2.1, RFC 9162 section 2.1.
 
-Leaves are the headers of the entries, in order. A leaf's hash is SHA-256 of 0x00 and the leaf, a
-node's of 0x01 and its two children. The complete subtrees never change once their last leaf is in, so
-each is stored with the entry that completes it: entry *n* completes one subtree of 2**k leaves for
-every power that divides *n*. Appending and proving then read O(log n) stored hashes.
+The leaves are the headers of the entries, in order. The hash of a leaf is the SHA-256 of 0x00 and the leaf;
+that of a node is the SHA-256 of 0x01 and the hashes of its two children. A complete subtree never changes
+once it has its last leaf, so its hash is stored with the entry that completes it: entry *n* completes a
+subtree of 2**k leaves for every 2**k that divides *n*. Appending and proving then read O(log n) stored
+hashes.
 
-A *subtree* here is ``(level, index)``: the 2**level leaves that begin at ``index * 2**level``.
+A subtree is denoted by ``(level, index)``: it has the 2**level leaves that begin at ``index * 2**level``.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ EMPTY = sha256(b"").digest()
 """The root of a tree without leaves."""
 
 SIZE = 32
-"""Bytes in a hash."""
+"""The number of bytes in a hash."""
 
 Lookup = Callable[[int, int], bytes]
-"""From a complete subtree's level and index to its hash."""
+"""Returns the hash of the complete subtree with a level and an index."""
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -29,12 +30,12 @@ def leaf_hash(leaf: bytes) -> bytes:
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of a node from its children's."""
+    """Return the hash of a node from the hashes of its children."""
     return sha256(b"\x01" + left + right).digest()
 
 
 class Frontier:
-    """The roots of the complete subtrees that a tree of some size falls into, largest first."""
+    """The roots of the complete subtrees into which a tree divides, the largest first."""
 
     def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
         self.size = size
@@ -42,11 +43,14 @@ class Frontier:
 
     @classmethod
     def read(cls, size: int, lookup: Lookup) -> Frontier:
-        """Return the frontier of a stored tree."""
+        """Return the frontier of the first ``size`` leaves of a stored tree."""
         return cls(size, [lookup(level, index) for level, index in peaks(size)])
 
     def append(self, leaf: bytes) -> bytes:
-        """Add a leaf; return the hashes of the subtrees it completes, smallest first, joined."""
+        """Add a leaf; return the joined hashes of the subtrees that it completes, the smallest first."""
+        # The peaks correspond to the 1 bits of the size, as in a binary counter. Adding a leaf carries over
+        # the trailing 1 bits: each of these subtrees becomes the left child of a complete one twice its
+        # size.
         node = sha256(b"\x00" + leaf).digest()
         completed = node
         size = self.size
@@ -61,7 +65,7 @@ class Frontier:
 
     @property
     def root(self) -> bytes:
-        """The current root of the tree."""
+        """The root of the tree."""
         return _joined(self.peaks)
 
 
@@ -89,9 +93,12 @@ def _joined(hashes: Sequence[bytes]) -> bytes:
 
 
 def inclusion_proof(leaf: int, size: int, lookup: Lookup) -> list[bytes]:
-    """Return the audit path of leaf ``leaf`` (from 0) in the tree of ``size`` (RFC 9162, 2.1.3)."""
+    """Return the audit path of a leaf, numbered from 0, in the tree of ``size`` leaves (RFC 9162, 2.1.3).
+
+    Raises :class:`IndexError` if the tree has no such leaf.
+    """
     if not 0 <= leaf < size:
-        raise IndexError(f"no leaf {leaf} in a tree of {size}")
+        raise IndexError(f"a tree of {size} leaves has no leaf {leaf}")
     return _path(leaf, 0, size, lookup)
 
 
@@ -105,15 +112,21 @@ def _path(leaf: int, start: int, end: int, lookup: Lookup) -> list[bytes]:
 
 
 def consistency_proof(old: int, new: int, lookup: Lookup) -> list[bytes]:
-    """Return the proof that the tree of ``old`` leaves begins that of ``new`` (RFC 9162, 2.1.4)."""
+    """Return the proof that the first ``old`` of ``new`` leaves are those of the old tree (RFC 9162, 2.1.4).
+
+    Raises :class:`IndexError` if ``old`` is larger than ``new``.
+    """
     if not 0 <= old <= new:
-        raise IndexError(f"a tree of {new} does not begin with {old} leaves")
+        raise IndexError(f"a tree of {new} leaves does not have {old} leaves")
     if old in (0, new):
         return []
     return _subproof(old, 0, new, True, lookup)
 
 
 def _subproof(old: int, start: int, end: int, is_complete: bool, lookup: Lookup) -> list[bytes]:
+    # A verifier knows the root of the old tree, so the proof omits it while the old tree is a complete
+    # subtree on the left edge (RFC 9162 calls this flag b). Below any right turn the hash has to be in the
+    # proof.
     if old == end:
         return [] if is_complete else [_range(start, end, lookup)]
     middle = start + _split(end - start)
@@ -128,7 +141,10 @@ def _split(size: int) -> int:
 
 
 def _range(start: int, end: int, lookup: Lookup) -> bytes:
-    """Return the root over leaves ``start`` to ``end``; the RFC's ranges begin where they align."""
+    """Return the root over the leaves from ``start`` up to ``end``.
+
+    RFC 9162 splits only at powers of two, so each range divides into complete subtrees that are stored.
+    """
     hashes = []
     while start < end:
         level = (end - start).bit_length() - 1
@@ -142,7 +158,7 @@ def _range(start: int, end: int, lookup: Lookup) -> bytes:
 def verify_inclusion(
     leaf: int, size: int, leaf_digest: bytes, path: Sequence[bytes], top: bytes
 ) -> bool:
-    """Whether an audit path proves a leaf under a root (RFC 9162, section 2.1.3.2)."""
+    """Whether an audit path proves that the root ``top`` covers a leaf (RFC 9162, section 2.1.3.2)."""
     if not 0 <= leaf < size:
         return False
     position, last, node = leaf, size - 1, leaf_digest
@@ -162,11 +178,13 @@ def verify_inclusion(
 def verify_consistency(
     old: int, new: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]
 ) -> bool:
-    """Whether a proof shows that one tree begins another (RFC 9162, section 2.1.4.2)."""
+    """Whether a proof shows that a new tree continues an old one (RFC 9162, section 2.1.4.2)."""
     if not 0 <= old <= new:
         return False
     if old in (0, new):
         return not path and (old_root == EMPTY if old == 0 else old_root == new_root)
+    # Both roots are computed from the same hashes. If ``old`` is a power of two, the old tree is one complete
+    # subtree: its root is where both computations start, and the proof omits it.
     hashes = list(path)
     if old & (old - 1) == 0:
         hashes.insert(0, old_root)

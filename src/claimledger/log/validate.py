@@ -1,8 +1,8 @@
-"""The rules of the log's format: what an entry must be, and what may follow what.
+"""The rules of the log's format: for each entry, and for the order of entries.
 
-``docs/log-format.md`` states every rule under the name it has here. Whatever takes a log on trust from
-nobody (``verify``, ``restore``, ``salvage``) holds each entry to the same functions, so that a log is
-either lawful for all of them or for none.
+``docs/log-format.md`` lists every rule under the name that it has here. ``verify``, ``restore`` and
+``salvage`` trust no log and check each entry with the same functions, so that a log is valid for all of them
+or for none.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ RULES = {
     "number": "entries are numbered 1, 2, 3, ... without gaps",
     "header": "the header is canonical JSON of exactly `digest`, `format` and `recorded_at`",
     "format": "`format` is 1",
-    "time": "`recorded_at` is a moment that exists, and never earlier than that of the entry before",
+    "time": "`recorded_at` is a valid time, and never earlier than that of the preceding entry",
     "salt": "the salt is 16 bytes",
     "digest": "`digest` is the SHA-256 of the salt followed by the payload",
-    "canonical": "the payload is a canonical JSON object within the bounds of this page",
-    "members": "the payload has the members of its action, each of its type, and no other of these",
-    "action": "`action` is one of the four of this page",
+    "canonical": "the payload is a canonical JSON object within the limits on this page",
+    "members": "the payload has the members of its action, each of its type, and none of another action",
+    "action": "`action` is one of the four on this page",
     "kind": "`kind` is a name: a lowercase letter, then lowercase letters, digits and hyphens, 40 at most",
     "key": "`key` and `replaced_by` are keys of the kind",
     "record": "a record of a kind on these pages has that kind's fields, in their written form",
     "begins-once": "a key is recorded once in its kind",
-    "replaces": "an amendment or a withdrawal replaces the version that stands",
-    "fixed": "an amendment leaves the fixed fields of its kind as they were",
-    "replaced-by": "`replaced_by` names another record of the kind that stands",
+    "replaces": "an amendment or a withdrawal replaces the live version",
+    "fixed": "an amendment does not change the fixed fields of its kind",
+    "replaced-by": "`replaced_by` names another live record of the kind",
     "redacts-own": "a redaction lists all entries of one withdrawn record, and nothing else",
     "emptied": "an entry without payload and salt is listed by one later redaction",
     "nodes": "`nodes` holds the hashes of the subtrees that the entry completes",
 }
-"""Every rule by its name, as the specification words it."""
+"""Every rule by name, in the words of the specification."""
 
 
 class InvalidEntryError(StoreError):
-    """An entry breaks a rule of the log's format; says which rule, and in which column."""
+    """An entry breaks a rule of the log's format: which rule, and in which column of the table of entries."""
 
     code = "invalid-entry"
 
@@ -82,9 +82,9 @@ _MOMENT = re.compile(
 
 
 def check_header(header: object, before: str = "") -> Header:
-    """Return the content of a header; raise :class:`InvalidEntryError` if it is not one.
+    """Return the content of a header; raise :class:`InvalidEntryError` if it is not valid.
 
-    ``before`` is the time of the entry in front.
+    ``before`` is the time of the preceding entry.
     """
     match = _HEADER.fullmatch(header) if isinstance(header, str) else None
     if match is None:
@@ -92,7 +92,11 @@ def check_header(header: object, before: str = "") -> Header:
     digest, moment = match.groups()
     check_moment(moment)
     if moment < before:
-        raise InvalidEntryError("time", f"goes back in time, to {moment} from {before}", "header")
+        raise InvalidEntryError(
+            "time",
+            f"is dated {moment}, earlier than the preceding entry, which is dated {before}",
+            "header",
+        )
     return Header(digest, moment)
 
 
@@ -103,12 +107,12 @@ def check_moment(text: str) -> None:
             raise ValueError
         datetime.fromisoformat(text[:-1])
     except ValueError:
-        what = f"has the time {text[:40]!r}, which is not a moment in UTC with six decimals"
+        what = f"has the time {text[:40]!r}, which is not a time in UTC with six decimals"
         raise InvalidEntryError("time", what, "header") from None
 
 
 def _header_fault(header: object) -> InvalidEntryError:
-    """Return what is wrong with a header, as exactly as can be said."""
+    """Return the error of an invalid header, as specific as possible."""
     try:
         members = parse(header)  # type: ignore[arg-type]
         version = members["format"]
@@ -117,7 +121,7 @@ def _header_fault(header: object) -> InvalidEntryError:
     if isinstance(version, int) and not isinstance(version, bool) and version > FORMAT:
         return InvalidEntryError(
             "format",
-            f"is of format {version}, and this claimledger knows {FORMAT}: use a newer version",
+            f"has format {version}, but this version of claimledger knows only {FORMAT}: use a newer version",
             "header",
         )
     if version is not None and (version != FORMAT or isinstance(version, bool)):
@@ -129,13 +133,13 @@ def check_digest(salt: object, payload: str, digest: str) -> None:
     """Raise :class:`InvalidEntryError` if salt and payload do not give the digest in the header."""
     if not isinstance(salt, bytes) or len(salt) != SALT:
         raise InvalidEntryError("salt", f"does not have a salt of {SALT} bytes", "salt")
-    # Bytes that are not UTF-8 reach this as lone surrogates, so that they can be named.
+    # Bytes that are not UTF-8 arrive as lone surrogates, so that the message can show them.
     if digest_of(salt, payload.encode(errors="surrogateescape")) != digest:
         raise InvalidEntryError("digest", "does not give the digest in its header")
 
 
 def check_payload(number: int, text: object) -> Payload:
-    """Return the content of a payload; raise :class:`InvalidEntryError` if it is not lawful."""
+    """Return the content of the payload of an entry; raise :class:`InvalidEntryError` if it is not valid."""
     if not isinstance(text, str):
         raise InvalidEntryError("canonical", "is not text")
     members = _canonical_object(text)
@@ -159,24 +163,28 @@ def _canonical_object(text: str) -> dict[str, Any]:
     return members
 
 
-_UNSOUND = re.compile(r"\\u0000|[0-9]\.[0-9]|[0-9][eE][+-]?[0-9]")
+_SUSPICIOUS = re.compile(r"\\u0000|[0-9]\.[0-9]|[0-9][eE][+-]?[0-9]")
 
 
 def _needs_full_check(text: str) -> bool:
-    """Whether a canonical text may hold what only a look at every value in it can rule out."""
-    return bool(_UNSOUND.search(text)) or text.count("[") + text.count("{") > DEEPEST
+    """Whether a canonical text may contain a fraction, a NUL or too deep a nesting."""
+    # Walking over every value takes longer than all other checks of a payload. This scan of the text has
+    # false positives ("1.5" inside a string, many shallow lists) but no false negatives: canonical JSON
+    # writes a NUL only as \u0000, a float only with a point or an exponent, and each level of nesting as one
+    # bracket.
+    return bool(_SUSPICIOUS.search(text)) or text.count("[") + text.count("{") > DEEPEST
 
 
 def _walk(value: object, depth: int) -> None:
-    """Raise :class:`InvalidEntryError` for a fraction, a NUL, or what is nested too deeply."""
+    """Raise :class:`InvalidEntryError` if a value contains a fraction or a NUL, or is nested too deeply."""
     if isinstance(value, float):
-        raise InvalidEntryError("canonical", f"holds {value!r}, which is not a whole number")
+        raise InvalidEntryError("canonical", f"contains {value!r}, which is not a whole number")
     if isinstance(value, str) and "\x00" in value:
-        raise InvalidEntryError("canonical", "holds a NUL character")
+        raise InvalidEntryError("canonical", "contains a NUL character")
     if not isinstance(value, dict | list):
         return
     if depth > DEEPEST:
-        raise InvalidEntryError("canonical", f"is nested more than {DEEPEST} deep")
+        raise InvalidEntryError("canonical", f"is nested more than {DEEPEST} levels deep")
     if isinstance(value, dict):
         for name in value:
             _walk(name, depth)
@@ -189,7 +197,7 @@ _KIND = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
 _TEXTS = ("action", "kind", "key", "recorded_by")
 _WITH: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     Action.RECORD: (frozenset({"record"}), frozenset({"reason"})),
-    # An amendment made through the library once had no reason: such logs stay lawful.
+    # Amendments through the library once needed no reason. Logs with such entries remain valid.
     Action.AMEND: (frozenset({"record", "replaces"}), frozenset({"reason"})),
     Action.WITHDRAW: (frozenset({"replaces", "reason"}), frozenset({"replaced_by"})),
     Action.REDACT: (frozenset({"entries", "reason"}), frozenset({"replaced_by"})),
@@ -202,30 +210,37 @@ _OF_ACTIONS = frozenset().union(*(needed | possible for needed, possible in _WIT
 def _check_members(number: int, members: Mapping[str, Any]) -> None:
     for name in _TEXTS:
         if not isinstance(members.get(name), str):
-            raise InvalidEntryError("members", f"has no text `{name}`")
+            raise InvalidEntryError("members", f"does not have a text `{name}`")
     action, kind = members["action"], members["kind"]
     if action not in ACTIONS:
         raise InvalidEntryError(
             "action",
-            f"has the action {action[:40]!r}, which this claimledger does not know: what stands cannot "
-            "be told without it; use a newer version",
+            f"has the action {action[:40]!r}, which this version of claimledger does not know, so it cannot "
+            "determine which records are live; use a newer version",
         )
     if not _KIND.fullmatch(kind):
-        raise InvalidEntryError("kind", f"has the kind {kind[:60]!r}, which is not a name of one")
+        raise InvalidEntryError(
+            "kind", f"has the kind {kind[:60]!r}, which is not a valid name of a kind"
+        )
     needed, possible = _WITH[action]
     present = members.keys() & _OF_ACTIONS
     if not needed <= present or not present <= needed | possible:
-        odd = sorted(needed - present) or sorted(present - needed - possible)
-        what = "lacks" if needed - present else "has"
-        raise InvalidEntryError("members", f"{what} `{odd[0]}`, being an entry that says {action}")
+        missing, surplus = sorted(needed - present), sorted(present - needed - possible)
+        what, verb = (
+            (f"lacks `{missing[0]}`", "needs")
+            if missing
+            else (f"has `{surplus[0]}`", "cannot have")
+        )
+        message = f"{what}, which an entry with the action {action} {verb}"
+        raise InvalidEntryError("members", message)
     if not members["recorded_by"].strip():
-        raise InvalidEntryError("members", "has a `recorded_by` that is empty")
+        raise InvalidEntryError("members", "has an empty `recorded_by`")
     if not isinstance(members.get("reason", ""), str):
         raise InvalidEntryError("members", "has a `reason` that is not text")
     if "record" in present and not isinstance(members["record"], dict):
         raise InvalidEntryError("members", "has a `record` that is not an object")
     if "replaces" in present and not _is_before(members["replaces"], number):
-        raise InvalidEntryError("members", "has a `replaces` that is not an entry before it")
+        raise InvalidEntryError("members", "has a `replaces` that is not an earlier entry")
     if "entries" in present:
         _check_entries(number, members["entries"])
     for name in {"key", "replaced_by"} & members.keys():
@@ -235,7 +250,7 @@ def _check_members(number: int, members: Mapping[str, Any]) -> None:
 
 
 def _check_entries(number: int, entries: object) -> None:
-    """Raise unless entries are a list of at least two numbers before an entry, in ascending order."""
+    """Raise :class:`InvalidEntryError` unless these are two or more earlier entries, in ascending order."""
     in_order = (
         isinstance(entries, list)
         and len(entries) > 1
@@ -243,12 +258,12 @@ def _check_entries(number: int, entries: object) -> None:
         and all(left < right for left, right in pairwise(entries))
     )
     if not in_order:
-        what = "has `entries` that are not two or more entries before it, in ascending order"
+        what = "has `entries` that are not two or more earlier entries in ascending order"
         raise InvalidEntryError("members", what)
 
 
 def _is_key_of(kind: str, text: str) -> bool:
-    """Whether a text is a key that a record of a kind may have; a kind's numbers bear its letter."""
+    """Whether a text is a valid key of a kind: a numbered key begins with the letter of its kind."""
     return is_key(text) and not (
         text[0].isupper() and kind in KINDS and text[0] != KINDS[kind].letter
     )
@@ -259,7 +274,7 @@ def _is_before(value: object, number: int) -> bool:
 
 
 def _check_record(payload: Payload) -> None:
-    """Hold the record of a known kind to its declaration: read, and written again, it is the same."""
+    """Raise :class:`InvalidEntryError` unless the record is valid and in its written form."""
     if payload.record is None or payload.kind not in KINDS:
         return
     try:
@@ -269,7 +284,7 @@ def _check_record(payload: Payload) -> None:
         written = record_of(payload.kind, {"key": payload.key, **fields}).as_json()
     except InvalidInputError as error:
         raise InvalidEntryError(
-            "record", f"has a record that is not lawful: {error.problems[0]}"
+            "record", f"has a record that is not valid: {error.problems[0]}"
         ) from None
     except (TypeError, AttributeError, ValueError) as error:
         what = f"has a record that is not a {payload.kind}: {error!s:.200}"
@@ -281,7 +296,7 @@ def _check_record(payload: Payload) -> None:
 
 
 def _as_written(value: object, written: object) -> bool:
-    """Whether a value is what would be written; what has a usual value may be left out of a part."""
+    """Whether a value is in its written form; a part may omit fields that have their default value."""
     if type(value) is type(written) and value == written:
         return True
     if isinstance(value, dict) and isinstance(written, dict):
@@ -292,19 +307,19 @@ def _as_written(value: object, written: object) -> bool:
 
 
 class RecordState(NamedTuple):
-    """How far the entries of one record have come."""
+    """The state of one record after some entries."""
 
     entries: tuple[int, ...]
-    """Its entries that can be read, in order."""
+    """The entries about it that can be read, in order."""
 
     action: str
-    """What the last of them did."""
+    """The action of the last of them."""
 
     replaced_by: str | None = None
-    """What the last of them, a withdrawal, says references then resolve to."""
+    """If that is a withdrawal: the key to which references resolve from then on."""
 
     @property
-    def stands(self) -> bool:
+    def is_live(self) -> bool:
         """Whether the record has a live version."""
         return self.action in WRITES_VERSION
 
@@ -315,13 +330,13 @@ def follow(
     payload: Payload,
     *,
     emptied: Container[int],
-    stands: Callable[[str, str], bool],
+    is_live: Callable[[str, str], bool],
 ) -> RecordState:
-    """Return how far a record has come with one entry more; raise where that may not follow.
+    """Return the state of a record after one more entry; raise :class:`InvalidEntryError` if it is invalid.
 
-    ``state`` is the result of its entries so far, ``None`` before the first; ``emptied`` are the entries
-    without a payload that no redaction has listed yet; ``stands`` says of a kind and key whether that
-    record is live at this entry.
+    ``state`` is the state after the record's earlier entries, ``None`` before the first. ``emptied`` are the
+    entries without a payload that no redaction has listed yet. ``is_live`` returns whether the record with a
+    kind and a key is live at this entry.
     """
     name = f"{payload.kind} {payload.key}"
     if payload.action == Action.RECORD:
@@ -332,17 +347,19 @@ def follow(
     if payload.action == Action.REDACT:
         _check_redaction(state, payload, name, emptied)
         return RecordState((number,), Action.REDACT, payload.replaced_by)
-    if state is None or not state.stands:
-        raise InvalidEntryError("replaces", f"says {payload.action}, and no {name} stands")
+    if state is None or not state.is_live:
+        raise InvalidEntryError(
+            "replaces", f"has the action {payload.action}, but {name} is not live"
+        )
     if payload.replaces != state.entries[-1]:
         what = (
-            f"replaces entry {payload.replaces}, and {name} stands as of entry {state.entries[-1]}"
+            f"replaces entry {payload.replaces}, but the live version is entry {state.entries[-1]}"
         )
         raise InvalidEntryError("replaces", what)
     if payload.replaced_by is not None and (
-        payload.replaced_by == payload.key or not stands(payload.kind, payload.replaced_by)
+        payload.replaced_by == payload.key or not is_live(payload.kind, payload.replaced_by)
     ):
-        what = f"replaces {name} by {payload.replaced_by}, which is itself, or does not stand"
+        what = f"replaces {name} by {payload.replaced_by}, which is the same record or not live"
         raise InvalidEntryError("replaced-by", what)
     return RecordState((*state.entries, number), payload.action, payload.replaced_by)
 
@@ -358,21 +375,22 @@ def _check_redaction(
     if readable != (state.entries if state else ()):
         raise InvalidEntryError("redacts-own", f"lists entries that are not all those of {name}")
     if state is None or readable[-1] != payload.entries[-1]:
-        return  # the withdrawal is emptied: what it said cannot be seen any more
+        return  # the withdrawal was emptied, so nothing can be compared with it
     if state.action != Action.WITHDRAW:
-        raise InvalidEntryError("redacts-own", f"redacts {name}, which stands")
+        raise InvalidEntryError("redacts-own", f"redacts {name}, which is live")
     if payload.replaced_by != state.replaced_by:
         what = (
-            f"says {name} is replaced by {payload.replaced_by}, its withdrawal {state.replaced_by}"
+            f"says that {name} was replaced by {payload.replaced_by}, but its withdrawal names "
+            f"{state.replaced_by}"
         )
         raise InvalidEntryError("redacts-own", what)
 
 
 def check_fixed(payload: Payload, before: Mapping[str, Any] | None) -> None:
-    """Raise where an amendment changes what no amendment may; ``before`` is the record it replaces."""
+    """Raise :class:`InvalidEntryError` if an amendment changes a fixed field of the record ``before`` it."""
     if payload.action != Action.AMEND or payload.kind not in KINDS or before is None:
         return
     for name in KINDS[payload.kind].fixed:
         if (payload.record or {}).get(name) != before.get(name):
-            what = f"changes `{name}` of {payload.kind} {payload.key}, which no amendment may"
+            what = f"changes `{name}` of {payload.kind} {payload.key}, which an amendment must not change"
             raise InvalidEntryError("fixed", what)

@@ -1,4 +1,4 @@
-"""The words of the field as frozen values: one file a word. No input or output, no database.
+"""The types of record, one file each, as frozen values without input, output or a database.
 
-A record is checked once, where it enters; inside the program it is a value that is known to be valid.
+A record is checked once, when it enters the program; after that, it is known to be valid.
 """

@@ -1,8 +1,8 @@
-"""What every record shares: frozen, closed to unknown fields, empty where unknown.
+"""The base classes of records, and the field types that several kinds of record use.
 
-Field types carry markers that say what a table, a schema or a check needs to know: a key type
-:class:`~claimledger.records.keys.RefersTo` to another kind, a ``Date`` is dated, a tuple of
-:class:`Part` has its own table. Nothing else spells a field again.
+Records are frozen and accept no unknown fields; a field that is not known stays empty. The type of a field
+says what tables, schemas and checks need: a key type has a :class:`~claimledger.records.keys.RefersTo`, and
+a tuple of :class:`Part` has a table of its own. So a field is declared in one place only.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from claimledger.text.unicode import Prose
 
 
 class Value(BaseModel):
-    """A frozen value with known fields only."""
+    """A frozen value that accepts no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the fields that are not empty, as plain JSON values, in the order declared."""
+        """Return the fields that are not empty, as JSON values, in the order of their declaration."""
         values = self.__dict__
         fields: dict[str, Any] = {}
         for attribute, name in self._names():
@@ -44,7 +44,7 @@ class Value(BaseModel):
 
     @classmethod
     def _names(cls) -> tuple[tuple[str, str], ...]:
-        """Return each field's attribute with the name it bears in files."""
+        """Return the attribute of each field, with the name that the field has in files."""
         names: tuple[tuple[str, str], ...] | None = cls.__dict__.get("_names_in_files")
         if names is None:
             fields = cls.model_fields.items()
@@ -54,22 +54,22 @@ class Value(BaseModel):
 
 
 class Part(Value):
-    """A part of a record that has its own table: a figure of a claim, a citation."""
+    """A part of a record that has a table of its own: a figure or a citation."""
 
 
 class Record(Value):
-    """A record: one of the ledger's words, with a key unique in its kind."""
+    """The base of all records. A record has a key that is unique among the records of its kind."""
 
     kind: ClassVar[str]
     letter: ClassVar[str]
     label_field: ClassVar[str]
-    """The field that names the record to a person."""
+    """The field that names the record to people: a name, a title or a statement."""
 
     searched: ClassVar[tuple[str, ...]]
-    """The fields whose words full-text search finds."""
+    """The fields that full-text search covers."""
 
     fixed: ClassVar[tuple[str, ...]] = ()
-    """Fields no amendment may change."""
+    """The fields that an amendment must not change."""
 
     key: Annotated[Key | None, Field(description="what people type, cite and link to")] = None
     note: Annotated[Prose | None, Field(description="anything else worth knowing")] = None
@@ -80,19 +80,19 @@ class Record(Value):
         if key is not None and key[0].isupper() and key[0] != cls.letter:
             raise PydanticCustomError(
                 "key",
-                "has a number of another kind; a {kind} the ledger numbers begins with {letter}",
+                "begins with the letter of another kind; a numbered key of a {kind} begins with {letter}",
                 {"kind": cls.kind, "letter": cls.letter},
             )
         return key
 
     @property
     def named(self) -> str:
-        """What names the record to a person: its name, title, label, statement or type."""
+        """The text that names the record to people: its name, title, label, statement or type."""
         return str(getattr(self, self.label_field) or self.key or "")
 
 
 def json_value(value: Any) -> Any:
-    """Return a field's value as plain JSON: strings, lists and objects of strings."""
+    """Return the value of a field as JSON: a string, or a list or an object of strings."""
     plain = type(value)
     if plain is str:
         return value
@@ -112,14 +112,14 @@ def _one_or_more(value: object) -> object:
 
 
 OneOrMany = BeforeValidator(_one_or_more)
-"""Accepts one value for a field that is a list."""
+"""Accepts a single value for a field that is a list."""
 
 
 _NAME_IN_MAP = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 
 
 def is_name_in_map(text: str) -> bool:
-    """Whether a text can be a name of one's own choosing: a scope's, an identifier's."""
+    """Whether a text is a valid name of a scope or an identifier, which users choose freely."""
     return bool(_NAME_IN_MAP.fullmatch(text))
 
 
@@ -133,19 +133,19 @@ def _plain_names(value: dict[str, str]) -> dict[str, str]:
 
 
 StringMap = Annotated[dict[str, Prose], AfterValidator(_plain_names)]
-"""Names of one's own choosing with texts: ``place: NLD``, ``doi: 10.1000/182``."""
+"""A map from names that users choose to texts: ``place: NLD``, ``doi: 10.1000/182``."""
 
 
 def _wikidata(text: str) -> str:
     if not re.fullmatch(r"Q[1-9][0-9]{0,14}", text, re.ASCII):
-        raise PydanticCustomError("wikidata", "is no Wikidata item; it reads like Q42")
+        raise PydanticCustomError("wikidata", "is not a Wikidata item; write it like Q42")
     return text
 
 
 def _language(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}", text, re.ASCII):
         raise PydanticCustomError(
-            "language", "is no BCP 47 language tag; it reads like nl or zh-CN"
+            "language", "is not a BCP 47 language tag; write it like nl or zh-CN"
         )
     return text
 
@@ -153,7 +153,7 @@ def _language(text: str) -> str:
 def _address(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9+.-]*:[^\s\x00-\x1f\x7f]+", text, re.ASCII | re.IGNORECASE):
         raise PydanticCustomError(
-            "url", "is not a valid address; it reads like https://example.org/page"
+            "url", "is not a valid address; write it like https://example.org/page"
         )
     return text
 
@@ -161,4 +161,4 @@ def _address(text: str) -> str:
 WikidataItem = Annotated[str, AfterValidator(_wikidata)]
 Language = Annotated[str, AfterValidator(_language)]
 Address = Annotated[str, AfterValidator(_address)]
-"""A URL. Any scheme may be recorded; only http and https ever become a link in a page."""
+"""A URL with any scheme. Pages link only to http and https addresses."""

@@ -16,20 +16,22 @@ from claimledger.text.unicode import Name
 
 def _digest(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", text, re.ASCII):
-        raise PydanticCustomError("sha256", "is no SHA-256; it is 64 lowercase hexadecimal digits")
+        raise PydanticCustomError(
+            "sha256", "is not a SHA-256 digest, which has 64 lowercase hexadecimal digits"
+        )
     return text
 
 
 def _media_type(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+(;.*)?", text, re.ASCII | re.IGNORECASE):
         raise PydanticCustomError(
-            "media_type", "is not a valid media type; it reads like application/pdf"
+            "media_type", "is not a valid media type; write it like application/pdf"
         )
     return text
 
 
 class Capture(Record):
-    """A copy of a source as it was at a moment, known by its digest."""
+    """A stored copy of a source as it was at one moment, identified by its digest."""
 
     kind: ClassVar = "capture"
     letter: ClassVar = "K"

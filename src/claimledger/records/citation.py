@@ -1,4 +1,4 @@
-"""Citation: where a claim or a link was seen."""
+"""Citation: the source in which a claim or a link was seen, and the place in it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from claimledger.text.unicode import Prose
 
 
 class Citation(Part):
-    """Where it was seen: a source, and through which others it was read.
+    """The source in which something was seen, and the sources through which it was read, if any.
 
-    ``locator`` and ``quote`` are of the document actually read: the last ``via``, else ``source``.
+    ``locator`` and ``quote`` belong to the document that was actually read: the last ``via``, else
+    ``source``.
     """
 
     source: Annotated[SourceKey, Field(description="the source in which it was seen")]
@@ -36,5 +37,5 @@ class Citation(Part):
 
     @property
     def read(self) -> str:
-        """The key of the source that was actually read."""
+        """The key of the source that was actually read: the last ``via``, else ``source``."""
         return self.via[-1] if self.via else self.source

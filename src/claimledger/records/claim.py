@@ -1,4 +1,4 @@
-"""Claim: one assertion, by one claimant, in neutral words."""
+"""Claim: one assertion by one claimant, or by several who speak together, in neutral words."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Grounds(StrEnum):
 
 
 MOST_FIGURES = 500
-"""Figures in one claim: each is compared with each of another's."""
+"""The most figures that a claim can have: comparing two claims compares all pairs of their figures."""
 
 
 class Claim(Record):
-    """One assertion: who says it, of what, since when, how they know, and where it was seen."""
+    """One assertion: who makes it, about what and when, how they know, and where it was seen."""
 
     kind: ClassVar = "claim"
     letter: ClassVar = "C"
@@ -68,12 +68,12 @@ class Claim(Record):
         if self.grounds is not None and all(citation.via for citation in self.citations):
             raise PydanticCustomError(
                 "grounds",
-                "has grounds {grounds} though every citation has a `via`: how they know is known "
-                "only from the claimant's own words; leave `grounds` out until they were read",
+                "has the grounds {grounds}, but every citation has a `via`: only the claimant's own words "
+                "show how they know, so leave `grounds` out until somebody has read them",
                 {"grounds": repr(self.grounds)},
             )
         return self
 
     def scope_of(self, figure: Figure) -> dict[str, str]:
-        """Return what a figure of this claim is limited to: its own scope over the claim's."""
+        """Return the scope of a figure of this claim: the figure's own scope, then the claim's."""
         return {**self.scope, **figure.scope}

@@ -1,8 +1,8 @@
-"""Words that become EDTF: "October 2022", "circa 2016", "between April 2021 and July 2022".
+"""Turns dates in words into EDTF: "October 2022", "circa 2016", "between April 2021 and July 2022".
 
-Single dates in words are read by python-dateutil, which fills missing parts from a default.
-Here it is asked twice, with two defaults that differ in every part: what differs in the answers was
-not in the text. A text without a four-digit year, or whose numbers can be read two ways, is refused.
+python-dateutil parses single dates. It fills in missing parts from a default date, so each text is parsed
+with two defaults that differ in every part: a part that differs in the two results was not in the text. A
+text without a four-digit year, or with numbers that can be read in two ways, is refused.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ _MONTH_PARTS = {"early": ("01", "10"), "mid": ("11", "20"), "late": ("21", None)
 
 
 def edtf_of_words(text: str) -> str:
-    """Return the EDTF that the words mean; raise :class:`ParseError` with what would be right.
+    """Return a date in words as EDTF; raise :class:`ParseError`, which says what to write instead.
 
-    "early", "mid" and "late" mean thirds: of a year its months 1-4, 5-8, 9-12, of a month its days
-    1-10, 11-20 and 21 to the end.
+    "early", "mid" and "late" mean thirds: months 1-4, 5-8 and 9-12 of a year; days 1-10, 11-20 and 21 to the
+    end of a month.
     """
     words = re.sub(r"\s+", " ", text.strip().lower())
     if not words:
-        raise ParseError("is empty; leave the field out where the date is unknown")
+        raise ParseError("is empty; leave the field out if the date is not known")
     for pattern, sign in _QUALIFIED:
         if match := pattern.fullmatch(words):
             return _qualified(match[1], sign)
     if match := _STRICT.fullmatch(words):
         open_end = "until" if match[1] == "before" else "since"
         raise ParseError(
-            f"{match[1]!r} leaves open whether {match[2]} itself is meant; "
-            f"write '{open_end} ...' with the first or last day that is"
+            f"{match[1]!r} does not say whether {match[2]} itself is included; "
+            f"write '{open_end} ...' with the first or last day that is included"
         )
     for pattern in _INTERVALS:
         if match := pattern.fullmatch(words):
@@ -68,7 +68,7 @@ def edtf_of_words(text: str) -> str:
 def _qualified(words: str, sign: str) -> str:
     inner = _part(words)
     if "/" in inner or inner[-1] in "?~%":
-        raise ParseError("qualifies a span; write each end on its own: 2016~/2018~")
+        raise ParseError("qualifies a period; qualify each end instead: 2016~/2018~")
     return inner + sign
 
 
@@ -81,7 +81,7 @@ def _part(words: str) -> str:
         if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", inner):
             first, end = _MONTH_PARTS[match[1]]
             return f"{inner}-{first}/{inner}-{end or _last_day(inner)}"
-        raise ParseError(f"{match[1]!r} goes with a year or a month: late 2022, early October 2022")
+        raise ParseError(f"{match[1]!r} needs a year or a month: late 2022, early October 2022")
     return _single(words)
 
 
@@ -121,7 +121,7 @@ def _numbers(match: re.Match[str]) -> str:
     if first == second:
         return day_first
     raise ParseError(
-        f"can be read two ways: {day_first} (day first) or {month_first} (month first); write one"
+        f"can be read in two ways: {day_first} (day first) or {month_first} (month first); write one of these"
     )
 
 
@@ -143,9 +143,9 @@ def _with_dateutil(words: str) -> str:
             "cannot be read as a date; write it as 12 October 2022 or 2022-10-12"
         ) from None
     if first.year != second.year or f"{first.year:04}" not in words:
-        raise ParseError("names no year; a date needs one")
+        raise ParseError("has no year, which a date needs")
     if first.hour == second.hour:
-        raise ParseError("holds a time of day; a day is enough (2022-10-12)")
+        raise ParseError("has a time of day; write only the day (2022-10-12)")
     if first.month != second.month:
         return f"{first.year:04}"
     if first.day != second.day:

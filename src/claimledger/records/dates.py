@@ -1,10 +1,10 @@
 """Dates in the Extended Date/Time Format, levels 0 and 1 (ISO 8601-2:2019, annex A).
 
-A :class:`Date` keeps its EDTF text with the earliest and the latest day it can mean. Days are
-proleptic Gregorian ordinals (day 1 is 0001-01-01, as in :mod:`datetime`), so that years before 1 and
-after 9999 compare like all others; ``None`` is unbounded. The qualifiers ``?``, ``~`` and ``%`` do not
-widen the bounds. A season names no hemisphere, so it is bounded by its year (winter: to the end of
-the next February).
+A :class:`Date` has its EDTF text, and the earliest and the latest day that it can mean. Days are proleptic
+Gregorian ordinals (day 1 is 0001-01-01, as in :mod:`datetime`), so that years before 1 and after 9999
+compare like all others; ``None`` means that there is no bound. The qualifiers ``?``, ``~`` and ``%`` do not
+widen the bounds. A season does not say for which hemisphere, so its bounds are those of its year (winter
+lasts until the end of the next February).
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ Bound = int | None
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """A date as EDTF text, with the days between which it lies.
+    """A date as EDTF text, with the earliest and the latest day that it can mean.
 
-    ``printed`` is what stands beside it in print where the recorder reads it as something else
-    (``2023-04-17``, printed ``2017-04-17``).
+    ``printed`` is the date as printed, if the recorder reads it as another one (``2023-04-17``, printed
+    ``2017-04-17``).
     """
 
     edtf: str
@@ -54,11 +54,11 @@ class Date:
 
     @classmethod
     def of(cls, text: str, printed: str | None = None) -> Date:
-        """Read EDTF, or words that become EDTF; raise :class:`ParseError` for anything else."""
+        """Return the date of a text in EDTF or words; raise :class:`ParseError` if it is not a date."""
         return _read(text) if printed is None else cls(*_bounds_of(text), printed)
 
     def as_json(self) -> str | dict[str, str]:
-        """Return the date as a record has it: its text, or text and print."""
+        """Return the date as files have it: its EDTF text, or an object with ``edtf`` and ``printed``."""
         return {"edtf": self.edtf, "printed": self.printed} if self.printed else self.edtf
 
     @classmethod
@@ -74,7 +74,7 @@ class Date:
                     return cls.of(text, printed.replace("\x00", ""))
             raise ParseError(f"is not a valid date; {FORMS}, or an object of edtf and printed")
         except ParseError as error:
-            # The message may quote what was typed: it goes in as a value, never as a template.
+            # The message may quote the input, so it is passed as a value and not as a template.
             raise PydanticCustomError("date", "{reason}", {"reason": str(error)}) from None
 
     @classmethod
@@ -104,7 +104,7 @@ def _read(text: str) -> Date:
 
 
 def _bounds_of(text: str) -> tuple[str, Bound, Bound]:
-    """Return the EDTF text and its bounds; words go through :mod:`date_words` first."""
+    """Return the EDTF text of a date and its bounds. Words are turned into EDTF first."""
     stripped = text.strip()
     if len(stripped) > _LONGEST:
         raise ParseError(f"is not a valid date ({len(stripped)} characters); {FORMS}")
@@ -120,7 +120,7 @@ def _bounds_of(text: str) -> tuple[str, Bound, Bound]:
 
 
 def _edtf(text: str) -> tuple[Bound, Bound] | None:
-    """Return the bounds of an EDTF text, ``None`` where it is not EDTF of level 0 or 1."""
+    """Return the bounds of an EDTF text; ``None`` if it is not EDTF of level 0 or 1."""
     start, slash, end = text.partition("/")
     if not slash:
         return _plain(text)
@@ -130,7 +130,7 @@ def _edtf(text: str) -> tuple[Bound, Bound] | None:
     if low is None or high is None:
         return None
     if low[0] is not None and high[1] is not None and low[0] > high[1]:
-        raise ParseError(f"ends before it begins; {end}/{start} would be the other way round")
+        raise ParseError(f"ends before it begins; did you mean {end}/{start}?")
     return low[0], high[1]
 
 
@@ -147,7 +147,7 @@ def _plain(text: str) -> tuple[int, int] | None:
         return _unspecified_year(year, month, day)
     number = int(year.removeprefix("Y"))
     if year.startswith("Y") and month:
-        return None  # a long year stands alone in level 1
+        return None  # in level 1, a long year has no month
     if month in (None, "XX"):
         if day not in (None, "XX"):
             return None
@@ -158,7 +158,7 @@ def _plain(text: str) -> tuple[int, int] | None:
 
 
 def _unspecified_year(year: str, month: str | None, day: str | None) -> tuple[int, int] | None:
-    # Level 1 leaves digits open from the right only: 201X-XX-XX, never 201X-05.
+    # In level 1, only the rightmost digits can be unspecified: 201X-XX-XX, but not 201X-05.
     if month not in (None, "XX") or day not in (None, "XX"):
         return None
     return (
@@ -189,13 +189,13 @@ def ordinal(year: int, month: int, day: int) -> int:
     """Return the proleptic Gregorian ordinal of a day, in any year (0 is 1 BCE)."""
     if 1 <= year <= 9999:
         return date(year, month, day).toordinal()
-    # Years are shifted by whole 400-year cycles, which repeat exactly, into datetime's range.
+    # The calendar repeats every 400 years, so the year is shifted by whole cycles into datetime's range.
     cycles = (year - 2000) // 400
     return date(year - cycles * 400, month, day).toordinal() + cycles * 146097
 
 
 def day_text(day: int) -> str:
-    """Return a day's ISO 8601 text, ``2022-10-31``."""
+    """Return the ISO 8601 text of a day: ``2022-10-31``."""
     if 1 <= day <= date.max.toordinal():
         return date.fromordinal(day).isoformat()
     cycles = (day - 730120) // 146097

@@ -1,4 +1,4 @@
-"""Decision: what a person answered to a proposal, so that it is not asked again."""
+"""Decision: a person's answer to a proposal, recorded so that the question is not asked again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Decision(Record):
 
     rule: Annotated[Name, Field(description="the rule that made the proposal")]
     outcome: Annotated[Outcome, Field(description="the answer")]
-    # Plain keys and no references: a decision must not prevent a withdrawal.
+    # Plain names instead of references, because a decision must not prevent the withdrawal of a record.
     about: Annotated[
         tuple[Name, ...],
         OneOrMany,

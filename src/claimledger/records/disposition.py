@@ -1,4 +1,4 @@
-"""Disposition: how a dispute ended, in the judgement of those who keep the ledger."""
+"""Disposition: how a dispute was closed, in the judgement of whoever maintains the ledger."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from claimledger.text.unicode import Name
 
 
 class Qualifier(StrEnum):
-    """How the bounds of a figure are meant."""
+    """How a figure's bounds limit its value."""
 
     EXACT = "exact"
     ABOUT = "about"
@@ -64,7 +64,7 @@ Exact = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What a figure says, as a set of numbers: its bounds, and whether each belongs to it."""
+    """A set of numbers between two bounds; ``None`` is no bound, and an open bound is not in the set."""
 
     low: Decimal | None
     high: Decimal | None
@@ -112,7 +112,8 @@ class Figure(Part):
             written = str(written)
         if not isinstance(written, str):
             raise PydanticCustomError("value", "has a `value` that is not text; write it in quotes")
-        from claimledger.records.number_words import read_value  # its patterns cost a start
+        # Imported late: compiling its patterns would slow down every start.
+        from claimledger.records.number_words import read_value
 
         try:
             value = read_value(written)
@@ -134,7 +135,8 @@ class Figure(Part):
     def _is_a_formula(cls, formula: str | None) -> str | None:
         if formula is None:
             return None
-        from claimledger.records.formula import read_formula  # its patterns cost a start
+        # Imported late: compiling its patterns would slow down every start.
+        from claimledger.records.formula import read_formula
 
         try:
             return str(read_formula(formula))
@@ -158,7 +160,7 @@ class Figure(Part):
             if self.qualifier in ("over", "under") and low == high:
                 raise PydanticCustomError(
                     "bounds",
-                    'is "{qualifier}" with both bounds at {low}, which holds no number; '
+                    'is "{qualifier}" with both bounds at {low}, which no number satisfies; '
                     "leave the other bound out",
                     {"qualifier": self.qualifier, "low": str(low)},
                 )
@@ -166,7 +168,7 @@ class Figure(Part):
         if self.qualifier in needed and needed[self.qualifier] is None:
             raise PydanticCustomError(
                 "bounds",
-                'is "{qualifier}" without the bound it speaks of; give `{bound}`',
+                'is "{qualifier}" without its bound; give `{bound}`',
                 {
                     "qualifier": self.qualifier,
                     "bound": "low" if self.qualifier in ("over", "at least") else "high",
@@ -176,12 +178,12 @@ class Figure(Part):
 
     @property
     def interval(self) -> Interval:
-        """The numbers the figure allows; "about" spans half its last significant digit each way."""
+        """The numbers that the figure allows; see :func:`interval_of`."""
         return interval_of(self.low, self.high, self.qualifier)
 
     @property
     def words(self) -> str:
-        """The number as a reader would meet it: ``over 1,800``, ``1.2 to 1.5``, ``54``."""
+        """The value in words: ``over 1,800``, ``1.2 to 1.5``, ``54 %``."""
         low, high = _grouped(self.low), _grouped(self.high)
         unit = ("" if self.unit == "%" else " ") + self.unit if self.unit else ""
         qualified = "" if self.qualifier in ("exact", "between") else self.qualifier + " "
@@ -193,7 +195,10 @@ class Figure(Part):
 
 
 def interval_of(low: Decimal | None, high: Decimal | None, qualifier: str) -> Interval:
-    """Return the numbers that bounds with a qualifier allow."""
+    """Return the numbers that bounds and their qualifier allow.
+
+    "about" extends each bound by half a unit of its last significant digit.
+    """
     if qualifier == "about":
         return Interval(
             None if low is None else _WIDE.subtract(low, _half_step(low)),
@@ -206,13 +211,14 @@ def _grouped(number: Decimal | None) -> str:
     return "" if number is None else f"{number:,f}"
 
 
-_WIDE = Context(prec=200)  # wider than any two bounds together: sums stay exact
+_WIDE = Context(prec=200)
+"""Precise enough that the sum of any two bounds is exact."""
 
 
 def _half_step(number: Decimal) -> Decimal:
-    """Half a unit of the last significant digit: 54 gives 0.5, 230,000 gives 5,000, 1.50 0.005.
+    """Return half a unit of the last significant digit: 0.5 for 54, 5,000 for 230,000, 0.005 for 1.50.
 
-    Zeros before the point fill places; zeros behind it were written on purpose and count.
+    Zeros at the end of a whole number are not significant; zeros after the decimal point are.
     """
     _, digits, exponent = number.as_tuple()
     step = int(exponent)

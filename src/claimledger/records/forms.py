@@ -1,8 +1,8 @@
-"""The form of each field as the log's format has it: what its specification tables, and a server checks.
+"""The form of each field in the log's format, which ``docs/log-format.md`` lists and a server checks.
 
 A form is ``text``, ``name``, ``key``, ``target``, ``date``, ``decimal``, ``map``, ``word``, ``language``,
-``address``, ``item``, ``sha256``, ``media type``, ``formula``, the name of a part, a tuple of the texts that
-it may be, or a list of one of these: ``list of key``.
+``address``, ``item``, ``sha256``, ``media type``, ``formula``, the name of a part, a tuple of the allowed
+values, or a list of one of these: ``list of key``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from claimledger.records.kinds import KINDS, Field, fields_of
 Form = str | tuple[str, ...]
 
 PARTS: dict[str, type[Part]] = {"figure": Figure, "citation": Citation}
-"""The parts of records, by the name that their form has."""
+"""The parts of records, by the name of their form."""
 
-_OF_ITS_OWN = {
+_CHECKED_BY_FUNCTION = {
     "sha256": "sha256",
     "media_type": "media type",
     "wikidata": "item",
@@ -27,7 +27,7 @@ _OF_ITS_OWN = {
     "of": "word",
     "formula": "formula",
 }
-"""Fields whose form no type describes: a function checks them."""
+"""The fields that a function checks, with their form, which their type does not show."""
 
 
 def form_of(field: Field, model: type[Record | Part]) -> Form:
@@ -40,15 +40,15 @@ def form_of(field: Field, model: type[Record | Part]) -> Form:
         return "list of key" if field.form == "texts" else "key"
     if field.form in ("date", "decimal", "target", "map"):
         return field.form
-    if field.name in _OF_ITS_OWN:
-        return _OF_ITS_OWN[field.name]
+    if field.name in _CHECKED_BY_FUNCTION:
+        return _CHECKED_BY_FUNCTION[field.name]
     declared = model.__annotations__.get(field.attribute) or Record.__annotations__[field.attribute]
     form = "name" if "Name" in str(declared) else "text"
     return f"list of {form}" if field.form == "texts" else form
 
 
 def forms_of(model: type[Record | Part], *, required: bool) -> dict[str, Form]:
-    """Return the forms of the fields that a record or part must have, or of those that it may have."""
+    """Return the forms of the required fields of a record or part, or of its optional ones, by name."""
     return {
         field.name: form_of(field, model)
         for field in fields_of(model)
@@ -57,7 +57,7 @@ def forms_of(model: type[Record | Part], *, required: bool) -> dict[str, Form]:
 
 
 def shapes() -> dict[str, dict[str, object]]:
-    """Return of each kind and part the fields it must have, the forms of all, its letter and fixed fields."""
+    """Return, by kind or part, its required fields, the form of each field, its letter and fixed fields."""
     models: dict[str, type[Record | Part]] = {**KINDS, **PARTS}
     return {
         name: {

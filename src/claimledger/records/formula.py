@@ -1,9 +1,9 @@
-"""Formula: how a figure is computed from what its claim derives from, or counted in the ledger itself.
+"""Formula: how a figure is computed from figures of other claims, or counted in the ledger itself.
 
-``sum(a, b)``, ``difference(a, b)``, ``product(a, b)``, ``ratio(a, b)``, ``share(a, b)`` (of a in b, in
-per cent), ``growth(a, b)`` (from a to b, in per cent): a and b are claims, each with the measure meant
-behind a slash where it holds several (``census-120/seals``). ``count(places, locations)`` is a tally:
-what is counted among the claims about a subject and its narrower ones.
+``sum(a, b)``, ``difference(a, b)``, ``product(a, b)``, ``ratio(a, b)``, ``share(a, b)`` (of a in b, in per
+cent) and ``growth(a, b)`` (from a to b, in per cent) take keys of claims. A claim with figures of several
+measures is followed by a slash and the measure: ``census-120/seals``. ``count(places, locations)`` is a
+tally: it counts something among the claims about a subject and its narrower ones.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ OPERATIONS: dict[str, tuple[int, int]] = {
     "share": (2, 2),
     "growth": (2, 2),
 }
-"""Each operation with how many arguments it takes, at least and at most."""
+"""Each operation, with the smallest and the largest number of its arguments."""
 
 COUNTED = ("claims", "assertions", "places", "sources")
-"""What a tally can count."""
+"""The things that a tally can count."""
 
-RIGHT = (
-    "write sum, difference, product, ratio, share or growth of claims' keys: sum(a, b), with the measure "
-    "behind a slash where a claim holds several: share(a/arrests, b); or count(places, SUBJECT)"
+EXPECTED = (
+    "write sum, difference, product, ratio, share or growth with the keys of claims: sum(a, b), or with "
+    "a measure after a slash if a claim has several: share(a/arrests, b); or count(places, SUBJECT)"
 )
 
 _CALL = re.compile(r"\s*([a-z]+)\s*\(([^()]*)\)\s*", re.ASCII)
@@ -59,7 +59,7 @@ class Formula:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A tally: what is counted among the claims about a subject, within a scope."""
+    """A tally: it counts ``what`` (see :data:`COUNTED`) among the claims about a subject, within a scope."""
 
     what: str
     subject: str
@@ -71,40 +71,41 @@ class Count:
 
 
 def read_formula(text: str) -> Formula | Count:
-    """Parse a formula; raise :class:`ParseError` if it is not one."""
+    """Return the formula that a text contains; raise :class:`ParseError` if it is not one."""
     match = _CALL.fullmatch(text)
     if not match:
-        raise ParseError(f"is not a valid formula; {RIGHT}")
+        raise ParseError(f"is not a valid formula; {EXPECTED}")
     operation = match.group(1)
     operands = [part.strip() for part in match.group(2).split(",")]
     if operation == "count":
         return _count(operands)
     if operation not in OPERATIONS:
-        raise ParseError(f"names no operation known ({operation}); {RIGHT}")
-    least, most = OPERATIONS[operation]
-    if not least <= len(operands) <= most:
-        raise ParseError(
-            f"takes {least if least == most else 'one or more'} claims, not {len(operands)}"
-        )
+        raise ParseError(f"has the unknown operation {operation}; {EXPECTED}")
+    lowest, highest = OPERATIONS[operation]
+    if not lowest <= len(operands) <= highest:
+        expected = str(lowest) if lowest == highest else f"{lowest} to {highest:,}"
+        raise ParseError(f"has {len(operands):,} claims, but {operation} takes {expected}")
     return Formula(operation, tuple(_input(part) for part in operands))
 
 
 def _input(text: str) -> Input:
     claim, _, measure = text.partition("/")
     if not is_key(claim.strip()):
-        raise ParseError(f"takes claims' keys, and {text!r} is none")
+        raise ParseError(f"takes keys of claims, and {text!r} is not a key")
     return Input(claim.strip(), measure.strip())
 
 
 def _count(operands: list[str]) -> Count:
     if len(operands) < 2 or operands[0] not in COUNTED or not is_key(operands[1]):
         raise ParseError(
-            f"counts one of {', '.join(COUNTED)} about a subject: count(places, SUBJECT)"
+            f"must count {', '.join(COUNTED[:-1])} or {COUNTED[-1]} about a subject: count(places, SUBJECT)"
         )
     limits = []
     for part in operands[2:]:
         name, equals, text = part.partition("=")
         if not equals or not name.strip() or not text.strip():
-            raise ParseError(f"has a limit {part!r}; write place=NLD")
+            raise ParseError(
+                f"has the limit {part!r}, which is not name=text; write it like place=NLD"
+            )
         limits.append((name.strip(), text.strip()))
     return Count(operands[0], operands[1], tuple(limits))

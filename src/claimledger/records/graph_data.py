@@ -1,4 +1,4 @@
-"""A part of the ledger as answers need it: claims, links, sources and parties, keys resolved."""
+"""Graph data: the claims, links, sources and parties that the analysis needs, with replaced keys resolved."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Bound = int | None
 
 @dataclass(frozen=True, slots=True)
 class FigureNode:
-    """A figure of a claim, as far as answers need it."""
+    """The fields of a figure that the analysis needs."""
 
     measure: str
-    """What the measure means by the ledger's terms."""
+    """The concept that the measure means by the ledger's terms; see :meth:`Vocabulary.concept`."""
 
     unit: str | None
     interval: Interval
@@ -22,7 +22,7 @@ class FigureNode:
 
 @dataclass(slots=True)
 class ClaimNode:
-    """A claim, as far as answers need it."""
+    """The fields of a claim that the analysis needs. Dates are pairs of days; see :class:`Date`."""
 
     key: str
     entry: int
@@ -31,10 +31,10 @@ class ClaimNode:
     asserted: tuple[Bound, Bound] | None
     about: tuple[Bound, Bound] | None
     recorded: int
-    """The day it was recorded, as an ordinal."""
+    """The day on which it was first recorded, as an ordinal."""
 
     sources: tuple[str, ...] = ()
-    """The sources it cites, not those it was read through."""
+    """The sources that it cites, without those through which it was read."""
 
     second_hand: bool = False
     """Whether every citation has a ``via``."""
@@ -44,7 +44,7 @@ class ClaimNode:
 
 @dataclass(frozen=True, slots=True)
 class LinkEdge:
-    """A link, as far as answers need it."""
+    """The fields of a link that the analysis needs."""
 
     key: str
     entry: int
@@ -56,18 +56,18 @@ class LinkEdge:
     recorded: int
     sources: tuple[str, ...] = ()
     first: int = 0
-    """The entry it was first recorded with; ``entry`` is that of its newest version."""
+    """The entry that first recorded it; ``entry`` is that of its newest version."""
 
 
 @dataclass(slots=True)
 class SourceNode:
-    """A source, as far as answers need it."""
+    """The fields of a source that the analysis needs."""
 
     key: str
     publisher: str | None
     authors: tuple[str, ...]
     days: list[int]
-    """The days by which what it says was known: publication, access, captures."""
+    """The days by which its content was known: its publication, the access to it, its captures."""
 
     dated: bool
     removed: bool
@@ -76,7 +76,7 @@ class SourceNode:
 
 @dataclass(frozen=True, slots=True)
 class PartyNode:
-    """A party, as far as answers need it."""
+    """The fields of a party that the analysis needs."""
 
     key: str
     names: frozenset[str]
@@ -86,7 +86,7 @@ class PartyNode:
 
 @dataclass(slots=True)
 class GraphData:
-    """A part of the ledger with keys resolved, from which the dispute graph is built."""
+    """A part of a ledger, with replaced keys resolved, from which the graph is built."""
 
     claims: dict[str, ClaimNode] = field(default_factory=dict)
     links: list[LinkEdge] = field(default_factory=list)

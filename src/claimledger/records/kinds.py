@@ -1,4 +1,4 @@
-"""KINDS, the one list of kinds, and what can be asked of a kind without knowing which it is."""
+"""The list of all kinds of record, and the declaration of their fields as data."""
 
 from __future__ import annotations
 
@@ -40,14 +40,15 @@ KINDS: dict[str, type[Record]] = {
         Disposition,
     )
 }
+"""Every kind of record with its class, in an order in which each refers mostly to earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a record, as its declaration says."""
+    """The declaration of a field of a record."""
 
     name: str
-    """The field's name in files."""
+    """The name of the field in files."""
 
     attribute: str
     required: bool
@@ -56,7 +57,7 @@ class Field:
     """``text``, ``date``, ``decimal``, ``target``, ``map``, ``texts`` or ``parts``."""
 
     points_to: str | None
-    """The kind of record the field's keys belong to."""
+    """The kind of record to which the keys in the field belong; ``None`` if the field has no keys."""
 
     part: type[Part] | None
     choices: tuple[str, ...]
@@ -64,7 +65,7 @@ class Field:
 
 @lru_cache
 def fields_of(model: type[BaseModel]) -> tuple[Field, ...]:
-    """Return a record's (or a part's) fields in the order of declaration, ``key`` first."""
+    """Return the fields of a record or a part in the order of declaration: ``key`` first, ``note`` last."""
     fields = [_field(name, info) for name, info in model.model_fields.items()]
     return tuple(sorted(fields, key=lambda f: (f.name != "key", f.name == "note")))
 
@@ -107,7 +108,7 @@ def _field(attribute: str, info: FieldInfo) -> Field:
 
 
 def _types(annotation: Any) -> Iterator[Any]:
-    """Yield an annotation and all its parts, markers included."""
+    """Yield an annotation and all its parts, including markers such as :class:`RefersTo`."""
     yield annotation
     origin = get_origin(annotation)
     if origin is not None:

@@ -1,8 +1,8 @@
-"""Numbers as people write them: "over 1,800", "some 230,000", "1.2–1.5 billion", "twenty-seven".
+"""Parses numbers as people write them: "over 1,800", "some 230,000", "1.2–1.5 billion", "twenty-seven".
 
-:func:`read_value` turns one such text into bounds and a qualifier; :func:`find_values` finds them in a
-sentence. Both use one grammar. Thousands are marked by commas or (thin, no-break) spaces, the decimal
-mark is a point; a text that could be read otherwise is refused rather than guessed.
+:func:`read_value` turns one such text into bounds and a qualifier; :func:`find_values` finds such texts in a
+sentence. Both use the same grammar. Commas or (thin, no-break) spaces separate thousands, and a point
+separates decimals; a text that could be read in another way is refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from claimledger.errors import ParseError
 
 FORMS = (
     'write a number ("54", "1,800", "5.85 million", "twenty-seven"), a range ("1.2–1.5 billion") or '
-    'one with over, at least, about, at most, under ("over 1,800"); what is counted goes into measure'
+    'one with over, at least, about, at most, under ("over 1,800"); write what is counted in `measure`'
 )
 
 _SMALL = (
@@ -71,7 +71,7 @@ _LONGEST = 200
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A number in a text, as an interval: bounds, qualifier, unit (only ``%``) and place."""
+    """A number in a text: its bounds, qualifier and unit (``%`` or none), and its position in the text."""
 
     low: Decimal | None
     high: Decimal | None
@@ -82,7 +82,7 @@ class Value:
 
 
 def read_value(text: str) -> Value:
-    """Read a whole text as one value; raise :class:`ParseError` if it is not one."""
+    """Return the value that a whole text states; raise :class:`ParseError` if it is not one."""
     stripped = text.strip()
     match = _PATTERN.fullmatch(stripped) if len(stripped) <= _LONGEST else None
     value = _value(match) if match else None
@@ -92,19 +92,19 @@ def read_value(text: str) -> Value:
 
 
 def find_values(text: str) -> Iterator[Value]:
-    """Yield the values in a text, with their positions, in order."""
+    """Yield the values in a text in order, with their positions."""
     for match in _PATTERN.finditer(text):
         before, after = text[: match.start()][-1:], text[match.end() :][:1]
-        if _in_a_word(before) or _in_a_word(after) or before in (".", "-"):
+        if _joins_a_word(before) or _joins_a_word(after) or before in (".", "-"):
             continue
         value = _value(match)
         if value is not None:
             yield value
 
 
-def _in_a_word(sign: str) -> bool:
-    """Whether a sign next to a number makes it part of a word; signs of unspaced scripts do not."""
-    return sign.isalnum() and ord(sign) < 0x2E80
+def _joins_a_word(character: str) -> bool:
+    """Whether a character next to a number makes it part of a word; in scripts without spaces, none does."""
+    return character.isalnum() and ord(character) < 0x2E80
 
 
 def _value(match: re.Match[str]) -> Value | None:
@@ -138,7 +138,7 @@ def _value(match: re.Match[str]) -> Value | None:
 
 
 def _shared_scale(low: str, high: str) -> str:
-    """Give "1.2" in "1.2–1.5 billion" the scale that is written once, after the second number."""
+    """Return the low end of a range with the scale of the high end: "1.2 billion" for "1.2–1.5 billion"."""
     scale = re.search(_SCALE + "$", high, re.IGNORECASE)
     bare = re.fullmatch(_DIGITS, low)
     return low + scale.group() if scale and bare else low
@@ -172,7 +172,7 @@ def _spelled(words: list[str]) -> Decimal | None:
 
 
 def scaled(number: Decimal, factor: int) -> Decimal:
-    """Multiply exactly, without the rounding and the exponents of a decimal context."""
+    """Return the exact product, written without an exponent."""
     if factor == 1:
         return number
     sign, digits, exponent = number.as_tuple()

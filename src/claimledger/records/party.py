@@ -1,4 +1,4 @@
-"""Party: who can assert."""
+"""Party: someone who can assert something."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from claimledger.text.unicode import Name
 
 
 class PartyType(StrEnum):
-    """What sort of party it is."""
+    """The sorts of party."""
 
     PERSON = "person"
     ORGANISATION = "organisation"
@@ -24,7 +24,7 @@ class PartyType(StrEnum):
 
 
 NAMELESS: frozenset[str] = frozenset({"group", "unnamed"})
-"""Types of party that name nobody: two of them may be the same people."""
+"""The types of party that are not identified by name: two such parties may be the same people."""
 
 
 class Party(Record):

@@ -13,7 +13,7 @@ from claimledger.text.unicode import Name, Prose
 
 
 class Review(Record):
-    """A published rating of a claim, as schema.org's ``ClaimReview`` has it."""
+    """A published rating of a claim, with the fields of schema.org's ``ClaimReview``."""
 
     kind: ClassVar = "review"
     letter: ClassVar = "R"

@@ -1,4 +1,4 @@
-"""JSON Schema (2020-12) for each kind of record, out of the records themselves."""
+"""JSON Schema (2020-12) for each kind of record, generated from the record classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from claimledger.records.kinds import KINDS
 
 
 def schema_of(kind: str) -> dict[str, Any]:
-    """Return the JSON Schema of a record of this kind as it is in a file, with its ``kind``."""
+    """Return the JSON Schema of a record of a kind, as case files have it, with its ``kind``."""
     schema = KINDS[kind].model_json_schema(by_alias=True)
     figure = schema.get("$defs", {}).get("Figure")
     if figure:

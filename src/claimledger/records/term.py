@@ -1,7 +1,7 @@
-"""Term: the ledger's own word that several names mean one thing, and that one thing is part of another.
+"""Term: names that mean the same measure, place or other scope, and the term that it is part of.
 
-A SKOS concept: a preferred label, other labels, a broader concept. Two figures count the same, and one
-place lies in another, where a term says so, and never by guess.
+A term is a SKOS concept, with a preferred label, other labels and a broader concept. Names that differ mean
+the same, and one place lies in another, only if a term says so; the program never guesses.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ def _scheme(text: str) -> str:
     if not is_name_in_map(text):
         raise PydanticCustomError(
             "scheme",
-            'is not a valid scheme; it is "measure", or the name of a scope such as "place"',
+            'is not a valid scheme; write "measure", or the name of a scope such as "place"',
         )
     return text
 
 
 class Term(Record):
-    """What a measure, a place or another scope is called, and what it is part of."""
+    """The names of one measure, place or other scope, and the term that it is part of."""
 
     kind: ClassVar = "term"
     letter: ClassVar = "V"

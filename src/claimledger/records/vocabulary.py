@@ -1,4 +1,4 @@
-"""What a ledger's terms say: which names mean one thing, and what lies in what. Nothing is guessed."""
+"""The vocabulary of a ledger's terms: which names mean the same, and which are part of others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from claimledger.records.term import Term
 from claimledger.text.unicode import nfc
 
 MEASURE = "measure"
-"""The scheme of what figures count; every other scheme is a scope's name."""
+"""The scheme of the names of measures; every other scheme is the name of a scope."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Vocabulary:
     def of(
         cls, terms: Iterable[Term], replaced: Mapping[str, str] = MappingProxyType({})
     ) -> Vocabulary:
-        """Return the vocabulary of some terms; a name that two of them claim means the first.
+        """Return the vocabulary of some terms. A name that several terms have means the first of them.
 
-        ``replaced`` has, for keys of terms that were replaced, what they resolve to.
+        ``replaced`` maps the keys of replaced terms to the keys that they resolve to.
         """
         concepts: dict[tuple[str, str], str] = {}
         broader: dict[str, str] = {}
@@ -42,17 +42,17 @@ class Vocabulary:
         return cls(concepts, broader)
 
     def concept(self, scheme: str, name: str) -> str:
-        """Return what a name means: its term's key behind a colon, or the name itself in NFC."""
+        """Return the concept of a name: a colon and the key of its term, or else the name in NFC."""
         plain = nfc(name)
         key = self.concepts.get((scheme, plain))
         return plain if key is None else f":{key}"
 
     def term(self, scheme: str, name: str) -> str | None:
-        """Return the key of the term that a name belongs to."""
+        """Return the key of the term that has a name; ``None`` if no term has it."""
         return self.concepts.get((scheme, nfc(name)))
 
     def within(self, scheme: str, part: str, containing: str) -> bool:
-        """Whether what one name means is, by the terms, a part of what the other means."""
+        """Whether the terms say that ``part`` is a part of ``containing``, directly or through others."""
         at, end = self.term(scheme, part), self.term(scheme, containing)
         seen: set[str] = set()
         while end is not None and at is not None and at not in seen:

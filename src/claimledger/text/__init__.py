@@ -1,1 +1,1 @@
-"""Text as records and files hold it: folding, code points, widths, repetition. Knows no record."""
+"""Functions on plain text: folding into words, code points, widths and repetition."""

@@ -1,8 +1,9 @@
-"""Search words: one way to cut any text into words, in any script, the same on every store.
+"""Divides texts in any script into folded words, which full-text search compares; the same for every store.
 
-NFKD, marks off, case folded; letters and digits make words, each Han, Kana or Hangul sign is a word of
-its own; a word is cut at 64 characters. So ``hǎiwài`` and ``haiwai`` are one word, and 服务站 is found
-inside a run of signs as a phrase. The full-text index contains exactly these words.
+A text is decomposed (NFKD), stripped of combining marks and case-folded. Runs of letters and digits are
+words, and each Han, Kana or Hangul character is a word by itself; a word is cut off after 64 characters. So
+``hǎiwài`` and ``haiwai`` are the same word, and 服务站 is found as a phrase in a longer run.
+The full-text index contains exactly these words.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from claimledger.text.unicode import GRAPHEME_JOINER, stream_safe
 
 LONGEST = 64
 
-_SIGNS = (
+_SINGLE = (
     "\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3041-\u30ff\u3131-\u318e"
     "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_WORD = re.compile(rf"[{_SIGNS}]|[^\W_{_SIGNS}]+")
-_ALONE = re.compile(rf"[{_SIGNS}]+")
+"""The characters that are words by themselves."""
+
+_WORD = re.compile(rf"[{_SINGLE}]|[^\W_{_SINGLE}]+")
+_ALONE = re.compile(rf"[{_SINGLE}]+")
 
 
 def words_of(text: str) -> list[str]:
@@ -31,25 +34,28 @@ def words_of(text: str) -> list[str]:
 
 
 def joined_words(text: str) -> str:
-    """Return the folded words of a text in order, a space between each two."""
+    """Return the folded words of a text in order, separated by spaces."""
     return " ".join(filter(None, _words_in_pieces(text)))
 
 
 def _words_in_pieces(text: str) -> Iterator[str]:
-    """Yield the words of a text, joined, those of some thousand signs at once: a list of all is larger."""
-    begun = ""
+    """Yield the joined words of each piece of a text."""
+    # A list of all words takes many times the memory of a long text, so only those of one piece exist at a
+    # time. The last word of a piece may continue in the next one; it is carried over, and cut off so that a
+    # text without spaces does not become one ever longer word.
+    unfinished = ""
     for piece in _pieces(text):
-        folded = begun + _fold(piece)
+        folded = unfinished + _fold(piece)
         words = _WORD.findall(folded)
-        begun = ""
+        unfinished = ""
         if words and folded.endswith(words[-1]) and not _ALONE.fullmatch(words[-1]):
-            begun = words.pop()[:LONGEST]  # it may continue in the next piece
+            unfinished = words.pop()[:LONGEST]
         yield " ".join([word[:LONGEST] for word in words])
-    yield begun
+    yield unfinished
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield a text in pieces that fold alone as they do together: none begins with a combining mark."""
+    """Yield a text in pieces that begin with no combining mark, so that each can be folded by itself."""
     start = 0
     while len(text) - start > _PIECE:
         end = start + _PIECE
@@ -70,15 +76,15 @@ def _fold(text: str) -> str:
     bare = unicodedata.normalize("NFKD", safe).translate(_WITHOUT_MARKS)
     if safe is not text:
         bare = bare.replace(GRAPHEME_JOINER, "")
-    # Folding can bring marks back (ŉ, İ): a second pass takes them off.
+    # Case folding can produce new combining marks (from ŉ or İ), which the second pass removes.
     return unicodedata.normalize("NFKD", bare.casefold()).translate(_WITHOUT_MARKS)
 
 
 class _Marks(dict[int, int | None]):
-    """Maps a combining mark to nothing and any other sign to itself, learning of them as they come up."""
+    """A table for ``str.translate`` that removes combining marks. It is filled in on demand."""
 
-    def __missing__(self, sign: int) -> int | None:
-        self[sign] = folded = None if unicodedata.combining(chr(sign)) else sign
+    def __missing__(self, code_point: int) -> int | None:
+        self[code_point] = folded = None if unicodedata.combining(chr(code_point)) else code_point
         return folded
 
 
@@ -87,7 +93,7 @@ _WITHOUT_MARKS = _Marks()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A word of a text, with its position."""
+    """A folded word, with the position of its characters in the original text."""
 
     word: str
     start: int
@@ -95,13 +101,13 @@ class Place:
 
 
 def places_of(text: str) -> Iterator[Place]:
-    """Yield the words of a text with their places in the text as given, for marking a match."""
+    """Yield the folded words of a text with their positions in it, for marking matches."""
     start = None
     word = ""
-    for position, sign in enumerate(text):
-        folded, single = _folded_sign(sign)
-        if folded is None and start is not None and unicodedata.combining(sign):
-            continue  # a mark behind its letter belongs to the word and adds nothing to it
+    for position, character in enumerate(text):
+        folded, single = _folded_character(character)
+        if folded is None and start is not None and unicodedata.combining(character):
+            continue  # a combining mark belongs to the word and adds nothing to it
         if start is not None and (folded is None or single):
             yield Place(word[:LONGEST], start, position)
             start, word = None, ""
@@ -109,14 +115,14 @@ def places_of(text: str) -> Iterator[Place]:
             yield from (Place(part, position, position + 1) for part in folded)
         elif folded is not None:
             start = position if start is None else start
-            # What is cut off anyway is not collected: a text that grows is copied, at times, with each sign.
+            # Characters that would be cut off are not collected: appending can copy the whole word each time.
             word = word if len(word) >= LONGEST else word + folded
     if start is not None:
         yield Place(word[:LONGEST], start, len(text))
 
 
 @lru_cache(maxsize=4096)
-def _folded_sign(sign: str) -> tuple[str | None, bool]:
-    """Return what a sign adds to a word, if anything, and whether it forms a word by itself."""
-    folded = "".join(_WORD.findall(_fold(sign)))
+def _folded_character(character: str) -> tuple[str | None, bool]:
+    """Return the letters that a character adds to a word, if any, and whether it is a word by itself."""
+    folded = "".join(_WORD.findall(_fold(character)))
     return folded or None, bool(_ALONE.fullmatch(folded))

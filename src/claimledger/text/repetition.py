@@ -1,4 +1,7 @@
-"""Whether a text that is to be destroyed is repeated in another: case, marks and punctuation do not count."""
+"""Finds out whether one text repeats another, apart from case, combining marks and punctuation.
+
+A redaction uses this to report other records that contain a text which is to be destroyed.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,18 @@ from typing import Any
 from claimledger.text.fold import words_of
 
 SHORTEST = 8
-"""Characters: shorter texts occur everywhere by chance, so finding one again shows nothing."""
+"""The fewest characters of a text that is looked for: shorter texts occur everywhere by chance."""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A text that is looked for, or looked into."""
+    """A text that is searched for, or searched."""
 
     text: str
 
     @cached_property
     def words(self) -> str:
-        """The folded words of the text, with a blank between and around them."""
+        """The folded words of the text, with a space before and after each."""
         return f" {' '.join(words_of(self.text))} "
 
     @cached_property
@@ -29,15 +32,15 @@ class Passage:
         """The longest of the folded words."""
         return max(self.words.split(), key=len, default="")
 
-    def holds(self, sought: Passage) -> bool:
-        """Whether this passage contains another, exactly or word for word."""
-        if sought.text in self.text:
+    def contains(self, passage: Passage) -> bool:
+        """Whether this passage contains another one, exactly or word for word."""
+        if passage.text in self.text:
             return True
-        return len(sought.words) >= SHORTEST + 2 and sought.words in self.words
+        return len(passage.words) >= SHORTEST + 2 and passage.words in self.words
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Yield every text in a JSON value; names of members are none."""
+    """Yield every text in a JSON value, except the names of members."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

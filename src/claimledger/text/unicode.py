@@ -1,8 +1,9 @@
-"""What a text may hold, how two texts compare, and how a text is shown.
+"""The characters that texts may contain, the comparison of texts, and how texts are displayed.
 
-Texts are Unicode and kept as given. Comparison is in NFC (Unicode Standard Annex 15). Names, labels
-and keys refuse control characters and bidirectional overrides (Unicode Standard Annex 9), because
-they can make one name look like another; statements and quotes keep theirs and are shown escaped.
+Texts are Unicode and are stored unchanged. They are compared in NFC (Unicode Standard Annex 15). Names,
+labels and keys must not contain control characters or bidirectional overrides (Unicode Standard Annex 9),
+because these can make one name look like another. Statements and quotes may contain them, and are displayed
+escaped.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ _BIDI = "\u202a-\u202e\u2066-\u2069"
 _MARKS = "\u200b\u200e\u200f\u061c\ufeff\ufff9-\ufffb"
 _LONE = "\ud800-\udfff"
 _NONCHARACTERS = "\ufdd0-\ufdef\ufffe\uffff"
-"""Never characters, and some of them not allowed in XML (XML 1.0, production 2)."""
+"""Code points that are not characters; XML does not allow some of them (XML 1.0, production 2)."""
 
 _NONE_BEYOND = "".join(
     chr(plane * 0x10000 + last) for plane in range(1, 17) for last in (0xFFFE, 0xFFFF)
 )
 _HIDDEN = re.compile(f"[{_CONTROL}{_BIDI}{_MARKS}{_LONE}{_NONCHARACTERS}{_NONE_BEYOND}]")
-_HIDDEN_IN_JSON = re.compile(  # the rest JSON escapes
+_HIDDEN_IN_JSON = re.compile(  # JSON escapes the other ones
     f"[\x7f-\x9f\u2028\u2029{_BIDI}{_MARKS}{_LONE}{_NONCHARACTERS}{_NONE_BEYOND}]"
 )
 _UNFIT_FOR_NAMES = re.compile(f"[{_CONTROL}{_BIDI}]")
@@ -39,24 +40,21 @@ def same(left: str, right: str) -> bool:
 
 
 def nfc(text: str) -> str:
-    """Return the text in Unicode normalisation form C.
-
-    Of a long text whose combining marks run on for ever, that of its stream-safe form.
-    """
+    """Return the NFC of a text, which is made stream-safe first; see :func:`stream_safe`."""
     return text if text.isascii() else unicodedata.normalize("NFC", stream_safe(text))
 
 
 _LONG = 10_000
-"""Signs up to which a text of nothing but combining marks is normalised in some milliseconds."""
+"""Up to this many characters, even a text of combining marks alone is normalised in milliseconds."""
 
 GRAPHEME_JOINER = "\u034f"
 
 
 def stream_safe(text: str) -> str:
-    """Return a text fit to be normalised: a long one has no more than 30 combining marks in a row.
+    """Return a text that can be normalised quickly: a long text has at most 30 combining marks in a row.
 
-    To sort a run of marks takes a time that grows with its square. It is broken up by a sign that is not
-    seen: the Stream-Safe Text Format (Unicode Standard Annex 15, section 13).
+    Normalisation sorts each run of marks, in time that grows with the square of its length. An invisible
+    character divides long runs: the Stream-Safe Text Format (Unicode Standard Annex 15, section 13).
     """
     return text if len(text) < _LONG else _long_run().sub(rf"\g<0>{GRAPHEME_JOINER}", text)
 
@@ -68,7 +66,7 @@ def _long_run() -> re.Pattern[str]:
 
 
 def visible(text: str) -> str:
-    r"""Return the text with what does not show as itself written out (``\n``, ``\u202e``, ``\uffff``).
+    r"""Return a text with its hidden characters escaped (``\n``, ``\u202e``, ``\uffff``).
 
     These are control and direction characters, invisible marks, and noncharacters.
     """
@@ -76,20 +74,21 @@ def visible(text: str) -> str:
 
 
 def _escape(match: re.Match[str]) -> str:
-    sign = match.group()
-    short = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(sign)
+    character = match.group()
+    short = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character)
     if short:
         return short
-    number = ord(sign)
+    number = ord(character)
     if number > 0xFFFF:
         return f"\\U{number:08x}"
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
 
 
 def json_text(value: object, indent: int | None = 2) -> str:
-    r"""Return a value as JSON, readable in any script, hidden characters as ``\u202e`` escapes.
+    r"""Return a value as JSON with characters of any script as they are, and hidden ones escaped
+    (``\u202e``).
 
-    The escapes mean the same to a program; a terminal does not obey them.
+    The escapes mean the same to a program, but a terminal does not act on them.
     """
     compact = (",", ":") if indent is None else None
     written = json.dumps(value, ensure_ascii=False, indent=indent, separators=compact)
@@ -97,34 +96,37 @@ def json_text(value: object, indent: int | None = 2) -> str:
 
 
 def not_unicode(text: str) -> str:
-    """Return what keeps a text that no pattern saw from being stored; empty where nothing does."""
+    """Return why a text that no pattern has checked cannot be stored; empty if it can."""
     if _NUL in text:
-        return "holds a NUL character, which no text may"
-    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
-        return "is not valid Unicode (bytes that are no UTF-8, or a lone surrogate)"
+        return _HAS_NUL
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        return "is not valid Unicode (it has bytes that are not UTF-8, or a lone surrogate)"
     return ""
 
 
+_HAS_NUL = "contains a NUL character, which is not allowed in texts"
+
+
 def name_fault(text: str) -> str:
-    """Return what is wrong with a text that a pattern below refused."""
+    """Return what is wrong with a text that does not match the pattern of :data:`Name` or :data:`Prose`."""
     unfit = _UNFIT_FOR_NAMES.search(text)
     if _NUL in text:
-        return "holds a NUL character, which no text may"
+        return _HAS_NUL
     if unfit:
-        return f"holds the control or direction character {visible(unfit.group())}; leave it out"
+        return f"contains the control or direction character {visible(unfit.group())}; leave it out"
     return "begins or ends with white space; leave it out"
 
 
-# A lone surrogate never gets as far as a pattern: pydantic refuses it as no valid Unicode. Patterns are
-# checked inside pydantic; Python functions would cost as much again as all else in a record.
+# pydantic refuses a lone surrogate before it checks a pattern. It checks patterns itself: with Python
+# functions, checking a record would take twice as long.
 Prose = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
-"""Running text: a statement, a quote, a note. Any character but NUL."""
+"""Running text, such as a statement, a quote or a note, with any character except NUL."""
 
 _FIT = f"[^{_CONTROL}{_BIDI}]".replace("\x00", r"\x00")
 _FIT_AT_END = rf"[^\s{_CONTROL}{_BIDI}]".replace("\x00", r"\x00")
 
 LONGEST_NAME = 1000
-"""Characters in a name."""
+"""The most characters in a name."""
 
 Name = Annotated[
     str,
@@ -132,4 +134,4 @@ Name = Annotated[
         min_length=1, max_length=LONGEST_NAME, pattern=rf"^{_FIT_AT_END}(?:{_FIT}*{_FIT_AT_END})?$"
     ),
 ]
-"""A name, label or title: one line, no control or direction characters."""
+"""A name, label or title: one line without control or direction characters."""

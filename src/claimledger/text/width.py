@@ -1,4 +1,4 @@
-"""Lines of a terminal or a plain file: how wide a text is there, where it may break, and how it is cut.
+"""Lines of a terminal or a plain file: the width of a text, where it may break, and how it is cut.
 
 wcwidth knows the width of a character and what belongs to it: combining marks, joined emoji, flags. It takes
 as long to import as a short command runs, so texts of the characters most in use never need it.
@@ -41,30 +41,32 @@ def shortened(text: str, columns: int) -> str:
     """Return a text that takes at most ``columns``, with an ellipsis if it was cut."""
     if cells(text) <= columns:
         return text
-    room = max(0, columns - 1)
+    available = max(0, columns - 1)
     if _is_plain(text):
-        return text[:room].rstrip() + ELLIPSIS
+        return text[:available].rstrip() + ELLIPSIS
     import wcwidth
 
-    start = wcwidth.clip(text, 0, room, control_codes="ignore", propagate_sgr=False)
-    while (
-        cells(start) > room
-    ):  # wcwidth.clip does not count the column of a virama that stands alone
+    start = wcwidth.clip(text, 0, available, control_codes="ignore", propagate_sgr=False)
+    # wcwidth.clip does not count the column of a virama that has no letter.
+    while cells(start) > available:
         start = start[: wcwidth.grapheme_boundary_before(start, len(start))]
     return start.rstrip() + ELLIPSIS
 
 
 def wrapped(text: str, columns: int, indent: int = 0, hang: int = 0) -> Iterator[str]:
-    """Yield a text's lines, none wider than ``columns`` unless a single character is."""
+    """Yield the lines of a text, none wider than ``columns`` unless a single character is.
+
+    ``indent`` is the indentation of the first line, ``hang`` the additional indentation of all others.
+    """
     # Not by wcwidth.wrap: it measures what is left again for every line of a text without spaces.
     lead, line, used = " " * indent, "", 0
-    room = columns - indent
-    for word in _breakable(text, max(8, room - hang)):
+    available = columns - indent
+    for word in _breakable(text, max(8, available - hang)):
         size = cells(word.rstrip())
-        if line and used + size > room:
+        if line and used + size > available:
             yield (lead + line).rstrip()
             lead, line, used = " " * (indent + hang), "", 0
-            room = columns - indent - hang
+            available = columns - indent - hang
         line += word
         used += cells(word)
     yield (lead + line).rstrip()
@@ -92,16 +94,16 @@ def pieces(text: str) -> Iterator[str]:
         yield word
 
 
-def _breakable(text: str, room: int) -> Iterator[str]:
-    """Yield the pieces of a text; of one that takes more than ``room``, parts that fit."""
+def _breakable(text: str, available: int) -> Iterator[str]:
+    """Yield the pieces of a text; of one that takes more than ``available``, parts that fit."""
     for piece in pieces(text):
-        if cells(piece.rstrip()) <= room:
+        if cells(piece.rstrip()) <= available:
             yield piece
             continue
         part, used = "", 0
         for cluster in clusters(piece):
             size = cells(cluster)
-            if part and used + size > room:
+            if part and used + size > available:
                 yield part
                 part, used = "", 0
             part += cluster

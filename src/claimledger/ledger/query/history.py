@@ -110,7 +110,7 @@ def holders_of(store: Store, texts: Iterable[str]) -> dict[str, tuple[tuple[str,
             if candidates:
                 texts_of_record = [Passage(text) for text in texts_in(orjson.loads(payload))]
                 for passage in candidates:
-                    if any(text.holds(passage) for text in texts_of_record):
+                    if any(text.contains(passage) for text in texts_of_record):
                         holders[passage][kind, key] = None
     return {passage.text: tuple(of_passage) for passage, of_passage in holders.items()}
 

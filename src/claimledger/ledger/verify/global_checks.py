@@ -130,7 +130,7 @@ class GlobalChecks:
                     raise InvalidEntryError("replaces", what)
                 state = follow(
                     state, entry, payload,
-                    emptied=self._result.moments, stands=partial(self._is_live, entry),
+                    emptied=self._result.moments, is_live=partial(self._is_live, entry),
                 )  # fmt: skip
             except InvalidEntryError as error:
                 yield Fault("entry", str(error), entry, row=str(entry), column=error.column)

@@ -267,7 +267,7 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
     destroyed = [
         text for payload in payloads_before for text in _texts(payload._replace(reason=None))
     ]
-    repeated = [text for text in destroyed if reason_passage.holds(Passage(text))]
+    repeated = [text for text in destroyed if reason_passage.contains(Passage(text))]
     if repeated:
         raise RuleViolationError(
             f"the reason repeats a text that is to be destroyed ({repeated[0][:60]!r}), and the log would "
