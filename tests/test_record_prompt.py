@@ -183,7 +183,7 @@ def test_a_mistyped_date_is_explained_and_asked_again(
     for typed, explanation in {
         "2022-13-05": "has no month 13; months are 01 to 12",
         "30 February 2022": "the month does not have this day",
-        "1.2.2020": "can be read two ways: 2020-02-01 (day first) or 2020-01-02",
+        "1.2.2020": "can be read in two ways: 2020-02-01 (day first) or 2020-01-02",
         "the other day": "cannot be read as a date; name the month and a four-digit year",
     }.items():
         screen.answer(ASSERTED, typed)
