@@ -148,6 +148,11 @@ class LedgerTemplate:
 
         return cls(create)
 
+    def location(self) -> Path | str:
+        """Return the location of the template itself, for tests that require that nothing changes."""
+        template = self._templates.get(Current.store) or self._build()
+        return template if isinstance(template, Path) else self._url(template)
+
     def copy(self, folder: Path) -> Path | str:
         """Return the location of a fresh copy, which the running test may change."""
         template = self._templates.get(Current.store) or self._build()

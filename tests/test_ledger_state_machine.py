@@ -25,7 +25,7 @@ from backends import drop_databases, new_location
 from claimledger.errors import InvalidInputError, RuleViolationError
 from claimledger.ledger import Ledger, RecordInput
 from claimledger.records.check import record_from
-from hypothesis_profile import trials
+from hypothesis_profile import trials_in
 
 Model = dict[tuple[str, str], dict[str, Any]]
 texts = st.text(
@@ -185,7 +185,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.at_random
-@pytest.mark.usefixtures("store")
-def test_any_sequence_of_writes_agrees_with_the_model() -> None:
-    steps = settings(trials(25), stateful_step_count=20)
+def test_any_sequence_of_writes_agrees_with_the_model(store: str) -> None:
+    steps = settings(trials_in(store, 25), stateful_step_count=20)
     run_state_machine_as_test(LedgerMachine, settings=steps)

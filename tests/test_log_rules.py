@@ -18,7 +18,7 @@ import pytest
 from backends import LedgerTemplate
 from builders import case, record_all
 from claimledger.errors import StoreError
-from claimledger.ledger import Ledger, LedgerLocation, salvage, survey
+from claimledger.ledger import Ledger, LedgerLocation, TreeHead, salvage, survey
 from claimledger.ledger.log_replay import LogReplay
 from claimledger.log.validate import RULES, InvalidEntryError
 from claimledger.records.kinds import KINDS
@@ -275,49 +275,38 @@ def names_rule(rule: str, text: str) -> bool:
     return f"(rule `{rule}`)" in text
 
 
+@pytest.fixture(scope="module")
+def valid_log(tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
+    """Return the lines of a valid log."""
+    with Ledger.open(VALID.copy(tmp_path_factory.mktemp("valid"))) as ledger:
+        return lines_of(ledger)
+
+
 @pytest.mark.parametrize(("rule", "forge"), ALL_FORGERIES)
 def test_the_documented_reader_names_the_rule(
-    rule: str, forge: Forgery, valid: LedgerLocation
+    rule: str, forge: Forgery, valid_log: list[Line]
 ) -> None:
-    with Ledger.open(valid) as ledger:
-        log = lines_of(ledger)
-    assert example_reader_error(log) == ""
-    assert names_rule(rule, example_reader_error(forge(log))), example_reader_error(forge(log))
+    assert example_reader_error(valid_log) == ""
+    error = example_reader_error(forge(valid_log))
+    assert names_rule(rule, error), error
 
 
 @pytest.mark.parametrize(("rule", "forge"), ALL_FORGERIES)
 def test_restore_names_the_rule_and_writes_nothing(
-    rule: str, forge: Forgery, valid: LedgerLocation, tmp_path: Path
+    rule: str, forge: Forgery, store: str, tmp_path: Path
 ) -> None:
-    with Ledger.open(valid) as ledger:
+    unchanged = VALID.location()  # each of these tests leaves it as it was, or fails
+    with Ledger.open(unchanged) as ledger:
         log, before = lines_of(ledger), ledger.head()
     file = write_segment_file(forge(log), len(log), tmp_path / "forged.jsonl")
     with pytest.raises(StoreError, match=re.escape("forged.jsonl")) as raised:
-        append_segment(valid, file)
+        append_segment(unchanged, file)
     assert names_rule(rule, str(raised.value)), raised.value
     assert "nothing was written" in str(raised.value)
-    with Ledger.open(valid) as ledger:
+    with Ledger.open(unchanged) as ledger:
         assert ledger.head() == before
         assert ledger.verify().faults == ()
         assert lines_of(ledger) == log
-
-
-@pytest.mark.parametrize(("rule", "forge"), ALL_FORGERIES)
-def test_verify_and_salvage_name_the_rule_and_salvage_omits_the_entry(
-    rule: str, forge: Forgery, valid: LedgerLocation, tmp_path: Path
-) -> None:
-    with Ledger.open(valid) as ledger:
-        log, before = lines_of(ledger), ledger.head()
-    insert_unchecked(valid, forge(log), len(log))
-    with Ledger.open(valid) as ledger:
-        verification = ledger.verify()
-    assert any(names_rule(rule, str(fault)) for fault in verification.faults), verification.faults
-    report = salvage(valid, tmp_path / "saved.db")
-    assert any(names_rule(rule, lost.why) for lost in report.lost), report.lost
-    with Ledger.open(tmp_path / "saved.db", writable=True) as saved:
-        assert saved.at(known_at=before.size).head() == before
-        assert saved.verify().faults == ()
-        record_all(saved, [{"kind": "party", "name": "Next"}])
 
 
 OPERATIONS: dict[str, Callable[[Ledger, Path], object]] = {
@@ -328,23 +317,60 @@ OPERATIONS: dict[str, Callable[[Ledger, Path], object]] = {
 }
 
 
-@pytest.mark.parametrize(("rule", "forge"), ALL_FORGERIES)
-def test_every_command_that_fails_on_an_invalid_entry_says_why(
+@pytest.mark.parametrize(
+    ("store", "rule", "forge"),
+    [
+        *(pytest.param("file", *case.values, id=f"file-{case.id}") for case in ALL_FORGERIES),
+        *(
+            pytest.param("postgresql", rule, forge, id=f"postgresql-{rule}-{place}")
+            for rule, forgeries in FORGERIES.items()
+            for place, forge in enumerate(forgeries if rule == "canonical" else forgeries[:2])
+        ),
+    ],
+    indirect=["store"],
+)
+def test_every_reader_of_an_invalid_entry_names_the_rule(
     rule: str, forge: Forgery, valid: LedgerLocation, tmp_path: Path
 ) -> None:
+    """One replay of the log enforces a rule for both stores, and ``restore`` tries every forgery on both.
+
+    A server is tried here with two forgeries of each rule, and with every payload that is not canonical, for
+    a server may read these in its own way.
+    """
     with Ledger.open(valid) as ledger:
-        log = lines_of(ledger)
+        log, before = lines_of(ledger), ledger.head()
     insert_unchecked(valid, forge(log), len(log))
+    require_that_verify_and_salvage_name(rule, valid, tmp_path, before)
+    require_that_a_failing_command_names(rule, valid, tmp_path)
+
+
+def require_that_verify_and_salvage_name(
+    rule: str, location: LedgerLocation, folder: Path, before: TreeHead
+) -> None:
+    """Require that both name the rule, and that salvage omits what follows the head ``before``."""
+    with Ledger.open(location) as ledger:
+        verification = ledger.verify()
+    assert any(names_rule(rule, str(fault)) for fault in verification.faults), verification.faults
+    report = salvage(location, folder / "saved.db")
+    assert any(names_rule(rule, lost.why) for lost in report.lost), report.lost
+    with Ledger.open(folder / "saved.db", writable=True) as saved:
+        assert saved.at(known_at=before.size).head() == before
+        assert saved.verify().faults == ()
+        record_all(saved, [{"kind": "party", "name": "Next"}])
+
+
+def require_that_a_failing_command_names(rule: str, location: LedgerLocation, folder: Path) -> None:
+    """Require that every operation that fails names the rule, and that ``backup`` does fail."""
     errors = {}
     for name, operation in OPERATIONS.items():
-        with Ledger.open(valid, writable=True) as ledger:
+        with Ledger.open(location, writable=True) as ledger:
             try:
-                operation(ledger, tmp_path)
+                operation(ledger, folder)
             except StoreError as error:
                 errors[name] = str(error)
     assert "backup" in errors  # a backup is verified before it is renamed into place
-    assert not (tmp_path / "backup.db").exists()
-    assert (tmp_path / "moved.db").exists() == ("move" not in errors)
+    assert not (folder / "backup.db").exists()
+    assert (folder / "moved.db").exists() == ("move" not in errors)
     for name, text in errors.items():
         assert names_rule(rule, text) or (name == "reading" and "claimledger salvage" in text), text
 

@@ -15,9 +15,7 @@ from claimledger.analysis.analysis import ALONE, Analysis
 from claimledger.analysis.flags import flags
 from claimledger.analysis.graph import graph_of
 from claimledger.ledger import Ledger
-from hypothesis_profile import trials
-
-pytestmark = [pytest.mark.usefixtures("store"), pytest.mark.at_random]
+from hypothesis_profile import trials_in
 
 TYPES = "contradicts undercuts corroborates repeats derives_from supports answers".split()
 DATES = [None, "2020", "2021-06", "2022-12-31"]
@@ -66,11 +64,14 @@ def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
     return records
 
 
-@trials(60)
-@given(ledgers(), st.sampled_from([None, 737_790, 738_000]))
-def test_neighbourhood_and_ledger_agree_at_every_time(
-    records: list[dict[str, Any]], as_of: int | None
-) -> None:
+@pytest.mark.at_random
+def test_neighbourhood_and_ledger_agree_at_every_time(store: str) -> None:
+    days = st.sampled_from([None, 737_790, 738_000])
+    trials_in(store, 60)(given(ledgers(), days)(require_agreement))()
+
+
+def require_agreement(records: list[dict[str, Any]], as_of: int | None) -> None:
+    """Raise an assertion error if the neighbourhood of a claim and the whole ledger differ about it."""
     with tempfile.TemporaryDirectory() as folder, Ledger.create(new_location(folder)) as ledger:
         record_all(ledger, records)
         ledger.withdraw("party", "p3", by="T", reason="the same as p0", replaced_by="p0")
