@@ -1,4 +1,4 @@
-"""What changed between two states of a ledger: standings, origins, acceptability and disputes."""
+"""The difference between two states of a ledger: in standings, origins, acceptability and disputes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ClaimStatus = dict[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class ClaimDiff:
-    """A claim whose status changed; a side is ``None`` where the claim is not in view."""
+    """A claim whose status changed; a side is ``None`` if the claim is not in view there."""
 
     key: str
     before: ClaimStatus | None
@@ -35,7 +35,7 @@ class DisputeDiff:
     """Current links that it did not have before."""
 
     lost: tuple[str, ...]
-    """Links that it no longer has, or has only as past ones."""
+    """Links that it no longer has, or that became past ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def remove_records(
 ) -> GraphData:
     """Return a copy of some graph data without some claims and links.
 
-    Links that start or end at a removed claim are removed too, as a withdrawal would do.
+    Links that start or end at a removed claim are removed too, as ``withdraw --cascade`` does.
     """
     remaining = {key: claim for key, claim in graph_data.claims.items() if key not in claims}
     remaining_links = [

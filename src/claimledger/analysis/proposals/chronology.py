@@ -55,7 +55,7 @@ _ATTACKS: dict[str, str] = {
 def find_attacks_to_renew(context: RuleContext) -> Iterator[Proposal]:
     """Propose to link the successor of a superseded attacker to what the attacker attacked.
 
-    A superseded claim no longer attacks. Whether its successor does, only a person can say.
+    A superseded claim no longer attacks. Only a person can decide whether its successor does.
     """
     analysis = context.analysis
     for link in analysis.graph.links:
@@ -76,7 +76,7 @@ def find_attacks_to_renew(context: RuleContext) -> Iterator[Proposal]:
             continue
         relations = {pair.relation for pair in context.compare_figures(successor, link.to)}
         if relations & {"agrees", "near"}:
-            continue  # the newer statement gives up the point of the attack
+            continue  # the newer statement agrees with the attacked claim
         yield Proposal(
             "attack-renewed",
             "link",
@@ -95,7 +95,7 @@ def find_attacks_to_renew(context: RuleContext) -> Iterator[Proposal]:
 
 
 def find_stale_tallies(context: RuleContext) -> Iterator[Proposal]:
-    """Propose to amend each tally that no longer counts what it states."""
+    """Propose to amend each tally whose number is out of date."""
     for key, reason in context.stale.items():
         if key in context.claims:
             yield Proposal(

@@ -1,4 +1,4 @@
-"""The rules about statements in nearly the same words, and about claims recorded twice."""
+"""The rules about statements with nearly the same words, and about claims recorded twice."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _NEAR_COPY = 0.86
 """How similar two statements must be for one to be a copy of the other."""
 
 _RECORDED_TWICE = 0.8
-"""The same for two claims of one claimant in one source, which are likelier to be one."""
+"""The same for two claims by one claimant in one source, which are more likely the same claim."""
 
 
 def judge_copy(context: RuleContext, first: str, later: str) -> Proposal | None:
-    """Ask whether a later claim repeats an earlier one, whose words it nearly has."""
+    """Ask whether a later claim repeats an earlier one with nearly the same words."""
     if context.share_claimant(first, later):
         return None
     similarity = context.similarity(first, later)
@@ -36,7 +36,7 @@ def judge_copy(context: RuleContext, first: str, later: str) -> Proposal | None:
 
 
 def judge_recorded_twice(context: RuleContext, first: str, later: str) -> Proposal | None:
-    """Ask whether one claim was recorded twice: the same claimants, date and source, similar words."""
+    """Ask whether one claim was recorded twice: the same claimants, date and source, in similar words."""
     nodes = context.analysis.graph.claims
     left, right = nodes[first], nodes[later]
     shared_sources = sorted(set(left.sources) & set(right.sources))
@@ -82,7 +82,7 @@ def _may_have_one_scope(context: RuleContext, left: str, right: str) -> bool:
 
 
 def _read_elsewhere(context: RuleContext, left: str, right: str) -> bool:
-    """Whether two claims were read at different places of a source: two rows of a table are two claims."""
+    """Whether two claims were read at different places in a source, such as two rows of a table."""
     left_locators, right_locators = (
         {citation.locator for citation in context.claims[key].citations} for key in (left, right)
     )
@@ -90,7 +90,7 @@ def _read_elsewhere(context: RuleContext, left: str, right: str) -> bool:
 
 
 def _numbers(context: RuleContext, key: str) -> list[str]:
-    """Return the words of a statement that have digits: similar statements may differ in just these."""
+    """Return the words with digits in a statement: similar statements may differ only in these."""
     return sorted(
         word for word in context.words(key) if any(character.isdigit() for character in word)
     )
