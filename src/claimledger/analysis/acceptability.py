@@ -29,8 +29,8 @@ def acceptability(
     so far until no more follow. The claims of a cycle that get no label are ``undecided``.
     """
     # Each condition is monotone in the labels that it mentions, so a label is never revised. That allows a
-    # work list: a claim is tried again only after a claim that its condition mentions was labelled, which
-    # makes the time linear in the mentions instead of quadratic in the claims.
+    # work list instead of passes over the whole graph: a claim is tried again only after a claim that its
+    # condition mentions was labelled.
     labels = dict.fromkeys(revisions.retracted, OUT)
     conditions = {}
     for key in graph.claims:

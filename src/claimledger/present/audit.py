@@ -347,6 +347,10 @@ class _Auditor:
 
     def _other_counts(self, key: str, claim: Claim) -> Iterator[AuditItem]:
         """Yield figures of other claims about the same subject, the most telling comparison first."""
+        # Claims that repeat this one, are repeated by it or attack it are shown elsewhere, and are not
+        # independent counts. ``claims_about`` knows only the ledger's clock, so ``_in_view`` removes claims
+        # that were not known by the day of the view: once for all candidates, because it loads the graph
+        # around them.
         if not claim.figures:
             return
         apart = {key, *self._all_repeaters(key), *(s.claim for s in lineage(self.answers, key))}

@@ -1,4 +1,4 @@
-"""Recovers what is intact of a damaged ledger, and reports exactly what was lost.
+"""Recovers the intact part of a damaged ledger, and reports exactly which entries were lost.
 
 The entries before the first one that is damaged or breaks a rule of ``docs/log-format.md`` are copied with
 their numbers and their tree. Later entries cannot keep their numbers, because the tree covers the lost
@@ -35,15 +35,15 @@ class LostEntry:
     """The last entry of the range; equal to ``number`` for a single entry."""
 
     why: str
-    """What is wrong, as a phrase that continues "entry 12"."""
+    """The reason, as a phrase that continues "entry 12"."""
 
     about: str
-    """What the views still say about the entry; empty if they say nothing."""
+    """The record that the entry is about, as the views have it; empty if they do not have it."""
 
 
 @dataclass(slots=True)
 class SalvageReport:
-    """What can be recovered from a damaged ledger, and what was lost."""
+    """The part of a damaged ledger that can be recovered, and the entries that were lost."""
 
     size: int = 0
     """The number of entries that the log should have."""
@@ -122,13 +122,13 @@ def survey(where: LedgerLocation, progress: Progress = no_progress) -> SalvageRe
 
 
 _LONGEST_LISTED_RANGE = 1000
-"""Up to this many consecutive missing entries are listed one by one, with what the views say about each."""
+"""Up to this many consecutive missing entries are listed one by one, with the record that each is about."""
 
 
 class _SalvageScan:
     """Sorts the entries of a damaged log into intact, lost, and authentic but after the first lost one.
 
-    ``about`` returns what the views still say about an entry.
+    ``about`` returns the record that an entry is about, as the views have it.
     """
 
     def __init__(self, report: SalvageReport, about: Callable[[int], str]) -> None:

@@ -1,4 +1,4 @@
-"""What happened to a record: every entry about it, what it changed, when, by whom and why."""
+"""The history of a record: every entry about it, with its changes, its time, its author and its reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from claimledger.text.repetition import Passage, texts_in
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One entry about a record."""
+    """One entry about a record; ``recorded_by`` and ``reason`` are ``None`` if it was redacted."""
 
     entry: int
     kind: str
@@ -30,7 +30,7 @@ class HistoryEntry:
     reason: str | None
     replaced_by: str | None
     changes: tuple[tuple[str, Any, Any], ...] = ()
-    """For an amendment: the fields it changed, with both values."""
+    """For an amendment: the fields that it changed, each with the old and the new value."""
 
 
 def history(snapshot: Snapshot, key: str, kind: str | None = None) -> list[HistoryEntry]:
@@ -90,9 +90,9 @@ def records_changed_since(snapshot: Snapshot, since: int) -> list[tuple[str, str
 
 
 def holders_of(store: Store, texts: Iterable[str]) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Return, for each text, the first records of which some version contains it, by kind and key.
+    """Return, for each text, kind and key of the first records that contain it in any version.
 
-    Case, marks and punctuation do not count. Reads the whole log.
+    Case, combining marks and punctuation are ignored. This reads the whole log.
     """
     holders: dict[Passage, dict[tuple[str, str], None]] = {Passage(text): {} for text in texts}
     if not holders:
@@ -116,7 +116,7 @@ def holders_of(store: Store, texts: Iterable[str]) -> dict[str, tuple[tuple[str,
 
 
 def _may_contain(payload: str, passage: Passage) -> bool:
-    """Whether a payload can contain a passage: a cheap check, because folding a text is slow."""
+    """Whether a payload can contain a passage: a fast check, because folding a text is slow."""
     return not payload.isascii() or passage.longest_word in payload.lower()
 
 

@@ -1,6 +1,6 @@
 """The checks that need the whole log: order of changes, ends of versions, redactions and references.
 
-They run after all segments were checked, and start from the combined :class:`SegmentResult`. The rules are
+They run after the checks of all segments, and start from the combined :class:`SegmentResult`. The rules are
 those of ``docs/log-format.md``.
 """
 
@@ -65,8 +65,9 @@ class GlobalChecks:
 
     def _check_succession(self) -> Iterator[Fault]:
         """Check each entry against those before it."""
-        # Looking up what came before in history is much faster than replaying the log, but only a history
-        # without faults can be relied on.
+        # A lookup of the earlier entries in history is much faster than replaying the log. But history is a
+        # view, and whoever changed an entry can have changed it too, so it is used only if it has no fault
+        # itself.
         if HISTORY.name in self._views and not any(
             fault.table == HISTORY.name for fault in (*self._result.faults, *self._emptied_faults)
         ):
@@ -116,7 +117,9 @@ class GlobalChecks:
     def _check_order_of(
         self, kind: str, key: str, began: int | None, changes: Sequence[int]
     ) -> Iterator[Fault]:
-        """Check the changes of one record, which entry ``began`` recorded; yield its first fault only."""
+        """Check the changes of one record, which entry ``began`` recorded; yield only the first fault."""
+        # After one invalid change the state is unknown, and each further change would be reported as well. An
+        # entry that was redacted has no payload, so ``began`` can be ``None`` for a record that is valid.
         state = None if began is None else RecordState((began,), Action.RECORD)
         for change in changes:
             entry, payload = change, self._result.changes[change]
@@ -151,7 +154,7 @@ class GlobalChecks:
         )
         rows = self._store.tuples(query)
         if any(action == Action.REDACT for _, action in rows):
-            # Its other entries cannot be read any more, so it counts as live until the redaction.
+            # Its other entries can no longer be read, so it counts as live until the redaction.
             return all(number > entry for number, action in rows if action == Action.REDACT)
         before = [action for number, action in rows if number < entry]
         return Action.RECORD in before and Action.WITHDRAW not in before
@@ -226,7 +229,10 @@ class GlobalChecks:
             )
 
     def _check_references(self) -> Iterator[Fault]:
-        """Compare the table of references with the log, row by row only if the sums differ."""
+        """Compare the table of references with the log."""
+        # The table is ordered by target and not by entry, so it cannot be compared segment by segment. A sum
+        # of hashes does not depend on the order: only if the sums or the numbers differ are the rows
+        # compared.
         if self._result.references_in_table == (self._result.sum, self._result.references):
             return
         try:
