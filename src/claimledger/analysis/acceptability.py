@@ -37,7 +37,9 @@ def acceptability(
         if key in labels:
             continue
         if key in attacks.current or dependencies.of(key):
-            conditions[key] = _Condition(graph, dependencies, attacks, key)
+            conditions[key] = _Condition(
+                graph=graph, dependencies=dependencies, attacks=attacks, key=key
+            )
         else:
             labels[key] = IN  # nothing attacks it, and it rests on nothing
     mentioned_by: dict[str, list[str]] = defaultdict(list)

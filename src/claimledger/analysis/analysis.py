@@ -63,7 +63,12 @@ class Analysis:
 
     @cached_property
     def _origin_finder(self) -> OriginFinder:
-        return OriginFinder(self.graph, self.assertions, self.dependencies, self.revisions)
+        return OriginFinder(
+            graph=self.graph,
+            assertions=self.assertions,
+            dependencies=self.dependencies,
+            revisions=self.revisions,
+        )
 
     def origin_finder(self, set_aside: Iterable[tuple[str, str]] = ()) -> OriginFinder:
         """Return a finder of origins that ignores some reasons for merging them.
@@ -73,7 +78,13 @@ class Analysis:
         ignored = frozenset(set_aside)
         if not ignored:
             return self._origin_finder
-        return OriginFinder(self.graph, self.assertions, self.dependencies, self.revisions, ignored)
+        return OriginFinder(
+            graph=self.graph,
+            assertions=self.assertions,
+            dependencies=self.dependencies,
+            revisions=self.revisions,
+            set_aside=ignored,
+        )
 
     def origins(self, key: str) -> Origins:
         """Return the independent origins behind a claim."""

@@ -110,7 +110,7 @@ def attacks(
         if (critics := tuple(_critics_of_attribution(graph, revisions, key)))
     }
     through = _failed_dependencies(graph, dependencies, revisions, set(current))
-    return Attacks(current, past, through, questioned)
+    return Attacks(current=current, past=past, through=through, questioned=questioned)
 
 
 def _with_attackers(
@@ -178,7 +178,13 @@ def _attacks_on_claim(
             for link in graph.critics(source) if source in own_sources else ():
                 # A critic who quotes the very source it criticises does not attack itself.
                 if link.from_ != key:
-                    yield Attack(link.from_, link, key, source, len(own_sources))
+                    yield Attack(
+                        attacker=link.from_,
+                        link=link,
+                        at=key,
+                        source=source,
+                        own_sources=len(own_sources),
+                    )
 
 
 def _critics_of_attribution(graph: Graph, revisions: Revisions, key: str) -> Iterator[LinkEdge]:

@@ -96,9 +96,16 @@ def compare(
     which two numbers may differ and still be ``near``. ``vocabulary`` has the ledger's terms.
     """
     for left_figure, right_figure in islice(product(left.figures, right.figures), MOST_PAIRS):
-        pair = _Pair(left, left_figure, right, right_figure, vocabulary, tolerance)
+        pair = _Pair(
+            left=left,
+            left_figure=left_figure,
+            right=right,
+            right_figure=right_figure,
+            vocabulary=vocabulary,
+            tolerance=tolerance,
+        )
         relation, reasons = pair.compare(revision=revision)
-        yield Comparison(left_figure, right_figure, relation, reasons)
+        yield Comparison(left=left_figure, right=right_figure, relation=relation, reasons=reasons)
 
 
 def most_telling(pairs: Iterable[Comparison]) -> Comparison | None:

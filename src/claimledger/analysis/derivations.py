@@ -26,7 +26,7 @@ from claimledger.text.unicode import same
 HUNDRED = Interval(Decimal(100), Decimal(100))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Derivation:
     """A recomputed figure: the current result of its formula, and the state of its inputs."""
 
@@ -104,18 +104,18 @@ def _recompute_figure(
     linked = {link.to for link in analysis.graph.from_(LinkType.DERIVES_FROM, key)}
     inputs = dict.fromkeys(operand.claim for operand in formula.inputs)
     return Derivation(
-        key,
-        figure,
-        formula,
-        result,
-        result is not None and reproduces(result, figure),
-        tuple(problems),
-        tuple(
+        claim=key,
+        figure=figure,
+        formula=formula,
+        result=result,
+        reproduced=result is not None and reproduces(result, figure),
+        problems=tuple(problems),
+        fallen=tuple(
             (input_key, reason)
             for input_key in inputs
             if (reason := _reason_fallen(analysis, input_key))
         ),
-        tuple(input_key for input_key in inputs if input_key not in linked),
+        unlinked=tuple(input_key for input_key in inputs if input_key not in linked),
     )
 
 

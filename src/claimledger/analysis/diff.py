@@ -70,11 +70,11 @@ def _dispute_diffs(before: Iterable[Dispute], after: Iterable[Dispute]) -> Itera
         new_links = {link.key for link in new.links} if new else set()
         gained, lost = tuple(sorted(new_links - old_links)), tuple(sorted(old_links - new_links))
         if new is None and old is not None:
-            yield DisputeDiff(key, "ended", old.head, (), lost)
+            yield DisputeDiff(key=key, how="ended", head=old.head, gained=(), lost=lost)
         elif old is None and new is not None:
-            yield DisputeDiff(key, "began", new.head, gained, ())
+            yield DisputeDiff(key=key, how="began", head=new.head, gained=gained, lost=())
         elif new is not None and (gained or lost):
-            yield DisputeDiff(key, "changed", new.head, gained, lost)
+            yield DisputeDiff(key=key, how="changed", head=new.head, gained=gained, lost=lost)
 
 
 def remove_records(
@@ -92,4 +92,9 @@ def remove_records(
         and link.from_ in remaining
         and (link.to_kind != "claim" or link.to in remaining)
     ]
-    return GraphData(remaining, remaining_links, graph_data.sources, graph_data.parties)
+    return GraphData(
+        claims=remaining,
+        links=remaining_links,
+        sources=graph_data.sources,
+        parties=graph_data.parties,
+    )

@@ -17,7 +17,7 @@ from claimledger.analysis.origins import Origins
 from claimledger.records.graph_data import LinkEdge
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
     """A dispute: its subject, the attacking claims, their links, and the time since when it exists."""
 

@@ -151,7 +151,13 @@ def graph_of(graph_data: GraphData, as_of: Day | None = None) -> Graph:
         and (link.to_kind == "source" or link.to in claims)
         and (as_of is None or is_link_known(graph_data, link, as_of))
     )
-    return Graph(claims, links, graph_data.sources, graph_data.parties, compute_known_by)
+    return Graph(
+        claims=claims,
+        links=links,
+        sources=graph_data.sources,
+        parties=graph_data.parties,
+        compute_known_by=compute_known_by,
+    )
 
 
 def known_by_days(graph_data: GraphData) -> dict[str, Day]:

@@ -85,7 +85,7 @@ class ImpactIndex:
             self._claims_before[end] - self._claims_before[start] for start, end in spans
         )
         own_among_them = sum(self._is_within(claim, spans) for claim in own)
-        return Impact(kind, key, len(own), dominated - own_among_them)
+        return Impact(kind=kind, key=key, own=len(own), others=dominated - own_among_them)
 
     def others(self, kind: str, key: str) -> list[str]:
         """Return the claims that would have no origin left if a record fell, without those that fall."""

@@ -74,10 +74,10 @@ def within(left: Decimal, right: Decimal, tolerance: Decimal) -> bool:
 def total(parts: Sequence[Interval]) -> Interval:
     """Return the interval of all sums of one number from each interval."""
     return Interval(
-        _sum_of_bounds([part.low for part in parts]),
-        _sum_of_bounds([part.high for part in parts]),
-        any(part.low_open for part in parts),
-        any(part.high_open for part in parts),
+        low=_sum_of_bounds([part.low for part in parts]),
+        high=_sum_of_bounds([part.high for part in parts]),
+        low_open=any(part.low_open for part in parts),
+        high_open=any(part.high_open for part in parts),
     )
 
 
@@ -93,7 +93,7 @@ def negative(interval: Interval) -> Interval:
     """Return the interval of the negated numbers."""
     low = None if interval.high is None else interval.high.copy_negate()
     high = None if interval.low is None else interval.low.copy_negate()
-    return Interval(low, high, interval.high_open, interval.low_open)
+    return Interval(low=low, high=high, low_open=interval.high_open, high_open=interval.low_open)
 
 
 def product(left: Interval, right: Interval) -> Interval:
@@ -155,8 +155,8 @@ def _hull(corners: list[tuple[Decimal, bool]]) -> Interval:
     low, low_open = min(corners, key=lambda corner: (corner[0], corner[1]))
     high, high_open = max(corners, key=lambda corner: (corner[0], not corner[1]))
     return Interval(
-        None if low.is_infinite() else low,
-        None if high.is_infinite() else high,
-        low_open and not low.is_infinite(),
-        high_open and not high.is_infinite(),
+        low=None if low.is_infinite() else low,
+        high=None if high.is_infinite() else high,
+        low_open=low_open and not low.is_infinite(),
+        high_open=high_open and not high.is_infinite(),
     )

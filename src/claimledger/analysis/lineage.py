@@ -65,7 +65,16 @@ def _steps(analysis: Analysis, key: str) -> Iterator[Step]:
         links = [*graph.from_(LinkType.REPEATS, claim), *graph.from_(LinkType.DERIVES_FROM, claim)]
         again = claim in seen
         claim_flags = tuple(flags(analysis, claim))
-        yield Step(claim, depth, below, link_key, link_type, claim_flags, again, ends=not links)
+        yield Step(
+            claim=claim,
+            depth=depth,
+            below=below,
+            link=link_key,
+            type=link_type,
+            flags=claim_flags,
+            again=again,
+            ends=not links,
+        )
         if again:
             continue
         seen.add(claim)
@@ -101,7 +110,9 @@ def _undercut(analysis: Analysis, step: Step) -> Weakness | None:
     attack = next(undercuts, None)
     if attack is None:
         return None
-    return Weakness(step.claim, "undercut", attack.attacker, attack.source or "")
+    return Weakness(
+        claim=step.claim, why="undercut", about=attack.attacker, through_source=attack.source or ""
+    )
 
 
 def _unread(analysis: Analysis, step: Step) -> Weakness | None:

@@ -169,7 +169,12 @@ class OriginFinder:
         """Return a root. A loop is as well established as the best of its active claims."""
         lacking = min((self._lacking(key) for key in active), key=_LACKING.index)
         rests_on_something = any(self.dependencies.of(key) for key in loop)
-        return Root(loop, not lacking, lacking, self.graph if rests_on_something else None)
+        return Root(
+            claims=loop,
+            established=not lacking,
+            lacking=lacking,
+            graph=self.graph if rests_on_something else None,
+        )
 
     def _lacking(self, key: str) -> str:
         claim = self.graph.claims[key]
@@ -194,7 +199,13 @@ class OriginFinder:
         perhaps += self._merge_publishers(union, roots)
         # Unknown grounds establish nothing, so only sets with an established root count at least.
         established = {union.find(root.name) for root in roots if root.established}
-        return Origins(max(1, len(established)), at_most, tuple(roots), tuple(same), tuple(perhaps))
+        return Origins(
+            at_least=max(1, len(established)),
+            at_most=at_most,
+            roots=tuple(roots),
+            same=tuple(same),
+            perhaps=tuple(perhaps),
+        )
 
     def _merge(
         self,

@@ -112,13 +112,15 @@ def _questions(analysis: Analysis, origins: Origins) -> Iterable[OpenQuestion]:
                 "own source" if root.lacking == "own source" else "grounds"
             )
             worth = best - _at_least(without_ties, all_but_this)
-            yield OpenQuestion(what, (root.name,), "", "", worth)
+            yield OpenQuestion(what=what, roots=(root.name,), reason="", shared="", worth=worth)
     for merger in origins.perhaps:
         with_this_tie = analysis.origin_finder(
             tie for tie in ties if tie != (merger.reason, merger.shared)
         )
         worth = best - _at_least(with_this_tie, established)
-        yield OpenQuestion("tie", merger.roots, merger.reason, merger.shared, worth)
+        yield OpenQuestion(
+            what="tie", roots=merger.roots, reason=merger.reason, shared=merger.shared, worth=worth
+        )
 
 
 def _at_least(finder: OriginFinder, roots: list[Root]) -> int:

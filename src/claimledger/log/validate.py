@@ -50,7 +50,7 @@ RULES = {
     "replaced-by": "`replaced_by` names another live record of the kind",
     "redacts-own": "a redaction lists all entries of one withdrawn record, and nothing else",
     "emptied": "an entry without payload and salt is listed by one later redaction",
-    "nodes": "`nodes` holds the hashes of the subtrees that the entry completes",
+    "nodes": "`nodes` contains the hashes of the subtrees that the entry completes",
 }
 """Every rule by name, in the words of the specification."""
 

@@ -26,19 +26,19 @@ def find_reversed(context: RuleContext) -> Iterator[Proposal]:
             and repeating[1] < repeated[0]
         ):
             yield Proposal(
-                "turned-around",
-                "turn",
-                "claim",
-                link.to,
-                link.from_,
-                LinkType.REPEATS,
-                "Is the link the wrong way round: does {one} repeat {other}?",
-                (
+                rule="turned-around",
+                makes="turn",
+                kind="claim",
+                one=link.to,
+                other=link.from_,
+                type=LinkType.REPEATS,
+                asks="Is the link the wrong way round: does {one} repeat {other}?",
+                evidence=(
                     f'the link "{link.key}" says the opposite, but {link.from_} was made before {link.to}: '
                     f"the dates are {_date(context, link.from_)} and {_date(context, link.to)}",
                 ),
-                0.8,
-                context.evidence_digest("turned-around", "claim", link.from_, link.to),
+                score=0.8,
+                rests=context.evidence_digest("turned-around", "claim", link.from_, link.to),
             )
 
 
@@ -78,19 +78,19 @@ def find_attacks_to_renew(context: RuleContext) -> Iterator[Proposal]:
         if relations & {"agrees", "near"}:
             continue  # the newer statement agrees with the attacked claim
         yield Proposal(
-            "attack-renewed",
-            "link",
-            "claim",
-            successor,
-            link.to,
-            link.type,
-            f"Does {{one}} {_ATTACKS[link.type]} {{other}} too?",
-            (
+            rule="attack-renewed",
+            makes="link",
+            kind="claim",
+            one=successor,
+            other=link.to,
+            type=link.type,
+            asks=f"Does {{one}} {_ATTACKS[link.type]} {{other}} too?",
+            evidence=(
                 f'the claim "{link.from_}" did, by the link "{link.key}"; {successor} has since replaced '
                 "that claim",
             ),
-            0.7 if "conflicts" in relations else 0.5,
-            context.evidence_digest("attack-renewed", "claim", successor, link.to),
+            score=0.7 if "conflicts" in relations else 0.5,
+            rests=context.evidence_digest("attack-renewed", "claim", successor, link.to),
         )
 
 
@@ -99,16 +99,16 @@ def find_stale_tallies(context: RuleContext) -> Iterator[Proposal]:
     for key, reason in context.stale.items():
         if key in context.claims:
             yield Proposal(
-                "stale-tally",
-                "amend",
-                "claim",
-                key,
-                key,
-                "",
-                "Should the count in {one} be updated?",
-                (reason,),
-                0.9,
-                context.evidence_digest(f"stale-tally {reason}", "claim", key),
+                rule="stale-tally",
+                makes="amend",
+                kind="claim",
+                one=key,
+                other=key,
+                type="",
+                asks="Should the count in {one} be updated?",
+                evidence=(reason,),
+                score=0.9,
+                rests=context.evidence_digest(f"stale-tally {reason}", "claim", key),
             )
 
 

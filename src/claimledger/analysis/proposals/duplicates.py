@@ -50,16 +50,16 @@ def _duplicates(context: RuleContext, kind: str, records: Entities) -> Iterator[
         # The newer record is withdrawn: references to it then lead to the older one.
         older, newer = sorted((left, right), key=lambda key: order[key])
         yield Proposal(
-            f"same-{kind}",
-            "merge",
-            kind,
-            newer,
-            older,
-            "",
-            f"Are {{one}} and {{other}} the same {kind}?",
-            (reason,),
-            score,
-            context.evidence_digest(f"same-{kind}", kind, left, right),
+            rule=f"same-{kind}",
+            makes="merge",
+            kind=kind,
+            one=newer,
+            other=older,
+            type="",
+            asks=f"Are {{one}} and {{other}} the same {kind}?",
+            evidence=(reason,),
+            score=score,
+            rests=context.evidence_digest(f"same-{kind}", kind, left, right),
         )
 
 

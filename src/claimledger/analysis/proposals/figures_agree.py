@@ -33,22 +33,22 @@ def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
     question = "Does {one} repeat {other}?" if repeats else "Do {one} and {other} say the same?"
     score = min(1.0, 0.4 + 0.3 * distinctiveness + 0.3 * overlap)
     return Proposal(
-        "figures-agree",
-        "link",
-        "claim",
-        later if repeats else first,
-        first if repeats else later,
-        LinkType.REPEATS if repeats else LinkType.CORROBORATES,
-        question,
-        (
+        rule="figures-agree",
+        makes="link",
+        kind="claim",
+        one=later if repeats else first,
+        other=first if repeats else later,
+        type=LinkType.REPEATS if repeats else LinkType.CORROBORATES,
+        asks=question,
+        evidence=(
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}: "
             f"{RELATIONS[best.relation]}",
             *best.reasons,
             f"the statements share {overlap:.0%} of their words",
             *(("it cites a source that the other claimant published",) if repeats else ()),
         ),
-        round(score, 2),
-        context.evidence_digest("figures-agree", "claim", first, later),
+        score=round(score, 2),
+        rests=context.evidence_digest("figures-agree", "claim", first, later),
     )
 
 

@@ -33,14 +33,14 @@ def judge_conflict(context: RuleContext, first: str, later: str) -> Proposal | N
     if overlap < (_OVERLAP_DATED if dated else _OVERLAP_UNDATED):
         return None
     return Proposal(
-        "figures-conflict",
-        "link",
-        "claim",
-        later,
-        first,
-        LinkType.CONTRADICTS,
-        "Do {one} and {other} contradict each other?",
-        (
+        rule="figures-conflict",
+        makes="link",
+        kind="claim",
+        one=later,
+        other=first,
+        type=LinkType.CONTRADICTS,
+        asks="Do {one} and {other} contradict each other?",
+        evidence=(
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure} cannot "
             "both be right",
             *best.reasons,
@@ -49,9 +49,9 @@ def judge_conflict(context: RuleContext, first: str, later: str) -> Proposal | N
             if dated
             else "neither says which time it is about",
         ),
-        round(min(1.0, (0.55 if dated else 0.35) + 0.4 * overlap), 2),
-        context.evidence_digest("figures-conflict", "claim", first, later),
-        best.left.measure if len(pairs) > 1 else "",
+        score=round(min(1.0, (0.55 if dated else 0.35) + 0.4 * overlap), 2),
+        rests=context.evidence_digest("figures-conflict", "claim", first, later),
+        part=best.left.measure if len(pairs) > 1 else "",
     )
 
 
@@ -72,19 +72,19 @@ def judge_part(context: RuleContext, first: str, later: str) -> Proposal | None:
         return None
     best = exceeding[0]
     return Proposal(
-        "part-exceeds-whole",
-        "link",
-        "claim",
-        later,
-        first,
-        LinkType.CONTRADICTS,
-        "Do {one} and {other} contradict each other, as the part is larger than the whole?",
-        (
+        rule="part-exceeds-whole",
+        makes="link",
+        kind="claim",
+        one=later,
+        other=first,
+        type=LinkType.CONTRADICTS,
+        asks="Do {one} and {other} contradict each other, as the part is larger than the whole?",
+        evidence=(
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}",
             *best.reasons,
         ),
-        0.6,
-        context.evidence_digest("part-exceeds-whole", "claim", first, later),
+        score=0.6,
+        rests=context.evidence_digest("part-exceeds-whole", "claim", first, later),
     )
 
 

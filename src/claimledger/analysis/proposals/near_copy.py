@@ -22,16 +22,16 @@ def judge_copy(context: RuleContext, first: str, later: str) -> Proposal | None:
     if not _may_have_one_scope(context, first, later):
         return None
     return Proposal(
-        "near-copy",
-        "link",
-        "claim",
-        later,
-        first,
-        LinkType.REPEATS,
-        "Does {one} repeat {other}?",
-        (f"the statements are {similarity:.0%} alike", "the other claim was known first"),
-        round(similarity, 2),
-        context.evidence_digest("near-copy", "claim", first, later),
+        rule="near-copy",
+        makes="link",
+        kind="claim",
+        one=later,
+        other=first,
+        type=LinkType.REPEATS,
+        asks="Does {one} repeat {other}?",
+        evidence=(f"the statements are {similarity:.0%} alike", "the other claim was known first"),
+        score=round(similarity, 2),
+        rests=context.evidence_digest("near-copy", "claim", first, later),
     )
 
 
@@ -50,19 +50,19 @@ def judge_recorded_twice(context: RuleContext, first: str, later: str) -> Propos
     if not _may_have_one_scope(context, first, later) or _read_elsewhere(context, first, later):
         return None
     return Proposal(
-        "recorded-twice",
-        "merge",
-        "claim",
-        later,
-        first,
-        "",
-        "Was one claim recorded twice, as {one} and {other}?",
-        (
+        rule="recorded-twice",
+        makes="merge",
+        kind="claim",
+        one=later,
+        other=first,
+        type="",
+        asks="Was one claim recorded twice, as {one} and {other}?",
+        evidence=(
             f"both have the same claimant and cite {_sources_named(shared_sources)}",
             f"the statements are {similarity:.0%} alike",
         ),
-        round(similarity, 2),
-        context.evidence_digest("recorded-twice", "claim", first, later),
+        score=round(similarity, 2),
+        rests=context.evidence_digest("recorded-twice", "claim", first, later),
     )
 
 

@@ -26,22 +26,22 @@ def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
         return None
     best = updated[0]
     return Proposal(
-        "newer-figure",
-        "link",
-        "claim",
-        later,
-        first,
-        LinkType.UPDATES,
-        "Does {one} update {other}?",
-        (
+        rule="newer-figure",
+        makes="link",
+        kind="claim",
+        one=later,
+        other=first,
+        type=LinkType.UPDATES,
+        asks="Does {one} update {other}?",
+        evidence=(
             f"{best.left.words} {best.left.measure}, then {best.right.words}, by the same claimant",
             f"the dates are {in_words(str(old.asserted))} and {in_words(str(new.asserted))}"
             if old.asserted and new.asserted
             else f"they are about {in_words(str(old.about))} and {in_words(str(new.about))}",
             f"the statements share {overlap:.0%} of their words",
         ),
-        round(min(1.0, 0.5 + 0.5 * overlap), 2),
-        context.evidence_digest("newer-figure", "claim", first, later),
+        score=round(min(1.0, 0.5 + 0.5 * overlap), 2),
+        rests=context.evidence_digest("newer-figure", "claim", first, later),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ ProposalAction = Literal["link", "merge", "amend", "turn"]
 """The effect of accepting a proposal: a new link, a merger, a request for an amendment, a reversed link."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """A question that a rule asks about two records, with its evidence.
 

@@ -111,13 +111,15 @@ def survey(where: LedgerLocation, progress: Progress = no_progress) -> SalvageRe
             progress(last, report.size)
         for number, header, payload, salt, _ in damaged.beyond(report.size):
             why = f"is beyond the end of the log, which has {report.size} entries (rule `number`)"
-            report.lost.append(LostEntry(number, number, why, damaged.subject_of(number)))
+            report.lost.append(
+                LostEntry(number=number, last=number, why=why, about=damaged.subject_of(number))
+            )
             scan.add_behind(number, header, payload, salt)
         scan.finish()
         if reason := damaged.end_is_missing():
             after = report.size + 1
             why = f"and later entries may have existed: {reason}"
-            report.lost.append(LostEntry(after, after, why, ""))
+            report.lost.append(LostEntry(number=after, last=after, why=why, about=""))
     return report
 
 
@@ -141,7 +143,7 @@ class _SalvageScan:
         """Add a range of entries that are missing or cannot be read."""
         if last - first >= _LONGEST_LISTED_RANGE:
             why = "are missing or cannot be read (rule `number`)"
-            self._report.lost.append(LostEntry(first, last, why, ""))
+            self._report.lost.append(LostEntry(number=first, last=last, why=why, about=""))
             return
         for number in range(first, last + 1):
             self._add_lost(number, "is missing or cannot be read (rule `number`)")
@@ -188,7 +190,7 @@ class _SalvageScan:
                 if row[2] is not None and row[0] not in unexplained
             ] + report.behind
             report.lost += [
-                LostEntry(number, number, str(error), self._about(number))
+                LostEntry(number=number, last=number, why=str(error), about=self._about(number))
                 for number, error in unexplained.items()
             ]
             self._frontier = merkle.Frontier()
@@ -198,7 +200,9 @@ class _SalvageScan:
         report.intact, report.root = len(report.rows), self._frontier.root.hex()
 
     def _add_lost(self, number: int, why: str) -> None:
-        self._report.lost.append(LostEntry(number, number, why, self._about(number)))
+        self._report.lost.append(
+            LostEntry(number=number, last=number, why=why, about=self._about(number))
+        )
 
 
 def salvage(

@@ -151,13 +151,13 @@ def load_claims(snapshot: Snapshot, keys: KeyResolver, only: Values) -> dict[str
         if keys.any_replaced or len(claimants) > 1:
             claimants = tuple(dict.fromkeys(keys.resolve("party", party) for party in claimants))
         claims[entry] = ClaimNode(
-            key,
-            entry,
-            claimants,
-            grounds,
-            (said_first, said_last) if asserted else None,
-            (first, last) if about else None,
-            first_days[key],
+            key=key,
+            entry=entry,
+            claimants=claimants,
+            grounds=grounds,
+            asserted=(said_first, said_last) if asserted else None,
+            about=(first, last) if about else None,
+            recorded=first_days[key],
         )
     entries = None if only is None else claims.keys()
     _add_citations(snapshot, keys, claims, entries)
@@ -250,9 +250,17 @@ def load_links(snapshot: Snapshot, keys: KeyResolver, entries: Values) -> dict[i
             continue  # both ends were merged into one claim
         sources = tuple(keys.resolve("source", source) for source in sources_at.get(entry, ()))
         links[entry] = LinkEdge(
-            key, entry, link_type, from_, to_kind, to, basis, _day(moment[:10]), sources,
-            firsts.get(key, entry),
-        )  # fmt: skip
+            key=key,
+            entry=entry,
+            type=link_type,
+            from_=from_,
+            to_kind=to_kind,
+            to=to,
+            basis=basis,
+            recorded=_day(moment[:10]),
+            sources=sources,
+            first=firsts.get(key, entry),
+        )
     return links
 
 
@@ -305,12 +313,12 @@ def _load_sources(snapshot: Snapshot, keys: KeyResolver, only: set[str]) -> dict
     sources = {}
     for key, publisher, authors, published, published_latest, accessed_latest, removed in rows:
         sources[key] = SourceNode(
-            key,
-            keys.resolve("party", publisher) if publisher else None,
-            tuple(nfc(author) for author in parse(authors)) if authors else (),
-            [day for day in (published_latest, accessed_latest) if day is not None],
-            published is not None,
-            removed is not None,
+            key=key,
+            publisher=keys.resolve("party", publisher) if publisher else None,
+            authors=tuple(nfc(author) for author in parse(authors)) if authors else (),
+            days=[day for day in (published_latest, accessed_latest) if day is not None],
+            dated=published is not None,
+            removed=removed is not None,
         )
     if snapshot.store.value(_ANY_CAPTURE) is not None:
         query = snapshot.live(_CAPTURES, MIRRORS["capture"])
@@ -330,10 +338,12 @@ def _load_parties(snapshot: Snapshot, keys: KeyResolver, only: set[str]) -> dict
     keys.look_up("party", {part_of for *_, part_of in rows if part_of})
     return {
         key: PartyNode(
-            key,
-            frozenset(nfc(name) for name in (key, name, *(parse(aliases) if aliases else ()))),
-            kind,
-            keys.resolve("party", part_of) if part_of else None,
+            key=key,
+            names=frozenset(
+                nfc(name) for name in (key, name, *(parse(aliases) if aliases else ()))
+            ),
+            type=kind,
+            part_of=keys.resolve("party", part_of) if part_of else None,
         )
         for key, name, aliases, kind, part_of in rows
     }

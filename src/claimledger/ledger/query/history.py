@@ -17,7 +17,7 @@ from claimledger.storage.tables import ENTRY, HISTORY, HistoryRow
 from claimledger.text.repetition import Passage, texts_in
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
     """One entry about a record; ``recorded_by`` and ``reason`` are ``None`` if it was redacted."""
 
@@ -62,15 +62,15 @@ def _with_changes(store: Store, rows: Iterable[HistoryRow]) -> Iterator[HistoryE
             if new and old:
                 changes = tuple(difference(old.record or {}, new.record or {}))
         yield HistoryEntry(
-            row.entry,
-            row.kind,
-            row.key,
-            row.action,
-            row.recorded_at,
-            row.recorded_by,
-            row.reason,
-            row.replaced_by,
-            changes,
+            entry=row.entry,
+            kind=row.kind,
+            key=row.key,
+            action=row.action,
+            recorded_at=row.recorded_at,
+            recorded_by=row.recorded_by,
+            reason=row.reason,
+            replaced_by=row.replaced_by,
+            changes=changes,
         )
 
 

@@ -193,7 +193,9 @@ def references_to(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> dict[st
     for target, from_kind, from_key, through, entry in snapshot.store.select_in(
         query, REFERENCE.c.key, sorted(resolves_to)
     ):
-        references[resolves_to[target]].append(Reference(from_kind, from_key, through, entry))
+        references[resolves_to[target]].append(
+            Reference(kind=from_kind, key=from_key, field=through, entry=entry)
+        )
     for to_record in references.values():
         to_record.sort(key=lambda reference: (reference.entry, reference.field))
     return references
@@ -420,7 +422,13 @@ def _stored(row: tuple[Any, ...]) -> StoredRecord:
             f"entry {entry} does not contain a valid {kind}; `claimledger verify` reports what is wrong with "
             "it, and `claimledger salvage` writes a new ledger without it"
         ) from None
-    return StoredRecord(record, entry, recorded_at, payload.recorded_by, more)
+    return StoredRecord(
+        record=record,
+        entry=entry,
+        recorded_at=recorded_at,
+        recorded_by=payload.recorded_by,
+        more=more,
+    )
 
 
 def unknown_records(snapshot: Snapshot) -> Iterator[dict[str, Any]]:

@@ -104,7 +104,7 @@ def _hit(stored: StoredRecord, score: float, phrases: Sequence[Sequence[str]]) -
     """Return a hit with the text of the record that has the most matches."""
     marked = [(text, tuple(sorted(marks_in(text, phrases)))) for text in _texts(stored)]
     text, marks = max(marked, key=lambda pair: len(pair[1]), default=(stored.record.named, ()))
-    return SearchHit(stored, score, text, marks)
+    return SearchHit(stored=stored, score=score, text=text, marks=marks)
 
 
 def _texts(stored: StoredRecord) -> Iterator[str]:

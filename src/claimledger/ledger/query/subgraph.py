@@ -49,7 +49,7 @@ def neighbourhood(snapshot: Snapshot, keys: Iterable[str]) -> GraphData:
         ends = {link.from_ for link in step.values()}
         ends |= {link.to for link in step.values() if link.to_kind == "claim"}
         # A key of the last level that was not found is not asked for again: the links of a withdrawn claim
-        # would otherwise keep the loop running for ever.
+        # would otherwise keep the loop running forever.
         frontier = ends - graph.claims.keys() - frontier
     graph.links = [links[entry] for entry in sorted(links)]
     add_sources_and_parties(snapshot, resolver, graph)

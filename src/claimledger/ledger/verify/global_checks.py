@@ -89,12 +89,24 @@ class GlobalChecks:
                 replay.add(number, header, payload, salt)
             except InvalidEntryError as error:
                 if number not in reported:
-                    yield Fault(ENTRY.name, str(error), number, str(number), error.column)
+                    yield Fault(
+                        table=ENTRY.name,
+                        what=str(error),
+                        entry=number,
+                        row=str(number),
+                        column=error.column,
+                    )
         for number, unexplained in replay.unexplained():
             # `_check_emptied` reports entries without a payload.
             if unexplained.rule != "emptied":
                 what = str(unexplained)
-                yield Fault(ENTRY.name, what, number, str(number), unexplained.column)
+                yield Fault(
+                    table=ENTRY.name,
+                    what=what,
+                    entry=number,
+                    row=str(number),
+                    column=unexplained.column,
+                )
 
     def _check_order(self) -> Iterator[Fault]:
         """Check that no key is recorded twice, and that each change follows the version it replaces."""
@@ -211,15 +223,21 @@ class GlobalChecks:
             for number in payload.entries:
                 if number in redactions:
                     what = f"lists entry {number}, as another redaction does (rule `redacts-own`)"
-                    yield Fault("entry", what, entry, str(entry), "payload")
+                    yield Fault(
+                        table="entry", what=what, entry=entry, row=str(entry), column="payload"
+                    )
                 redactions[number] = payload
                 if number not in self._result.moments:
                     what = f"was redacted by entry {entry} but is still readable (rule `emptied`)"
-                    yield Fault("entry", what, number, str(number), "payload")
+                    yield Fault(
+                        table="entry", what=what, entry=number, row=str(number), column="payload"
+                    )
         for number, moment in self._result.moments.items():
             if number not in redactions:
                 what = "is empty, but no entry redacts it (rule `emptied`)"
-                yield Fault("entry", what, number, str(number), "payload")
+                yield Fault(
+                    table="entry", what=what, entry=number, row=str(number), column="payload"
+                )
                 continue
             if HISTORY.name not in self._views:
                 continue

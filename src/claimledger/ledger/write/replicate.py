@@ -68,7 +68,7 @@ def entry_of(line: Any, place: str) -> Entry:
         raw_salt = None if salt is None else base64.b64decode(salt, validate=True)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
         raise StoreError(f"{place}: is not a log entry ({error}); nothing was written") from None
-    return Entry(number, header.encode(), encoded, raw_salt, b"")
+    return Entry(number=number, header=header.encode(), payload=encoded, salt=raw_salt, nodes=b"")
 
 
 def append_entries(store: Store, segment: LogSegment) -> int:
@@ -286,4 +286,8 @@ def segment_lines(store: Store, since: int) -> Iterator[dict[str, Any]]:
         last = min(first + 999, ends.size)
         for number, header, payload, salt, nodes in store.rows_by_entry(ENTRY, first, last):
             encoded = None if payload is None else payload.encode()
-            yield line_of(Entry(number, header.encode(), encoded, salt, nodes))
+            yield line_of(
+                Entry(
+                    number=number, header=header.encode(), payload=encoded, salt=salt, nodes=nodes
+                )
+            )
