@@ -237,7 +237,15 @@ def test_a_decision_that_is_refused_writes_nothing(ledger: Ledger) -> None:
     with pytest.raises(RuleViolationError, match="count again"):
         decide(ledger, proposal, "accepted", "yes", by="T")
     impossible = Proposal(
-        "figures-agree", "link", "claim", "a", "ghost", "corroborates", "?", (), 1.0
+        rule="figures-agree",
+        makes="link",
+        kind="claim",
+        one="a",
+        other="ghost",
+        type="corroborates",
+        asks="?",
+        evidence=(),
+        score=1.0,
     )
     with pytest.raises(Exception, match="ghost"):
         decide(ledger, impossible, "accepted", "yes", by="T")

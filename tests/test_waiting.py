@@ -65,19 +65,20 @@ def test_an_import_from_a_slow_pipe_does_not_block_other_writers(
 def test_a_case_file_is_parsed_before_the_write_lock_is_taken(
     form: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from claimledger.importers import case_files
+    from claimledger.importers import case_files, yaml
 
+    module = {"yaml": yaml, "json": case_files}[form]
     files = [tmp_path / f"{name}.{form}" for name in ("one", "two")]
     for file in files:
         file.write_text(f'[{{"kind": "party", "key": "{file.stem}", "name": "x"}}]', "utf-8")
-    parse = getattr(case_files, f"parse_{form}")
+    parse = getattr(module, f"parse_{form}")
     in_transaction: list[bool] = []
 
     def record_and_parse(text: str, name: str) -> object:
         in_transaction.append(ledger._store.in_transaction)
         return parse(text, name)
 
-    monkeypatch.setattr(case_files, f"parse_{form}", record_and_parse)
+    monkeypatch.setattr(module, f"parse_{form}", record_and_parse)
     ledger.import_records(case_files.read_files([str(file) for file in files]), by="Ann")
     assert in_transaction == [False, False]
     assert ledger.head().size == 2

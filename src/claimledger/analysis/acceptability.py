@@ -4,8 +4,8 @@ The labels are the grounded model of an abstract dialectical framework (Brewka a
 is ``in`` when every attacker is ``out`` and each dependency has an alternative that is ``in``. It is
 ``out`` when an attacker is ``in``, when all alternatives of a dependency are ``out``, or when it was
 retracted. Among several sources that speak for the claimant, one without an accepted critic is enough.
-In a graph without dependencies this is the grounded labelling of Dung (1995). It is an instrument for
-analysts and decides nothing: see section *Acceptability* of ``docs/semantics.md``.
+In a graph without dependencies this is the grounded labelling of Dung (1995). No standing depends on it; see
+section *Acceptability* of ``docs/semantics.md``.
 """
 
 from __future__ import annotations
@@ -23,20 +23,23 @@ IN, OUT, UNDECIDED = "in", "out", "undecided"
 def acceptability(
     graph: Graph, dependencies: Dependencies, revisions: Revisions, attacks: Attacks
 ) -> dict[str, str]:
-    """Return the grounded label of every claim of a graph.
+    """Return the grounded label of every claim of a graph: ``in``, ``out`` or ``undecided``.
 
-    The grounded model is the least fixpoint: start with no labels, and add those that follow from the
-    labels so far until nothing follows. A label never changes once it is set, since each condition is
-    monotone in the labels it mentions. So instead of iterating over the whole graph, a claim is tried
-    again only when one it mentions has been labelled. What is left in a cycle stays ``undecided``.
+    The grounded model is the least fixpoint: start with no labels, and add those that follow from the labels
+    so far until no more follow. The claims of a cycle that get no label are ``undecided``.
     """
+    # Each condition is monotone in the labels that it mentions, so a label is never revised. That allows a
+    # work list instead of passes over the whole graph: a claim is tried again only after a claim that its
+    # condition mentions was labelled.
     labels = dict.fromkeys(revisions.retracted, OUT)
     conditions = {}
     for key in graph.claims:
         if key in labels:
             continue
         if key in attacks.current or dependencies.of(key):
-            conditions[key] = _Condition(graph, dependencies, attacks, key)
+            conditions[key] = _Condition(
+                graph=graph, dependencies=dependencies, attacks=attacks, key=key
+            )
         else:
             labels[key] = IN  # nothing attacks it, and it rests on nothing
     mentioned_by: dict[str, list[str]] = defaultdict(list)
@@ -68,7 +71,7 @@ class _Condition:
                 self._attackers.add(attack.attacker)
             else:
                 critics[attack.at][attack.source].add(attack.attacker)
-        # One own source without a critic is enough, so critics matter only where every source has some.
+        # One own source without a critic is enough, so critics matter only if every own source has some.
         self._critics_by_source = [
             list(by_source.values())
             for at, by_source in critics.items()
@@ -89,7 +92,10 @@ class _Condition:
         return mentioned
 
     def label(self, labels: dict[str, str]) -> str | None:
-        """Return the label that follows from the labels so far, or ``None`` while none does."""
+        """Return the label that follows from the labels so far, or ``None`` if none follows yet."""
+        # ``OUT`` needs one decisive reason and ``IN`` needs all of them, so the two tests are not
+        # complements: with some labels missing, both can fail. An ``else`` would turn "not known yet" into
+        # an answer.
         get = labels.get
         if (
             any(get(key) == IN for key in self._attackers)

@@ -18,9 +18,9 @@ from claimledger.analysis.standing import Standing
 ALONE: dict[str, str | int] = {
     "standing": Standing.SINGLE_ORIGIN.value, "at_least": 1, "at_most": 1, "acceptability": "in"
 }  # fmt: skip
-"""What :meth:`Analysis.as_json` returns for a claim with no link and no criticised source.
+"""The result of :meth:`Analysis.as_json` for a claim with no link and no criticised source.
 
-Most claims of a large ledger are like this, so callers use it instead of loading them into a graph.
+Most claims of a large ledger are of this sort; callers use this instead of loading them into a graph.
 """
 
 
@@ -43,17 +43,17 @@ class Analysis:
 
     @cached_property
     def assertions(self) -> Assertions:
-        """Which claims say the same."""
+        """The partition of the claims into assertions: sets of claims that say the same."""
         return assertions(self.graph)
 
     @cached_property
     def dependencies(self) -> Dependencies:
-        """What each claim rests on."""
+        """The dependencies of each claim: the claims on which it rests."""
         return dependencies(self.graph, self.assertions)
 
     @cached_property
     def attacks(self) -> Attacks:
-        """Which claims attack which."""
+        """The attacks on each claim."""
         return attacks(self.graph, self.assertions, self.dependencies, self.revisions)
 
     @cached_property
@@ -63,7 +63,12 @@ class Analysis:
 
     @cached_property
     def _origin_finder(self) -> OriginFinder:
-        return OriginFinder(self.graph, self.assertions, self.dependencies, self.revisions)
+        return OriginFinder(
+            graph=self.graph,
+            assertions=self.assertions,
+            dependencies=self.dependencies,
+            revisions=self.revisions,
+        )
 
     def origin_finder(self, set_aside: Iterable[tuple[str, str]] = ()) -> OriginFinder:
         """Return a finder of origins that ignores some reasons for merging them.
@@ -73,7 +78,13 @@ class Analysis:
         ignored = frozenset(set_aside)
         if not ignored:
             return self._origin_finder
-        return OriginFinder(self.graph, self.assertions, self.dependencies, self.revisions, ignored)
+        return OriginFinder(
+            graph=self.graph,
+            assertions=self.assertions,
+            dependencies=self.dependencies,
+            revisions=self.revisions,
+            set_aside=ignored,
+        )
 
     def origins(self, key: str) -> Origins:
         """Return the independent origins behind a claim."""

@@ -1,7 +1,7 @@
 """Assertions: sets of claims that say the same.
 
 Claims are merged when linked by ``corroborates``, or by ``repeats`` with unchanged figures. A claim that
-repeats several others joins them only where these are one assertion. A pair that is linked as the same
+repeats several others joins them only if these are one assertion. A pair that is linked as the same
 and also as contradicting is flagged, and the link that would merge it is ignored.
 """
 
@@ -84,7 +84,7 @@ def assertions(graph: Graph) -> Assertions:
             for link in joining[:1]:
                 union.join(key, link.to)
         elif joining:
-            # Whether these join depends on which of their targets are one assertion in the end.
+            # Whether these join is decided last, when it is known which of their targets are one assertion.
             repeaters_of_several[key] = list(links)
     _join_repeaters_of_several(graph, union, repeaters_of_several, contradicting)
     members: dict[str, list[str]] = defaultdict(list)
@@ -100,11 +100,11 @@ def _join_repeaters_of_several(
     waiting: dict[str, list[LinkEdge]],
     contradicting: set[frozenset[str]],
 ) -> None:
-    """Join each claim that repeats several others once all of those are one assertion.
+    """Join each claim that repeats several others, if all of those are one assertion.
 
-    One join can make the targets of another claim one assertion, so this repeats until a pass joins
-    nothing: the least fixpoint, which does not depend on the order of the claims. ``waiting`` is emptied
-    of the claims that were decided.
+    One join can make the targets of another claim one assertion, so the passes are repeated until one joins
+    nothing: the least fixpoint, which does not depend on the order of the claims. The claims that join are
+    removed from ``waiting``.
     """
     joined = True
     while waiting and joined:

@@ -1,8 +1,8 @@
-"""Attacks: which claims dispute a claim, through which link, and what is contested as a consequence.
+"""Attacks: the claims that dispute a claim, their links, and the claims contested as a consequence.
 
 A claim is attacked by what contradicts it or its assertion, by what undercuts it, by what undercuts a
 source that speaks for its claimant, and through what it rests on. An attacker counts while it is neither
-retracted nor superseded; after that its attack is kept as a past one.
+retracted nor superseded; afterwards its attack is listed as a past one.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from claimledger.records.link import LinkType
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """One attack: the attacking claim, the link, and what the link is aimed at."""
+    """One attack: the attacking claim, the link, and the claim or source at which it is aimed."""
 
     attacker: str
     link: LinkEdge
     at: str
-    """The claim that is aimed at: the attacked claim, or another of its assertion or loop."""
+    """The claim at which it is aimed: the attacked claim, or another of the same assertion or loop."""
 
     source: str | None = None
-    """The undercut source, where the attack is on a source."""
+    """The source that is undercut, if the attack is on a source."""
 
     own_sources: int = 0
-    """How many of the claim's sources speak for its claimant, where the attack is on one of them."""
+    """If the attack is on a source: how many sources of the claim speak for its claimant."""
 
 
 @dataclass(frozen=True)
 class Attacks:
-    """The attacks in a graph, by the claim they reach."""
+    """The attacks in a graph, by the claim that they reach."""
 
     current: Mapping[str, tuple[Attack, ...]]
     past: Mapping[str, tuple[Attack, ...]]
@@ -88,7 +88,8 @@ def attacks(
             # Reached only as a member of its assertion. A denied report can have thousands of repeaters;
             # they share one list, which nothing below modifies, so that this stays linear.
             by_claim[key] = contradicted[assertions.of[key]]
-    # What attacks one claim of a loop from outside attacks them all: each rests on the others.
+    # An attack on one claim of a loop from outside attacks them all, because each rests on the others. It is
+    # taken from the state before this step, so that the result does not depend on the order of the loops.
     before_loops = dict(by_claim)
     for loop in set(dependencies.loops.values()):
         inside = set(loop)
@@ -109,7 +110,7 @@ def attacks(
         if (critics := tuple(_critics_of_attribution(graph, revisions, key)))
     }
     through = _failed_dependencies(graph, dependencies, revisions, set(current))
-    return Attacks(current, past, through, questioned)
+    return Attacks(current=current, past=past, through=through, questioned=questioned)
 
 
 def _with_attackers(
@@ -177,7 +178,13 @@ def _attacks_on_claim(
             for link in graph.critics(source) if source in own_sources else ():
                 # A critic who quotes the very source it criticises does not attack itself.
                 if link.from_ != key:
-                    yield Attack(link.from_, link, key, source, len(own_sources))
+                    yield Attack(
+                        attacker=link.from_,
+                        link=link,
+                        at=key,
+                        source=source,
+                        own_sources=len(own_sources),
+                    )
 
 
 def _critics_of_attribution(graph: Graph, revisions: Revisions, key: str) -> Iterator[LinkEdge]:
@@ -199,10 +206,11 @@ def _failed_dependencies(
 ) -> dict[str, tuple[Dependency, ...]]:
     """Return the claims contested through what they rest on, with the dependencies that failed.
 
-    A dependency fails when all its alternatives are attacked, retracted, or contested in this way
-    themselves. The result is the least fixpoint, computed with a work list: each claim is looked at again
-    only when one of the claims it rests on has failed, which keeps this linear in the edges.
+    A dependency fails if all its alternatives are attacked, retracted, or contested in this way themselves.
     """
+    # The least fixpoint, with a work list: a claim is examined again only when a claim on which it rests has
+    # failed, so the time is linear in the edges. A claim that has failed already is examined too, because
+    # ``through`` has to list every dependency that failed and not only the first.
     used_by: dict[str, list[str]] = defaultdict(list)
     for key in graph.claims:
         for dependency in dependencies.of(key):

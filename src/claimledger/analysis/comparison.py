@@ -1,9 +1,9 @@
-"""Comparing two figures: whether they agree or conflict, or why they cannot be compared.
+"""Compares two figures: whether they agree or conflict, or why they cannot be compared.
 
-"Over" and "under" exclude their bound; "about" spans half of the last significant digit either way.
+"Over" and "under" exclude their bound; "about" includes half a unit of the last significant digit either way.
 Stocks are compared at their last day, totals as lower bounds of later ones, and flows only over equal
-periods. Only the ledger's terms say which names mean the same and what is part of what. A figure that is
-limited to something is a part of one that is not.
+periods. Only the ledger's terms decide which names mean the same and which are part of others. A figure with
+one more limitation counts a part of what a figure without it counts.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ AT_ODDS: tuple[Relation, ...] = ("conflicts", "part exceeds whole")
 """The relations of two figures that cannot both be right."""
 
 Change = Literal["same", "rounded", "narrowed", "widened", "changed"]
-"""What became of a figure when it was repeated."""
+"""How a figure changed when a claim repeated it."""
 
 MOST_PAIRS = 250_000
 """The most pairs of figures that are compared for two claims.
@@ -77,7 +77,7 @@ class Comparison:
     right: Figure
     relation: Relation
     reasons: tuple[str, ...] = ()
-    """What the relation rests on, such as the terms that were applied, each a phrase."""
+    """The reasons for the relation, such as the terms that were applied; each is a phrase."""
 
 
 class _Outcome(NamedTuple):
@@ -99,9 +99,16 @@ def compare(
     which two numbers may differ and still be ``near``. ``vocabulary`` has the ledger's terms.
     """
     for left_figure, right_figure in islice(product(left.figures, right.figures), MOST_PAIRS):
-        pair = _Pair(left, left_figure, right, right_figure, vocabulary, tolerance)
+        pair = _Pair(
+            left=left,
+            left_figure=left_figure,
+            right=right,
+            right_figure=right_figure,
+            vocabulary=vocabulary,
+            tolerance=tolerance,
+        )
         relation, reasons = pair.compare(revision=revision)
-        yield Comparison(left_figure, right_figure, relation, reasons)
+        yield Comparison(left=left_figure, right=right_figure, relation=relation, reasons=reasons)
 
 
 def most_telling(pairs: Iterable[Comparison]) -> Comparison | None:
@@ -120,7 +127,7 @@ _NATURES = {
 }
 
 Nesting = Literal["same", "part", "whole", "apart"]
-"""How what the left figure is about relates to what the right one is about."""
+"""How the things that the left figure counts relate to those that the right one counts."""
 
 
 class _Pair:
@@ -137,12 +144,10 @@ class _Pair:
         self.reasons: list[str] = []
 
     def compare(self, *, revision: bool) -> _Outcome:
-        """Return how the figures relate.
-
-        The questions are asked in the order of section *Comparison* of ``docs/semantics.md``: what is
-        counted, of what, how, when, and only then how much. Numbers that answer different questions are
-        never called a conflict, and the first difference is the one worth reporting.
-        """
+        """Return how the figures relate, and why."""
+        # The order is that of section *Comparison* of ``docs/semantics.md``: the measure, the scope, the
+        # definition, the time, and only then the numbers. It is an invariant, not a convenience: numbers that
+        # answer different questions must never be called a conflict, however far apart they are.
         measures = self._measure_nesting()
         converted = conversion(self.right_figure.unit, self.left_figure.unit)
         if measures != "apart" and converted is None:
@@ -221,7 +226,7 @@ class _Pair:
         return nesting
 
     def _definition_difference(self) -> str:
-        """Return how the definitions differ (base, method or nature); empty where they do not."""
+        """Return how the definitions differ (base, method or nature); empty if they do not."""
         left, right = self.left_figure, self.right_figure
         for name in ("base", "method"):
             left_value, right_value = getattr(left, name), getattr(right, name)
@@ -236,9 +241,11 @@ class _Pair:
     def _compare_over_time(self, nesting: Nesting, converted: Conversion) -> _Outcome:
         """Compare figures that count the same thing, or a part and its whole, by their times.
 
-        A stock is a count at a moment, a total counts all so far, and a flow belongs to a period. Where
-        neither claim says which, the figures are treated as stocks.
+        A stock is a count at a moment, a total counts all so far, and a flow belongs to a period. If neither
+        figure has a nature, both are treated as stocks.
         """
+        # Only a flow compares with the flow of a longer period as a part with its whole. The stock of a month
+        # is not a part of the stock of its year, so stocks and totals never use the nesting of periods.
         nature = self.left_figure.nature or self.right_figure.nature
         left_day, right_day = _last_day(self.left), _last_day(self.right)
         at_different_days = bool(left_day and right_day and left_day != right_day)
@@ -279,8 +286,8 @@ class _Pair:
     ) -> _Outcome:
         """Compare totals at two moments: a count of all so far never decreases.
 
-        So they conflict only where the earlier total is above the later one. The same holds when the
-        earlier total counts a part of what the later one counts.
+        So they conflict only if the earlier total is above the later one. The same is true if the earlier
+        total counts a part of what the later one counts.
         """
         self.reasons.append(f"totals only grow: {self._periods()}")
         earlier, later = self.left_figure.interval, converted.interval(self.right_figure.interval)
@@ -296,7 +303,7 @@ class _Pair:
     def _compare_part(
         self, nesting: Nesting, converted: Conversion, *, otherwise: Relation
     ) -> _Outcome:
-        """Compare a part with its whole, which it cannot exceed if the unit is one that adds up."""
+        """Compare a part with its whole, which it cannot exceed if numbers in the unit add up."""
         part, containing = self.left_figure.interval, converted.interval(self.right_figure.interval)
         if nesting == "whole":
             part, containing = containing, part
@@ -313,7 +320,8 @@ class _Pair:
         left, right = left_figure.interval, converted.interval(right_figure.interval)
         if not same(left_figure.unit or "", right_figure.unit or "") and converted.factor != 1:
             self.reasons.append(f"{right_figure.words} is {_number(right)} {left_figure.unit}")
-        # Exact in one unit can be a long decimal in the other (5 mi, 8.04672 km), so both are tried.
+        # A number with few digits in one unit can have many in the other (5 mi is 8.04672 km), and rounding
+        # looks at digits. So equality and rounding are tried in both units.
         back = conversion(left_figure.unit, right_figure.unit)
         if left == right or (back and back.interval(left_figure.interval) == right_figure.interval):
             return self._outcome("agrees")
@@ -326,7 +334,7 @@ class _Pair:
         if overlap(left, right):
             return self._outcome("compatible")
         if bool(self.left.about) != bool(self.right.about):
-            # Different numbers may both be right when one of them can be of any time.
+            # A claim that states no time can be about any time, so different numbers may both be right.
             return _Outcome("different period", (ONE_SIDED_PERIOD,))
         return self._outcome("conflicts")
 
@@ -356,9 +364,9 @@ def _both_or_one(left: str | None, right: str | None) -> str:
 
 
 def _combine(left: Nesting, right: Nesting) -> Nesting:
-    """Return how two figures nest that nest in one way in one respect and in another in the next.
+    """Return the nesting of two figures from their nestings in two respects, such as measure and scope.
 
-    A part in one respect and a whole in another have only some of their members in common: apart.
+    If one is the part in one respect and the whole in the other, they only overlap, so they are ``apart``.
     """
     if "same" in (left, right):
         return right if left == "same" else left
@@ -366,12 +374,12 @@ def _combine(left: Nesting, right: Nesting) -> Nesting:
 
 
 def _last_day(claim: Claim) -> int:
-    """Return the last day a claim is about; 0 where it states none."""
+    """Return the last day that a claim is about; 0 if it states none."""
     return claim.about.latest if claim.about and claim.about.latest is not None else 0
 
 
 def _period(claim: Claim) -> tuple[int, int] | None:
-    """Return the first and last day of the period a claim is about, if it states both."""
+    """Return the first and the last day of the period that a claim is about, if it states both."""
     about = claim.about
     if about is None or about.earliest is None or about.latest is None:
         return None
@@ -392,9 +400,9 @@ def _number(interval: Interval) -> str:
 
 
 def change(later: Claim, earlier: Claim) -> Change | None:
-    """Return what became of the figures of a claim when another repeated it.
+    """Return how the figures of a claim changed when a later claim repeated it.
 
-    Of several figures the greatest change is returned; ``None`` where the claims share no measure.
+    With several figures, return the greatest change; ``None`` if the claims share no measure.
     """
     order: list[Change] = ["same", "rounded", "narrowed", "widened", "changed"]
     changes: list[Change] = [

@@ -1,8 +1,8 @@
-"""Dependencies: what a claim rests on, through ``repeats`` and ``derives_from``.
+"""Dependencies: the claims on which a claim rests, through ``repeats`` and ``derives_from`` links.
 
 Repeated claims of one assertion are alternatives, one of which is enough. Repeated claims of different
 assertions, and every claim derived from, are separate dependencies, all of which are needed. Claims that
-rest on each other in a loop count as one claim, whose dependencies are those that point out of the loop.
+rest on each other in a loop count as one claim, whose dependencies are those that lead out of the loop.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from claimledger.records.link import LinkType
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One thing a claim rests on: claims any one of which is enough."""
+    """One dependency of a claim: one or more alternative claims, any one of which is enough."""
 
     alternatives: tuple[str, ...]
     derived: bool = False
-    """Whether the claim is derived from it rather than repeating it."""
+    """Whether the claim is derived from it, instead of repeating it."""
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The loops of a graph, and what each claim (or loop) rests on."""
+    """The loops of a graph, and the dependencies of each claim or loop."""
 
     loops: Mapping[str, tuple[str, ...]]
     """From each claim in a loop to the loop's claims, in order of key."""
@@ -41,7 +41,7 @@ class Dependencies:
         return self.loops.get(key, (key,))
 
     def of(self, key: str) -> tuple[Dependency, ...]:
-        """Return what a claim rests on."""
+        """Return the dependencies of a claim; for a claim in a loop, those of the whole loop."""
         return self.by_claim.get(key, ())
 
     def circular(self, key: str) -> bool:
@@ -61,7 +61,7 @@ class Dependencies:
 
 
 def dependencies(graph: Graph, assertions: Assertions) -> Dependencies:
-    """Return what each claim of a graph rests on."""
+    """Return the dependencies of every claim of a graph."""
     loops = {key: loop for loop in _loops(graph) for key in loop}
     by_claim: dict[str, tuple[Dependency, ...]] = {}
     for key in {
@@ -69,7 +69,8 @@ def dependencies(graph: Graph, assertions: Assertions) -> Dependencies:
         **graph.links_by_start(LinkType.DERIVES_FROM),
     }:
         loop = loops.get(key, (key,))
-        if key == loop[0]:  # every claim of a loop rests on something, so its first is met too
+        # Every claim of a loop rests on another, so this iteration visits the first one too.
+        if key == loop[0]:
             of_loop = tuple(_dependencies_of_loop(graph, assertions, loop))
             if of_loop:
                 by_claim.update((member, of_loop) for member in loop)
@@ -79,7 +80,7 @@ def dependencies(graph: Graph, assertions: Assertions) -> Dependencies:
 def _dependencies_of_loop(
     graph: Graph, assertions: Assertions, loop: tuple[str, ...]
 ) -> Iterator[Dependency]:
-    """Yield what a loop, or a single claim, rests on outside itself.
+    """Yield the dependencies of a loop, or of a single claim, outside itself.
 
     Alternatives are grouped over the whole loop: when two of its claims repeat two reports that
     corroborate each other, the loop has one dependency with two alternatives (see the second reading in

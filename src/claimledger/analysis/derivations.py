@@ -26,15 +26,15 @@ from claimledger.text.unicode import same
 HUNDRED = Interval(Decimal(100), Decimal(100))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Derivation:
-    """A recomputed figure: what its formula gives now, and what became of its inputs."""
+    """A recomputed figure: the current result of its formula, and the state of its inputs."""
 
     claim: str
     figure: Figure
     formula: Formula
     result: Interval | None
-    """What the formula gives; ``None`` where it cannot be computed."""
+    """The result of the formula; ``None`` if it cannot be computed."""
 
     reproduced: bool
     """Whether the result is still the figure, up to rounding."""
@@ -43,21 +43,21 @@ class Derivation:
     """Why it cannot be computed: an input has no such figure, or a divisor may be 0."""
 
     fallen: tuple[tuple[str, str], ...]
-    """Inputs that no longer hold, each with the reason: retracted, superseded, contested, or not in view."""
+    """The inputs that no longer count, each with the reason: its standing, or ``not in view``."""
 
     unlinked: tuple[str, ...]
-    """Claims that the formula uses but to which no ``derives_from`` link leads."""
+    """The claims that the formula uses but to which no ``derives_from`` link leads."""
 
     @property
     def sound(self) -> bool:
-        """Whether the figure is reproduced from inputs that all hold and are linked."""
+        """Whether the figure is reproduced, from inputs that all count and are linked."""
         return self.reproduced and not (self.fallen or self.unlinked)
 
 
 def recompute(analysis: Analysis, key: str, claims: Mapping[str, Claim]) -> Iterator[Derivation]:
     """Yield a derivation for each figure of a claim that has a formula.
 
-    ``claims`` has the claim itself and the claims that its formulas use (see :func:`formula_inputs`).
+    ``claims`` must have the claim itself and the claims that its formulas use (see :func:`formula_inputs`).
     """
     for figure in claims[key].figures:
         formula = read_formula(figure.formula) if figure.formula else None
@@ -104,26 +104,26 @@ def _recompute_figure(
     linked = {link.to for link in analysis.graph.from_(LinkType.DERIVES_FROM, key)}
     inputs = dict.fromkeys(operand.claim for operand in formula.inputs)
     return Derivation(
-        key,
-        figure,
-        formula,
-        result,
-        result is not None and reproduces(result, figure),
-        tuple(problems),
-        tuple(
+        claim=key,
+        figure=figure,
+        formula=formula,
+        result=result,
+        reproduced=result is not None and reproduces(result, figure),
+        problems=tuple(problems),
+        fallen=tuple(
             (input_key, reason)
             for input_key in inputs
             if (reason := _reason_fallen(analysis, input_key))
         ),
-        tuple(input_key for input_key in inputs if input_key not in linked),
+        unlinked=tuple(input_key for input_key in inputs if input_key not in linked),
     )
 
 
 def reproduces(result: Interval, figure: Figure) -> bool:
     """Whether the result of a formula is the stated figure.
 
-    It is when it equals the figure, lies within it, or rounds to it. An exact figure is often a rounded
-    result, and a result with an uncertain input need only be able to give the figure.
+    It is if it equals the figure, lies within it, or rounds to it. An exact figure is often a rounded result,
+    and a result from uncertain inputs only has to be consistent with the figure.
     """
     stated = figure.interval
     if result == stated or inside(result, stated):
@@ -138,7 +138,7 @@ def reproduces(result: Interval, figure: Figure) -> bool:
 def _figure_of_input(operand: Input, figure: Figure, claims: Mapping[str, Claim]) -> Figure | str:
     """Return the figure that an operand of a formula means, or the reason why there is none.
 
-    Without a measure of its own the operand means the measure of the computed figure, or else the only
+    An operand without a measure means the figure with the measure of the computed figure, or else the only
     figure of its claim.
     """
     claim = claims.get(operand.claim)
@@ -156,7 +156,7 @@ def _figure_of_input(operand: Input, figure: Figure, claims: Mapping[str, Claim]
 
 
 def _reason_fallen(analysis: Analysis, key: str) -> str:
-    """Return why an input no longer holds; empty where it does."""
+    """Return why an input no longer counts; empty if it does."""
     if key not in analysis.graph.claims:
         return "not in view"
     standing = analysis.standing(key)

@@ -1,4 +1,4 @@
-"""What changed between two states of a ledger: standings, origins, acceptability and disputes."""
+"""The difference between two states of a ledger: in standings, origins, acceptability and disputes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ClaimStatus = dict[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class ClaimDiff:
-    """A claim whose status changed; a side is ``None`` where the claim is not in view."""
+    """A claim whose status changed; a side is ``None`` if the claim is not in view there."""
 
     key: str
     before: ClaimStatus | None
@@ -35,7 +35,7 @@ class DisputeDiff:
     """Current links that it did not have before."""
 
     lost: tuple[str, ...]
-    """Links that it no longer has, or has only as past ones."""
+    """Links that it no longer has, or that became past ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,11 @@ def _dispute_diffs(before: Iterable[Dispute], after: Iterable[Dispute]) -> Itera
         new_links = {link.key for link in new.links} if new else set()
         gained, lost = tuple(sorted(new_links - old_links)), tuple(sorted(old_links - new_links))
         if new is None and old is not None:
-            yield DisputeDiff(key, "ended", old.head, (), lost)
+            yield DisputeDiff(key=key, how="ended", head=old.head, gained=(), lost=lost)
         elif old is None and new is not None:
-            yield DisputeDiff(key, "began", new.head, gained, ())
+            yield DisputeDiff(key=key, how="began", head=new.head, gained=gained, lost=())
         elif new is not None and (gained or lost):
-            yield DisputeDiff(key, "changed", new.head, gained, lost)
+            yield DisputeDiff(key=key, how="changed", head=new.head, gained=gained, lost=lost)
 
 
 def remove_records(
@@ -82,7 +82,7 @@ def remove_records(
 ) -> GraphData:
     """Return a copy of some graph data without some claims and links.
 
-    Links that start or end at a removed claim are removed too, as a withdrawal would do.
+    Links that start or end at a removed claim are removed too, as ``withdraw --cascade`` does.
     """
     remaining = {key: claim for key, claim in graph_data.claims.items() if key not in claims}
     remaining_links = [
@@ -92,4 +92,9 @@ def remove_records(
         and link.from_ in remaining
         and (link.to_kind != "claim" or link.to in remaining)
     ]
-    return GraphData(remaining, remaining_links, graph_data.sources, graph_data.parties)
+    return GraphData(
+        claims=remaining,
+        links=remaining_links,
+        sources=graph_data.sources,
+        parties=graph_data.parties,
+    )

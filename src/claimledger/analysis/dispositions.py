@@ -1,4 +1,4 @@
-"""The state of each dispute: open, closed by a disposition, or reopened by what was recorded later."""
+"""The state of each dispute: open, closed by a disposition, or reopened by later records."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OPEN = DisputeState("open")
 def states(
     disputes: Iterable[Dispute], graph: Graph, dispositions: Iterable[RecordedDisposition]
 ) -> dict[str, DisputeState]:
-    """Return the state of each dispute, by its key."""
+    """Return the state of each dispute, by key."""
     newest: dict[str, RecordedDisposition] = {}
     for recorded in dispositions:
         known = newest.get(recorded.record.dispute)
@@ -51,8 +51,9 @@ def _state(
     dispute: Dispute, graph: Graph, newest: Mapping[str, RecordedDisposition]
 ) -> DisputeState:
     """Return the state of one dispute; ``newest`` has the latest disposition for each link."""
-    # A disposition names a link and holds for the dispute which that link is in. When disputes grow
-    # together there may be several: that of the link which names the dispute decides, else the latest.
+    # A disposition names a link, and applies to the dispute that contains the link. A dispute that others
+    # have merged into can have several: that of the link which names the dispute decides, or else the
+    # latest.
     applicable = [newest[link.key] for link in dispute.all_links if link.key in newest]
     deciding = newest.get(dispute.key) or max(
         applicable, key=lambda recorded: recorded.entry, default=None

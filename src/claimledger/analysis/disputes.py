@@ -17,9 +17,9 @@ from claimledger.analysis.origins import Origins
 from claimledger.records.graph_data import LinkEdge
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """What is disputed, by which claims, through which links, and since when."""
+    """A dispute: its subject, the attacking claims, their links, and the time since when it exists."""
 
     head: str
     """The claim or source that is disputed; of an assertion, the claim that was known first."""
@@ -60,22 +60,22 @@ class Dispute:
 
     @property
     def voices(self) -> frozenset[str]:
-        """The claims that take part in it."""
+        """The claims that take part in it, on either side."""
         return frozenset((*self.claims, *self.attackers))
 
     @property
     def stated(self) -> int:
-        """How many of the attacks a source states."""
+        """The number of attacks that a source states."""
         return sum(link.basis == "stated" for link in self.links)
 
     @property
     def judged(self) -> int:
-        """How many of the attacks are the recorder's inference."""
+        """The number of attacks that are the recorder's inference."""
         return len(self.links) - self.stated
 
 
 def disputes(analysis: Analysis) -> list[Dispute]:
-    """Return the disputes: contested assertions, those with most attackers first, then sources."""
+    """Return the disputes of a graph: first contested assertions, most attackers first, then sources."""
     return _with_keys([*_contested_assertions(analysis), *_criticised_sources(analysis)])
 
 
@@ -207,7 +207,7 @@ def _contested_allies(
 
 
 def _link_known_by(analysis: Analysis, link: LinkEdge) -> int:
-    """Return the day by which an attack was known: when both its ends were."""
+    """Return the day by which an attack was known: the day by which both its ends were."""
     known_by = analysis.graph.known_by
     return max(known_by[link.from_], known_by.get(link.to, 0))
 

@@ -1,4 +1,4 @@
-"""The graph that every answer is computed from: the claims in view and the links between them.
+"""The graph from which every answer is computed: the claims in view and the links between them.
 
 A claim is in view when it is not withdrawn and lies inside both clocks. The ledger's clock
 (``--known-at``) was applied when the graph data were loaded. The world's clock (``--as-of``) is applied
@@ -34,7 +34,7 @@ class Graph:
     sources: Mapping[str, SourceNode]
     parties: Mapping[str, PartyNode]
     compute_known_by: Callable[[], Mapping[str, Day]]
-    """Computes the day by which each claim was known. Most answers need no dates, so it is called lazily."""
+    """Computes the day by which each claim was known: lazily, because most answers need no dates."""
 
     @cached_property
     def known_by(self) -> Mapping[str, Day]:
@@ -44,7 +44,7 @@ class Graph:
 
     @cached_property
     def _indexes(self) -> tuple[dict[str, LinksByClaim], dict[str, LinksByClaim], LinksByClaim]:
-        """The links by type and start, by type and end, and those that end at a source by source."""
+        """Indexes of the links: by type and start, by type and end, and by the source at which they end."""
         by_start: dict[str, dict[str, list[LinkEdge]]] = {kind: {} for kind in RELATIONS}
         by_end: dict[str, dict[str, list[LinkEdge]]] = {kind: {} for kind in RELATIONS}
         by_source: dict[str, list[LinkEdge]] = {}
@@ -108,8 +108,8 @@ class Graph:
     def speaks_for(self, source: str, claim: ClaimNode) -> bool:
         """Whether a source is the claimant's own, so that criticism of it reaches the claim.
 
-        It is when the claimant, or a party above the claimant, published it; when the claimant wrote
-        it; or when neither publisher nor author is recorded.
+        It is if the claimant, or a party above the claimant, published it; if the claimant wrote it; or if
+        neither a publisher nor an author is recorded.
         """
         node = self.sources.get(source)
         if node is None or (node.publisher is None and not node.authors):
@@ -151,16 +151,22 @@ def graph_of(graph_data: GraphData, as_of: Day | None = None) -> Graph:
         and (link.to_kind == "source" or link.to in claims)
         and (as_of is None or is_link_known(graph_data, link, as_of))
     )
-    return Graph(claims, links, graph_data.sources, graph_data.parties, compute_known_by)
+    return Graph(
+        claims=claims,
+        links=links,
+        sources=graph_data.sources,
+        parties=graph_data.parties,
+        compute_known_by=compute_known_by,
+    )
 
 
 def known_by_days(graph_data: GraphData) -> dict[str, Day]:
     """Return the day by which each claim was known.
 
-    It is the earliest of: the last day of ``asserted``; the last day of ``published`` of a cited source;
-    the source's ``accessed``; the day of a capture of it; and the day by which a claim that repeats it
-    was known. Where none of these is recorded, it is the earliest day on which the claim, or a claim
-    that repeats it, entered the ledger.
+    It is the earliest of: the last day of ``asserted``; the last day of ``published`` of a cited source; the
+    source's ``accessed``; the day of a capture of it; and the day by which a claim that repeats it was
+    known. If none of these is recorded, it is the earliest day on which the claim, or a claim that repeats
+    it, was recorded.
     """
     dated = {key: list(_stated_days(graph_data, claim)) for key, claim in graph_data.claims.items()}
     repeated: dict[str, list[str]] = defaultdict(list)
@@ -170,7 +176,7 @@ def known_by_days(graph_data: GraphData) -> dict[str, Day]:
     stated = _earliest_of_repeaters(
         {key: min(days) for key, days in dated.items() if days}, repeated
     )
-    # A date of record proves only that the claim existed by then, so any stated day takes precedence.
+    # The day of recording only proves that the claim existed by then, so any stated day takes precedence.
     recorded = _earliest_of_repeaters(
         {key: claim.recorded for key, claim in graph_data.claims.items()}, repeated
     )
@@ -191,9 +197,9 @@ def _earliest_of_repeaters(
 ) -> dict[str, Day]:
     """Return for each claim the earliest day of its own and of the claims that repeat it.
 
-    Repeating a claim takes knowing it, so each day applies to what is repeated as well. Starting from the
-    earliest day, the first day to reach a claim is its minimum. This is the idea of Dijkstra's algorithm,
-    without a priority queue because a day stays the same along a link.
+    Whoever repeats a claim knows it, so a day applies to the repeated claim as well. If the walks start with
+    the earliest day, the first day that reaches a claim is its minimum. This is Dijkstra's algorithm, which
+    needs no priority queue here because a day does not change along a link.
     """
     earliest_first = sorted(days, key=lambda claim: (days[claim], claim))
     return label_reachable(
@@ -204,7 +210,8 @@ def _earliest_of_repeaters(
 def _claims_in_view(graph_data: GraphData, known_by: Mapping[str, Day], as_of: Day) -> set[str]:
     """Return the claims known by a day, with everything they rest on.
 
-    A claim cannot have been made before what it repeats, even where only a later date of that is recorded.
+    A claim cannot have been made before the claim that it repeats, even if only a later date of that is
+    recorded.
     """
     rests_on: dict[str, list[str]] = defaultdict(list)
     for link in graph_data.links:
@@ -221,7 +228,7 @@ def _claims_in_view(graph_data: GraphData, known_by: Mapping[str, Day], as_of: D
 def is_link_known(graph_data: GraphData, link: LinkEdge, as_of: Day) -> bool:
     """Whether a link counts as of a day, given that both its ends do.
 
-    A stated link with a citation became known with its source; any other link with its ends.
+    A stated link with a citation became known with its source; any other link became known with its ends.
     """
     if link.basis != "stated" or not link.sources:
         return True

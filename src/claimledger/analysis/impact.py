@@ -1,15 +1,15 @@
-"""Load-bearing records: what most other claims rest on, and which would have no origin left without it.
+"""Load-bearing records: those on which many other claims rest, which would have no origin without them.
 
-When a claim falls, it is as if it had been taken back. A source takes with it the claims that cite
-nothing else; a party takes the claims that only it, or parties under it, make. A record bears a claim
-when every path from the claim's assertion up to a root passes through what falls with the record. In
-terms of flow graphs (with the roots at the entry), the record *dominates* the claim.
+A claim that falls counts as taken back. With a source fall the claims that cite nothing else; with a party
+fall the claims that only this party, or parties under it, make. Another claim rests on the record if every
+path from the claim's assertion up to a root passes through a claim that falls with the record. In terms of
+flow graphs (with the roots at the entry), the record *dominates* the claim.
 
 So all answers come from one dominator tree. It is built like that of Cooper, Harvey and Kennedy (2001,
 "A simple, fast dominance algorithm"), from the roots down: a node hangs under the lowest common ancestor
 of the nodes that all its paths come from. Loops of repeats are collapsed first, which leaves a graph
-without cycles, so one pass is enough. A chain of a hundred thousand repeats costs no more than its length,
-where a set of dominators for each claim would be quadratic. See section *Load-bearing* of
+without cycles, so one pass is enough. The time is linear in the length of a chain of repeats; a set of
+dominators for each claim would make it quadratic. See section *Load-bearing* of
 ``docs/semantics.md``.
 """
 
@@ -32,7 +32,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What depends on a claim, a source or a party."""
+    """The number of claims that depend on a claim, a source or a party."""
 
     kind: str
     key: str
@@ -85,7 +85,7 @@ class ImpactIndex:
             self._claims_before[end] - self._claims_before[start] for start, end in spans
         )
         own_among_them = sum(self._is_within(claim, spans) for claim in own)
-        return Impact(kind, key, len(own), dominated - own_among_them)
+        return Impact(kind=kind, key=key, own=len(own), others=dominated - own_among_them)
 
     def others(self, kind: str, key: str) -> list[str]:
         """Return the claims that would have no origin left if a record fell, without those that fall."""
@@ -98,7 +98,7 @@ class ImpactIndex:
         position = self._position.get(key)
         if position is None:
             return False
-        # The spans are disjoint and sorted, so only the last that starts at or before it can contain it.
+        # The spans are disjoint and sorted, so only the last one that starts at or before it can contain it.
         index = bisect_right(spans, (position, len(self._order))) - 1
         return index >= 0 and spans[index][0] <= position < spans[index][1]
 
@@ -156,7 +156,7 @@ class _DominatorTree:
             yield "party", party
 
     def _next_claims(self, loop: tuple[str, ...]) -> list[str]:
-        """Return the live claims one step nearer to the roots."""
+        """Return the live claims that are one step nearer to the roots."""
         repeated = self._analysis.dependencies.repeated_assertion(loop[0])
         return [key for key in repeated if key in self.labels]
 
@@ -164,10 +164,13 @@ class _DominatorTree:
         return not self._analysis.dependencies.repeated_assertion(loop[0])
 
     def _attach(self, name: str, live: list[str]) -> None:
-        """Attach an assertion to the node that dominates it: what all paths of its members share."""
+        """Attach an assertion to the node that dominates it: the lowest node that all its paths share."""
+        # An assertion survives while any member has a path to a live root. So its dominators are those that
+        # the members' paths have in common, which is the meet of the members' nodes and not any single one.
         inside = set(live)
         loop_of = self._analysis.dependencies.loop
-        # A member that only repeats other members adds no path of its own: theirs lead through them.
+        # A member that only repeats other members adds no path of its own, because its paths lead through
+        # them.
         starts = [
             key
             for key in live
@@ -178,9 +181,10 @@ class _DominatorTree:
             self._meet(nodes).assertions.append(name)
 
     def _node(self, key: str) -> _Node:
-        """Return the node of a claim, after building the nodes of everything it leads to.
+        """Return the node of a claim, after building the nodes of all claims on its paths to the roots.
 
-        A depth-first walk in post-order, with a stack of its own: chains can exceed Python's call stack.
+        A depth-first walk in post-order with an explicit stack, because chains can exceed Python's call
+        stack.
         """
         loop_of = self._analysis.dependencies.loop
         stack = [loop_of(key)]
@@ -199,7 +203,7 @@ class _DominatorTree:
         return self._node_of_claim(key)
 
     def _node_of_claim(self, key: str) -> _Node:
-        """Return a claim's node: that of its loop, or one below it for the claim a loop is entered by."""
+        """Return the node of a claim: that of its loop, or one below it for the claim where a path enters."""
         loop = self._analysis.dependencies.loop(key)
         node = self._node_of_loop[loop[0]]
         if len(loop) == 1 or node is _UNROOTED:
@@ -209,9 +213,10 @@ class _DominatorTree:
         return self._node_of_member[key]
 
     def _build(self, loop: tuple[str, ...]) -> _Node:
-        """Build the node of a loop, whose next claims have theirs already."""
+        """Build the node of a loop; the nodes of the next claims must exist already."""
         live = [self.labels[key] for key in loop if key in self.labels]
-        # A loop counts as a root while one of its claims does, so it falls only with what they all share.
+        # A loop is a root while one of its claims is live, so it falls only with a record that they all
+        # share.
         labels = frozenset.intersection(*live) if live else frozenset()
         if self._is_root(loop):
             return self._add_below([self._entry], labels) if live else _UNROOTED
@@ -220,8 +225,8 @@ class _DominatorTree:
             for key in self._next_claims(loop)
             if (node := self._node_of_claim(key)) is not _UNROOTED
         ]
-        # A loop on the way to a root is only passed through. Which of its claims must be live is decided
-        # by the one it is entered by, so the loop itself has no labels.
+        # Paths only pass through a loop on the way to a root. Which of its claims must be live depends on
+        # where a path enters it (see `_node_of_claim`), so the loop itself has no labels.
         return (
             self._add_below(above, labels if len(loop) == 1 else frozenset())
             if above
@@ -229,12 +234,12 @@ class _DominatorTree:
         )
 
     def _add_below(self, nodes: Sequence[_Node], labels: frozenset[Label]) -> _Node:
-        """Add and return a node with some labels below everything that some nodes share."""
+        """Add a node with some labels below the common ancestor of some nodes, and return it."""
         ancestor, shared = self._common(nodes)
         return self._add(ancestor, labels | shared)
 
     def _meet(self, nodes: Sequence[_Node]) -> _Node:
-        """Return the node below everything that some nodes share, adding one only where needed."""
+        """Return the node for what some nodes have in common, adding one only if none exists."""
         ancestor, shared = self._common(nodes)
         if all(node is ancestor for node in nodes):
             return ancestor
@@ -243,8 +248,8 @@ class _DominatorTree:
     def _common(self, nodes: Sequence[_Node]) -> tuple[_Node, frozenset[Label]]:
         """Return the lowest common ancestor of some nodes, and the labels that all paths below it share.
 
-        Two separate claims between the ancestor and the nodes can have the same label: both papers cite
-        only one source, say. Then that source dominates although no single claim does.
+        Different claims between the ancestor and the nodes can have the same label, for example if both cite
+        only one source. Then that source dominates, although no single claim does.
         """
         ancestor = nodes[0]
         for node in nodes[1:]:
@@ -263,9 +268,10 @@ class _DominatorTree:
     def dominated_spans(self) -> tuple[list[str], dict[Label, list[Span]]]:
         """Return the assertions in tree order, and for each label the spans it dominates.
 
-        In tree order (pre-order) every subtree is a contiguous span. A label that occurs again below a
-        node that has it already adds no span, so the spans of a label are disjoint.
+        In tree order (pre-order) every subtree is a contiguous span.
         """
+        # A label that occurs again below a node which has it already adds no span. So the spans of a label
+        # are disjoint, which the prefix sums and the binary search in ImpactIndex require.
         order: list[str] = []
         spans: dict[Label, list[Span]] = defaultdict(list)
         open_labels: set[Label] = set()

@@ -1,8 +1,8 @@
 """Interval arithmetic over exact decimals, with open and closed bounds.
 
-A missing bound means that the interval is unbounded on that side. Sums, products and quotients follow
-the usual rules of interval arithmetic (Moore 1966): the result contains every value that operands
-somewhere in their intervals can give.
+A missing bound means that the interval is unbounded on that side. Sums, products and quotients follow the
+rules of interval arithmetic (Moore 1966): the result contains every value that is possible for operands
+within their intervals.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from decimal import Context, Decimal, localcontext
 from claimledger.records.figure import Interval, interval_of
 
 _COARSEST = Decimal("0.05")
-"""The largest error of rounding, as a share of the number: 100 may be a rounded 98, never a rounded 60."""
+"""The largest rounding error, as a share of the number: 100 may be 98 rounded, but not 60 rounded."""
 
 
 def overlap(left: Interval, right: Interval) -> bool:
@@ -72,12 +72,12 @@ def within(left: Decimal, right: Decimal, tolerance: Decimal) -> bool:
 
 
 def total(parts: Sequence[Interval]) -> Interval:
-    """Return the interval of the sums of one number from each interval."""
+    """Return the interval of all sums of one number from each interval."""
     return Interval(
-        _sum_of_bounds([part.low for part in parts]),
-        _sum_of_bounds([part.high for part in parts]),
-        any(part.low_open for part in parts),
-        any(part.high_open for part in parts),
+        low=_sum_of_bounds([part.low for part in parts]),
+        high=_sum_of_bounds([part.high for part in parts]),
+        low_open=any(part.low_open for part in parts),
+        high_open=any(part.high_open for part in parts),
     )
 
 
@@ -93,11 +93,11 @@ def negative(interval: Interval) -> Interval:
     """Return the interval of the negated numbers."""
     low = None if interval.high is None else interval.high.copy_negate()
     high = None if interval.low is None else interval.low.copy_negate()
-    return Interval(low, high, interval.high_open, interval.low_open)
+    return Interval(low=low, high=high, low_open=interval.high_open, high_open=interval.low_open)
 
 
 def product(left: Interval, right: Interval) -> Interval:
-    """Return the interval of the products of one number from each interval.
+    """Return the interval of all products of one number from each interval.
 
     A product is monotone in each factor while the other is fixed, so its extremes are at the corners.
     """
@@ -110,9 +110,9 @@ def product(left: Interval, right: Interval) -> Interval:
 
 
 def quotient(left: Interval, right: Interval) -> Interval:
-    """Return the interval of the quotients of one number from each interval.
+    """Return the interval of all quotients of one number from each interval.
 
-    Raises :class:`ZeroDivisionError` where the divisor may be 0.
+    Raises :class:`ZeroDivisionError` if the divisor can be 0.
     """
     if overlap(right, Interval(Decimal(0), Decimal(0))):
         raise ZeroDivisionError
@@ -129,7 +129,7 @@ def quotient(left: Interval, right: Interval) -> Interval:
 
 
 _PRECISE = Context(prec=60)
-"""Wide enough that sums and products of recorded bounds, which have far fewer digits, are exact."""
+"""Precise enough that sums and products of recorded bounds, which have far fewer digits, are exact."""
 
 _INFINITY = Decimal("Infinity")
 
@@ -142,7 +142,7 @@ def _bounds(interval: Interval) -> tuple[tuple[Decimal, bool], tuple[Decimal, bo
 
 
 def _times(left: Decimal, right: Decimal) -> Decimal:
-    # Decimal makes 0 times infinity an error. Here the infinity only stands for a missing bound.
+    # Decimal raises an error for 0 times infinity, but here an infinity only represents a missing bound.
     if not left or not right:
         return Decimal(0)
     with localcontext(_PRECISE):
@@ -151,12 +151,12 @@ def _times(left: Decimal, right: Decimal) -> Decimal:
 
 def _hull(corners: list[tuple[Decimal, bool]]) -> Interval:
     """Return the smallest interval that contains some corners, each with whether it is open."""
-    # Of two corners with one value, a closed one decides: the value then belongs to the interval.
+    # If two corners have the same value and one is closed, the value belongs to the interval.
     low, low_open = min(corners, key=lambda corner: (corner[0], corner[1]))
     high, high_open = max(corners, key=lambda corner: (corner[0], not corner[1]))
     return Interval(
-        None if low.is_infinite() else low,
-        None if high.is_infinite() else high,
-        low_open and not low.is_infinite(),
-        high_open and not high.is_infinite(),
+        low=None if low.is_infinite() else low,
+        high=None if high.is_infinite() else high,
+        low_open=low_open and not low.is_infinite(),
+        high_open=high_open and not high.is_infinite(),
     )

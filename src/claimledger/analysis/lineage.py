@@ -1,4 +1,4 @@
-"""Lineage: the path from a claim back to its first voice, with its weakest step."""
+"""Lineage: the path from a claim back to whoever said it first, with its weakest step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from claimledger.records.link import LinkType
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One claim on the way back, and the link by which the claim below rests on it."""
+    """One claim on the path back to the roots, and the link by which the claim below rests on it."""
 
     claim: str
     depth: int
@@ -23,10 +23,10 @@ class Step:
     type: str | None
     flags: tuple[Flag, ...]
     again: bool = False
-    """Whether an earlier step has the same claim. What that rests on is listed there only."""
+    """Whether an earlier step has the same claim; the steps above it are listed only there."""
 
     ends: bool = False
-    """Whether the claim rests on nothing recorded, so that the trail ends here."""
+    """Whether the claim rests on no recorded claim, so that the trail ends here."""
 
     def is_flagged(self, kind: str) -> bool:
         """Whether the claim has a flag of some kind."""
@@ -35,7 +35,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """The weakest step of a lineage: the claim, and what is weak about it."""
+    """The weakest step of a lineage: the claim, and the reason why it is weak."""
 
     claim: str
     why: str
@@ -45,13 +45,13 @@ class Weakness:
     """The key of the record that shows it: a link, an attacking claim or a source; may be empty."""
 
     through_source: str = ""
-    """The source that is criticised, where the claim is undercut through one."""
+    """The criticised source, if the claim is undercut through one."""
 
 
 def lineage(analysis: Analysis, key: str) -> list[Step]:
     """Return the steps from a claim up to its roots, in depth-first order, the claim itself first.
 
-    Of the claims that one claim rests on, those known earlier come first.
+    Among the claims on which one claim rests, those known earlier come first.
     """
     return list(_steps(analysis, key))
 
@@ -65,7 +65,16 @@ def _steps(analysis: Analysis, key: str) -> Iterator[Step]:
         links = [*graph.from_(LinkType.REPEATS, claim), *graph.from_(LinkType.DERIVES_FROM, claim)]
         again = claim in seen
         claim_flags = tuple(flags(analysis, claim))
-        yield Step(claim, depth, below, link_key, link_type, claim_flags, again, ends=not links)
+        yield Step(
+            claim=claim,
+            depth=depth,
+            below=below,
+            link=link_key,
+            type=link_type,
+            flags=claim_flags,
+            again=again,
+            ends=not links,
+        )
         if again:
             continue
         seen.add(claim)
@@ -74,10 +83,10 @@ def _steps(analysis: Analysis, key: str) -> Iterator[Step]:
 
 
 def weakest(analysis: Analysis, steps: list[Step]) -> Weakness | None:
-    """Return the weakest step, or ``None`` where no step is weak.
+    """Return the weakest step, or ``None`` if no step is weak.
 
-    The kinds of weakness are tried from the most to the least serious, and for each the steps from the
-    claim upwards: a retracted root matters more than an undated paper, wherever they are.
+    The kinds of weakness are tried from the most to the least serious, and for each kind the steps from the
+    claim upwards: a retracted root matters more than an undated paper, wherever the two occur.
     """
     for find_weakness in _WEAKNESSES:
         for step in steps:
@@ -93,12 +102,17 @@ def _retracted(analysis: Analysis, step: Step) -> Weakness | None:
 
 
 def _undercut(analysis: Analysis, step: Step) -> Weakness | None:
-    attack = next(
-        (a for a in analysis.attacks.on(step.claim) if a.link.type == LinkType.UNDERCUTS), None
+    undercuts = (
+        attack
+        for attack in analysis.attacks.on(step.claim)
+        if attack.link.type == LinkType.UNDERCUTS
     )
+    attack = next(undercuts, None)
     if attack is None:
         return None
-    return Weakness(step.claim, "undercut", attack.attacker, attack.source or "")
+    return Weakness(
+        claim=step.claim, why="undercut", about=attack.attacker, through_source=attack.source or ""
+    )
 
 
 def _unread(analysis: Analysis, step: Step) -> Weakness | None:
@@ -132,4 +146,4 @@ _WEAKNESSES: list[Callable[[Analysis, Step], Weakness | None]] = [
     _undated,
     _not_captured,
 ]
-"""What can be weak about a step, the most serious first."""
+"""The kinds of weakness, the most serious first."""

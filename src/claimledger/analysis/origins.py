@@ -1,4 +1,4 @@
-"""Independent origins: how many voices are behind an assertion, at least and at most.
+"""Independent origins: the number of voices behind an assertion, at least and at most.
 
 No graph can prove independence, so the answer is a range. *At most*: roots that share a claimant or an
 upstream claim are merged. *At least*: roots are also merged when they share a party above their
@@ -24,7 +24,7 @@ from claimledger.records.party import NAMELESS
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """Where following ``repeats`` ends: a claim, or a loop of claims, together with its inputs."""
+    """The end of a chain of ``repeats`` links: a claim or a loop of claims, together with its inputs."""
 
     claims: tuple[str, ...]
     established: bool = False
@@ -34,11 +34,11 @@ class Root:
     """Why it is not established: ``grounds`` or ``own source``."""
 
     graph: Graph | None = field(default=None, repr=False, compare=False)
-    """The graph in which it rests on something; ``None`` where it rests on nothing."""
+    """The graph in which it rests on other claims; ``None`` if it rests on none."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The claims it rests on, directly or through others, in order of key.
+        """The claims on which it rests, directly or through others, in order of key.
 
         Computed lazily: storing them for every root would be quadratic on long chains of derivations.
         """
@@ -62,7 +62,7 @@ class Root:
 
 
 class MergerReason(StrEnum):
-    """What roots share if they count, or may count, as one origin."""
+    """The reasons why roots count, or may count, as one origin: what they share."""
 
     CLAIMANT = "claimant"
     UPSTREAM_CLAIM = "upstream claim"
@@ -112,13 +112,13 @@ class OriginFinder:
 
     _cache: dict[tuple[str, bool], Origins] = field(default_factory=dict)
     _claims_of_root: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """The claims and inputs of each root in the count under way. Inputs are costly, so they are read once."""
+    """The claims and inputs of each root in the current count, computed once because that is slow."""
 
     def of(self, key: str) -> Origins:
         """Return the origins of a claim: those of its assertion, or none if the claim was retracted."""
         if key in self.revisions.retracted:
             return NONE
-        # A superseded claim may rest on superseded ones; for a current claim those no longer speak.
+        # A superseded claim may rest on superseded claims, which no longer count for a current one.
         superseded = key in self.revisions.superseded
         name = self.assertions.of[key]
         origins = self._cache.get((name, superseded))
@@ -135,7 +135,7 @@ class OriginFinder:
         return self._count([roots[claims] for claims in sorted(roots)])
 
     def of_roots(self, roots: Iterable[Root]) -> Origins:
-        """Return the origins that some roots amount to."""
+        """Return the origins that some roots represent."""
         return self._count(list(roots))
 
     def _is_active(self, key: str, superseded: bool) -> bool:
@@ -169,7 +169,12 @@ class OriginFinder:
         """Return a root. A loop is as well established as the best of its active claims."""
         lacking = min((self._lacking(key) for key in active), key=_LACKING.index)
         rests_on_something = any(self.dependencies.of(key) for key in loop)
-        return Root(loop, not lacking, lacking, self.graph if rests_on_something else None)
+        return Root(
+            claims=loop,
+            established=not lacking,
+            lacking=lacking,
+            graph=self.graph if rests_on_something else None,
+        )
 
     def _lacking(self, key: str) -> str:
         claim = self.graph.claims[key]
@@ -178,11 +183,10 @@ class OriginFinder:
         return "" if self.graph.own_sources(claim) else "own source"
 
     def _count(self, roots: list[Root]) -> Origins:
-        """Merge roots twice over: first by what proves one voice, then also by what may mean one.
-
-        Both bounds come from one disjoint set. The upper bound is read off after the first round, the
-        lower one after the second, so the lower bound can never exceed the upper.
-        """
+        """Return the origins of some roots: the upper bound merges identities, the lower one also ties."""
+        # Both rounds merge into the same disjoint set. The upper bound is read after the first round and the
+        # lower one after the second, which only merges further, so the lower bound can never exceed the
+        # upper. An order that merged ties first could blame a tie for a merger that an identity proves.
         if not roots:
             return NONE
         if len(roots) == 1:
@@ -195,7 +199,13 @@ class OriginFinder:
         perhaps += self._merge_publishers(union, roots)
         # Unknown grounds establish nothing, so only sets with an established root count at least.
         established = {union.find(root.name) for root in roots if root.established}
-        return Origins(max(1, len(established)), at_most, tuple(roots), tuple(same), tuple(perhaps))
+        return Origins(
+            at_least=max(1, len(established)),
+            at_most=at_most,
+            roots=tuple(roots),
+            same=tuple(same),
+            perhaps=tuple(perhaps),
+        )
 
     def _merge(
         self,
@@ -221,14 +231,14 @@ class OriginFinder:
         return mergers
 
     def _identities(self, root: Root) -> Iterator[tuple[MergerReason, str]]:
-        """Yield the tokens that prove two roots to be one voice."""
+        """Yield the tokens that prove that two roots are one voice."""
         for key in self._claims_of_root[root.name]:
             yield MergerReason.UPSTREAM_CLAIM, key
         for party in self._claimants(root):
             yield MergerReason.CLAIMANT, party
 
     def _ties(self, root: Root) -> Iterator[tuple[MergerReason, str]]:
-        """Yield the tokens that may mean two roots are one voice."""
+        """Yield the tokens that suggest that two roots may be one voice."""
         for party in self._claimants(root):
             for above in self.graph.above(party):
                 yield MergerReason.PARTY_ABOVE, above
@@ -265,14 +275,14 @@ class OriginFinder:
         return mergers
 
     def _claimants(self, root: Root) -> list[str]:
-        """Return the claimants of a root, of its inputs too."""
+        """Return the claimants of a root and of its inputs."""
         claims = self.graph.claims
         return sorted(
             {party for key in self._claims_of_root[root.name] for party in claims[key].claimants}
         )
 
     def _sources(self, root: Root) -> list[str]:
-        """Return the sources that a root cites, of its inputs too."""
+        """Return the sources that a root and its inputs cite."""
         claims = self.graph.claims
         return sorted(
             {source for key in self._claims_of_root[root.name] for source in claims[key].sources}
@@ -280,4 +290,4 @@ class OriginFinder:
 
 
 _LACKING = ["", "own source", "grounds"]
-"""What a root can lack, from nothing to most."""
+"""The values of ``Root.lacking``, the least serious first."""

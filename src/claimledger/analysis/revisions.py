@@ -31,12 +31,12 @@ def revisions(graph: Graph) -> Revisions:
 
     A retraction that was itself retracted does not count. A claim is superseded when a later claim in
     its chain of updates is not retracted. A claim that repeats others is superseded when all of those
-    are: what it repeats is no longer current.
+    are, because what it repeats is no longer current.
     """
     retracted = _retracted(graph)
     superseded = _updated(graph, retracted)
-    # Pass supersession on along ``repeats``. Each claim waits for the targets that are not superseded
-    # yet, and follows when none is left, so every link is looked at once.
+    # Supersession spreads along ``repeats``. Each claim waits for the targets that are not superseded yet,
+    # and is superseded when none is left, so every link is examined once.
     waiting_for: dict[str, set[str]] = {}
     for key in graph.claims:
         targets = {link.to for link in graph.from_(LinkType.REPEATS, key)}
@@ -61,11 +61,12 @@ def revisions(graph: Graph) -> Revisions:
 def _retracted(graph: Graph) -> dict[str, str]:
     """Return the retracted claims, each with the link of a retraction that counts.
 
-    A retraction counts only if nothing retracts it in turn, so claims are settled in topological order:
-    first those that nothing retracts, then those whose retractions are all settled. One retraction that
-    counts settles its target at once. The ledger refuses rings of retractions; claims in one from a
-    foreign log are never settled and count as not retracted.
+    A retraction counts only if no other retraction that counts retracts it.
     """
+    # Claims are settled in topological order: first those that nothing retracts, then those whose
+    # retractions are all settled. One retraction that counts settles its target at once. The ledger refuses
+    # cycles of retractions, but a log from elsewhere can have one: its claims are never settled, so they are
+    # not retracted.
     unsettled = {
         key: len(graph.to(LinkType.RETRACTS, key))
         for key in graph.claims

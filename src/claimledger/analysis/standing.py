@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Standing(StrEnum):
-    """What the recorded links and sources say about a claim, in one word.
+    """The answer about a claim in one word, from the recorded links and sources.
 
     The members are in order of precedence: a claim's standing is the first that applies to it (section
     *Standing* of ``docs/semantics.md``). JSON, CSV and options use the values.

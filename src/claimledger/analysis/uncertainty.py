@@ -18,7 +18,7 @@ from claimledger.analysis.origins import MergedOrigins, OriginFinder, Origins, R
 
 @dataclass(frozen=True, slots=True)
 class OpenQuestion:
-    """One thing to look up: the roots it is about, and how many origins the answer could establish."""
+    """A question to look up: the roots that it is about, and how many origins the answer could establish."""
 
     what: Literal["grounds", "own source", "tie"]
     roots: tuple[str, ...]
@@ -96,10 +96,11 @@ def open_questions(
 def _questions(analysis: Analysis, origins: Origins) -> Iterable[OpenQuestion]:
     """Yield the questions about one assertion, each with its worth.
 
-    In the best case every root is established and every tie turns out to mean nothing. Valuing a
-    question from there rather than from today's bound gives credit to two questions that only
-    together establish an origin.
+    In the best case every root is established and no tie means anything. A question is worth the origins
+    that are missing from the best case if only this question stays open.
     """
+    # Compared with the current bound instead, two questions that only together establish an origin would
+    # both be worth nothing, and nobody would look them up.
     ties = [(merger.reason, merger.shared) for merger in origins.perhaps]
     established = [replace(root, established=True) for root in origins.roots]
     without_ties = analysis.origin_finder(ties)
@@ -111,13 +112,15 @@ def _questions(analysis: Analysis, origins: Origins) -> Iterable[OpenQuestion]:
                 "own source" if root.lacking == "own source" else "grounds"
             )
             worth = best - _at_least(without_ties, all_but_this)
-            yield OpenQuestion(what, (root.name,), "", "", worth)
+            yield OpenQuestion(what=what, roots=(root.name,), reason="", shared="", worth=worth)
     for merger in origins.perhaps:
         with_this_tie = analysis.origin_finder(
             tie for tie in ties if tie != (merger.reason, merger.shared)
         )
         worth = best - _at_least(with_this_tie, established)
-        yield OpenQuestion("tie", merger.roots, merger.reason, merger.shared, worth)
+        yield OpenQuestion(
+            what="tie", roots=merger.roots, reason=merger.reason, shared=merger.shared, worth=worth
+        )
 
 
 def _at_least(finder: OriginFinder, roots: list[Root]) -> int:

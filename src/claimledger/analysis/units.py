@@ -1,4 +1,4 @@
-"""Units: which numbers can be converted into each other, exactly.
+"""Units: the exact conversion of numbers between units of the same kind.
 
 Counts, percentages, percentage points, rates and money are separate kinds and are never converted (the
 currency and year of money are part of its unit). Physical quantities are converted with pint.
@@ -24,7 +24,7 @@ _PERCENT = {"%", "percent", "per cent", "pct"}
 _POINTS = {"percentage points", "percentage point", "pp", "%-points"}
 _MONEY = re.compile(r"[A-Z]{3}(?: (?:1[0-9]|20)[0-9]{2})?|[€$£¥]|(?:US|CA|AU|NZ|HK)\$", re.ASCII)
 
-# pint evaluates the text it parses, so only plain names, small powers and one fraction may reach it.
+# pint evaluates the text that it parses, so it gets only plain names, small powers and one fraction.
 _PLAIN_UNIT = re.compile(r"[^\W\d_]{1,30}(?:\^?[23])?(?: ?/ ?[^\W\d_]{1,30}(?:\^?[23])?)?")
 _POWER = re.compile(r"(?<=[^\W\d_])\^?([23])")
 
@@ -54,7 +54,7 @@ SAME = Conversion(Decimal(1))
 
 
 def kind_of(unit: str | None) -> Kind:
-    """Return which kind of number a unit makes; without a unit it is a count."""
+    """Return the kind of the numbers in a unit; numbers without a unit are counts."""
     if unit is None:
         return "count"
     plain = nfc(unit).strip()
@@ -71,7 +71,7 @@ def kind_of(unit: str | None) -> Kind:
 
 
 def conversion(from_: str | None, to: str | None) -> Conversion | None:
-    """Return the conversion from one unit to another, or ``None`` where there is none.
+    """Return the conversion from one unit to another, or ``None`` if there is none.
 
     >>> conversion("percent", "%")
     Conversion(factor=Decimal('1'), offset=Decimal('0'))
@@ -84,7 +84,7 @@ def conversion(from_: str | None, to: str | None) -> Conversion | None:
     if from_kind != to_kind:
         return None
     if from_kind in ("percent", "points"):
-        return SAME  # the same unit, spelled in another way
+        return SAME  # different spellings of the same unit
     if from_ is None or to is None or nfc(from_) == nfc(to):
         return SAME
     return _physical(from_, to) if from_kind == "quantity" else None
@@ -104,10 +104,10 @@ def additive(unit: str | None) -> bool:
 
 @lru_cache
 def _registry() -> UnitRegistry[Any]:
-    # Imported late: it costs more than the rest of a command, and most figures have no unit.
+    # Imported late: the import takes longer than the rest of a command, and most figures have no unit.
     import pint
 
-    # In binary fractions 5 miles would be 8.046720000000001 kilometres.
+    # With binary fractions, 5 miles would be 8.046720000000001 kilometres.
     return pint.UnitRegistry(non_int_type=Decimal, autoconvert_offset_to_baseunit=True)
 
 
@@ -123,8 +123,9 @@ def _physical(from_: str, to: str) -> Conversion | None:
             return None
         zero = registry.Quantity(Decimal(0), left).to(right).magnitude
         hundred = registry.Quantity(Decimal(100), left).to(right).magnitude
-    except Exception:  # pint and its parser raise a dozen types; none of them is a conversion
+    except Exception:  # pint and its parser raise a dozen types of exception for unknown units
         return None
-    rounded = Context(prec=20).create_decimal  # 1 degC gives 1.8000000000000000000000004 degF
+    # Without rounding, the factor from degC to degF would be 1.8000000000000000000000004.
+    rounded = Context(prec=20).create_decimal
     factor = rounded((Decimal(hundred) - Decimal(zero)) / 100)
     return Conversion(factor, rounded(round(Decimal(zero), 15)))

@@ -63,7 +63,8 @@ def flags(
         near = nearest(kind, KINDS)
         right = f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}"
         raise InvalidInputError(
-            [Problem("unknown kind of oddity", "kind", kind, right)], outcome=""
+            [Problem(message="unknown kind of oddity", field="kind", value=kind, expected=right)],
+            outcome="",
         )
     with call.reading() as view:
         if subject:

@@ -1,1 +1,1 @@
-"""What comes into a ledger: case files, JSON Lines, log segments, and the prompt of ``record``."""
+"""The inputs of a ledger: case files, log segments, options, and the prompt of ``record``."""

@@ -38,12 +38,26 @@ def pairs(field: str, options: Iterable[str]) -> dict[str, str]:
         name, equals, text = option.partition("=")
         if not equals:
             raise InvalidInputError(
-                [Problem("is not name=text", field, shown(option), "write it as place=NLD")]
+                [
+                    Problem(
+                        message="is not name=text",
+                        field=field,
+                        value=shown(option),
+                        expected="write it as place=NLD",
+                    )
+                ]
             )
         if name.strip() in mapping:
             right = "give one text for each name"
             raise InvalidInputError(
-                [Problem("is given twice", f"{field}.{name.strip()}", shown(text), right)]
+                [
+                    Problem(
+                        message="is given twice",
+                        field=f"{field}.{name.strip()}",
+                        value=shown(text),
+                        expected=right,
+                    )
+                ]
             )
         mapping[name.strip()] = text.strip()
     return mapping
@@ -57,7 +71,16 @@ def figure(text: str) -> dict[str, str]:
     measure, equals, value = text.partition("=")
     if not equals or not measure.strip() or not value.strip():
         right = 'measure=value: stations=54, "reports=over 1,800"'
-        raise InvalidInputError([Problem("is not measure=value", "figure", shown(text), right)])
+        raise InvalidInputError(
+            [
+                Problem(
+                    message="is not measure=value",
+                    field="figure",
+                    value=shown(text),
+                    expected=right,
+                )
+            ]
+        )
     return {"measure": measure.strip(), "value": value.strip()}
 
 
@@ -98,5 +121,7 @@ def new_value(field: Field, typed: str) -> Any:
         return pairs(field.name, [part for part in text.split(",") if part.strip()])
     if field.form == "parts":
         right = 'a list in JSON: [{"measure": "stations", "value": "54"}]'
-        raise InvalidInputError([Problem("needs JSON", field.name, shown(text), right)])
+        raise InvalidInputError(
+            [Problem(message="needs JSON", field=field.name, value=shown(text), expected=right)]
+        )
     return text

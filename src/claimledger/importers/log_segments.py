@@ -44,8 +44,8 @@ def reading_segment(path: str) -> Iterator[LogSegment]:
             if not isinstance(head, dict) or head.get("claimledger") != "entries":
                 raise StoreError(f"{path} is not a backup of a ledger")
             _check_format(head.get("format"), path)
-            yield LogSegment(path, _head(head, "begins", path), _head(head, "ends", path),
-                         _entries(file, path))  # fmt: skip
+            yield LogSegment(name=path, begins=_head(head, "begins", path), ends=_head(head, "ends", path),
+                         entries=_entries(file, path))  # fmt: skip
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
 

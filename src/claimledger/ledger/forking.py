@@ -7,7 +7,7 @@ import threading
 
 
 def may_fork() -> bool:
-    """Return whether the system supports ``fork`` and this process runs a single thread.
+    """Whether the system supports ``fork`` and this process has a single thread.
 
     A forked child inherits the locks of all threads but only the forking thread itself, so a lock that
     another thread holds is never released there.

@@ -373,7 +373,11 @@ class Ledger(LedgerView):
                 f"{user} is logged in to this server, and can record only as {user}, not as {by}"
             )
         return Appender(
-            self._store, by, self._clock, self._salts, clock_is_right=self._clock_is_right
+            store=self._store,
+            by=by,
+            clock=self._clock,
+            salts=self._salts,
+            clock_is_right=self._clock_is_right,
         )
 
     @property

@@ -63,7 +63,7 @@ class LogReplay:
 
     def __init__(self, moment: str = "", before: PriorState | None = None) -> None:
         self.moment = moment
-        """The time of the last entry."""
+        """The time of the last entry that was added."""
 
         self._before = before
 
@@ -80,8 +80,8 @@ class LogReplay:
     def add(self, number: int, header: object, payload: object, salt: object) -> Payload | None:
         """Check the next entry and return its payload; ``None`` if the entry is redacted.
 
-        Raises :class:`InvalidEntryError` if the entry breaks a rule; the replay then goes on as if it were
-        missing.
+        Raises :class:`InvalidEntryError` if the entry breaks a rule; the replay can then continue with the
+        next entry, as if this one were missing.
         """
         head = check_header(header, self.moment)
         if payload is None and salt is None:

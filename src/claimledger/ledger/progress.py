@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Progress = Callable[[int, int], None]
-"""Called with the number of entries done and the number in all."""
+"""A callback that takes the number of entries processed so far, and the number of all entries."""
 
 
 def no_progress(_done: int, _total: int) -> None:
-    """Ignore the progress: the default of operations that nobody watches."""
+    """Ignore the progress: the default of all operations."""

@@ -137,7 +137,9 @@ class LedgerView:
             for row in self._store.rows_by_entry(ENTRY, first, first + 999):
                 number, header, payload, salt, nodes = row
                 encoded = None if payload is None else payload.encode()
-                yield Entry(number, header.encode(), encoded, salt, nodes)
+                yield Entry(
+                    number=number, header=header.encode(), payload=encoded, salt=salt, nodes=nodes
+                )
 
     def dated_ahead(self) -> DatedAhead | None:
         """Return the entries at the end of the log that are dated ahead of this clock, or ``None``."""

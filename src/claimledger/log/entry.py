@@ -23,7 +23,7 @@ FORMAT = 1
 
 
 class Action(StrEnum):
-    """What an entry does to a record."""
+    """The effect of an entry on a record."""
 
     RECORD = "record"
     AMEND = "amend"

@@ -50,7 +50,7 @@ RULES = {
     "replaced-by": "`replaced_by` names another live record of the kind",
     "redacts-own": "a redaction lists all entries of one withdrawn record, and nothing else",
     "emptied": "an entry without payload and salt is listed by one later redaction",
-    "nodes": "`nodes` holds the hashes of the subtrees that the entry completes",
+    "nodes": "`nodes` contains the hashes of the subtrees that the entry completes",
 }
 """Every rule by name, in the words of the specification."""
 
@@ -168,10 +168,9 @@ _SUSPICIOUS = re.compile(r"\\u0000|[0-9]\.[0-9]|[0-9][eE][+-]?[0-9]")
 
 def _needs_full_check(text: str) -> bool:
     """Whether a canonical text may contain a fraction, a NUL or too deep a nesting."""
-    # Walking over every value takes longer than all other checks of a payload. This scan of the text has
-    # false positives ("1.5" inside a string, many shallow lists) but no false negatives: canonical JSON
-    # writes a NUL only as \u0000, a float only with a point or an exponent, and each level of nesting as one
-    # bracket.
+    # Walking over every value of every payload is slow. This scan of the text has false positives ("1.5"
+    # inside a string, many shallow lists) but no false negatives: canonical JSON writes a NUL only as
+    # \u0000, a float only with a point or an exponent, and each level of nesting as one bracket.
     return bool(_SUSPICIOUS.search(text)) or text.count("[") + text.count("{") > DEEPEST
 
 

@@ -49,7 +49,7 @@ class AuditItem:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineageStep:
     """One step of the way back."""
 
@@ -228,7 +228,9 @@ class _Auditor:
         if weak is None:
             return None
         detail = phrases.weakness(weak, self.names.claim(weak.claim), self.names)
-        return WeakStep(weak.claim, weak.why, detail, phrases.weakness_remedy(weak))
+        return WeakStep(
+            claim=weak.claim, why=weak.why, detail=detail, mend=phrases.weakness_remedy(weak)
+        )
 
     def _way(self, step: Step) -> LineageStep:
         names, claim = self.names, self.names.claim(step.claim)
@@ -239,17 +241,17 @@ class _Auditor:
             figure = f", {phrases.figure_change(became)}" if became else ""
             rests = f'the claim "{step.below}" {verb} this one{figure} (link "{step.link}")'
         return LineageStep(
-            step.claim,
-            step.depth,
-            phrases.when(claim, self.answers.graph.known_by[step.claim]),
-            names.claimants(claim),
-            phrases.figures(claim) or claim.statement,
-            rests,
-            phrases.GROUNDS[claim.grounds],
-            tuple(phrases.reading(citation, names) for citation in claim.citations),
-            tuple(str(flag) for flag in step.flags),
-            step.again,
-            step.ends,
+            key=step.claim,
+            depth=step.depth,
+            when=phrases.when(claim, self.answers.graph.known_by[step.claim]),
+            who=names.claimants(claim),
+            said=phrases.figures(claim) or claim.statement,
+            rests=rests,
+            grounds=phrases.GROUNDS[claim.grounds],
+            seen=tuple(phrases.reading(citation, names) for citation in claim.citations),
+            flags=tuple(str(flag) for flag in step.flags),
+            again=step.again,
+            ends=step.ends,
         )
 
     def _end(self, step: Step) -> AuditItem:
@@ -347,6 +349,10 @@ class _Auditor:
 
     def _other_counts(self, key: str, claim: Claim) -> Iterator[AuditItem]:
         """Yield figures of other claims about the same subject, the most telling comparison first."""
+        # Claims that repeat this one, are repeated by it or attack it are shown elsewhere, and are not
+        # independent counts. ``claims_about`` knows only the ledger's clock, so ``_in_view`` removes claims
+        # that were not known by the day of the view: once for all candidates, because it loads the graph
+        # around them.
         if not claim.figures:
             return
         apart = {key, *self._all_repeaters(key), *(s.claim for s in lineage(self.answers, key))}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CitationView:
     """One citation in words."""
 
@@ -134,14 +134,14 @@ class ClaimViews:
         for citation in self._names.claim(key).citations:
             source = self._names.source(citation.source)
             yield CitationView(
-                citation.source,
-                self._names.title(citation.source),
-                (source.url or "") if source else "",
-                str(source.published) if source and source.published else "",
-                citation.via,
-                citation.locator or "",
-                citation.quote or "",
-                citation.read,
+                source=citation.source,
+                title=self._names.title(citation.source),
+                url=(source.url or "") if source else "",
+                dated=str(source.published) if source and source.published else "",
+                via=citation.via,
+                locator=citation.locator or "",
+                quote=citation.quote or "",
+                quoted_from=citation.read,
             )
 
     def _pointing_at(self, key: str) -> list[Any]:
@@ -179,5 +179,13 @@ class ClaimViews:
             if entry in seen and self._names.find("claim", link.from_) is not None:
                 claim = self._names.claim(link.from_)
                 who = self._names.claimants(claim)
-                replies.append(Reply(link.from_, who, claim.statement, kind, link.reason or ""))
+                replies.append(
+                    Reply(
+                        key=link.from_,
+                        who=who,
+                        statement=claim.statement,
+                        type=kind,
+                        reason=link.reason or "",
+                    )
+                )
         return replies

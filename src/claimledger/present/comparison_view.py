@@ -68,11 +68,11 @@ class FigureComparisons:
         """Return every pair of figures of two claims in words."""
         return [
             Pair(
-                phrases.figure(pair.left),
-                phrases.figure(pair.right),
-                pair.relation,
-                pair.reasons,
-                phrases.comparison(left, right, pair),
+                one=phrases.figure(pair.left),
+                other=phrases.figure(pair.right),
+                relation=pair.relation,
+                rests=pair.reasons,
+                sentence=phrases.comparison(left, right, pair),
             )
             for pair in self.pairs(left, right, tolerance)
         ]

@@ -137,7 +137,7 @@ class _Finder:
         yield self._finding("wrong clock", f"#{ahead.first}", message, remedy)
 
     def _finding(self, kind: str, key: str, message: str, remedy: str) -> LintFinding:
-        return LintFinding(kind, KINDS[kind][0], key, message, remedy)
+        return LintFinding(kind=kind, severity=KINDS[kind][0], key=key, told=message, mend=remedy)
 
     def _of_claims(self) -> Iterator[LintFinding]:
         """Yield a finding for each flag; flags about a source are combined to one finding for the source."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttackView:
     """One attack: by which claim, of which type, on what grounds, stated or judged."""
 
@@ -127,7 +127,7 @@ class SharedAttack:
     claims: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
     """A record that was amended, withdrawn or redacted."""
 
@@ -140,7 +140,7 @@ class Correction:
     changes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceEntry:
     """A source that the report cites."""
 
@@ -371,28 +371,32 @@ class _Reporter:
         if link.type == "contradicts" and attacker in dispute.claims and at not in dispute.claims:
             attacker, at = at, attacker
         return AttackView(
-            self._view_of(attacker),
-            at,
-            link.type,
-            link.key,
-            link.basis,
-            stored_link.reason or "",
-            stored_link.part or "",
-            tuple(phrases.reading(citation, self._names) for citation in stored_link.citations),
-            "" if dispute.source else self._comparing.sentence(at, attacker),
-            past,
+            attacker=self._view_of(attacker),
+            at=at,
+            type=link.type,
+            link=link.key,
+            basis=link.basis,
+            reason=stored_link.reason or "",
+            part=stored_link.part or "",
+            seen=tuple(
+                phrases.reading(citation, self._names) for citation in stored_link.citations
+            ),
+            compared="" if dispute.source else self._comparing.sentence(at, attacker),
+            past=past,
         )
 
     def _corrections(self, since: int) -> Iterable[Correction]:
         for event in self._view.changes_since(since):
             yield Correction(
-                event.entry,
-                event.recorded_at[:10],
-                {"amend": "amended", "withdraw": "withdrawn", "redact": "redacted"}[event.action],
-                event.kind,
-                event.key,
-                event.reason or "",
-                tuple(f"{name}: {old!r} → {new!r}" for name, old, new in event.changes),
+                entry=event.entry,
+                when=event.recorded_at[:10],
+                action={"amend": "amended", "withdraw": "withdrawn", "redact": "redacted"}[
+                    event.action
+                ],
+                kind=event.kind,
+                key=event.key,
+                reason=event.reason or "",
+                changes=tuple(f"{name}: {old!r} → {new!r}" for name, old, new in event.changes),
             )
 
     def _sources(self) -> Iterable[SourceEntry]:
@@ -406,13 +410,13 @@ class _Reporter:
             source = self._names.source(key)
             if source is not None:
                 yield SourceEntry(
-                    key,
-                    source.title,
-                    source.authors,
-                    self._names.party(source.publisher) if source.publisher else "",
-                    str(source.published or ""),
-                    str(source.accessed or ""),
-                    str(source.removed or ""),
-                    source.url or "",
-                    source.note or "",
+                    key=key,
+                    title=source.title,
+                    authors=source.authors,
+                    publisher=self._names.party(source.publisher) if source.publisher else "",
+                    published=str(source.published or ""),
+                    accessed=str(source.accessed or ""),
+                    removed=str(source.removed or ""),
+                    url=source.url or "",
+                    note=source.note or "",
                 )

@@ -204,7 +204,9 @@ def interval_of(low: Decimal | None, high: Decimal | None, qualifier: str) -> In
             None if low is None else _WIDE.subtract(low, _half_step(low)),
             None if high is None else _WIDE.add(high, _half_step(high)),
         )
-    return Interval(low, high, qualifier == "over", qualifier == "under")
+    return Interval(
+        low=low, high=high, low_open=qualifier == "over", high_open=qualifier == "under"
+    )
 
 
 def _grouped(number: Decimal | None) -> str:

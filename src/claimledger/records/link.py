@@ -39,7 +39,7 @@ class LinkType(StrEnum):
     RETRACTS = "retracts"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Relation:
     """A type of link: its family, its meaning, the terms of standards for it, and its wording in a sentence.
 
@@ -58,70 +58,72 @@ class Relation:
 
 RELATIONS: dict[str, Relation] = {
     LinkType.CONTRADICTS: Relation(
-        Family.DISPUTE,
-        "the two claims cannot both be right; the link does not say which one is wrong",
-        ("cito:disputes",),
-        "contradicts",
-        "contradicted by",
+        family=Family.DISPUTE,
+        meaning="the two claims cannot both be right; the link does not say which one is wrong",
+        standards=("cito:disputes",),
+        reads="contradicts",
+        reversed="contradicted by",
         symmetric=True,
     ),
     LinkType.UNDERCUTS: Relation(
-        Family.DISPUTE,
-        "criticises how the other claim is known (its method, source or translation), not what it says",
-        ("cito:critiques",),
-        "criticises",
-        "criticised by",
+        family=Family.DISPUTE,
+        meaning=(
+            "criticises how the other claim is known (its method, source or translation), not what it says"
+        ),
+        standards=("cito:critiques",),
+        reads="criticises",
+        reversed="criticised by",
         to_source=True,
     ),
     LinkType.ANSWERS: Relation(
-        Family.REPLY,
-        "replies to the other claim, denies it or gives another account; both may be right",
-        ("cito:repliesTo",),
-        "answers",
-        "answered by",
+        family=Family.REPLY,
+        meaning="replies to the other claim, denies it or gives another account; both may be right",
+        standards=("cito:repliesTo",),
+        reads="answers",
+        reversed="answered by",
     ),
     LinkType.CORROBORATES: Relation(
-        Family.SUPPORT,
-        "says the same as the other claim",
-        ("cito:agreesWith",),
-        "corroborates",
-        "corroborated by",
+        family=Family.SUPPORT,
+        meaning="says the same as the other claim",
+        standards=("cito:agreesWith",),
+        reads="corroborates",
+        reversed="corroborated by",
         symmetric=True,
     ),
     LinkType.SUPPORTS: Relation(
-        Family.SUPPORT,
-        "gives a reason to believe the other claim, without saying the same",
-        ("cito:supports",),
-        "supports",
-        "supported by",
+        family=Family.SUPPORT,
+        meaning="gives a reason to believe the other claim, without saying the same",
+        standards=("cito:supports",),
+        reads="supports",
+        reversed="supported by",
     ),
     LinkType.REPEATS: Relation(
-        Family.PROVENANCE,
-        "passes the other claim on (reports, quotes or translates it) and adds no observation",
-        ("prov:wasQuotedFrom",),
-        "repeats",
-        "repeated by",
+        family=Family.PROVENANCE,
+        meaning="passes the other claim on (reports, quotes or translates it) and adds no observation",
+        standards=("prov:wasQuotedFrom",),
+        reads="repeats",
+        reversed="repeated by",
     ),
     LinkType.DERIVES_FROM: Relation(
-        Family.PROVENANCE,
-        "is computed or inferred from the other claim",
-        ("prov:wasDerivedFrom",),
-        "is derived from",
-        "is used to derive",
+        family=Family.PROVENANCE,
+        meaning="is computed or inferred from the other claim",
+        standards=("prov:wasDerivedFrom",),
+        reads="is derived from",
+        reversed="is used to derive",
     ),
     LinkType.UPDATES: Relation(
-        Family.REVISION,
-        "is a newer statement of the same thing by the same claimant, and replaces the other claim",
-        ("cito:updates", "prov:wasRevisionOf"),
-        "updates",
-        "updated by",
+        family=Family.REVISION,
+        meaning="is a newer statement of the same thing by the same claimant, and replaces the other claim",
+        standards=("cito:updates", "prov:wasRevisionOf"),
+        reads="updates",
+        reversed="updated by",
     ),
     LinkType.RETRACTS: Relation(
-        Family.REVISION,
-        "says that the claimant takes the other claim back",
-        ("cito:retracts",),
-        "retracts",
-        "retracted by",
+        family=Family.REVISION,
+        meaning="says that the claimant takes the other claim back",
+        standards=("cito:retracts",),
+        reads="retracts",
+        reversed="retracted by",
     ),
 }
 """Every link type, with its meaning."""

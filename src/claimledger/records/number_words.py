@@ -122,19 +122,25 @@ def _value(match: re.Match[str]) -> Value | None:
         if tail or qualifier not in ("", "exact", "about") or low > high:
             return None
         return Value(
-            low, high, qualifier if qualifier == "about" else "between", unit, *match.span()
+            low=low,
+            high=high,
+            qualifier=qualifier if qualifier == "about" else "between",
+            unit=unit,
+            start=match.start(),
+            end=match.end(),
         )
     if tail:
         if qualifier:
             return None
         qualifier = "at least" if tail in ("+", "or more") else "at most"
-    bounds = {
-        "over": (low, None),
-        "at least": (low, None),
-        "under": (None, low),
-        "at most": (None, low),
-    }.get(qualifier, (low, low))
-    return Value(*bounds, qualifier or "exact", unit, *match.span())
+    return Value(
+        low=None if qualifier in ("under", "at most") else low,
+        high=None if qualifier in ("over", "at least") else low,
+        qualifier=qualifier or "exact",
+        unit=unit,
+        start=match.start(),
+        end=match.end(),
+    )
 
 
 def _shared_scale(low: str, high: str) -> str:

@@ -1,4 +1,4 @@
-"""Subject: what claims are about. Subjects nest."""
+"""Subject: something that claims are about. A subject can be part of a broader one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from claimledger.text.unicode import Name
 
 
 class Subject(Record):
-    """What claims are about."""
+    """Something that claims are about, such as a topic or an event."""
 
     kind: ClassVar = "subject"
     letter: ClassVar = "T"

@@ -42,9 +42,9 @@ def _rows(section: DisputeSection) -> list[list[str]]:
             for attack in section.against
             if claim is None or section.source or attack.at == claim.key
         ]
-        # Every attack on an assertion reaches those of its claims that no attack is aimed at.
-        for against in aimed or section.against:
-            rows.append([*_head(section), *_claim(claim), *_against(against), ""])
+        # A claim at which no attack is aimed is reached by all attacks on its assertion.
+        for attack in aimed or section.against:
+            rows.append([*_head(section), *_claim(claim), *_attack(attack), ""])
     for claim in (*section.beside, *section.reached):
         blank = [""] * 10
         rows.append([*_head(section), *_claim(claim), *blank, section.head])
@@ -66,7 +66,7 @@ def _claim(claim: object) -> list[str]:
     ]  # fmt: skip
 
 
-def _against(attack: AttackView) -> list[str]:
+def _attack(attack: AttackView) -> list[str]:
     attacker = attack.attacker
     return [
         attacker.key, attacker.statement, attacker.who, attacker.when, attack.type, attack.link,
@@ -75,7 +75,7 @@ def _against(attack: AttackView) -> list[str]:
 
 
 def safe(cell: str) -> str:
-    """Return a cell that no spreadsheet reads as a formula, with control characters written out."""
+    """Return a cell that no spreadsheet reads as a formula, with control characters escaped."""
     shown = visible(cell)
     first = unicodedata.normalize("NFKC", shown.lstrip()[:1])
     return f"'{shown}" if first and first in "=+-@|%" else shown

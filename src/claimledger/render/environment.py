@@ -1,7 +1,7 @@
-"""The template environment of every page, which makes texts of records harmless.
+"""The template environment of all pages, which makes texts of records harmless.
 
-Texts are escaped and isolated in their direction, control characters are written out, and only http and
-https addresses become links.
+Texts are escaped and isolated in their direction, control characters are escaped, and only http and https
+addresses become links.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @lru_cache
 def environment() -> Environment:
-    """Return the template environment; templates print texts of records through the filter ``said``."""
+    """Return the template environment; templates pass texts of records through the filter ``said``."""
     # Imported late: only pages need it, and the text formats share modules with them.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -58,18 +58,19 @@ def environment() -> Environment:
 
 
 def script(name: str) -> Markup:
-    """Return one of our scripts for use in a page."""
+    """Return one of the program's scripts, for use in a page."""
     loader = environment().loader
     assert loader is not None
     text = loader.get_source(environment(), name)[0]
-    return Markup(text.replace("\r\n", "\n"))  # as a browser reads it before it computes the hash
+    # A browser normalises line ends before it computes the hash, so they must be the same here.
+    return Markup(text.replace("\r\n", "\n"))
 
 
 def _policy(script: str = "") -> Markup:
     """Return a Content Security Policy (Level 3) that lets a browser show the page and run one script.
 
-    The script is allowed by its hash. Even if a text of a record became markup, the page would load
-    nothing, send nothing and run no other script.
+    The script is allowed by its hash. Even if a text of a record became markup, the page could not load or
+    send anything, or run another script.
     """
     allowed = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "img-src data:"]
     allowed.append("style-src 'unsafe-inline'")
@@ -81,14 +82,14 @@ def _policy(script: str = "") -> Markup:
 
 
 def _isolated(text: str) -> Markup:
-    """Return a record's text escaped, visible, and isolated so that its direction stays its own."""
+    """Return a text of a record escaped, and isolated so that its direction does not affect other texts."""
     return Markup("<bdi>{}</bdi>").format(visible(text))
 
 
 def _address(url: str) -> str:
-    """Return a record's URL if it may become a link, else an empty text."""
-    fit = re.fullmatch(r"https?://[^\s\"'<>\\\x00-\x20]+", url, re.IGNORECASE)
-    return str(escape(url)) if fit and visible(url) == url else ""
+    """Return a URL of a record if it may become a link, else an empty text."""
+    match = re.fullmatch(r"https?://[^\s\"'<>\\\x00-\x20]+", url, re.IGNORECASE)
+    return str(escape(url)) if match and visible(url) == url else ""
 
 
 def _number(value: int) -> str:

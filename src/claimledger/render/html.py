@@ -1,4 +1,4 @@
-"""The report and the audit as HTML pages without scripts, which load nothing from elsewhere."""
+"""The report and the audit as HTML pages without scripts, which load no other files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def report(value: Report) -> str:
     """Return the report as a page."""
     sections = (*value.disputes, *value.criticised)
     full = {claim.key for section in sections for claim in section.claims}
-    full |= {against.attacker.key for section in sections for against in section.against}
-    # A claim that is nowhere shown in full has its anchor where it is first mentioned.
+    full |= {attack.attacker.key for section in sections for attack in section.against}
+    # A claim that no section shows in full gets its anchor where it is first mentioned.
     return environment().get_template("report.html").render(report=value, full=full)
 
 

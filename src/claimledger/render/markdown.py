@@ -20,11 +20,11 @@ from claimledger.text.unicode import visible
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~&$^=:@]")
 _AS_ENTITY = {"&": "&amp;", "<": "&lt;"}
-"""Characters that programs which allow HTML would read as markup even after a backslash."""
+"""The characters that a program which allows HTML reads as markup even after a backslash."""
 
 
 def safe(text: str) -> str:
-    """Return a text escaped, so that Markdown shows it as it is."""
+    """Return a text escaped, so that Markdown shows it unchanged."""
     return _SPECIAL.sub(_escaped, visible(text))
 
 
@@ -85,8 +85,8 @@ def _section(section: DisputeSection) -> Iterator[str]:
         yield from _claim(claim)
     yield "**What is said against it**"
     yield ""
-    for against in section.against:
-        yield from _against(against, section)
+    for attack in section.against:
+        yield from _attack(attack, section)
     for name, title in CLAIM_LISTS.items():
         yield from _list(title, _short(getattr(section, name)))
     for name, title in REPLY_LISTS.items():
@@ -130,7 +130,7 @@ def _claim(claim: ClaimView) -> Iterator[str]:
     yield ""
 
 
-def _against(attack: AttackView, section: DisputeSection) -> Iterator[str]:
+def _attack(attack: AttackView, section: DisputeSection) -> Iterator[str]:
     yield f"- {_short([attack.attacker])[0]}"
     yield f"  - {safe(attack.sentence(section))} `[{attack.link}]`"
     if attack.reason:

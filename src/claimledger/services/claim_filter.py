@@ -56,7 +56,15 @@ def select_claims(view: LedgerView, selection: Selection) -> list[ClaimRow]:
         hint = f"; did you mean {near[0]}?" if near else ""
         right = f"one of {', '.join(STANDINGS)}{hint}"
         raise InvalidInputError(
-            [Problem("unknown standing", "standing", selection.standing, right)], outcome=""
+            [
+                Problem(
+                    message="unknown standing",
+                    field="standing",
+                    value=selection.standing,
+                    expected=right,
+                )
+            ],
+            outcome="",
         )
     sets = list(_sets(view, selection))
     keys = set.intersection(*sets) if sets else None
@@ -76,12 +84,12 @@ def select_claims(view: LedgerView, selection: Selection) -> list[ClaimRow]:
     records = view.get_all("claim", chosen)
     return [
         ClaimRow(
-            key,
-            records[key].record.named,
-            day_text(known[key]),
-            answers.standing(key),
-            answers.origins(key).at_least,
-            answers.origins(key).at_most,
+            key=key,
+            statement=records[key].record.named,
+            known_by=day_text(known[key]),
+            standing=answers.standing(key),
+            at_least=answers.origins(key).at_least,
+            at_most=answers.origins(key).at_most,
         )
         for key in chosen
     ]

@@ -44,7 +44,9 @@ def find_dispute(view: LedgerView, key: str) -> str:
 def dispositions(view: LedgerView) -> list[RecordedDisposition]:
     """Return every live disposition."""
     return [
-        RecordedDisposition(stored.record, stored.entry, stored.recorded_by, stored.recorded_at)
+        RecordedDisposition(
+            record=stored.record, entry=stored.entry, by=stored.recorded_by, when=stored.recorded_at
+        )
         for stored in view.records("disposition")
         if isinstance(stored.record, Disposition)
     ]

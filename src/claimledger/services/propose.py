@@ -60,9 +60,13 @@ def whole_context(view: LedgerView) -> RuleContext:
     context = _context(view, answers, records.values())
     stale = _stale(view, answers, context.claims)
     return RuleContext(
-        answers, context.claims, context.vocabulary, _subjects(view),
-        _parties(view), stale=stale,
-    )  # fmt: skip
+        analysis=answers,
+        claims=context.claims,
+        vocabulary=context.vocabulary,
+        subjects=_subjects(view),
+        parties=_parties(view),
+        stale=stale,
+    )
 
 
 def changed_context(view: LedgerView, since: int) -> RuleContext:
@@ -86,11 +90,15 @@ def changed_context(view: LedgerView, since: int) -> RuleContext:
     stale_claims = {key: stored.record for key, stored in view.get_all("claim", tallies).items()}
     plain = {key: claim for key, claim in stale_claims.items() if isinstance(claim, Claim)}
     return RuleContext(
-        answers, context.claims, context.vocabulary,
-        _subjects(view) if others else context.subjects,
-        _parties(view) if others else {}, frozenset(fresh), frozenset(others),
-        _stale(view, answers, plain),
-    )  # fmt: skip
+        analysis=answers,
+        claims=context.claims,
+        vocabulary=context.vocabulary,
+        subjects=_subjects(view) if others else context.subjects,
+        parties=_parties(view) if others else {},
+        changed_claims=frozenset(fresh),
+        changed_entities=frozenset(others),
+        stale=_stale(view, answers, plain),
+    )
 
 
 def _claims_of(stored: StoredRecord) -> Iterable[str]:
@@ -127,7 +135,9 @@ def _context(view: LedgerView, answers: Analysis, records: Iterable[StoredRecord
         if isinstance(stored.record, Claim) and stored.key in answers.graph.claims
     }
     subjects = _with_broader(view, {claim.subject for claim in claims.values()})
-    return RuleContext(answers, claims, view.vocabulary(), subjects)
+    return RuleContext(
+        analysis=answers, claims=claims, vocabulary=view.vocabulary(), subjects=subjects
+    )
 
 
 def _with_broader(view: LedgerView, keys: set[str]) -> dict[str, Subject]:

@@ -26,7 +26,7 @@ BY = ("claimant", "source", "subject", "year")
 """What a tally can be grouped by, in addition to any ``scope.NAME``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """A count: what was counted, the number, and the claims it comes from."""
 
@@ -105,13 +105,15 @@ def tally(view: LedgerView, count: Count, by: str = "") -> Tally:
         ((name, len(counted_keys)) for name, counted_keys in groups.items()), key=_largest_first
     )
     return Tally(
-        count,
-        len(keys),
-        by,
-        tuple(ordered),
-        tuple(sorted(stored.key for stored in standing)),
-        tuple(sorted(stored.key for stored in in_view if not answers.revisions.counts(stored.key))),
-        without,
+        count=count,
+        number=len(keys),
+        by=by,
+        groups=tuple(ordered),
+        claims=tuple(sorted(stored.key for stored in standing)),
+        left_out=tuple(
+            sorted(stored.key for stored in in_view if not answers.revisions.counts(stored.key))
+        ),
+        without=without,
     )
 
 
@@ -176,9 +178,9 @@ def recounts(view: LedgerView, answers: Analysis, key: str, claim: Claim) -> Ite
         now = tally(view, count, "")
         claims = set(now.claims)
         yield Recount(
-            figure,
-            count,
-            now.number,
-            tuple(sorted(claims - inputs)) if inputs else (),
-            tuple(sorted(inputs - claims)),
+            figure=figure,
+            count=count,
+            number=now.number,
+            new=tuple(sorted(claims - inputs)) if inputs else (),
+            gone=tuple(sorted(inputs - claims)),
         )

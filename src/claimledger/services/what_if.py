@@ -113,6 +113,8 @@ def _both_graphs(
     keys: set[str], left: LedgerView, right: LedgerView
 ) -> tuple[GraphData, GraphData]:
     """Return, for each of two states, the graph around all claims that ``keys`` reach in either state."""
+    # A fixpoint: the two graphs must cover the same claims, or a claim that only one of them has would be
+    # reported as changed. It ends because each round adds claims of a finite ledger.
     while True:
         before, after = left.neighbourhood(keys), right.neighbourhood(keys)
         reached = {*keys, *before.claims, *after.claims}

@@ -26,19 +26,19 @@ def find_reversed(context: RuleContext) -> Iterator[Proposal]:
             and repeating[1] < repeated[0]
         ):
             yield Proposal(
-                "turned-around",
-                "turn",
-                "claim",
-                link.to,
-                link.from_,
-                LinkType.REPEATS,
-                "Is the link the wrong way round: does {one} repeat {other}?",
-                (
+                rule="turned-around",
+                makes="turn",
+                kind="claim",
+                one=link.to,
+                other=link.from_,
+                type=LinkType.REPEATS,
+                asks="Is the link the wrong way round: does {one} repeat {other}?",
+                evidence=(
                     f'the link "{link.key}" says the opposite, but {link.from_} was made before {link.to}: '
                     f"the dates are {_date(context, link.from_)} and {_date(context, link.to)}",
                 ),
-                0.8,
-                context.evidence_digest("turned-around", "claim", link.from_, link.to),
+                score=0.8,
+                rests=context.evidence_digest("turned-around", "claim", link.from_, link.to),
             )
 
 
@@ -55,7 +55,7 @@ _ATTACKS: dict[str, str] = {
 def find_attacks_to_renew(context: RuleContext) -> Iterator[Proposal]:
     """Propose to link the successor of a superseded attacker to what the attacker attacked.
 
-    A superseded claim no longer attacks. Whether its successor does, only a person can say.
+    A superseded claim no longer attacks. Only a person can decide whether its successor does.
     """
     analysis = context.analysis
     for link in analysis.graph.links:
@@ -76,39 +76,39 @@ def find_attacks_to_renew(context: RuleContext) -> Iterator[Proposal]:
             continue
         relations = {pair.relation for pair in context.compare_figures(successor, link.to)}
         if relations & {"agrees", "near"}:
-            continue  # the newer statement gives up the point of the attack
+            continue  # the newer statement agrees with the attacked claim
         yield Proposal(
-            "attack-renewed",
-            "link",
-            "claim",
-            successor,
-            link.to,
-            link.type,
-            f"Does {{one}} {_ATTACKS[link.type]} {{other}} too?",
-            (
+            rule="attack-renewed",
+            makes="link",
+            kind="claim",
+            one=successor,
+            other=link.to,
+            type=link.type,
+            asks=f"Does {{one}} {_ATTACKS[link.type]} {{other}} too?",
+            evidence=(
                 f'the claim "{link.from_}" did, by the link "{link.key}"; {successor} has since replaced '
                 "that claim",
             ),
-            0.7 if "conflicts" in relations else 0.5,
-            context.evidence_digest("attack-renewed", "claim", successor, link.to),
+            score=0.7 if "conflicts" in relations else 0.5,
+            rests=context.evidence_digest("attack-renewed", "claim", successor, link.to),
         )
 
 
 def find_stale_tallies(context: RuleContext) -> Iterator[Proposal]:
-    """Propose to amend each tally that no longer counts what it states."""
+    """Propose to amend each tally whose number is out of date."""
     for key, reason in context.stale.items():
         if key in context.claims:
             yield Proposal(
-                "stale-tally",
-                "amend",
-                "claim",
-                key,
-                key,
-                "",
-                "Should the count in {one} be updated?",
-                (reason,),
-                0.9,
-                context.evidence_digest(f"stale-tally {reason}", "claim", key),
+                rule="stale-tally",
+                makes="amend",
+                kind="claim",
+                one=key,
+                other=key,
+                type="",
+                asks="Should the count in {one} be updated?",
+                evidence=(reason,),
+                score=0.9,
+                rests=context.evidence_digest(f"stale-tally {reason}", "claim", key),
             )
 
 

@@ -15,13 +15,13 @@ from claimledger.text.fold import words_of
 Entities = Mapping[str, Party] | Mapping[str, Subject]
 
 _NEAR = 93
-"""How similar (of 100) two long names must be for a misspelling to be likelier than two names."""
+"""How similar (of 100) two long names must be to be more likely one misspelled name than two names."""
 
 _LONG = 8
-"""The length from which names are compared for misspellings: short ones are similar by chance."""
+"""The shortest names that are compared for misspellings: shorter ones are similar by chance."""
 
 _MOST_IN_BLOCK = 200
-"""How many names of one block are compared, since all pairs of a block are."""
+"""The most names of a block that are compared, because all pairs of them are."""
 
 
 def find_parties(context: RuleContext) -> Iterator[Proposal]:
@@ -50,16 +50,16 @@ def _duplicates(context: RuleContext, kind: str, records: Entities) -> Iterator[
         # The newer record is withdrawn: references to it then lead to the older one.
         older, newer = sorted((left, right), key=lambda key: order[key])
         yield Proposal(
-            f"same-{kind}",
-            "merge",
-            kind,
-            newer,
-            older,
-            "",
-            f"Are {{one}} and {{other}} the same {kind}?",
-            (reason,),
-            score,
-            context.evidence_digest(f"same-{kind}", kind, left, right),
+            rule=f"same-{kind}",
+            makes="merge",
+            kind=kind,
+            one=newer,
+            other=older,
+            type="",
+            asks=f"Are {{one}} and {{other}} the same {kind}?",
+            evidence=(reason,),
+            score=score,
+            rests=context.evidence_digest(f"same-{kind}", kind, left, right),
         )
 
 
@@ -68,7 +68,7 @@ def _concerns_change(context: RuleContext, pair: frozenset[str]) -> bool:
 
 
 def _is_nested(records: Entities, left: str, right: str) -> bool:
-    """Whether one record is directly part of the other: then they are known to be two."""
+    """Whether one record is directly part of the other, so that they are certainly different."""
     for low, high in ((left, right), (right, left)):
         record = records[low]
         if (record.part_of if isinstance(record, Party) else record.broader) == high:
@@ -77,7 +77,7 @@ def _is_nested(records: Entities, left: str, right: str) -> bool:
 
 
 def _similar_pairs(records: Entities) -> Iterator[tuple[str, str, str, float]]:
-    """Yield pairs of keys that may mean the same, each with the reason and a score."""
+    """Yield pairs of keys that may mean the same party or subject, each with the reason and a score."""
     by_item: dict[str, list[str]] = defaultdict(list)
     by_name: dict[str, list[str]] = defaultdict(list)
     by_initials: dict[str, list[str]] = defaultdict(list)

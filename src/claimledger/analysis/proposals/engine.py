@@ -1,8 +1,8 @@
-"""Runs the rules: which pairs of claims they look at, and how their proposals are combined.
+"""Runs the rules: chooses the pairs of claims that they judge, and combines their proposals.
 
 Comparing all claims with all others would be quadratic, so only claims that share something (a measure,
-a claimant's source, a number, rare words) are paired. Proposals are about assertions: eleven papers with
-one figure are one question, not fifty-five.
+a source, a number, rare words) are paired. Proposals are about assertions: eleven papers with the same figure
+are one question, not fifty-five.
 """
 
 from __future__ import annotations
@@ -40,18 +40,20 @@ RULES: dict[str, Rule] = {
         duplicates.SUBJECT,
     )
 }
-"""Every rule by name. Where two rules would judge one pair, the earlier one decides."""
+"""Every rule by name. If two rules would propose something about a pair, the earlier one decides."""
 
 _WINDOW = 60
-"""How many later claims of its block each claim is compared with. Blocks are in order of time, so these
-are the nearest, and a block costs time in proportion to its size instead of its square."""
+"""How many later claims of its block each claim is compared with.
+
+Blocks are in order of time, so these are the nearest. Comparing all pairs of a block would be quadratic.
+"""
 
 _SAYING_THE_SAME = ("figures-agree", "near-copy")
 _AT_ODDS = ("figures-conflict", "part-exceeds-whole")
 
 
 def find_proposals(context: RuleContext, only: str | None = None) -> list[Proposal]:
-    """Return the proposals, the surest first. ``only`` is the name of a rule to which they are limited."""
+    """Return the proposals, the most certain first; ``only`` limits them to the rule of that name."""
     rules = [rule for name, rule in RULES.items() if only in (None, name)]
     by_subject_matter: dict[tuple[str, ...], Proposal] = {}
     for rule in rules:
@@ -69,12 +71,11 @@ def find_proposals(context: RuleContext, only: str | None = None) -> list[Propos
 
 
 def _combine(context: RuleContext, proposals: Iterable[Proposal]) -> Iterator[Proposal]:
-    """Yield the proposals, with those that accepting others would make redundant merged.
-
-    Proposals to link claims as the same form a graph over the assertions. Its minimum spanning forest by
-    score (Kruskal's algorithm) is enough to join each group, so each tree becomes one proposal. Then all
-    proposals that would link the same two groups as conflicting become one as well.
-    """
+    """Yield the proposals, after merging those that one answer covers."""
+    # Proposals that claims say the same are the edges of a graph over the assertions. A maximum spanning
+    # forest by score (Kruskal's algorithm) is enough to join each group, so each tree becomes one proposal.
+    # The groups are needed first: then all proposals of a conflict between the same two groups become one as
+    # well.
     remaining = list(proposals)
     of = context.analysis.assertions.of
     same = [proposal for proposal in remaining if proposal.rule in _SAYING_THE_SAME]
@@ -104,7 +105,7 @@ def _combine(context: RuleContext, proposals: Iterable[Proposal]) -> Iterator[Pr
 
 
 def _merge_tree(tree: list[Proposal]) -> Proposal:
-    """Return one proposal that makes all the links of a tree, whose surest proposal comes first."""
+    """Return one proposal that makes all the links of a tree; its most certain proposal must come first."""
     best, *rest = tree
     if not rest:
         return best
@@ -139,10 +140,10 @@ def _judge(context: RuleContext, rules: Iterable[Rule], first: str, later: str) 
 def _add(
     context: RuleContext, by_subject_matter: dict[tuple[str, ...], Proposal], new: Proposal
 ) -> None:
-    """Add a proposal, or merge its claims into the one there is about the same two assertions."""
+    """Add a proposal, or merge its claims into an existing proposal about the same two assertions."""
     subject_matter = _subject_matter(context, new)
     existing = by_subject_matter.setdefault(subject_matter, new)
-    # A proposal that follows from the records themselves takes precedence over a judgement.
+    # A proposal that follows from recorded links takes precedence over a comparison of two claims.
     if existing is new or RULES[existing.rule].find is not None:
         return
     best = new if new.score > existing.score else existing
@@ -150,7 +151,7 @@ def _add(
 
 
 def _subject_matter(context: RuleContext, proposal: Proposal) -> tuple[str, ...]:
-    """Return what a proposal is about, so that nothing is asked twice: for a link, the two assertions."""
+    """Return a key that equal questions share, so that none is asked twice: for links, both assertions."""
     if proposal.makes == "link":
         of = context.analysis.assertions.of
         return tuple(sorted((of[proposal.one], of[proposal.other])))
@@ -158,7 +159,7 @@ def _subject_matter(context: RuleContext, proposal: Proposal) -> tuple[str, ...]
 
 
 def _candidate_pairs(context: RuleContext) -> Iterator[tuple[str, str]]:
-    """Yield each pair of claims that share something once, the claim known earlier first."""
+    """Yield each pair of claims that share something, once, with the claim known earlier first."""
     blocks: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for key in context.live_claims:
         for block in _blocks(context, key):
@@ -173,7 +174,7 @@ def _candidate_pairs(context: RuleContext) -> Iterator[tuple[str, str]]:
 
 
 def _blocks(context: RuleContext, key: str) -> Iterator[tuple[str, ...]]:
-    """Yield the blocks of a claim: claims are paired only within a block (blocking, in record linkage)."""
+    """Yield the blocks of a claim: only claims of one block are paired (*blocking* in record linkage)."""
     claim = context.claims[key]
     for figure in claim.figures:
         measure = context.vocabulary.concept(MEASURE, figure.measure)
@@ -184,5 +185,5 @@ def _blocks(context: RuleContext, key: str) -> Iterator[tuple[str, ...]]:
         yield "source", source
     words = {word for word in context.words(key) if len(word) > 4}
     if words:
-        # Near copies share their two longest words, which are seldom shared by chance.
+        # Copies share their two longest words, which other statements rarely do.
         yield "words", *sorted(sorted(words, key=lambda word: (-len(word), word))[:2])

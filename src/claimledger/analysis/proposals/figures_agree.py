@@ -1,4 +1,4 @@
-"""The rule about two claimants that give the same figure for the same thing."""
+"""The rule that asks whether two claimants who give the same figure for the same thing say the same."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from claimledger.records.link import LinkType
 
 _OVERLAP_FOR_DISTINCTIVE = 0.15
 _OVERLAP_FOR_COMMON = 0.35
-"""The share of words that must agree. A small round number agrees by chance, so more words must."""
+"""The share of words that must agree: more for small round numbers, which agree by chance."""
 
 
 def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
-    """Ask whether two claims of different claimants with one figure for one thing say the same."""
+    """Ask whether two claims by different claimants with the same figure say the same."""
     if context.share_claimant(first, later) or not context.share_subject(first, later):
         return None
     pairs = context.compare_figures(first, later)
@@ -33,27 +33,27 @@ def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
     question = "Does {one} repeat {other}?" if repeats else "Do {one} and {other} say the same?"
     score = min(1.0, 0.4 + 0.3 * distinctiveness + 0.3 * overlap)
     return Proposal(
-        "figures-agree",
-        "link",
-        "claim",
-        later if repeats else first,
-        first if repeats else later,
-        LinkType.REPEATS if repeats else LinkType.CORROBORATES,
-        question,
-        (
+        rule="figures-agree",
+        makes="link",
+        kind="claim",
+        one=later if repeats else first,
+        other=first if repeats else later,
+        type=LinkType.REPEATS if repeats else LinkType.CORROBORATES,
+        asks=question,
+        evidence=(
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}: "
             f"{RELATIONS[best.relation]}",
             *best.reasons,
             f"the statements share {overlap:.0%} of their words",
             *(("it cites a source that the other claimant published",) if repeats else ()),
         ),
-        round(score, 2),
-        context.evidence_digest("figures-agree", "claim", first, later),
+        score=round(score, 2),
+        rests=context.evidence_digest("figures-agree", "claim", first, later),
     )
 
 
 def _distinctiveness(pair: Comparison) -> float:
-    """Return from 0 to 1 how unlikely two figures agree by chance: the more significant digits, the less."""
+    """Return how unlikely two figures agree by chance, from 0 to 1: with many digits, they rarely do."""
     digits = min(_significant_digits(pair.left), _significant_digits(pair.right))
     certainty = 1.0 if pair.relation == "agrees" else 0.7
     return certainty * min(1.0, digits / 4)

@@ -1,4 +1,4 @@
-"""The rules about figures that cannot both hold, and about parts that are larger than their whole."""
+"""The rules about figures that cannot both be right, and about parts that are larger than their whole."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _ROUGHLY = Decimal("0.1")
 
 _OVERLAP_DATED = 0.3
 _OVERLAP_UNDATED = 0.5
-"""The share of words that must agree. Where no time is stated, more must: the times may differ."""
+"""The share of words that must agree: more if no time is stated, because the times may differ."""
 
 
 def judge_conflict(context: RuleContext, first: str, later: str) -> Proposal | None:
-    """Ask whether two claims about one thing at one time contradict each other."""
+    """Ask whether two claims about the same thing at the same time contradict each other."""
     if context.share_claimant(first, later) or not context.share_subject(first, later):
         return None
     pairs = context.compare_figures(first, later)
@@ -33,14 +33,14 @@ def judge_conflict(context: RuleContext, first: str, later: str) -> Proposal | N
     if overlap < (_OVERLAP_DATED if dated else _OVERLAP_UNDATED):
         return None
     return Proposal(
-        "figures-conflict",
-        "link",
-        "claim",
-        later,
-        first,
-        LinkType.CONTRADICTS,
-        "Do {one} and {other} contradict each other?",
-        (
+        rule="figures-conflict",
+        makes="link",
+        kind="claim",
+        one=later,
+        other=first,
+        type=LinkType.CONTRADICTS,
+        asks="Do {one} and {other} contradict each other?",
+        evidence=(
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure} cannot "
             "both be right",
             *best.reasons,
@@ -49,14 +49,14 @@ def judge_conflict(context: RuleContext, first: str, later: str) -> Proposal | N
             if dated
             else "neither says which time it is about",
         ),
-        round(min(1.0, (0.55 if dated else 0.35) + 0.4 * overlap), 2),
-        context.evidence_digest("figures-conflict", "claim", first, later),
-        best.left.measure if len(pairs) > 1 else "",
+        score=round(min(1.0, (0.55 if dated else 0.35) + 0.4 * overlap), 2),
+        rests=context.evidence_digest("figures-conflict", "claim", first, later),
+        part=best.left.measure if len(pairs) > 1 else "",
     )
 
 
 def judge_part(context: RuleContext, first: str, later: str) -> Proposal | None:
-    """Ask about a part that is larger than what it is part of."""
+    """Ask whether two claims contradict each other because a part is larger than its whole."""
     if not context.share_subject(first, later):
         return None
     if context.word_overlap(first, later) < _OVERLAP_DATED:
@@ -72,24 +72,24 @@ def judge_part(context: RuleContext, first: str, later: str) -> Proposal | None:
         return None
     best = exceeding[0]
     return Proposal(
-        "part-exceeds-whole",
-        "link",
-        "claim",
-        later,
-        first,
-        LinkType.CONTRADICTS,
-        "Do {one} and {other} contradict each other, as the part is larger than the whole?",
-        (
+        rule="part-exceeds-whole",
+        makes="link",
+        kind="claim",
+        one=later,
+        other=first,
+        type=LinkType.CONTRADICTS,
+        asks="Do {one} and {other} contradict each other, as the part is larger than the whole?",
+        evidence=(
             f"{best.left.words} {best.left.measure} and {best.right.words} {best.right.measure}",
             *best.reasons,
         ),
-        0.6,
-        context.evidence_digest("part-exceeds-whole", "claim", first, later),
+        score=0.6,
+        rests=context.evidence_digest("part-exceeds-whole", "claim", first, later),
     )
 
 
 def _agree_roughly(pair: Comparison) -> bool:
-    """Whether one of two figures is given as "about" and they are too close to be called rivals."""
+    """Whether one of two figures is given as "about" and they are too close to conflict."""
     left, right = pair.left.low, pair.right.low
     if "about" not in (pair.left.qualifier, pair.right.qualifier) or left is None or right is None:
         return False

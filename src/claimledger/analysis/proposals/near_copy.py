@@ -1,4 +1,4 @@
-"""The rules about statements in nearly the same words, and about claims recorded twice."""
+"""The rules about statements with nearly the same words, and about claims recorded twice."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _NEAR_COPY = 0.86
 """How similar two statements must be for one to be a copy of the other."""
 
 _RECORDED_TWICE = 0.8
-"""The same for two claims of one claimant in one source, which are likelier to be one."""
+"""The same for two claims by one claimant in one source, which are more likely the same claim."""
 
 
 def judge_copy(context: RuleContext, first: str, later: str) -> Proposal | None:
-    """Ask whether a later claim repeats an earlier one, whose words it nearly has."""
+    """Ask whether a later claim repeats an earlier one with nearly the same words."""
     if context.share_claimant(first, later):
         return None
     similarity = context.similarity(first, later)
@@ -22,21 +22,21 @@ def judge_copy(context: RuleContext, first: str, later: str) -> Proposal | None:
     if not _may_have_one_scope(context, first, later):
         return None
     return Proposal(
-        "near-copy",
-        "link",
-        "claim",
-        later,
-        first,
-        LinkType.REPEATS,
-        "Does {one} repeat {other}?",
-        (f"the statements are {similarity:.0%} alike", "the other claim was known first"),
-        round(similarity, 2),
-        context.evidence_digest("near-copy", "claim", first, later),
+        rule="near-copy",
+        makes="link",
+        kind="claim",
+        one=later,
+        other=first,
+        type=LinkType.REPEATS,
+        asks="Does {one} repeat {other}?",
+        evidence=(f"the statements are {similarity:.0%} alike", "the other claim was known first"),
+        score=round(similarity, 2),
+        rests=context.evidence_digest("near-copy", "claim", first, later),
     )
 
 
 def judge_recorded_twice(context: RuleContext, first: str, later: str) -> Proposal | None:
-    """Ask whether one claim was recorded twice: the same claimants, date and source, similar words."""
+    """Ask whether one claim was recorded twice: the same claimants, date and source, in similar words."""
     nodes = context.analysis.graph.claims
     left, right = nodes[first], nodes[later]
     shared_sources = sorted(set(left.sources) & set(right.sources))
@@ -50,19 +50,19 @@ def judge_recorded_twice(context: RuleContext, first: str, later: str) -> Propos
     if not _may_have_one_scope(context, first, later) or _read_elsewhere(context, first, later):
         return None
     return Proposal(
-        "recorded-twice",
-        "merge",
-        "claim",
-        later,
-        first,
-        "",
-        "Was one claim recorded twice, as {one} and {other}?",
-        (
+        rule="recorded-twice",
+        makes="merge",
+        kind="claim",
+        one=later,
+        other=first,
+        type="",
+        asks="Was one claim recorded twice, as {one} and {other}?",
+        evidence=(
             f"both have the same claimant and cite {_sources_named(shared_sources)}",
             f"the statements are {similarity:.0%} alike",
         ),
-        round(similarity, 2),
-        context.evidence_digest("recorded-twice", "claim", first, later),
+        score=round(similarity, 2),
+        rests=context.evidence_digest("recorded-twice", "claim", first, later),
     )
 
 
@@ -82,7 +82,7 @@ def _may_have_one_scope(context: RuleContext, left: str, right: str) -> bool:
 
 
 def _read_elsewhere(context: RuleContext, left: str, right: str) -> bool:
-    """Whether two claims were read at different places of a source: two rows of a table are two claims."""
+    """Whether two claims were read at different places in a source, such as two rows of a table."""
     left_locators, right_locators = (
         {citation.locator for citation in context.claims[key].citations} for key in (left, right)
     )
@@ -90,7 +90,7 @@ def _read_elsewhere(context: RuleContext, left: str, right: str) -> bool:
 
 
 def _numbers(context: RuleContext, key: str) -> list[str]:
-    """Return the words of a statement that have digits: similar statements may differ in just these."""
+    """Return the words with digits in a statement: similar statements may differ only in these."""
     return sorted(
         word for word in context.words(key) if any(character.isdigit() for character in word)
     )

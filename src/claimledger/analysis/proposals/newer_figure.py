@@ -1,4 +1,4 @@
-"""The rule about a newer figure of the same claimant, which updates the older one and is not a conflict."""
+"""The rule about a claimant's newer figure, which updates the older one and does not conflict with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from claimledger.records.link import LinkType
 from claimledger.records.prose_dates import in_words
 
 _OVERLAP = 0.4
-"""The share of words that the two statements must have in common."""
+"""The share of words that the two statements must share."""
 
 
 def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
@@ -26,29 +26,29 @@ def judge(context: RuleContext, first: str, later: str) -> Proposal | None:
         return None
     best = updated[0]
     return Proposal(
-        "newer-figure",
-        "link",
-        "claim",
-        later,
-        first,
-        LinkType.UPDATES,
-        "Does {one} update {other}?",
-        (
+        rule="newer-figure",
+        makes="link",
+        kind="claim",
+        one=later,
+        other=first,
+        type=LinkType.UPDATES,
+        asks="Does {one} update {other}?",
+        evidence=(
             f"{best.left.words} {best.left.measure}, then {best.right.words}, by the same claimant",
             f"the dates are {in_words(str(old.asserted))} and {in_words(str(new.asserted))}"
             if old.asserted and new.asserted
             else f"they are about {in_words(str(old.about))} and {in_words(str(new.about))}",
             f"the statements share {overlap:.0%} of their words",
         ),
-        round(min(1.0, 0.5 + 0.5 * overlap), 2),
-        context.evidence_digest("newer-figure", "claim", first, later),
+        score=round(min(1.0, 0.5 + 0.5 * overlap), 2),
+        rests=context.evidence_digest("newer-figure", "claim", first, later),
     )  # fmt: skip
 
 
 def _is_certainly_later(new: Claim, old: Claim) -> bool:
-    """Whether one claim was asserted after another, or, if that is not certain, is about a later time.
+    """Whether one claim was asserted after another or, if that is not certain, is about a later time.
 
-    Dates are ranges: only ranges that do not overlap have a certain order.
+    Dates are ranges, so their order is certain only if they do not overlap.
     """
     for name in ("asserted", "about"):
         old_date, new_date = getattr(old, name), getattr(new, name)
@@ -70,8 +70,8 @@ def _updates(pair: Comparison, old: Claim, new: Claim) -> bool:
         return True
     if pair.relation == "different vintage":
         return bool(old.about and new.about and old.about.edtf == new.about.edtf)
-    # A march on another day, or another month's arrests, is a figure in its own right. Only a count at
-    # a moment, or a count of all so far, is the same figure at a later time.
+    # Another day's march or another month's arrests is a different figure. Only a count at a moment, or a
+    # count of all so far, is the same figure at a later time.
     nature = pair.left.nature or pair.right.nature
     return (
         pair.relation == "different period"

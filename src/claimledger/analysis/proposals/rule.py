@@ -19,10 +19,10 @@ from claimledger.records.vocabulary import Vocabulary
 from claimledger.text.fold import words_of
 
 ProposalAction = Literal["link", "merge", "amend", "turn"]
-"""What accepting a proposal does: record a link, merge two records, ask for an amendment, reverse a link."""
+"""The effect of accepting a proposal: a new link, a merger, a request for an amendment, a reversed link."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """A question that a rule asks about two records, with its evidence.
 
@@ -35,36 +35,36 @@ class Proposal:
     """The kind of the records: claim, party or subject."""
 
     one: str
-    """The record at which the link would start; of a merge, the record that would be withdrawn."""
+    """The record at which the link would start; for a merger, the record that would be withdrawn."""
 
     other: str
-    """The record at which the link would end; of a merge, the record that would remain."""
+    """The record at which the link would end; for a merger, the record that would remain."""
 
     type: str
-    """The type of the link; empty where none would be made."""
+    """The type of the link; empty if accepting records no link."""
 
     asks: str
-    """The question, in which ``{one}`` and ``{other}`` stand for the records."""
+    """The question, with the placeholders ``{one}`` and ``{other}`` for the records."""
 
     evidence: tuple[str, ...]
     score: float
-    """How sure the rule is, from 0 to 1. It says nothing about what is true."""
+    """How certain the rule is, from 0 to 1. It does not say what is true."""
 
     rests: str = ""
-    """A digest of the records it rests on. When it changes, a declined proposal is made again."""
+    """A digest of the records on which it rests. If it changes, a declined proposal is made again."""
 
     part: str = ""
-    """The measure the link would be about, where a claim has several."""
+    """The measure that the link would be about, if a claim has several."""
 
     also: tuple[str, ...] = ()
-    """Further claims that say the same as one of the two, to which the answer applies too."""
+    """Further claims that say the same as one of the two; the answer applies to them too."""
 
     more: tuple[tuple[str, str, str], ...] = ()
-    """Further links that accepting makes, so that all of these say the same: from, type, to."""
+    """Further links that accepting records, each as start, type and end."""
 
     @property
     def id(self) -> str:
-        """What people type to answer it: the rule and the two keys."""
+        """The ID by which people answer it: the rule and the two keys."""
         return f"{self.rule}:{self.one}:{self.other}"
 
     @property
@@ -80,7 +80,7 @@ MOST_COMPARED = 10_000
 
 @dataclass(frozen=True)
 class RuleContext:
-    """What rules look at: some claims of a ledger, the analysis of them, and the records around them."""
+    """The input of the rules: some claims of a ledger, their analysis, and the records that they refer to."""
 
     analysis: Analysis
     claims: Mapping[str, Claim]
@@ -88,13 +88,13 @@ class RuleContext:
     subjects: Mapping[str, Subject] = field(default_factory=dict)
     parties: Mapping[str, Party] = field(default_factory=dict)
     changed_claims: frozenset[str] | None = None
-    """The new or amended claims, of which every proposal must be about at least one; ``None`` for all."""
+    """The new or amended claims; every proposal must be about at least one of them. ``None`` means all."""
 
     changed_entities: frozenset[str] | None = None
-    """The new or amended parties and subjects; ``None`` for all."""
+    """The new or amended parties and subjects; ``None`` means all."""
 
     stale: Mapping[str, str] = field(default_factory=dict)
-    """From each tally that no longer counts what it states to what it would count now."""
+    """From each tally whose number is out of date to a sentence that says so."""
 
     @cached_property
     def live_claims(self) -> list[str]:
@@ -106,7 +106,7 @@ class RuleContext:
         return sorted(keys, key=lambda key: (known_by[key], key))
 
     def concerns_change(self, *keys: str) -> bool:
-        """Whether a proposal about some claims is wanted: one of them is new or amended."""
+        """Whether one of some claims is new or amended, so that a proposal about them is of interest."""
         return self.changed_claims is None or not self.changed_claims.isdisjoint(keys)
 
     def compare_figures(self, left: str, right: str) -> list[Comparison]:
@@ -124,18 +124,18 @@ class RuleContext:
         return self._words_cache[key]
 
     def similarity(self, left: str, right: str) -> float:
-        """Return how similar two statements are, whatever the order of their words, from 0 to 1."""
+        """Return how similar two statements are, from 0 to 1, regardless of the order of their words."""
         left_words, right_words = self.words(left), self.words(right)
         return float(fuzz.token_sort_ratio(" ".join(left_words), " ".join(right_words))) / 100
 
     def word_overlap(self, left: str, right: str) -> float:
-        """Return the share of the shorter statement's significant words that the other one has too."""
+        """Return the share of the shorter statement's significant words that the other one also has."""
         left_words, right_words = (significant_words(self.words(key)) for key in (left, right))
         shorter = min(len(left_words), len(right_words))
         return len(left_words & right_words) / shorter if shorter else 0.0
 
     def share_subject(self, left: str, right: str) -> bool:
-        """Whether two claims are about one subject, or one's subject is broader than the other's."""
+        """Whether two claims are about the same subject, or one subject is broader than the other."""
         left_subject, right_subject = self.claims[left].subject, self.claims[right].subject
         return left_subject in self._subject_path(
             right_subject
@@ -161,7 +161,7 @@ class RuleContext:
         return not set(nodes[left].claimants).isdisjoint(nodes[right].claimants)
 
     def cites_claimant_of(self, citing: str, cited: str) -> bool:
-        """Whether a claim cites a source that speaks for the claimant of another claim, not for its own."""
+        """Whether a claim cites a source that speaks for the other claim's claimant and not for its own."""
         graph = self.analysis.graph
         citing_claim, cited_claim = graph.claims[citing], graph.claims[cited]
         published = {
@@ -175,7 +175,7 @@ class RuleContext:
         )
 
     def are_linked(self, left: str, right: str) -> bool:
-        """Whether two claims are one assertion already, or any link joins their assertions."""
+        """Whether two claims are already one assertion, or any link joins their assertions."""
         of = self.analysis.assertions.of
         return of[left] == of[right] or (of[left], of[right]) in self._linked_assertions
 
@@ -193,7 +193,8 @@ class RuleContext:
     def evidence_digest(self, rule: str, kind: str, *keys: str) -> str:
         """Return a digest of the records that a proposal rests on.
 
-        It is stored with a decision to decline, so its input must not change between releases.
+        A decision to decline stores it, so its input must not change between releases: otherwise every
+        declined question would be asked again.
         """
         records: Mapping[str, object] = {
             "claim": self.claims, "party": self.parties, "subject": self.subjects
@@ -208,21 +209,21 @@ _STOP_WORDS = frozenset(
 )
 
 _STEM_LENGTH = 5
-"""How many letters of a word are compared, so that "marched" and "marchers" count as one word."""
+"""The number of letters that are compared, so that "marched" and "marchers" count as the same word."""
 
 
 def significant_words(words: Iterable[str]) -> set[str]:
-    """Return the stems of some words, without words that every statement may have."""
+    """Return the stems of some words, without those that any statement may have."""
     return {word[:_STEM_LENGTH] for word in words if word not in _STOP_WORDS}
 
 
 Judge = Callable[[RuleContext, str, str], "Proposal | None"]
-"""Looks at two claims, the one known earlier first, and returns a proposal about them or ``None``."""
+"""A function that judges two claims, the one known earlier first, and returns a proposal or ``None``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule with its name and meaning. It has either ``judge`` or ``find``."""
+    """A rule with its name and meaning. It has either a ``judge`` or a ``find`` function."""
 
     name: str
     meaning: str

@@ -1,1 +1,1 @@
-"""Operations on a whole ledger: backup, migration, salvage, and rebuilding the views."""
+"""Operations on a whole ledger: backup, migration, salvage and the rebuilding of the views."""

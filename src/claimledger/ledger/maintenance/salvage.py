@@ -1,4 +1,4 @@
-"""Recovers what is intact of a damaged ledger, and reports exactly what was lost.
+"""Recovers the intact part of a damaged ledger, and reports exactly which entries were lost.
 
 The entries before the first one that is damaged or breaks a rule of ``docs/log-format.md`` are copied with
 their numbers and their tree. Later entries cannot keep their numbers, because the tree covers the lost
@@ -35,15 +35,15 @@ class LostEntry:
     """The last entry of the range; equal to ``number`` for a single entry."""
 
     why: str
-    """What is wrong, as a phrase that continues "entry 12"."""
+    """The reason, as a phrase that continues "entry 12"."""
 
     about: str
-    """What the views still say about the entry; empty if they say nothing."""
+    """The record that the entry is about, as the views have it; empty if they do not have it."""
 
 
 @dataclass(slots=True)
 class SalvageReport:
-    """What can be recovered from a damaged ledger, and what was lost."""
+    """The part of a damaged ledger that can be recovered, and the entries that were lost."""
 
     size: int = 0
     """The number of entries that the log should have."""
@@ -111,24 +111,26 @@ def survey(where: LedgerLocation, progress: Progress = no_progress) -> SalvageRe
             progress(last, report.size)
         for number, header, payload, salt, _ in damaged.beyond(report.size):
             why = f"is beyond the end of the log, which has {report.size} entries (rule `number`)"
-            report.lost.append(LostEntry(number, number, why, damaged.subject_of(number)))
+            report.lost.append(
+                LostEntry(number=number, last=number, why=why, about=damaged.subject_of(number))
+            )
             scan.add_behind(number, header, payload, salt)
         scan.finish()
         if reason := damaged.end_is_missing():
             after = report.size + 1
             why = f"and later entries may have existed: {reason}"
-            report.lost.append(LostEntry(after, after, why, ""))
+            report.lost.append(LostEntry(number=after, last=after, why=why, about=""))
     return report
 
 
 _LONGEST_LISTED_RANGE = 1000
-"""Up to this many consecutive missing entries are listed one by one, with what the views say about each."""
+"""Up to this many consecutive missing entries are listed one by one, with the record that each is about."""
 
 
 class _SalvageScan:
     """Sorts the entries of a damaged log into intact, lost, and authentic but after the first lost one.
 
-    ``about`` returns what the views still say about an entry.
+    ``about`` returns the record that an entry is about, as the views have it.
     """
 
     def __init__(self, report: SalvageReport, about: Callable[[int], str]) -> None:
@@ -141,7 +143,7 @@ class _SalvageScan:
         """Add a range of entries that are missing or cannot be read."""
         if last - first >= _LONGEST_LISTED_RANGE:
             why = "are missing or cannot be read (rule `number`)"
-            self._report.lost.append(LostEntry(first, last, why, ""))
+            self._report.lost.append(LostEntry(number=first, last=last, why=why, about=""))
             return
         for number in range(first, last + 1):
             self._add_lost(number, "is missing or cannot be read (rule `number`)")
@@ -188,7 +190,7 @@ class _SalvageScan:
                 if row[2] is not None and row[0] not in unexplained
             ] + report.behind
             report.lost += [
-                LostEntry(number, number, str(error), self._about(number))
+                LostEntry(number=number, last=number, why=str(error), about=self._about(number))
                 for number, error in unexplained.items()
             ]
             self._frontier = merkle.Frontier()
@@ -198,7 +200,9 @@ class _SalvageScan:
         report.intact, report.root = len(report.rows), self._frontier.root.hex()
 
     def _add_lost(self, number: int, why: str) -> None:
-        self._report.lost.append(LostEntry(number, number, why, self._about(number)))
+        self._report.lost.append(
+            LostEntry(number=number, last=number, why=why, about=self._about(number))
+        )
 
 
 def salvage(

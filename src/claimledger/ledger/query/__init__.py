@@ -1,1 +1,1 @@
-"""Reading a ledger: records, history, search, both clocks, and the part of the graph that answers need."""
+"""Queries of a ledger: records, history, search, the state at a time, and the data of the graph."""

@@ -1,4 +1,4 @@
-"""Loads graph data in batches or by whole tables, with replaced keys resolved."""
+"""Loads graph data, in batches or by whole tables, and resolves replaced keys."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ IGNORED_LINK_TYPES = (LinkType.ANSWERS, LinkType.SUPPORTS)
 
 
 class KeyResolver:
-    """Resolves replaced keys, looking each up once."""
+    """Resolves replaced keys, and looks up each of them only once."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -51,7 +51,7 @@ class KeyResolver:
             self._resolved[kind] |= {key: replaced.get(key, key) for key in unknown}
 
     def resolve(self, kind: str, key: str) -> str:
-        """Return what a key resolves to; it must have been looked up if it may be replaced."""
+        """Return the key that a key resolves to; a key that was not looked up resolves to itself."""
         return self._resolved[kind].get(key, key)
 
     def with_replaced(self, kind: str, keys: set[str]) -> set[str]:
@@ -62,14 +62,14 @@ class KeyResolver:
 
 
 Values = Set[Any] | None
-"""The values that a column must have one of; ``None`` selects all rows."""
+"""The values of a column that select rows; ``None`` selects all rows."""
 
 _SCAN_FROM = 20_000
 """Above this many keys, scan the table and filter in Python; lookups by key are slower."""
 
 
 def _rows(store: Store, query: Select[Any], column: Any, values: Values) -> list[tuple[Any, ...]]:
-    """Return the rows in which ``column``, the query's first, has one of the values."""
+    """Return the rows in which ``column``, the first of the query, has one of the values."""
     if values is None:
         return store.tuples(query)
     if len(values) >= _SCAN_FROM:
@@ -106,10 +106,9 @@ def _live_entries(kind: str) -> Select[Any]:
 def _rows_by_key(
     snapshot: Snapshot, kind: str, query: Select[Any], keys: Values
 ) -> list[tuple[Any, ...]]:
-    """Return the live rows of a kind's table with some keys; ``query`` selects the key first.
-
-    Few keys are looked up in history, which has an index of them; the kind's own table has none.
-    """
+    """Return the live rows of a kind's table with some keys; ``query`` selects the key first."""
+    # The table of a kind has no index on keys, but history has one. So a few keys are turned into entries
+    # there first; for many keys, one scan of the table is faster than both steps.
     table = MIRRORS[kind]
     query = snapshot.live(query, table)
     if keys is None or len(keys) >= _SCAN_FROM:
@@ -133,7 +132,13 @@ _FIGURES = _columns("claim_figure", "entry measure unit low high qualifier")
 
 
 def load_claims(snapshot: Snapshot, keys: KeyResolver, only: Values) -> dict[str, ClaimNode]:
-    """Return the live claims with the ``only`` keys, with their citations and figures, by key."""
+    """Return the live claims with the ``only`` keys, by key, with their citations and figures.
+
+    Replaced keys in them are resolved.
+    """
+    # A ledger can have a million claims, so this reads the columns that it needs in a few queries and builds
+    # no records. ``recorded`` is the day of the first version, not of the live one: an amendment must not
+    # make a claim look as if it became known later.
     rows = _rows_by_key(snapshot, "claim", _CLAIMS, only)
     first_days = _days_first_recorded(
         snapshot.store, "claim", None if only is None else {row[0] for row in rows}
@@ -146,13 +151,13 @@ def load_claims(snapshot: Snapshot, keys: KeyResolver, only: Values) -> dict[str
         if keys.any_replaced or len(claimants) > 1:
             claimants = tuple(dict.fromkeys(keys.resolve("party", party) for party in claimants))
         claims[entry] = ClaimNode(
-            key,
-            entry,
-            claimants,
-            grounds,
-            (said_first, said_last) if asserted else None,
-            (first, last) if about else None,
-            first_days[key],
+            key=key,
+            entry=entry,
+            claimants=claimants,
+            grounds=grounds,
+            asserted=(said_first, said_last) if asserted else None,
+            about=(first, last) if about else None,
+            recorded=first_days[key],
         )
     entries = None if only is None else claims.keys()
     _add_citations(snapshot, keys, claims, entries)
@@ -206,7 +211,7 @@ def _link_ends(kind: str) -> Select[Any]:
 def load_links_at(
     snapshot: Snapshot, keys: KeyResolver, kind: str, ends: set[str]
 ) -> dict[int, LinkEdge]:
-    """Return the live links that begin or end at these claims, or end at these sources, by entry.
+    """Return the live links that start or end at these claims, or end at these sources, by entry.
 
     Links on which no answer depends (see ``IGNORED_LINK_TYPES``) are left out.
     """
@@ -227,7 +232,7 @@ _LINKS = (
 
 
 def load_links(snapshot: Snapshot, keys: KeyResolver, entries: Values) -> dict[int, LinkEdge]:
-    """Return the live links that these entries recorded, in order of entry."""
+    """Return the live links that these entries recorded, by entry and in order of entry."""
     table, citations = MIRRORS["link"], MIRRORS["link_citation"]
     store = snapshot.store
     rows = sorted(_rows(store, snapshot.live(_LINKS, table), table.c.entry, entries))
@@ -245,16 +250,24 @@ def load_links(snapshot: Snapshot, keys: KeyResolver, entries: Values) -> dict[i
             continue  # both ends were merged into one claim
         sources = tuple(keys.resolve("source", source) for source in sources_at.get(entry, ()))
         links[entry] = LinkEdge(
-            key, entry, link_type, from_, to_kind, to, basis, _day(moment[:10]), sources,
-            firsts.get(key, entry),
-        )  # fmt: skip
+            key=key,
+            entry=entry,
+            type=link_type,
+            from_=from_,
+            to_kind=to_kind,
+            to=to,
+            basis=basis,
+            recorded=_day(moment[:10]),
+            sources=sources,
+            first=firsts.get(key, entry),
+        )
     return links
 
 
 def _first_entries(store: Store, kind: str, keys: list[str], all_keys: bool) -> dict[str, int]:
-    """Return the entries that first recorded these records; with ``all_keys`` only of amended ones."""
+    """Return the entries that first recorded these records; with ``all_keys``, only for amended records."""
     if all_keys:
-        # Few records are amended: look only these up, every other record's entry is its first.
+        # Few records are amended, so only these are looked up; the entry of any other record is its first.
         table = MIRRORS[kind]
         ended = select(table.c.key).where(table.c.ended_by.is_not(None))
         keys = [key for (key,) in store.tuples(ended)]
@@ -268,7 +281,7 @@ def _firsts(kind: str) -> Select[Any]:
 
 
 def add_sources_and_parties(snapshot: Snapshot, keys: KeyResolver, graph: GraphData) -> None:
-    """Add the sources that claims and links cite or criticise, and the parties with all above them."""
+    """Add the sources that claims and links cite or criticise, and all parties with those above them."""
     sources = {source for claim in graph.claims.values() for source in claim.sources}
     sources |= {source for link in graph.links for source in link.sources}
     sources |= {link.to for link in graph.links if link.to_kind == "source"}
@@ -300,12 +313,12 @@ def _load_sources(snapshot: Snapshot, keys: KeyResolver, only: set[str]) -> dict
     sources = {}
     for key, publisher, authors, published, published_latest, accessed_latest, removed in rows:
         sources[key] = SourceNode(
-            key,
-            keys.resolve("party", publisher) if publisher else None,
-            tuple(nfc(author) for author in parse(authors)) if authors else (),
-            [day for day in (published_latest, accessed_latest) if day is not None],
-            published is not None,
-            removed is not None,
+            key=key,
+            publisher=keys.resolve("party", publisher) if publisher else None,
+            authors=tuple(nfc(author) for author in parse(authors)) if authors else (),
+            days=[day for day in (published_latest, accessed_latest) if day is not None],
+            dated=published is not None,
+            removed=removed is not None,
         )
     if snapshot.store.value(_ANY_CAPTURE) is not None:
         query = snapshot.live(_CAPTURES, MIRRORS["capture"])
@@ -325,10 +338,12 @@ def _load_parties(snapshot: Snapshot, keys: KeyResolver, only: set[str]) -> dict
     keys.look_up("party", {part_of for *_, part_of in rows if part_of})
     return {
         key: PartyNode(
-            key,
-            frozenset(nfc(name) for name in (key, name, *(parse(aliases) if aliases else ()))),
-            kind,
-            keys.resolve("party", part_of) if part_of else None,
+            key=key,
+            names=frozenset(
+                nfc(name) for name in (key, name, *(parse(aliases) if aliases else ()))
+            ),
+            type=kind,
+            part_of=keys.resolve("party", part_of) if part_of else None,
         )
         for key, name, aliases, kind, part_of in rows
     }

@@ -1,4 +1,4 @@
-"""What happened to a record: every entry about it, what it changed, when, by whom and why."""
+"""The history of a record: every entry about it, with its changes, its time, its author and its reason."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from claimledger.storage.tables import ENTRY, HISTORY, HistoryRow
 from claimledger.text.repetition import Passage, texts_in
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One entry about a record."""
+    """One entry about a record; ``recorded_by`` and ``reason`` are ``None`` if it was redacted."""
 
     entry: int
     kind: str
@@ -30,7 +30,7 @@ class HistoryEntry:
     reason: str | None
     replaced_by: str | None
     changes: tuple[tuple[str, Any, Any], ...] = ()
-    """For an amendment: the fields it changed, with both values."""
+    """For an amendment: the fields that it changed, each with the old and the new value."""
 
 
 def history(snapshot: Snapshot, key: str, kind: str | None = None) -> list[HistoryEntry]:
@@ -62,15 +62,15 @@ def _with_changes(store: Store, rows: Iterable[HistoryRow]) -> Iterator[HistoryE
             if new and old:
                 changes = tuple(difference(old.record or {}, new.record or {}))
         yield HistoryEntry(
-            row.entry,
-            row.kind,
-            row.key,
-            row.action,
-            row.recorded_at,
-            row.recorded_by,
-            row.reason,
-            row.replaced_by,
-            changes,
+            entry=row.entry,
+            kind=row.kind,
+            key=row.key,
+            action=row.action,
+            recorded_at=row.recorded_at,
+            recorded_by=row.recorded_by,
+            reason=row.reason,
+            replaced_by=row.replaced_by,
+            changes=changes,
         )
 
 
@@ -90,9 +90,9 @@ def records_changed_since(snapshot: Snapshot, since: int) -> list[tuple[str, str
 
 
 def holders_of(store: Store, texts: Iterable[str]) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Return, for each text, the first records of which some version contains it, by kind and key.
+    """Return, for each text, kind and key of the first records that contain it in any version.
 
-    Case, marks and punctuation do not count. Reads the whole log.
+    Case, combining marks and punctuation are ignored. This reads the whole log.
     """
     holders: dict[Passage, dict[tuple[str, str], None]] = {Passage(text): {} for text in texts}
     if not holders:
@@ -116,7 +116,7 @@ def holders_of(store: Store, texts: Iterable[str]) -> dict[str, tuple[tuple[str,
 
 
 def _may_contain(payload: str, passage: Passage) -> bool:
-    """Whether a payload can contain a passage: a cheap check, because folding a text is slow."""
+    """Whether a payload can contain a passage: a fast check, because folding a text is slow."""
     return not payload.isascii() or passage.longest_word in payload.lower()
 
 

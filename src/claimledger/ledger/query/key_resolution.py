@@ -1,7 +1,7 @@
-"""Records with every reference to a replaced key changed to the key that it resolves to.
+"""Changes every replaced key in a record to the key that it resolves to.
 
-A stored record keeps the keys it was recorded with. Exports are resolved because the ledger they are imported
-into does not know the replacements, and records that are compared by key so that each has one key.
+A stored record has the keys with which it was recorded. Exports are resolved because the ledger that imports
+them does not know the replacements; the analysis needs it because it compares records by key.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from claimledger.text.unicode import LONGEST_NAME
 
 Json = Mapping[str, Any]
 Replaced = Mapping[str, Mapping[str, str]]
-"""By kind the keys that were replaced, each with the key that it resolves to."""
+"""By kind: the replaced keys, each with the key that it resolves to."""
 
 
 def resolve_json(snapshot: Snapshot, kind: str, records: Iterable[Json]) -> Iterator[Json]:
@@ -57,7 +57,7 @@ def resolve_records(snapshot: Snapshot, records: Iterable[StoredRecord]) -> list
         after = resolve_json(snapshot, kind, before)
         for position, old, new in zip(positions, before, after, strict=True):
             if new != old:
-                # A link that an older version allowed can have the same claim at both ends now.
+                # Older versions allowed replacements after which a link has the same claim at both ends.
                 with suppress(ValidationError):
                     record = KINDS[kind].model_validate(new)
                     resolved[position] = replace(resolved[position], record=record)
@@ -65,7 +65,7 @@ def resolve_records(snapshot: Snapshot, records: Iterable[StoredRecord]) -> list
 
 
 _BATCH = 1000
-"""Records whose keys are looked up at once."""
+"""The number of records whose keys are looked up together."""
 
 
 def _referenced(kind: str, record: Json) -> set[tuple[str, str]]:
@@ -89,7 +89,7 @@ def _renamed(model: Any, record: Json, replaced: Replaced) -> dict[str, Any]:
 
 
 def _renamed_in(field: Field, value: Any, replaced: Replaced) -> Any:
-    """Return the value of a field with its keys renamed, duplicates removed."""
+    """Return the value of a field with its keys renamed and duplicates removed."""
     if field.part is not None:
         return [_renamed(field.part, part, replaced) for part in value]
     if field.form == "target":
@@ -106,7 +106,7 @@ def _renamed_in(field: Field, value: Any, replaced: Replaced) -> Any:
 
 
 def _renamed_formula(text: str, replaced: Replaced) -> str:
-    """Return a formula with its keys renamed, or the formula unchanged where that would be too long."""
+    """Return a formula with its keys renamed, or unchanged if the result would be too long."""
     formula = read_formula(text)
     renamed: Count | Formula
     if isinstance(formula, Count):

@@ -1,4 +1,4 @@
-"""Records by key and by what refers to them, as a snapshot of the ledger has them."""
+"""Queries for the records of a snapshot: by key, by reference, by figure and by subject."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StoredRecord:
     recorded_at: str
     recorded_by: str
     more: Mapping[str, Any] = field(default_factory=dict)
-    """Fields written by a newer program, unchanged: those this one does not know, or not fully."""
+    """The fields that this program does not know completely, unchanged; a newer version wrote them."""
 
     @property
     def kind(self) -> str:
@@ -46,7 +46,7 @@ class StoredRecord:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference to a record: which record refers to it, through which field, since which entry."""
+    """A reference to a record: kind and key of the record that refers to it, the field, and the entry."""
 
     kind: str
     key: str
@@ -58,7 +58,7 @@ _VERSIONS = select(HISTORY.c.entry, HISTORY.c.kind, HISTORY.c.recorded_at, ENTRY
     ENTRY, ENTRY.c.number == HISTORY.c.entry
 )
 _IS_VERSION = HISTORY.c.action.in_(WRITES_VERSION)
-"""History also has a row for each withdrawal and redaction; those hold no record."""
+"""History also has rows for withdrawals and redactions, which contain no record."""
 
 _CURRENT = _VERSIONS.where(_IS_VERSION)
 
@@ -85,7 +85,7 @@ def with_key(snapshot: Snapshot, key: str) -> list[StoredRecord]:
 
 @cached_query
 def _of_kind(kind: str) -> Select[Any]:
-    # Joined with the kind's own table: history holds all kinds, and would be scanned for a few records.
+    # The join with the table of the kind avoids a scan of history, which has the records of all kinds.
     table = MIRRORS[kind]
     return _VERSIONS.join(table, table.c.entry == HISTORY.c.entry).order_by(table.c.entry)
 
@@ -121,14 +121,14 @@ def keys_of_kind(snapshot: Snapshot, kind: str) -> list[str]:
 
 @cached_query
 def _replacements(kind: str) -> Select[Any]:
-    # A redaction keeps `replaced_by` but destroys the withdrawal's row, so any action counts here.
+    # A redaction has the `replaced_by` of the withdrawal whose row it removed, so any action counts here.
     return select(HISTORY.c.key, HISTORY.c.replaced_by).where(
         HISTORY.c.kind == kind, HISTORY.c.replaced_by.is_not(None)
     )
 
 
 def replacements(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> dict[str, str]:
-    """Return what replaced keys resolve to, for those of the keys that were replaced."""
+    """Return, for each of these keys that was replaced, the key that it resolves to."""
     # A key that was replaced only after the snapshot still resolves to itself.
     query = snapshot.recorded(_replacements(kind))
     replaced: dict[str, str] = {}
@@ -168,9 +168,9 @@ def replaced_keys(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> dict[st
 
 
 def all_keys_of(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> list[str]:
-    """Return every key that means one of some records: their own, and those they replaced."""
-    named = dict.fromkeys(keys)
-    current = named | dict.fromkeys(replacements(snapshot, kind, named).values())
+    """Return every key of some records: their own, and those that resolve to them."""
+    unique_keys = dict.fromkeys(keys)
+    current = unique_keys | dict.fromkeys(replacements(snapshot, kind, unique_keys).values())
     return list(current | dict.fromkeys(replaced_keys(snapshot, kind, current)))
 
 
@@ -193,7 +193,9 @@ def references_to(snapshot: Snapshot, kind: str, keys: Iterable[str]) -> dict[st
     for target, from_kind, from_key, through, entry in snapshot.store.select_in(
         query, REFERENCE.c.key, sorted(resolves_to)
     ):
-        references[resolves_to[target]].append(Reference(from_kind, from_key, through, entry))
+        references[resolves_to[target]].append(
+            Reference(kind=from_kind, key=from_key, field=through, entry=entry)
+        )
     for to_record in references.values():
         to_record.sort(key=lambda reference: (reference.entry, reference.field))
     return references
@@ -214,13 +216,13 @@ def dependents(snapshot: Snapshot, records: Iterable[tuple[str, str]]) -> set[tu
     return reached
 
 
-# One record, or why there is none
+# One record, or the reason why it is missing
 
 
 def get_record(snapshot: Snapshot, kind: str, key: str) -> StoredRecord:
-    """Return a live record by kind and key, a replaced key resolved.
+    """Return the live record with a kind and a key, or the record that replaced it.
 
-    Raises :class:`NotFoundError`, which says why there is none or names the nearest keys.
+    Raises :class:`NotFoundError`, which says why it is missing or names the nearest keys.
     """
     stored = records_by_key(snapshot, kind, [key]).get(key)
     if stored is None:
@@ -234,7 +236,7 @@ def get_record(snapshot: Snapshot, kind: str, key: str) -> StoredRecord:
 
 
 _LISTS_CLAIMS = {"party": "claimant", "source": "source", "subject": "subject"}
-"""For each kind, the option of `list` that lists the claims of such a record."""
+"""For each kind: the option of `list` for the claims of such a record."""
 
 
 def _why_missing(snapshot: Snapshot, kind: str, key: str) -> str:
@@ -244,11 +246,11 @@ def _why_missing(snapshot: Snapshot, kind: str, key: str) -> str:
     rows = snapshot.store.tuples(query.where(HISTORY.c.key == key).order_by(HISTORY.c.entry))
     own = [(entry, action) for of_kind, entry, action in rows if of_kind == kind]
     if own and known_at is not None and own[0][0] > known_at:
-        return f"it came with entry {own[0][0]}, after entry {known_at}"
+        return f"entry {own[0][0]} recorded it, after entry {known_at}"
     for entry, action in own:
         if action in (Action.WITHDRAW, Action.REDACT):
-            what = "withdrawn" if action == Action.WITHDRAW else "redacted"
-            return f"it was {what} with entry {entry}; `claimledger history {key}` says why"
+            what = "withdrew" if action == Action.WITHDRAW else "redacted"
+            return f"entry {entry} {what} it; `claimledger history {key}` shows why"
     for stored in with_key(snapshot, key):
         option = _LISTS_CLAIMS.get(stored.kind)
         listing = f"; `claimledger list --{option} {key}` lists its claims" if option else ""
@@ -257,7 +259,7 @@ def _why_missing(snapshot: Snapshot, kind: str, key: str) -> str:
 
 
 def near_keys(snapshot: Snapshot, key: str, kind: str | None = None) -> list[str]:
-    """Return the live keys most similar to a mistyped one; those with the same beginning first."""
+    """Return the live keys most similar to a mistyped one, if possible with the same first two characters."""
     store = snapshot.store
     query = snapshot.live(select(HISTORY.c.key).distinct().where(_IS_VERSION), HISTORY)
     if kind is not None:
@@ -299,7 +301,7 @@ def nearest_figures(snapshot: Snapshot, value: float, limit: int = 5) -> list[in
 
 
 _SUBJECTS_A_QUERY = 500
-"""Subjects whose newest claims one query asks for."""
+"""The number of subjects in one query for the newest claims."""
 
 _IS_SUBJECT = (REFERENCE.c.kind == "subject", REFERENCE.c.field == "subject")
 
@@ -315,7 +317,7 @@ def claims_about(
 ) -> list[int]:
     """Return the entries of the live claims about these subjects, newest first within each batch.
 
-    ``limit`` bounds the entries of each batch of subjects; ``None`` returns all of them.
+    ``limit`` is the most entries for each batch of subjects; ``None`` returns all of them.
     """
     query = snapshot.live(_newest_about(limit), REFERENCE)
     keys = all_keys_of(snapshot, "subject", subjects)
@@ -344,7 +346,7 @@ def newest_claims_with(snapshot: Snapshot, kind: str, key: str, field: str, limi
 
 
 def tallies(snapshot: Snapshot) -> list[str]:
-    """Return the keys of the live claims with a figure that the ledger itself counted."""
+    """Return the keys of the live claims with a figure that counts records of the ledger."""
     table = MIRRORS["claim_figure"]
     query = (
         select(HISTORY.c.key)
@@ -390,7 +392,7 @@ _ANY_TERM = select(MIRRORS["term"].c.entry).limit(1)
 
 
 def vocabulary(snapshot: Snapshot) -> Vocabulary:
-    """Return what the ledger's terms say: synonyms, and what is part of what."""
+    """Return the vocabulary of the ledger's terms: synonyms, and which names are part of others."""
     if snapshot.store.value(_ANY_TERM) is None:
         return Vocabulary()
     terms = [
@@ -417,14 +419,20 @@ def _stored(row: tuple[Any, ...]) -> StoredRecord:
         record = KINDS[payload.kind].model_validate({"key": payload.key, **known})
     except (StoreError, ValueError, LookupError, TypeError, AttributeError):
         raise StoreError(
-            f"entry {entry} holds no {kind} that the log's format knows; `claimledger verify` says what is "
-            "wrong with it, `claimledger salvage` makes a ledger without it"
+            f"entry {entry} does not contain a valid {kind}; `claimledger verify` reports what is wrong with "
+            "it, and `claimledger salvage` writes a new ledger without it"
         ) from None
-    return StoredRecord(record, entry, recorded_at, payload.recorded_by, more)
+    return StoredRecord(
+        record=record,
+        entry=entry,
+        recorded_at=recorded_at,
+        recorded_by=payload.recorded_by,
+        more=more,
+    )
 
 
 def unknown_records(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
-    """Yield the live records of kinds that only a newer program knows, as they were written."""
+    """Yield the live records of kinds that only a newer version knows, as they were written."""
     query = _CURRENT.where(HISTORY.c.kind.not_in(KINDS)).order_by(HISTORY.c.entry)
     for *_, written in snapshot.store.tuples(snapshot.live(query, HISTORY)):
         payload = Payload.decode(written)

@@ -1,4 +1,4 @@
-"""Full-text search in any script: which records hold the words, best first, with the match marked."""
+"""Full-text search in any script: finds the records that contain some words, and marks the matches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RANKED = 1000
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A record that matches, its score, and the text in which most matches, with their positions."""
+    """A record that matches, its score, and its text with the most matches and their positions."""
 
     stored: StoredRecord
     score: float
@@ -30,9 +30,9 @@ class SearchHit:
 
 
 def phrases_of(query: str) -> list[list[str]]:
-    """Return a query's phrases: quoted words together, every other word alone.
+    """Return the phrases of a query: quoted words form one phrase, every other word one by itself.
 
-    The last word, unless quoted, also matches as the beginning of a longer word.
+    The last word, unless it is quoted, also matches the beginning of a longer word.
     """
     phrases: list[list[str]] = []
     for quoted, bare in re.findall(r'"([^"]*)"|([^\s"]+)', query):
@@ -61,7 +61,7 @@ def search(
 
 
 def _score(words: str, phrases: Sequence[Sequence[str]]) -> float:
-    """Rank a record by its folded words: what share of them match, and how near the beginning."""
+    """Return the score of a record: the share of its words that match, and how early the first match is."""
     padded = f" {words} "
     hits, first = 0, len(padded)
     for phrase in phrases:
@@ -101,10 +101,10 @@ def _words(kinds: tuple[str, ...]) -> Select[Any]:
 
 
 def _hit(stored: StoredRecord, score: float, phrases: Sequence[Sequence[str]]) -> SearchHit:
-    """Return a hit with the text of the record that has most matches."""
+    """Return a hit with the text of the record that has the most matches."""
     marked = [(text, tuple(sorted(marks_in(text, phrases)))) for text in _texts(stored)]
     text, marks = max(marked, key=lambda pair: len(pair[1]), default=(stored.record.named, ()))
-    return SearchHit(stored, score, text, marks)
+    return SearchHit(stored=stored, score=score, text=text, marks=marks)
 
 
 def _texts(stored: StoredRecord) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A ledger's contents as they were after one entry: the ledger's own clock, in one place.
+"""The contents of a ledger as they were after one entry. All queries use this for the ledger's clock.
 
 Each row of a view has the entry that created it and, once it is superseded or withdrawn, the entry that
 ended it. A row is live at an entry if it was created by then and had not ended.

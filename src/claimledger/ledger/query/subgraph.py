@@ -1,9 +1,9 @@
-"""The part of the ledger that answers about some claims depend on, loaded level by level.
+"""Loads the part of the ledger on which answers about some claims depend, level by level.
 
-An answer about a claim depends on the claims it is linked with in either direction, directly or through
-others, and on the critics of the sources they cite; not on claims that merely cite the same source or have
-the same claimant. Each level is loaded in a few batched queries, so the cost is that of the part and not of
-the ledger.
+An answer about a claim depends on the claims with which it is linked in either direction, directly or
+through others, and on the critics of the sources that they cite; not on claims that only cite the same
+source or have the same claimant. Each level takes a few batched queries, so the cost depends on the size of
+the part and not on that of the ledger.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from claimledger.storage.tables import HISTORY, REFERENCE
 
 
 def neighbourhood(snapshot: Snapshot, keys: Iterable[str]) -> GraphData:
-    """Return the part of the ledger that answers about these claims depend on."""
+    """Return the graph data on which answers about these claims depend."""
     graph = GraphData()
     resolver = KeyResolver(snapshot)
     links: dict[int, LinkEdge] = {}
@@ -41,11 +41,15 @@ def neighbourhood(snapshot: Snapshot, keys: Iterable[str]) -> GraphData:
             for source in graph.claims[key].sources
         }
         step = load_links_at(snapshot, resolver, "claim", frontier)
+        # A source leads to its critics, but not to the other claims that cite it: a much cited source would
+        # otherwise pull in half of the ledger, and no answer about these claims depends on those.
         step |= load_links_at(snapshot, resolver, "source", sources - criticised)
         criticised |= sources
         links |= step
         ends = {link.from_ for link in step.values()}
         ends |= {link.to for link in step.values() if link.to_kind == "claim"}
+        # A key of the last level that was not found is not asked for again: the links of a withdrawn claim
+        # would otherwise keep the loop running forever.
         frontier = ends - graph.claims.keys() - frontier
     graph.links = [links[entry] for entry in sorted(links)]
     add_sources_and_parties(snapshot, resolver, graph)
@@ -72,9 +76,9 @@ def links_only(snapshot: Snapshot, entries: Iterable[int]) -> GraphData:
 
 
 def linked_graph(snapshot: Snapshot) -> GraphData:
-    """Return the claims with links that answers depend on, and those that cite a criticised source.
+    """Return the graph data of the claims with links that matter, and of those that cite a criticised source.
 
-    Every other claim stands alone: it has at most one origin, and nothing disputes it.
+    Every other claim has at most one origin, and no claim disputes it.
     """
     graph = GraphData()
     resolver = KeyResolver(snapshot)

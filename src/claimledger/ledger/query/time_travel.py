@@ -1,4 +1,4 @@
-"""The ledger's clock: which entry was the last at a given time."""
+"""The ledger's clock: finds the last entry at a given time."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def last_moment(store: Store) -> str:
 
 
 def moment_in(number: int, header: object) -> str:
-    """Return the time in an entry's header; raise :class:`StoreError` if it is not lawful."""
+    """Return the time in the header of an entry; raise :class:`StoreError` if the header is not valid."""
     try:
         return check_header(header).recorded_at
     except InvalidEntryError as error:
         raise StoreError(
-            f"entry {number} {error}; nothing was written. `claimledger verify` says what else is damaged"
+            f"entry {number} {error}; nothing was written. `claimledger verify` reports what else is damaged"
         ) from None
 
 
@@ -62,7 +62,7 @@ def dated_ahead(store: Store, since: str) -> DatedAhead | None:
 
 
 def entry_at(store: Store, when: str) -> int:
-    """Return the last entry of a time: an entry number, a timestamp, or a day in any words.
+    """Return the last entry at a time: an entry number, a timestamp, or a day in EDTF or words.
 
     A day means its end. Raises :class:`ParseError` for anything else, and :class:`NotFoundError` for an entry
     that does not exist.
@@ -77,7 +77,7 @@ def entry_at(store: Store, when: str) -> int:
         return number
     moment = _moment(text)
     low, high = 0, size(store)
-    while low < high:  # recorded_at never goes back, so the log is sorted by it
+    while low < high:  # a binary search, because recorded_at never decreases along the log
         middle = (low + high + 1) // 2
         recorded_at = store.value(select(HISTORY.c.recorded_at).where(HISTORY.c.entry == middle))
         low, high = (

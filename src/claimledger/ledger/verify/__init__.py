@@ -1,1 +1,1 @@
-"""Verifying a ledger: the checks of a segment of the log, and those that need the whole log."""
+"""The verification of a ledger: the checks of each segment of the log, and those of the whole log."""

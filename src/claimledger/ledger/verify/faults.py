@@ -1,4 +1,4 @@
-"""Faults, and the comparison that finds them: the rows of a view against those that the log projects to."""
+"""Faults, and the comparison of the rows of a view with the rows that the log projects to."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from claimledger.storage.tables import WORDS
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One difference between a ledger and what its log and format require: where it is, and what is wrong."""
+    """One difference between a ledger and what its log and format require, with its place."""
 
     table: str
     what: str
-    """What is wrong, as a phrase that continues the place: "is missing"."""
+    """The fault, as a phrase that continues the place: "is missing"."""
 
     entry: int | None = None
     row: str = ""

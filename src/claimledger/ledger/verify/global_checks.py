@@ -1,6 +1,6 @@
 """The checks that need the whole log: order of changes, ends of versions, redactions and references.
 
-They run after all segments were checked, and start from the combined :class:`SegmentResult`. The rules are
+They run after the checks of all segments, and start from the combined :class:`SegmentResult`. The rules are
 those of ``docs/log-format.md``.
 """
 
@@ -65,8 +65,9 @@ class GlobalChecks:
 
     def _check_succession(self) -> Iterator[Fault]:
         """Check each entry against those before it."""
-        # Looking up what came before in history is much faster than replaying the log, but only a history
-        # without faults can be relied on.
+        # A lookup of the earlier entries in history is much faster than replaying the log. But history is a
+        # view, and whoever changed an entry can have changed it too, so it is used only if it has no fault
+        # itself.
         if HISTORY.name in self._views and not any(
             fault.table == HISTORY.name for fault in (*self._result.faults, *self._emptied_faults)
         ):
@@ -88,12 +89,24 @@ class GlobalChecks:
                 replay.add(number, header, payload, salt)
             except InvalidEntryError as error:
                 if number not in reported:
-                    yield Fault(ENTRY.name, str(error), number, str(number), error.column)
+                    yield Fault(
+                        table=ENTRY.name,
+                        what=str(error),
+                        entry=number,
+                        row=str(number),
+                        column=error.column,
+                    )
         for number, unexplained in replay.unexplained():
             # `_check_emptied` reports entries without a payload.
             if unexplained.rule != "emptied":
                 what = str(unexplained)
-                yield Fault(ENTRY.name, what, number, str(number), unexplained.column)
+                yield Fault(
+                    table=ENTRY.name,
+                    what=what,
+                    entry=number,
+                    row=str(number),
+                    column=unexplained.column,
+                )
 
     def _check_order(self) -> Iterator[Fault]:
         """Check that no key is recorded twice, and that each change follows the version it replaces."""
@@ -116,7 +129,9 @@ class GlobalChecks:
     def _check_order_of(
         self, kind: str, key: str, began: int | None, changes: Sequence[int]
     ) -> Iterator[Fault]:
-        """Check the changes of one record, which entry ``began`` recorded; yield its first fault only."""
+        """Check the changes of one record, which entry ``began`` recorded; yield only the first fault."""
+        # After one invalid change the state is unknown, and each further change would be reported as well. An
+        # entry that was redacted has no payload, so ``began`` can be ``None`` for a record that is valid.
         state = None if began is None else RecordState((began,), Action.RECORD)
         for change in changes:
             entry, payload = change, self._result.changes[change]
@@ -151,7 +166,7 @@ class GlobalChecks:
         )
         rows = self._store.tuples(query)
         if any(action == Action.REDACT for _, action in rows):
-            # Its other entries cannot be read any more, so it counts as live until the redaction.
+            # Its other entries can no longer be read, so it counts as live until the redaction.
             return all(number > entry for number, action in rows if action == Action.REDACT)
         before = [action for number, action in rows if number < entry]
         return Action.RECORD in before and Action.WITHDRAW not in before
@@ -208,15 +223,21 @@ class GlobalChecks:
             for number in payload.entries:
                 if number in redactions:
                     what = f"lists entry {number}, as another redaction does (rule `redacts-own`)"
-                    yield Fault("entry", what, entry, str(entry), "payload")
+                    yield Fault(
+                        table="entry", what=what, entry=entry, row=str(entry), column="payload"
+                    )
                 redactions[number] = payload
                 if number not in self._result.moments:
                     what = f"was redacted by entry {entry} but is still readable (rule `emptied`)"
-                    yield Fault("entry", what, number, str(number), "payload")
+                    yield Fault(
+                        table="entry", what=what, entry=number, row=str(number), column="payload"
+                    )
         for number, moment in self._result.moments.items():
             if number not in redactions:
                 what = "is empty, but no entry redacts it (rule `emptied`)"
-                yield Fault("entry", what, number, str(number), "payload")
+                yield Fault(
+                    table="entry", what=what, entry=number, row=str(number), column="payload"
+                )
                 continue
             if HISTORY.name not in self._views:
                 continue
@@ -226,7 +247,10 @@ class GlobalChecks:
             )
 
     def _check_references(self) -> Iterator[Fault]:
-        """Compare the table of references with the log, row by row only if the sums differ."""
+        """Compare the table of references with the log."""
+        # The table is ordered by target and not by entry, so it cannot be compared segment by segment. A sum
+        # of hashes does not depend on the order: only if the sums or the numbers differ are the rows
+        # compared.
         if self._result.references_in_table == (self._result.sum, self._result.references):
             return
         try:

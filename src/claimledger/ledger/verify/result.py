@@ -23,7 +23,7 @@ class Redaction:
 
 @dataclass(frozen=True, slots=True)
 class VerificationResult:
-    """The size and root of the log that was verified, and everything that is wrong with the ledger."""
+    """The size and root of the log that was verified, and the faults of the ledger."""
 
     size: int
     """The number of entries without a gap from the first."""
@@ -38,5 +38,5 @@ class VerificationResult:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no fault was found."""
         return not self.faults

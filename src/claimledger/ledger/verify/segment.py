@@ -126,7 +126,7 @@ class SegmentChecker:
         return readable
 
     def _entry(self, row: tuple[Any, ...], rows: Rows) -> None:
-        """Check one entry, and add the rows that it projects to to ``rows``."""
+        """Check one entry, and add its projected rows to ``rows``."""
         number, header, payload, salt, nodes = row
         parsed_header = self._check_header(number, header)
         moment = parsed_header.recorded_at
@@ -194,7 +194,7 @@ class SegmentChecker:
         if expected == nodes:
             return
         # Either the header was changed, or the hashes over it. A header that still matches its payload, and
-        # whose time is that in history, is taken to be the original one.
+        # that has the same time as history, is assumed to be the original one.
         if isinstance(nodes, bytes) and nodes[: merkle.SIZE] == expected[: merkle.SIZE]:
             self._fault(
                 number, "nodes", "does not follow from the entries before it (rule `nodes`)"
@@ -272,8 +272,8 @@ class SegmentChecker:
 def stored_peaks(store: Store, size: int) -> list[bytes]:
     """Return the stored hashes of the complete subtrees over the first ``size`` entries.
 
-    A stored hash that is not 32 bytes long is replaced by zeros, so that the check can go on. The check of
-    its own entry reports it.
+    A stored hash that is not 32 bytes long is replaced by zeros, so that the check can continue. The check
+    of its own entry reports it.
     """
     lookup = store.tree_node
     peaks = []

@@ -64,7 +64,11 @@ def _verify(
     misshapen = {fault.table for fault in faults}
     if ENTRY.name in misshapen:
         return VerificationResult(
-            0, merkle.EMPTY, tuple(faults), (), None if earlier is None else False
+            size=0,
+            root=merkle.EMPTY,
+            faults=tuple(faults),
+            redactions=(),
+            continues=None if earlier is None else False,
         )
     views = [name for name in VIEWS if name not in misshapen]
     count = 0
@@ -79,7 +83,7 @@ def _verify(
         faults.append(Fault("file", f"cannot be read: {error}"))
     faults += result.faults
     if len(faults) <= MOST:
-        for check in GlobalChecks(store, result, count, views).checks():
+        for check in GlobalChecks(store=store, result=result, count=count, views=views).checks():
             faults += _run_check("file", check)
         faults += _run_check("file", partial(rows_beyond_log, store, count, views))
         if PENDING_SCRUB.name not in misshapen:
@@ -90,7 +94,13 @@ def _verify(
     root = merkle.Frontier(count, result.peaks).root
     faults = [*faults[: MOST - len(discontinuity)], *discontinuity]
     continues = None if earlier is None else not discontinuity
-    return VerificationResult(count, root, tuple(faults), _redactions(store, result), continues)
+    return VerificationResult(
+        size=count,
+        root=root,
+        faults=tuple(faults),
+        redactions=_redactions(store, result),
+        continues=continues,
+    )
 
 
 def _run_check(table: str, check: Callable[[], Iterable[Fault]]) -> list[Fault]:
@@ -113,7 +123,13 @@ def _redactions(store: Store, result: SegmentResult) -> tuple[Redaction, ...]:
     except StoreError:
         unscrubbed = set()
     return tuple(
-        Redaction(payload.kind, payload.key, entry, payload.entries, entry not in unscrubbed)
+        Redaction(
+            kind=payload.kind,
+            key=payload.key,
+            entry=entry,
+            emptied=payload.entries,
+            scrubbed=entry not in unscrubbed,
+        )
         for entry, payload in result.changes.items()
         if payload.action == Action.REDACT
     )
@@ -155,7 +171,10 @@ def _contiguous_entries(store: Store) -> tuple[int, list[Fault]]:
         else:
             break
     missing = f"is missing from the log: {total - count} entries after it cannot be verified"
-    return count, [Fault("entry", missing, count + 1, str(count + 1), "number"), *faults]
+    return count, [
+        Fault(table="entry", what=missing, entry=count + 1, row=str(count + 1), column="number"),
+        *faults,
+    ]
 
 
 _MOST_AFTER_GAP = 20
@@ -169,7 +188,7 @@ def _check_segments(
     sharing = share and count >= _LEAST_SHARED_ENTRIES and cores > 1
     reopen = store.maintenance.reopening() if sharing else None
     if reopen is None or not may_fork():
-        result = SegmentChecker(store, 1, count, views).check(progress)
+        result = SegmentChecker(store=store, first=1, last=count, views=views).check(progress)
         result.references_in_table = references(store, count) if REFERENCE.name in views else (0, 0)
         result.faults += [*_file_damage(store), *_search_damage(store, views)]
         return result
@@ -226,7 +245,7 @@ def _search_damage(store: Store, views: Sequence[str]) -> list[Fault]:
 
 
 def _check_segment(store: Store, first: int, last: int, views: Sequence[str]) -> SegmentResult:
-    return SegmentChecker(store, first, last, views).check(no_progress)
+    return SegmentChecker(store=store, first=first, last=last, views=views).check(no_progress)
 
 
 def _run_in_worker(
@@ -256,7 +275,9 @@ def _join(total: SegmentResult, part: SegmentResult, first: int) -> None:
     """Add the result of the next segment, which begins at entry ``first``, to that of the ones before."""
     if total.moments_span[1] > part.moments_span[0]:
         message = f"is dated {part.moments_span[0]}, before the entry preceding it (rule `time`)"
-        total.faults.append(Fault("entry", message, first, str(first), "header"))
+        total.faults.append(
+            Fault(table="entry", what=message, entry=first, row=str(first), column="header")
+        )
     total.faults += part.faults
     total.changes |= part.changes
     total.moments |= part.moments

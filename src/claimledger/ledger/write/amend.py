@@ -102,12 +102,20 @@ def amend(
                 f"`{name}` of a {kind} cannot be amended ({before!r} to {after!r}): withdraw {key} and "
                 f"record a new {kind}"
             )
-    payload = Payload(kind, key, Action.AMEND, appender.by, new, reason, stored.entry)
+    payload = Payload(
+        kind=kind,
+        key=key,
+        action=Action.AMEND,
+        recorded_by=appender.by,
+        record=new,
+        reason=reason,
+        replaces=stored.entry,
+    )
     entry = appender.append(payload)
     appender.end(kind, stored.entry, {"key": key, **old}, entry)
     appender.flush()
     _check_amended(store, kind, key, new, {name for name, _, _ in changed})
-    return Change(kind, key, entry, changed)
+    return Change(kind=kind, key=key, entry=entry, difference=changed)
 
 
 def _check_amended(
@@ -224,10 +232,10 @@ def _withdraw_one(
     appender: Appender, stored: StoredRecord, reason: str, replaced_by: str | None
 ) -> Change:
     payload = Payload(
-        stored.kind,
-        stored.key,
-        Action.WITHDRAW,
-        appender.by,
+        kind=stored.kind,
+        key=stored.key,
+        action=Action.WITHDRAW,
+        recorded_by=appender.by,
         reason=reason,
         replaces=stored.entry,
         replaced_by=replaced_by,
@@ -274,10 +282,10 @@ def redact(store: Store, appender: Appender, kind: str, key: str, reason: str) -
             "retain it; give a reason that does not quote the record. Nothing was written"
         )
     payload = Payload(
-        kind,
-        key,
-        Action.REDACT,
-        appender.by,
+        kind=kind,
+        key=key,
+        action=Action.REDACT,
+        recorded_by=appender.by,
         reason=reason,
         replaced_by=rows[-1].replaced_by,
         entries=tuple(numbers),

@@ -1,4 +1,4 @@
-"""Appends entries to the log and their rows to the views: the only code that does.
+"""Appends entries to the log and their rows to the views. No other code does this.
 
 Each entry is numbered, added to the Merkle tree (RFC 9162) and projected into rows; the store receives
 them in batches. All of it happens inside the caller's transaction.

@@ -56,7 +56,7 @@ class EndedReference(NamedTuple):
 
 
 def blank_label(kind: str, fields: Mapping[str, Any]) -> Problem | None:
-    """Return a problem if the text that names a record contains only white space, else ``None``.
+    """Return a problem if the text that names a record is blank, else ``None``.
 
     This is not a rule of the log format, because older logs can contain such a text.
     """

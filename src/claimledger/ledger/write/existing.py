@@ -70,7 +70,9 @@ def versions_of(store: Store, keys: Iterable[str]) -> dict[tuple[str, str], list
         payload = payloads[entry]
         record = Payload.decode(payload).record if payload else None
         live = ended_by is None and action in WRITES_VERSION
-        versions[kind, key].append(RecordVersion(entry, action, live, record))
+        versions[kind, key].append(
+            RecordVersion(entry=entry, action=action, live=live, record=record)
+        )
     return versions
 
 
@@ -101,7 +103,9 @@ def find_by_content(store: Store, contents: Iterable[bytes]) -> dict[bytes, Same
     ):
         is_current = ended_by is None
         is_live = is_current or (kind, key) in live
-        same.setdefault(content, SameContent(kind, key, is_current, is_live))
+        same.setdefault(
+            content, SameContent(kind=kind, key=key, is_current=is_current, is_live=is_live)
+        )
     return same
 
 

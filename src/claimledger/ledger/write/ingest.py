@@ -73,7 +73,7 @@ class InvalidRecord:
 
 @dataclass(slots=True)
 class ImportResult:
-    """What an import wrote, and what it skipped."""
+    """The records that an import wrote, and those that it skipped."""
 
     written: list[tuple[str, str, int]] = field(default_factory=list)
     """Kind, key and entry of each record written, in order."""
@@ -250,13 +250,13 @@ class _Ingest:
             self._defer_checks(record_input, key, pointers(kind, record))
             return
         payload = Payload(
-            kind,
-            key,
-            Action.RECORD if replaces is None else Action.AMEND,
-            self._appender.by,
-            record,
-            self._reason,
-            replaces,
+            kind=kind,
+            key=key,
+            action=Action.RECORD if replaces is None else Action.AMEND,
+            recorded_by=self._appender.by,
+            record=record,
+            reason=self._reason,
+            replaces=replaces,
         )
         entry = self._appender.append(payload, canonical_record)
         self._defer_checks(record_input, key, self._appender.pointed)
@@ -400,7 +400,15 @@ class _Ingest:
     ) -> None:
         record = f"{record_input.kind} {key}"
         self.problems.append(
-            Problem(message, name, value, expected, record, record_input.file, record_input.line)
+            Problem(
+                message=message,
+                field=name,
+                value=value,
+                expected=expected,
+                record=record,
+                file=record_input.file,
+                line=record_input.line,
+            )
         )
 
     def finish(self) -> None:

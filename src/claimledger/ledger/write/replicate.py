@@ -1,7 +1,7 @@
-"""Appends entries from another copy of the same ledger, after checking them as ``verify`` would.
+"""Appends entries from another copy of the same ledger, after checking them as ``verify`` does.
 
-Entries arrive in the format of ``export --log``, one JSON object a line (``docs/log-format.md``). Nothing in
-them is trusted: the numbers must be consecutive, each entry must satisfy the rules of
+Entries have the format of ``export --log``, one JSON object per line (``docs/log-format.md``). None of them
+is trusted: the numbers must be consecutive, each entry must satisfy the rules of
 :mod:`claimledger.log.validate`, and the Merkle root at the end must be the one that the segment declares.
 """
 
@@ -68,7 +68,7 @@ def entry_of(line: Any, place: str) -> Entry:
         raw_salt = None if salt is None else base64.b64decode(salt, validate=True)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
         raise StoreError(f"{place}: is not a log entry ({error}); nothing was written") from None
-    return Entry(number, header.encode(), encoded, raw_salt, b"")
+    return Entry(number=number, header=header.encode(), payload=encoded, salt=raw_salt, nodes=b"")
 
 
 def append_entries(store: Store, segment: LogSegment) -> int:
@@ -112,10 +112,14 @@ def append_entries(store: Store, segment: LogSegment) -> int:
 
 
 class _Replication:
-    """Checks the entries of one segment and inserts the new ones. It is the replay's prior state, too.
+    """Checks the entries of one segment and inserts the new ones; also the :class:`PriorState` of the replay.
 
     ``count`` is the number of entries in the ledger.
     """
+
+    # The prior state is read from the views, not from a replay of the whole log, so that the cost depends on
+    # the segment alone. The views do not change during the replay: they are extended or rebuilt only after
+    # the size and the root at the end were checked, and all of it is one transaction.
 
     def __init__(self, store: Store, segment: LogSegment, count: int) -> None:
         self._store = store
@@ -123,10 +127,10 @@ class _Replication:
         self._count = count
         self._frontier = merkle.Frontier.read(count, store.tree_node)
         self._places: dict[int, str] = {}
-        """By entry that only a later entry can make valid: the place where it was read."""
+        """By entry that needs a later entry to be valid: the place where it was read."""
 
         self._without_payload: dict[int, str] = {}
-        """By entry that the ledger has too, but the segment without a payload: the place it was read."""
+        """By entry that the ledger has, but that has no payload in the segment: where it was read."""
 
         self._pending: list[tuple[Any, ...]] = []
         self.last = segment.begins.size
@@ -160,6 +164,8 @@ class _Replication:
             else:
                 self._add(place, entry)
         self._flush()
+        # An entry without a payload is valid only if a later redaction lists it, so this has to wait for the
+        # end.
         for number, error in self._replay.unexplained():
             raise _invalid_entry(self._places.get(number, self._segment.name), number, error)
         self._require_redacted()
@@ -280,4 +286,8 @@ def segment_lines(store: Store, since: int) -> Iterator[dict[str, Any]]:
         last = min(first + 999, ends.size)
         for number, header, payload, salt, nodes in store.rows_by_entry(ENTRY, first, last):
             encoded = None if payload is None else payload.encode()
-            yield line_of(Entry(number, header.encode(), encoded, salt, nodes))
+            yield line_of(
+                Entry(
+                    number=number, header=header.encode(), payload=encoded, salt=salt, nodes=nodes
+                )
+            )
