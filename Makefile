@@ -7,7 +7,7 @@ LEDGER := $(BIN)/claimledger
 CASE := fixtures/overseas-service-stations
 
 FAST := $(addprefix tests/test_, $(addsuffix .py, \
-  naming records dates figures search_words merkle_tree micro_examples comparison derivations load_bearing proposals report library))
+  naming log_format records dates figures search_words merkle_tree micro_examples comparison derivations load_bearing proposals report library))
 
 # The tests start the program some hundred times: what Python compiled of it is kept, as where pip installs it.
 unexport PYTHONDONTWRITEBYTECODE

@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from claimledger.ledger import Ledger
+from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.storage.postgresql.schema import OF_A_RECORD
 
 STORES = ("file", "postgresql")
@@ -121,12 +121,32 @@ def new_location(folder: Path | str, name: str = "ledger.db") -> Path | str:
 class LedgerTemplate:
     """A ledger with which several tests begin: filled once and then copied, which is twenty times faster.
 
-    ``fill`` is called with the empty ledger when the first test needs it in its store.
+    ``create`` creates it at a location, when the first test needs it in its store.
     """
 
-    def __init__(self, fill: Callable[[Ledger], None]) -> None:
-        self._fill = fill
+    def __init__(self, create: Callable[[LedgerLocation], None]) -> None:
+        self._create = create
         self._templates: dict[str, Path | str] = {}
+
+    @classmethod
+    def filled(cls, fill: Callable[[Ledger], None]) -> LedgerTemplate:
+        """Return the template that ``fill`` makes of an empty ledger."""
+
+        def create(location: LedgerLocation) -> None:
+            with Ledger.create(location) as ledger:
+                fill(ledger)
+
+        return cls(create)
+
+    @classmethod
+    def moved_from(cls, file: Path) -> LedgerTemplate:
+        """Return the template with the same log as the ledger in a file."""
+
+        def create(location: LedgerLocation) -> None:
+            with Ledger.open(file) as ledger:
+                ledger.move(location)
+
+        return cls(create)
 
     def copy(self, folder: Path) -> Path | str:
         """Return the location of a fresh copy, which the running test may change."""
@@ -140,7 +160,7 @@ class LedgerTemplate:
         return self._url(name)
 
     def _build(self) -> Path | str:
-        """Fill a ledger in a temporary folder or a new database; return the file or the database's name."""
+        """Create it in a temporary folder or a new database; return the file or the database's name."""
         location: Path | str
         if Current.store == "file":
             folder = Path(tempfile.mkdtemp(prefix="cl-template-"))
@@ -151,8 +171,7 @@ class LedgerTemplate:
             with psycopg.connect(server().get_uri(), autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {template}")
             location = self._url(template)
-        with Ledger.create(location) as ledger:
-            self._fill(ledger)
+        self._create(location)
         self._templates[Current.store] = template
         return template
 
@@ -161,7 +180,7 @@ class LedgerTemplate:
         return f"{server().get_uri()}&schema=ledger".replace("/postgres?", f"/{database}?", 1)
 
 
-EMPTY = LedgerTemplate(lambda ledger: None)
+EMPTY = LedgerTemplate.filled(lambda ledger: None)
 """A ledger without entries."""
 
 

@@ -1,11 +1,13 @@
 """Run the program in a process forked from one that has only imported it.
 
-A new process spends most of its time on imports. Tests of signals, of terminals, of what is imported and of
-the installed program start a new process themselves.
+A new process spends most of its time on imports. Tests of signals, of what is imported and of the installed
+program start a new process themselves.
 """
 
 from __future__ import annotations
 
+import gc
+import json
 import os
 import shutil
 import socket
@@ -40,6 +42,83 @@ for _name in (
 ):
     import_module(_name)
 
+WARM_UP = (
+    ("init",),
+    ("import", "case.json"),
+    ("show", "a"),
+    ("show", "a", "--json"),
+    ("audit", "a"),
+    ("list",),
+    ("disputes",),
+    ("flags",),
+    ("standings",),
+    ("history", "a"),
+    ("search", "boats"),
+    ("propose",),
+    ("verify",),
+    ("report", "-o", "report.html"),
+    ("report", "-o", "report.md"),
+    ("graph", "-o", "graph.svg"),
+    ("timeline", "--measure", "boats", "-o", "timeline.svg"),
+    ("export", "-o", "records.jsonl"),
+    ("backup", "backup.jsonl"),
+    ("show", "--help"),
+)
+"""Commands that fill the caches of the program and its libraries: a first use takes up to ten times longer."""
+
+WARM_UP_CASE = [
+    {"kind": "party", "key": "mayor", "name": "The Mayor"},
+    {"kind": "subject", "key": "boats", "label": "Boats"},
+    {"kind": "source", "key": "speech", "title": "A speech", "published": "2022-10"},
+    *(
+        {
+            "kind": "claim",
+            "key": key,
+            "statement": f"There are {number} boats.",
+            "claimant": "mayor",
+            "subject": "boats",
+            "citations": [{"source": "speech", "locator": "p. 4"}],
+            "figures": [{"measure": "boats", "value": number}],
+            "about": "2022",
+        }
+        for key, number in (("a", "54"), ("b", "over 60"))
+    ),
+    {"kind": "link", "key": "l1", "type": "contradicts", "from": "b", "to": "a"},
+]
+
+
+def warm_up() -> None:
+    """Run some commands in this process, on a ledger of its own and without output."""
+    working_folder, environment, arguments = Path.cwd(), dict(os.environ), sys.argv
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    descriptors = [os.dup(number) for number in range(3)]
+    null = os.open(os.devnull, os.O_RDWR)
+    redirect_streams([null] * 3)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            os.environ.update(CLAIMLEDGER_BY="Tester", XDG_STATE_HOME=folder)
+            os.environ.pop("CLAIMLEDGER_DB", None)
+            Path("case.json").write_text(json.dumps(WARM_UP_CASE), "utf-8")
+            for words in WARM_UP:
+                sys.argv = ["claimledger", *words]
+                with suppress(SystemExit):
+                    main()
+    finally:
+        os.chdir(working_folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = arguments
+        sys.stdin, sys.stdout, sys.stderr = streams
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(null)
+        gc.enable()  # the program disables it
+    gc.collect()
+    gc.freeze()  # a forked process would copy every page whose objects the collector visits
+
+
 TIMEOUT = 120
 """Seconds after which a command is killed."""
 
@@ -72,13 +151,16 @@ def _run(
     """Run the program in this process, with files as its streams."""
     write_flags = os.O_WRONLY | os.O_CREAT
     streams = ((text, os.O_RDONLY), (out, write_flags), (err, write_flags))
-    _run_program(words, cwd, environment, [os.open(path, flags, 0o600) for path, flags in streams])
+    run_program(words, cwd, environment, [os.open(path, flags, 0o600) for path, flags in streams])
 
 
-def _run_program(
+def run_program(
     words: list[str], cwd: str, environment: dict[str, str], streams: Sequence[int]
 ) -> None:
-    """Run the program in this process, with the given arguments, folder, environment and three streams."""
+    """Run the program in this process, with the given arguments, folder, environment and three streams.
+
+    Without streams it keeps those that this process has.
+    """
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
@@ -164,4 +246,4 @@ os._exit(int(server.recv(16)))
 def _run_with_streams(
     words: list[str], cwd: str, environment: dict[str, str], streams: list[Any]
 ) -> None:
-    _run_program(words, cwd, environment, [stream.detach() for stream in streams])
+    run_program(words, cwd, environment, [stream.detach() for stream in streams])

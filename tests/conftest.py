@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from multiprocessing import forkserver, get_context
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -15,6 +17,7 @@ import backends
 import cli_runner
 from claimledger.ledger import Ledger, LedgerLocation
 from hypothesis_profile import trials
+from terminal import OpenTerminal, Terminal
 
 settings.register_profile(
     "steady",
@@ -40,6 +43,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_repeated = on_a_server and item.path.stem not in ABOUT_STORES
         if is_repeated or item.get_closest_marker("at_random"):
             item.add_marker(pytest.mark.no_cover)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what is imported by now from the garbage collector, which would visit it at each of its runs."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=backends.STORES)
@@ -89,7 +98,7 @@ CompletedCommand = subprocess.CompletedProcess[str]
 def launcher() -> BaseContext:
     """Return a fork server that has imported the program: imports are two thirds of a command's time."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["cli_runner"])
+    context.set_forkserver_preload(["warm_cli_runner"])
     with pytest.MonkeyPatch.context() as patched:
         # Python 3.11 does not pass sys.path to the fork server, which then silently preloads nothing.
         patched.setenv("PYTHONPATH", str(Path(__file__).parent))
@@ -111,3 +120,10 @@ def call(tmp_path: Path, launcher: BaseContext) -> Callable[..., CompletedComman
         return cli_runner.call(launcher, [str(word) for word in words], text, cwd or tmp_path)
 
     return run
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, launcher: BaseContext) -> Iterator[OpenTerminal]:
+    """Return a function that opens a terminal in which the program runs, in the test's temporary folder."""
+    with ExitStack() as stack:
+        yield lambda *words: stack.enter_context(Terminal(launcher, tmp_path, list(words)))

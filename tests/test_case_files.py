@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,14 +10,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from builders import case
 from claimledger.errors import InvalidInputError
 from claimledger.importers.case_files import read_files, read_in_turn
-from claimledger.importers.positions import parse_json, parse_yaml
+from claimledger.importers.positions import Parsed, parse_json
 from claimledger.importers.prefetch import ahead
+from claimledger.importers.yaml import parse_yaml
 from claimledger.ledger import ImportResult, Ledger, RecordInput
 from claimledger.records.check import record_from
 
@@ -260,6 +263,94 @@ def test_exponentially_nested_yaml_anchors_are_refused(ledger: Ledger, tmp_path:
 def test_ordinary_yaml_anchors_work() -> None:
     text = "- &c {source: page}\n- {citations: [*c, *c]}\n"
     assert parse_yaml(text, "f").value[1]["citations"] == [{"source": "page"}] * 2
+
+
+def test_only_a_plain_null_of_yaml_is_empty() -> None:
+    text = (
+        "- [null, ~, Null, NULL, ]\n- a:\n  b: '~'\n  c: !!str null\n  d: nUll\n  e: no\n  f: ! ~\n"
+    )
+    empty, fields = parse_yaml(text, "f").value
+    assert empty == [None] * 4
+    assert fields == {"a": None, "b": "~", "c": "null", "d": "nUll", "e": "no", "f": "~"}
+
+
+YAML_LINES = """\
+records:
+- &first
+  kind: party
+  name:
+    A long name
+- - x
+  - *first
+- {kind: party,
+   name: B, 'note': *first}
+"""
+
+
+def test_the_line_of_every_yaml_value_is_known() -> None:
+    parsed = parse_yaml(YAML_LINES, "f")
+    lines = {
+        (): 1,
+        ("records",): 1,
+        ("records", 0): 2,
+        ("records", 0, "kind"): 3,
+        ("records", 0, "name"): 4,  # a field is where its name is
+        ("records", 1): 6,
+        ("records", 1, 0): 6,
+        ("records", 1, 1): 7,
+        ("records", 2): 8,
+        ("records", 2, "kind"): 8,
+        ("records", 2, "name"): 9,
+        ("records", 2, "note"): 9,
+    }
+    assert parsed.lines == lines
+    assert (
+        parsed.line(("records", 1, 1, "kind")) == 7
+    )  # what an alias repeats is where the alias is
+    assert parsed.value["records"][1][1] == parsed.value["records"][2]["note"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("- x\n- {a: &a 1, a: 2}", 2, "gives 'a' twice in one object"),
+        ("- &a a\n- b: 1\n  a: 1\n  *a : 2", 4, "gives 'a' twice in one object"),
+        ("- x\n- &a [*a]", 2, "uses the alias *a before its anchor is complete"),
+        ("- x\n- *a", 2, "uses the alias *a before its anchor is complete"),
+        ("- x\n- {[a]: b}", 2, "has a list or an object where a name belongs"),
+        ("- &a [x]\n- *a : b", 2, "has a name that is not text"),
+        ("- x\n- {~: b}", 2, "has a name that is not text"),
+        ("- x\n- " + "[" * 40 + "]" * 40, 2, "is nested deeper than 40 levels"),
+        ("- x\n- y\n---\n- z", 3, "holds a second document (---); write one list of records"),
+        ("- x\n- \x07", 2, "is not valid YAML: {} characters are not allowed"),
+        ("- x\n- 'y", 2, "is not valid YAML: found unexpected end of stream"),
+    ],
+)
+def test_yaml_that_is_no_case_file_is_refused_at_its_line(text: str, line: int, what: str) -> None:
+    for parser, character in ((parse_yaml, "control"), (_pure_python(), "special")):
+        with pytest.raises(InvalidInputError) as error:
+            parser(text, "f")
+        assert [str(problem) for problem in error.value.problems] == [
+            f"f:{line}: {what.format(character)}"
+        ]
+    depth = "[" * 39 + "x" + "]" * 39
+    assert parse_yaml(f"- {depth}", "f").line((0,) * 40) == 1
+
+
+def _pure_python() -> Callable[[str, str], Parsed]:
+    """Return the parser as it is where PyYAML was installed without libyaml."""
+    spec = importlib.util.find_spec("claimledger.importers.yaml")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with mock.patch("yaml.__with_libyaml__", False):
+        spec.loader.exec_module(module)
+    return module.parse_yaml  # type: ignore[no-any-return]
+
+
+def test_yaml_is_the_same_without_libyaml() -> None:
+    for text in (YAML_LINES, GOOD, "- [~, null, '~', !!str ~, ]", ""):
+        assert _pure_python()(text, "f") == parse_yaml(text, "f")
 
 
 def test_the_line_of_every_json_value_is_known() -> None:

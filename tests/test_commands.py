@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from builders import case, record_all
 from claimledger.cli.commands import COMMANDS
 from claimledger.ledger import Ledger
+from terminal import OpenTerminal
 
 ROOT = Path(__file__).parent.parent
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -95,6 +91,18 @@ def test_the_old_name_of_a_command_still_works_and_names_the_new_one(
     assert completed.returncode == 0
     assert completed.stderr == "claimledger: dispose is now close\n"
     assert "(a matter of definition)" in completed.stdout
+    mistyped = call("dispos", "sd-110-overseas", cwd=tmp_path)
+    assert "Did you mean close" in mistyped.stderr
+
+
+def test_a_second_equal_link_is_recorded_with_a_warning(call: Call, filled: Path) -> None:
+    with Ledger.open(filled) as ledger:
+        first, second = ledger.keys("claim")[:2]
+    words = ("--ledger", filled, "link", "contradicts")
+    assert call(*words, first, second, "--key", "once").stderr == ""
+    again = call(*words, second, first)
+    assert again.returncode == 0
+    assert 'the link "once" already says so' in again.stderr
 
 
 WRITES = (
@@ -207,10 +215,10 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
         ),
         (
             ["record", "--statement", "x", "--claimant", "one", "--subject", "topic"],
-            1,
-            "claim source: is missing; give --source KEY",
+            2,
+            "a claim needs --source KEY",
         ),
-        (["record", "--via", "a-page"], 1, "claim statement: is missing; give --statement TEXT"),
+        (["record", "--via", "a-page"], 2, "a claim needs --statement TEXT, --claimant KEY"),
         (
             [
                 "record",
@@ -413,6 +421,18 @@ def test_help_imports_click_and_little_else() -> None:
     assert not {"pydantic", "sqlalchemy", "sqlmodel", "networkx", "rich"} & imported_by("--help")
 
 
+def test_the_help_of_a_command_does_not_load_the_database() -> None:
+    modules = sorted(path.stem for path in (ROOT / "src/claimledger/cli").glob("[a-z]*.py"))
+    imports = "; ".join(f"import claimledger.cli.{name}" for name in modules)
+    script = f"{imports}; import sys; print(*sys.modules)"
+    completed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(completed.stdout.split())
+    assert "claimledger.records.kinds" in loaded
+    assert not {"sqlalchemy", "psycopg", "jinja2", "networkx", "yaml", "pint", "resvg_py"} & loaded
+
+
 @pytest.mark.parametrize(
     "words", [["show", "a"], ["origins", "a"], ["history", "a"], ["audit", "a"]]
 )
@@ -421,62 +441,6 @@ def test_commands_about_one_claim_import_neither_networkx_nor_rich(
 ) -> None:
     modules = imported_by("--ledger", filled, *words)
     assert not {"networkx", "rich", "edtf", "yaml", "jinja2"} & modules
-
-
-class Terminal:
-    """The program on a pseudo-terminal: type input and read the screen."""
-
-    def __init__(self, folder: Path, *words: str) -> None:
-        self.shown = ""
-        self._read = 0
-        self._pid, self._screen = pty.fork()
-        if self._pid == 0:
-            os.chdir(folder)
-            os.environ["TERM"] = "dumb"
-            # A background job of a shell ignores Ctrl-C, and its children inherit that.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.execv(sys.executable, [sys.executable, "-m", "claimledger", *words])
-
-    def until(self, expected: str, seconds: float = 30) -> str:
-        """Read until a text is shown; return what was shown before it."""
-        end = time.monotonic() + seconds
-        while expected not in self.shown[self._read :]:
-            assert time.monotonic() < end, f"{expected!r} is not shown:\n{self.shown}"
-            if select.select([self._screen], [], [], 0.2)[0]:
-                try:
-                    self.shown += os.read(self._screen, 4096).decode("utf-8", "replace")
-                except OSError:
-                    break
-        position = self.shown.find(expected, self._read)
-        assert position >= 0, self.shown
-        output = self.shown[self._read : position]
-        self._read = position + len(expected)
-        return output
-
-    def type(self, text: str) -> None:
-        """Type a line."""
-        os.write(self._screen, f"{text}\n".encode())
-
-    def interrupt(self) -> None:
-        """Press Ctrl-C until the program has stopped; a press between two reads of the line is lost."""
-        for _ in range(10):
-            os.write(self._screen, b"\x03")
-            end = time.monotonic() + 3
-            while "Stopped" not in self.shown[self._read :] and time.monotonic() < end:
-                if select.select([self._screen], [], [], 0.1)[0]:
-                    self.shown += os.read(self._screen, 4096).decode("utf-8", "replace")
-            if "Stopped" in self.shown[self._read :]:
-                return
-
-    def status(self) -> int:
-        """Wait for the program and return its exit status."""
-        while True:
-            try:
-                if not os.read(self._screen, 4096):
-                    break
-            except OSError:
-                break
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
 
 def test_an_export_names_the_file_it_wrote(call: Call, filled: Path) -> None:
@@ -517,11 +481,11 @@ def test_stats_as_of_a_day_count_the_records_known_by_then(call: Call, filled: P
 
 
 def test_a_cascade_is_previewed_and_confirmed_at_a_terminal(
-    call: Call, filled: Path, tmp_path: Path
+    call: Call, filled: Path, terminal: OpenTerminal
 ) -> None:
     words = ("withdraw", "a", "--cascade", "--reason", "r")
     preview = '3 records would be withdrawn: the claim "a", and 2 links that refer to it'
-    screen = Terminal(tmp_path, *words)
+    screen = terminal(*words)
     screen.until(preview)
     screen.until("what-if --without claim:a")
     screen.until("Withdraw them all? [y/N]")
@@ -531,7 +495,7 @@ def test_a_cascade_is_previewed_and_confirmed_at_a_terminal(
     with Ledger.open(filled) as ledger:
         size = ledger.head().size
         assert ledger.keys("claim") == ["a", "b", "c", "d"]
-    screen = Terminal(tmp_path, *words)
+    screen = terminal(*words)
     screen.until("Withdraw them all?")
     screen.type("y")
     screen.until(f'Withdrew the claim "a" with entry {size + 3}')
@@ -558,75 +522,6 @@ def test_a_large_cascade_without_a_terminal_needs_yes(call: Call, filled: Path) 
     completed = call(*words, "--yes", "--json")
     assert completed.returncode == 0
     assert len(json.loads(completed.stdout)["also"]) == 10
-
-
-def test_a_claim_can_be_recorded_at_the_prompt_with_few_keystrokes(
-    filled: Path, tmp_path: Path
-) -> None:
-    screen = Terminal(tmp_path, "record")
-    screen.until("Statement")
-    screen.type("In October 2022 there were some 60 stations.")
-    shown = screen.until("Figures")
-    assert "Most like it are" not in shown or "says so" in shown
-    screen.until("[stations=some 60]")
-    screen.type("")
-    screen.until("Who says so")
-    screen.type("thr")
-    screen.until("three")
-    screen.until("About what")
-    screen.type("")
-    screen.until("In which source is it")
-    screen.type("c-p")
-    screen.until("Did you read it there")
-    screen.type("")
-    screen.until("Where in it")
-    screen.type("p. 4")
-    screen.until("When did they say it")
-    screen.type("12 Oct 2022")
-    screen.until("read as 2022-10-12")
-    screen.until("Which time")
-    screen.type("")
-    screen.until("How do they know")
-    screen.type("obs")
-    screen.until("This will be recorded")
-    screen.until("Write it")
-    screen.type("")
-    screen.until("Recorded claim C1")
-    assert screen.status() == 0
-    with Ledger.open(filled) as ledger:
-        stored: dict[str, Any] = ledger.get("claim", "C1").record.as_json()
-        assert ledger.verify().faults == ()
-    assert stored["claimant"] == ["three"]
-    assert stored["about"] == "2022-10"
-    assert stored["grounds"] == "observed"
-    assert stored["figures"] == [
-        {"measure": "stations", "low": "60", "high": "60", "qualifier": "about"}
-    ]
-
-
-def test_an_interrupted_prompt_can_be_resumed(filled: Path, tmp_path: Path) -> None:
-    with Ledger.open(filled) as ledger:
-        size = ledger.head().size
-    screen = Terminal(tmp_path, "record")
-    screen.until("Statement")
-    screen.type("Nobody knows how many there are.")
-    screen.until("Figures")
-    screen.type("-")
-    screen.until("Who says so")
-    screen.interrupt()
-    screen.until("continues with this claim")
-    assert screen.status() == 1
-    with Ledger.open(filled) as ledger:
-        assert ledger.head().size == size
-    screen = Terminal(tmp_path, "record")
-    screen.until("Continue with it?")
-    screen.type("")
-    screen.until("Who says so")
-    screen.type("+ The Evening Post")
-    screen.until("New party the-evening-post")
-    screen.interrupt()
-    screen.until("continues with this claim")
-    assert screen.status() == 1
 
 
 def test_completion_offers_commands_and_keys(filled: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import combinations, pairwise
@@ -20,11 +21,11 @@ from claimledger.errors import MissingFontError
 from claimledger.ledger import Ledger
 from claimledger.render.diagrams import export
 from claimledger.render.diagrams.layout import HEIGHT, WIDEST, WIDTH, place
-from claimledger.render.diagrams.model import MOST, Diagram, around, scene
+from claimledger.render.diagrams.model import MOST, Diagram, Edge, Node, around, scene
 from claimledger.render.diagrams.page import graph_page
 from claimledger.render.diagrams.svg import FAMILIES, graph_svg, in_words
 from claimledger.render.diagrams.text_width import clipped, lines_of, width
-from claimledger.render.diagrams.timeline import timeline, timeline_svg
+from claimledger.render.diagrams.timeline import Timeline, timeline, timeline_svg
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = '</text><script>alert(1)</script>\u202e"\x1b[31m海外' + "W" * 300
@@ -159,6 +160,21 @@ def test_hostile_text_stays_text_in_every_format(crowded: Ledger, format: str) -
     assert "海外" in rendered or format not in ("svg", "html")
     if format in ("svg", "graphml", "timeline"):
         ET.fromstring(rendered)
+
+
+def test_a_text_reads_in_a_picture_as_it_was_written() -> None:
+    text = """a "quoted" & 'quoted' <b>text</b> &amp; {{ 7 * 7 }} {% raw %} ${x}"""
+    box = Node("k\"'<&", "claim", text, text, "", "contested", text)
+    line = Edge("l", "contradicts", "dispute", box.key, "b", text)
+    boxes = (box, replace(box, key="b"))
+    tree = ET.fromstring(graph_svg(Diagram(text, boxes, (line,), text)))
+    shown = {str(element.text) for element in tree.iter() if element.text}
+    group = next(element for element in tree.iter(f"{SVG}g") if element.get("class") == "node")
+    assert {text, f"{text}: {text}. {text}", f"{box.key} contradicts b: {text}"} <= shown
+    assert group.get("data-key") == box.key
+    assert group.get("aria-label") == f"{text}: {text}. {text}"
+    title = next(ET.fromstring(timeline_svg(Timeline(text, (), (), text))).iter(f"{SVG}title"))
+    assert title.text == text
 
 
 def test_the_page_loads_no_other_resource_and_contains_its_data(crowded: Ledger) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from claimledger.log.canonical_json import canonical
 from claimledger.log.entry import Payload, digest_of, header_of
 from claimledger.log.merkle import Frontier
 from claimledger.records.kinds import KINDS
+from claimledger.storage.sqlite.schema import definitions, objects
 from claimledger.storage.tables import LAYOUT
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +57,12 @@ def lines(log: list[dict[str, Any]]) -> str:
 
 def test_there_is_a_golden_ledger_of_the_current_layout() -> None:
     assert f"layout-{LAYOUT}" in [path.stem for path in GOLDEN]
+
+
+def test_a_change_of_the_tables_has_a_layout_number_of_its_own() -> None:
+    with sqlite3.connect(GOLDEN[-1]) as connection:
+        assert definitions(connection) == objects(), "raise LAYOUT, and build a golden ledger"
+    connection.close()
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=[path.stem for path in GOLDEN])

@@ -56,7 +56,7 @@ def record_every_action(ledger: Ledger) -> None:
     ledger.redact("party", "secret", by="T", reason="r")
 
 
-VALID = LedgerTemplate(record_every_action)
+VALID = LedgerTemplate.filled(record_every_action)
 
 
 @pytest.fixture

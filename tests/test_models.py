@@ -34,13 +34,14 @@ def test_a_session_reads_what_the_ledger_reads(disputed: Ledger) -> None:
     size = disputed.head().size
     disputed.amend("claim", "d", {"note": "n"}, by="T", reason="r")
     disputed.withdraw("claim", "d", by="T", reason="r")
-    with disputed.session() as session:
-        for known_at in (None, size):
-            view = disputed.at(known_at=known_at)
+    for known_at in (None, size):
+        view = disputed.at(known_at=known_at)
+        with view.session() as session:
             for kind in KINDS:
-                rows = session.exec(models.live(models.BY_TABLE[kind], known_at)).all()
+                rows = session.exec(models.live(session, models.BY_TABLE[kind])).all()
                 assert sorted(row.key for row in rows) == sorted(view.keys(kind))
-                assert models.count_live(session, models.BY_TABLE[kind], known_at) == len(rows)
+                assert models.count_live(session, models.BY_TABLE[kind]) == len(rows)
+    with disputed.session() as session:
         link = session.exec(select(models.Link).where(models.Link.to_kind == "source")).one()
         assert (link.from_, link.to_key) == ("c", "a-page")
 
@@ -54,6 +55,8 @@ def test_a_session_writes_nothing(ledger: Ledger, path: LedgerLocation) -> None:
             session.commit()
     with pytest.raises(StoreError, match="inside a transaction"):
         ledger.transaction(lambda: ledger.session().__enter__())
+    with pytest.raises(StoreError, match="as_of"):
+        ledger.at(as_of="2022").session().__enter__()
     # The ledger itself can still write.
     record_all(ledger, case(["b: two"]))
     assert ledger.head().size > before.size

@@ -17,7 +17,7 @@ from claimledger.ledger import Ledger, LedgerLocation
 from claimledger.records.link import Link
 from claimledger.services.decide import decide
 from claimledger.services.propose import propose
-from test_commands import Terminal
+from terminal import OpenTerminal
 
 
 def counted(value: str, **fields: Any) -> dict[str, Any]:
@@ -282,12 +282,14 @@ def test_the_commands_propose_accept_and_decline(call: Any, path: Path) -> None:
     assert "did you mean near-copy?" in call("propose", "--rule", "nearcopy").stderr
 
 
-def test_a_terminal_asks_one_proposal_after_another(path: LedgerLocation, tmp_path: Path) -> None:
+def test_a_terminal_asks_one_proposal_after_another(
+    path: LedgerLocation, terminal: OpenTerminal
+) -> None:
     with Ledger.create(path) as ledger:
         record_all(ledger, EXAMPLES["figures-conflict"][0])
         record_all(ledger, [{"kind": "subject", "key": "again", "label": "The Topic"}])
         record_all(ledger, [{"kind": "subject", "key": "third", "label": "the TOPIC"}])
-    screen = Terminal(tmp_path, "accept")
+    screen = terminal("accept")
     screen.until("Question 1 of 3")
     screen.until("q: quit")
     screen.type("x")
@@ -312,13 +314,15 @@ def test_a_terminal_asks_one_proposal_after_another(path: LedgerLocation, tmp_pa
         assert outcomes == ["declined", "accepted"]
 
 
-def test_an_interrupt_keeps_the_decisions_made_so_far(path: LedgerLocation, tmp_path: Path) -> None:
+def test_an_interrupt_keeps_the_decisions_made_so_far(
+    path: LedgerLocation, terminal: OpenTerminal
+) -> None:
     with Ledger.create(path) as ledger:
         for key in ("again", "third"):
             record_all(
                 ledger, [*case(["a: one"]), {"kind": "subject", "key": key, "label": "the topic"}]
             )
-    screen = Terminal(tmp_path, "decline")
+    screen = terminal("decline")
     screen.until("q: quit")
     screen.type("d")
     screen.until("Why")

@@ -89,7 +89,7 @@ def record_every_kind(ledger: Ledger) -> None:
     record_all(ledger, RECORDS_OF_EVERY_KIND)
 
 
-EVERY_KIND = LedgerTemplate(record_every_kind)
+EVERY_KIND = LedgerTemplate.filled(record_every_kind)
 
 
 @contextmanager
@@ -453,7 +453,7 @@ def test_a_keeper_is_not_misled_by_views_that_an_editor_changed(
     assert run_in_psql(url_for("Mallory"), *TAMPERING) == ""
     with Ledger.open(url_for("kira"), writable=True) as keeper:
         before = keeper.head()
-        with pytest.raises(StoreError, match=r"`replaces`.*`rebuild` mends them"):
+        with pytest.raises(StoreError, match=r"`replaces`.*`rebuild` repairs them"):
             keeper.amend("party", "slip", {"note": "n"}, by="kira", reason="r")
         assert keeper.head() == before
         keeper.rebuild()

@@ -342,7 +342,7 @@ def test_a_read_only_user_does_not_see_an_unfinished_write(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("writes", "output"),
-    [(3, "clean"), (10_000, "another program holds the ledger; nothing was read")],
+    [(3, "clean"), (10_000, "another program has the ledger locked; nothing was read")],
 )
 def test_a_file_that_changes_while_it_is_copied_is_copied_again(
     path: Path, writes: int, output: str, monkeypatch: pytest.MonkeyPatch
@@ -507,6 +507,6 @@ def test_waiting_for_the_lock_is_bounded(path: Path, monkeypatch: pytest.MonkeyP
         second_ledger._store.driver.execute("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]
         with ledger._store.transaction():
             start_time = time.monotonic()
-            with pytest.raises(StoreError, match="another program holds the ledger"):
+            with pytest.raises(StoreError, match="another program has the ledger locked"):
                 record_all(second_ledger, [{"kind": "party", "key": "x", "name": "X"}])
             assert time.monotonic() - start_time < 30

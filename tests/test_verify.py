@@ -75,7 +75,7 @@ def record_everything(ledger: Ledger) -> None:
     assert ledger.verify().clean
 
 
-FULL = LedgerTemplate(record_everything)
+FULL = LedgerTemplate.filled(record_everything)
 
 
 @pytest.fixture

@@ -4,14 +4,16 @@
     from claimledger import Ledger, models
 
     with Ledger.open("ledger.db") as ledger, ledger.session() as session:
-        claims = models.live(models.Claim).where(models.Claim.subject == "legality")
+        claims = models.live(session, models.Claim).where(models.Claim.subject == "legality")
         for claim in session.exec(claims):
             print(claim.key, claim.statement)
 
-The classes are generated from the tables, which are generated from the records: the columns of a class are
-the fields of its record (``docs/words``). Each row belongs to one entry of the log (``entry``) and is live
-until another ends it (``ended_by``); :func:`live` selects the live ones. Importing this module takes a
-quarter of a second, so it is not imported with the package.
+Tables keep every version of a record; a list in a record, such as ``claimant``, is JSON text, and its
+figures and citations have tables of their own. The classes are generated from the tables, which are
+generated from the records: the columns of a class are the fields of its record (``docs/words``). Each row
+belongs to one entry of the log (``entry``) and is live until another ends it (``ended_by``); :func:`live`
+selects the live ones. Importing this module takes a quarter of a second, so it is not imported with the
+package.
 """
 
 from __future__ import annotations
@@ -26,6 +28,30 @@ from sqlmodel.sql.expression import SelectOfScalar
 from claimledger.storage.tables import ENTRY, HISTORY, MIRRORS, REFERENCE, WORDS
 
 _PYTHON_TYPES: dict[type, Any] = {Integer: int, REAL: float, BLOB: bytes}
+
+
+__all__ = [
+    "BY_TABLE",
+    "Capture",
+    "Claim",
+    "ClaimCitation",
+    "ClaimFigure",
+    "Decision",
+    "Disposition",
+    "Entry",
+    "History",
+    "Link",
+    "LinkCitation",
+    "Party",
+    "Reference",
+    "Review",
+    "SearchWords",
+    "Source",
+    "Subject",
+    "Term",
+    "count_live",
+    "live",
+]
 
 
 class Row(SQLModel):
@@ -81,12 +107,14 @@ BY_TABLE: dict[str, Any] = {
 """The class of each view, by the name of its table. A test compares the names with those of the views."""
 
 
-def live(model: Any, known_at: int | None = None) -> SelectOfScalar[Any]:
-    """Return the query for the rows of a view that were live after entry ``known_at``, by default the newest.
+def live(session: Session, model: Any) -> SelectOfScalar[Any]:
+    """Return the query for the rows of a table that are live at the session's clock.
 
-    A row of :class:`History`, :class:`Claim` or another record is live until its record is amended, withdrawn
-    or redacted.
+    ``session`` is one of :meth:`LedgerView.session`, which has the view's ``known_at``. A row of
+    :class:`History`, :class:`Claim` or another record is live until its record is amended, withdrawn or
+    redacted.
     """
+    known_at = session.info["known_at"]
     query = select(model)
     if known_at is None:
         return query.where(model.ended_by.is_(None))
@@ -95,6 +123,6 @@ def live(model: Any, known_at: int | None = None) -> SelectOfScalar[Any]:
     )
 
 
-def count_live(session: Session, model: Any, known_at: int | None = None) -> int:
-    """Return how many rows of a view were live after entry ``known_at``."""
-    return session.exec(select(func.count()).select_from(live(model, known_at).subquery())).one()
+def count_live(session: Session, model: Any) -> int:
+    """Return how many rows of a table are live at the session's clock."""
+    return session.exec(select(func.count()).select_from(live(session, model).subquery())).one()

@@ -21,6 +21,9 @@ from claimledger.records.figure import Figure, Interval, Nature
 from claimledger.records.vocabulary import MEASURE, Vocabulary
 from claimledger.text.unicode import same
 
+ONE_SIDED_PERIOD = "only one says which time it is about"
+"""The reason why figures cannot be compared if one of them has no time."""
+
 Relation = Literal[
     "agrees",
     "near",
@@ -332,7 +335,7 @@ class _Pair:
             return self._outcome("compatible")
         if bool(self.left.about) != bool(self.right.about):
             # A claim that states no time can be about any time, so different numbers may both be right.
-            return _Outcome("different period", ("only one says which time it is about",))
+            return _Outcome("different period", (ONE_SIDED_PERIOD,))
         return self._outcome("conflicts")
 
     def _is_near(self, converted: Conversion) -> bool:

@@ -19,6 +19,12 @@ from claimledger.cli.context import (
     recorder,
 )
 from claimledger.cli.output import answer, count, cut, echo
+from claimledger.cli.what_if import WITHOUT
+from claimledger.errors import NotFoundError, RuleViolationError
+from claimledger.importers.cli_fields import field_named, new_value
+from claimledger.present.phrases import series
+from claimledger.records.check import nearest
+from claimledger.records.kinds import KINDS, fields_of
 
 if TYPE_CHECKING:
     from claimledger.ledger import Change, LedgerView, StoredRecord
@@ -30,9 +36,6 @@ kind_option = click.option(
 
 def require_kind(kind: str) -> None:
     """Raise :class:`UsageError` for a word that is not a kind of record."""
-    from claimledger.records.check import nearest
-    from claimledger.records.kinds import KINDS
-
     if kind not in KINDS:
         near = nearest(kind, KINDS)
         hint = f"did you mean {near[0]}?" if near else f"the kinds are {', '.join(KINDS)}"
@@ -46,8 +49,6 @@ def only(view: LedgerView, key: str, kind: str | None) -> StoredRecord:
     :class:`RuleViolationError` if the record was withdrawn or came after the view, and
     :class:`NotFoundError` if there never was one.
     """
-    from claimledger.errors import NotFoundError, RuleViolationError
-
     if kind is not None:
         require_kind(kind)
         return view.get(kind, key)
@@ -101,9 +102,6 @@ def amend(
     by: str | None,
 ) -> None:
     """Correct a record. An empty value empties the field; lists and objects are JSON."""
-    from claimledger.importers.cli_fields import field_named, new_value
-    from claimledger.records.kinds import KINDS, fields_of
-
     if not changes:
         raise UsageError("give at least one --set FIELD=VALUE")
     with call.writing() as ledger:
@@ -206,10 +204,6 @@ def _confirm_cascade(call: CliContext, view: LedgerView, stored: StoredRecord) -
     Returns how many records that are, so that the ledger can refuse if others have come since. Raises
     :class:`RuleViolationError` if nobody can be asked and there are more than :data:`_WITHOUT_ASKING`.
     """
-    from claimledger.cli.what_if import WITHOUT
-    from claimledger.errors import RuleViolationError
-    from claimledger.present.phrases import series
-
     record = (stored.kind, stored.key)
     others = view.dependents([record]) - {record}
     if not others:
@@ -250,8 +244,6 @@ def redact(ctx: click.Context, key: str, reason: str, kind: str | None, by: str 
     The status is 1 if the ledger's files may still contain the texts, because somebody is reading them or
     the disk is full. Redact the record again to finish.
     """
-    from claimledger.errors import NotFoundError
-
     call = ctx.obj
     assert isinstance(call, CliContext)
 
@@ -281,8 +273,6 @@ def _holders_as_json(done: Change) -> list[list[dict[str, str]]]:
 
 def _print_redacted(done: Change, who: str) -> None:
     """Print what was destroyed, and every place in which the texts remain."""
-    from claimledger.present.phrases import series
-
     if done.taken_up:
         echo(
             f'Entry {done.entry} has already redacted the {done.kind} "{done.key}"; nothing was recorded.'
@@ -318,8 +308,6 @@ def _print_redacted(done: Change, who: str) -> None:
 @click.pass_obj
 def history(call: CliContext, key: str, kind: str | None) -> None:
     """Show every entry about a record: what changed, when, by whom and why."""
-    from claimledger.errors import NotFoundError
-
     if kind is not None:
         require_kind(kind)
     with call.reading() as view:

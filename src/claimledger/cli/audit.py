@@ -16,7 +16,14 @@ from claimledger.cli.context import (
     output_option,
 )
 from claimledger.cli.output import answer, cut, echo, print_stderr
-from claimledger.render import AUDIT
+from claimledger.errors import NotFoundError
+from claimledger.present.audit import audit as build_audit
+from claimledger.present.phrases import figures
+from claimledger.records.claim import Claim
+from claimledger.records.number_words import find_values
+from claimledger.render import AUDIT, writer
+from claimledger.render.diagrams.embed import audit_with_diagrams
+from claimledger.services.find_claim import candidates, figure_in_query, with_value
 
 if TYPE_CHECKING:
     from claimledger.ledger import LedgerView, StoredRecord
@@ -37,8 +44,6 @@ def audit(
     ctx: click.Context, what: str | None, figure: str | None, form: str | None, output: str | None
 ) -> None:
     """Trace a claim back to whoever said it first, and show what was said against it."""
-    from claimledger.present.audit import audit as build_audit
-    from claimledger.render import writer
     from claimledger.services.output_files import writing_whole
 
     call = ctx.obj
@@ -52,8 +57,6 @@ def audit(
     def written(view: LedgerView, claim: StoredRecord) -> bytes:
         value = build_audit(view, claim.key)
         if form == "html":
-            from claimledger.render.diagrams.embed import audit_with_diagrams  # imports jinja2
-
             value = audit_with_diagrams(view, value)
         return writer("audit", form)(value).encode()
 
@@ -91,8 +94,6 @@ def _matching_claims(
     call: CliContext, view: LedgerView, what: str | None, figure: str | None
 ) -> list[StoredRecord]:
     """Return the claims that match, the first of each assertion; print a note if there is none."""
-    from claimledger.services.find_claim import candidates, figure_in_query, with_value
-
     if what is not None:
         resolved = view.resolve("claim", [what]).get(what, what)
         if records := view.get_all("claim", [resolved]):
@@ -124,9 +125,6 @@ def _require_no_other_key(view: LedgerView, what: str) -> None:
 def _print_nearest(
     call: CliContext, view: LedgerView, what: str | None, figure: str | None
 ) -> None:
-    from claimledger.errors import NotFoundError
-    from claimledger.records.number_words import find_values
-
     query = str(figure if what is None else what)
     values = [v.low if v.low is not None else v.high for v in find_values(query)]
     if not values or values[0] is None:
@@ -169,9 +167,6 @@ def _choose(call: CliContext, options: list[StoredRecord]) -> StoredRecord | Non
 
 
 def _summary(stored: StoredRecord) -> str:
-    from claimledger.present.phrases import figures
-    from claimledger.records.claim import Claim
-
     record = stored.record
     figures_in_words = figures(record) if isinstance(record, Claim) and record.figures else ""
     return f"{stored.key}: {cut(record.named, 120)}" + (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from claimledger.cli.context import CliContext, Command, FileName, UsageError
+from claimledger.cli.import_export import write_lines
 from claimledger.cli.output import Progress, answer, count, echo
 from claimledger.errors import RuleViolationError
 
@@ -115,7 +116,6 @@ def _back_up(ledger: Ledger, path: str, target: ExitStack) -> TreeHead:
 def _write_segment(
     call: CliContext, ledger: Ledger, path: str, since: int, target: ExitStack
 ) -> None:
-    from claimledger.cli.import_export import write_lines
     from claimledger.importers.log_segments import reading_segment
     from claimledger.services.output_files import is_backup_of_entries, writing_whole
 

@@ -284,7 +284,8 @@ class Commands(click.Group):
             click.echo(f"claimledger: {name} is now {RENAMED[name]}", err=True)
             args = [RENAMED[name], *args[1:]]
         elif name not in COMMANDS and not name.startswith("-"):
-            near = get_close_matches(name, COMMANDS, n=3, cutoff=0.5)
+            near = get_close_matches(name, [*COMMANDS, *RENAMED], n=3, cutoff=0.5)
+            near = list(dict.fromkeys(RENAMED.get(word, word) for word in near))
             hint = (
                 f" Did you mean {' or '.join(near)}?"
                 if near

@@ -6,9 +6,13 @@ from decimal import Decimal
 
 import click
 
+from claimledger.analysis.comparison import MOST_PAIRS, percent
 from claimledger.cli.context import CliContext, Command, complete_key
 from claimledger.cli.output import answer, echo
 from claimledger.errors import RuleViolationError
+from claimledger.present.comparison_view import FigureComparisons
+from claimledger.services.record_cache import RecordCache
+from claimledger.services.visibility import require_known
 
 
 def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
@@ -32,11 +36,6 @@ def share(_: click.Context, __: click.Parameter, value: str) -> Decimal:
 @click.pass_obj
 def compare(call: CliContext, left: str, right: str, tolerance: Decimal) -> None:
     """Compare every figure of one claim with every figure of another."""
-    from claimledger.analysis.comparison import MOST_PAIRS, percent
-    from claimledger.present.comparison_view import FigureComparisons
-    from claimledger.services.record_cache import RecordCache
-    from claimledger.services.visibility import require_known
-
     with call.reading() as view:
         left, right = (view.get("claim", key).key for key in (left, right))
         answers = view.analysis([left, right])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from claimledger.analysis.analysis import ALONE
 from claimledger.cli.context import (
     CliContext,
     Command,
@@ -17,7 +18,13 @@ from claimledger.cli.context import (
 )
 from claimledger.cli.output import answer, count, cut, echo, say_known, table
 from claimledger.cli.output import origins as span
+from claimledger.present import phrases
+from claimledger.present.phrases import ENDINGS
+from claimledger.present.report import CLAIM_LISTS, REPLY_LISTS
+from claimledger.present.report import report as build_report
+from claimledger.records.check import record_of
 from claimledger.records.disposition import Ending
+from claimledger.services.dispositions import find_dispute
 
 if TYPE_CHECKING:
     from claimledger.ledger import LedgerView
@@ -35,9 +42,6 @@ if TYPE_CHECKING:
 @click.pass_obj
 def disputes(call: CliContext, subject: str | None, only_open: bool) -> None:
     """List what is disputed, by whom, on what basis and since when."""
-    from claimledger.present import phrases
-    from claimledger.present.report import report as build_report
-
     with call.reading() as view:
         value = build_report(view, subject=subject, corrections=False)
     sections = [section for section in value.disputes if not only_open or section.state in _OPEN]
@@ -69,9 +73,6 @@ _OPEN = ("open", "reopened")
 
 
 def _print_dispute(section: DisputeSection) -> None:
-    from claimledger.present import phrases
-    from claimledger.present.report import CLAIM_LISTS, REPLY_LISTS
-
     what = "Source: " if section.source else ""
     echo(f"{what}{section.title}  [{section.head}]", hang=2)
     since, last = phrases.in_words(section.since), phrases.in_words(section.last)
@@ -103,9 +104,13 @@ def _print_dispute(section: DisputeSection) -> None:
 @click.command(cls=Command, clocks=False)
 @click.argument("key", shell_complete=complete_key)
 @click.option(
-    "--as", "ending", required=True, help="How the dispute ended.",
+    "--as",
+    "ending",
+    required=True,
     type=click.Choice([str(ending) for ending in Ending]),
-)  # fmt: skip
+    help="How the dispute ended: resolved; conceded by one side; a matter of definition, or of the period "
+    "that is meant; or dormant.",
+)
 @reason_option
 @by_option
 @click.pass_obj
@@ -114,10 +119,6 @@ def close(call: CliContext, key: str, ending: str, reason: str, by: str | None) 
 
     KEY is the dispute's key (a link), or a claim or source that only one dispute is about.
     """
-    from claimledger.present.phrases import ENDINGS
-    from claimledger.records.check import record_of
-    from claimledger.services.dispositions import find_dispute
-
     with call.writing() as ledger:
         who = recorder(by, ledger)
         dispute = find_dispute(ledger, key)
@@ -153,8 +154,6 @@ def standings(call: CliContext) -> None:
 
 
 def _every_standing(view: LedgerView) -> dict[str, dict[str, str | int]]:
-    from claimledger.analysis.analysis import ALONE
-
     answers = view.linked_analysis()
     linked = answers.graph.claims
     keys = linked if view.as_of is not None else view.keys("claim")

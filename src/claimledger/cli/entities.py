@@ -7,7 +7,12 @@ from typing import Any
 import click
 
 from claimledger.cli.context import CliContext, Command, by_option, complete_key, recorder
+from claimledger.cli.options import parameters_of
 from claimledger.cli.output import answer, count, echo, say_known, table
+from claimledger.cli.search import show_record
+from claimledger.importers.cli_fields import fields_from_options
+from claimledger.records.check import record_of
+from claimledger.records.kinds import KINDS
 
 _LISTED = {
     "party": ("type", "part_of"),
@@ -26,17 +31,11 @@ def _group(kind: str, about: str) -> click.Group:
 
 
 def _add(kind: str) -> click.Command:
-    from claimledger.cli.options import parameters_of
-    from claimledger.records.kinds import KINDS
-
     model = KINDS[kind]
     label = click.Argument([model.label_field])
     options = [label, *parameters_of(model, without=[model.label_field])]
 
     def add(by: str | None, **options: Any) -> None:
-        from claimledger.importers.cli_fields import fields_from_options
-        from claimledger.records.check import record_of
-
         call = click.get_current_context().find_object(CliContext)
         assert call is not None
         record = record_of(kind, fields_from_options(model, options))
@@ -95,8 +94,6 @@ KINDS_LABEL = {"party": "NAME", "source": "TITLE", "subject": "LABEL", "term": "
 
 def _show(kind: str) -> click.Command:
     def show(key: str) -> None:
-        from claimledger.cli.search import show_record
-
         call = click.get_current_context().find_object(CliContext)
         assert call is not None
         with call.reading() as view:

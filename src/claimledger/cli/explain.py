@@ -9,7 +9,11 @@ import click
 
 from claimledger.cli.context import CliContext, Command, complete_key
 from claimledger.cli.output import answer, count, echo
-from claimledger.present.lint import Severity
+from claimledger.errors import InvalidInputError, Problem
+from claimledger.present.explanation import explain as build_explanation
+from claimledger.present.lint import KINDS, Severity, oddities
+from claimledger.records.check import nearest
+from claimledger.services.visibility import require_known
 
 
 @click.command(cls=Command)
@@ -17,9 +21,6 @@ from claimledger.present.lint import Severity
 @click.pass_obj
 def explain(call: CliContext, key: str) -> None:
     """Explain a claim's standing, origins and acceptability in sentences that name their records."""
-    from claimledger.present.explanation import explain as build_explanation
-    from claimledger.services.visibility import require_known
-
     with call.reading() as view:
         key = view.get("claim", key).key
         answers = view.analysis([key])
@@ -58,10 +59,6 @@ def flags(
     call: CliContext, kind: str | None, severity: str | None, subject: str | None, limit: int
 ) -> None:
     """List everything odd in the ledger, the gravest first, each with a command that would fix it."""
-    from claimledger.errors import InvalidInputError, Problem
-    from claimledger.present.lint import KINDS, oddities
-    from claimledger.records.check import nearest
-
     if kind is not None and kind not in KINDS:
         near = nearest(kind, KINDS)
         right = f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from claimledger.analysis.disputes import disputes
 from claimledger.cli.context import (
     CliContext,
     Command,
@@ -16,6 +17,15 @@ from claimledger.cli.context import (
     output_option,
 )
 from claimledger.cli.output import print_stderr
+from claimledger.errors import NotFoundError
+from claimledger.records.check import nearest
+from claimledger.render.diagrams import export
+from claimledger.render.diagrams.model import around, scene
+from claimledger.render.diagrams.page import graph_page, timeline_page
+from claimledger.render.diagrams.svg import graph_svg
+from claimledger.render.diagrams.timeline import timeline as build_timeline
+from claimledger.render.diagrams.timeline import timeline_svg
+from claimledger.services.visibility import require_known
 
 if TYPE_CHECKING:
     from claimledger.analysis.analysis import Analysis
@@ -61,11 +71,6 @@ def graph(
 
     Claims that only repeat another are not drawn. With more than a hundred boxes, each dispute is one box.
     """
-    from claimledger.render.diagrams import export
-    from claimledger.render.diagrams.model import scene
-    from claimledger.render.diagrams.page import graph_page
-    from claimledger.render.diagrams.svg import graph_svg
-
     if key and subject:
         raise UsageError("give KEY or --subject, not both")
     form = form or form_of(output, _ENDINGS)
@@ -82,9 +87,6 @@ def graph(
 def _claims_to_draw(
     view: LedgerView, key: str | None, subject: str | None, depth: int
 ) -> tuple[Analysis, list[str], str]:
-    from claimledger.render.diagrams.model import around
-    from claimledger.services.visibility import require_known
-
     if key is not None:
         stored = view.get("claim", key)
         answers = view.analysis([stored.key])
@@ -97,8 +99,6 @@ def _claims_to_draw(
 
 
 def _disputed(view: LedgerView) -> tuple[Analysis, list[str]]:
-    from claimledger.analysis.disputes import disputes
-
     answers = view.analysis()
     keys: dict[str, None] = {}
     for dispute in disputes(answers):
@@ -123,11 +123,6 @@ def timeline(
     call: CliContext, subject: str | None, measure: str | None, form: str | None, output: str | None
 ) -> None:
     """Draw figures over time: one mark per figure, one line per claimant; conflicts are joined."""
-    from claimledger.render.diagrams import export
-    from claimledger.render.diagrams.page import timeline_page
-    from claimledger.render.diagrams.timeline import timeline as build_timeline
-    from claimledger.render.diagrams.timeline import timeline_svg
-
     form = form or form_of(output, _ENDINGS_OF_TIMELINES)
     with call.reading() as view:
         if subject is not None:
@@ -150,9 +145,6 @@ def timeline(
 
 
 def _raise_no_figures(measure: str, known: tuple[str, ...]) -> NoReturn:
-    from claimledger.errors import NotFoundError
-    from claimledger.records.check import nearest
-
     near = nearest(measure, known) or list(known[:8])
     raise NotFoundError("figure here", measure, near, known_by="measure")
 
@@ -161,7 +153,7 @@ def _write(call: CliContext, data: bytes, output: str | None) -> None:
     from claimledger.services.output_files import writing_whole
 
     if output in (None, "-"):
-        if data[:4] == b"\x89PNG" and sys.stdout.isatty():
+        if output is None and sys.stdout.isatty():
             raise UsageError("a terminal cannot show this picture; name a file with -o")
         sys.stdout.buffer.write(data)
         return

@@ -19,6 +19,11 @@ from claimledger.cli.context import (
     recorder,
 )
 from claimledger.cli.output import Progress, answer, count, echo, print_stderr
+from claimledger.present.phrases import as_sentence, out_by, series
+from claimledger.records.disposition import Disposition
+from claimledger.records.kinds import KINDS
+from claimledger.records.review import Review
+from claimledger.text.unicode import json_text
 
 if TYPE_CHECKING:
     from claimledger.importers.case_files import Incoming
@@ -77,8 +82,6 @@ def import_(
 
 def _print_import(check: bool, done: list[str], unchanged: int, who: str) -> None:
     """Print what an import did, or would do; ``done`` are its verbs in the infinitive, with numbers."""
-    from claimledger.present.phrases import as_sentence, series
-
     if check:
         line = f"No problem found; the import would {series(done) or 'record nothing new'}"
     else:
@@ -100,8 +103,6 @@ def _number_of(records: list[tuple[str, str]]) -> str:
 
 def _named(records: list[tuple[str, str]]) -> str:
     """Return the first five records by kind and key, and how many more there are."""
-    from claimledger.present.phrases import series
-
     named = [f'the {kind} "{key}"' for kind, key in records[:5]]
     return series(named if len(records) <= 5 else [*named, f"{len(records) - 5:,} more"])
 
@@ -120,13 +121,11 @@ class _Files:
 
 def _counted(incoming: Iterator[Incoming]) -> Iterator[Incoming]:
     progress = Progress("records read")
-    number = 0
     for number, record in enumerate(incoming, 1):
         if number % 5000 == 0:
-            progress(number, number + 1)
+            progress(number, None)
         yield record
-    if number >= 5000:
-        progress(number, number)
+    progress.finish()
 
 
 @click.command(cls=Command)
@@ -156,18 +155,11 @@ def export(call: CliContext, log: bool, output: str | None) -> None:
 
 def write_lines(stream: BinaryIO, lines: Iterable[Any]) -> None:
     """Write values as JSON Lines."""
-    from claimledger.text.unicode import json_text
-
     for line in lines:
         stream.write(json_text(line, None).encode() + b"\n")
 
 
 def _records(view: LedgerView) -> Iterator[Any]:
-    from claimledger.present.phrases import out_by
-    from claimledger.records.disposition import Disposition
-    from claimledger.records.kinds import KINDS
-    from claimledger.records.review import Review
-
     graph = None if view.as_of is None else view.analysis().graph
     links = set() if graph is None else {link.key for link in graph.links}
 

@@ -9,6 +9,10 @@ import click
 
 from claimledger.cli.context import CliContext, Command, UsageError
 from claimledger.cli.output import answer, echo, table
+from claimledger.records.check import nearest
+from claimledger.records.kinds import KINDS
+from claimledger.records.schema import schema_of
+from claimledger.services.stats import stats as counted
 
 _MOST = 10
 
@@ -18,10 +22,6 @@ _MOST = 10
 @click.pass_obj
 def schema(_call: CliContext, kind: str | None) -> None:
     """Print the JSON Schema of a kind of record, or of all kinds."""
-    from claimledger.records.check import nearest
-    from claimledger.records.kinds import KINDS
-    from claimledger.records.schema import schema_of
-
     if kind is not None and kind not in KINDS:
         near = nearest(kind, KINDS)
         hint = f"did you mean {near[0]}?" if near else f"the kinds are {', '.join(KINDS)}"
@@ -33,8 +33,6 @@ def schema(_call: CliContext, kind: str | None) -> None:
 @click.pass_obj
 def stats(call: CliContext) -> None:
     """Count records by kind, standing, source, claimant and year."""
-    from claimledger.services.stats import stats as counted
-
     with call.reading() as view:
         statistics = counted(view, view.analysis())
     if call.json:
@@ -42,9 +40,10 @@ def stats(call: CliContext) -> None:
         return
     for title, counts in statistics.items():
         if isinstance(counts, dict):
-            rows = [[str(name), f"{number:,}"] for name, number in _first(counts)]
-            if rows:
-                table([title.upper().replace("_", " "), "NUMBER"], rows, stretch=0)
+            rows = [[str(name), f"{number:,}"] for name, number in _first(counts) if number]
+            if not rows:
+                continue
+            table([title.upper().replace("_", " "), "NUMBER"], rows, stretch=0)
             if len(counts) > _MOST:
                 echo(f"and {len(counts) - _MOST:,} more; --json lists them all")
             echo()

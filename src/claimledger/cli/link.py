@@ -17,9 +17,13 @@ from claimledger.cli.context import (
 )
 from claimledger.cli.options import options_of
 from claimledger.cli.output import answer, echo, print_stderr, say_known
+from claimledger.errors import RuleViolationError
+from claimledger.importers.cli_fields import fields_from_options
+from claimledger.present.phrases import in_words, remedy
+from claimledger.records.check import record_of
 from claimledger.records.citation import Citation
 from claimledger.records.claim import Claim, Grounds
-from claimledger.records.link import Basis, Link, LinkType
+from claimledger.records.link import RELATIONS, Basis, Link, LinkType
 from claimledger.records.review import Review
 
 if TYPE_CHECKING:
@@ -49,9 +53,6 @@ def link(
     call: CliContext, /, type: str, from_: str, to: str, by: str | None, **options: Any
 ) -> None:
     """Record a link."""
-    from claimledger.importers.cli_fields import fields_from_options
-    from claimledger.records.check import record_of
-
     with call.writing() as ledger:
         who = recorder(by, ledger)
         fields = {
@@ -95,9 +96,6 @@ def _target(view: LedgerView, to: str) -> Any:
 
 def _warnings(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
     """Return what is unusual about a link that is recorded nevertheless."""
-    from claimledger.present.phrases import in_words
-    from claimledger.records.claim import Claim
-
     claims = view.get_all("claim", [from_, to]).values()
     records = {stored.key: stored for stored in view.resolve_records(claims)}
     record, to_record = (records[key].record if key in records else None for key in (from_, to))
@@ -117,7 +115,21 @@ def _warnings(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
             warnings.append(
                 f'the claims "{from_}" and "{to}" share a claimant, so they count as one voice'
             )
-    return warnings
+    return warnings + _equal_links(view, type, from_, to)
+
+
+def _equal_links(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
+    """Return a warning for each link of the same type that already joins two claims."""
+    references = view.references_to("claim", [from_]).get(from_, [])
+    keys = {reference.key for reference in references if reference.kind == "link"}
+    pairs = {(from_, to)} | ({(to, from_)} if RELATIONS[type].symmetric else set())
+    return [
+        f'the link "{stored.key}" already says so; `claimledger amend {stored.key}` changes it'
+        for stored in view.get_all("link", sorted(keys)).values()
+        if isinstance(link := stored.record, Link)
+        and link.type == type
+        and (link.from_, link.to.key) in pairs
+    ]
 
 
 @click.command(cls=Command, clocks=False)
@@ -130,11 +142,6 @@ def _warnings(view: LedgerView, type: str, from_: str, to: str) -> list[str]:
 @click.pass_obj
 def cite(call: CliContext, /, key: str, source: str, by: str | None, **options: Any) -> None:
     """Add a citation to a claim, once somebody has read it in the source."""
-    from claimledger.errors import RuleViolationError
-    from claimledger.importers.cli_fields import fields_from_options
-    from claimledger.present.phrases import remedy
-    from claimledger.records.check import record_of
-
     with call.writing() as ledger:
         who = recorder(by, ledger)
         stored = ledger.get("claim", key)
@@ -175,9 +182,6 @@ def cite(call: CliContext, /, key: str, source: str, by: str | None, **options: 
 @click.pass_obj
 def review(call: CliContext, /, claim: str, by: str | None, **options: Any) -> None:
     """Record a fact-checker's published rating of a claim."""
-    from claimledger.importers.cli_fields import fields_from_options
-    from claimledger.records.check import record_of
-
     if not options["rating"]:
         raise UsageError("a review needs --rating TEXT, the rating in the reviewer's words")
     record = record_of("review", {"claim": claim, **fields_from_options(Review, options)})

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from claimledger.analysis.flags import flags
+from claimledger.analysis.impact import ImpactIndex
 from claimledger.analysis.origins import MergerReason
+from claimledger.analysis.uncertainty import open_questions, origin_ranges, origins_without
 from claimledger.cli.context import CliContext, Command, UsageError, complete_key
 from claimledger.cli.output import answer, count, echo, table
 from claimledger.cli.output import origins as span
+from claimledger.present import phrases
+from claimledger.services.record_cache import RecordCache
+from claimledger.services.visibility import require_known
 
 if TYPE_CHECKING:
     from claimledger.analysis.analysis import Analysis
@@ -54,12 +60,6 @@ def _tie(text: str) -> tuple[str, str]:
 
 
 def _of_claim(call: CliContext, key: str, ties: list[tuple[str, str]]) -> None:
-    from claimledger.analysis.flags import flags
-    from claimledger.analysis.uncertainty import open_questions, origins_without
-    from claimledger.present import phrases
-    from claimledger.services.record_cache import RecordCache
-    from claimledger.services.visibility import require_known
-
     with call.reading() as view:
         key = view.get("claim", key).key
         answers = view.analysis([key])
@@ -125,10 +125,6 @@ def _check_ties(answers: Analysis, key: str, ties: list[tuple[str, str]]) -> Non
 
 
 def _of_subject(call: CliContext, subject: str, ties: list[tuple[str, str]]) -> None:
-    from claimledger.analysis.uncertainty import open_questions, origin_ranges
-    from claimledger.present import phrases
-    from claimledger.services.record_cache import RecordCache
-
     with call.reading() as view:
         answers, keys = view.analysis_about(subject)
         names = RecordCache(view)
@@ -188,8 +184,6 @@ def load_bearing(call: CliContext, key: str | None, subject: str | None, limit: 
     KEY is a claim, a source or a party. Without a source, the claims that cite no other source are lost;
     without a party, the claims that only it and the parties under it make.
     """
-    from claimledger.analysis.impact import ImpactIndex
-
     with call.reading() as view:
         answers = view.analysis_about(subject)[0] if subject else view.analysis()
         loads = ImpactIndex(answers)

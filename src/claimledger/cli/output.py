@@ -7,12 +7,15 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from claimledger.text.unicode import json_text, visible
-from claimledger.text.width import cells, wrapped
+from claimledger.text.width import cells, shortened, wrapped
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
 
 _WIDEST = 100
 _PIPE = 80
@@ -44,7 +47,7 @@ def echo(text: str = "", indent: int = 0, hang: int = 0) -> None:
 def say_known(kind: str) -> None:
     """Say that nothing was written because just this record is there."""
     echo(
-        f"The ledger holds just this {kind} already, or held it until it was withdrawn; nothing was written."
+        f"The ledger already has this {kind}, or had it until it was withdrawn; nothing was written."
     )
 
 
@@ -61,16 +64,7 @@ def answer(value: Any) -> None:
 
 def cut(text: str, columns: int) -> str:
     """Return a text escaped and cut to a number of columns."""
-    shown = printable(text)
-    if cells(shown) <= columns:
-        return shown
-    shortened, used = "", 1
-    for sign in shown:
-        used += cells(sign)
-        if used > columns:
-            break
-        shortened += sign
-    return shortened.rstrip() + "…"
+    return shortened(printable(text), columns)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, stretch: int) -> None:
@@ -101,14 +95,35 @@ def origins(at_least: int, at_most: int) -> str:
 
 
 class Progress:
-    """Shows how far long work has come, on a terminal only."""
+    """Shows how far long work has come: a bar on standard error, if that is a terminal."""
 
     def __init__(self, label: str) -> None:
         self._label = label
-        self._shown = sys.stderr.isatty()
+        self._shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._bar: ProgressBar[int] | None = None
 
-    def __call__(self, done: int, of: int) -> None:
-        """Show how many are done."""
-        if self._shown:
-            end = "\n" if done >= of else ""
-            print_stderr(f"\r{self._label}: {done:,} of {of:,}", end=end)
+    def __call__(self, done: int, of: int | None) -> None:
+        """Show how many are done, of how many; None if nobody can say."""
+        if not self._shown:
+            return  # click would write the label into a file or a pipe
+        with suppress(OSError):
+            if self._bar is None:
+                self._bar = click.progressbar(
+                    length=of or 0, label=self._label, show_pos=True, file=sys.stderr
+                )
+                self._bar.length = of
+                # click hides the cursor while the bar is there; it must be back whatever ends the command.
+                if context := click.get_current_context(silent=True):
+                    context.call_on_close(self.finish)
+            steps = done - self._bar.pos
+            if of is None or done >= of or steps >= of // 100:  # salvage reports each entry
+                self._bar.update(steps)
+        if of is not None and done >= of:
+            self.finish()
+
+    def finish(self) -> None:
+        """Leave the bar as it is and end its line; without a bar, do nothing."""
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            with suppress(OSError):
+                bar.render_finish()

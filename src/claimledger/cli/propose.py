@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from claimledger.analysis.proposals.engine import RULES
 from claimledger.cli.context import CliContext, Command, UsageError, by_option, recorder
 from claimledger.cli.output import answer, count, cut, echo
+from claimledger.errors import NotFoundError, RuleViolationError
+from claimledger.records.check import nearest
 from claimledger.records.decision import Outcome
+from claimledger.services.decide import decide
+from claimledger.services.propose import propose as find_proposals
+from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
     from claimledger.analysis.proposals.rule import Proposal
@@ -44,8 +50,6 @@ def propose(
 
     Each proposal is a question with its rule, its evidence and a score. Answer with accept or decline.
     """
-    from claimledger.services.record_cache import RecordCache
-
     if listing:
         _print_rules(call)
         return
@@ -70,8 +74,6 @@ def propose(
 
 
 def _print_rules(call: CliContext) -> None:
-    from claimledger.analysis.proposals.engine import RULES
-
     if call.json:
         answer({"rules": {name: rule.meaning for name, rule in RULES.items()}})
         return
@@ -80,10 +82,6 @@ def _print_rules(call: CliContext) -> None:
 
 
 def _find_proposals(view: LedgerView, since: str | None, rule: str | None) -> list[Proposal]:
-    from claimledger.analysis.proposals.engine import RULES
-    from claimledger.records.check import nearest
-    from claimledger.services.propose import propose as find_proposals
-
     if rule is not None and rule not in RULES:
         near = nearest(rule, RULES)
         hint = f"did you mean {near[0]}?" if near else f"the rules are {', '.join(RULES)}"
@@ -140,9 +138,6 @@ def _answer(
         return
     if not options["reason"]:
         raise UsageError(f"give --reason TEXT: why these proposals are {outcome}")
-    from claimledger.errors import NotFoundError
-    from claimledger.records.check import nearest
-    from claimledger.services.decide import decide
 
     with call.writing() as ledger:
         who = recorder(options["by"], ledger)
@@ -202,10 +197,6 @@ class _StopAsking(Exception):
 
 def _ask(ledger: Ledger, proposal: Proposal, reason: str | None, who: str) -> bool:
     """Ask one question at the prompt and record the answer at once; return whether there was one."""
-    from claimledger.errors import RuleViolationError
-    from claimledger.services.decide import decide
-    from claimledger.services.record_cache import RecordCache
-
     answers: dict[str, Outcome] = {"a": Outcome.ACCEPTED, "d": Outcome.DECLINED}
     _print_proposal(proposal, RecordCache(ledger))
     choice = click.prompt("a: accept, d: decline, s: skip, q: quit", default="s", show_default=False,

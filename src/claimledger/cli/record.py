@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,24 @@ from claimledger.cli.context import (
 )
 from claimledger.cli.options import options_of
 from claimledger.cli.output import answer, cut, echo, say_known
+from claimledger.errors import ClaimledgerError, InvalidInputError, ParseError
+from claimledger.importers.prompt import (
+    Draft,
+    DraftFile,
+    free_key,
+    last_used,
+    matches,
+    most_like,
+    proposed_dates,
+    proposed_figures,
+)
+from claimledger.present.phrases import series
+from claimledger.records.check import nearest, record_from, record_of
 from claimledger.records.citation import Citation
-from claimledger.records.claim import Claim
-from claimledger.records.kinds import fields_of
+from claimledger.records.claim import Claim, Grounds
+from claimledger.records.dates import Date
+from claimledger.records.figure import Figure
+from claimledger.records.kinds import KINDS, fields_of
 
 if TYPE_CHECKING:
     from claimledger.importers.prompt import Draft, DraftFile
@@ -51,9 +67,7 @@ def record(call: CliContext, /, by: str | None, **options: Any) -> None:
 
 
 def _by_options(call: CliContext, ledger: Ledger, options: dict[str, Any], who: str) -> None:
-    from claimledger.errors import InvalidInputError, Problem
     from claimledger.importers.cli_fields import fields_from_options, figure
-    from claimledger.records.check import record_of
 
     required = [
         field
@@ -61,17 +75,12 @@ def _by_options(call: CliContext, ledger: Ledger, options: dict[str, Any], who: 
         if field.required and field.form != "parts"
     ]
     missing = [
-        Problem(
-            "is missing",
-            field.name,
-            expected=f"give --{field.name} {'KEY' if field.points_to else 'TEXT'}",
-            record="claim",
-        )
+        f"--{field.name} {'KEY' if field.points_to else 'TEXT'}"
         for field in required
         if options[field.name] in (None, ())
     ]
     if missing:
-        raise InvalidInputError(missing)
+        raise UsageError(f"a claim needs {series(missing)}; without any option, record asks")
     fields = fields_from_options(Claim, options)
     fields["citations"] = [fields_from_options(Citation, options)]
     if options["figures"]:
@@ -89,8 +98,6 @@ class _Dialogue:
     """The questions about one claim. Every answer is saved in the draft at once."""
 
     def __init__(self, call: CliContext, ledger: Ledger, who: str) -> None:
-        from claimledger.importers.prompt import Draft, DraftFile, last_used
-
         self._ledger = ledger
         self._who = who
         self._draft: Draft = Draft()
@@ -98,7 +105,12 @@ class _Dialogue:
         self._last = last_used(ledger)
 
     def run(self) -> None:
-        """Ask the open questions, show the records, and write them if the user confirms."""
+        """Ask the open questions, show the records, and write them if the user confirms.
+
+        Raises :class:`InvalidInputError` if the ledger refuses them; the draft then keeps the other answers.
+        """
+        from claimledger.errors import InvalidInputError
+
         self._resume()
         try:
             for name, question in self._questions():
@@ -115,6 +127,12 @@ class _Dialogue:
             else:
                 echo("Stopped; nothing was written.")
             raise click.exceptions.Exit(1) from None
+        except InvalidInputError as error:
+            for problem in error.problems:
+                self._draft.fields.pop(re.split(r"[.\[]", problem.field)[0], None)
+            if self._file.save(self._draft):
+                echo("`claimledger record` asks again for what was refused, and keeps the rest.")
+            raise
 
     def _resume(self) -> None:
         draft = self._file.load()
@@ -146,8 +164,6 @@ class _Dialogue:
         return shown.strip()
 
     def _statement(self) -> None:
-        from claimledger.importers.prompt import most_like
-
         while not (statement := self._ask("Statement (what is asserted, in neutral words)")):
             echo("A claim needs a statement.")
         self._draft.fields["statement"] = statement
@@ -158,8 +174,6 @@ class _Dialogue:
             echo(f"{stored.key}: {cut(stored.record.named, 100)}", indent=2, hang=2)
 
     def _figures(self) -> None:
-        from claimledger.importers.prompt import proposed_figures
-
         figures = proposed_figures(self._draft.fields["statement"])
         proposed = "; ".join(f"{figure.measure}={figure.value}" for figure in figures)
         while True:
@@ -173,9 +187,7 @@ class _Dialogue:
     def _accept(self, name: str, parts: list[str]) -> bool:
         from pydantic import ValidationError
 
-        from claimledger.errors import ClaimledgerError
         from claimledger.importers.cli_fields import figure
-        from claimledger.records.figure import Figure
 
         try:
             figures = [figure(part) for part in parts]
@@ -194,26 +206,19 @@ class _Dialogue:
         key = self._picked(kind, label, self._last.get(name, ""))
         self._draft.fields[name] = [key] if name == "claimant" else key
 
-    def _picked(self, kind: str, label: str, default: str, typed: str = "") -> str:
-        """Return the key of the record that a few letters mean, or of one created now.
-
-        ``typed`` is a first answer, if there is one; the user is asked again only if it leads nowhere.
-        """
+    def _picked(self, kind: str, label: str, default: str) -> str:
+        """Return the key of the record that a few letters mean, or of one created now."""
         while True:
-            typed = typed or self._ask(
-                f"{label} (a few letters; + NAME adds a new {kind})", default
-            )
+            typed = self._ask(f"{label} (a few letters; + NAME adds a new {kind})", default)
             if typed and typed == default:
                 return default
-            key = self._choose(kind, typed) if typed else None
-            if key:
+            if not typed:
+                echo(f"A claim needs a {kind}.", indent=2)
+            elif key := self._choose(kind, typed):
                 return key
-            typed = ""
 
     def _choose(self, kind: str, typed: str) -> str | None:
         """Return the key that a few letters mean; the user chooses if they mean several records."""
-        from claimledger.importers.prompt import matches
-
         if typed.startswith("+"):
             return self._add(kind, typed[1:].strip())
         if any(record["kind"] == kind and record["key"] == typed for record in self._draft.records):
@@ -233,11 +238,6 @@ class _Dialogue:
         return records[number - 1].key if number else None
 
     def _add(self, kind: str, name: str) -> str | None:
-        from claimledger.errors import InvalidInputError
-        from claimledger.importers.prompt import free_key
-        from claimledger.records.check import record_from
-        from claimledger.records.kinds import KINDS
-
         if not name:
             name = self._ask(f"Name of the new {kind}")
         key = free_key(self._ledger, kind, name) or ""
@@ -259,20 +259,27 @@ class _Dialogue:
     def _citation(self) -> None:
         source = self._picked("source", "In which source is it", self._last.get("source", ""))
         citation: dict[str, Any] = {"source": source}
-        via = self._ask(
-            "Did you read it there? Press Enter for yes, or type the source in which you read it"
-        )
-        if via and via.lower() not in ("y", "yes"):
-            citation["via"] = [self._picked("source", "In which source did you read it", "", via)]
+        if via := self._via():
+            citation["via"] = [via]
         locator = self._ask("Where in it (such as p. 12; empty for no place)")
         if locator:
             citation["locator"] = locator
         self._draft.fields["citations"] = [citation]
 
-    def _date(self, name: str, label: str, default: str) -> None:
-        from claimledger.errors import ParseError
-        from claimledger.records.dates import Date
+    def _via(self) -> str | None:
+        """Return the key of the source in which the user read the cited source; ``None`` if there is none."""
+        while True:
+            typed = self._ask(
+                "Did you read it there? Press Enter for yes, or type the source in which you read it"
+            )
+            if typed.lower() in ("", "y", "yes"):
+                return None
+            if typed.lower() in ("n", "no"):
+                typed = self._ask("In which source did you read it (empty to go back)")
+            if typed and (key := self._choose("source", typed)):
+                return key
 
+    def _date(self, name: str, label: str, default: str) -> None:
         while True:
             typed = self._ask(label, default)
             if typed in ("", "-"):
@@ -293,16 +300,11 @@ class _Dialogue:
         self._date("asserted", "When did they say it (a date in any words; empty if unknown)", "")
 
     def _about(self) -> None:
-        from claimledger.importers.prompt import proposed_dates
-
         dates = proposed_dates(self._draft.fields["statement"])
         proposed = dates[0].edtf if dates else ""
         self._date("about", "Which time is it about (- for none)", proposed)
 
     def _grounds(self) -> None:
-        from claimledger.records.check import nearest
-        from claimledger.records.claim import Grounds
-
         if all("via" in citation for citation in self._draft.fields["citations"]):
             self._draft.fields["grounds"] = None
             return
@@ -315,10 +317,9 @@ class _Dialogue:
             if not typed or near:
                 self._draft.fields["grounds"] = near[0] if typed else None
                 return
+            echo(f"{typed!r} is not one of these words.", indent=2)
 
     def _finish(self) -> None:
-        from claimledger.records.check import record_from, record_of
-
         fields = {name: value for name, value in self._draft.fields.items() if value}
         records = [record_from(fields_of_record) for fields_of_record in self._draft.records]
         claim = record_of("claim", fields)

@@ -8,7 +8,9 @@ import click
 
 from claimledger.cli.context import CliContext, Command, complete_key, form_of, output_option
 from claimledger.cli.output import print_stderr
-from claimledger.render import REPORT
+from claimledger.present.report import report as build_report
+from claimledger.render import REPORT, writer
+from claimledger.render.diagrams.embed import report_with_diagrams
 
 
 @click.command(cls=Command)
@@ -33,8 +35,6 @@ def report(
     call: CliContext, form: str | None, output: str | None, subject: str | None, since: str | None
 ) -> None:
     """Write the contested-claims report. The same ledger always gives the same bytes."""
-    from claimledger.present.report import report as build_report
-    from claimledger.render import writer
     from claimledger.services.output_files import writing_whole
 
     form = form or ("json" if call.json else form_of(output, _ENDINGS))
@@ -46,8 +46,6 @@ def report(
             since_said=since or "",
         )
         if form == "html":
-            from claimledger.render.diagrams.embed import report_with_diagrams  # imports jinja2
-
             value = report_with_diagrams(view, value)
     text = writer("report", form)(value).encode()
     if output in (None, "-"):

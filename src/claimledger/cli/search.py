@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from claimledger.analysis.flags import flags
 from claimledger.cli.amend import kind_option, only, require_kind
 from claimledger.cli.context import CliContext, Command, complete_key
-from claimledger.cli.output import answer, coloured, count, cut, echo, printable, table
+from claimledger.cli.output import answer, coloured, count, cut, echo, printable, table, width
+from claimledger.present.derivation_view import computed
+from claimledger.present.phrases import ACCEPTABILITY, basis, in_words, named, series, standing
+from claimledger.records.claim import Claim
+from claimledger.records.kinds import fields_of
+from claimledger.records.link import Link
+from claimledger.services.claim_filter import Selection, select_claims
+from claimledger.services.record_cache import RecordCache
+from claimledger.services.visibility import links_in_view
+from claimledger.text.width import wrapped
 
 if TYPE_CHECKING:
     from claimledger.ledger import LedgerView, StoredRecord
@@ -42,8 +52,6 @@ if TYPE_CHECKING:
 @click.pass_obj
 def list_(call: CliContext, /, **filters: str | None) -> None:
     """List claims. A claim is listed if it fits every option that is given."""
-    from claimledger.services.claim_filter import Selection, select_claims
-
     with call.reading() as view:
         chosen = select_claims(view, Selection(**filters))
     if call.json:
@@ -113,8 +121,6 @@ def _print_marked(text: str, marks: tuple[tuple[int, int], ...]) -> None:
     shown += printable(text[max(at, first) : max(at, first) + 120])
     lead = "…" if first else ""
     tail = "…" if max(at, first) + 120 < len(text) else ""
-    from claimledger.cli.output import width
-    from claimledger.text.width import wrapped
 
     for line in wrapped(lead + shown + tail, width(), 4):
         click.echo(line.replace("\x02", "\x1b[1m").replace("\x03", "\x1b[0m"))
@@ -137,8 +143,6 @@ def show(call: CliContext, key: str, kind: str | None) -> None:
 
 def show_record(call: CliContext, view: LedgerView, stored: StoredRecord) -> None:
     """Print one record, the links at it, and the records that refer to it."""
-    from claimledger.present.phrases import in_words
-
     answers = view.analysis([stored.key]) if stored.kind == "claim" else None
     pointing = view.references_to(stored.kind, [stored.key]).get(stored.key, [])
     pointing = _in_view(view, pointing)
@@ -156,17 +160,10 @@ def show_record(call: CliContext, view: LedgerView, stored: StoredRecord) -> Non
         ],
     }
     if answers is not None and stored.key in answers.graph.claims:
-        from claimledger.analysis.flags import flags
-        from claimledger.present.phrases import standing
-        from claimledger.services.record_cache import RecordCache
-
         value |= answers.as_json(stored.key)
         value["why"] = standing(answers, stored.key, RecordCache(view))
         value["flags"] = [str(flag) for flag in flags(answers, stored.key)]
         if any(figure.get("formula") for figure in value["record"].get("figures", ())):
-            from claimledger.present.derivation_view import computed
-            from claimledger.records.claim import Claim
-
             assert isinstance(stored.record, Claim)
             derivations = computed(view, answers, stored.key, stored.record)
             value["computed"] = [
@@ -186,8 +183,6 @@ def show_record(call: CliContext, view: LedgerView, stored: StoredRecord) -> Non
 
 def _print_answers(value: dict[str, Any]) -> None:
     """Print a claim's standing, acceptability, flags and computed figures, as far as it has them."""
-    from claimledger.present.phrases import ACCEPTABILITY
-
     if "standing" in value:
         echo(f"Standing: {value['why']}", hang=2)
         echo(f"Acceptability: {ACCEPTABILITY[value['acceptability']]}", hang=2)
@@ -199,8 +194,6 @@ def _print_answers(value: dict[str, Any]) -> None:
 
 def _print_references(references: Iterable[Any]) -> None:
     """Print which records refer to a record, by kind."""
-    from claimledger.present.phrases import named, series
-
     by_kind: dict[str, dict[str, None]] = {}
     for reference in references:
         by_kind.setdefault(reference.kind, {})[reference.key] = None
@@ -213,7 +206,6 @@ def _in_view(view: LedgerView, pointing: list[Any]) -> list[Any]:
     """Return the references without those from links and claims that came after the view's day."""
     if view.as_of is None:
         return pointing
-    from claimledger.services.visibility import links_in_view
 
     links = [reference.entry for reference in pointing if reference.kind == "link"]
     seen = links_in_view(view, links)
@@ -229,8 +221,6 @@ def _in_view(view: LedgerView, pointing: list[Any]) -> list[Any]:
 
 
 def _print_record(stored: StoredRecord) -> None:
-    from claimledger.records.kinds import fields_of
-
     echo(f"{stored.kind} {stored.key}")
     written = stored.record.as_json()
     names = [
@@ -260,9 +250,6 @@ def _object(value: dict[str, Any]) -> str:
 
 
 def _links(view: LedgerView, stored: StoredRecord, pointing: list[Any]) -> list[str]:
-    from claimledger.present.phrases import basis, named
-    from claimledger.records.link import Link
-
     entries = [
         reference.entry
         for reference in pointing

@@ -15,6 +15,11 @@ from claimledger.cli.context import (
     recorder,
 )
 from claimledger.cli.output import answer, count, echo, say_known, table
+from claimledger.present.phrases import named
+from claimledger.present.tally_view import as_claim, records_of, stated_totals
+from claimledger.records.citation import Citation
+from claimledger.records.formula import read_formula
+from claimledger.services.tally import tally as count_tally
 
 
 @click.command(cls=Command)
@@ -66,11 +71,6 @@ from claimledger.cli.output import answer, count, echo, say_known, table
 @click.pass_obj
 def tally(call: CliContext, /, what: str, subject: str, divided: str, **options: Any) -> None:
     """Count what the claims about a subject contain, and compare it with the totals that others state."""
-    from claimledger.present.phrases import named
-    from claimledger.present.tally_view import stated_totals
-    from claimledger.records.formula import read_formula
-    from claimledger.services.tally import tally as count_tally
-
     where = [part.partition("=") for part in options["where"]]
     if any(not (name and text) for name, _, text in where):
         raise UsageError("--where takes NAME=TEXT, such as place=NLD")
@@ -108,10 +108,6 @@ def tally(call: CliContext, /, what: str, subject: str, divided: str, **options:
 
 
 def _record(call: CliContext, formula: Any, options: dict[str, Any]) -> None:
-    from claimledger.present.tally_view import as_claim, records_of
-    from claimledger.records.citation import Citation
-    from claimledger.services.tally import tally as count_tally
-
     for name in ("claimant", "source"):
         if not options[name]:
             raise UsageError(f"--record needs --{name}")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claimledger.cli.context import CliContext, Command, UsageError
+from claimledger.cli.import_export import write_lines
 from claimledger.cli.output import Progress, answer, count, echo
+from claimledger.errors import RuleViolationError
 
 if TYPE_CHECKING:
     from claimledger.ledger import SalvageReport, TreeHead, VerificationResult
@@ -227,8 +229,6 @@ def salvage(call: CliContext, target: str, rest: str | None) -> None:
     rule of the format. Records that only later entries contain are written as JSON Lines, for you to
     examine and import.
     """
-    from claimledger.cli.import_export import write_lines
-    from claimledger.errors import RuleViolationError
     from claimledger.ledger import salvage as save
     from claimledger.ledger import shown
     from claimledger.services.output_files import refuse_to_replace, writing_whole

@@ -9,6 +9,9 @@ import click
 
 from claimledger.cli.context import CliContext, Command, UsageError, complete_key
 from claimledger.cli.output import answer, count, echo
+from claimledger.present.phrases import origin_count
+from claimledger.services.what_if import changes as compare_changes
+from claimledger.services.what_if import what_if as compare_what_if
 
 if TYPE_CHECKING:
     from claimledger.analysis.diff import AnalysisDiff, ClaimStatus
@@ -34,7 +37,6 @@ def what_if(call: CliContext, gone: tuple[str, ...], files: tuple[str, ...]) -> 
     `withdraw --cascade` does.
     """
     from claimledger.importers.case_files import read_files
-    from claimledger.services.what_if import what_if as compare_what_if
 
     if not gone and not files:
         raise UsageError("give --without KEY or --with FILE")
@@ -77,8 +79,6 @@ def _resolve_removed(view: LedgerView, key: str) -> list[tuple[str, str]]:
 @click.pass_obj
 def changes(call: CliContext, since: str) -> None:
     """Show which standings, origins and disputes changed since an entry or a day."""
-    from claimledger.services.what_if import changes as compare_changes
-
     with call.reading() as view:
         first = view.entry_at(since)
         diff = compare_changes(view, first)
@@ -94,8 +94,18 @@ def _print_diff(call: CliContext, diff: AnalysisDiff, names: tuple[str, str], ve
                 "disputes": [asdict(dispute_diff) for dispute_diff in diff.disputes]})  # fmt: skip
         return
     for claim_diff in diff.claims:
-        before, after = _status(claim_diff.before), _status(claim_diff.after)
-        echo(f"{claim_diff.key}: {names[0]} {before}; {names[1]} {after}", hang=2)
+        before, after = claim_diff.before, claim_diff.after
+        # Most changes leave it alone, and it is an analyst's word: it is printed only where it changed.
+        is_formal = (
+            before is not None
+            and after is not None
+            and before["acceptability"] != after["acceptability"]
+        )
+        echo(
+            f"{claim_diff.key}: {names[0]} {_status(before, is_formal)}; "
+            f"{names[1]} {_status(after, is_formal)}",
+            hang=2,
+        )
     for dispute_diff in diff.disputes:
         parts = [
             f"{verb} {named('link', keys)}"
@@ -112,13 +122,14 @@ def _print_diff(call: CliContext, diff: AnalysisDiff, names: tuple[str, str], ve
     echo(f"{series(changed) or 'Nothing'} {verb}.")
 
 
-def _status(status: ClaimStatus | None) -> str:
-    """Return a claim's standing, range of origins and acceptability in a few words."""
+def _status(status: ClaimStatus | None, is_formal: bool) -> str:
+    """Return a claim's standing and range of origins in a few words, and its acceptability if asked."""
     if status is None:
         return "not in the ledger"
-    from claimledger.present.phrases import origin_count
 
-    parts = [str(status["standing"]), str(status["acceptability"])]
+    parts = [str(status["standing"])]
     if (status["standing"], status["at_most"]) != ("single-origin", 1):
         parts.insert(1, origin_count(int(status["at_least"]), int(status["at_most"])))
+    if is_formal:
+        parts.append(f"acceptability {status['acceptability']}")
     return ", ".join(parts)

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from claimledger.errors import InvalidInputError, Problem
-from claimledger.importers.positions import Parsed, parse_json, parse_yaml
+from claimledger.importers.positions import Parsed, parse_json
 from claimledger.importers.prefetch import ahead, worth_it
 from claimledger.ledger import InvalidRecord, RecordInput
 from claimledger.records.check import record_from, shown
@@ -128,7 +128,12 @@ def _document(stream: BinaryIO, name: str, form: str) -> Iterator[Incoming]:
             [Problem(f"is larger than {size} MiB", file=name, expected="use JSON Lines (.jsonl)")]
         )
     text = _decoded(content, name, 1)
-    parsed = (parse_yaml if form == "yaml" else parse_json)(text, name)
+    if form == "yaml":
+        from claimledger.importers.yaml import parse_yaml  # JSON should not wait for PyYAML
+
+        parsed = parse_yaml(text, name)
+    else:
+        parsed = parse_json(text, name)
     yield from _records(parsed, name)
 
 

@@ -1,8 +1,6 @@
-"""Parsed files whose values know their lines.
+"""Parsed files whose values know their lines; JSON here, YAML in :mod:`claimledger.importers.yaml`.
 
-YAML is read as events and built here, not by the library: so every scalar stays the text it was
-written as (YAML 1.2 in spirit: ``no`` is a string, dates stay text), a name given twice is refused,
-nesting is bounded, and anchors cannot explode.
+In JSON too a name given twice is refused, nesting is bounded, and no number becomes a binary fraction.
 """
 
 from __future__ import annotations
@@ -17,12 +15,6 @@ from claimledger.errors import InvalidInputError, Problem
 
 DEEPEST = 40
 """Levels of nesting; a case needs six."""
-
-MOST_VALUES = 5_000_000
-"""Values in one YAML file, aliases counted each time they are used."""
-
-MOST_ALIASED = 100_000
-"""Values that aliases may add: enough for shared citations, far from an explosion."""
 
 Path = tuple[str | int, ...]
 
@@ -39,134 +31,6 @@ class Parsed:
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
-
-
-def parse_yaml(text: str, file: str) -> Parsed:
-    """Parse one YAML document; raise :class:`InvalidInputError` with the line of what is wrong."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    builder = _Builder(file)
-    try:
-        for event in yaml.parse(text, Loader=loader):
-            builder.take(event)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or "is not valid YAML"
-        line = mark.line + 1 if mark else 0
-        if "nesting" in what:  # libyaml looks ahead, and newer ones have a bound of their own
-            what = f"is nested deeper than {DEEPEST} levels"
-            raise InvalidInputError([Problem(what, file=file, line=line)]) from None
-        raise InvalidInputError(
-            [Problem(f"is not valid YAML: {what}", file=file, line=line)]
-        ) from None
-    except RecursionError:
-        raise InvalidInputError([Problem("is nested too deeply", file=file)]) from None
-    return builder.parsed
-
-
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-
-
-class _Builder:
-    """Builds a value from YAML events, with its own stack."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self._stack: list[tuple[Any, Path, str | None, int]] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}
-        self._values = self._aliased = 0
-        self._documents = 0
-        self._names: dict[int, str] = {}
-        self.parsed = Parsed(None)
-
-    def take(self, event: Any) -> None:
-        """Take one event."""
-        name = type(event).__name__
-        line = event.start_mark.line + 1
-        if name == "DocumentStartEvent":
-            self._documents += 1
-            if self._documents > 1:
-                self._fail("holds a second document (---); write one list of records", line)
-        elif name == "ScalarEvent":
-            plain = event.style is None and event.value in _NULL and not event.tag
-            self._put(None if plain else event.value, line, event.anchor)
-        elif name in ("SequenceStartEvent", "MappingStartEvent"):
-            self._open([] if name[0] == "S" else {}, line, event.anchor)
-        elif name in ("SequenceEndEvent", "MappingEndEvent"):
-            value, _, anchor, before = self._stack.pop()
-            if anchor:
-                self._anchors[anchor] = (value, self._values - before)
-        elif name == "AliasEvent":
-            if event.anchor not in self._anchors:
-                self._fail(f"uses the alias *{event.anchor} before its anchor is complete", line)
-            value, size = self._anchors[event.anchor]
-            self._aliased += size
-            self._values += size  # so that an anchor around aliases weighs what they expand to
-            if self._aliased > MOST_ALIASED:
-                self._fail("has aliases that multiply without bound; write the records out", line)
-            self._put(value, line, None)
-
-    def _path(self) -> Path:
-        if not self._stack:
-            return ()
-        value, path, _, _ = self._stack[-1]
-        step: str | int = (
-            len(value) if isinstance(value, list) else self._names.get(len(self._stack), "")
-        )
-        return (*path, step)
-
-    def _count(self, line: int) -> None:
-        self._values += 1
-        if self._values > MOST_VALUES:
-            self._fail(f"holds more than {MOST_VALUES:,} values; use JSON Lines", line)
-
-    def _open(self, value: Any, line: int, anchor: str | None) -> None:
-        self._count(line)
-        if self._expects_name():
-            self._fail("has a list or an object where a name belongs", line)
-        if len(self._stack) >= DEEPEST:
-            self._fail(f"is nested deeper than {DEEPEST} levels", line)
-        path = self._path()
-        self._attach(value, line)
-        self._stack.append((value, path, anchor, self._values))
-        self._names.pop(len(self._stack), None)
-
-    def _expects_name(self) -> bool:
-        return bool(
-            self._stack
-            and isinstance(self._stack[-1][0], dict)
-            and len(self._stack) not in self._names
-        )
-
-    def _put(self, value: Any, line: int, anchor: str | None) -> None:
-        self._count(line)
-        if self._expects_name():
-            if not isinstance(value, str):
-                self._fail("has a name that is not text", line)
-            if value in self._stack[-1][0]:
-                self._fail(f"gives {value!r} twice in one object", line)
-            self._names[len(self._stack)] = value
-            self.parsed.lines[self._path()] = line
-            return
-        if anchor:
-            self._anchors[anchor] = (value, 1)
-        self._attach(value, line)
-
-    def _attach(self, value: Any, line: int) -> None:
-        path = self._path()
-        self.parsed.lines.setdefault(path, line)
-        if not self._stack:
-            self.parsed.value = value
-            return
-        container = self._stack[-1][0]
-        if isinstance(container, list):
-            container.append(value)
-        else:
-            container[self._names.pop(len(self._stack))] = value
-
-    def _fail(self, what: str, line: int) -> None:
-        raise InvalidInputError([Problem(what, file=self._file, line=line)])
 
 
 def parse_json(text: str, file: str, first_line: int = 1) -> Parsed:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Self
 from claimledger.errors import RuleViolationError, StoreError
 from claimledger.ledger.deprecation import renamed_keyword
 from claimledger.ledger.log_replay import first_invalid_entry
+from claimledger.ledger.maintenance import backup, migrate
+from claimledger.ledger.maintenance import rebuild as rebuilding
 from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query import time_travel
 from claimledger.ledger.query.history import holders_of
@@ -30,12 +32,14 @@ from claimledger.ledger.write.amend import Change
 from claimledger.ledger.write.appender import Appender, Clock, Salts
 from claimledger.ledger.write.ingest import ImportResult, InvalidRecord, RecordInput, import_records
 from claimledger.ledger.write.replicate import LogSegment, append_entries, segment_lines
+from claimledger.log.canonical_json import canonical
 from claimledger.log.clock import check_clock
 from claimledger.log.entry import now
 from claimledger.records.base import Record
 from claimledger.storage.base import Result, Store, WriteConflictError
 from claimledger.storage.open import create_atomically, new_store, open_store
 from claimledger.storage.url import LedgerLocation
+from claimledger.text.fold import words_of
 from claimledger.text.repetition import SHORTEST
 
 _RENAMED_METHODS = {
@@ -339,8 +343,6 @@ class Ledger(LedgerView):
 
         Raises :class:`StoreError`, which names the entry, if an entry breaks a rule of the log's format.
         """
-        from claimledger.ledger.maintenance import rebuild as rebuilding
-
         with self._naming_invalid_entry():
             return rebuilding.rebuild(self._store, progress)
 
@@ -399,8 +401,6 @@ class Ledger(LedgerView):
         ``further`` are log segments that continue this ledger; they are appended to the copy. The copy is
         created atomically. Raises :class:`StoreError` if something already exists at ``where``.
         """
-        from claimledger.ledger.maintenance import migrate
-
         with (
             self._naming_invalid_entry(),
             create_atomically(where, self._store.maintenance.rights) as target,
@@ -417,8 +417,6 @@ class Ledger(LedgerView):
         replaced. Raises :class:`StoreError` if the ledger is damaged, or if ``path`` is a different ledger, a
         fork (the error names the first entry that differs) or a newer backup.
         """
-        from claimledger.ledger.maintenance import backup
-
         with self._naming_invalid_entry():
             return backup.back_up(self._store, Path(path), progress)
 
@@ -443,9 +441,6 @@ class Ledger(LedgerView):
 
 def _stored_forms(text: str) -> list[bytes]:
     """Return the byte sequences that represent a text in a ledger's file: plain, in JSON, and as words."""
-    from claimledger.log.canonical_json import canonical
-    from claimledger.text.fold import words_of
-
     words = " ".join(words_of(text))
     forms = [text.encode(), canonical(text)[1:-1]]
     return [*forms, words.encode()] if len(words) >= SHORTEST else forms

@@ -12,8 +12,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from claimledger.analysis.analysis import Analysis
+from claimledger.analysis.graph import graph_of
 from claimledger.errors import ParseError, StoreError
 from claimledger.ledger.deprecation import renamed_keyword
+from claimledger.ledger.maintenance import migrate
 from claimledger.ledger.progress import Progress, no_progress
 from claimledger.ledger.query import history, key_resolution, records, search, subgraph, time_travel
 from claimledger.ledger.query.history import HistoryEntry
@@ -22,6 +25,7 @@ from claimledger.ledger.query.search import SearchHit
 from claimledger.ledger.query.snapshot import Snapshot
 from claimledger.ledger.query.time_travel import DatedAhead
 from claimledger.ledger.tree_head import TreeHead
+from claimledger.ledger.verify import verification
 from claimledger.ledger.write.appender import Clock
 from claimledger.log.clock import earliest_in_doubt
 from claimledger.log.entry import Entry, now
@@ -94,15 +98,21 @@ class LedgerView:
     def session(self) -> Iterator[Session]:
         """Yield a read-only SQLModel session on the ledger's tables, which sees one consistent state.
 
-        :mod:`claimledger.models` has the class of each table. The session sees every row, whatever the view's
-        clocks; :func:`claimledger.models.live` selects by ``known_at``. Raises :class:`StoreError` inside a
-        transaction of a ledger that is open for writing.
+        :mod:`claimledger.models` has the class of each table. Tables keep every version of a record;
+        :func:`claimledger.models.live` selects those that are live at the view's ``known_at``. Raises
+        :class:`StoreError` inside a transaction of a ledger that is open for writing, and for a view with
+        ``as_of``, which no query of a table can apply.
         """
         from sqlmodel import Session  # imported late: it takes a quarter of a second
 
         if self._store.writable and self._store.in_transaction:
             raise StoreError("a session cannot be opened inside a transaction that may write")
-        with self._store.querying() as engine, Session(engine) as session:
+        if self.as_of is not None:
+            raise StoreError("a session has no `as_of`; open it on a view without one")
+        with (
+            self._store.querying() as engine,
+            Session(engine, info={"known_at": self.known_at}) as session,
+        ):
             yield session
 
     # The log
@@ -143,9 +153,6 @@ class LedgerView:
         ``earlier`` is a tree head that was stored elsewhere; the log must have that root at that size. A
         damaged ledger raises no error: the damage is among the faults.
         """
-        # Imported late: it imports multiprocessing, which most commands do not need.
-        from claimledger.ledger.verify import verification
-
         return verification.verify(self._store, progress, earlier)
 
     def copy_to(self, path: Path) -> None:
@@ -153,8 +160,6 @@ class LedgerView:
 
         Raises :class:`StoreError` if the file exists.
         """
-        from claimledger.ledger.maintenance import migrate
-
         if not self._store.maintenance.copy_to(path, self._store.maintenance.rights):
             with create_atomically(path, self._store.maintenance.rights) as target:
                 migrate.move(self._store, target)
@@ -396,9 +401,6 @@ class LedgerView:
 
     def analysis_of(self, graph_data: GraphData) -> Analysis:
         """Return the analysis of some graph data of this ledger, limited to what was known by ``as_of``."""
-        from claimledger.analysis.analysis import Analysis
-        from claimledger.analysis.graph import graph_of
-
         return Analysis(graph_of(graph_data, self.as_of))
 
     def analysis_about(self, subject: str) -> tuple[Analysis, list[str]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from claimledger.analysis.analysis import Analysis
 from claimledger.analysis.attacks import Attack
-from claimledger.analysis.comparison import RELATIONS, Change, Comparison
+from claimledger.analysis.comparison import ONE_SIDED_PERIOD, RELATIONS, Change, Comparison
 from claimledger.analysis.derivations import Derivation
 from claimledger.analysis.dispositions import DisputeState
 from claimledger.analysis.lineage import Weakness
@@ -145,10 +145,9 @@ _HOW_FIGURES_RELATE: dict[str, str] = {
 
 def comparison(left: str, right: str, pair: Comparison) -> str:
     """Return how the figures of two claims relate, as a sentence without its full stop."""
-    relation = _HOW_FIGURES_RELATE.get(
-        pair.relation, f"cannot be compared: {RELATIONS[pair.relation]}"
-    )
-    return f"{figure(pair.left)} [{left}] and {figure(pair.right)} [{right}] {relation}{_reasons(pair)}"
+    how = _HOW_FIGURES_RELATE.get(pair.relation)
+    relation = how + _reasons(pair) if how else f"cannot be compared: {_why_incomparable(pair)}"
+    return f"{figure(pair.left)} [{left}] and {figure(pair.right)} [{right}] {relation}"
 
 
 def compared(pair: Comparison) -> str:
@@ -169,8 +168,18 @@ def _reason(reason: str, pair: Comparison) -> str:
 
 def relation_of_count(pair: Comparison) -> str:
     """Return how another count relates to a claim's, which no link says."""
-    text = RELATIONS[pair.relation]
-    return text if pair.relation == "different measure" else text + _reasons(pair)
+    return (
+        RELATIONS[pair.relation]
+        if pair.relation == "different measure"
+        else _why_incomparable(pair)
+    )
+
+
+def _why_incomparable(pair: Comparison) -> str:
+    # "About different times (only one says which)" would contradict itself.
+    if pair.reasons == (ONE_SIDED_PERIOD,):
+        return ONE_SIDED_PERIOD
+    return RELATIONS[pair.relation] + _reasons(pair)
 
 
 def figure_change(became: Change) -> str:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from claimledger.errors import InvalidInputError, Problem
 from claimledger.records.base import Record
 from claimledger.records.keys import KEY_PATTERN, key_fault
-from claimledger.records.kinds import KINDS
+from claimledger.records.kinds import KINDS, fields_of
 from claimledger.text.unicode import name_fault, visible
 
 _LONGEST_SHOWN = 60
@@ -122,8 +122,6 @@ def _choices(context: Mapping[str, Any]) -> list[str]:
 
 
 def _names_at(model: type[BaseModel], where: list[str]) -> list[str]:
-    from claimledger.records.kinds import fields_of
-
     declared_in: type[BaseModel] = model
     for step in where:
         parts = {field.name: field.part for field in fields_of(declared_in)}

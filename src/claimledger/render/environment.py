@@ -10,8 +10,8 @@ import re
 from base64 import b64encode
 from functools import lru_cache
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from claimledger.present import phrases
@@ -19,10 +19,16 @@ from claimledger.present.audit import NONE_RECORDED, SECTIONS
 from claimledger.present.report import CLAIM_LISTS, REPLY_LISTS, SOURCE_CRITICISED
 from claimledger.text.unicode import visible
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 
 @lru_cache
 def environment() -> Environment:
     """Return the template environment; templates pass texts of records through the filter ``said``."""
+    # Imported late: only pages need it, and the text formats share modules with them.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("claimledger.render"),
         autoescape=True,
@@ -33,6 +39,7 @@ def environment() -> Environment:
     )
     environment.filters |= {
         "said": _isolated,
+        "visible": visible,
         "address": _address,
         "number": _number,
         "date": phrases.in_words,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from claimledger.records.dates import day_text
 from claimledger.records.link import RELATIONS
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ def to_networkx(view: LedgerView, keys: Iterable[str] | None = None) -> nx.Multi
     """Return the claims in view and the links between them.
 
     A node is a claim, by key, with ``kind`` (``claim``), ``claimants`` and ``sources`` (tuples of keys),
-    ``known_by`` (an ordinal), and ``standing``; or a criticised source, ``source:KEY``, with ``kind``
-    (``source``). An edge is a link, by key, with ``type``, ``family`` and ``basis``. ``keys`` limits the
-    graph to the claims whose links can affect these; without it the graph has every claim that has a link.
+    ``known_by`` (a day, such as ``2022-10-31``), and ``standing``; or a criticised source, ``source:KEY``,
+    with ``kind`` (``source``). An edge is a link, by key, with ``type``, ``family`` and ``basis``. ``keys``
+    limits the graph to the claims whose links can affect these; without it the graph has every claim that
+    has a link.
 
     >>> graph = to_networkx(ledger.at(as_of="2022"))  # doctest: +SKIP
     >>> networkx.ego_graph(graph, "rfa-54", radius=2, undirected=True)  # doctest: +SKIP
@@ -34,7 +36,7 @@ def to_networkx(view: LedgerView, keys: Iterable[str] | None = None) -> nx.Multi
             kind="claim",
             claimants=claim.claimants,
             sources=claim.sources,
-            known_by=analysis.graph.known_by[key],
+            known_by=day_text(analysis.graph.known_by[key]),
             standing=str(analysis.standing(key)),
         )
     for link in analysis.graph.links:

@@ -47,6 +47,4 @@ def _live_records(view: LedgerView) -> dict[str, int]:
     from claimledger import models  # loads sqlmodel
 
     with view.session() as session:
-        return {
-            kind: models.count_live(session, models.BY_TABLE[kind], view.known_at) for kind in KINDS
-        }
+        return {kind: models.count_live(session, models.BY_TABLE[kind]) for kind in KINDS}

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claimledger.analysis.diff import AnalysisDiff, difference, remove_records
-from claimledger.ledger import Ledger
 from claimledger.records.link import Link
 
 if TYPE_CHECKING:
-    from claimledger.ledger import InvalidRecord, LedgerView, RecordInput
+    from claimledger.ledger import InvalidRecord, Ledger, LedgerView, RecordInput
     from claimledger.records.graph_data import GraphData
 
 Named = tuple[str, str]
@@ -104,6 +103,8 @@ def _with_records(
 
 
 def _copy(view: LedgerView, path: Path) -> Ledger:
+    from claimledger.ledger import Ledger  # late, as this loads the database
+
     view.copy_to(path)
     return Ledger.open(path, writable=True)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from claimledger.errors import StoreError
 from claimledger.storage.base import Store
 from claimledger.storage.raw_reader import RawReader
+from claimledger.storage.sqlite.raw_reader import SqliteRawReader
+from claimledger.storage.sqlite.store import SqliteStore
 from claimledger.storage.url import Address, LedgerLocation, file_of, is_database
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ def new_store(where: LedgerLocation) -> Store:
     """Create a new, empty ledger; raise :class:`StoreError` if one exists there."""
     if is_database(where):
         return _postgresql().new(Address.of(str(where)))
-    from claimledger.storage.sqlite.store import SqliteStore
 
     return SqliteStore.new(file_of(where))
 
@@ -30,7 +31,6 @@ def create_atomically(where: LedgerLocation, rights: int = 0o666) -> AbstractCon
     """
     if is_database(where):
         return _postgresql().create_atomically(Address.of(str(where)))
-    from claimledger.storage.sqlite.store import SqliteStore
 
     return SqliteStore.create_atomically(file_of(where), rights)
 
@@ -39,7 +39,6 @@ def open_store(where: LedgerLocation, *, writable: bool = False) -> Store:
     """Open a ledger; raise :class:`StoreError` if there is none that can be used this way."""
     if is_database(where):
         return _postgresql().open(Address.of(str(where)), writable=writable)
-    from claimledger.storage.sqlite.store import SqliteStore
 
     return SqliteStore.open(file_of(where), writable=writable)
 
@@ -51,7 +50,6 @@ def damaged_store(where: LedgerLocation) -> RawReader:
         from claimledger.storage.postgresql.raw_reader import PostgresRawReader
 
         return PostgresRawReader(Address.of(str(where)))
-    from claimledger.storage.sqlite.raw_reader import SqliteRawReader
 
     return SqliteRawReader(file_of(where))
 

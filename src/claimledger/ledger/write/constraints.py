@@ -94,7 +94,8 @@ def missing_references(
     """
     for kind, key, replaced_by in references:
         if replaced_by is None:
-            problem = _missing(store, kind, key, incoming)
+            in_file = any(place.file for place in places[kind, key])
+            problem = _missing(store, kind, key, incoming, in_file=in_file)
             for place in places[kind, key]:
                 with_field = replace(problem, field=place.field)
                 yield with_field.at(file=place.file, line=place.line, record=place.record)
@@ -126,7 +127,9 @@ def faults_of_merged_claims(store: Store, keys: Iterable[str]) -> Iterator[Probl
             )
 
 
-def _missing(store: Store, kind: str, key: str, incoming: Container[Target]) -> Problem:
+def _missing(
+    store: Store, kind: str, key: str, incoming: Container[Target], *, in_file: bool
+) -> Problem:
     """Return the problem of a reference whose target is not a live record of this kind."""
     rows = store.select_in(_STATES, HISTORY.c.key, [key])
     actual = next(
@@ -147,7 +150,7 @@ def _missing(store: Store, kind: str, key: str, incoming: Container[Target]) -> 
         near = records.near_keys(Snapshot(store), key, kind)
         message = f"no {kind} with this key"
         hint = f"did you mean {near[0]}? " if near else ""
-        expected = f"{hint}record the {kind} first, or in the same file".strip()
+        expected = f"{hint}record the {kind} first{', or in the same file' if in_file else ''}"
     return Problem(message, value=key, expected=expected)
 
 

@@ -210,8 +210,8 @@ def _claim(answers: Analysis, names: RecordCache, key: str, folded: list[str]) -
     claim = names.claim(key)
     who = f"{names.claimants(claim)}, {phrases.when(claim, answers.graph.known_by[key])}"
     detail = phrases.standing(answers, key, names)
-    return Node(key, "claim", who, claim.statement, phrases.figures(claim), str(answers.standing(key)), detail,
-               tuple(folded))  # fmt: skip
+    return Node(key, "claim", who, claim.statement, phrases.figures(claim), str(answers.standing(key)),
+                detail, tuple(folded))  # fmt: skip
 
 
 def _by_dispute(

@@ -1,10 +1,14 @@
-"""The width of a text without a font: never underestimated, so that no label leaves its box."""
+"""The width of a text without a font: never underestimated, so that no label leaves its box.
+
+Each character counts, also in joined emoji and Indic syllables: a font may draw them one beside the other.
+"""
 
 from __future__ import annotations
 
 import unicodedata
 
 from claimledger.text.unicode import visible
+from claimledger.text.width import ELLIPSIS, clusters, pieces
 
 _NARROW = set("iljtfrI.,:;'|!()[] ")
 _WIDE = set("mwMW@%—…")
@@ -32,21 +36,20 @@ def clipped(text: str, room: float, size: float = 12.0) -> str:
     shown = visible(text)
     if width(shown, size) <= room:
         return shown
-    clipped_text, used = "", width("…", size)
-    for sign in shown:
-        used += _sign(sign) * size
+    clipped_text, used = "", width(ELLIPSIS, size)
+    for cluster in clusters(shown):
+        used += width(cluster, size)
         if used > room:
             break
-        clipped_text += sign
-    return clipped_text.rstrip() + "…"
+        clipped_text += cluster
+    return clipped_text.rstrip() + ELLIPSIS
 
 
 def lines_of(text: str, room: float, most: int, size: float = 12.0) -> list[str]:
     """Return a text in at most ``most`` lines of a width, the last one cut if more is left."""
-    shown = " ".join(visible(text).split(" "))
     lines: list[str] = []
     line = ""
-    rest = _pieces(shown[:2000])
+    rest = list(pieces(visible(text)[:2000]))
     for place, piece in enumerate(rest):
         if line and width(line + piece.rstrip(), size) > room:
             if len(lines) == most - 1:
@@ -56,16 +59,3 @@ def lines_of(text: str, room: float, most: int, size: float = 12.0) -> list[str]
             line = ""
         line += piece
     return [*lines, clipped(line.rstrip(), room, size)][:most]
-
-
-def _pieces(text: str) -> list[str]:
-    """Return words with the space after them; signs of scripts without spaces separately."""
-    pieces: list[str] = [""]
-    for sign in text:
-        wide = unicodedata.east_asian_width(sign) in "WF"
-        if wide and pieces[-1]:
-            pieces.append("")
-        pieces[-1] += sign
-        if sign == " " or wide:
-            pieces.append("")
-    return [piece for piece in pieces if piece]

@@ -15,8 +15,8 @@ from claimledger.records.dates import day_text
 from claimledger.records.figure import Figure
 from claimledger.records.link import LinkType
 from claimledger.records.vocabulary import MEASURE
-from claimledger.render.diagrams.svg import safe
 from claimledger.render.diagrams.text_width import clipped
+from claimledger.render.environment import environment
 from claimledger.services.record_cache import RecordCache
 
 if TYPE_CHECKING:
@@ -135,55 +135,55 @@ Rise = Callable[[Decimal], float]
 _W, _H, _LEFT, _TOP, _ROW = 900, 250, 78, 44, 20
 _MARKS = ("M-5,-5H5V5H-5Z", "M0,-6L6,5H-6Z", "M0,-6L6,0L0,6L-6,0Z", "M-5,0a5,5 0 1 0 10,0a5,5 0 1 0 -10,0",
           "M-5,-5L5,5M5,-5L-5,5", "M0,-6V6M-6,0H6")  # fmt: skip
-STYLE = """
-.page{fill:#fff}.axis{fill:none;stroke:#777;stroke-width:1}.grid{fill:none;stroke:#ddd;stroke-width:1}
-text{font-family:system-ui,"DejaVu Sans","Noto Sans","Noto Sans CJK SC",sans-serif;font-size:12px;fill:#1a1a1a}
-.small{font-size:10.5px;fill:#555}.name{font-weight:600}.span{stroke:#666;stroke-width:2}
-.range{stroke:#2d4f8a;stroke-width:3}.mark{fill:#2d4f8a;stroke:#2d4f8a;stroke-width:2}
-.join{fill:none;stroke:#6b3f8a;stroke-width:1.6;stroke-dasharray:12 3 2 3}
-.voice{fill:none;stroke:#bbb;stroke-width:1}.clash{stroke:#8a1c1c;stroke-width:2.4}
-.contested{fill:none;stroke:#8a1c1c;stroke-width:2.2}
-@media (prefers-color-scheme:dark){.page{fill:#15171a}.axis{stroke:#999}.grid{stroke:#333}text{fill:#eee}
-.small{fill:#bbb}.span{stroke:#aaa}.range{stroke:#8fb4f0}.mark{fill:#8fb4f0;stroke:#8fb4f0}.join{stroke:#cfa6ee}
-.voice{stroke:#555}.clash,.contested{stroke:#f08a7a}}
-"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """How one figure is drawn: its mark, and the paths of what it has besides, or nothing."""
+
+    title: str
+    x: str
+    y: str
+    shape: str
+    join: str
+    span: str
+    range: str
+    contested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _DrawnPanel:
+    """One panel with every position that the template needs, from its own left upper corner."""
+
+    top: int
+    measure: str
+    levels: tuple[tuple[str, str, str], ...]
+    days: tuple[tuple[str, str], ...]
+    voices: tuple[str, ...]
+    conflicts: tuple[tuple[str, str], ...]
+    marks: tuple[_Mark, ...]
+    names: tuple[tuple[int, int, str, str], ...]
 
 
 def timeline_svg(value: Timeline, *, prefix: str = "") -> str:
-    """Return the timeline as one SVG document."""
-    return "\n".join(_parts(value, prefix)) + "\n"
-
-
-def _parts(value: Timeline, prefix: str) -> Iterator[str]:
-    voices = [_voices(panel) for panel in value.panels]
-    heights = [_H + _TOP + 34 + _ROW * ((len(names) + 1) // 2) for names in voices]
-    height = sum(heights) + 60
-    name = f"{prefix}timeline"
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_W} {height}" width="{_W}" height="{height}" '
-        f'role="img" aria-labelledby="{name}-title {name}-desc">'
-        f'<title id="{name}-title">{safe(value.title)}</title><desc id="{name}-desc">{safe(in_words(value))}</desc>'
-        f'<style>{STYLE}</style><rect class="page" width="{_W}" height="{height}"/>'
-    )
-    top = 8
-    for panel, names, tall in zip(value.panels, voices, heights, strict=True):
-        yield f'<g transform="translate(0 {top})">'
-        yield from _panel(panel, names)
-        yield "</g>"
-        top += tall
-    if not value.panels:
-        yield f'<text x="24" y="40">{safe(value.title)}: no figures to draw.</text>'
-    yield f'<g transform="translate(24 {top + 12})">{_legend()}</g>'
-    yield f'<text class="small" x="24" y="{height - 6}">{safe(value.note)}</text></svg>'
-
-
-def _legend() -> str:
-    return (
-        '<path class="range" d="M4,-4V10"/><text x="14" y="8">from lower to upper bound</text>'
-        '<path class="span" d="M190,3H216"/><text x="224" y="8">date not surer than this</text>'
-        '<path class="join" d="M396,3H430"/><text x="438" y="8">renewed</text>'
-        '<path class="clash" d="M512,-4V10"/><text x="522" y="8">contradict each other</text>'
-        '<circle class="contested" cx="690" cy="3" r="8"/><text x="704" y="8">contested</text>'
+    """Return the timeline as one SVG document; ``prefix`` keeps ids apart if a page has several."""
+    panels, top = [], 8
+    for panel in value.panels:
+        voices = _voices(panel)
+        panels.append(_drawn(panel, voices, top))
+        top += _H + _TOP + 34 + _ROW * ((len(voices) + 1) // 2)
+    template = environment().get_template("timeline.svg")
+    return template.render(
+        timeline=value,
+        prefix=prefix,
+        words=in_words(value),
+        width=_W,
+        height=top + 52,
+        left=_LEFT,
+        right=_W - 40,
+        chart_top=_TOP,
+        chart_bottom=_TOP + _H,
+        panels=panels,
     )
 
 
@@ -195,7 +195,7 @@ def _voices(panel: Panel) -> list[str]:
     ]
 
 
-def _panel(panel: Panel, voices: list[str]) -> Iterator[str]:
+def _drawn(panel: Panel, voices: list[str], top: int) -> _DrawnPanel:
     first, last = min(p.first for p in panel.points), max(p.last for p in panel.points)
     pad = max(15, (last - first) // 20)
     first, last = first - pad, last + pad
@@ -207,64 +207,61 @@ def _panel(panel: Panel, voices: list[str]) -> Iterator[str]:
     def y(number: Decimal) -> float:
         return float(_TOP + _H - (number - low) / (high - low) * _H)
 
-    yield f'<text class="name" x="24" y="22">{safe(clipped(panel.measure, 700))}</text>'
-    for step in range(5):
-        number = low + (high - low) * step / 4
-        at = y(number)
-        yield f'<path class="grid" d="M{_LEFT},{at:.1f}H{_W - 40}"/>'
-        yield f'<text class="small" x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{safe(_short(number))}</text>'
-    yield f'<path class="axis" d="M{_LEFT},{_TOP}V{_TOP + _H}H{_W - 40}"/>'
-    for step in range(5):
-        day = first + (last - first) * step // 4
-        yield (
-            f'<text class="small" x="{x(day):.1f}" y="{_TOP + _H + 16}" text-anchor="middle">'
-            f"{safe(day_text(day)[: 10 if last - first < 200 else 7])}</text>"
-        )
+    levels = [low + (high - low) * step / 4 for step in range(5)]
+    days = [first + (last - first) * step // 4 for step in range(5)]
+    precision = 10 if last - first < 200 else 7
     middles = _apart(panel, x, y, low, high)
+    return _DrawnPanel(
+        top,
+        clipped(panel.measure, 700),
+        tuple((f"{y(number):.1f}", f"{y(number) + 4:.1f}", _short(number)) for number in levels),
+        tuple((f"{x(day):.1f}", day_text(day)[:precision]) for day in days),
+        tuple(_voice_paths(panel, middles)),
+        tuple(
+            (f"M{_at(middles[left])}L{_at(middles[right])}", f"{left} contradicts {right}")
+            for left, right in panel.conflicts
+        ),
+        tuple(_mark(point, voices, middles, x, y, low, high) for point in panel.points),
+        tuple(
+            (24 + (place % 2) * 430, _TOP + _H + 38 + (place // 2) * _ROW, _shape(place), clipped(who, 390))
+            for place, who in enumerate(voices)
+        ),
+    )  # fmt: skip
+
+
+def _at(point: tuple[float, float]) -> str:
+    return f"{point[0]:.1f},{point[1]:.1f}"
+
+
+def _shape(place: int) -> str:
+    return _MARKS[place % len(_MARKS)]
+
+
+def _voice_paths(panel: Panel, middles: dict[str, tuple[float, float]]) -> Iterator[str]:
+    """Yield a path through the figures of one claimant and one scope, in the order of their dates."""
     for who, scope in sorted({(p.who, p.scope) for p in panel.points}):
         own = [p for p in panel.points if (p.who, p.scope) == (who, scope)]
         own.sort(key=lambda p: (p.last, p.key))
         if len(own) > 1:
-            path = " L".join(f"{middles[p.key][0]:.1f},{middles[p.key][1]:.1f}" for p in own)
-            yield f'<path class="voice" d="M{path}"/>'
-    for left, right in panel.conflicts:
-        (ax, ay), (bx, by) = middles[left], middles[right]
-        yield f'<path class="clash" d="M{ax:.1f},{ay:.1f}L{bx:.1f},{by:.1f}"><title>{safe(f"{left} contradicts {right}")}</title></path>'
-    for point in panel.points:
-        yield from _point(point, voices, middles, x, y, low, high)
-    yield from _names(voices, _TOP + _H + 38)
+            yield "M" + " L".join(_at(middles[p.key]) for p in own)
 
 
-def _point(point: Point, voices: list[str], middles: dict[str, tuple[float, float]], x: Scale, y: Rise,
-           low: Decimal, high: Decimal) -> Iterator[str]:  # fmt: skip
-    at_x, at_y = middles[point.key]
-    title = f"{point.words}, {point.who} [{point.key}]"
-    yield f"<g><title>{safe(title)}</title>"
+def _mark(point: Point, voices: list[str], middles: dict[str, tuple[float, float]], x: Scale, y: Rise,
+          low: Decimal, high: Decimal) -> _Mark:  # fmt: skip
+    at = middles[point.key]
+    at_x, at_y = f"{at[0]:.1f}", f"{at[1]:.1f}"
+    join = span = bar = ""
     if point.renews in middles:
-        from_x, from_y = middles[point.renews]
-        yield f'<path class="join" d="M{from_x:.1f},{from_y:.1f}L{at_x:.1f},{at_y:.1f}"/>'
+        join = f"M{_at(middles[point.renews])}L{_at(at)}"
     if point.last > point.first:
-        yield f'<path class="span" d="M{x(point.first):.1f},{at_y:.1f}H{x(point.last):.1f}"/>'
+        span = f"M{x(point.first):.1f},{at_y}H{x(point.last):.1f}"
     if point.low != point.high:
-        bottom, top = (
-            y(point.low if point.low is not None else low),
-            y(point.high if point.high is not None else high),
-        )
-        yield f'<path class="range" d="M{at_x:.1f},{bottom:.1f}V{top:.1f}"/>'
+        bottom = y(point.low if point.low is not None else low)
+        top = y(point.high if point.high is not None else high)
+        bar = f"M{at_x},{bottom:.1f}V{top:.1f}"
     place = voices.index(point.who) if point.who in voices else len(voices)
-    yield f'<path class="mark" transform="translate({at_x:.1f} {at_y:.1f})" d="{_MARKS[place % len(_MARKS)]}"/>'
-    if point.contested:
-        yield f'<circle class="contested" cx="{at_x:.1f}" cy="{at_y:.1f}" r="10"/>'
-    yield "</g>"
-
-
-def _names(voices: list[str], top: int) -> Iterator[str]:
-    for place, who in enumerate(voices):
-        at_x, at_y = 24 + (place % 2) * 430, top + (place // 2) * _ROW
-        yield (
-            f'<path class="mark" transform="translate({at_x + 6} {at_y - 4})" d="{_MARKS[place % len(_MARKS)]}"/>'
-            f'<text x="{at_x + 22}" y="{at_y}">{safe(clipped(who, 390))}</text>'
-        )
+    title = f"{point.words}, {point.who} [{point.key}]"
+    return _Mark(title, at_x, at_y, _shape(place), join, span, bar, point.contested)
 
 
 def _apart(

@@ -80,7 +80,7 @@ def open_database(driver: sqlite3.Connection) -> None:
 
 def read_locked_error(path: Path) -> StoreError:
     """Return the error to raise if another process has the file locked for reading."""
-    return StoreError(f"{path}: another program holds the ledger; nothing was read, try again")
+    return StoreError(f"{path}: another program has the ledger locked; nothing was read, try again")
 
 
 def layout_of(driver: sqlite3.Connection, path: Path) -> int:
@@ -282,7 +282,7 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         what = {
             sqlite3.SQLITE_FULL: "the disk is full; nothing was written",
             sqlite3.SQLITE_READONLY: "the file or its folder is read-only; nothing was written",
-            sqlite3.SQLITE_BUSY: "another program holds the ledger; nothing was written, try again",
+            sqlite3.SQLITE_BUSY: "another program has the ledger locked; nothing was written, try again",
             sqlite3.SQLITE_IOERR: f"reading or writing failed ({error}); nothing was written",
             sqlite3.SQLITE_CANTOPEN: f"a file beside it cannot be opened ({error})",
         }.get(code)
