@@ -164,6 +164,14 @@ class LedgerTemplate:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self._url(name)
 
+    def copy_on_server(self) -> str:
+        """Return the URL of a copy on the server for all tests of a module; it is not dropped after each."""
+        Current.store = "postgresql"
+        location = str(self.copy(Path()))
+        Current.store = "file"
+        Current.databases.pop()
+        return location
+
     def _build(self) -> Path | str:
         """Create it in a temporary folder or a new database; return the file or the database's name."""
         location: Path | str

@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from multiprocessing.context import BaseContext
 from multiprocessing.reduction import DupFd  # type: ignore[attr-defined]
@@ -166,7 +166,27 @@ def run_program(
     os.environ.update(environment)
     redirect_streams(streams)
     sys.argv = ["claimledger", *words]
-    main()
+    with measured_coverage() if TRACED in environment else nullcontext():
+        main()
+
+
+TRACED = "CLAIMLEDGER_TESTS_TRACED"
+"""The environment variable of commands whose coverage is measured."""
+
+
+@contextmanager
+def measured_coverage() -> Iterator[None]:
+    """Measure the coverage of the block, in a data file of its own that is combined after all tests."""
+    from coverage import Coverage
+
+    root = Path(__file__).parent.parent
+    coverage = Coverage(root / ".coverage", data_suffix=True, config_file=root / "pyproject.toml")
+    coverage.start()
+    try:
+        yield
+    finally:
+        coverage.stop()
+        coverage.save()
 
 
 def redirect_streams(streams: Sequence[int]) -> None:

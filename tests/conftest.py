@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from multiprocessing import forkserver, get_context
@@ -35,14 +36,40 @@ ABOUT_STORES = (
 )  # fmt: skip
 """Modules whose tests are traced for coverage on a server too."""
 
+TRACED_PARAMETERS = 6
+"""How many of a test's parameters are traced for coverage."""
+
+EACH_IS_A_COMMAND = (
+    "test_every_command_gives_the_documented_output", "test_every_example_of_the_help_runs"
+)  # fmt: skip
+"""Tests of which each parameter runs other commands: all are traced."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Trace tests that are not about the store itself only on a file: tracing doubles the time of a test."""
+    """Choose the tests that are traced for coverage: tracing doubles the time of a test.
+
+    Not traced are most tests on a server that are traced on a file, random examples, and the later
+    parameters of a test, which reach the lines of the first ones. The floor holds for the lines that the
+    traced tests alone reach.
+    """
+    traced: Counter[str] = Counter()
     for item in items:
         on_a_server = "postgresql" in item.name.partition("[")[2]
         is_repeated = on_a_server and item.path.stem not in ABOUT_STORES
-        if is_repeated or item.get_closest_marker("at_random"):
+        function = item.nodeid.partition("[")[0]
+        is_late = traced[function] >= TRACED_PARAMETERS and not function.endswith(EACH_IS_A_COMMAND)
+        if is_repeated or is_late or item.get_closest_marker("at_random"):
             item.add_marker(pytest.mark.no_cover)
+        else:
+            traced[function] += 1
+
+
+@pytest.fixture(autouse=True)
+def traced_commands(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure the coverage of the commands that a traced test runs."""
+    is_traced = request.node.get_closest_marker("no_cover") is None
+    if is_traced and request.config.pluginmanager.hasplugin("_cov"):
+        monkeypatch.setenv(cli_runner.TRACED, "1")
 
 
 def pytest_collection_finish() -> None:

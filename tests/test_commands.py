@@ -14,26 +14,35 @@ from pathlib import Path
 
 import pytest
 
+from backends import LedgerTemplate
 from builders import case, record_all
 from claimledger.cli.commands import COMMANDS
-from claimledger.ledger import Ledger
+from claimledger.ledger import Ledger, LedgerLocation
 from terminal import OpenTerminal
 
 ROOT = Path(__file__).parent.parent
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture
-def filled(path: Path) -> Path:
+def record_four_claims(ledger: Ledger) -> None:
     extra = {"a": {"figures": [{"measure": "stations", "value": "54"}], "asserted": "2022-10-12"},
              "c": {"figures": [{"measure": "stations", "value": "over 60"}]}}  # fmt: skip
-    with Ledger.create(path) as ledger:
-        record_all(
-            ledger,
-            case(["a: one obs", "b: two", "c: three", "d: four"],
-                 ["b repeats a", "c contradicts a", "d undercuts @b-page"], extra=extra),
-        )  # fmt: skip
-    return path
+    record_all(
+        ledger,
+        case(["a: one obs", "b: two", "c: three", "d: four"],
+             ["b repeats a", "c contradicts a", "d undercuts @b-page"], extra=extra),
+    )  # fmt: skip
+
+
+FOUR_CLAIMS = LedgerTemplate.filled(record_four_claims)
+
+
+@pytest.fixture
+def filled(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LedgerLocation:
+    """Return a ledger with four claims; commands that name no ledger use it."""
+    location = FOUR_CLAIMS.copy(tmp_path)
+    monkeypatch.setenv("CLAIMLEDGER_DB", str(location))
+    return location
 
 
 @pytest.mark.parametrize("command", list(COMMANDS))
@@ -135,7 +144,7 @@ QUERIES = [
 
 @pytest.mark.parametrize("words", QUERIES, ids=[" ".join(words) for words in QUERIES])
 def test_every_answer_is_one_json_object_wherever_the_option_is_placed(
-    call: Call, filled: Path, words: list[str]
+    call: Call, filled: LedgerLocation, words: list[str]
 ) -> None:
     after = call(*words, "--json")
     before = call("--json", *words)
@@ -146,7 +155,7 @@ def test_every_answer_is_one_json_object_wherever_the_option_is_placed(
 
 @pytest.mark.parametrize("words", QUERIES, ids=[" ".join(words) for words in QUERIES])
 def test_output_to_a_pipe_is_plain_text_of_80_columns(
-    call: Call, filled: Path, words: list[str]
+    call: Call, filled: LedgerLocation, words: list[str]
 ) -> None:
     completed = call(*words)
     assert completed.returncode == 0
@@ -156,7 +165,7 @@ def test_output_to_a_pipe_is_plain_text_of_80_columns(
         assert max(map(len, completed.stdout.splitlines())) <= 80
 
 
-def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> None:
+def test_standings_and_show_give_the_same_status(call: Call, filled: LedgerLocation) -> None:
     standings = json.loads(call("standings", "--json").stdout)
     status = json.loads(call("show", "a", "--json").stdout)
     assert standings["a"] == {
@@ -341,7 +350,7 @@ def test_standings_and_show_give_the_same_status(call: Call, filled: Path) -> No
     ],
 )
 def test_a_mistake_is_reported_and_writes_nothing(
-    call: Call, filled: Path, words: list[str], status: int, hint: str
+    call: Call, filled: LedgerLocation, words: list[str], status: int, hint: str
 ) -> None:
     with Ledger.open(filled) as ledger:
         before = ledger.head()
@@ -355,7 +364,9 @@ def test_a_mistake_is_reported_and_writes_nothing(
         assert ledger.verify().faults == ()
 
 
-def test_as_of_restricts_every_query_to_claims_known_by_then(call: Call, filled: Path) -> None:
+def test_as_of_restricts_every_query_to_claims_known_by_then(
+    call: Call, filled: LedgerLocation
+) -> None:
     # Only `a` is dated; the others are known by the day they were recorded.
     for words in (["search", "says"], ["list"], ["standings"]):
         output = call(*words, "--as-of", "2022-12-31").stdout
@@ -365,7 +376,9 @@ def test_as_of_restricts_every_query_to_claims_known_by_then(call: Call, filled:
     assert "not known yet" in call("audit", "b", "--as-of", "2022-12-31").stderr
 
 
-def test_an_error_as_json_names_its_problems(call: Call, filled: Path, tmp_path: Path) -> None:
+def test_an_error_as_json_names_its_problems(
+    call: Call, filled: LedgerLocation, tmp_path: Path
+) -> None:
     (tmp_path / "bad.yaml").write_text("- {kind: party}\n")
     completed = call("import", "bad.yaml", "--json")
     answer = json.loads(completed.stderr)
@@ -376,7 +389,7 @@ def test_an_error_as_json_names_its_problems(call: Call, filled: Path, tmp_path:
 
 
 def test_exported_records_can_be_imported_unchanged(
-    call: Call, filled: Path, tmp_path: Path
+    call: Call, filled: LedgerLocation, tmp_path: Path
 ) -> None:
     assert call("export", "-o", "all.jsonl").returncode == 0
     assert call("--ledger", "copy.db", "init").returncode == 0
@@ -391,7 +404,7 @@ def test_exported_records_can_be_imported_unchanged(
 
 
 def test_the_author_of_a_write_is_an_option_a_variable_or_the_git_user(
-    call: Call, filled: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, filled: LedgerLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "as Bea." in call("party", "add", "P1", "--by", "Bea").stdout
     assert "as Tester." in call("party", "add", "P2").stdout
@@ -402,7 +415,7 @@ def test_the_author_of_a_write_is_an_option_a_variable_or_the_git_user(
     assert "as Git User." in call("party", "add", "P3").stdout
 
 
-def test_a_closed_pipe_is_not_reported_as_an_error(filled: Path) -> None:
+def test_a_closed_pipe_is_not_reported_as_an_error(filled: LedgerLocation) -> None:
     command = f"{sys.executable} -m claimledger --ledger '{filled}' export | head -c 1"
     completed = subprocess.run(
         ["/bin/sh", "-c", command], capture_output=True, text=True, check=False
@@ -437,13 +450,13 @@ def test_the_help_of_a_command_does_not_load_the_database() -> None:
     "words", [["show", "a"], ["origins", "a"], ["history", "a"], ["audit", "a"]]
 )
 def test_commands_about_one_claim_import_neither_networkx_nor_rich(
-    filled: Path, words: list[str]
+    filled: LedgerLocation, words: list[str]
 ) -> None:
     modules = imported_by("--ledger", filled, *words)
     assert not {"networkx", "rich", "edtf", "yaml", "jinja2"} & modules
 
 
-def test_an_export_names_the_file_it_wrote(call: Call, filled: Path) -> None:
+def test_an_export_names_the_file_it_wrote(call: Call, filled: LedgerLocation) -> None:
     completed = call("export", "-o", "out.jsonl")
     assert (completed.returncode, completed.stdout, completed.stderr) == (
         0,
@@ -453,7 +466,7 @@ def test_an_export_names_the_file_it_wrote(call: Call, filled: Path) -> None:
 
 
 def test_importing_a_csv_file_is_refused_with_the_accepted_formats(
-    call: Call, filled: Path, tmp_path: Path
+    call: Call, filled: LedgerLocation, tmp_path: Path
 ) -> None:
     (tmp_path / "a.csv").write_text("kind,key,name\nparty,x,X\n", "utf-8")
     completed = call("import", "a.csv")
@@ -461,27 +474,29 @@ def test_importing_a_csv_file_is_refused_with_the_accepted_formats(
     assert "YAML, JSON or JSON Lines" in completed.stderr
 
 
-def test_a_failed_query_does_not_mention_writing(call: Call, filled: Path) -> None:
+def test_a_failed_query_does_not_mention_writing(call: Call, filled: LedgerLocation) -> None:
     for words in (["list", "--standing", "fine"], ["flags", "--kind", "fine"]):
         completed = call(*words)
         assert (completed.returncode, "unknown" in completed.stderr) == (1, True)
         assert "written" not in completed.stderr
 
 
-def test_a_query_about_a_withdrawn_claim_says_so(call: Call, filled: Path) -> None:
+def test_a_query_about_a_withdrawn_claim_says_so(call: Call, filled: LedgerLocation) -> None:
     assert call("withdraw", "d", "--cascade", "--reason", "r").returncode == 0
     for words in (["audit", "d"], ["explain", "d"], ["origins", "d"]):
         assert "withdrew it; `claimledger history" in call(*words).stderr
 
 
-def test_stats_as_of_a_day_count_the_records_known_by_then(call: Call, filled: Path) -> None:
+def test_stats_as_of_a_day_count_the_records_known_by_then(
+    call: Call, filled: LedgerLocation
+) -> None:
     answer = json.loads(call("stats", "--as-of", "1900", "--json").stdout)
     assert answer["records"] == {"claim": 0, "link": 0}
     assert json.loads(call("stats", "--json").stdout)["records"]["claim"] == 4
 
 
 def test_a_cascade_is_previewed_and_confirmed_at_a_terminal(
-    call: Call, filled: Path, terminal: OpenTerminal
+    call: Call, filled: LedgerLocation, terminal: OpenTerminal
 ) -> None:
     words = ("withdraw", "a", "--cascade", "--reason", "r")
     preview = '3 records would be withdrawn: the claim "a", and 2 links that refer to it'
@@ -504,7 +519,7 @@ def test_a_cascade_is_previewed_and_confirmed_at_a_terminal(
     assert call("withdraw", "b", "--cascade", "--reason", "r").returncode == 0
 
 
-def test_a_large_cascade_without_a_terminal_needs_yes(call: Call, filled: Path) -> None:
+def test_a_large_cascade_without_a_terminal_needs_yes(call: Call, filled: LedgerLocation) -> None:
     with Ledger.open(filled, writable=True) as ledger:
         record_all(ledger, case([f"more-{number}: one" for number in range(3)]))
         size = ledger.head().size
@@ -524,7 +539,7 @@ def test_a_large_cascade_without_a_terminal_needs_yes(call: Call, filled: Path) 
     assert len(json.loads(completed.stdout)["also"]) == 10
 
 
-def test_completion_offers_commands_and_keys(filled: Path, tmp_path: Path) -> None:
+def test_completion_offers_commands_and_keys(filled: LedgerLocation, tmp_path: Path) -> None:
     def completions(words: str) -> str:
         environment = {**os.environ, "_CLAIMLEDGER_COMPLETE": "bash_complete", "COMP_WORDS": words,
                        "COMP_CWORD": str(len(words.split()) - 1)}  # fmt: skip

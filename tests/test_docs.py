@@ -22,7 +22,7 @@ from claimledger.records.citation import Citation
 from claimledger.records.figure import Figure
 from claimledger.records.kinds import KINDS, fields_of
 from claimledger.records.link import RELATIONS
-from cli_runner import ProgramServer
+from cli_runner import TRACED, ProgramServer
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -45,8 +45,10 @@ def prepare_folder(folder: Path, program: Path) -> dict[str, str]:
     )
     locale = {name: value for name, value in os.environ.items() if name.startswith(("LC_", "LANG"))}
     path = f"{program.parent}:/usr/bin:/bin"
+    traced = {name: value for name, value in os.environ.items() if name == TRACED}
     environment = {
         **locale,
+        **traced,
         "PATH": path,
         "HOME": str(folder),
         "CLAIMLEDGER_BY": "Ann",

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from sqlalchemy import literal, select
 
 from backends import (
+    ONLY_FILES,
     ONLY_SERVERS,
     STORES,
     Current,
@@ -166,6 +167,7 @@ def test_no_unsupported_url_is_taken_for_a_file(
     ],
 )
 @pytest.mark.parametrize("more", [(), ("--json",)])
+@ONLY_FILES  # the mistyped name of a file is not about the store of the ledger
 def test_no_message_about_a_file_shows_a_password(
     text: str,
     more: tuple[str, ...],

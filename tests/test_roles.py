@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
 
-from backends import ONLY_FILES, ONLY_SERVERS, RawDatabase, database_url, server, server_role
+from backends import (
+    EMPTY,
+    ONLY_FILES,
+    ONLY_SERVERS,
+    RawDatabase,
+    database_url,
+    server,
+    server_role,
+    stored_content,
+)
 from builders import case, record_all
 from claimledger.errors import NotFoundError, RuleViolationError, StoreError
 from claimledger.ledger import Ledger, LedgerLocation
@@ -21,9 +31,14 @@ from claimledger.storage.tables import VIEWS
 USERS = ("rita", "ravi", "edda", "kofi", "nobody_here")
 
 
-@pytest.fixture
-def users(path: LedgerLocation, ledger: Ledger) -> Iterator[Callable[[str], str]]:
-    """Create users, each but the last with a role; yield a function from a user to that user's URL of the ledger."""
+@contextmanager
+def with_users(
+    path: LedgerLocation, ledger: Ledger, prefix: str = ""
+) -> Iterator[Callable[[str], str]]:
+    """Create users, each but the last with a role; yield a function from a user to that user's URL of the ledger.
+
+    The server knows each by ``prefix`` and the user's name.
+    """
     record_all(ledger, case(["a: one", "b: two", "gone: one"], ["b contradicts a"]))
     ledger.withdraw("claim", "gone", by="Tester", reason="r")
     record_all(ledger, new("last"))
@@ -31,19 +46,38 @@ def users(path: LedgerLocation, ledger: Ledger) -> Iterator[Callable[[str], str]
         record_all(ledger, new(f"last-{ledger.head().size}"))
     with psycopg.connect(database_url(path), autocommit=True) as keeper:
         for user in USERS:
-            keeper.execute(f"CREATE ROLE {user} LOGIN")
+            keeper.execute(f"CREATE ROLE {prefix}{user} LOGIN")
     for user, role in zip(USERS, ("reader", "recorder", "editor", "keeper"), strict=False):
-        ledger.grant(role, user)
-    yield lambda user: str(path).replace("postgres:@", f"{user}@", 1)
+        ledger.grant(role, prefix + user)
+    yield lambda user: str(path).replace("postgres:@", f"{prefix}{user}@", 1)
     ledger.close()
     schema = str(path).rpartition("=")[2]
     with psycopg.connect(database_url(path), autocommit=True) as keeper:
         keeper.execute(f"DROP SCHEMA {schema} CASCADE")
-        roles = keeper.execute(
-            "SELECT rolname FROM pg_roles WHERE rolname LIKE %s", (f"%.{schema}.%",)
-        ).fetchall()
-        for name in (*USERS, *(name for (name,) in roles)):
+        names = [prefix + user for user in USERS]
+        names += [server_role(path, role) for role in ("reader", "recorder", "editor", "keeper")]
+        for name in names:
             keeper.execute(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"')
+
+
+@pytest.fixture
+def users(path: LedgerLocation, ledger: Ledger) -> Iterator[Callable[[str], str]]:
+    """Yield a function from a user to that user's URL of a ledger."""
+    with with_users(path, ledger) as url_for:
+        yield url_for
+
+
+@pytest.fixture(scope="module")
+def shared_users() -> Iterator[Callable[[str], str]]:
+    """Yield a function from a user to that user's URL of one ledger for all refused attacks."""
+    path = EMPTY.copy_on_server()
+    with (
+        Ledger.open(path, writable=True) as ledger,
+        with_users(path, ledger, "shared_") as url_for,
+    ):
+        before = stored_content(path)
+        yield url_for
+        assert stored_content(path) == before
 
 
 def new(key: str) -> list[dict[str, Any]]:
@@ -179,8 +213,9 @@ def test_the_valid_entry_behind_the_attacks_is_accepted(users: Callable[[str], s
 @pytest.mark.parametrize("user", ["ravi", "edda"])
 @ONLY_SERVERS
 def test_the_server_refuses_every_attack_that_bypasses_the_program(
-    user: str, attack: str, users: Callable[[str], str]
+    user: str, attack: str, store: str, shared_users: Callable[[str], str]
 ) -> None:
+    users = shared_users
     if user == "edda" and attack in ("an entry that amends", "an entry that disposes"):
         return  # an editor may do this
     address, _, schema = users(user).rpartition("&schema=")
