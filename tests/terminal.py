@@ -126,6 +126,7 @@ OpenTerminal = Callable[..., Terminal]
 
 def _run_at_terminal(words: list[str], cwd: str, environment: dict[str, str], inner: Any) -> None:
     os.login_tty(inner.detach())
-    # A background job of a shell ignores Ctrl-C, and its children inherit that.
+    # A background job of a shell ignores Ctrl-C, and one of nohup the end of the terminal; children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     cli_runner.run_program(words, cwd, environment, ())
