@@ -7,7 +7,7 @@ LEDGER := $(BIN)/claimledger
 CASE := fixtures/overseas-service-stations
 
 FAST := $(addprefix tests/test_, $(addsuffix .py, \
-  naming log_format records dates figures search_words merkle_tree micro_examples comparison derivations load_bearing proposals report library))
+  naming log_format records dates figures search_words merkle_tree micro_examples comparison derivations disputes proposals report library))
 
 # The tests start the program some hundred times: what Python compiled of it is kept, as where pip installs it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,7 +33,7 @@ demo: $(VENV)/.ready ## The main job on the worked case: the contested-claims re
 	@echo; echo "The report is in demo-report.html; open it in a browser."
 
 check: lint ## For daily work, under a minute: lint, types, imports, and the fast tests on SQLite
-	$(BIN)/python -m pytest --quiet --numprocesses auto -k "not postgresql" $(FAST)
+	$(BIN)/python -m pytest --quiet --numprocesses auto -k "not postgresql and not wheel and not type_checker" $(FAST)
 
 test: lint ## The whole check: lint, types, import layers, tests
 	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=
