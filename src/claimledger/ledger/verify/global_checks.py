@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Select, Table, func, select
 
 from claimledger.errors import StoreError
 from claimledger.ledger.log_replay import LogReplay
@@ -29,6 +29,7 @@ from claimledger.log.validate import (
 )
 from claimledger.records.kinds import KINDS
 from claimledger.storage.base import Store, UndecodableTextError
+from claimledger.storage.compiled import cached_query
 from claimledger.storage.projection import Rows, project
 from claimledger.storage.tables import ENTRY, HISTORY, PENDING_SCRUB, REFERENCE, VIEWS, WORDS
 
@@ -198,17 +199,13 @@ class GlobalChecks:
         ended = self._ended
         place = list(table.columns).index(table.c.entry)
         place_of_end = list(table.columns).index(table.c.ended_by)
-        for row in self._store.tuples(select(table).where(table.c.ended_by.is_not(None))):
+        for row in self._store.tuples(_ended_rows(table)):
             actual = row[place_of_end]
             if ended.get(row[place]) != actual:
                 what = f"is {actual}, but the log has {ended.get(row[place], 'none')}"
                 yield row_fault(table, row, "ended_by", what)
         # An entry can have several rows in a table, each of which must be closed.
-        for row in self._store.select_in(
-            select(table).where(table.c.ended_by.is_(None), *_not_redacted(table)),
-            table.c.entry,
-            list(ended),
-        ):
+        for row in self._store.select_in(_open_rows(table), table.c.entry, list(ended)):
             what = f"is empty, but the log has {ended[row[place]]}"
             yield row_fault(table, row, "ended_by", what)
 
@@ -296,15 +293,26 @@ def references(store: Store, count: int) -> tuple[int, int]:
     return sum(hashes), len(hashes)
 
 
-def _not_redacted(table: Table) -> list[Any]:
-    return [HISTORY.c.action != "redacted"] if table is HISTORY else []
+@cached_query
+def _ended_rows(table: Table) -> Select[Any]:
+    return select(table).where(table.c.ended_by.is_not(None))
+
+
+@cached_query
+def _open_rows(table: Table) -> Select[Any]:
+    query = select(table).where(table.c.ended_by.is_(None))
+    return query.where(HISTORY.c.action != "redacted") if table is HISTORY else query
+
+
+@cached_query
+def _rows_beyond(table: Table, count: int) -> Select[Any]:
+    return select(table).where((table.c.entry > count) | (table.c.entry < 1)).limit(20)
 
 
 def rows_beyond_log(store: Store, count: int, views: Sequence[str]) -> Iterator[Fault]:
     """Yield a fault for each row of a view that belongs to an entry which the log does not have."""
     for table in map(VIEWS.__getitem__, views):
-        beyond = (table.c.entry > count) | (table.c.entry < 1)
-        for row in store.tuples(select(table).where(beyond).limit(20)):
+        for row in store.tuples(_rows_beyond(table, count)):
             yield row_fault(table, row, "entry", f"is beyond the log, which ends at {count}")
 
 
